@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+enum { NAME_MAX_LEN = 63 };
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit byte_units[] = {
+	{ "", 1 },           { "B", 1 },
+	{ "K", 1ULL << 10 }, { "KiB", 1ULL << 10 },
+	{ "M", 1ULL << 20 }, { "MiB", 1ULL << 20 },
+	{ "G", 1ULL << 30 }, { "GiB", 1ULL << 30 },
+	{ "T", 1ULL << 40 }, { "TiB", 1ULL << 40 },
+};
+
+static const struct unit time_units[] = {
+	{ "", USEC_PER_SEC },         { "us", 1 },
+	{ "ms", USEC_PER_MS },        { "s", USEC_PER_SEC },
+	{ "min", 60 * USEC_PER_SEC }, { "m", 60 * USEC_PER_SEC },
+	{ "h", 3600 * USEC_PER_SEC },
+};
+
+static int parse_digits(uint64_t *ret, const char **ret_rest, const char *text)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	*ret_rest = end;
+	return errno ? -ERANGE : 0;
+}
+
+static int parse_units(uint64_t *ret, const char *text,
+		       const struct unit *units, size_t n)
+{
+	const char *rest;
+	uint64_t v;
+
+	if (parse_digits(&v, &rest, text) < 0)
+		return -EINVAL;
+	while (*rest == ' ')
+		rest++;
+	for (size_t i = 0; i < n; i++) {
+		if (strcasecmp(rest, units[i].name))
+			continue;
+		return __builtin_mul_overflow(v, units[i].factor, ret) ? -ERANGE
+								       : 0;
+	}
+	return -EINVAL;
+}
+
+int text_parse_bytes(uint64_t *ret_bytes, const char *text, struct error *e)
+{
+	if (parse_units(ret_bytes, text, byte_units, ARRAY_SIZE(byte_units)) <
+	    0)
+		return error_set(e, EINVAL,
+				 "'%s' is not a size: write 512M or 4G", text);
+	return 0;
+}
+
+int text_parse_duration(uint64_t *ret_us, const char *text, struct error *e)
+{
+	if (parse_units(ret_us, text, time_units, ARRAY_SIZE(time_units)) < 0)
+		return error_set(e, EINVAL,
+				 "'%s' is not a duration: write 300ms, 5s or "
+				 "10min",
+				 text);
+	return 0;
+}
+
+int text_parse_number(uint64_t *ret, const char *text, uint64_t least,
+		      uint64_t most, struct error *e)
+{
+	const char *rest;
+	uint64_t v;
+
+	if (parse_digits(&v, &rest, text) < 0 || *rest || v < least || v > most)
+		return error_set(e, EINVAL,
+				 "'%s' is not a number from %" PRIu64
+				 " to %" PRIu64,
+				 text, least, most);
+	*ret = v;
+	return 0;
+}
+
+int text_parse_switch(int *ret, const char *text, struct error *e)
+{
+	static const char *const on[] = { "on", "yes", "true", "1" };
+	static const char *const off[] = { "off", "no", "false", "0" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
+		if (!strcasecmp(text, on[i]) || !strcasecmp(text, off[i])) {
+			*ret = !strcasecmp(text, on[i]);
+			return 0;
+		}
+	}
+	return error_set(e, EINVAL, "'%s' is neither on nor off", text);
+}
+
+int text_check_name(const char *what, const char *name, struct error *e)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > NAME_MAX_LEN || name[0] == '-' || name[0] == '.')
+		return error_set(e, EINVAL,
+				 "'%.80s' is not a name for a %s: use 1 to %d "
+				 "characters, the first a letter or digit",
+				 name, what, NAME_MAX_LEN);
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("-_.", name[i]))
+			return error_set(e, EINVAL,
+					 "'%.80s' is not a name for a %s: use "
+					 "letters, digits, '-', '_' and '.'",
+					 name, what);
+	return 0;
+}
+
+void text_bytes(char *buf, size_t cap, uint64_t bytes)
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double v = (double)bytes;
+	size_t i = 0;
+
+	while (v >= 1024 && i + 1 < ARRAY_SIZE(unit)) {
+		v /= 1024;
+		i++;
+	}
+	snprintf(buf, cap, i == 0 || v >= 100 ? "%.0f %s" : "%.1f %s", v,
+		 unit[i]);
+}
+
+void text_duration(char *buf, size_t cap, uint64_t us)
+{
+	uint64_t s = us / USEC_PER_SEC;
+
+	if (us < USEC_PER_SEC)
+		snprintf(buf, cap, "%" PRIu64 " ms", us / USEC_PER_MS);
+	else if (s < 60)
+		snprintf(buf, cap, "%.1f s", (double)us / USEC_PER_SEC);
+	else if (s < 3600)
+		snprintf(buf, cap, "%" PRIu64 " min %" PRIu64 " s", s / 60,
+			 s % 60);
+	else
+		snprintf(buf, cap, "%" PRIu64 " h %" PRIu64 " min", s / 3600,
+			 s / 60 % 60);
+}

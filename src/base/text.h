@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Quantities as people write them.  Everything here works on plain strings
+ * and allocates nothing.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, member) \
+	((type *)((char *)(p)-offsetof(type, member)))
+
+/* "512", "4K", "64M", "4G", "1T" (powers of 1024, upper or lower case, an
+ * optional "iB" behind the letter) into bytes. */
+int text_parse_bytes(uint64_t *ret_bytes, const char *text, struct error *e);
+
+/* "300ms", "5s", "5min", "2h"; a plain number is seconds. */
+int text_parse_duration(uint64_t *ret_us, const char *text, struct error *e);
+
+/* A decimal number from @least to @most. */
+int text_parse_number(uint64_t *ret, const char *text, uint64_t least,
+		      uint64_t most, struct error *e);
+
+/* "yes", "on", "true", "1" and their opposites; 1 or 0 into @ret. */
+int text_parse_switch(int *ret, const char *text, struct error *e);
+
+/* A name of a machine, host or relay: letters, digits, '-', '_' and '.', not
+ * starting with '-' or '.', at most 63 characters. */
+int text_check_name(const char *what, const char *name, struct error *e);
+
+/* "1.5 GiB", "20 MiB", "812 B" */
+void text_bytes(char *buf, size_t cap, uint64_t bytes);
+
+/* "812 ms", "3.4 s", "2 min 10 s" */
+void text_duration(char *buf, size_t cap, uint64_t us);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+
+static void sizes_are_powers_of_1024(void **state)
+{
+	struct error e;
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(text_parse_bytes(&v, "4G", &e), 0);
+	assert_int_equal(v, 4ULL << 30);
+	assert_int_equal(text_parse_bytes(&v, "64 MiB", &e), 0);
+	assert_int_equal(v, 64 << 20);
+	assert_int_equal(text_parse_bytes(&v, "512", &e), 0);
+	assert_int_equal(v, 512);
+}
+
+static void wrong_sizes_are_named(void **state)
+{
+	static const char *const wrong[] = { "",    "G",   "-4G",      "4X",
+					     "4GG", "1e3", "20000000T" };
+	struct error e;
+	uint64_t v = 7;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(text_parse_bytes(&v, wrong[i], &e), -EINVAL);
+		assert_non_null(strstr(e.text, wrong[i]));
+	}
+}
+
+static void durations_have_units(void **state)
+{
+	struct error e;
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(text_parse_duration(&v, "300ms", &e), 0);
+	assert_int_equal(v, 300000);
+	assert_int_equal(text_parse_duration(&v, "5min", &e), 0);
+	assert_int_equal(v, 300 * USEC_PER_SEC);
+	assert_int_equal(text_parse_duration(&v, "7", &e), 0);
+	assert_int_equal(v, 7 * USEC_PER_SEC);
+	assert_int_equal(text_parse_duration(&v, "7 apples", &e), -EINVAL);
+}
+
+static void names_cannot_leave_their_folder(void **state)
+{
+	struct error e;
+
+	(void)state;
+	assert_int_equal(text_check_name("machine", "web-1.b_2", &e), 0);
+	assert_int_equal(text_check_name("machine", "../etc", &e), -EINVAL);
+	assert_int_equal(text_check_name("machine", "a/b", &e), -EINVAL);
+	assert_int_equal(text_check_name("machine", "-x", &e), -EINVAL);
+	assert_int_equal(text_check_name("machine", "", &e), -EINVAL);
+}
+
+static void context_stands_in_front_of_the_cause(void **state)
+{
+	struct error e;
+
+	(void)state;
+	error_set(&e, ECONNREFUSED, "connect %s", "10.0.0.2:6600");
+	assert_int_equal(error_in(&e, "channel %d of %d", 3, 8), -ECONNREFUSED);
+	assert_string_equal(e.text, "channel 3 of 8: connect 10.0.0.2:6600");
+}
+
+static void poll_timeout_rounds_up(void **state)
+{
+	(void)state;
+	assert_int_equal(clock_poll_ms(USEC_NEVER), -1);
+	assert_int_equal(clock_poll_ms(clock_us() - 1), 0);
+	assert_true(clock_poll_ms(clock_us() + 500) <= 1);
+	assert_true(clock_poll_ms(clock_us() + 10000) >= 9);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_are_powers_of_1024),
+		cmocka_unit_test(wrong_sizes_are_named),
+		cmocka_unit_test(durations_have_units),
+		cmocka_unit_test(names_cannot_leave_their_folder),
+		cmocka_unit_test(context_stands_in_front_of_the_cause),
+		cmocka_unit_test(poll_timeout_rounds_up),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
