@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The service: machines, jobs, relays and peers of this host, as the control
+ * API sees them.
+ *
+ * Every function may be called from any thread and may block for as long as
+ * the thing it does takes (starting a QEMU, asking a peer); none returns
+ * before its effect is on disk where it is one that survives a restart.
+ * Results are new JSON references in the shapes of docs/api.md.  Error codes:
+ * ENOENT (no such machine, job, peer), EEXIST (name taken), EBUSY (a job holds
+ * it), EINVAL (wrong input), EHOSTUNREACH (peer), anything else: failed.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct error;
+struct host;
+struct settings;
+
+/* Takes what the last daemon left (machines, journal), opens the peer port. */
+int host_start(struct host **ret, const struct settings *settings,
+	       struct error *e);
+
+/* Ends jobs (a move before its commit is undone), leaves machines running. */
+void host_stop(struct host *h);
+
+int host_show(struct host *h, json_t **ret, struct error *e);
+
+/* Machines. */
+int machine_list(struct host *h, json_t **ret, struct error *e);
+int machine_show(struct host *h, const char *name, json_t **ret,
+		 struct error *e);
+int machine_define(struct host *h, const char *file_name, const char *text,
+		   json_t **ret, struct error *e);
+int machine_start(struct host *h, const char *name, json_t **ret,
+		  struct error *e);
+int machine_stop(struct host *h, const char *name, json_t **ret,
+		 struct error *e);
+int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
+		  struct error *e);
+int machine_forget(struct host *h, const char *name, json_t **ret,
+		   struct error *e);
+
+/* @options: the body of POST /v1/machines/NAME/move, see docs/api.md. */
+int machine_move(struct host *h, const char *name, const json_t *options,
+		 json_t **ret_job, struct error *e);
+int machine_compare(struct host *h, const char *name, const char *peer,
+		    json_t **ret, struct error *e);
+
+/* Jobs: moves and relays, both directions. */
+int job_list(struct host *h, json_t **ret, struct error *e);
+int job_show(struct host *h, const char *id, json_t **ret, struct error *e);
+int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e);
+
+/* The operator's last word on a job in doubt.  @run_here: this host keeps the
+ * machine and continues it; otherwise it gives it up. */
+int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
+		struct error *e);
+
+/* @options: the body of POST /v1/relays, see docs/api.md. */
+int relay_start(struct host *h, const json_t *options, json_t **ret_job,
+		struct error *e);
