@@ -39,6 +39,9 @@ struct channel_ops {
 	ssize_t (*read)(struct channel *c, void *buf, size_t cap,
 			uint64_t deadline_us, struct error *e);
 
+	/* No more writes; the peer reads what was written, then the end. */
+	void (*finish)(struct channel *c);
+	/* Both directions, at once. */
 	void (*shutdown)(struct channel *c);
 	void (*stats)(struct channel *c, struct channel_stats *ret);
 	void (*free)(struct channel *c);

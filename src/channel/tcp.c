@@ -83,6 +83,11 @@ static ssize_t tcp_read(struct channel *c, void *buf, size_t cap,
 	}
 }
 
+static void tcp_finish(struct channel *c)
+{
+	shutdown(tcp_of(c)->fd, SHUT_WR);
+}
+
 static void tcp_shutdown(struct channel *c)
 {
 	shutdown(tcp_of(c)->fd, SHUT_RDWR);
@@ -110,6 +115,7 @@ static const struct channel_ops tcp_ops = {
 	.name = "tcp",
 	.write = tcp_write,
 	.read = tcp_read,
+	.finish = tcp_finish,
 	.shutdown = tcp_shutdown,
 	.stats = tcp_stats,
 	.free = tcp_free,
