@@ -27,6 +27,7 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 #define MAX_FD 4096
+#define TAP_BYTES (1 << 19)
 
 #define NEXT(name) \
 	static typeof(name) *next; \
@@ -88,19 +89,50 @@ static void tap_bytes(int file, const void *data, size_t len)
 	}
 }
 
-static void tap_vector(int fd, const struct iovec *iov, size_t n, ssize_t taken)
+/*
+ * QEMU hands out guest pages where they lie, while the guest writes to them:
+ * what stands there after the call need not be what was sent.  So the bytes
+ * are taken aside first, and those are sent.  Taking less than was offered is
+ * the right of a socket.
+ */
+static size_t tap_gather(char *buf, const struct iovec *iov, size_t n)
 {
-	int saved = errno;
+	size_t len = 0;
 
-	for (size_t i = 0; i < n && taken > 0; i++) {
-		size_t len = iov[i].iov_len;
+	for (size_t i = 0; i < n && len < TAP_BYTES; i++) {
+		size_t part = iov[i].iov_len;
 
-		if (len > (size_t)taken)
-			len = (size_t)taken;
-		tap_bytes(tap_of[fd] - 1, iov[i].iov_base, len);
-		taken -= (ssize_t)len;
+		if (part > TAP_BYTES - len)
+			part = TAP_BYTES - len;
+		memcpy(buf + len, iov[i].iov_base, part);
+		len += part;
 	}
+	return len;
+}
+
+static ssize_t tap_send(int fd, const struct msghdr *msg, int flags)
+{
+	static __thread char *buf;
+	struct msghdr copy = *msg;
+	struct iovec aside;
+	int saved;
+	ssize_t r;
+
+	NEXT(sendmsg);
+	if (!buf)
+		buf = malloc(TAP_BYTES);
+	if (!buf)
+		abort();
+	aside.iov_base = buf;
+	aside.iov_len = tap_gather(buf, msg->msg_iov, msg->msg_iovlen);
+	copy.msg_iov = &aside;
+	copy.msg_iovlen = 1;
+	r = next(fd, &copy, flags);
+	saved = errno;
+	if (r > 0)
+		tap_bytes(tap_of[fd] - 1, buf, (size_t)r);
 	errno = saved;
+	return r;
 }
 
 static int wanted(const struct sockaddr *addr, socklen_t len)
@@ -137,44 +169,36 @@ PUBLIC int close(int fd)
 	return next(fd);
 }
 
-PUBLIC ssize_t write(int fd, const void *data, size_t len)
+PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	NEXT(write);
-	ssize_t r = next(fd, data, len);
-
-	if (tapped(fd))
-		tap_vector(fd, &(struct iovec){ (void *)(size_t)data, len }, 1,
-			   r);
-	return r;
-}
-
-PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
-{
-	NEXT(writev);
-	ssize_t r = next(fd, iov, n);
-
-	if (tapped(fd))
-		tap_vector(fd, iov, (size_t)n, r);
-	return r;
+	NEXT(sendmsg);
+	return tapped(fd) ? tap_send(fd, msg, flags) : next(fd, msg, flags);
 }
 
 PUBLIC ssize_t send(int fd, const void *data, size_t len, int flags)
 {
-	NEXT(send);
-	ssize_t r = next(fd, data, len, flags);
+	struct iovec iov = { (void *)(size_t)data, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (tapped(fd))
-		tap_vector(fd, &(struct iovec){ (void *)(size_t)data, len }, 1,
-			   r);
-	return r;
+	NEXT(send);
+	return tapped(fd) ? tap_send(fd, &msg, flags)
+			  : next(fd, data, len, flags);
 }
 
-PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+PUBLIC ssize_t write(int fd, const void *data, size_t len)
 {
-	NEXT(sendmsg);
-	ssize_t r = next(fd, msg, flags);
+	struct iovec iov = { (void *)(size_t)data, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (tapped(fd))
-		tap_vector(fd, msg->msg_iov, msg->msg_iovlen, r);
-	return r;
+	NEXT(write);
+	return tapped(fd) ? tap_send(fd, &msg, 0) : next(fd, data, len);
+}
+
+PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)(size_t)iov,
+			      .msg_iovlen = (size_t)n };
+
+	NEXT(writev);
+	return tapped(fd) ? tap_send(fd, &msg, 0) : next(fd, iov, n);
 }
