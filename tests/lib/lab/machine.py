@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Guests: plain QEMU processes, the stress guest, definitions for Drover."""
 import os
+import shlex
 
 from . import tap
 from .core import BUILD, Failed, wait_for
@@ -47,6 +48,17 @@ def stress_arguments(fill="256M", content="mixed", rate="20M", hot="32M", heartb
     return ["-kernel", STRESS, "-append",
             f"fill={fill} content={content} rate={rate} hot={hot} "
             f"heartbeat={heartbeat} seed={seed}"]
+
+
+def definition(name, *arguments, memory="512M", vcpus=1, machine="pc", qemu=None):
+    """The text of a machine's definition, for `drover vm define`."""
+    lines = ["[machine]", f"name = {name}", f"memory = {memory}", f"vcpus = {vcpus}",
+             f"machine = {machine}", "accelerator = tcg"]
+    if qemu:
+        lines.append(f"qemu = {qemu}")
+    words = ["-nodefaults", "-display", "none", *arguments]
+    lines.append("arguments = " + shlex.join(words))
+    return "\n".join(lines) + "\n"
 
 
 class Qemu:
