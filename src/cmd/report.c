@@ -120,6 +120,23 @@ static void print_path(FILE *to, const json_t *path, bool first)
 	output_wrapped(to, "", TITLE_WIDTH + 3, text, WIDTH);
 }
 
+/* What the user wanted to hear, before all figures. */
+static void print_outcome(FILE *to, const json_t *job)
+{
+	char machine[OUTPUT_CELL], peer[OUTPUT_CELL];
+	const char *state = output_string(job, "state");
+	const char *kind = output_string(job, "kind");
+	const char *role = output_string(job, "role");
+
+	if (!state || strcmp(state, "done") || !kind || strcmp(kind, "move"))
+		return;
+	format_text(machine, output_find(job, "machine"));
+	format_text(peer, output_find(job, "peer"));
+	fprintf(to, "%s moved %s %s.\n", machine,
+		role && !strcmp(role, "destination") ? "here from" : "to",
+		peer);
+}
+
 void report_print(FILE *to, const json_t *job)
 {
 	const json_t *r = output_find(job, "report"), *item;
@@ -127,6 +144,7 @@ void report_print(FILE *to, const json_t *job)
 
 	if (!json_is_object(r))
 		return;
+	print_outcome(to, job);
 	print_times(to, r);
 	print_bytes(to, r);
 	print_rate(to, r);
