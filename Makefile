@@ -1,5 +1,6 @@
 # `make` builds, `make demo` shows, `make test` tests.  Meson does the work.
 B ?= build
+PYTHON ?= /usr/bin/python3
 
 all: $(B)/build.ninja
 	@ninja -C $(B)
@@ -7,11 +8,39 @@ all: $(B)/build.ninja
 $(B)/build.ninja:
 	@meson setup $(B) $(SETUP)
 
+# These two need nothing done before them on a fresh Debian 12.
+demo:
+	@tools/setup build demo
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/demo --build $(B)
+
+test:
+	@tools/setup build test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/run --build $(B) $(T)
+
 unit: all
 	@meson test -C $(B) --suite unit --print-errorlogs
 
-asan:; @$(MAKE) unit B=build-asan SETUP='-Db_sanitize=address,undefined -Db_lundef=false'
-tsan:; @$(MAKE) unit B=build-tsan SETUP='-Db_sanitize=thread -Db_lundef=false'
+install: all
+	@meson install -C $(B) $(if $(DESTDIR),--destdir $(DESTDIR))
+
+asan:; @$(MAKE) --no-print-directory unit B=build-asan \
+	SETUP='-Db_sanitize=address,undefined -Db_lundef=false'
+tsan:; @$(MAKE) --no-print-directory unit B=build-tsan \
+	SETUP='-Db_sanitize=thread -Db_lundef=false'
+
+lint:
+	@tools/setup build lint
+	@$(MAKE) --no-print-directory all
+	@tools/lint $(B)
+
+# SECONDS_EACH per target; the corpus in tests/fuzz/corpus is read, not grown.
+SECONDS_EACH ?= 60
+fuzz:
+	@tools/setup build fuzz
+	@CC=clang $(MAKE) --no-print-directory all B=build-fuzz SETUP='-Dfuzz=true -Db_lundef=false'
+	@tools/fuzz build-fuzz $(SECONDS_EACH)
 
 clean:; rm -rf build build-*
-.PHONY: all unit asan tsan clean
+.PHONY: all demo test unit install asan tsan lint fuzz clean

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""Hosts, networks, QEMUs and faults for the tests that need real ones.
+
+    core      Lab: processes, files and names of one test; ends them all
+    network   namespaces, veth pairs, shaping, link faults
+    host      a droverd in a namespace, and the drover command
+    machine   definitions of machines, the stress guest, plain QEMU processes
+    qmp       QEMU's monitor
+    console   serial lines with the host's time; heartbeat gaps
+    tap       recording the migration stream inside QEMU
+    oracle    was what QEMU sent what the destination got?
+    proxy     a TCP proxy with faults between two daemons
+    suite     runs one file of tests for tests/run
+
+Everything is the standard library of Python 3.11.
+"""
+from .core import BUILD, ROOT, Failed, Lab, needs, qemu10, slow, wait_for
+
+__all__ = ["BUILD", "ROOT", "Failed", "Lab", "needs", "qemu10", "slow", "wait_for"]

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""A host with Drover: a daemon in a namespace, its command line and its API."""
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+
+from .core import BUILD, Failed, wait_for
+
+DROVERD = os.path.join(BUILD, "src", "cmd", "droverd")
+DROVER = os.path.join(BUILD, "src", "cmd", "drover")
+PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
+
+
+@dataclass
+class Answer:
+    """What a `drover` command came to."""
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self):
+        """The one JSON value that was printed."""
+        return json.loads(self.stdout)
+
+    @property
+    def lines(self):
+        """One JSON value per line, as `move --json` prints them."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+class ApiError(Failed):
+    def __init__(self, status, text):
+        super().__init__(f"{status}: {text}")
+        self.status, self.text = status, text
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("drover", timeout=timeout)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Host:
+    """Hosts of one test; connect(alpha, beta) makes them peers."""
+
+    def __init__(self, lab, name, namespace, addresses, *, port=6600, qemu=None,
+                 settings=None):
+        self.lab, self.name, self.namespace = lab, name, namespace
+        self.addresses, self.port = list(addresses), port
+        self.dir = lab.path(name)
+        self.state = os.path.join(self.dir, "state")
+        self.run_dir = os.path.join(self.dir, "run")
+        self.socket = os.path.join(self.dir, "sock")
+        self.config = os.path.join(self.dir, "drover.conf")
+        self.log = os.path.join(self.dir, "log")
+        self.process = None
+        self.settings = {"host": {"name": name, "listen": " ".join(self.addresses),
+                                  "port": port, "state-directory": self.state,
+                                  "run-directory": self.run_dir, "socket": self.socket,
+                                  **({"qemu": qemu} if qemu else {})}}
+        for section, values in (settings or {}).items():
+            self.settings.setdefault(section, {}).update(values)
+        for folder in (self.state, self.run_dir):
+            os.makedirs(folder, mode=0o700)
+        lab.cleanup(self.close)
+
+    def peer(self, other, addresses=None, port=None, **values):
+        """Name another Host (or a proxy's address for it) in our settings."""
+        self.settings[f"peer {other.name}"] = {
+            "address": " ".join(addresses or other.addresses),
+            "port": port or other.port, "tls": "off", **values}
+
+    def write_settings(self):
+        with open(self.config, "w", encoding="utf-8") as f:
+            for section, values in self.settings.items():
+                f.write(f"[{section}]\n")
+                for key, value in values.items():
+                    f.write(f"{key} = {value}\n")
+                f.write("\n")
+
+    # -- the daemon
+    def start(self, timeout=20):
+        self.write_settings()
+        self.process = self.lab.spawn([DROVERD, "-c", self.config],
+                                      namespace=self.namespace, log=self.log)
+        try:
+            wait_for(f"droverd {self.name}", self._answers, timeout, 0.02)
+        except Failed as e:
+            raise Failed(f"{e}; its log ends: {self.log_text()[-800:]}") from None
+        return self
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise Failed(f"droverd {self.name} ended with {self.process.returncode}")
+        try:
+            return self.api("GET", "/v1/host")
+        except (OSError, http.client.HTTPException):
+            return None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self, timeout=30):
+        """SIGTERM; its exit status."""
+        if self.running():
+            self.process.terminate()
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"droverd {self.name}: not ended within {timeout} s "
+                         "of SIGTERM") from None
+
+    def kill9(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self):
+        if self.running():
+            self.stop()
+        return self.start()
+
+    def log_text(self):
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def descriptors(self):
+        """How many the daemon has open, to find leaks across a move."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    # -- asking it
+    def drover_argv(self, *words):
+        return [DROVER, "-S", self.socket, *map(str, words)]
+
+    def drover(self, *words, check=True, timeout=300, stdin=None):
+        """Run a command to its end; .json and .lines parse its output."""
+        done = subprocess.run(self.drover_argv(*words), input=stdin, capture_output=True,
+                              text=True, timeout=timeout, env=self.lab.environ)
+        if check and done.returncode != 0:
+            raise Failed(f"drover {' '.join(map(str, words))}: status {done.returncode}: "
+                         f"{done.stderr.strip()}")
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def api(self, method, path, body=None, timeout=60):
+        """The parsed answer; ApiError for any status that is not 2xx."""
+        connection = _UnixConnection(self.socket, timeout)
+        try:
+            data = body if isinstance(body, (str, bytes, type(None))) else json.dumps(body)
+            connection.request(method, path, data)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            value = json.loads(text) if text.strip() else None
+            if not 200 <= answer.status < 300:
+                raise ApiError(answer.status, (value or {}).get("error", text))
+            return value
+        finally:
+            connection.close()
+
+    def define(self, text):
+        path = os.path.join(self.dir, "definition")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return self.drover("vm", "define", path)
+
+    def machine(self, name):
+        return self.api("GET", f"/v1/machines/{name}")
+
+    def job(self, number):
+        return self.api("GET", f"/v1/jobs/{number}")
+
+    def wait_job(self, number, *states, timeout=180):
+        """The job once it is in one of the states (default: any that ends it)."""
+        states = states or ("done", "failed", "cancelled", "in-doubt")
+        return wait_for(f"job {number} {' or '.join(states)}",
+                        lambda: (job := self.job(number))["state"] in states and job,
+                        timeout, 0.05)
+
+    # -- afterwards
+    def leaks(self):
+        """What a stopped daemon, whose machines were stopped, left behind."""
+        found = []
+        for root, _, names in os.walk(self.run_dir):
+            found += [f"file {os.path.join(root, name)}" for name in names]
+        if os.path.exists(self.socket):
+            found.append(f"socket {self.socket}")
+        found += [f"TCP socket {line}" for line in self.namespace.sockets()]
+        found += [f"process {pid}: {line}" for pid, line in self.lab.processes().items()
+                  if self.dir in line]
+        return found
+
+    def close(self):
+        if self.running():
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def connect(*hosts):
+    """Make all of them peers of each other, over all their addresses."""
+    for host in hosts:
+        for other in hosts:
+            if other is not host:
+                host.peer(other)
+    return hosts

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""Hosts' networks: namespaces joined by veth pairs with a rate of their own.
+
+A namespace is held by a process that sleeps in it, and entered with nsenter(1)
+through /proc; it needs no name in /run/netns, so the same works for root and in
+a user namespace (unshare -Urnm), and it goes when its holder goes.
+
+Pair K joins two namespaces: 10.77.K.1 on the first, 10.77.K.2 on the second.
+Shaping is a token bucket on the sending side of both ends.
+"""
+import ctypes
+import ipaddress
+import json
+import os
+import socket
+import threading
+
+from .core import Failed, _libc, wait_for
+
+CLONE_NEWNET = 0x40000000
+WRONG_MAC = "02:00:00:00:de:ad"
+
+
+class Namespace:
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.holder = lab.spawn(["unshare", "--net", "sleep", "infinity"])
+        ours = os.readlink("/proc/self/ns/net")
+        wait_for(f"namespace {name}", lambda: self._inode() not in (None, ours), 5)
+        lab.cleanup(self.close)
+        self.run("ip", "link", "set", "lo", "up")
+
+    def _inode(self):
+        if self.holder.poll() is not None:
+            raise Failed(f"namespace {self.name}: unshare --net failed "
+                         "(neither root nor in a user namespace?)")
+        try:
+            # sleep is only there once unshare has done its work
+            with open(f"/proc/{self.holder.pid}/comm") as f:
+                if f.read().strip() != "sleep":
+                    return None
+            return os.readlink(f"/proc/{self.holder.pid}/ns/net")
+        except OSError:
+            return None
+
+    def enter(self):
+        """The words to put in front of a command to run it in here."""
+        return ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--"]
+
+    def run(self, *argv, **kwargs):
+        return self.lab.run(argv, namespace=self, **kwargs).stdout
+
+    def json(self, *argv):
+        return json.loads(self.run(*argv) or "[]")
+
+    def inside(self, function, *args):
+        """Call a function (that makes sockets) with this network."""
+        result = []
+
+        def call():
+            try:
+                with open(f"/proc/{self.holder.pid}/ns/net") as f:
+                    if _libc.setns(f.fileno(), CLONE_NEWNET) != 0:
+                        raise OSError(ctypes.get_errno(), "setns")
+                result.append((function(*args), None))
+            except Exception as e:
+                result.append((None, e))
+
+        # Only this thread changes over, and it ends here.
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+        value, error = result[0]
+        if error:
+            raise error
+        return value
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+        return self.inside(socket.socket, family, kind)
+
+    def sockets(self):
+        """Lines of TCP sockets here, listening ones too, without TIME-WAIT."""
+        lines = self.run("ss", "-Htan").splitlines()
+        return [line for line in lines if not line.startswith("TIME-WAIT")]
+
+    def close(self):
+        if self.holder.poll() is None:
+            self.holder.kill()
+        self.holder.wait()
+
+
+class Link:
+    """One veth pair; ends 0 and 1."""
+
+    def __init__(self, lab, number, first, second, rate, mtu):
+        self.lab, self.number, self.rate = lab, number, rate
+        self.ends = (first, second)
+        self.names = (f"lan{number}", f"lan{number}")
+        self.addresses = (f"10.77.{number}.1", f"10.77.{number}.2")
+        # Made inside the first namespace: no name of ours outside of the lab.
+        first.run("ip", "link", "add", self.names[0], "mtu", mtu, "type", "veth",
+                  "peer", "name", self.names[1], "mtu", mtu, "netns", second.holder.pid)
+        for end in (0, 1):
+            self._ip(end, "address", "add", f"{self.addresses[end]}/24",
+                     "dev", self.names[end])
+            self._ip(end, "link", "set", self.names[end], "up")
+            if rate:
+                self.shape(rate, end)
+
+    def _ip(self, end, *words):
+        return self.ends[end].run("ip", *map(str, words))
+
+    def shape(self, rate, *ends, latency="10ms"):
+        """Limit what leaves each end; rate as tc(8) writes it: 1gbit, 40mbit."""
+        for end in ends or (0, 1):
+            burst = max(64 * 1024, _bits(rate) // 8 // 500)
+            self.ends[end].run("tc", "qdisc", "replace", "dev", self.names[end], "root",
+                               "tbf", "rate", rate, "burst", str(burst), "latency", latency)
+        self.rate = rate
+
+    def down(self, end=0):
+        """The cable is out: both ends get an event."""
+        self._ip(end, "link", "set", self.names[end], "down")
+
+    def up(self, end=0):
+        self._ip(end, "link", "set", self.names[end], "up")
+
+    def blackhole(self, *ends):
+        """What these ends send (default: both) is lost, and nobody is told."""
+        for end in ends or (0, 1):
+            self._ip(end, "neighbor", "replace", self.addresses[1 - end], "lladdr", WRONG_MAC,
+                     "nud", "permanent", "dev", self.names[end])
+
+    def heal(self, *ends):
+        for end in ends or (0, 1):
+            # A permanent entry is only ever replaced, so put the right one.
+            right = self.ends[1 - end].json("ip", "-j", "link", "show", "dev",
+                                            self.names[1 - end])[0]["address"]
+            self._ip(end, "neighbor", "replace", self.addresses[1 - end], "lladdr", right,
+                     "nud", "reachable", "dev", self.names[end])
+
+    def counters(self, end=0):
+        """{"rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "tx_dropped"}"""
+        stats = self.ends[end].json("ip", "-j", "-s", "link", "show", "dev",
+                                    self.names[end])[0]["stats64"]
+        return {f"{way}_{what}": stats[way][what] for way in ("rx", "tx")
+                for what in ("bytes", "packets", "dropped")}
+
+
+def _bits(rate):
+    digits = rate.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = rate[len(digits):].lower()
+    factor = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
+    return int(float(digits) * factor[unit])
+
+
+class Network:
+    """Namespaces by name, and the pairs between them."""
+
+    def __init__(self, lab, names=("alpha", "beta"), links=2, rate="1gbit", mtu=1500):
+        self.lab = lab
+        self.namespaces = {name: Namespace(lab, name) for name in names}
+        self.links = []
+        if len(names) == 2:
+            for _ in range(links):
+                self.link(*names, rate=rate, mtu=mtu)
+
+    def __getitem__(self, name):
+        return self.namespaces[name]
+
+    def link(self, first, second, rate="1gbit", mtu=1500):
+        link = Link(self.lab, len(self.links) + 1, self[first], self[second], rate, mtu)
+        self.links.append(link)
+        return link
+
+    def addresses(self, name):
+        """The addresses of a namespace, first pair first."""
+        found = []
+        for link in self.links:
+            for end in (0, 1):
+                if link.ends[end] is self[name]:
+                    found.append(link.addresses[end])
+        return sorted(found, key=ipaddress.ip_address)
