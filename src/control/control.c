@@ -195,6 +195,13 @@ int control_start(struct control **ret, struct host *h, const char *socket_path,
 	return 0;
 }
 
+int control_check_free(const char *socket_path, struct error *e)
+{
+	if (gate_clear(socket_path, e) < 0)
+		return error_in(e, "control socket");
+	return 0;
+}
+
 void control_stop(struct control *c)
 {
 	if (!c)
