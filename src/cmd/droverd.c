@@ -58,6 +58,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 	};
 	int c;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	while ((c = getopt_long(argc, argv, "c:vh", all, NULL)) != -1) {
 		if (c == 'c') {
 			o->config = optarg;
