@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stress guest: fills memory, dirties it at a steady rate, checks it all
+ * the time, and says on the serial line how it is. One thread, no heap; it can
+ * be stopped at any instruction and go on elsewhere.
+ *
+ * The loop does what is due, a few pages of each kind of work at a time so
+ * that heartbeats are on time on a busy processor, and halts when nothing is.
+ */
+#include <stdint.h>
+
+#include "clock.h"
+#include "cmdline.h"
+#include "console.h"
+#include "content.h"
+#include "memory.h"
+#include "pace.h"
+#include "store.h"
+#include "trap.h"
+
+#define DIRTY_SLICE_MS 4
+#define VERIFY_SLICE_MS 16
+#define PAGES_PER_TURN 16
+
+struct heartbeat {
+	uint64_t start;
+	uint64_t next;
+	uint64_t period_ms;
+};
+
+__attribute__((noreturn)) void guest_main(const struct start_info *info);
+
+static struct memory memory;
+static struct store store;
+static struct settings settings;
+
+__attribute__((noreturn)) static void halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static uint64_t ms_since(uint64_t start)
+{
+	return (clock_now() - start) / clock_ticks_per_ms();
+}
+
+static void heartbeat_init(struct heartbeat *h, uint64_t period_ms)
+{
+	h->start = clock_now();
+	h->period_ms = period_ms;
+	h->next = h->start + period_ms * clock_ticks_per_ms();
+}
+
+/* Beat k is due at k periods, so they never drift; one that was missed is
+ * left out, which shows as a gap in the numbers. */
+static void heartbeat_do(struct heartbeat *h, const struct store *s)
+{
+	uint64_t ms = ms_since(h->start);
+	uint64_t beat = ms / h->period_ms;
+
+	console_print("hb %lu t=%lu verified=%lu dirtied=%lu gen=%lu "
+		      "corrupt=%lu\n",
+		      beat, ms, s->verified, s->dirtied, s->round, s->corrupt);
+	h->next = h->start + (beat + 1) * h->period_ms * clock_ticks_per_ms();
+}
+
+static void work_do(struct pace *p, struct store *s,
+		    void (*one)(struct store *))
+{
+	uint64_t now = clock_now();
+
+	for (unsigned i = 0; i < PAGES_PER_TURN && pace_take(p, now); i++)
+		one(s);
+}
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+__attribute__((noreturn)) static void run(struct store *s,
+					  const struct settings *set)
+{
+	struct heartbeat beat;
+	struct pace dirty, verify;
+
+	heartbeat_init(&beat, set->heartbeat_ms);
+	pace_init(&dirty, set->dirty_bytes_per_s, DIRTY_SLICE_MS);
+	pace_init(&verify, set->verify_bytes_per_s, VERIFY_SLICE_MS);
+	for (;;) {
+		uint64_t now;
+
+		if (clock_now() >= beat.next)
+			heartbeat_do(&beat, s);
+		work_do(&dirty, s, store_dirty_next);
+		work_do(&verify, s, store_check_next);
+
+		now = clock_now();
+		clock_sleep(min(beat.next, min(pace_wake(&dirty, now),
+					       pace_wake(&verify, now))));
+	}
+}
+
+static void stop_if(const char *wrong)
+{
+	if (!wrong)
+		return;
+	console_print("drover-stress: %s\n", wrong);
+	halt();
+}
+
+void guest_main(const struct start_info *info)
+{
+	uint64_t start = clock_now();
+
+	console_init();
+	trap_init();
+	clock_init();
+	content_init();
+	if (!cmdline_read(&settings, (const char *)info->command_line))
+		halt();
+	stop_if(memory_init(&memory, info));
+	stop_if(store_init(&store, &memory, &settings));
+	if (store.hot == 0)
+		settings.dirty_bytes_per_s = 0;
+
+	uint64_t fill_start = clock_now();
+
+	store_fill(&store);
+	console_print("drover-stress ready pages=%lu content=%s rate=%lu "
+		      "hot=%lu zero=%lu touch=%s init_ms=%lu fill_ms=%lu\n",
+		      store.pages, store.content->name,
+		      settings.dirty_bytes_per_s, store.hot, store.zero_pages,
+		      store.touch_few ? "few" : "page",
+		      (fill_start - start) / clock_ticks_per_ms(),
+		      ms_since(fill_start));
+	run(&store, &settings);
+}

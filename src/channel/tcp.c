@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel/tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "channel/channel.h"
+
+enum {
+	DEAD_AFTER_MS = 1000,       /* unanswered data on a path */
+	NOTSENT_BYTES = 256 * 1024, /* one frame ahead of the wire */
+	BACKLOG = 64,
+};
+
+struct tcp_channel {
+	struct channel base;
+	int fd;
+};
+
+static struct tcp_channel *tcp_of(struct channel *c)
+{
+	return container_of(c, struct tcp_channel, base);
+}
+
+/* Drops what has been written from the front of @iov. */
+static void iov_advance(struct iovec **iov, int *n, size_t written)
+{
+	while (*n > 0 && written >= (*iov)->iov_len) {
+		written -= (*iov)->iov_len;
+		(*iov)++;
+		(*n)--;
+	}
+	if (*n > 0) {
+		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + written;
+		(*iov)->iov_len -= written;
+	}
+}
+
+static int tcp_write(struct channel *c, struct iovec *iov, int n,
+		     struct error *e)
+{
+	while (n > 0) {
+		struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+		ssize_t sent = sendmsg(tcp_of(c)->fd, &m, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return error_sys(e, "send to %s", c->to);
+		iov_advance(&iov, &n, (size_t)sent);
+	}
+	return 0;
+}
+
+static ssize_t tcp_read(struct channel *c, void *buf, size_t cap,
+			uint64_t deadline_us, struct error *e)
+{
+	struct pollfd p = { .fd = tcp_of(c)->fd, .events = POLLIN };
+
+	for (;;) {
+		ssize_t n = recv(p.fd, buf, cap, MSG_DONTWAIT);
+
+		if (n >= 0)
+			return n;
+		if (errno != EAGAIN && errno != EINTR)
+			return error_sys(e, "receive from %s", c->to);
+		if (errno == EAGAIN &&
+		    poll(&p, 1, clock_poll_ms(deadline_us)) == 0)
+			return -EAGAIN;
+	}
+}
+
+static void tcp_finish(struct channel *c)
+{
+	shutdown(tcp_of(c)->fd, SHUT_WR);
+}
+
+static void tcp_shutdown(struct channel *c)
+{
+	shutdown(tcp_of(c)->fd, SHUT_RDWR);
+}
+
+static void tcp_stats(struct channel *c, struct channel_stats *ret)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	*ret = (struct channel_stats){ 0 };
+	if (getsockopt(tcp_of(c)->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return;
+	ret->retransmissions = info.tcpi_total_retrans;
+	ret->rtt_us = info.tcpi_rtt;
+}
+
+static void tcp_free(struct channel *c)
+{
+	close(tcp_of(c)->fd);
+	free(tcp_of(c));
+}
+
+static const struct channel_ops tcp_ops = {
+	.name = "tcp",
+	.write = tcp_write,
+	.read = tcp_read,
+	.finish = tcp_finish,
+	.shutdown = tcp_shutdown,
+	.stats = tcp_stats,
+	.free = tcp_free,
+};
+
+static void name_of(char ret[CHANNEL_NAME_MAX], const struct sockaddr *a,
+		    socklen_t len)
+{
+	char host[48], port[8];
+
+	if (getnameinfo(a, len, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+		snprintf(ret, CHANNEL_NAME_MAX, "unknown");
+		return;
+	}
+	snprintf(ret, CHANNEL_NAME_MAX,
+		 a->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* Takes @fd over, also when it fails. */
+static int tcp_new(struct channel **ret, int fd, struct error *e)
+{
+	struct sockaddr_storage here, there;
+	socklen_t here_len = sizeof(here), there_len = sizeof(there);
+	struct tcp_channel *t;
+
+	if (getsockname(fd, (struct sockaddr *)&here, &here_len) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&there, &there_len) < 0 ||
+	    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+	    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, DEAD_AFTER_MS) < 0 ||
+	    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES) < 0) {
+		error_sys(e, "set up connection");
+		close(fd);
+		return -e->code;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		close(fd);
+		return error_set(e, ENOMEM, "no memory for a channel");
+	}
+	t->base.ops = &tcp_ops;
+	t->fd = fd;
+	name_of(t->base.from, (struct sockaddr *)&here, here_len);
+	name_of(t->base.to, (struct sockaddr *)&there, there_len);
+	*ret = &t->base;
+	return 0;
+}
+
+static int wait_connected(int fd, uint64_t deadline_us)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int failed = 0, n;
+
+	do {
+		n = poll(&p, 1, clock_poll_ms(deadline_us));
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		failed = ETIMEDOUT;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
+	errno = failed;
+	return failed ? -1 : 0;
+}
+
+static int connect_one(int *ret_fd, const struct addrinfo *a,
+		       uint64_t deadline_us, struct error *e)
+{
+	char name[CHANNEL_NAME_MAX];
+	AUTO_CLOSE int fd =
+		socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       0);
+
+	name_of(name, a->ai_addr, a->ai_addrlen);
+	if (fd < 0)
+		return error_sys(e, "socket for %s", name);
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 &&
+	    (errno != EINPROGRESS || wait_connected(fd, deadline_us) < 0))
+		return error_sys(e, "connect %s", name);
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return error_sys(e, "connect %s", name);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int resolve(struct addrinfo **ret, const char *host, uint16_t port,
+		   int flags, struct error *e)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+					.ai_flags = flags | AI_NUMERICSERV };
+	char service[8];
+	int r;
+
+	snprintf(service, sizeof(service), "%u", port);
+	r = getaddrinfo(host, service, &hints, ret);
+	if (r != 0)
+		return error_set(e, EHOSTUNREACH, "address %s: %s", host,
+				 r == EAI_SYSTEM ? strerrordesc_np(errno)
+						 : gai_strerror(r));
+	return 0;
+}
+
+static void scope_addrinfo(struct addrinfo **a)
+{
+	if (*a)
+		freeaddrinfo(*a);
+}
+
+int tcp_dial(struct channel **ret, const char *host, uint16_t port,
+	     uint64_t deadline_us, struct error *e)
+{
+	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
+	int fd = -1, r = -EHOSTUNREACH;
+
+	if (resolve(&list, host, port, 0, e) < 0)
+		return -e->code;
+	for (const struct addrinfo *a = list; a && r < 0; a = a->ai_next)
+		r = connect_one(&fd, a, deadline_us, e);
+	return r < 0 ? r : tcp_new(ret, fd, e);
+}
+
+int tcp_listen(int *ret_fd, const char *address, uint16_t port, struct error *e)
+{
+	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
+	AUTO_CLOSE int fd = -1;
+
+	if (resolve(&list, address, port, AI_PASSIVE | AI_NUMERICHOST, e) < 0)
+		return error_in(e, "listen");
+	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		    0);
+	if (fd < 0)
+		return error_sys(e, "listen on %s port %u", address, port);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (list->ai_family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (bind(fd, list->ai_addr, list->ai_addrlen) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		return error_sys(e, "listen on %s port %u", address, port);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int tcp_accept(struct channel **ret, int listen_fd, struct error *e)
+{
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return errno == EAGAIN ? -EAGAIN : error_sys(e, "accept");
+	return tcp_new(ret, fd, e);
+}

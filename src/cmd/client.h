@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The client's side of the control API: one request, one JSON reply.  For one
+ * thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct client;
+struct error;
+
+/* Connects on the first call only. */
+int client_new(struct client **ret, const char *socket_path, struct error *e);
+void client_free(struct client *c);
+
+struct client_request {
+	const char *verb;
+	const char *path;
+	const json_t *body; /* sent as JSON, or */
+	const char *text;   /* sent as it is, or neither */
+};
+
+/* ENOTCONN: the service cannot be reached, the text is a whole sentence for
+ * the user.  EREMOTEIO: it refused, the text is its own. */
+int client_call(struct client *c, const struct client_request *rq, json_t **ret,
+		struct error *e);
+
+int client_get(struct client *c, const char *path, json_t **ret,
+	       struct error *e);
+
+/* @body may be NULL. */
+int client_post(struct client *c, const char *path, const json_t *body,
+		json_t **ret, struct error *e);
+
+/* @text with what a URL cannot hold escaped, for free(); NULL: no memory. */
+char *client_escape(const char *text);
+
+static inline void client_drop_json(json_t **j)
+{
+	json_decref(*j);
+}
+#define AUTO_JSON __attribute__((cleanup(client_drop_json)))

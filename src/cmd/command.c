@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/command.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+
+void call_complain(const struct call *c, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* The text may hold what a guest or a peer sent. */
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	fprintf(stderr, "drover: %s: %s\n", c->title, text);
+}
+
+int call_path(char *buf, size_t cap, const char *before, const char *name,
+	      const char *after, struct error *e)
+{
+	int r = text_check_name("machine or job", name, e);
+
+	if (r < 0)
+		return r;
+	snprintf(buf, cap, "%s%s%s", before, name, after);
+	return 0;
+}
+
+int call_set_text(json_t *body, const char *key, const char *value)
+{
+	if (!value)
+		return 0;
+	return json_object_set_new(body, key, json_string(value));
+}
+
+int call_set_ms(json_t *body, const char *key, const char *value,
+		struct error *e)
+{
+	uint64_t us;
+	int r;
+
+	if (!value)
+		return 0;
+	if ((r = text_parse_duration(&us, value, e)) < 0)
+		return r;
+	json_object_set_new(body, key,
+			    json_integer((json_int_t)(us / USEC_PER_MS)));
+	return 0;
+}
+
+int call_set_number(json_t *body, const char *key, const char *value,
+		    struct error *e)
+{
+	uint64_t n;
+	int r;
+
+	if (!value)
+		return 0;
+	if ((r = text_parse_number(&n, value, 1, INT_MAX, e)) < 0)
+		return r;
+	json_object_set_new(body, key, json_integer((json_int_t)n));
+	return 0;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a command of drover is: an entry of a const table, one table per group,
+ * each in its own file.  drover.c finds the entry, parses the options that it
+ * names, opens the client and calls run().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cmd/client.h"
+
+struct error;
+
+struct command_option {
+	const char *name;     /* "downtime-limit" */
+	const char *argument; /* "DURATION"; NULL: a switch */
+	const char *help;     /* lines parted by '\n', at most 50 wide */
+};
+
+struct call {
+	struct client *client;
+	char title[160];      /* "move web1", in front of complaints */
+	char **words;         /* as many as the command asks for */
+	const char **options; /* by place in the table; NULL: not given */
+	const char *socket;
+	bool json;
+};
+
+/* run() gives 0, CALL_FAILED when it has said itself what failed, or a
+ * negative errno value with the error's text; -EINVAL stands for wrong usage
+ * (what the service refuses is -EREMOTEIO). */
+enum { CALL_FAILED = 1 };
+
+struct command {
+	const char *group; /* NULL: a command of one word */
+	const char *name;
+	const char *words;                    /* "VM HOST"; "" for none */
+	const char *summary;                  /* one line */
+	const char *text;                     /* more for --help, or NULL */
+	const struct command_option *options; /* ends with a NULL name */
+	int (*run)(struct call *c, struct error *e);
+};
+
+/* Each ends with an entry without a name. */
+extern const struct command vm_commands[];
+extern const struct command move_commands[];
+extern const struct command compare_commands[];
+extern const struct command job_commands[];
+extern const struct command host_commands[];
+extern const struct command relay_commands[];
+extern const struct command version_commands[];
+
+/* One line on standard error: "drover: TITLE: ...". */
+void call_complain(const struct call *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* @before, @name and @after in a row, once @name is known to be a name. */
+int call_path(char *buf, size_t cap, const char *before, const char *name,
+	      const char *after, struct error *e);
+
+/* Option values into @body; an option that was not given is left out. */
+int call_set_text(json_t *body, const char *key, const char *value);
+int call_set_ms(json_t *body, const char *key, const char *value,
+		struct error *e);
+int call_set_number(json_t *body, const char *key, const char *value,
+		    struct error *e);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * drover: finds the command in the tables, parses its options, runs it, and
+ * turns what it gives into one line and an exit status.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+
+#define DEFAULT_SOCKET "/run/drover/drover.sock"
+
+enum { EXIT_USAGE = 2, OPTIONS_MAX = 12, OPTION_BASE = 256 };
+
+static const struct command *const tables[] = {
+	vm_commands,   move_commands,  compare_commands, job_commands,
+	host_commands, relay_commands, version_commands,
+};
+
+static void print_usage_of(FILE *to, const struct command *c)
+{
+	fprintf(to, "drover %s%s%s%s%s", c->group ? c->group : "",
+		c->group ? " " : "", c->name, c->words[0] ? " " : "", c->words);
+}
+
+static void print_line(const struct command *c)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s%s%s%s", c->group ? c->group : "",
+		 c->group ? " " : "", c->name, c->words[0] ? " " : "",
+		 c->words);
+	printf("  %-26s %s\n", name, c->summary);
+}
+
+/* All commands, or those of one group. */
+static int print_commands(const char *group)
+{
+	printf("Usage: drover [-S SOCKET] %s [OPTION]...\n\n",
+	       group ? group : "COMMAND");
+	if (!group)
+		printf("Moves running virtual machines between hosts, by way "
+		       "of droverd.\n\n");
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct command *c = tables[t]; c->name; c++)
+			if (!group || (c->group && !strcmp(c->group, group)))
+				print_line(c);
+	printf("\n"
+	       "  -S, --socket SOCKET   the service's socket, else "
+	       "$DROVER_SOCKET, else\n"
+	       "                        %s\n"
+	       "      --json            output for machines\n"
+	       "      --help            what a command does and its options\n",
+	       DEFAULT_SOCKET);
+	return 0;
+}
+
+static void print_option(const char *name, const char *argument,
+			 const char *help)
+{
+	char left[40];
+
+	snprintf(left, sizeof(left), "--%s%s%s", name, argument ? " " : "",
+		 argument ? argument : "");
+	printf("  %-26s ", left);
+	for (; *help; help++) {
+		putchar(*help);
+		if (*help == '\n')
+			printf("%29s", "");
+	}
+	putchar('\n');
+}
+
+static int print_help(const struct command *c)
+{
+	printf("Usage: ");
+	print_usage_of(stdout, c);
+	printf(" [OPTION]...\n\n%s.\n", c->summary);
+	if (c->text)
+		printf("\n%s\n", c->text);
+	printf("\n");
+	for (const struct command_option *o = c->options; o && o->name; o++)
+		print_option(o->name, o->argument, o->help);
+	print_option("json", NULL, "output for machines");
+	print_option("socket", "SOCKET", "the service's socket (also -S)");
+	print_option("help", NULL, "this text");
+	return 0;
+}
+
+static int wrong_usage(const struct command *c, const char *group,
+		       const char *text)
+{
+	fprintf(stderr, "drover: %s; try 'drover %s%s%s%s--help'\n", text,
+		c && c->group ? c->group : (group ? group : ""),
+		(c && c->group) || group ? " " : "", c ? c->name : "",
+		c ? " " : "");
+	return EXIT_USAGE;
+}
+
+/* The command that argv[0] (and argv[1], for a group) names. */
+static const struct command *find_command(char **argv, const char **ret_group)
+{
+	*ret_group = NULL;
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
+		for (const struct command *c = tables[t]; c->name; c++) {
+			if (!c->group && !strcmp(c->name, argv[0]))
+				return c;
+			if (!c->group || strcmp(c->group, argv[0]))
+				continue;
+			*ret_group = c->group;
+			if (argv[1] && !strcmp(c->name, argv[1]))
+				return c;
+		}
+	}
+	return NULL;
+}
+
+static int count_words(const char *words)
+{
+	int n = words[0] != '\0';
+
+	for (; *words; words++)
+		n += *words == ' ';
+	return n;
+}
+
+enum parsed { PARSED_RUN, PARSED_HELP, PARSED_UNKNOWN, PARSED_BARE };
+
+/* getopt_long() with the command's own options and those that all have. */
+static enum parsed parse_options(const struct command *c, struct call *call,
+				 int argc, char **argv)
+{
+	struct option all[OPTIONS_MAX + 4] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "socket", required_argument, NULL, 'S' },
+	};
+	int n = 3, o;
+
+	for (int i = 0; c->options && c->options[i].name; i++)
+		all[n++] = (struct option){
+			.name = c->options[i].name,
+			.has_arg = c->options[i].argument ? required_argument
+							  : no_argument,
+			.val = OPTION_BASE + i,
+		};
+	optind = 0;
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, ":hS:", all, NULL)) != -1) {
+		if (o == 'j')
+			call->json = true;
+		else if (o == 'S')
+			call->socket = optarg;
+		else if (o == 'h')
+			return PARSED_HELP;
+		else if (o >= OPTION_BASE)
+			call->options[o - OPTION_BASE] = optarg ? optarg : "";
+		else
+			return o == ':' ? PARSED_BARE : PARSED_UNKNOWN;
+	}
+	return PARSED_RUN;
+}
+
+static int say_wrong_option(const struct command *c, enum parsed p,
+			    const char *option)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 p == PARSED_BARE ? "%.100s needs a value"
+				  : "there is no option %.100s",
+		 option);
+	return wrong_usage(c, NULL, text);
+}
+
+static int report_failure(const struct command *c, const struct call *call,
+			  int r, const struct error *e)
+{
+	char text[512];
+
+	if (r == 0)
+		return EXIT_SUCCESS;
+	if (r == CALL_FAILED)
+		return EXIT_FAILURE;
+	if (r == -EINVAL) {
+		snprintf(text, sizeof(text), "%s: %s", call->title, e->text);
+		return wrong_usage(c, NULL, text);
+	}
+	if (r == -ENOTCONN)
+		fprintf(stderr, "drover: %s\n", e->text);
+	else
+		call_complain(call, "%s", e->text);
+	return EXIT_FAILURE;
+}
+
+static int run_command(const struct command *c, const char *socket, int argc,
+		       char **argv)
+{
+	const char *options[OPTIONS_MAX] = { NULL };
+	struct call call = { .socket = socket, .options = options };
+	struct error e = { 0 };
+	enum parsed p;
+	int r;
+
+	p = parse_options(c, &call, argc, argv);
+	if (p == PARSED_HELP)
+		return print_help(c);
+	if (p != PARSED_RUN)
+		return say_wrong_option(c, p, argv[optind - 1]);
+	if (argc - optind != count_words(c->words))
+		return wrong_usage(c, NULL,
+				   argc - optind < count_words(c->words)
+					   ? "something is missing"
+					   : "that is too much");
+	call.words = argv + optind;
+	snprintf(call.title, sizeof(call.title), "%s%s%s%s%.64s",
+		 c->group ? c->group : "", c->group ? " " : "", c->name,
+		 c->words[0] ? " " : "", c->words[0] ? call.words[0] : "");
+	r = client_new(&call.client, call.socket, &e);
+	if (r == 0)
+		r = c->run(&call, &e);
+	client_free(call.client);
+	return report_failure(c, &call, r, &e);
+}
+
+static int dispatch(const char *socket, int argc, char **argv)
+{
+	const struct command *c;
+	const char *group;
+	char text[160];
+
+	if (argc == 0)
+		return wrong_usage(NULL, NULL, "a command is missing");
+	c = find_command(argv, &group);
+	/* getopt skips the first word: for a group, its second one. */
+	if (c)
+		return run_command(c, socket, argc - (group != NULL),
+				   argv + (group != NULL));
+	if (!strcmp(argv[0], "help"))
+		return print_commands(NULL);
+	if (group && argc > 1 &&
+	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return print_commands(group);
+	if (group && argc == 1)
+		snprintf(text, sizeof(text), "%s: what to do is missing",
+			 group);
+	else
+		snprintf(text, sizeof(text),
+			 "there is no command '%.40s%s%.40s'", argv[0],
+			 group ? " " : "", group ? argv[1] : "");
+	return wrong_usage(NULL, group, text);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option global[] = {
+		{ "socket", required_argument, NULL, 'S' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *socket = getenv("DROVER_SOCKET");
+	int o, r;
+
+	if (!socket || !socket[0])
+		socket = DEFAULT_SOCKET;
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, "+:S:hV", global, NULL)) != -1) {
+		if (o == 'S') {
+			socket = optarg;
+		} else if (o == 'h') {
+			return output_end(print_commands(NULL));
+		} else if (o == 'V') {
+			printf("drover %s\n", DROVER_VERSION);
+			return output_end(EXIT_SUCCESS);
+		} else {
+			return wrong_usage(NULL, NULL,
+					   "that option is not known, or its "
+					   "value is missing");
+		}
+	}
+	r = dispatch(socket, argc - optind, argv + optind);
+	return output_end(r);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * droverd: reads the settings, starts the service and its control API, waits
+ * for SIGTERM or SIGINT and takes both down again.  The signals are blocked
+ * before the first thread starts, so that only the main thread ever sees them.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/notify.h"
+#include "control/control.h"
+#include "host/host.h"
+#include "host/settings.h"
+
+#define DEFAULT_CONFIG "/etc/drover/drover.conf"
+
+enum { EXIT_USAGE = 2 };
+
+struct options {
+	const char *config;
+	bool check;
+};
+
+static int print_help(void)
+{
+	printf("Usage: droverd [OPTION]...\n\n"
+	       "The service that moves this host's virtual machines; drover "
+	       "talks to it.\n\n"
+	       "  -c, --config FILE  the configuration, else\n"
+	       "                     %s\n"
+	       "  -v, --verbose      log more\n"
+	       "      --check        read the configuration and end\n"
+	       "      --help         this text\n"
+	       "      --version      the version\n",
+	       DEFAULT_CONFIG);
+	return EXIT_SUCCESS;
+}
+
+/* -1: go on; otherwise the exit status. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	static const struct option all[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:vh", all, NULL)) != -1) {
+		if (c == 'c') {
+			o->config = optarg;
+		} else if (c == 'v') {
+			log_verbose();
+		} else if (c == 'k') {
+			o->check = true;
+		} else if (c == 'h') {
+			return print_help();
+		} else if (c == 'V') {
+			printf("droverd %s\n", DROVER_VERSION);
+			return EXIT_SUCCESS;
+		} else {
+			fprintf(stderr, "try 'droverd --help'\n");
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "droverd: %s is too much; try 'droverd --help'\n",
+		argv[optind]);
+	return EXIT_USAGE;
+}
+
+static void block_signals(sigset_t *ret_wait)
+{
+	sigemptyset(ret_wait);
+	sigaddset(ret_wait, SIGTERM);
+	sigaddset(ret_wait, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret_wait, NULL);
+	/* A peer or client that leaves is an error of one write. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int serve(const struct settings *s, struct error *e)
+{
+	struct control *control;
+	struct host *host;
+	sigset_t wait;
+	int sig = 0, r;
+
+	block_signals(&wait);
+	if ((r = host_start(&host, s, e)) < 0)
+		return r;
+	if ((r = control_start(&control, host, s->socket, s->group, e)) < 0) {
+		host_stop(host);
+		return r;
+	}
+	notify_send("READY=1");
+	log_info("droverd %s serves %s", DROVER_VERSION, s->socket);
+
+	sigwait(&wait, &sig);
+	log_info("signal %d: ending", sig);
+	notify_send("STOPPING=1");
+	control_stop(control);
+	host_stop(host);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .config = DEFAULT_CONFIG };
+	struct settings settings;
+	struct error e = { 0 };
+	int r = parse_options(&o, argc, argv);
+
+	if (r >= 0)
+		return r;
+	r = settings_read(&settings, o.config, &e);
+	if (r == 0 && o.check)
+		printf("%s: the configuration is good\n", o.config);
+	else if (r == 0)
+		r = serve(&settings, &e);
+	if (r < 0)
+		fprintf(stderr, "droverd: %s\n", e.text);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+
+/* drover job: moves and relays, running and ended. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+#include "cmd/watch.h"
+
+enum { PATH_CAP = 128 };
+
+static const struct output_field list_fields[] = {
+	{ "ID", "id", format_text, false },
+	{ "KIND", "kind", format_text, false },
+	{ "MACHINE", "machine", format_text, false },
+	{ "ROLE", "role", format_text, false },
+	{ "PEER", "peer", format_text, false },
+	{ "STATE", "state", format_text, false },
+	{ "STAGE", "stage", format_text, false },
+	{ "DONE", "progress.percent", format_percent, true },
+	{ NULL, NULL, NULL, false },
+};
+
+static const struct output_field show_fields[] = {
+	{ "Job", "id", format_text, false },
+	{ "Kind", "kind", format_text, false },
+	{ "Machine", "machine", format_text, false },
+	{ "Role here", "role", format_text, false },
+	{ "Peer", "peer", format_text, false },
+	{ "State", "state", format_text, false },
+	{ "Stage", "stage", format_text, false },
+	{ "Started", "started", format_wall, false },
+	{ "Ended", "ended", format_wall, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static int run_list(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *list = NULL;
+	int r = client_get(c->client, "/v1/jobs", &list, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, list);
+	else
+		output_table(stdout, list_fields, list, "There are no jobs.");
+	return 0;
+}
+
+static void print_job(const struct call *c, const json_t *job)
+{
+	const char *error = output_string(job, "error");
+	const char *advice = output_string(job, "advice");
+	const char *state = output_string(job, "state");
+	char line[128];
+
+	if (c->json) {
+		output_json(stdout, job);
+		return;
+	}
+	output_fields(stdout, show_fields, job);
+	if (error)
+		output_wrapped(stdout, "Error", 11, error, 80);
+	if (advice)
+		output_wrapped(stdout, "Advice", 11, advice, 80);
+	if (state && !strcmp(state, "running")) {
+		progress_line(line, sizeof(line), job, 80);
+		puts(line);
+	}
+	report_print(stdout, job);
+}
+
+static int run_show(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *job = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/jobs/", c->words[0], "",
+			   e)) < 0 ||
+	    (r = client_get(c->client, path, &job, e)) < 0)
+		return r;
+	print_job(c, job);
+	return 0;
+}
+
+static int run_watch(struct call *c, struct error *e)
+{
+	watch_prepare();
+	return watch_job(c, c->words[0], WATCH_LEAVES, e);
+}
+
+static int run_cancel(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *job = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/jobs/", c->words[0],
+			   "/cancel", e)) < 0 ||
+	    (r = client_post(c->client, path, NULL, &job, e)) < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, job);
+	else
+		printf("Job %s is being cancelled.\n", c->words[0]);
+	return 0;
+}
+
+enum { RESOLVE_RUN_HERE, RESOLVE_GIVE_UP };
+
+static const struct command_option resolve_options[] = {
+	[RESOLVE_RUN_HERE] = { "run-here", NULL,
+			       "this host keeps the machine and continues\n"
+			       "it: only if it does not run on the peer" },
+	[RESOLVE_GIVE_UP] = { "give-up", NULL,
+			      "this host gives the machine up: it runs,\n"
+			      "or will run, on the peer" },
+	{ NULL, NULL, NULL },
+};
+
+static int run_resolve(struct call *c, struct error *e)
+{
+	bool here = c->options[RESOLVE_RUN_HERE] != NULL;
+	AUTO_JSON json_t *body = json_object();
+	AUTO_JSON json_t *job = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if (here == (c->options[RESOLVE_GIVE_UP] != NULL))
+		return error_set(e, EINVAL,
+				 "say either --run-here or --give-up");
+	json_object_set_new(body, "run_here", json_boolean(here));
+	if ((r = call_path(path, sizeof(path), "/v1/jobs/", c->words[0],
+			   "/resolve", e)) < 0 ||
+	    (r = client_post(c->client, path, body, &job, e)) < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, job);
+	else
+		printf(here ? "Job %s is resolved: the machine runs here.\n"
+			    : "Job %s is resolved: this host gave the machine "
+			      "up.\n",
+		       c->words[0]);
+	return 0;
+}
+
+const struct command job_commands[] = {
+	{ "job", "list", "", "Lists moves and relays", NULL, NULL, run_list },
+	{ "job", "show", "JOB", "Shows one job and its report", NULL, NULL,
+	  run_show },
+	{ "job", "watch", "JOB", "Follows a job until it ends",
+	  "Ctrl-C only stops watching.", NULL, run_watch },
+	{ "job", "cancel", "JOB", "Cancels a job",
+	  "A move that is not committed is undone: the guest goes on running "
+	  "at its\nsource.",
+	  NULL, run_cancel },
+	{ "job", "resolve", "JOB", "Decides a job that is in doubt",
+	  "When the hosts lost each other at the very moment of the hand-over, "
+	  "only you\ncan know where the machine runs.  Look at both hosts "
+	  "first: a machine that\nruns on two hosts destroys its disks.",
+	  resolve_options, run_resolve },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+
+/* drover move: a running machine goes to another host. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cmd/command.h"
+#include "cmd/watch.h"
+
+enum {
+	MOVE_DOWNTIME_LIMIT,
+	MOVE_TIMEOUT,
+	MOVE_ON_TIMEOUT,
+	MOVE_PAUSED,
+	MOVE_CHANNELS,
+	MOVE_OPTION,
+	MOVE_BACKGROUND,
+};
+
+static const struct command_option move_options[] = {
+	[MOVE_DOWNTIME_LIMIT] = { "downtime-limit", "DURATION",
+				  "how long the guest may stand still,\n"
+				  "such as 300ms" },
+	[MOVE_TIMEOUT] = { "timeout", "DURATION",
+			   "how long the move may take, such as 10min" },
+	[MOVE_ON_TIMEOUT] = { "on-timeout", "WHAT",
+			      "then: abort (the guest stays) or\n"
+			      "force (the guest stands still for as\n"
+			      "long as the rest takes)" },
+	[MOVE_PAUSED] = { "paused", NULL,
+			  "leave the machine paused after the move" },
+	[MOVE_CHANNELS] = { "channels", "NUMBER",
+			    "connections between the hosts" },
+	[MOVE_OPTION] = { "option", "OPTION",
+			  "tcp, compression, multichannel or auto" },
+	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
+	{ NULL, NULL, NULL },
+};
+
+static int fill_body(json_t *body, const struct call *c, struct error *e)
+{
+	const char *const *o = c->options;
+	int r;
+
+	call_set_text(body, "host", c->words[1]);
+	if ((r = call_set_ms(body, "downtime_limit_ms", o[MOVE_DOWNTIME_LIMIT],
+			     e)) < 0 ||
+	    (r = call_set_ms(body, "timeout_ms", o[MOVE_TIMEOUT], e)) < 0 ||
+	    (r = call_set_number(body, "channels", o[MOVE_CHANNELS], e)) < 0)
+		return r;
+	if (o[MOVE_ON_TIMEOUT] && strcmp(o[MOVE_ON_TIMEOUT], "abort") &&
+	    strcmp(o[MOVE_ON_TIMEOUT], "force"))
+		return error_set(e, EINVAL,
+				 "--on-timeout is abort or force, not '%.64s'",
+				 o[MOVE_ON_TIMEOUT]);
+	call_set_text(body, "on_timeout", o[MOVE_ON_TIMEOUT]);
+	call_set_text(body, "option", o[MOVE_OPTION]);
+	if (o[MOVE_PAUSED])
+		json_object_set_new(body, "paused", json_true());
+	return 0;
+}
+
+static int run_move(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *body = json_object();
+	json_t *job = NULL;
+	char path[128];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/machines/", c->words[0],
+			   "/move", e)) < 0 ||
+	    (r = fill_body(body, c, e)) < 0)
+		return r;
+	if (!c->options[MOVE_BACKGROUND])
+		watch_prepare();
+	if ((r = client_post(c->client, path, body, &job, e)) < 0)
+		return r;
+	return watch_new_job(c, job, c->options[MOVE_BACKGROUND] != NULL, e);
+}
+
+const struct command move_commands[] = {
+	{ NULL, "move", "VM HOST", "Moves a running machine to another host",
+	  "Shows how far the move is, then its report.  Ctrl-C cancels the "
+	  "move;\nthe guest then goes on running here.",
+	  move_options, run_move },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+};

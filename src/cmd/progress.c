@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The line is made of fields of fixed width, so that nothing jumps while the
+ * numbers change; the bar takes what is left.  Each field has a rank: on a
+ * narrow terminal those of the highest rank are left out first.
+ */
+#include "cmd/progress.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cmd/output.h"
+
+enum {
+	FIELD_CAP = 48,
+	FIELDS = 7,
+	BAR_LEAST = 5,
+	BAR_MOST = 40,
+	RANKS = 6,
+};
+
+struct field {
+	int rank; /* 0: always there */
+	char text[FIELD_CAP];
+};
+
+struct line {
+	struct field fields[FIELDS];
+	int count;
+};
+
+void progress_bytes(char *buf, size_t cap, double bytes)
+{
+	static const char unit[] = "BKMGTP";
+	size_t i = 0;
+
+	if (!(bytes > 0))
+		bytes = 0;
+	while (bytes >= 999.5 && unit[i + 1]) {
+		bytes /= 1024;
+		i++;
+	}
+	snprintf(buf, cap, i > 0 && bytes < 9.95 ? "%.1f%c" : "%.0f%c", bytes,
+		 unit[i]);
+}
+
+void progress_time(char *buf, size_t cap, double ms)
+{
+	double s = ms / 1000;
+	int min = s < 360000 ? (int)s / 60 : 6000;
+
+	if (!(ms > 0))
+		snprintf(buf, cap, "0ms");
+	else if (ms < 999.5)
+		snprintf(buf, cap, "%.0fms", ms);
+	else if (s < 9.95)
+		snprintf(buf, cap, "%.1fs", s);
+	else if (s < 99.5)
+		snprintf(buf, cap, "%.0fs", s);
+	else if (min < 10)
+		snprintf(buf, cap, "%dm%02ds", min, (int)s % 60);
+	else if (min < 100)
+		snprintf(buf, cap, "%dm", min);
+	else if (min < 600)
+		snprintf(buf, cap, "%dh%02dm", min / 60, min % 60);
+	else
+		snprintf(buf, cap, min < 6000 ? "%dh" : ">%dh", min / 60);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+add(struct line *l, int rank, const char *fmt, ...)
+{
+	struct field *f = &l->fields[l->count++];
+	va_list ap;
+
+	f->rank = rank;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+}
+
+static void time_or_unknown(char *buf, size_t cap, const json_t *ms)
+{
+	if (json_is_number(ms))
+		progress_time(buf, cap, json_number_value(ms));
+	else
+		snprintf(buf, cap, "?");
+}
+
+static void add_traffic(struct line *l, const json_t *p)
+{
+	char sent[16], rate[16];
+
+	progress_bytes(sent, sizeof(sent), output_number(p, "bytes_sent"));
+	progress_bytes(rate, sizeof(rate), output_number(p, "rate"));
+	add(l, 4, "%4s", sent);
+	add(l, 1, "%4s/s", rate);
+}
+
+static void add_rounds(struct line *l, const json_t *p)
+{
+	char dirty[16], left[16], down[16];
+
+	progress_bytes(dirty, sizeof(dirty), output_number(p, "dirty_rate"));
+	time_or_unknown(left, sizeof(left), output_find(p, "time_left_ms"));
+	time_or_unknown(down, sizeof(down),
+			output_find(p, "downtime_estimate_ms"));
+	add(l, 5, "round %2.0f", output_number(p, "round"));
+	add(l, 6, "dirty %4s/s", dirty);
+	add(l, 2, "left %5s", left);
+	add(l, 3, "down %5s", down);
+}
+
+static void fill(struct line *l, const json_t *job)
+{
+	const json_t *p = output_find(job, "progress");
+	const char *stage = output_string(job, "stage");
+	double percent = output_number(p, "percent");
+
+	l->count = 0;
+	if (!(percent > 0))
+		percent = 0;
+	add(l, 0, "%3.0f%%", percent > 100 ? 100 : percent);
+	if (!stage)
+		stage = "-";
+	if (output_number(p, "bytes_sent") > 0)
+		add_traffic(l, p);
+	if (json_is_true(output_find(p, "outage")))
+		add(l, 1, "no path to %.24s, waiting",
+		    output_string(job, "peer") ? output_string(job, "peer")
+					       : "the peer");
+	else if (!strcmp(stage, "pre-copy"))
+		add_rounds(l, p);
+	else
+		add(l, 1, "%s", stage);
+}
+
+/* Columns of all fields up to @rank, two blanks between them. */
+static int width_of(const struct line *l, int rank)
+{
+	int width = -2;
+
+	for (int i = 0; i < l->count; i++)
+		if (l->fields[i].rank <= rank)
+			width += 2 + (int)strlen(l->fields[i].text);
+	return width;
+}
+
+static void join(char *buf, size_t cap, const struct line *l, int rank)
+{
+	size_t used = strlen(buf);
+	bool first = true;
+
+	for (int i = 0; i < l->count && used < cap; i++) {
+		if (l->fields[i].rank > rank)
+			continue;
+		snprintf(buf + used, cap - used, "%s%s", first ? "" : "  ",
+			 l->fields[i].text);
+		used += strlen(buf + used);
+		first = false;
+	}
+}
+
+static void draw_bar(char *buf, size_t cap, int inner, double percent)
+{
+	int full = (int)(inner * percent / 100);
+
+	if (full > inner)
+		full = inner;
+	if ((size_t)inner + 4 > cap)
+		return;
+	*buf++ = '[';
+	memset(buf, '#', (size_t)full);
+	memset(buf + full, '-', (size_t)(inner - full));
+	memcpy(buf + inner, "] ", 3);
+}
+
+void progress_line(char *buf, size_t cap, const json_t *job, int width)
+{
+	double percent = output_number(job, "progress.percent");
+	int room = width - 1, rank = RANKS, bar;
+	struct line l;
+
+	fill(&l, job);
+	while (rank > 0 && width_of(&l, rank) + BAR_LEAST + 3 > room)
+		rank--;
+	bar = room - width_of(&l, rank) - 3;
+	if (bar > BAR_MOST)
+		bar = BAR_MOST;
+	buf[0] = '\0';
+	if (bar >= BAR_LEAST)
+		draw_bar(buf, cap, bar, percent > 0 ? percent : 0);
+	join(buf, cap, &l, rank);
+	if (room >= 0 && (size_t)room < cap)
+		buf[room] = '\0';
+}
+
+void progress_plain(char *buf, size_t cap, const json_t *job)
+{
+	const char *machine = output_string(job, "machine");
+	struct line l;
+
+	fill(&l, job);
+	snprintf(buf, cap, "%s: ", machine ? machine : "job");
+	join(buf, cap, &l, RANKS);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+
+enum { TITLE_WIDTH = 16, WIDTH = 80, TEXT_CAP = 256 };
+
+static void row(FILE *to, const char *title, const char *text)
+{
+	output_wrapped(to, title, TITLE_WIDTH, text, WIDTH);
+}
+
+static const char *bytes_at(char buf[static OUTPUT_CELL], const json_t *o,
+			    const char *key)
+{
+	format_bytes(buf, output_find(o, key));
+	return buf;
+}
+
+static const char *time_at(char buf[static OUTPUT_CELL], const json_t *o,
+			   const char *key)
+{
+	double ms = output_number(o, key);
+
+	text_duration(buf, OUTPUT_CELL,
+		      ms > 0 ? (uint64_t)(ms * USEC_PER_MS) : 0);
+	return buf;
+}
+
+static void print_times(FILE *to, const json_t *r)
+{
+	char text[TEXT_CAP], a[OUTPUT_CELL], b[OUTPUT_CELL];
+	double rounds = output_number(r, "rounds");
+
+	snprintf(text, sizeof(text), "%.32s in %.0f round%s, set-up %.32s",
+		 time_at(a, r, "total_ms"), rounds, rounds == 1 ? "" : "s",
+		 time_at(b, r, "setup_ms"));
+	row(to, "Total time", text);
+	if (json_is_number(output_find(r, "downtime_ms")))
+		row(to, "Downtime", time_at(a, r, "downtime_ms"));
+}
+
+static void print_bytes(FILE *to, const json_t *r)
+{
+	static const struct output_field kinds[] = {
+		{ "zero pages", "bytes.zero" },
+		{ "other pages", "bytes.raw" },
+		{ "device state and the rest of QEMU's stream",
+		  "bytes.stream" },
+		{ "on the wire", "bytes.wire" },
+		{ "of that, sent again after a path failed", "bytes.resent" },
+		{ "received twice and dropped", "bytes.duplicates" },
+	};
+	char line[TEXT_CAP], cell[OUTPUT_CELL];
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!json_is_number(output_find(r, kinds[i].key)))
+			continue;
+		snprintf(line, sizeof(line), "%10.16s  %s",
+			 bytes_at(cell, r, kinds[i].key), kinds[i].title);
+		fprintf(to, "%-*s%s\n", TITLE_WIDTH, i == 0 ? "Bytes" : "",
+			line);
+	}
+}
+
+static void print_rate(FILE *to, const json_t *r)
+{
+	double wire = output_number(r, "bytes.wire");
+	double pages =
+		output_number(r, "bytes.zero") + output_number(r, "bytes.raw");
+	char text[TEXT_CAP], cell[OUTPUT_CELL];
+
+	snprintf(text, sizeof(text), "%.32s/s", bytes_at(cell, r, "rate"));
+	row(to, "Rate", text);
+	if (wire <= 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "%.2f bytes of guest memory for one on "
+		 "the wire",
+		 pages / wire);
+	row(to, "Ratio", text);
+}
+
+static void print_option(FILE *to, const json_t *r)
+{
+	const char *asked = output_string(r, "option_asked");
+	const char *got = output_string(r, "option_got");
+	char text[TEXT_CAP];
+
+	if (!asked && !got)
+		return;
+	if (!asked || !got || !strcmp(asked, got))
+		snprintf(text, sizeof(text), "%.64s", got ? got : asked);
+	else
+		snprintf(text, sizeof(text), "%.64s (asked for: %.64s)", got,
+			 asked);
+	row(to, "Option", text);
+}
+
+static void print_path(FILE *to, const json_t *path, bool first)
+{
+	char from[OUTPUT_CELL], until[OUTPUT_CELL], end[OUTPUT_CELL];
+	char bytes[OUTPUT_CELL], rate[OUTPUT_CELL], text[3 * OUTPUT_CELL];
+	double lost = output_number(path, "retransmissions");
+
+	format_text(from, output_find(path, "from"));
+	format_text(until, output_find(path, "to"));
+	format_text(end, output_find(path, "why_ended"));
+	snprintf(text, sizeof(text), "%.0f: %.80s to %.80s",
+		 output_number(path, "channel"), from, until);
+	row(to, first ? "Paths" : "", text);
+	snprintf(text, sizeof(text),
+		 "%.16s, %.16s/s, %.0f retransmission%s%s%.200s",
+		 bytes_at(bytes, path, "bytes"), bytes_at(rate, path, "rate"),
+		 lost, lost == 1 ? "" : "s", strcmp(end, "-") ? "; " : "",
+		 strcmp(end, "-") ? end : "");
+	output_wrapped(to, "", TITLE_WIDTH + 3, text, WIDTH);
+}
+
+void report_print(FILE *to, const json_t *job)
+{
+	const json_t *r = output_find(job, "report"), *item;
+	size_t i;
+
+	if (!json_is_object(r))
+		return;
+	print_times(to, r);
+	print_bytes(to, r);
+	print_rate(to, r);
+	print_option(to, r);
+	json_array_foreach(output_find(r, "paths"), i, item)
+		print_path(to, item, i == 0);
+	json_array_foreach(output_find(r, "reasons"), i,
+			   item) if (json_is_string(item))
+		row(to, i == 0 ? "Reasons" : "", json_string_value(item));
+}

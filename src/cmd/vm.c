@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+
+/* drover vm: the machines of this host. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+
+enum { PATH_CAP = 128, DEFINITION_MAX = 1 << 20, URL_CAP = 900 };
+
+static const struct output_field list_fields[] = {
+	{ "NAME", "name", format_text, false },
+	{ "STATE", "state", format_text, false },
+	{ "MEMORY", "memory", format_bytes, true },
+	{ "CPUS", "vcpus", format_text, true },
+	{ "PID", "pid", format_text, true },
+	{ "JOB", "job", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static const struct output_field show_fields[] = {
+	{ "Name", "name", format_text, false },
+	{ "State", "state", format_text, false },
+	{ "Process", "pid", format_text, false },
+	{ "Memory", "memory", format_bytes, false },
+	{ "Processors", "vcpus", format_text, false },
+	{ "Machine type", "machine", format_text, false },
+	{ "QEMU", "qemu", format_text, false },
+	{ "Job", "job", format_text, false },
+	{ "Adopted", "adopted", format_yes_no, false },
+	{ "Run folder", "run_dir", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static void print_machine(const struct call *c, const json_t *machine)
+{
+	if (c->json)
+		output_json(stdout, machine);
+	else
+		output_fields(stdout, show_fields, machine);
+}
+
+static int run_list(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *list = NULL;
+	int r = client_get(c->client, "/v1/machines", &list, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, list);
+	else
+		output_table(stdout, list_fields, list,
+			     "There are no machines here.");
+	return 0;
+}
+
+static int run_show(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *machine = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/machines/", c->words[0], "",
+			   e)) < 0 ||
+	    (r = client_get(c->client, path, &machine, e)) < 0)
+		return r;
+	print_machine(c, machine);
+	return 0;
+}
+
+/* A request without a body; then one line that says how the machine is. */
+static int change(struct call *c, const char *verb, const char *after,
+		  const char *did, struct error *e)
+{
+	AUTO_JSON json_t *machine = NULL;
+	char path[PATH_CAP];
+	const struct client_request rq = { .verb = verb, .path = path };
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/machines/", c->words[0],
+			   after, e)) < 0 ||
+	    (r = client_call(c->client, &rq, &machine, e)) < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, machine);
+	else
+		printf("%s %s.\n", c->words[0], did);
+	return 0;
+}
+
+static int run_start(struct call *c, struct error *e)
+{
+	return change(c, "POST", "/start", "is started", e);
+}
+
+static int run_stop(struct call *c, struct error *e)
+{
+	return change(c, "POST", "/stop", "is stopped", e);
+}
+
+static int run_forget(struct call *c, struct error *e)
+{
+	return change(c, "DELETE", "", "is forgotten", e);
+}
+
+static int read_stream(char **ret, FILE *from, const char *name,
+		       struct error *e)
+{
+	AUTO_FREE char *text = malloc(DEFINITION_MAX + 1);
+	size_t n;
+
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for %s", name);
+	n = fread(text, 1, DEFINITION_MAX + 1, from);
+	if (ferror(from))
+		return error_sys(e, "read %s", name);
+	if (n > DEFINITION_MAX)
+		return error_set(e, EFBIG, "%s is longer than 1 MiB", name);
+	text[n] = '\0';
+	if (strlen(text) != n)
+		return error_set(e, EBADMSG, "%s is not a text file", name);
+	*ret = take_ptr(&text);
+	return 0;
+}
+
+static int read_definition(char **ret, const char *name, struct error *e)
+{
+	FILE *f;
+	int r;
+
+	if (!strcmp(name, "-"))
+		return read_stream(ret, stdin, "standard input", e);
+	f = fopen(name, "re");
+	if (!f)
+		return error_sys(e, "open %s", name);
+	r = read_stream(ret, f, name, e);
+	fclose(f);
+	return r;
+}
+
+static int run_define(struct call *c, struct error *e)
+{
+	const char *name = c->words[0];
+	AUTO_FREE char *text = NULL, *escaped = NULL;
+	AUTO_JSON json_t *machine = NULL;
+	char path[URL_CAP];
+	struct client_request rq = { .verb = "PUT", .path = path };
+	int r;
+
+	if ((r = read_definition(&text, name, e)) < 0)
+		return r;
+	escaped = client_escape(strcmp(name, "-") ? name : "standard input");
+	if (!escaped)
+		return error_set(e, ENOMEM, "no memory for the request");
+	snprintf(path, sizeof(path), "/v1/machines?file=%s", escaped);
+	rq.text = text;
+	if ((r = client_call(c->client, &rq, &machine, e)) < 0)
+		return r;
+	print_machine(c, machine);
+	return 0;
+}
+
+enum { ADOPT_NAME };
+
+static const struct command_option adopt_options[] = {
+	[ADOPT_NAME] = { "name", "NAME",
+			 "the machine's name, else QEMU's own" },
+	{ NULL, NULL, NULL },
+};
+
+static int run_adopt(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *body = json_object();
+	AUTO_JSON json_t *machine = NULL;
+	int r;
+
+	if ((r = call_set_number(body, "pid", c->words[0], e)) < 0)
+		return r;
+	call_set_text(body, "name", c->options[ADOPT_NAME]);
+	if ((r = client_post(c->client, "/v1/adopt", body, &machine, e)) < 0)
+		return r;
+	print_machine(c, machine);
+	return 0;
+}
+
+const struct command vm_commands[] = {
+	{ "vm", "list", "", "Lists the machines of this host", NULL, NULL,
+	  run_list },
+	{ "vm", "show", "VM", "Shows one machine", NULL, NULL, run_show },
+	{ "vm", "define", "FILE", "Makes or changes a machine from a file",
+	  "FILE holds the machine's definition; '-' reads standard input.",
+	  NULL, run_define },
+	{ "vm", "start", "VM", "Starts a machine", NULL, NULL, run_start },
+	{ "vm", "stop", "VM", "Stops a machine", NULL, NULL, run_stop },
+	{ "vm", "adopt", "PID", "Takes over a QEMU that already runs",
+	  "PID is the number of its process.  The guest does not notice.",
+	  adopt_options, run_adopt },
+	{ "vm", "forget", "VM", "Forgets a machine",
+	  "If it runs, its QEMU keeps running; Drover stops knowing it.", NULL,
+	  run_forget },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+
+#define POLL_US (USEC_PER_SEC / 5)
+#define PATIENCE_US (30 * USEC_PER_SEC)
+
+enum { LINE_CAP = 512, PATH_CAP = 128 };
+
+struct watch {
+	struct call *call;
+	const char *id;
+	enum watch_interrupt interrupt;
+	bool terminal;  /* the line stays */
+	bool line_open; /* the cursor stands behind it */
+	bool seen;      /* the job, at least once */
+	int interrupts_seen;
+	uint64_t next_line_us; /* on a pipe, and with --json */
+	uint64_t lost_us;      /* since when the service is away, or 0 */
+};
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	interrupts++;
+}
+
+void watch_prepare(void)
+{
+	const struct sigaction act = { .sa_handler = on_interrupt };
+
+	sigaction(SIGINT, &act, NULL);
+}
+
+/* What is said while the line stands goes onto a line of its own. */
+static void end_line(struct watch *w)
+{
+	if (!w->line_open)
+		return;
+	fputs("\n", stdout);
+	fflush(stdout);
+	w->line_open = false;
+}
+
+static bool has_ended(const json_t *job)
+{
+	const char *state = output_string(job, "state");
+
+	return !state || strcmp(state, "running") != 0;
+}
+
+static void show(struct watch *w, const json_t *job)
+{
+	char line[LINE_CAP];
+	uint64_t now = clock_us();
+
+	if (w->terminal) {
+		progress_line(line, sizeof(line), job, output_width());
+		printf("\r%s\033[K", line);
+		fflush(stdout);
+		w->line_open = true;
+		return;
+	}
+	if (now < w->next_line_us && !(w->call->json && has_ended(job)))
+		return;
+	w->next_line_us = now + USEC_PER_SEC;
+	if (w->call->json) {
+		output_json_line(stdout, job);
+		return;
+	}
+	progress_plain(line, sizeof(line), job);
+	puts(line);
+	fflush(stdout);
+}
+
+/* A service that is being restarted finishes its jobs; so the watcher waits
+ * for it a while once it has seen the job. */
+static int fetch(struct watch *w, json_t **ret, struct error *e)
+{
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/jobs/", w->id, "", e)) < 0)
+		return r;
+	for (;;) {
+		r = client_get(w->call->client, path, ret, e);
+		if (r != -ENOTCONN || !w->seen)
+			break;
+		if (!w->lost_us) {
+			w->lost_us = clock_us();
+			end_line(w);
+			call_complain(w->call, "droverd is away; waiting up "
+					       "to 30 s for it");
+		}
+		if (interrupts > w->interrupts_seen ||
+		    clock_us() - w->lost_us > PATIENCE_US)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+	}
+	if (r < 0)
+		return r;
+	w->seen = true;
+	w->lost_us = 0;
+	return 0;
+}
+
+/* 1: stop watching. */
+static int handle_interrupt(struct watch *w)
+{
+	char path[PATH_CAP];
+	struct error e = { 0 };
+	AUTO_JSON json_t *job = NULL;
+
+	w->interrupts_seen++;
+	end_line(w);
+	if (w->interrupt == WATCH_LEAVES || w->interrupts_seen > 1) {
+		call_complain(w->call,
+			      "no longer watching; see 'drover job show %s'",
+			      w->id);
+		return 1;
+	}
+	call_complain(w->call, "cancelling, waiting for the end");
+	if (call_path(path, sizeof(path), "/v1/jobs/", w->id, "/cancel", &e) <
+		    0 ||
+	    client_post(w->call->client, path, NULL, &job, &e) < 0)
+		call_complain(w->call, "cannot cancel: %s", e.text);
+	return 0;
+}
+
+static int conclude(struct watch *w, const json_t *job)
+{
+	const char *state = output_string(job, "state");
+	const char *error = output_string(job, "error");
+	const char *advice = output_string(job, "advice");
+
+	end_line(w);
+	if (!w->call->json)
+		report_print(stdout, job);
+	fflush(stdout);
+	if (state && !strcmp(state, "done"))
+		return 0;
+	if (!state)
+		state = "ended without saying how";
+	if (error && strcmp(state, "failed"))
+		call_complain(w->call, "%s: %s", state, error);
+	else
+		call_complain(w->call, "%s", error ? error : state);
+	if (advice)
+		call_complain(w->call, "%s", advice);
+	return CALL_FAILED;
+}
+
+int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
+	      struct error *e)
+{
+	struct watch w = {
+		.call = c,
+		.id = id,
+		.interrupt = interrupt,
+		.terminal = !c->json && isatty(STDOUT_FILENO),
+	};
+
+	for (;;) {
+		AUTO_JSON json_t *job = NULL;
+		int r = fetch(&w, &job, e);
+
+		if (r < 0) {
+			end_line(&w);
+			return r;
+		}
+		show(&w, job);
+		/* A reader that left has seen enough. */
+		if (ferror(stdout))
+			return 0;
+		if (has_ended(job))
+			return conclude(&w, job);
+		if (interrupts > w.interrupts_seen && handle_interrupt(&w))
+			return CALL_FAILED;
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_US * 1000 },
+			  NULL);
+	}
+}
+
+int watch_new_job(struct call *c, json_t *job, bool background, struct error *e)
+{
+	AUTO_JSON json_t *mine = job;
+	const char *id = output_string(mine, "id");
+
+	if (!id)
+		return error_set(e, EPROTO,
+				 "the service gave a job without "
+				 "an id");
+	if (!background)
+		return watch_job(c, id, WATCH_CANCELS, e);
+	if (c->json)
+		output_json(stdout, mine);
+	else
+		printf("Job %s runs in the background; follow it with "
+		       "'drover job watch %s'.\n",
+		       id, id);
+	return 0;
+}

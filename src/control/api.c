@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/api.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+
+enum { NAME_CAP = 64 };
+
+static void drop_json(json_t **j)
+{
+	json_decref(*j);
+}
+#define AUTO_JSON SCOPED(drop_json)
+
+static const struct {
+	int code;
+	unsigned status;
+} status_table[] = {
+	{ EINVAL, 400 }, { ENOENT, 404 },       { EEXIST, 409 },
+	{ EBUSY, 409 },  { EHOSTUNREACH, 502 }, { ETIMEDOUT, 502 },
+};
+
+unsigned api_status_of(int code)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(status_table); i++)
+		if (status_table[i].code == code)
+			return status_table[i].status;
+	return 500;
+}
+
+/* A request's bytes come back in messages, and JSON carries only UTF-8. */
+static json_t *string_of(const char *text)
+{
+	json_t *s = json_string(text);
+	char plain[sizeof(((struct error *)NULL)->text)];
+	size_t n = 0;
+
+	if (s)
+		return s;
+	for (; text[n] && n + 1 < sizeof(plain); n++)
+		plain[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
+	plain[n] = '\0';
+	return json_string(plain);
+}
+
+void api_refuse(struct api_reply *ret, unsigned status, const char *text)
+{
+	ret->status = status;
+	ret->body = json_object();
+	ret->allow[0] = '\0';
+	json_object_set_new(ret->body, "error", string_of(text));
+}
+
+/* Whether @path fits @pattern; the name at the pattern's '*' goes out. */
+static bool path_fits(char name[static NAME_CAP], const char *pattern,
+		      const char *path)
+{
+	size_t len;
+
+	name[0] = '\0';
+	for (; *pattern; pattern++) {
+		if (*pattern != '*') {
+			if (*pattern != *path++)
+				return false;
+			continue;
+		}
+		len = strcspn(path, "/");
+		if (len == 0 || len >= NAME_CAP)
+			return false;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		path += len;
+	}
+	return *path == '\0';
+}
+
+static void allow_add(char allow[static API_MAX_ALLOW], const char *verb)
+{
+	size_t used = strlen(allow);
+
+	snprintf(allow + used, API_MAX_ALLOW - used, "%s%s", used ? ", " : "",
+		 verb);
+}
+
+/* The route of a request, or NULL; then @allow says which verbs the path
+ * knows: none when there is no such path. */
+static const struct api_route *route_find(char name[static NAME_CAP],
+					  char allow[static API_MAX_ALLOW],
+					  const struct api_request *rq)
+{
+	char other[NAME_CAP];
+
+	allow[0] = '\0';
+	for (size_t i = 0; i < api_route_count; i++) {
+		const struct api_route *r = &api_routes[i];
+
+		if (!path_fits(other, r->path, rq->path))
+			continue;
+		if (!strcmp(r->verb, rq->verb)) {
+			memcpy(name, other, NAME_CAP);
+			return r;
+		}
+		allow_add(allow, r->verb);
+	}
+	return NULL;
+}
+
+static const char *type_name(json_type type)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",
+		[JSON_STRING] = "a string",  [JSON_INTEGER] = "a whole number",
+		[JSON_REAL] = "a number",    [JSON_TRUE] = "true or false",
+	};
+
+	return names[type];
+}
+
+static bool type_fits(const json_t *value, json_type type)
+{
+	if (type == JSON_TRUE)
+		return json_is_boolean(value);
+	return json_typeof(value) == type;
+}
+
+static const struct api_field *field_find(const struct api_field *fields,
+					  const char *name)
+{
+	for (; fields->name; fields++)
+		if (!strcmp(fields->name, name))
+			return fields;
+	return NULL;
+}
+
+/* A field that nobody knows is most often a typing error, and a limit that
+ * silently does not hold is worse than a refusal. */
+static int check_fields(json_t *body, const struct api_field *fields,
+			struct error *e)
+{
+	const struct api_field *f;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(body, key, value)
+	{
+		f = field_find(fields, key);
+		if (!f)
+			return error_set(e, EINVAL,
+					 "the field '%.64s' is not known here",
+					 key);
+		if (!type_fits(value, f->type))
+			return error_set(e, EINVAL, "'%s' must be %s", key,
+					 type_name(f->type));
+	}
+	for (f = fields; f->name; f++)
+		if (f->required && !json_object_get(body, f->name))
+			return error_set(e, EINVAL, "'%s' is missing", f->name);
+	return 0;
+}
+
+static int parse_json(json_t **ret, const char *text, size_t len,
+		      const struct api_field *fields, struct error *e)
+{
+	AUTO_JSON json_t *body = NULL;
+	json_error_t why;
+	int r;
+
+	body = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	if (!body)
+		return error_set(e, EINVAL, "the body is not JSON: line %d: %s",
+				 why.line, why.text);
+	if (!json_is_object(body))
+		return error_set(e, EINVAL, "the body must be a JSON object");
+	if ((r = check_fields(body, fields, e)) < 0)
+		return r;
+	*ret = take_ptr(&body);
+	return 0;
+}
+
+/* Methods get the body as a string; a zero byte would cut it short. */
+static int copy_text(char **ret, const struct api_request *rq, struct error *e)
+{
+	AUTO_FREE char *text = malloc(rq->body_len + 1);
+
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for the request");
+	if (rq->body_len)
+		memcpy(text, rq->body, rq->body_len);
+	text[rq->body_len] = '\0';
+	if (strlen(text) != rq->body_len)
+		return error_set(e, EINVAL, "the body holds a zero byte");
+	*ret = take_ptr(&text);
+	return 0;
+}
+
+static int route_run(const struct api_route *route, struct host *h,
+		     const char *name, const struct api_request *rq,
+		     json_t **ret, struct error *e)
+{
+	struct api_call call = { .name = name, .file = rq->file };
+	AUTO_FREE char *text = NULL;
+	AUTO_JSON json_t *body = NULL;
+	int r;
+
+	if (name[0] && (r = text_check_name("machine or job", name, e)) < 0)
+		return r;
+	if (!call.file)
+		call.file = "definition";
+	if (route->body == API_TEXT && (r = copy_text(&text, rq, e)) < 0)
+		return r;
+	if (route->body == API_JSON &&
+	    (r = parse_json(&body, rq->body ? rq->body : "", rq->body_len,
+			    route->fields, e)) < 0)
+		return r;
+	call.text = text;
+	call.body = body;
+	return route->run(h, &call, ret, e);
+}
+
+static void refuse_path(struct api_reply *ret, const struct api_request *rq,
+			const char *allow)
+{
+	char text[252];
+
+	if (!allow[0]) {
+		snprintf(text, sizeof(text), "there is nothing at %.100s",
+			 rq->path);
+		api_refuse(ret, 404, text);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.100s takes %s, not %.16s", rq->path,
+		 allow, rq->verb);
+	api_refuse(ret, 405, text);
+	snprintf(ret->allow, sizeof(ret->allow), "%s", allow);
+}
+
+void api_answer(struct api_reply *ret, struct host *h,
+		const struct api_request *rq)
+{
+	const struct api_route *route;
+	char name[NAME_CAP], allow[API_MAX_ALLOW];
+	struct error e = { 0 };
+	json_t *body = NULL;
+
+	if (rq->body_len > API_MAX_BODY) {
+		api_refuse(ret, 413, "the body is longer than 1 MiB");
+		return;
+	}
+	if (strlen(rq->path) > API_MAX_PATH) {
+		api_refuse(ret, 414, "the path is longer than 512 characters");
+		return;
+	}
+	route = route_find(name, allow, rq);
+	if (!route) {
+		refuse_path(ret, rq, allow);
+		return;
+	}
+	if (route_run(route, h, name, rq, &body, &e) < 0) {
+		api_refuse(ret, api_status_of(e.code), e.text);
+		return;
+	}
+	ret->status = route->status;
+	ret->body = body;
+	ret->allow[0] = '\0';
+}

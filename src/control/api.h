@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The control API without its transport: a request, already taken apart into
+ * verb, path and body, becomes a call of one function of the service, and what
+ * that returns becomes a status and a JSON value.
+ *
+ * Everything in a request is untrusted: the path is compared with the patterns
+ * of a const table, names are checked before anything is called, a body is
+ * parsed and its fields are checked by name and type.  api_answer() may be
+ * called from any thread and blocks for as long as the method takes.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct host;
+struct error;
+
+enum {
+	API_MAX_BODY = 1 << 20,
+	API_MAX_PATH = 512,
+	API_MAX_ALLOW = 64,
+};
+
+struct api_request {
+	const char *verb; /* "GET" */
+	const char *path; /* unescaped, without the query */
+	const char *file; /* the query's file=, for messages; NULL: not given */
+	const char *body; /* may be NULL when body_len is 0 */
+	size_t body_len;
+};
+
+/* One method's view of a request that has passed all checks. */
+struct api_call {
+	const char *name; /* what stands in the pattern's place, or "" */
+	const char *file; /* never NULL */
+	const char *text; /* the body, terminated */
+	json_t *body;     /* API_JSON: an object with known fields; else NULL */
+};
+
+struct api_reply {
+	unsigned status;
+	json_t *body;              /* owned by the caller */
+	char allow[API_MAX_ALLOW]; /* for 405: "GET, PUT"; else "" */
+};
+
+enum api_body { API_NONE, API_JSON, API_TEXT };
+
+struct api_field {
+	const char *name;
+	json_type type; /* JSON_TRUE stands for both truth values */
+	int required;
+};
+
+struct api_route {
+	const char *verb;
+	const char *path; /* "*" stands for one name */
+	int (*run)(struct host *h, const struct api_call *call, json_t **ret,
+		   struct error *e);
+	unsigned status; /* of success */
+	enum api_body body;
+	const struct api_field *fields; /* of API_JSON; ends with a NULL name */
+};
+
+/* The table is in methods.c. */
+extern const struct api_route api_routes[];
+extern const size_t api_route_count;
+
+/* Always gives a status and a body. */
+void api_answer(struct api_reply *ret, struct host *h,
+		const struct api_request *request);
+
+/* A reply that says what failed, in one sentence. */
+void api_refuse(struct api_reply *ret, unsigned status, const char *text);
+
+/* The HTTP status for an errno value of the service. */
+unsigned api_status_of(int code);

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "pages/backends.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "qemu/options.h"
+#include "qemu/process.h"
+
+enum { FDS_MAX = 4096 };
+
+/* A kind of backend, and what its file is called in /proc/PID/fd. */
+static const struct kind {
+	const char *type;
+	const char *link; /* how the link begins; NULL: by the mem-path */
+	bool shared;      /* unless share= says otherwise */
+	bool canonical;   /* block names of machine types up to 4.0 */
+} kinds[] = {
+	{ "memory-backend-memfd", "/memfd:memory-backend-memfd", true, true },
+	{ "memory-backend-file", NULL, false, true },
+	{ "memory-backend-shm", "/dev/shm/qemu-", true, false },
+	/* From QEMU 10.0 on, shared anonymous memory is a memfd too. */
+	{ "memory-backend-ram", "/memfd:", false, false },
+};
+
+struct object {
+	const struct kind *kind;
+	json_t *properties;
+	const char *id;
+	uint64_t size_bytes;
+	bool used; /* as RAM of the machine */
+};
+
+struct search {
+	pid_t pid;
+	struct words words;
+	struct object objects[BACKENDS_MAX];
+	unsigned count;
+	bool old_machine;
+	int fds[FDS_MAX]; /* of the process, in order; -1: taken */
+	unsigned fds_count;
+};
+
+static void search_done(struct search *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		json_decref(s->objects[i].properties);
+	words_done(&s->words);
+	free(s);
+}
+
+static void scope_search(struct search **s)
+{
+	if (*s)
+		search_done(*s);
+}
+
+static const char *property(const json_t *o, const char *key)
+{
+	/* Values that are no string are no id, path or size suffix. */
+	return json_string_value(json_object_get(o, key));
+}
+
+static uint64_t object_size(const json_t *o)
+{
+	char buf[32];
+	const char *size = option_text(o, "size", buf, sizeof(buf));
+
+	return size ? option_bytes(size, 1) : 0;
+}
+
+/* Takes @o. */
+static void add_object(struct search *s, json_t *o)
+{
+	const char *type = property(o, "qom-type"), *id = property(o, "id");
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!type || !id || strcmp(type, kinds[i].type) ||
+		    s->count == BACKENDS_MAX || strlen(id) > 200)
+			continue;
+		s->objects[s->count++] =
+			(struct object){ .kind = &kinds[i],
+					 .properties = json_incref(o),
+					 .id = id,
+					 .size_bytes = object_size(o) };
+	}
+	json_decref(o);
+}
+
+static void mark_used(struct search *s, const char *id)
+{
+	for (unsigned i = 0; id && i < s->count; i++)
+		if (!strcmp(s->objects[i].id, id))
+			s->objects[i].used = true;
+}
+
+/* "pc-i440fx-3.1": machine types up to 4.0 named some blocks by path. */
+static bool is_old_machine(const char *type)
+{
+	const char *dash = type ? strrchr(type, '-') : NULL;
+	unsigned major, minor;
+
+	if (!dash || sscanf(dash, "-%u.%u", &major, &minor) != 2)
+		return false;
+	return major < 4 || (major == 4 && minor == 0);
+}
+
+static void look_at_option(struct search *s, const struct option *o)
+{
+	bool machine = !strcmp(o->name, "machine") || !strcmp(o->name, "M");
+	json_t *p;
+
+	if (!machine && strcmp(o->name, "numa") && strcmp(o->name, "device"))
+		return;
+	p = option_properties(o->value, machine ? "type" : "driver");
+	if (machine) {
+		mark_used(s, property(p, "memory-backend"));
+		s->old_machine |= is_old_machine(property(p, "type"));
+	} else if (!strcmp(o->name, "numa") ||
+		   (property(p, "driver") &&
+		    !strcmp(property(p, "driver"), "pc-dimm"))) {
+		mark_used(s, property(p, "memdev"));
+	}
+	json_decref(p);
+}
+
+static void read_options(struct search *s)
+{
+	const struct words *w = &s->words;
+	struct option o;
+
+	for (size_t at = 1; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (o.value && !strcmp(o.name, "object"))
+			add_object(s, option_properties(o.value, "qom-type"));
+	}
+	for (size_t at = 1; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (o.value)
+			look_at_option(s, &o);
+	}
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static int read_fds(struct search *s, struct error *e)
+{
+	char path[64];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)s->pid);
+	dir = opendir(path);
+	if (!dir)
+		return error_sys(e, "descriptors of process %d", (int)s->pid);
+	while ((d = readdir(dir)) && s->fds_count < FDS_MAX)
+		if (d->d_name[0] != '.')
+			s->fds[s->fds_count++] = atoi(d->d_name);
+	closedir(dir);
+	qsort(s->fds, s->fds_count, sizeof(s->fds[0]), by_number);
+	return 0;
+}
+
+static int fd_path(char path[64], const struct search *s, int fd)
+{
+	return snprintf(path, 64, "/proc/%d/fd/%d", (int)s->pid, fd);
+}
+
+/* The mem-path of a file backend, as seen from here. */
+static int stat_mem_path(const struct search *s, const char *mem_path,
+			 struct stat *ret)
+{
+	char path[PATH_MAX];
+
+	if (!strncmp(mem_path, "/proc/self/", 11))
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)s->pid,
+			 mem_path + 11);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/%s/%s", (int)s->pid,
+			 mem_path[0] == '/' ? "root" : "cwd", mem_path);
+	return stat(path, ret);
+}
+
+/* The unlinked file that QEMU makes when mem-path is a folder. */
+static bool is_in_folder(const char *link, const char *id)
+{
+	const char *base = strrchr(link, '/');
+	char begin[BACKEND_NAME_MAX + 32];
+
+	snprintf(begin, sizeof(begin), "/qemu_back_mem.%s.", id);
+	return base && !strncmp(base, begin, strlen(begin));
+}
+
+static bool is_file_of(const struct search *s, const struct object *o, int fd,
+		       const struct stat *st)
+{
+	const char *mem_path = property(o->properties, "mem-path");
+	AUTO_FREE char *link = NULL;
+	char name[32];
+	struct error ignored;
+	struct stat of_path;
+
+	if (!S_ISREG(st->st_mode) ||
+	    (o->kind->link && (uint64_t)st->st_size != o->size_bytes))
+		return false;
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	if (process_link(&link, s->pid, name, &ignored) < 0)
+		return false;
+	if (o->kind->link)
+		return !strncmp(link, o->kind->link, strlen(o->kind->link));
+	if (!mem_path || stat_mem_path(s, mem_path, &of_path) < 0)
+		return false;
+	if (S_ISDIR(of_path.st_mode))
+		return is_in_folder(link, o->id);
+	return st->st_dev == of_path.st_dev && st->st_ino == of_path.st_ino;
+}
+
+static int take_file(struct search *s, const struct object *o)
+{
+	for (unsigned i = 0; i < s->fds_count; i++) {
+		struct stat st;
+		char path[64];
+		int fd = s->fds[i];
+
+		if (fd < 0)
+			continue;
+		fd_path(path, s, fd);
+		if (stat(path, &st) < 0 || !is_file_of(s, o, fd, &st))
+			continue;
+		s->fds[i] = -1;
+		return fd;
+	}
+	return -1;
+}
+
+static void open_backend(struct backend *b, struct search *s,
+			 const struct object *o)
+{
+	bool canonical = s->old_machine && o->kind->canonical;
+	char path[64], buf[32];
+	const char *offset = option_text(o->properties, "offset", buf, 32);
+	int fd;
+
+	canonical =
+		option_is_on(o->properties,
+			     "x-use-canonical-path-for-ramblock-id", canonical);
+	snprintf(b->name, sizeof(b->name), "%s%s", canonical ? "/objects/" : "",
+		 o->id);
+	b->fd = -1;
+	b->len_bytes = o->size_bytes;
+	/* Taken in any case, so that the next object finds its own. */
+	fd = take_file(s, o);
+	if (!option_is_on(o->properties, "share", o->kind->shared))
+		snprintf(b->reason, sizeof(b->reason),
+			 "private memory (share=off)");
+	else if (offset && strcmp(offset, "0"))
+		snprintf(b->reason, sizeof(b->reason),
+			 "memory at an offset in its file");
+	else if (fd < 0)
+		snprintf(b->reason, sizeof(b->reason),
+			 "%s without a file that can be opened", o->kind->type);
+	if (b->reason[0])
+		return;
+	fd_path(path, s, fd);
+	b->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (b->fd < 0)
+		snprintf(b->reason, sizeof(b->reason), "%s: %s", path,
+			 strerrordesc_np(errno));
+}
+
+int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
+{
+	SCOPED(scope_search) struct search *s = calloc(1, sizeof(*s));
+	int n = 0;
+
+	if (!s)
+		return error_set(e, ENOMEM, "no memory for a search");
+	s->pid = pid;
+	if (process_words(&s->words, pid, e) < 0 || read_fds(s, e) < 0)
+		return -e->code;
+	read_options(s);
+	for (unsigned i = 0; i < s->count; i++) {
+		struct backend b = { 0 };
+
+		open_backend(&b, s, &s->objects[i]);
+		if (s->objects[i].used)
+			ret[n++] = b;
+		else if (b.fd >= 0)
+			close(b.fd);
+	}
+	return n;
+}

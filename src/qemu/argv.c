@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+
+/* From a machine's definition to QEMU's command line: definition_argv(). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "qemu/definition.h"
+#include "qemu/options.h"
+
+#define CHARDEV_ID "drover-qmp"
+
+static int add_pair(struct words *w, const char *option, const char *value,
+		    struct error *e)
+{
+	if (words_add(w, option, e) < 0)
+		return -e->code;
+	return words_add(w, value, e);
+}
+
+static int add_accelerators(struct words *w, const char *list, struct error *e)
+{
+	while (*list) {
+		size_t n = strcspn(list, ":");
+
+		if (n > 0 && (words_add(w, "-accel", e) < 0 ||
+			      words_addf(w, e, "%.*s", (int)n, list) < 0))
+			return -e->code;
+		list += n + (list[n] == ':');
+	}
+	return 0;
+}
+
+/* The backend's id is the name of the RAM block: what a source with a plain
+ * -m has, pc.ram, is found at the destination as a shared memfd. */
+static int add_backend(struct words *w, const struct definition *d,
+		       struct error *e)
+{
+	char huge[64] = "";
+
+	if (d->huge_page_bytes)
+		snprintf(huge, sizeof(huge), ",hugetlb=on,hugetlbsize=%" PRIu64,
+			 d->huge_page_bytes);
+	if (words_add(w, "-object", e) < 0)
+		return -e->code;
+	return words_addf(w, e,
+			  "memory-backend-memfd,id=%s,size=%" PRIu64
+			  ",share=on,x-use-canonical-path-for-ramblock-id=off"
+			  "%s",
+			  d->memory_id, d->memory_bytes, huge);
+}
+
+static int add_machine(struct words *w, const struct definition *d,
+		       struct error *e)
+{
+	bool own = definition_own_memory(d);
+	const char *mo = d->memory_options, *vo = d->vcpus_options;
+
+	if (words_add(w, "-machine", e) < 0 ||
+	    words_addf(w, e, "%s%s%s", d->machine,
+		       own ? "" : ",memory-backend=", own ? "" : d->memory_id) <
+		    0 ||
+	    add_accelerators(w, d->accelerator, e) < 0)
+		return -e->code;
+	if (d->cpu && add_pair(w, "-cpu", d->cpu, e) < 0)
+		return -e->code;
+	if (words_add(w, "-smp", e) < 0 ||
+	    words_addf(w, e, "%u%s%s", d->vcpus, vo ? "," : "", vo ? vo : "") <
+		    0 ||
+	    words_add(w, "-m", e) < 0 ||
+	    words_addf(w, e, "size=%" PRIu64 "K%s%s", d->memory_bytes / 1024,
+		       mo ? "," : "", mo ? mo : "") < 0)
+		return -e->code;
+	return own ? 0 : add_backend(w, d, e);
+}
+
+static int add_monitor(struct words *w, const char *run_dir, struct error *e)
+{
+	AUTO_FREE char *dir = option_escape(run_dir);
+
+	if (!dir)
+		return error_set(e, ENOMEM, "no memory for a command line");
+	if (words_add(w, "-chardev", e) < 0 ||
+	    words_addf(w, e,
+		       "socket,id=" CHARDEV_ID
+		       ",path=%s/qmp.sock,server=on,wait=off",
+		       dir) < 0)
+		return -e->code;
+	return add_pair(w, "-mon", "chardev=" CHARDEV_ID ",mode=control", e);
+}
+
+/* Copy @word with ${dir} and ${name} filled in; "$${" stands for "${". */
+static int add_expanded(struct words *w, const char *word,
+			const struct definition *d, const char *run_dir,
+			struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return error_set(e, ENOMEM, "no memory for a command line");
+	for (; *word; word++) {
+		if (!strncmp(word, "$${", 3)) {
+			word++;
+			fputs("${", out);
+			word++;
+		} else if (!strncmp(word, "${dir}", 6)) {
+			fputs(run_dir, out);
+			word += 5;
+		} else if (!strncmp(word, "${name}", 7)) {
+			fputs(d->name, out);
+			word += 6;
+		} else {
+			fputc(*word, out);
+		}
+	}
+	if (fclose(out))
+		return error_set(e, ENOMEM, "no memory for a command line");
+	return words_add(w, text, e);
+}
+
+static int check_monitor(const struct option *o, const char *run_dir,
+			 struct error *e)
+{
+	static const char *const monitors[] = { "qmp", "qmp-pretty", "monitor",
+						"chardev" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(monitors); i++) {
+		const char *at;
+
+		if (strcmp(o->name, monitors[i]) || !o->value)
+			continue;
+		at = strstr(o->value, run_dir);
+		if (at && !strncmp(at + strlen(run_dir), "/qmp.sock", 9))
+			return error_set(e, EINVAL,
+					 "-%s: %s/qmp.sock is Drover's "
+					 "monitor: "
+					 "use another path",
+					 o->name, run_dir);
+		if (strstr(o->value, "id=" CHARDEV_ID))
+			return error_set(e, EINVAL,
+					 "-%s: the id " CHARDEV_ID
+					 " is Drover's: use another",
+					 o->name);
+	}
+	return 0;
+}
+
+static int add_arguments(struct words *w, const struct definition *d,
+			 const char *run_dir, struct error *e)
+{
+	static const char *const displays[] = { "display", "nographic", "vnc",
+						"spice",   "curses",    "sdl" };
+	size_t at = w->count;
+	bool display = false;
+	struct option o;
+
+	for (size_t i = 0; i < d->arguments.count; i++)
+		if (add_expanded(w, d->arguments.at[i], d, run_dir, e) < 0)
+			return -e->code;
+	for (; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (check_monitor(&o, run_dir, e) < 0)
+			return -e->code;
+		for (size_t i = 0; i < ARRAY_SIZE(displays); i++)
+			display |= !strcmp(o.name, displays[i]);
+	}
+	return display ? 0 : add_pair(w, "-display", "none", e);
+}
+
+static int build(struct words *w, const struct definition *d,
+		 const struct launch_options *o, struct error *e)
+{
+	const char *qemu = d->qemu ? d->qemu : o->default_qemu;
+
+	if (!qemu)
+		return error_set(e, EINVAL,
+				 "no QEMU is known: set the key 'qemu'");
+	if (add_pair(w, qemu, "-name", e) < 0 || words_add(w, d->name, e) < 0 ||
+	    add_machine(w, d, e) < 0 || add_monitor(w, o->run_dir, e) < 0)
+		return -e->code;
+	if (o->incoming && (words_add(w, "-S", e) < 0 ||
+			    add_pair(w, "-incoming", "defer", e) < 0))
+		return -e->code;
+	return add_arguments(w, d, o->run_dir, e);
+}
+
+int definition_argv(const struct definition *d, const struct launch_options *o,
+		    struct words *ret_argv, struct error *e)
+{
+	struct words w = { 0 };
+
+	if (build(&w, d, o, e) < 0) {
+		words_done(&w);
+		return -e->code;
+	}
+	*ret_argv = w;
+	return 0;
+}

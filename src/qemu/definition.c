@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/definition.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/ini.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "qemu/options.h"
+
+enum { VCPUS_MAX = 4096, RAM_UNIT = 8192 /* QEMU rounds to this */ };
+
+/* Options that Drover writes itself, and what to use in their place. */
+static const struct owned {
+	const char *option, *instead;
+} owned[] = {
+	{ "accel", "accelerator" },
+	{ "cpu", "cpu" },
+	{ "enable-kvm", "accelerator" },
+	{ "m", "memory" },
+	{ "M", "machine" },
+	{ "machine", "machine" },
+	{ "mem-path", "huge-pages" },
+	{ "name", "name" },
+	{ "smp", "vcpus" },
+	{ "daemonize", NULL },
+	{ "incoming", NULL },
+	{ "mem-prealloc", NULL },
+	{ "pidfile", NULL },
+	{ "preconfig", NULL },
+	{ "S", NULL },
+};
+
+struct parser {
+	struct definition definition;
+	size_t checked; /* words of the arguments that were looked at */
+};
+
+static int check_option(const struct option *o, struct error *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+		if (strcmp(o->name, owned[i].option))
+			continue;
+		if (owned[i].instead)
+			return error_set(e, EINVAL,
+					 "-%s is Drover's to set: use the key "
+					 "'%s'",
+					 o->name, owned[i].instead);
+		return error_set(e, EINVAL,
+				 "-%s is Drover's to set: leave it out",
+				 o->name);
+	}
+	return 0;
+}
+
+/* Look at the options that have become whole since the last call. */
+static int check_arguments(const struct words *w, size_t *at, bool final,
+			   struct error *e)
+{
+	while (*at < w->count) {
+		struct option o = option_at(w->at, w->count, *at);
+
+		if (check_option(&o, e) < 0)
+			return -e->code;
+		if (!final && *at + o.words == w->count && !o.value)
+			return 0;
+		*at += o.words;
+	}
+	return 0;
+}
+
+static int copy(char **field, const char *value, struct error *e)
+{
+	char *fresh = strdup(value);
+
+	if (!fresh)
+		return error_set(e, ENOMEM, "no memory for a definition");
+	free(*field);
+	*field = fresh;
+	return 0;
+}
+
+static int set_text(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	if (!*value)
+		return error_set(e, EINVAL, "'%s' needs a value", k->key);
+	return copy((char **)((char *)target + k->offset), value, e);
+}
+
+static int set_name(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	if (text_check_name("machine", value, e) < 0)
+		return -e->code;
+	return set_text(target, k, value, e);
+}
+
+static int set_path(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	if (value[0] != '/')
+		return error_set(e, EINVAL,
+				 "'%s' must be a path that starts with '/'",
+				 k->key);
+	return set_text(target, k, value, e);
+}
+
+/* An id of QEMU's: it stands in option syntax. */
+static int set_id(void *target, const struct ini_key *k, const char *value,
+		  struct error *e)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-._";
+
+	if (strlen(value) > 63 || value[strspn(value, letters)] ||
+	    !isalpha((unsigned char)value[0]))
+		return error_set(e, EINVAL,
+				 "'%.80s' is no id for QEMU: use letters, "
+				 "digits, '-', '.' and '_', a letter first",
+				 value);
+	return set_text(target, k, value, e);
+}
+
+/* "4G,slots=2" is 4G and the options "slots=2". */
+static int split_options(char *value, char **ret_options, struct error *e)
+{
+	char *comma = strchr(value, ',');
+
+	if (!comma)
+		return 0;
+	*comma = '\0';
+	if (!comma[1])
+		return error_set(e, EINVAL, "nothing follows the comma");
+	return copy(ret_options, comma + 1, e);
+}
+
+static int set_memory(void *target, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	struct definition *d = target;
+	AUTO_FREE char *size = strdup(value);
+
+	(void)k;
+	if (!size)
+		return error_set(e, ENOMEM, "no memory for a definition");
+	if (split_options(size, &d->memory_options, e) < 0)
+		return -e->code;
+	return text_parse_bytes(&d->memory_bytes, size, e);
+}
+
+static int set_huge_pages(void *target, const struct ini_key *k,
+			  const char *value, struct error *e)
+{
+	struct definition *d = target;
+	uint64_t bytes;
+
+	(void)k;
+	if (text_parse_bytes(&bytes, value, e) < 0)
+		return -e->code;
+	if (bytes < 65536 || (bytes & (bytes - 1)))
+		return error_set(e, EINVAL,
+				 "'%s' is no size of huge pages: write 2M or "
+				 "1G",
+				 value);
+	d->huge_page_bytes = bytes;
+	return 0;
+}
+
+static int set_vcpus(void *target, const struct ini_key *k, const char *value,
+		     struct error *e)
+{
+	struct definition *d = target;
+	AUTO_FREE char *number = strdup(value);
+	uint64_t v;
+
+	(void)k;
+	if (!number)
+		return error_set(e, ENOMEM, "no memory for a definition");
+	if (split_options(number, &d->vcpus_options, e) < 0 ||
+	    text_parse_number(&v, number, 1, VCPUS_MAX, e) < 0)
+		return -e->code;
+	d->vcpus = (unsigned)v;
+	return 0;
+}
+
+static int set_arguments(void *target, const struct ini_key *k,
+			 const char *value, struct error *e)
+{
+	struct parser *p = target;
+	struct words *w = &p->definition.arguments;
+
+	(void)k;
+	if (words_split(w, value, e) < 0)
+		return -e->code;
+	return check_arguments(w, &p->checked, false, e);
+}
+
+#define FIELD(name) .offset = offsetof(struct parser, definition.name)
+
+static const struct ini_key keys[] = {
+	{ "machine", "name", set_name, FIELD(name) },
+	{ "machine", "memory", set_memory },
+	{ "machine", "vcpus", set_vcpus, "1" },
+	{ "machine", "machine", set_text, "q35", FIELD(machine) },
+	{ "machine", "accelerator", set_text, "kvm:tcg", FIELD(accelerator) },
+	{ "machine", "cpu", set_text, FIELD(cpu) },
+	{ "machine", "qemu", set_path, FIELD(qemu) },
+	{ "machine", "huge-pages", set_huge_pages },
+	{ "machine", "memory-id", set_id, "pc.ram", FIELD(memory_id) },
+	{ "machine", "directory", set_path, "/", FIELD(directory) },
+	{ "machine", "arguments", set_arguments, .repeatable = true },
+};
+
+static const struct ini_format format = { keys, ARRAY_SIZE(keys) };
+
+void definition_done(struct definition *d)
+{
+	free(d->name);
+	free(d->memory_options);
+	free(d->vcpus_options);
+	free(d->machine);
+	free(d->accelerator);
+	free(d->cpu);
+	free(d->qemu);
+	free(d->memory_id);
+	free(d->directory);
+	words_done(&d->arguments);
+	*d = (struct definition){ 0 };
+}
+
+bool definition_own_memory(const struct definition *d)
+{
+	const struct words *w = &d->arguments;
+	struct option o;
+
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (!strcmp(o.name, "numa") && o.value &&
+		    strstr(o.value, "memdev"))
+			return true;
+	}
+	return false;
+}
+
+static int check_object(const struct definition *d, const char *value,
+			struct error *e)
+{
+	json_t *o = option_properties(value, "qom-type");
+	char buf[32];
+	const char *id = option_text(o, "id", buf, sizeof(buf));
+	int r = 0;
+
+	if (id && !strcmp(id, d->memory_id))
+		r = error_set(e, EINVAL,
+			      "arguments: -object with id=%s is the machine's "
+			      "memory, which is Drover's to make: use the keys "
+			      "'memory', 'memory-id' and 'huge-pages'",
+			      d->memory_id);
+	json_decref(o);
+	return r;
+}
+
+static int check_objects(const struct definition *d, struct error *e)
+{
+	const struct words *w = &d->arguments;
+	struct option o;
+
+	if (definition_own_memory(d))
+		return 0;
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (!strcmp(o.name, "object") && o.value &&
+		    check_object(d, o.value, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+static int check_memory(const struct definition *d, struct error *e)
+{
+	uint64_t unit = d->huge_page_bytes ? d->huge_page_bytes : RAM_UNIT;
+
+	if (d->memory_bytes == 0)
+		return error_set(e, EINVAL,
+				 "the key 'memory' is missing in [machine]");
+	if (d->memory_bytes % unit)
+		return error_set(e, EINVAL,
+				 "memory of %" PRIu64 " bytes is no multiple "
+				 "of %" PRIu64,
+				 d->memory_bytes, unit);
+	if (strstr(d->machine, "memory-backend="))
+		return error_set(e, EINVAL,
+				 "memory-backend is Drover's to set: use the "
+				 "key 'memory-id'");
+	return 0;
+}
+
+int definition_check(struct definition *d, struct error *e)
+{
+	const struct words *w = &d->arguments;
+	size_t at = 0;
+
+	if (d->vcpus == 0)
+		d->vcpus = 1;
+	if ((!d->machine && copy(&d->machine, "q35", e) < 0) ||
+	    (!d->accelerator && copy(&d->accelerator, "kvm:tcg", e) < 0) ||
+	    (!d->memory_id && copy(&d->memory_id, "pc.ram", e) < 0) ||
+	    (!d->directory && copy(&d->directory, "/", e) < 0))
+		return -e->code;
+	if (!d->name)
+		return error_set(e, EINVAL,
+				 "the key 'name' is missing in [machine]");
+	if (check_memory(d, e) < 0 || check_objects(d, e) < 0)
+		return -e->code;
+	if (check_arguments(w, &at, true, e) < 0)
+		return error_in(e, "arguments");
+	return 0;
+}
+
+int definition_parse(struct definition *ret, const char *file_name,
+		     const char *text, struct error *e)
+{
+	struct parser p = { 0 };
+
+	if (ini_read_text(&format, &p, file_name, text, strlen(text), e) < 0) {
+		definition_done(&p.definition);
+		return -e->code;
+	}
+	if (definition_check(&p.definition, e) < 0) {
+		definition_done(&p.definition);
+		/* What is missing is missing everywhere. */
+		return error_in(e, "%s:1:1", file_name);
+	}
+	*ret = p.definition;
+	return 0;
+}
+
+int definition_read(struct definition *ret, const char *path, struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
+		return -e->code;
+	if (strlen(text) != len)
+		return error_set(e, EINVAL, "%s: this is no text", path);
+	return definition_parse(ret, path, text, e);
+}
+
+static void write_key(FILE *out, const char *key, const char *value)
+{
+	if (value)
+		fprintf(out, "%s = %s\n", key, value);
+}
+
+static void write_size(FILE *out, const char *key, uint64_t bytes,
+		       const char *options)
+{
+	static const char letters[] = "\0KMGT";
+	size_t i = 0;
+
+	while (bytes && bytes % 1024 == 0 && i < 4) {
+		bytes /= 1024;
+		i++;
+	}
+	fprintf(out, "%s = %" PRIu64 "%.1s%s%s\n", key, bytes, &letters[i],
+		options ? "," : "", options ? options : "");
+}
+
+/* One option with its value per line. */
+static void write_arguments(FILE *out, const struct words *w)
+{
+	struct option o;
+
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		fprintf(out, "arguments =");
+		for (size_t i = at; i < at + o.words; i++) {
+			AUTO_FREE char *quoted = words_quote(w->at[i]);
+
+			fprintf(out, " %s", quoted ? quoted : "");
+		}
+		fprintf(out, "\n");
+	}
+}
+
+char *definition_text(const struct definition *d)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fprintf(out, "[machine]\n");
+	write_key(out, "name", d->name);
+	write_size(out, "memory", d->memory_bytes, d->memory_options);
+	fprintf(out, "vcpus = %u%s%s\n", d->vcpus, d->vcpus_options ? "," : "",
+		d->vcpus_options ? d->vcpus_options : "");
+	write_key(out, "machine", d->machine);
+	write_key(out, "accelerator", d->accelerator);
+	write_key(out, "cpu", d->cpu);
+	write_key(out, "qemu", d->qemu);
+	if (d->huge_page_bytes)
+		write_size(out, "huge-pages", d->huge_page_bytes, NULL);
+	write_key(out, "memory-id", d->memory_id);
+	write_key(out, "directory", d->directory);
+	write_arguments(out, &d->arguments);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A machine's definition, drover-machine(5): a small text that a person can
+ * write.  The memory backend, the monitor socket and what a move needs are
+ * Drover's, everything else is the user's arguments for QEMU.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/words.h"
+
+struct error;
+
+struct definition {
+	char *name;
+	uint64_t memory_bytes;
+	char *memory_options; /* NULL, or "slots=2,maxmem=8G" */
+	unsigned vcpus;
+	char *vcpus_options;      /* NULL, or "sockets=1,cores=2" */
+	char *machine;            /* "q35" or "q35,usb=off" */
+	char *accelerator;        /* "kvm:tcg" */
+	char *cpu;                /* NULL: QEMU's default */
+	char *qemu;               /* NULL: the host's default */
+	char *memory_id;          /* id and so name of the main RAM block */
+	char *directory;          /* working directory of QEMU */
+	uint64_t huge_page_bytes; /* 0: normal pages */
+	struct words arguments;   /* as written, ${dir} not yet expanded */
+};
+
+/* What the host adds to a definition for a start. */
+struct launch_options {
+	const char *default_qemu;
+	const char
+		*run_dir; /* private to the machine; socket and log go here */
+	bool incoming;    /* wait, paused, for a move to come in */
+	uint64_t timeout_us; /* for the monitor to answer; 0: one minute */
+};
+
+/* Errors are "FILE:LINE:COLUMN: sentence". */
+int definition_parse(struct definition *ret, const char *file_name,
+		     const char *text, struct error *e);
+int definition_read(struct definition *ret, const char *path, struct error *e);
+
+/* Defaults in place of what is not set; -EINVAL when it cannot be started:
+ * no name, no memory, or arguments that are Drover's own. */
+int definition_check(struct definition *d, struct error *e);
+
+/* The definition as text, on the heap; definition_parse() gives the same
+ * definition again.  NULL without memory. */
+char *definition_text(const struct definition *d);
+
+/* The command line that starts the machine. */
+int definition_argv(const struct definition *d, const struct launch_options *o,
+		    struct words *ret_argv, struct error *e);
+
+/* Do the arguments bring their own memory (-numa node,memdev=...)? */
+bool definition_own_memory(const struct definition *d);
+
+void definition_done(struct definition *d);

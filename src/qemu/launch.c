@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/launch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "qemu/qmp.h"
+
+enum { DIAL_AGAIN_MS = 10, KILL_WAIT_MS = 10000, LOG_TAIL = 4096 };
+
+extern char **environ;
+
+int launch_start_time(uint64_t *ret, pid_t pid, struct error *e)
+{
+	char path[64], buf[1024];
+	AUTO_CLOSE int fd = -1;
+	const char *at;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return error_set(e, ESRCH, "there is no process %d", (int)pid);
+	buf[n] = '\0';
+	/* The name in field 2 may hold anything, also ") ". */
+	at = strrchr(buf, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return error_set(e, ESRCH, "%s: not readable", path);
+	*ret = strtoull(at, NULL, 10);
+	return 0;
+}
+
+static int make_dir(const char *dir, struct error *e)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return error_sys(e, "make the directory %s", dir);
+	if (stat(dir, &st) < 0)
+		return error_sys(e, "%s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(e, ENOTDIR, "%s: Not a directory", dir);
+	if (st.st_uid != geteuid() || (st.st_mode & 022))
+		return error_set(e, EPERM,
+				 "%s: others may write to this directory", dir);
+	return 0;
+}
+
+static int actions_set(posix_spawn_file_actions_t *a, const char *log_path,
+		       const char *directory)
+{
+	int r = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY,
+						 0);
+
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(a, 1, log_path,
+						     O_WRONLY | O_APPEND |
+							     O_CREAT,
+						     0600);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(a, 1, 2);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(a, 3);
+	if (r == 0)
+		r = posix_spawn_file_actions_addchdir_np(a, directory);
+	return r;
+}
+
+static int attributes_set(posix_spawnattr_t *a)
+{
+	sigset_t none, all;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(a, &none);
+	posix_spawnattr_setsigdefault(a, &all);
+	return posix_spawnattr_setflags(a, POSIX_SPAWN_SETSID |
+						   POSIX_SPAWN_SETSIGMASK |
+						   POSIX_SPAWN_SETSIGDEF);
+}
+
+static int spawn(pid_t *ret, char *const *argv, const char *log_path,
+		 const char *directory, struct error *e)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	r = actions_set(&actions, log_path, directory);
+	if (r == 0)
+		r = attributes_set(&attributes);
+	if (r == 0)
+		r = posix_spawnp(ret, argv[0], &actions, &attributes, argv,
+				 environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	if (r)
+		return error_set(e, r, "start %s in %s: %s", argv[0], directory,
+				 strerrordesc_np(r));
+	return 0;
+}
+
+/* The last line that was written to the log after @from. */
+static void last_words(char *ret, size_t cap, const char *log_path, off_t from)
+{
+	AUTO_CLOSE int fd = open(log_path, O_RDONLY | O_CLOEXEC);
+	char buf[LOG_TAIL + 1];
+	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	const char *line;
+	ssize_t n = 0;
+
+	if (end - from > LOG_TAIL)
+		from = end - LOG_TAIL;
+	if (end > from)
+		n = pread(fd, buf, LOG_TAIL, from);
+	while (n > 0 && isspace((unsigned char)buf[n - 1]))
+		n--;
+	if (n <= 0) {
+		snprintf(ret, cap, "it said nothing");
+		return;
+	}
+	buf[n] = '\0';
+	line = strrchr(buf, '\n');
+	snprintf(ret, cap, "%.*s", (int)cap - 1, line ? line + 1 : buf);
+}
+
+static void reap(const struct qemu_process *p)
+{
+	siginfo_t info;
+
+	/* Not our child after a restart of the daemon: init reaps it. */
+	(void)waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED);
+}
+
+/* 1 when the process has ended. */
+static int wait_end(const struct qemu_process *p, int timeout_ms)
+{
+	struct pollfd end = { .fd = p->pidfd, .events = POLLIN };
+	int r;
+
+	do
+		r = poll(&end, 1, timeout_ms);
+	while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
+/* Wait for QEMU's greeting on @fd: 1, 0 when the process ended or the time is
+ * over. */
+static int greeted(const struct qemu_process *p, int fd, uint64_t deadline_us)
+{
+	struct pollfd two[] = { { .fd = fd, .events = POLLIN },
+				{ .fd = p->pidfd, .events = POLLIN } };
+	char byte;
+	int r;
+
+	do
+		r = poll(two, 2, clock_poll_ms(deadline_us));
+	while (r < 0 && errno == EINTR);
+	/* A QEMU that gives up closes the socket just before it ends. */
+	return r > 0 && two[0].revents &&
+	       recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/* QEMU listens before it has looked at its devices, and greets when its main
+ * loop runs: only the greeting says that it has come up. */
+static int wait_monitor(const struct qemu_process *p, uint64_t deadline_us,
+			struct error *e)
+{
+	for (;;) {
+		AUTO_CLOSE int fd = qmp_dial(p->qmp_path, e);
+
+		if (fd >= 0 && greeted(p, fd, deadline_us))
+			return 0;
+		if (fd < 0 && e->code != ENOENT && e->code != ECONNREFUSED &&
+		    e->code != EAGAIN)
+			return error_in(e, "monitor %s", p->qmp_path);
+		if (wait_end(p, DIAL_AGAIN_MS))
+			return error_set(e, ECHILD, "QEMU ended");
+		if (clock_us() >= deadline_us)
+			return error_set(e, ETIMEDOUT,
+					 "QEMU's monitor did not answer");
+	}
+}
+
+static int track(struct qemu_process *p, pid_t pid, const char *run_dir,
+		 struct error *e)
+{
+	int n = snprintf(p->qmp_path, sizeof(p->qmp_path), "%s/qmp.sock",
+			 run_dir);
+
+	p->pidfd = -1;
+	p->pid = pid;
+	if (n >= (int)sizeof(p->qmp_path))
+		return error_set(e, ENAMETOOLONG,
+				 "%s: too long for a socket in it", run_dir);
+	if (pid == 0)
+		return 0;
+	p->pidfd = pidfd_open(pid, 0);
+	if (p->pidfd < 0)
+		return error_sys(e, "process %d", (int)pid);
+	return launch_start_time(&p->start_time, pid, e);
+}
+
+static int start_argv(struct qemu_process *p, char *const *argv,
+		      const struct launch_options *o, const char *directory,
+		      struct error *e)
+{
+	uint64_t timeout_us = o->timeout_us ? o->timeout_us : 60 * USEC_PER_SEC;
+	char log_path[4096], words[160];
+	struct stat st = { 0 };
+	pid_t pid;
+
+	snprintf(log_path, sizeof(log_path), "%s/qemu.log", o->run_dir);
+	/* A socket that a killed QEMU has left refuses for ever. */
+	unlink(p->qmp_path);
+	(void)stat(log_path, &st);
+	if (spawn(&pid, argv, log_path, directory, e) < 0)
+		return -e->code;
+	if (track(p, pid, o->run_dir, e) == 0 &&
+	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
+		return 0;
+	if (e->code == ECHILD) {
+		last_words(words, sizeof(words), log_path, st.st_size);
+		error_set(e, ECHILD, "QEMU ended at once: %s", words);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	launch_forget(p);
+	unlink(p->qmp_path);
+	return -e->code;
+}
+
+int launch_start(struct qemu_process *ret, const struct definition *d,
+		 const struct launch_options *o, struct error *e)
+{
+	struct qemu_process p = { .pidfd = -1 };
+	struct words argv = { 0 };
+	int r;
+
+	if (track(&p, 0, o->run_dir, e) < 0 || make_dir(o->run_dir, e) < 0 ||
+	    definition_argv(d, o, &argv, e) < 0)
+		return -e->code;
+	r = start_argv(&p, argv.at, o, d->directory, e);
+	words_done(&argv);
+	if (r == 0)
+		*ret = p;
+	return r;
+}
+
+int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
+		  const char *run_dir, struct error *e)
+{
+	struct qemu_process p;
+
+	if (pid <= 0)
+		return error_set(e, ESRCH, "there is no process %d", (int)pid);
+	if (track(&p, pid, run_dir, e) < 0) {
+		launch_forget(&p);
+		return -e->code;
+	}
+	if (p.start_time != start_time || !launch_alive(&p)) {
+		launch_forget(&p);
+		return error_set(e, ESRCH, "process %d has ended", (int)pid);
+	}
+	*ret = p;
+	return 0;
+}
+
+bool launch_alive(const struct qemu_process *p)
+{
+	return p->pidfd >= 0 && !wait_end(p, 0);
+}
+
+int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e)
+{
+	if (p->pidfd < 0)
+		return error_set(e, ESRCH, "no process");
+	if (pidfd_send_signal(p->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
+		return error_sys(e, "end QEMU, process %d", (int)p->pid);
+	if (!wait_end(p, clock_poll_ms(deadline_us))) {
+		(void)pidfd_send_signal(p->pidfd, SIGKILL, NULL, 0);
+		if (!wait_end(p, KILL_WAIT_MS))
+			return error_set(e, ETIMEDOUT,
+					 "QEMU, process %d, cannot be killed",
+					 (int)p->pid);
+	}
+	reap(p);
+	launch_forget(p);
+	unlink(p->qmp_path);
+	return 0;
+}
+
+void launch_forget(struct qemu_process *p)
+{
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	p->pidfd = -1;
+	p->pid = 0;
+}

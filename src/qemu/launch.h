@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * QEMU as a process: started from a definition, found again after a restart
+ * of the daemon, ended.  A QEMU outlives the daemon: it has its own session,
+ * none of the daemon's descriptors, and a log of its own.
+ *
+ * The pid alone names nobody once the process is gone; together with its
+ * start time it does.  The pidfd is held from the start to launch_end() or
+ * launch_forget().  Any thread may call these, one at a time per process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "qemu/definition.h"
+
+struct qemu_process {
+	pid_t pid;
+	uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks */
+	int pidfd;
+	char qmp_path[108];
+};
+
+/* Makes the run directory (mode 0700), starts QEMU there and waits until its
+ * monitor answers.  When it ends before that, the error has its last words:
+ * -ECHILD "QEMU ended at once: ...". */
+int launch_start(struct qemu_process *ret, const struct definition *d,
+		 const struct launch_options *o, struct error *e);
+
+/* -ESRCH if the process is gone, or the pid is another's by now. */
+int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
+		  const char *run_dir, struct error *e);
+
+bool launch_alive(const struct qemu_process *p);
+
+/* Ask QEMU to end; after @deadline_us make it.  Removes the socket. */
+int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e);
+
+/* Stop looking after the process without touching it. */
+void launch_forget(struct qemu_process *p);
+
+/* Start time of a process; -ESRCH when there is none. */
+int launch_start_time(uint64_t *ret, pid_t pid, struct error *e);

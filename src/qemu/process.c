@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/process.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/ini.h"
+#include "base/scope.h"
+
+enum { CMDLINE_MAX = 1 << 20 };
+
+/* One errno for "gone", whichever call noticed. */
+static int explain(pid_t pid, struct error *e)
+{
+	if (e->code == ENOENT || e->code == ESRCH)
+		return error_set(e, ESRCH, "there is no process %d", (int)pid);
+	if (e->code == EACCES || e->code == EPERM)
+		return error_set(e, EACCES,
+				 "process %d: no permission to look at it",
+				 (int)pid);
+	return error_in(e, "process %d", (int)pid);
+}
+
+int process_words(struct words *ret, pid_t pid, struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+	struct words w = { 0 };
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	if (ini_load(&text, &len, path, CMDLINE_MAX, e) < 0)
+		return explain(pid, e);
+	for (size_t at = 0; at < len; at += strlen(text + at) + 1) {
+		if (words_add(&w, text + at, e) < 0) {
+			words_done(&w);
+			return -e->code;
+		}
+	}
+	if (w.count == 0)
+		return error_set(e, EINVAL, "process %d has no command line",
+				 (int)pid);
+	*ret = w;
+	return 0;
+}
+
+int process_link(char **ret, pid_t pid, const char *name, struct error *e)
+{
+	char path[64], target[PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0) {
+		error_sys(e, "%s", path);
+		return explain(pid, e);
+	}
+	target[n] = '\0';
+	*ret = strdup(target);
+	if (!*ret)
+		return error_set(e, ENOMEM, "no memory for a path");
+	return 0;
+}
+
+int process_check_qemu(pid_t pid, struct error *e)
+{
+	AUTO_FREE char *exe = NULL;
+	const char *base;
+
+	if (process_link(&exe, pid, "exe", e) < 0)
+		return -e->code;
+	base = strrchr(exe, '/');
+	base = base ? base + 1 : exe;
+	if (strncmp(base, "qemu-system-", 12) && strncmp(base, "qemu-kvm", 8))
+		return error_set(e, EINVAL,
+				 "process %d is no QEMU, it runs %.100s",
+				 (int)pid, exe);
+	return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * QEMU's monitor, QMP, over a unix socket.
+ *
+ * A struct qmp belongs to one thread at a time and starts none.  Events that
+ * arrive while a command waits for its reply are kept, the oldest
+ * QMP_EVENTS_MAX of them; the rest is counted and lost.  After any error but
+ * -EREMOTEIO (QEMU refused the command) the connection is of no more use.
+ *
+ * QEMU serves one client per socket.  It accepts a second one and lets it
+ * wait without a greeting, so a monitor in use shows as a missing greeting.
+ *
+ * Errors: -EREMOTEIO a refusal, "QEMU: COMMAND: text of QEMU"; -EPIPE QEMU
+ * closed its monitor; -ETIMEDOUT; -EBADMSG what came is no QMP; -EBUSY the
+ * monitor is in use; -EACCES, -ENOENT, ... from connecting.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct qmp;
+
+enum { QMP_LINE_MAX = 16 << 20, QMP_EVENTS_MAX = 1024 };
+
+/* Connects, again and again while the socket is absent or refuses, and
+ * negotiates, all by @deadline_us (clock_us() time). */
+int qmp_open(struct qmp **ret, const char *path, uint64_t deadline_us,
+	     struct error *e);
+
+/* As qmp_open() on a socket that is connected; takes @fd over, also on
+ * failure. */
+int qmp_open_fd(struct qmp **ret, int fd, uint64_t deadline_us,
+		struct error *e);
+
+void qmp_close(struct qmp *q);
+
+/* For poll(): readable when an event may have come.  Ask qmp_event() with
+ * deadline 0 until it returns 0 before waiting on it. */
+int qmp_fd(const struct qmp *q);
+
+/* How long qmp_run() waits for the reply; 10 s unless set. */
+void qmp_set_timeout(struct qmp *q, uint64_t timeout_us);
+
+/* Run @command.  Takes @args (NULL: none).  The "return" part of the reply
+ * goes into @ret as a new reference, unless @ret is NULL. */
+int qmp_run(struct qmp *q, const char *command, json_t *args, json_t **ret,
+	    struct error *e);
+
+/* The next event: 1 with a new reference in @ret_event, 0 at the deadline
+ * (0: do not wait), negative errno on failure.  What has been kept while
+ * commands ran comes first. */
+int qmp_event(struct qmp *q, uint64_t deadline_us, json_t **ret_event,
+	      struct error *e);
+
+void qmp_version(const struct qmp *q, int *ret_major, int *ret_minor,
+		 int *ret_micro);
+
+/* One attempt to connect; the descriptor, or negative errno. */
+int qmp_dial(const char *path, struct error *e);
+
+/* The lines of a monitor: bytes in, JSON objects out. */
+struct qmp_input {
+	char *buf;
+	size_t len, cap;
+	size_t taken;   /* bytes of lines that have been handed out */
+	size_t scanned; /* no line end before this */
+};
+
+void qmp_input_done(struct qmp_input *in);
+int qmp_input_add(struct qmp_input *in, const void *bytes, size_t len,
+		  struct error *e);
+
+/* 1 with a new reference, 0 when more bytes are needed, -EBADMSG. */
+int qmp_input_next(struct qmp_input *in, json_t **ret, struct error *e);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The splitter: reads QEMU's migration stream (7.2 to 10.x, x86) and takes the
+ * pages of some RAM blocks out of it.  What is left is again a valid stream.
+ *
+ * It is fed whatever bytes have arrived and calls back with pages and with
+ * bytes to forward, in stream order.  It does no I/O and knows no threads.
+ *
+ * The format has no lengths around section bodies, so everything up to the end
+ * of the last RAM section is parsed by its grammar.  Whatever is not known for
+ * sure (a flag, a section, a command, a capability, post-copy) makes the rest
+ * of the stream opaque: forwarded as it is, nothing diverted any more.  After
+ * the footer of the RAM END section a pre-copy stream has no RAM pages, so
+ * from there on it is opaque by plan.
+ *
+ * Page records name their block only when it differs from the one before
+ * (flag CONTINUE).  Two cursors are kept: the block that the source named
+ * last, and the one that the destination's QEMU was told last; records that
+ * stay are written anew from the second.  When the stream turns opaque while
+ * the two differ, one record that repeats the last diverted page brings the
+ * destination's QEMU to the same block.
+ *
+ * Sources: QEMU docs/devel/migration/main.rst; migration/ram.c (record flags),
+ * migration/savevm.c (sections, commands), migration/block-dirty-bitmap.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct error;
+struct splitter;
+
+enum {
+	SPLIT_PAGE = 4096,
+	SPLIT_BLOCKS_MAX = 512,
+	SPLIT_NAME_MAX = 255,
+	/* The longest thing that is parsed as a whole: with this many bytes
+	 * split_feed() always gets on. */
+	SPLIT_RECORD_MAX = 72 * 1024,
+};
+
+struct split_ops {
+	/* Forward @len bytes, after all pages so far. */
+	int (*stream)(void *context, const uint8_t *data, size_t len,
+		      struct error *e);
+	/* A page of the block that split_divert() gave the number @block;
+	 * @data stays valid until split_feed() returns, NULL for a zero page.
+	 * Returns 1 when it is taken, 0 when it has to stay in the stream. */
+	int (*page)(void *context, unsigned block, uint64_t offset,
+		    const uint8_t *data, struct error *e);
+	/* A record for this page of a diverted block stays in the stream. */
+	void (*stays)(void *context, unsigned block, uint64_t offset);
+	/* Asked once, before the first page: may pages be diverted at all? */
+	bool (*may_divert)(void *context);
+};
+
+struct split_stats {
+	uint64_t pages, zero_pages; /* diverted */
+	uint64_t kept_pages;        /* left in the stream */
+	uint64_t stream_bytes;
+	bool opaque;   /* gave up before the end of RAM */
+	bool ram_done; /* the footer of RAM END was read */
+	char why_opaque[80];
+};
+
+int split_new(struct splitter **ret, const struct split_ops *ops, void *context,
+	      struct error *e);
+void split_free(struct splitter *s);
+
+/* Pages of the block @name, of at most @len_bytes, are to be diverted and
+ * reported as block @number.  Before the first byte. */
+int split_divert(struct splitter *s, const char *name, uint64_t len_bytes,
+		 unsigned number, struct error *e);
+
+/* Returns how many bytes were used; the caller feeds the rest again with more
+ * behind it.  -EBADMSG when the stream contradicts itself. */
+ssize_t split_feed(struct splitter *s, const uint8_t *data, size_t len,
+		   struct error *e);
+
+const struct split_stats *split_stats(const struct splitter *s);
+
+/* The sum of the RAM blocks' lengths; 0 before they have been read. */
+uint64_t split_ram_bytes(const struct splitter *s);

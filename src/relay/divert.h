@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The source's reader of one connection: QEMU's bytes become PAGES and STREAM
+ * frames in the outbox.
+ *
+ *   socket ─read─► buffer ─split─┬─ page: named by the open batch, not copied
+ *                                └─ the rest: copied behind the open stream
+ *
+ * A batch is sealed when it has 64 pages, when its block changes, when QEMU
+ * has nothing more to say for a moment, and always before stream bytes that
+ * came after its pages leave.  So a STREAM frame's number is higher than those
+ * of all pages before it.
+ *
+ * The copies of a page on this host are two: socket to buffer, buffer to
+ * socket.  A buffer is free again when the last frame that names it has been
+ * acknowledged; that, and the outbox, hold QEMU back.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pages/track.h"
+#include "qemu/split.h"
+#include "wire/frame.h"
+
+struct error;
+struct frame_out;
+struct outbox;
+
+/* A RAM block that the destination can place pages in. */
+struct relay_block {
+	char name[SPLIT_NAME_MAX + 1];
+	uint64_t len_bytes;
+};
+
+struct divert {
+	/* set before it runs */
+	struct outbox *out;
+	uint16_t stream; /* number of the connection */
+	bool (*alone)(void *context); /* no other connection exists */
+	void *context;
+
+	/* owned by the reading thread */
+	struct pool *pool;
+	struct buffer *buffer; /* being filled and fed */
+	struct splitter *splitter;
+	struct track track;
+	struct frame_out *open; /* the batch being filled, or NULL */
+	struct batch_head batch;
+	uint8_t *stream_data; /* the stream bytes being gathered */
+	size_t stream_len;
+	uint64_t stream_offset; /* of the first of them */
+
+	/* counters */
+	atomic_uint_fast64_t pages, zero_pages, kept_pages, stream_bytes;
+	atomic_uint_fast64_t ram_bytes, read_bytes;
+	atomic_bool opaque, ram_done;
+};
+
+int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
+		const struct relay_block *blocks, unsigned n, struct error *e);
+/* After divert_run() has returned and the outbox, whose frames name the
+ * buffers, is gone. */
+void divert_done(struct divert *d);
+
+/* Reads @fd to its end.  0 at the end of the stream, everything before it is
+ * in the outbox then; negative when the stream or the session broke. */
+int divert_run(struct divert *d, int fd, struct error *e);
+
+/* Makes divert_run() return when it waits for a buffer; any thread. */
+void divert_stop(struct divert *d);
+
+/* Everything was sent at least once: QEMU is in its second pass or later. */
+bool divert_first_pass_done(const struct divert *d);

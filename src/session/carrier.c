@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The two threads of a channel.
+ *
+ * The writer takes frames from the outbox and writes them; with nothing to
+ * write it says so every HEARTBEAT_US by an acknowledgement.  The reader
+ * receives one whole frame, verifies its checksum, claims its number and
+ * applies it.  A frame that arrives damaged ends the channel, not the session:
+ * what it carried was not acknowledged and is sent again.
+ *
+ * Either thread that finds the channel broken marks the carrier as dying and
+ * shuts the channel down, which makes the other one return too.  The keeper
+ * joins both, and only then puts the carrier's frames back into the outbox: no
+ * frame is requeued while a thread may still write it.
+ *
+ * After the session's end the writer says BYE and closes its direction, and
+ * the reader drains until the peer has closed too: closing with unread bytes
+ * would make the kernel send a reset, which can overtake the BYE.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "channel/channel.h"
+#include "session/internal.h"
+
+static void carrier_fail(struct carrier *c, const struct error *e)
+{
+	struct session *s = c->session;
+
+	{
+		WITH_LOCK(&s->lock);
+
+		if (c->state != CARRIER_ALIVE)
+			return;
+		c->state = CARRIER_DYING;
+		snprintf(c->why, sizeof(c->why), "%s",
+			 s->ended ? "done" : e->text);
+		pthread_cond_broadcast(&s->changed);
+	}
+	outbox_channel_stop(&s->out, c->index);
+	c->channel->ops->shutdown(c->channel);
+}
+
+/* --- writing */
+
+static int write_frame(struct carrier *c, struct frame_out *f, struct error *e)
+{
+	struct iovec iov[2 + BATCH_MAX_PAGES];
+	uint8_t head[FRAME_HEAD_SIZE];
+
+	if (!f->summed) {
+		f->head.sum = frame_sum(f->iov, f->iovs);
+		f->summed = true;
+	}
+	frame_head_write(&f->head, c->session->id, head);
+	iov[0] = (struct iovec){ head, sizeof(head) };
+	memcpy(&iov[1], f->iov, (size_t)f->iovs * sizeof(iov[0]));
+	if (c->channel->ops->write(c->channel, iov, f->iovs + 1, e) < 0)
+		return -e->code;
+	atomic_fetch_add(&c->bytes_sent, sizeof(head) + f->head.len);
+	return 0;
+}
+
+static int write_plain(struct carrier *c, struct frame_head *h,
+		       const void *payload, struct error *e)
+{
+	uint8_t head[FRAME_HEAD_SIZE];
+	struct iovec iov[2] = { { head, sizeof(head) },
+				{ (void *)(uintptr_t)payload, h->len } };
+
+	h->sum = frame_sum(&iov[1], 1);
+	frame_head_write(h, c->session->id, head);
+	if (c->channel->ops->write(c->channel, iov, 2, e) < 0)
+		return -e->code;
+	atomic_fetch_add(&c->bytes_sent, sizeof(head) + h->len);
+	return 0;
+}
+
+static int write_ack(struct carrier *c, struct error *e)
+{
+	uint8_t payload[ACK_MAX_PAYLOAD];
+	struct frame_head h = { .kind = FRAME_ACK };
+	struct ack a;
+
+	inbox_ack(&c->session->in, &a);
+	h.len = (uint32_t)ack_write(&a, payload);
+	return write_plain(c, &h, payload, e);
+}
+
+static void write_bye(struct carrier *c)
+{
+	struct session *s = c->session;
+	struct frame_head h = { .kind = FRAME_BYE };
+	char why[sizeof(s->why)];
+	struct error ignored;
+
+	{
+		WITH_LOCK(&s->lock);
+
+		if (!s->ended || c->state != CARRIER_ALIVE)
+			return;
+		h.flags = s->failed ? BYE_FAILED : 0;
+		snprintf(why, sizeof(why), "%s", s->why);
+	}
+	h.len = (uint32_t)strlen(why);
+	/* What was applied counts, also when the session ends now. */
+	if (write_ack(c, &ignored) == 0)
+		write_plain(c, &h, why, &ignored);
+	c->channel->ops->finish(c->channel);
+}
+
+static int write_next(struct carrier *c, struct error *e)
+{
+	struct outbox *o = &c->session->out;
+	struct frame_out *f;
+	int r;
+
+	switch (outbox_take(o, c->index, clock_us() + HEARTBEAT_US, &f)) {
+	case OUTBOX_ACK:
+		return write_ack(c, e);
+	case OUTBOX_FRAME:
+		r = write_frame(c, f, e);
+		outbox_sent(o, f);
+		return r;
+	case OUTBOX_STOP:
+		break;
+	}
+	write_bye(c);
+	return error_set(e, ESHUTDOWN, "done");
+}
+
+static void *writer_main(void *arg)
+{
+	struct carrier *c = arg;
+	struct error e;
+
+	while (write_next(c, &e) == 0)
+		;
+	if (e.code != ESHUTDOWN)
+		carrier_fail(c, &e);
+	return NULL;
+}
+
+/* --- reading */
+
+/* A slow link may take its time for a frame; a silent one may not. */
+static int read_all(struct carrier *c, void *buf, size_t len, struct error *e)
+{
+	for (size_t have = 0; have < len;) {
+		ssize_t n =
+			c->channel->ops->read(c->channel, (uint8_t *)buf + have,
+					      len - have,
+					      clock_us() + SILENT_US, e);
+
+		if (n == -EAGAIN)
+			return error_set(e, ETIMEDOUT, "%s: silent for %d ms",
+					 c->channel->to, SILENT_US / 1000);
+		if (n == 0)
+			return error_set(e, ECONNRESET,
+					 "%s closed the connection",
+					 c->channel->to);
+		if (n < 0)
+			return (int)n;
+		have += (size_t)n;
+		atomic_fetch_add(&c->bytes_received, (uint64_t)n);
+		atomic_store(&c->session->heard_us, clock_us());
+	}
+	return 0;
+}
+
+/* The first bytes of the next header.  When none are there yet, this is the
+ * moment to acknowledge what came before. */
+static int read_head(struct carrier *c, uint8_t buf[FRAME_HEAD_SIZE],
+		     unsigned *unacked, struct error *e)
+{
+	ssize_t n =
+		c->channel->ops->read(c->channel, buf, FRAME_HEAD_SIZE, 0, e);
+
+	if (n == -EAGAIN) {
+		if (*unacked > 0)
+			outbox_ack_due(&c->session->out);
+		*unacked = 0;
+		n = 0;
+	} else if (n <= 0) {
+		return n < 0 ? (int)n
+			     : error_set(e, ECONNRESET,
+					 "%s closed the connection",
+					 c->channel->to);
+	}
+	atomic_fetch_add(&c->bytes_received, (uint64_t)n);
+	return read_all(c, buf + n, FRAME_HEAD_SIZE - (size_t)n, e);
+}
+
+static int apply_pages(struct carrier *c, const struct frame_head *h,
+		       struct error *e)
+{
+	struct session *s = c->session;
+	const struct page_sink *sink = atomic_load(&s->sink);
+	struct batch_head batch;
+	const uint8_t *data;
+	size_t len;
+
+	if (!sink)
+		return error_set(e, EBADMSG, "pages, but no memory for them");
+	if (batch_head_read(&batch, c->buffer, h->len, &data, &len, e) < 0 ||
+	    sink->apply(sink->context, &batch, data, e) < 0)
+		return -e->code;
+	inbox_pages_applied(&s->in, h->seq);
+	return 0;
+}
+
+static int apply_ack(struct carrier *c, const struct frame_head *h,
+		     struct error *e)
+{
+	struct ack a;
+
+	if (ack_read(&a, c->buffer, h->len, e) < 0)
+		return -e->code;
+	return outbox_acked(&c->session->out, &a, e);
+}
+
+static int apply_bye(struct carrier *c, const struct frame_head *h,
+		     struct error *e)
+{
+	char why[BYE_MAX_PAYLOAD + 80];
+
+	snprintf(why, sizeof(why), "%s: %.*s", c->session->peer, (int)h->len,
+		 (const char *)c->buffer);
+	session_end(c->session, h->flags & BYE_FAILED, why);
+	return error_set(e, ESHUTDOWN, "done");
+}
+
+static int apply(struct carrier *c, const struct frame_head *h, struct error *e)
+{
+	struct session *s = c->session;
+	int r;
+
+	if (h->kind == FRAME_ACK)
+		return apply_ack(c, h, e);
+	if (h->kind == FRAME_BYE)
+		return apply_bye(c, h, e);
+	r = inbox_claim(&s->in, h->seq, e);
+	if (r <= 0)
+		return r;
+	if (h->kind == FRAME_PAGES)
+		return apply_pages(c, h, e);
+	if (h->kind == FRAME_STREAM)
+		return inbox_keep_stream(&s->in, h, c->buffer, e);
+	if (inbox_keep_message(&s->in, h, c->buffer, e) < 0)
+		return -e->code;
+	session_notify(s);
+	return 0;
+}
+
+/* Cables and cards that damage frames are retried, not for ever. */
+static void damaged(struct carrier *c, const struct error *e)
+{
+	struct session *s = c->session;
+	char why[252];
+	unsigned n;
+
+	{
+		WITH_LOCK(&s->lock);
+		n = ++s->damaged;
+	}
+	log_warning("session with %s: channel %u: %s", s->peer, c->index,
+		    e->text);
+	if (n < DAMAGED_MAX)
+		return;
+	snprintf(why, sizeof(why),
+		 "%u frames damaged on the way between %s and %s: check the "
+		 "cards and cables of this path",
+		 n, c->channel->from, c->channel->to);
+	session_end(s, true, why);
+}
+
+static int read_next(struct carrier *c, unsigned *unacked, struct error *e)
+{
+	enum { ACK_EVERY = 4 };
+	uint8_t buf[FRAME_HEAD_SIZE];
+	struct iovec payload;
+	struct frame_head h;
+
+	if (read_head(c, buf, unacked, e) < 0)
+		return -e->code;
+	if (frame_head_read(&h, buf, c->session->id, e) < 0) {
+		damaged(c, e);
+		return -e->code;
+	}
+	if (read_all(c, c->buffer, h.len, e) < 0)
+		return -e->code;
+	payload = (struct iovec){ c->buffer, h.len };
+	if (frame_sum(&payload, 1) != h.sum) {
+		error_set(e, EILSEQ, "frame %" PRIu64 " damaged on the way",
+			  h.seq);
+		damaged(c, e);
+		return -e->code;
+	}
+	if (apply(c, &h, e) < 0) {
+		/* Intact, but wrong: sending it again would not help. */
+		if (e->code != ESHUTDOWN)
+			session_end(c->session, true, e->text);
+		return -e->code;
+	}
+	if (h.seq != 0 && ++*unacked >= ACK_EVERY) {
+		outbox_ack_due(&c->session->out);
+		*unacked = 0;
+	}
+	return 0;
+}
+
+static void drain(struct carrier *c)
+{
+	uint64_t deadline = clock_us() + USEC_PER_SEC;
+	struct error ignored;
+
+	while (c->channel->ops->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
+				     deadline, &ignored) > 0)
+		;
+}
+
+static void *reader_main(void *arg)
+{
+	struct carrier *c = arg;
+	unsigned unacked = 0;
+	struct error e, ended;
+
+	while (read_next(c, &unacked, &e) == 0)
+		;
+	if (session_check(c->session, &ended) < 0)
+		drain(c);
+	carrier_fail(c, &e);
+	return NULL;
+}
+
+/* --- life */
+
+static struct carrier *free_slot(struct session *s)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state == CARRIER_FREE)
+			return &s->carrier[i];
+	return NULL;
+}
+
+static int start_threads(struct carrier *c, struct error *e)
+{
+	int r;
+
+	r = pthread_create(&c->reader, NULL, reader_main, c);
+	if (r != 0)
+		return error_set(e, r, "no thread for a channel");
+	r = pthread_create(&c->writer, NULL, writer_main, c);
+	if (r == 0)
+		return 0;
+	c->channel->ops->shutdown(c->channel);
+	pthread_join(c->reader, NULL);
+	return error_set(e, r, "no thread for a channel");
+}
+
+/* Under the session's lock: a thread that fails at once waits in
+ * carrier_fail() until both of them exist. */
+static int start_locked(struct session *s, struct channel *channel,
+			struct error *e)
+{
+	struct carrier *c = s->ended ? NULL : free_slot(s);
+
+	if (!c)
+		return error_set(e, EBUSY,
+				 "the session with %s takes no more channels",
+				 s->peer);
+	c->buffer = malloc(FRAME_MAX_PAYLOAD);
+	if (!c->buffer)
+		return error_set(e, ENOMEM, "no memory for a channel");
+	c->channel = channel;
+	c->why[0] = '\0';
+	c->connected_us = clock_us();
+	atomic_store(&c->bytes_sent, 0);
+	atomic_store(&c->bytes_received, 0);
+	outbox_channel_alive(&s->out, c->index);
+	if (start_threads(c, e) < 0) {
+		free(c->buffer);
+		return -e->code;
+	}
+	c->state = CARRIER_ALIVE;
+	pthread_cond_broadcast(&s->changed);
+	return 0;
+}
+
+int carrier_start(struct session *s, struct channel *channel, struct error *e)
+{
+	int r;
+
+	{
+		WITH_LOCK(&s->lock);
+
+		r = start_locked(s, channel, e);
+	}
+	if (r < 0)
+		channel_free(channel);
+	return r;
+}
+
+json_t *carrier_json(struct carrier *c)
+{
+	struct channel_stats st;
+	uint64_t age = clock_us() - c->connected_us;
+	uint64_t sent = atomic_load(&c->bytes_sent);
+
+	c->channel->ops->stats(c->channel, &st);
+	return json_pack("{s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s*}",
+			 "channel", (json_int_t)c->index, "transport",
+			 c->channel->ops->name, "from", c->channel->from, "to",
+			 c->channel->to, "bytes", (json_int_t)sent, "received",
+			 (json_int_t)atomic_load(&c->bytes_received), "rate",
+			 (json_int_t)(age ? sent * USEC_PER_SEC / age : 0),
+			 "retransmissions", (json_int_t)st.retransmissions,
+			 "connected_ms", (json_int_t)(age / USEC_PER_MS),
+			 "why_ended", c->why[0] ? c->why : NULL);
+}
+
+static void reap(struct session *s, struct carrier *c)
+{
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(c->reader, NULL);
+	pthread_join(c->writer, NULL);
+	outbox_channel_died(&s->out, c->index);
+	pthread_mutex_lock(&s->lock);
+
+	if (json_array_size(s->paths) < PATHS_MAX)
+		json_array_append_new(s->paths, carrier_json(c));
+	s->bytes_sent += atomic_load(&c->bytes_sent);
+	s->bytes_received += atomic_load(&c->bytes_received);
+	channel_free(c->channel);
+	free(c->buffer);
+	c->channel = NULL;
+	c->state = CARRIER_FREE;
+}
+
+void carriers_reap(struct session *s)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state == CARRIER_DYING)
+			reap(s, &s->carrier[i]);
+}
+
+unsigned carriers_alive(const struct session *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		n += s->carrier[i].state == CARRIER_ALIVE;
+	return n;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/flow.h"
+
+#include "base/clock.h"
+
+void flow_init(struct flow *f, uint64_t now_us)
+{
+	*f = (struct flow){ .rtt_us = UINT64_MAX, .sample_start_us = now_us };
+}
+
+static void sample_end(struct flow *f, uint64_t now_us)
+{
+	uint64_t rate =
+		f->sample_bytes * USEC_PER_SEC / (now_us - f->sample_start_us);
+
+	if (rate > f->rate)
+		f->rate = rate;
+	else if (f->sample_full) /* an average over about 8 samples, 0.4 s */
+		f->rate -= (f->rate - rate) / 8;
+	f->sample_start_us = now_us;
+	f->sample_bytes = 0;
+	f->sample_full = false;
+}
+
+void flow_acked(struct flow *f, uint64_t bytes, uint64_t rtt_us,
+		uint64_t now_us)
+{
+	if (rtt_us < f->rtt_us)
+		f->rtt_us = rtt_us;
+	f->sample_bytes += bytes;
+	if (now_us - f->sample_start_us >= FLOW_SAMPLE_US)
+		sample_end(f, now_us);
+}
+
+void flow_waited(struct flow *f)
+{
+	f->sample_full = true;
+}
+
+uint64_t flow_limit(const struct flow *f)
+{
+	uint64_t us = FLOW_QUEUE_US, bytes;
+
+	if (f->rtt_us != UINT64_MAX)
+		us += f->rtt_us;
+	if (__builtin_mul_overflow(f->rate, us, &bytes))
+		return FLOW_MOST;
+	bytes /= USEC_PER_SEC;
+	if (bytes < FLOW_LEAST)
+		return FLOW_LEAST;
+	return bytes > FLOW_MOST ? FLOW_MOST : bytes;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How much may wait between the splitter and the far end.
+ *
+ * QEMU measures its bandwidth by what we take from it, and decides by that
+ * when to stop the guest.  Whatever waits in our buffers then has to be sent
+ * while nobody runs the guest.  So what is unacknowledged is bounded in time:
+ * as many bytes as the session delivered lately in one round trip plus
+ * FLOW_QUEUE_US, between FLOW_LEAST and FLOW_MOST.
+ *
+ * The bound exceeds what a round trip can deliver, so on a link that became
+ * faster the measured rate, and with it the bound, grows by itself.  A window
+ * in which nobody had to wait for room says nothing about the link and never
+ * lowers the rate.
+ *
+ * Pure arithmetic; the outbox's lock guards it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	FLOW_QUEUE_US = 20000,
+	FLOW_SAMPLE_US = 50000,
+	FLOW_LEAST = 768 * 1024,
+	FLOW_MOST = 12 * 1024 * 1024,
+};
+
+struct flow {
+	uint64_t rate;   /* bytes per second, 0 before the first sample */
+	uint64_t rtt_us; /* least seen, UINT64_MAX before the first */
+
+	uint64_t sample_start_us, sample_bytes;
+	bool sample_full; /* somebody waited for room in this window */
+};
+
+void flow_init(struct flow *f, uint64_t now_us);
+void flow_acked(struct flow *f, uint64_t bytes, uint64_t rtt_us,
+		uint64_t now_us);
+void flow_waited(struct flow *f);
+uint64_t flow_limit(const struct flow *f);

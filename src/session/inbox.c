@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/inbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+
+enum { CLAIMED = 1, PASSED = 2, APPLIED = 4 };
+
+void inbox_init(struct inbox *in)
+{
+	memset(in, 0, sizeof(*in));
+	pthread_mutex_init(&in->lock, NULL);
+	pthread_cond_init(&in->changed, NULL);
+	in->below = in->passed = 1;
+}
+
+static void free_pieces(struct piece *p)
+{
+	while (p) {
+		struct piece *next = p->next;
+
+		free(p);
+		p = next;
+	}
+}
+
+void inbox_done(struct inbox *in)
+{
+	for (size_t i = 0; i < STREAMS_MAX; i++)
+		free_pieces(in->stream[i].pieces);
+	free_pieces(in->messages);
+	pthread_cond_destroy(&in->changed);
+	pthread_mutex_destroy(&in->lock);
+}
+
+void inbox_close(struct inbox *in)
+{
+	WITH_LOCK(&in->lock);
+
+	in->closed = true;
+	pthread_cond_broadcast(&in->changed);
+}
+
+static uint8_t *mark_of(struct inbox *in, uint64_t seq)
+{
+	return &in->mark[seq % FRAME_WINDOW];
+}
+
+int inbox_claim(struct inbox *in, uint64_t seq, struct error *e)
+{
+	WITH_LOCK(&in->lock);
+
+	if (seq >= in->below + FRAME_WINDOW)
+		return error_set(e, EBADMSG,
+				 "frame %" PRIu64 " while %" PRIu64
+				 " is missing",
+				 seq, in->below);
+	if (seq < in->below || *mark_of(in, seq)) {
+		in->stats.duplicates++;
+		return 0;
+	}
+	*mark_of(in, seq) = CLAIMED;
+	in->stats.frames++;
+	if (seq > in->highest)
+		in->highest = seq;
+	return 1;
+}
+
+/* `passed` runs ahead of `below`; a mark is cleared when `below` leaves it, so
+ * that the slot can serve the number one window further on. */
+static void set_marks(struct inbox *in, uint64_t seq, uint8_t marks)
+{
+	*mark_of(in, seq) |= marks;
+	while (in->passed <= in->highest && *mark_of(in, in->passed) & PASSED)
+		in->passed++;
+	while (in->below <= in->highest && *mark_of(in, in->below) & APPLIED) {
+		*mark_of(in, in->below) = 0;
+		in->below++;
+	}
+	pthread_cond_broadcast(&in->changed);
+}
+
+void inbox_pages_applied(struct inbox *in, uint64_t seq)
+{
+	WITH_LOCK(&in->lock);
+
+	set_marks(in, seq, PASSED | APPLIED);
+}
+
+static struct piece *piece_new(const struct frame_head *h, const void *data,
+			       struct error *e)
+{
+	struct piece *p = malloc(sizeof(*p) + h->len);
+
+	if (!p) {
+		error_set(e, ENOMEM, "no memory for %u bytes of stream",
+			  h->len);
+		return NULL;
+	}
+	p->seq = h->seq;
+	p->offset = h->offset;
+	p->stream = h->stream;
+	p->flags = h->flags;
+	p->len = h->len;
+	memcpy(p->data, data, h->len);
+	return p;
+}
+
+/* Two pieces may not claim the same place; bytes between them are still on
+ * their way. */
+static int insert(struct piece **list, struct piece *p, struct error *e)
+{
+	while (*list && (*list)->offset < p->offset)
+		list = &(*list)->next;
+	if (*list && (*list)->offset == p->offset && (*list)->len > 0 &&
+	    p->len > 0)
+		return error_set(e, EBADMSG,
+				 "two pieces at offset %" PRIu64
+				 " of stream %u",
+				 p->offset, p->stream);
+	/* An empty last piece stands behind the bytes that end there. */
+	while (*list && (*list)->offset == p->offset && p->len == 0)
+		list = &(*list)->next;
+	p->next = *list;
+	*list = p;
+	return 0;
+}
+
+int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
+		      const void *data, struct error *e)
+{
+	struct stream_in *s = &in->stream[h->stream];
+	struct piece *p = piece_new(h, data, e);
+
+	if (!p)
+		return -e->code;
+
+	WITH_LOCK(&in->lock);
+
+	if (in->waiting_bytes + h->len > INBOX_STREAM_BYTES ||
+	    h->offset < s->next_offset) {
+		free(p);
+		return error_set(e, EBADMSG,
+				 "stream %u: %u bytes at offset %" PRIu64
+				 " do not fit",
+				 h->stream, h->len, h->offset);
+	}
+	if (insert(&s->pieces, p, e) < 0) {
+		free(p);
+		return -e->code;
+	}
+	s->known = true;
+	in->waiting_bytes += h->len;
+	in->stats.stream_bytes += h->len;
+	set_marks(in, h->seq, PASSED);
+	return 0;
+}
+
+int inbox_keep_message(struct inbox *in, const struct frame_head *h,
+		       const void *data, struct error *e)
+{
+	struct piece *p = piece_new(h, data, e);
+
+	if (!p)
+		return -e->code;
+
+	WITH_LOCK(&in->lock);
+
+	if (in->message_count >= INBOX_MESSAGES ||
+	    h->offset < in->next_message || insert(&in->messages, p, e) < 0) {
+		free(p);
+		return error_set(e, EBADMSG, "message %" PRIu64 " out of turn",
+				 h->offset);
+	}
+	in->message_count++;
+	set_marks(in, h->seq, PASSED | APPLIED);
+	return 0;
+}
+
+int inbox_next_stream(struct inbox *in)
+{
+	WITH_LOCK(&in->lock);
+
+	while (!in->closed) {
+		for (int i = 0; i < STREAMS_MAX; i++) {
+			struct stream_in *s = &in->stream[i];
+
+			if (s->known && !s->announced) {
+				s->announced = true;
+				return i;
+			}
+		}
+		pthread_cond_wait(&in->changed, &in->lock);
+	}
+	return -EPIPE;
+}
+
+static struct piece *next_piece(struct inbox *in, struct stream_in *s)
+{
+	struct piece *p = s->pieces;
+
+	if (!p || p->offset != s->next_offset || p->seq >= in->passed)
+		return NULL;
+	s->pieces = p->next;
+	s->next_offset += p->len;
+	return p;
+}
+
+struct piece *inbox_read(struct inbox *in, uint16_t stream)
+{
+	struct piece *p;
+
+	WITH_LOCK(&in->lock);
+
+	while (!(p = next_piece(in, &in->stream[stream])) && !in->closed)
+		pthread_cond_wait(&in->changed, &in->lock);
+	return p;
+}
+
+void inbox_written(struct inbox *in, struct piece *p)
+{
+	{
+		WITH_LOCK(&in->lock);
+
+		in->waiting_bytes -= p->len;
+		set_marks(in, p->seq, APPLIED);
+	}
+	free(p);
+}
+
+struct piece *inbox_message(struct inbox *in)
+{
+	struct piece *p;
+
+	WITH_LOCK(&in->lock);
+
+	p = in->messages;
+	if (!p || p->offset != in->next_message)
+		return NULL;
+	in->messages = p->next;
+	in->next_message++;
+	in->message_count--;
+	return p;
+}
+
+void inbox_ack(struct inbox *in, struct ack *ret)
+{
+	WITH_LOCK(&in->lock);
+
+	*ret = (struct ack){ .below = in->below };
+	for (uint64_t s = in->below; s <= in->highest; s++) {
+		struct ack_range *last =
+			ret->ranges ? &ret->range[ret->ranges - 1] : NULL;
+
+		if (!(*mark_of(in, s) & APPLIED))
+			continue;
+		if (last && last->first + last->count == s)
+			last->count++;
+		else if (ret->ranges < ACK_MAX_RANGES)
+			ret->range[ret->ranges++] = (struct ack_range){ s, 1 };
+		else
+			break;
+	}
+}
+
+void inbox_stats(struct inbox *in, struct inbox_stats *ret)
+{
+	WITH_LOCK(&in->lock);
+
+	*ret = in->stats;
+}

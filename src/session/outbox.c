@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/outbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "base/scope.h"
+
+/* Room that only messages may use. */
+enum { MESSAGE_SLOTS = 256 };
+
+int outbox_init(struct outbox *o, struct error *e)
+{
+	pthread_condattr_t attr;
+
+	memset(o, 0, sizeof(*o));
+	o->pool = calloc(FRAME_POOL, sizeof(o->pool[0]));
+	if (!o->pool)
+		return error_set(e, ENOMEM, "no memory for frames");
+	for (size_t i = 0; i < FRAME_POOL; i++) {
+		o->pool[i].pooled = true;
+		o->pool[i].next = o->free;
+		o->free = &o->pool[i];
+	}
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->work, &attr);
+	pthread_cond_init(&o->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	o->next_seq = o->base = 1;
+	flow_init(&o->flow, clock_us());
+	return 0;
+}
+
+static struct frame_out **slot_of(struct outbox *o, uint64_t seq)
+{
+	return &o->slot[seq % FRAME_WINDOW];
+}
+
+static void release(struct outbox *o, struct frame_out *f)
+{
+	for (unsigned i = 0; i < f->buffers; i++)
+		buffer_drop(f->buffer[i]);
+	free(f->owned);
+	if (!f->pooled) {
+		free(f);
+		return;
+	}
+	f->owned = NULL;
+	f->buffers = 0;
+	f->state = FRAME_FREE;
+	f->next = o->free;
+	o->free = f;
+}
+
+void outbox_done(struct outbox *o)
+{
+	for (size_t i = 0; i < FRAME_WINDOW; i++)
+		if (o->slot[i])
+			release(o, o->slot[i]);
+	free(o->pool);
+	pthread_cond_destroy(&o->changed);
+	pthread_cond_destroy(&o->work);
+	pthread_mutex_destroy(&o->lock);
+}
+
+void outbox_close(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	o->closed = true;
+	pthread_cond_broadcast(&o->work);
+	pthread_cond_broadcast(&o->changed);
+}
+
+struct frame_out *outbox_frame(struct outbox *o)
+{
+	struct frame_out *f;
+
+	WITH_LOCK(&o->lock);
+
+	while (!o->free && !o->closed) {
+		flow_waited(&o->flow);
+		pthread_cond_wait(&o->changed, &o->lock);
+	}
+	if (o->closed)
+		return NULL;
+	f = o->free;
+	o->free = f->next;
+	f->head = (struct frame_head){ 0 };
+	f->iovs = 0;
+	f->summed = f->acked = f->resent = false;
+	f->next = f->prev = NULL;
+	return f;
+}
+
+void outbox_give_back(struct outbox *o, struct frame_out *f)
+{
+	WITH_LOCK(&o->lock);
+
+	release(o, f);
+	pthread_cond_broadcast(&o->changed);
+}
+
+/* The count that @f weighs on. */
+static uint64_t *bytes_of(struct outbox *o, const struct frame_out *f)
+{
+	return f->head.kind == FRAME_STREAM && f->head.stream > 0
+		       ? &o->side_bytes[f->head.stream]
+		       : &o->unacked_bytes;
+}
+
+static bool has_room(struct outbox *o, const struct frame_out *f)
+{
+	uint64_t used = *bytes_of(o, f), limit = OUTBOX_SIDE_STREAM_LIMIT;
+
+	if (o->next_seq - o->base >= FRAME_WINDOW - MESSAGE_SLOTS)
+		return false;
+	if (bytes_of(o, f) == &o->unacked_bytes)
+		limit = flow_limit(&o->flow);
+	return used == 0 || used + f->head.len <= limit;
+}
+
+static void queue_between(struct outbox *o, struct frame_out *before,
+			  struct frame_out *f, struct frame_out *after)
+{
+	f->prev = before;
+	f->next = after;
+	*(before ? &before->next : &o->head) = f;
+	*(after ? &after->prev : &o->tail) = f;
+	f->state = FRAME_QUEUED;
+}
+
+static void unqueue(struct outbox *o, struct frame_out *f)
+{
+	*(f->prev ? &f->prev->next : &o->head) = f->next;
+	*(f->next ? &f->next->prev : &o->tail) = f->prev;
+	f->prev = f->next = NULL;
+}
+
+static void number(struct outbox *o, struct frame_out *f)
+{
+	f->head.seq = o->next_seq++;
+	assert(!*slot_of(o, f->head.seq));
+	*slot_of(o, f->head.seq) = f;
+	if (f->head.kind != FRAME_MESSAGE)
+		*bytes_of(o, f) += f->head.len;
+}
+
+int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
+	       struct error *e)
+{
+	WITH_LOCK(&o->lock);
+
+	while (!o->closed && !has_room(o, f)) {
+		flow_waited(&o->flow);
+		pthread_cond_wait(&o->changed, &o->lock);
+	}
+	if (o->closed) {
+		release(o, f);
+		return error_set(e, EPIPE, "the session has ended");
+	}
+	number(o, f);
+	if (ret_seq)
+		*ret_seq = f->head.seq;
+	queue_between(o, o->tail, f, NULL);
+	pthread_cond_signal(&o->work);
+	return 0;
+}
+
+int outbox_put_message(struct outbox *o, const void *data, size_t len,
+		       struct error *e)
+{
+	struct frame_out *f = calloc(1, sizeof(*f));
+	void *copy = malloc(len);
+
+	assert(len <= MESSAGE_MAX_PAYLOAD);
+	if (!f || !copy) {
+		free(f);
+		free(copy);
+		return error_set(e, ENOMEM, "no memory for a message");
+	}
+	memcpy(copy, data, len);
+	f->owned = copy;
+	f->iov[0] = (struct iovec){ copy, len };
+	f->iovs = 1;
+	f->head.kind = FRAME_MESSAGE;
+	f->head.len = (uint32_t)len;
+
+	WITH_LOCK(&o->lock);
+
+	if (o->closed || o->next_seq - o->base >= FRAME_WINDOW) {
+		release(o, f);
+		return error_set(e, EPIPE, "the session has ended");
+	}
+	number(o, f);
+	f->head.offset = o->next_message++;
+	queue_between(o, NULL, f, o->head);
+	pthread_cond_signal(&o->work);
+	return 0;
+}
+
+enum outbox_work outbox_take(struct outbox *o, unsigned channel,
+			     uint64_t deadline_us, struct frame_out **ret)
+{
+	const struct timespec until = clock_timespec(deadline_us);
+	int r = 0;
+
+	WITH_LOCK(&o->lock);
+
+	while (!o->closed && !o->dead[channel] && !o->ack_due && !o->head &&
+	       r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&o->work, &o->lock, &until);
+	if (o->closed || o->dead[channel])
+		return OUTBOX_STOP;
+	if (o->ack_due || !o->head) {
+		o->ack_due = false;
+		return OUTBOX_ACK;
+	}
+	*ret = o->head;
+	unqueue(o, *ret);
+	(*ret)->state = FRAME_SENDING;
+	(*ret)->channel = channel;
+	(*ret)->sent_us = clock_us();
+	return OUTBOX_FRAME;
+}
+
+void outbox_sent(struct outbox *o, struct frame_out *f)
+{
+	WITH_LOCK(&o->lock);
+
+	f->state = FRAME_SENT;
+	if (f->acked)
+		release(o, f);
+}
+
+void outbox_ack_due(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	o->ack_due = true;
+	pthread_cond_signal(&o->work);
+}
+
+/* Acknowledged: the number is settled; the memory follows when no channel
+ * reads it any more. */
+static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
+{
+	struct frame_out *f = *slot_of(o, seq);
+
+	if (!f || f->head.seq != seq)
+		return;
+	*slot_of(o, seq) = NULL;
+	if (f->head.kind != FRAME_MESSAGE) {
+		*bytes_of(o, f) -= f->head.len;
+		o->stats.acked_bytes += f->head.len;
+		flow_acked(&o->flow, f->head.len,
+			   f->resent || f->sent_us == 0 ? UINT64_MAX
+							: now_us - f->sent_us,
+			   now_us);
+	}
+	f->acked = true;
+	if (f->state == FRAME_QUEUED)
+		unqueue(o, f);
+	if (f->state != FRAME_SENDING)
+		release(o, f);
+}
+
+int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
+{
+	const struct ack_range *last =
+		a->ranges ? &a->range[a->ranges - 1] : NULL;
+	uint64_t now = clock_us();
+
+	WITH_LOCK(&o->lock);
+
+	if (a->below > o->next_seq ||
+	    (last && last->first + last->count > o->next_seq))
+		return error_set(e, EBADMSG,
+				 "acknowledges frames that were never sent");
+	for (uint64_t s = o->base; s < a->below; s++)
+		settle(o, s, now);
+	for (unsigned i = 0; i < a->ranges; i++)
+		for (uint64_t k = 0; k < a->range[i].count; k++)
+			settle(o, a->range[i].first + k, now);
+	while (o->base < o->next_seq && !*slot_of(o, o->base))
+		o->base++;
+	pthread_cond_broadcast(&o->changed);
+	return 0;
+}
+
+void outbox_channel_alive(struct outbox *o, unsigned channel)
+{
+	WITH_LOCK(&o->lock);
+
+	o->dead[channel] = false;
+}
+
+void outbox_channel_stop(struct outbox *o, unsigned channel)
+{
+	WITH_LOCK(&o->lock);
+
+	o->dead[channel] = true;
+	pthread_cond_broadcast(&o->work);
+}
+
+/* Back into the queue before the first frame with a higher number. */
+static void requeue(struct outbox *o, struct frame_out *f)
+{
+	struct frame_out *after = o->head;
+
+	while (after && after->head.seq < f->head.seq)
+		after = after->next;
+	queue_between(o, after ? after->prev : o->tail, f, after);
+	f->resent = true;
+	o->stats.resent_frames++;
+	o->stats.resent_bytes += f->head.len;
+}
+
+void outbox_channel_died(struct outbox *o, unsigned channel)
+{
+	WITH_LOCK(&o->lock);
+
+	for (uint64_t s = o->next_seq; s-- > o->base;) {
+		struct frame_out *f = *slot_of(o, s);
+
+		if (f && f->channel == channel && f->state == FRAME_SENT)
+			requeue(o, f);
+	}
+	pthread_cond_broadcast(&o->work);
+}
+
+static bool settled(struct outbox *o, uint64_t seq)
+{
+	return seq < o->base || !*slot_of(o, seq);
+}
+
+bool outbox_is_acked(struct outbox *o, uint64_t seq)
+{
+	WITH_LOCK(&o->lock);
+
+	return settled(o, seq);
+}
+
+int outbox_wait_acked(struct outbox *o, uint64_t seq, uint64_t deadline_us)
+{
+	const struct timespec until = clock_timespec(deadline_us);
+
+	WITH_LOCK(&o->lock);
+
+	while (!settled(o, seq)) {
+		if (o->closed)
+			return -EPIPE;
+		if (pthread_cond_timedwait(&o->changed, &o->lock, &until))
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+int outbox_wait_empty(struct outbox *o, uint64_t deadline_us)
+{
+	const struct timespec until = clock_timespec(deadline_us);
+
+	WITH_LOCK(&o->lock);
+
+	while (o->base != o->next_seq) {
+		if (o->closed)
+			return -EPIPE;
+		if (pthread_cond_timedwait(&o->changed, &o->lock, &until))
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+void outbox_stats(struct outbox *o, struct outbox_stats *ret)
+{
+	WITH_LOCK(&o->lock);
+
+	*ret = o->stats;
+	ret->unacked_bytes = o->unacked_bytes;
+	ret->rate = o->flow.rate;
+	ret->rtt_us = o->flow.rtt_us;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The outbox: numbered frames from the moment they are ready until the other
+ * side has applied them.
+ *
+ *   producers ──put──► queue ──take──► a channel writes it ──sent──► in flight
+ *                        ▲                                              │
+ *                        └────────── the channel died ◄─────────────────┤
+ *                                                            acknowledged: gone
+ *
+ * Invariants:
+ *  - A frame has its number from outbox_put() on and keeps it, whatever
+ *    channel carries it and however often.
+ *  - slot[seq % FRAME_WINDOW] holds every frame that is not acknowledged;
+ *    `base` is the lowest of them (or the next number when there is none).
+ *  - Queued frames are in the order of their numbers, apart from messages,
+ *    which go in front; frames of a dead channel go back in order.
+ *  - Producers wait while flow_limit() bytes are unacknowledged, so memory and
+ *    time in here are bounded.  Messages and what was sent before never wait.
+ *
+ * Threads: any number of producers, one taker per channel, acknowledgements
+ * from any thread.  Everything is guarded by one lock, held for short times
+ * and never across a call out of the file.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "session/flow.h"
+#include "wire/frame.h"
+
+struct buffer;
+struct error;
+
+enum {
+	FRAME_POOL = 512,
+	FRAME_BUFFERS = 4, /* buffers whose bytes one frame may name */
+	CHANNELS_MAX = 32,
+	/* Unacknowledged bytes of each stream but the first. */
+	OUTBOX_SIDE_STREAM_LIMIT = 256 * 1024,
+};
+
+enum frame_state {
+	FRAME_FREE,
+	FRAME_QUEUED,
+	FRAME_SENDING, /* the channel's thread reads it */
+	FRAME_SENT,
+};
+
+struct frame_out {
+	/* Filled in by the producer, then read only. */
+	struct frame_head head; /* seq by outbox_put(), sum by the sender */
+	struct iovec iov[1 + BATCH_MAX_PAGES]; /* the payload */
+	int iovs;
+	struct buffer *buffer[FRAME_BUFFERS]; /* held until acknowledged */
+	unsigned buffers;
+	uint8_t meta[BATCH_META_MAX];
+	void *owned; /* malloc'ed payload, freed with the frame */
+
+	/* Guarded by the outbox. */
+	enum frame_state state;
+	bool pooled, summed, acked, resent;
+	unsigned channel; /* in FRAME_SENDING and FRAME_SENT */
+	uint64_t sent_us;
+	struct frame_out *prev, *next;
+};
+
+enum outbox_work {
+	OUTBOX_FRAME,
+	OUTBOX_ACK,  /* an acknowledgement is due */
+	OUTBOX_STOP, /* this channel, or the outbox, is finished */
+};
+
+struct outbox_stats {
+	uint64_t acked_bytes, resent_frames, resent_bytes;
+	uint64_t unacked_bytes, rate, rtt_us;
+};
+
+struct outbox {
+	pthread_mutex_t lock;
+	pthread_cond_t work;    /* takers wait */
+	pthread_cond_t changed; /* producers and waiters for acks wait */
+	bool closed, ack_due;
+	bool dead[CHANNELS_MAX];
+	uint64_t next_seq, base, next_message;
+	uint64_t unacked_bytes; /* PAGES and stream 0, queued or in flight */
+	uint64_t side_bytes[STREAMS_MAX];
+	struct frame_out *head, *tail; /* queued */
+	struct frame_out *slot[FRAME_WINDOW];
+	struct frame_out *free;
+	struct frame_out *pool;
+	struct flow flow;
+	struct outbox_stats stats;
+};
+
+int outbox_init(struct outbox *o, struct error *e);
+void outbox_done(struct outbox *o);
+/* Everybody who waits returns; frames in flight are dropped by outbox_done().
+ */
+void outbox_close(struct outbox *o);
+
+/* An empty frame to fill in; NULL once the outbox is closed. */
+struct frame_out *outbox_frame(struct outbox *o);
+void outbox_give_back(struct outbox *o, struct frame_out *f);
+
+/* Takes @f over.  Returns -EPIPE once the outbox is closed. */
+int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
+	       struct error *e);
+
+/* Copies @len bytes; never waits. */
+int outbox_put_message(struct outbox *o, const void *data, size_t len,
+		       struct error *e);
+
+/* Waits until there is something for @channel to write, at most until
+ * @deadline_us, when OUTBOX_ACK is the answer. */
+enum outbox_work outbox_take(struct outbox *o, unsigned channel,
+			     uint64_t deadline_us, struct frame_out **ret);
+void outbox_sent(struct outbox *o, struct frame_out *f);
+
+void outbox_ack_due(struct outbox *o);
+/* -EBADMSG when it acknowledges what was never sent. */
+int outbox_acked(struct outbox *o, const struct ack *a, struct error *e);
+
+void outbox_channel_alive(struct outbox *o, unsigned channel);
+/* The taker of @channel returns OUTBOX_STOP. */
+void outbox_channel_stop(struct outbox *o, unsigned channel);
+/* Neither thread of @channel runs any more: its frames leave over the others.
+ */
+void outbox_channel_died(struct outbox *o, unsigned channel);
+
+bool outbox_is_acked(struct outbox *o, uint64_t seq);
+/* 0, -ETIMEDOUT, or -EPIPE once the outbox is closed. */
+int outbox_wait_acked(struct outbox *o, uint64_t seq, uint64_t deadline_us);
+int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
+void outbox_stats(struct outbox *o, struct outbox_stats *ret);

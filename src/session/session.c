@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/clock.h"
+#include "base/scope.h"
+#include "channel/channel.h"
+#include "session/internal.h"
+
+static int init_parts(struct session *s, struct error *e)
+{
+	pthread_condattr_t attr;
+
+	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->event_fd < 0)
+		return error_sys(e, "eventfd");
+	if (outbox_init(&s->out, e) < 0) {
+		close(s->event_fd);
+		return -e->code;
+	}
+	inbox_init(&s->in);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	s->paths = json_array();
+	return 0;
+}
+
+int session_new(struct session **ret, const char *own_name, const char *peer,
+		uint64_t outage_limit_us, struct error *e)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return error_set(e, ENOMEM, "no memory for a session");
+	if (init_parts(s, e) < 0) {
+		free(s);
+		return -e->code;
+	}
+	snprintf(s->own_name, sizeof(s->own_name), "%s", own_name);
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	s->outage_limit_us = outage_limit_us;
+	s->heard_us = clock_us();
+	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
+		s->carrier[i].session = s;
+		s->carrier[i].index = i;
+	}
+	*ret = s;
+	return 0;
+}
+
+void session_destroy(struct session *s)
+{
+	for (char **a = s->addresses; a && *a; a++)
+		free(*a);
+	free(s->addresses);
+	json_decref(s->paths);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	inbox_done(&s->in);
+	outbox_done(&s->out);
+	close(s->event_fd);
+	free(s);
+}
+
+void session_notify(struct session *s)
+{
+	eventfd_write(s->event_fd, 1);
+}
+
+void session_end(struct session *s, bool failed, const char *why)
+{
+	{
+		WITH_LOCK(&s->lock);
+
+		if (s->ended)
+			return;
+		s->ended = true;
+		s->failed = failed;
+		snprintf(s->why, sizeof(s->why), "%s", why);
+		pthread_cond_broadcast(&s->changed);
+	}
+	outbox_close(&s->out);
+	inbox_close(&s->in);
+	session_notify(s);
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	session_end(s, false, "done");
+	if (s->table)
+		table_remove(s);
+	{
+		WITH_LOCK(&s->lock);
+
+		s->stopping = true;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_join(s->keeper, NULL);
+	session_destroy(s);
+}
+
+int session_check(struct session *s, struct error *e)
+{
+	WITH_LOCK(&s->lock);
+
+	if (!s->ended)
+		return 0;
+	return error_set(e, ECONNABORTED, "%s", s->why);
+}
+
+int session_event_fd(const struct session *s)
+{
+	return s->event_fd;
+}
+
+int session_send(struct session *s, json_t *message, struct error *e)
+{
+	AUTO_FREE char *text = json_dumps(message, JSON_COMPACT);
+
+	json_decref(message);
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for a message");
+	if (strlen(text) > MESSAGE_MAX_PAYLOAD)
+		return error_set(e, EMSGSIZE, "message of %zu bytes",
+				 strlen(text));
+	if (outbox_put_message(&s->out, text, strlen(text), e) < 0) {
+		session_check(s, e); /* knows better why */
+		return -e->code;
+	}
+	return 0;
+}
+
+int session_receive(struct session *s, json_t **ret, struct error *e)
+{
+	eventfd_t ignored;
+	AUTO_FREE struct piece *p = NULL;
+	json_error_t where;
+
+	eventfd_read(s->event_fd, &ignored);
+	p = inbox_message(&s->in);
+	if (!p)
+		return session_check(s, e);
+	/* More may be waiting: keep the descriptor readable. */
+	session_notify(s);
+	*ret = json_loadb((const char *)p->data, p->len, 0, &where);
+	if (!json_is_object(*ret)) {
+		json_decref(*ret);
+		return error_set(e, EBADMSG,
+				 "%s sent a message that is no "
+				 "JSON object",
+				 s->peer);
+	}
+	return 1;
+}
+
+int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
+		  struct error *e)
+{
+	struct pollfd p = { .fd = s->event_fd, .events = POLLIN };
+
+	for (;;) {
+		int r = session_receive(s, ret, e);
+
+		if (r != 0)
+			return r;
+		if (clock_us() >= deadline_us)
+			return error_set(e, ETIMEDOUT, "%s does not answer",
+					 s->peer);
+		poll(&p, 1, clock_poll_ms(deadline_us));
+	}
+}
+
+void session_set_page_sink(struct session *s, const struct page_sink *sink)
+{
+	atomic_store(&s->sink, sink);
+}
+
+void session_set_outage_limit(struct session *s, uint64_t limit_us)
+{
+	WITH_LOCK(&s->lock);
+
+	s->outage_limit_us = limit_us;
+	pthread_cond_broadcast(&s->changed);
+}
+
+struct outbox *session_outbox(struct session *s)
+{
+	return &s->out;
+}
+
+struct inbox *session_inbox(struct session *s)
+{
+	return &s->in;
+}
+
+const char *session_peer(const struct session *s)
+{
+	return s->peer;
+}
+
+void session_stats(struct session *s, struct session_stats *ret)
+{
+	struct inbox_stats in;
+
+	inbox_stats(&s->in, &in);
+	outbox_stats(&s->out, &ret->out);
+	ret->duplicates = in.duplicates;
+	ret->outage = clock_us() - atomic_load(&s->heard_us) > USEC_PER_SEC;
+
+	WITH_LOCK(&s->lock);
+
+	ret->damaged = s->damaged;
+	ret->channels = carriers_alive(s);
+	ret->bytes_sent = s->bytes_sent;
+	ret->bytes_received = s->bytes_received;
+	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
+		if (s->carrier[i].state == CARRIER_FREE)
+			continue;
+		ret->bytes_sent += atomic_load(&s->carrier[i].bytes_sent);
+		ret->bytes_received +=
+			atomic_load(&s->carrier[i].bytes_received);
+	}
+}
+
+json_t *session_paths(struct session *s)
+{
+	json_t *all;
+
+	WITH_LOCK(&s->lock);
+
+	all = json_copy(s->paths);
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state != CARRIER_FREE)
+			json_array_append_new(all,
+					      carrier_json(&s->carrier[i]));
+	return all;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A session: one migration's transport between two daemons.
+ *
+ * It moves numbered frames over any number of channels, in both directions
+ * alike.  Each side has an outbox (what the other side has not applied yet)
+ * and an inbox (what has arrived).  Channels come and go; a frame whose
+ * channel died leaves over another one, and with no channel left everything
+ * waits until one joins or the outage limit has passed.
+ *
+ *     session.c  life and death, messages, statistics
+ *     carrier.c  the two threads of each channel
+ *     join.c     hellos, dialling, the keeper that replaces dead channels
+ *
+ * Ownership: whoever opened or accepted a session ends it with session_free(),
+ * after everybody who reads or writes its streams has ended; session_end()
+ * makes them.  All other functions may be called from any thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "session/outbox.h"
+#include "wire/frame.h"
+#include "wire/hello.h"
+
+struct error;
+struct inbox;
+struct session;
+struct session_table;
+
+/* Where arriving pages go.  Called by many threads at once; the pages must
+ * stand in memory when it returns. */
+struct page_sink {
+	int (*apply)(void *context, const struct batch_head *batch,
+		     const uint8_t *data, struct error *e);
+	void *context;
+};
+
+struct session_options {
+	const char *own_name;
+	const char *peer;             /* name of the other host */
+	const char *const *addresses; /* to dial; NULL-terminated */
+	uint16_t port;
+	unsigned channels; /* to keep open; the dialling side decides */
+	uint64_t outage_limit_us;
+};
+
+/* Dials, says hello, starts the first channel.  -EHOSTUNREACH with the reason
+ * of the last address tried.  Deep copies @o. */
+int session_open(struct session **ret, const struct session_options *o,
+		 struct error *e);
+
+/* Makes the other side end as well, with @why in its error when @failed.
+ * Everybody who waits returns.  Only the first end counts. */
+void session_end(struct session *s, bool failed, const char *why);
+void session_free(struct session *s); /* NULL is fine */
+
+/* 0 while it lives.  Afterwards -ECONNABORTED with the reason, also after an
+ * end that was no failure. */
+int session_check(struct session *s, struct error *e);
+
+/* Readable when a message arrived or the session ended; for poll() only. */
+int session_event_fd(const struct session *s);
+
+/* Messages are JSON objects; they arrive once and in order. */
+int session_send(struct session *s, json_t *message /* stolen */,
+		 struct error *e);
+/* The next message: 1; 0 when there is none; -ECONNABORTED when the session
+ * has ended and none is left. */
+int session_receive(struct session *s, json_t **ret, struct error *e);
+/* As above, but waits; -ETIMEDOUT at the deadline. */
+int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
+		  struct error *e);
+
+void session_set_page_sink(struct session *s, const struct page_sink *sink);
+
+/* Without any sign of life from the peer for this long, the session ends. */
+void session_set_outage_limit(struct session *s, uint64_t limit_us);
+
+struct outbox *session_outbox(struct session *s);
+struct inbox *session_inbox(struct session *s);
+const char *session_peer(const struct session *s);
+
+struct session_stats {
+	struct outbox_stats out;
+	uint64_t bytes_sent, bytes_received; /* frames with their headers */
+	uint64_t duplicates, damaged;        /* frames that arrived so */
+	unsigned channels;                   /* alive now */
+	bool outage; /* nothing heard from the peer for a second */
+};
+
+void session_stats(struct session *s, struct session_stats *ret);
+/* An array with one object per channel that ever was, see docs/api.md. */
+json_t *session_paths(struct session *s);
+
+/* --- the accepting side */
+
+struct channel;
+
+struct acceptor {
+	const char *own_name;
+	struct session_table *table;
+	/* May this peer open a session?  Fills @e with the reason if not. */
+	int (*admit)(void *context, const char *peer, const char *from,
+		     struct error *e);
+	/* Takes the session over. */
+	void (*opened)(void *context, struct session *s);
+	void *context;
+	uint64_t outage_limit_us;
+};
+
+struct session_table *session_table_new(void);
+void session_table_free(struct session_table *t); /* must be empty */
+
+/* Shakes hands on a fresh connection and adds it to its session, or refuses
+ * it.  Takes @c over.  Blocks for some seconds at most. */
+int session_accept(const struct acceptor *a, struct channel *c,
+		   struct error *e);

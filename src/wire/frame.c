@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/frame.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "wire/reader.h"
+
+static const struct {
+	const char *name;
+	uint32_t max_payload;
+	bool numbered;
+} kinds[FRAME_KINDS] = {
+	[FRAME_PAGES] = { "PAGES", FRAME_MAX_PAYLOAD, true },
+	[FRAME_STREAM] = { "STREAM", STREAM_MAX_PAYLOAD, true },
+	[FRAME_MESSAGE] = { "MESSAGE", MESSAGE_MAX_PAYLOAD, true },
+	[FRAME_ACK] = { "ACK", ACK_MAX_PAYLOAD, false },
+	[FRAME_BYE] = { "BYE", BYE_MAX_PAYLOAD, false },
+};
+
+_Static_assert(ARRAY_SIZE(kinds) == FRAME_KINDS, "a limit for every kind");
+
+enum { SUMMED = FRAME_HEAD_SIZE - 8 };
+
+void frame_head_write(const struct frame_head *h, uint64_t seed,
+		      uint8_t buf[FRAME_HEAD_SIZE])
+{
+	struct writer w = writer_to(buf, FRAME_HEAD_SIZE);
+
+	write_u8(&w, (uint8_t)h->kind);
+	write_u8(&w, h->flags);
+	write_u16(&w, h->stream);
+	write_u32(&w, h->len);
+	write_u64(&w, h->seq);
+	write_u64(&w, h->offset);
+	write_u64(&w, h->sum);
+	write_u64(&w, XXH3_64bits_withSeed(buf, SUMMED, seed));
+	assert(!w.bad);
+}
+
+int frame_head_read(struct frame_head *ret, const uint8_t buf[FRAME_HEAD_SIZE],
+		    uint64_t seed, struct error *e)
+{
+	struct reader r = reader_of(buf, FRAME_HEAD_SIZE);
+	uint64_t sum;
+	uint8_t kind;
+
+	kind = read_u8(&r);
+	ret->flags = read_u8(&r);
+	ret->stream = read_u16(&r);
+	ret->len = read_u32(&r);
+	ret->seq = read_u64(&r);
+	ret->offset = read_u64(&r);
+	ret->sum = read_u64(&r);
+	sum = read_u64(&r);
+	if (sum != XXH3_64bits_withSeed(buf, SUMMED, seed))
+		return error_set(e, EILSEQ, "frame header damaged on the way");
+	if (kind >= FRAME_KINDS || !kinds[kind].name)
+		return error_set(e, EBADMSG, "frame of unknown kind %u", kind);
+	ret->kind = kind;
+	if (ret->len > kinds[kind].max_payload)
+		return error_set(e, EBADMSG, "%s frame of %u bytes",
+				 kinds[kind].name, ret->len);
+	if (kinds[kind].numbered != (ret->seq != 0))
+		return error_set(e, EBADMSG, "%s frame number %" PRIu64,
+				 kinds[kind].name, ret->seq);
+	if (ret->stream >= STREAMS_MAX)
+		return error_set(e, EBADMSG, "stream number %u", ret->stream);
+	return 0;
+}
+
+uint64_t frame_sum(const struct iovec *iov, int n)
+{
+	XXH3_state_t state;
+
+	if (n == 1)
+		return XXH3_64bits(iov[0].iov_base, iov[0].iov_len);
+	XXH3_64bits_reset(&state);
+	for (int i = 0; i < n; i++)
+		XXH3_64bits_update(&state, iov[i].iov_base, iov[i].iov_len);
+	return XXH3_64bits_digest(&state);
+}
+
+size_t batch_head_write(const struct batch_head *b, uint8_t buf[BATCH_META_MAX])
+{
+	struct writer w = writer_to(buf, BATCH_META_MAX);
+
+	write_u16(&w, b->block);
+	write_u8(&w, b->codec);
+	write_u8(&w, 0);
+	write_u16(&w, b->runs);
+	write_u16(&w, b->pages);
+	for (unsigned i = 0; i < b->runs; i++) {
+		write_u64(&w, b->run[i].first);
+		write_u32(&w, b->run[i].count);
+		write_u32(&w, (uint32_t)b->run[i].kind);
+	}
+	assert(!w.bad);
+	return writer_used(&w);
+}
+
+static int batch_run_read(struct batch_run *ret, struct reader *r,
+			  struct error *e)
+{
+	uint32_t kind;
+
+	ret->first = read_u64(r);
+	ret->count = read_u32(r);
+	kind = read_u32(r);
+	if (r->bad)
+		return error_set(e, EBADMSG, "batch cut short");
+	if (kind != RUN_DATA && kind != RUN_ZERO)
+		return error_set(e, EBADMSG, "run of unknown kind %u", kind);
+	if (ret->count == 0 || ret->first > UINT64_MAX / WIRE_PAGE - ret->count)
+		return error_set(e, EBADMSG,
+				 "run of %u pages at page %#" PRIx64,
+				 ret->count, ret->first);
+	ret->kind = kind;
+	return 0;
+}
+
+int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
+		    const uint8_t **ret_data, size_t *ret_len, struct error *e)
+{
+	struct reader r = reader_of(payload, len);
+	uint64_t pages = 0;
+
+	ret->block = read_u16(&r);
+	ret->codec = read_u8(&r);
+	read_u8(&r);
+	ret->runs = read_u16(&r);
+	ret->pages = read_u16(&r);
+	if (r.bad || ret->runs == 0 || ret->runs > BATCH_MAX_RUNS)
+		return error_set(e, EBADMSG, "batch of %u runs", ret->runs);
+	for (unsigned i = 0; i < ret->runs; i++) {
+		if (batch_run_read(&ret->run[i], &r, e) < 0)
+			return -e->code;
+		if (ret->run[i].kind == RUN_DATA)
+			pages += ret->run[i].count;
+	}
+	if (pages != ret->pages || pages > BATCH_MAX_PAGES)
+		return error_set(e, EBADMSG,
+				 "batch of %u pages whose runs have %" PRIu64,
+				 ret->pages, pages);
+	if (ret->codec != CODEC_RAW)
+		return error_set(e, EBADMSG, "batch with unknown codec %u",
+				 ret->codec);
+	if (reader_left(&r) != pages * WIRE_PAGE)
+		return error_set(e, EBADMSG,
+				 "batch of %" PRIu64 " pages in %zu bytes",
+				 pages, reader_left(&r));
+	*ret_data = r.at;
+	*ret_len = reader_left(&r);
+	return 0;
+}
+
+size_t ack_write(const struct ack *a, uint8_t buf[ACK_MAX_PAYLOAD])
+{
+	struct writer w = writer_to(buf, ACK_MAX_PAYLOAD);
+
+	write_u64(&w, a->below);
+	write_u64(&w, a->ranges);
+	for (unsigned i = 0; i < a->ranges; i++) {
+		write_u64(&w, a->range[i].first);
+		write_u64(&w, a->range[i].count);
+	}
+	assert(!w.bad);
+	return writer_used(&w);
+}
+
+int ack_read(struct ack *ret, const void *payload, size_t len, struct error *e)
+{
+	struct reader r = reader_of(payload, len);
+	uint64_t ranges, floor;
+
+	ret->below = read_u64(&r);
+	ranges = read_u64(&r);
+	if (r.bad || ranges > ACK_MAX_RANGES)
+		return error_set(e, EBADMSG, "ACK of %zu bytes", len);
+	ret->ranges = (unsigned)ranges;
+	floor = ret->below;
+	for (unsigned i = 0; i < ret->ranges; i++) {
+		struct ack_range *g = &ret->range[i];
+
+		g->first = read_u64(&r);
+		g->count = read_u64(&r);
+		if (r.bad || g->first < floor || g->count == 0 ||
+		    g->count > FRAME_WINDOW || g->first > UINT64_MAX / 2)
+			return error_set(e, EBADMSG, "ACK with a wrong range");
+		floor = g->first + g->count;
+	}
+	if (!reader_done(&r))
+		return error_set(e, EBADMSG, "ACK of %zu bytes", len);
+	return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "double_host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "host/host.h"
+
+struct host *double_as_host(struct double_host *d)
+{
+	return (struct host *)d;
+}
+
+static int answer(struct host *h, json_t **ret, struct error *e,
+		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+static int answer(struct host *h, json_t **ret, struct error *e,
+		  const char *fmt, ...)
+{
+	struct double_host *d = (struct double_host *)h;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
+	va_end(ap);
+	if (d->fail_code)
+		return error_set(e, d->fail_code, "%s", d->reason);
+	*ret = json_pack("{s:s%}", "asked", d->asked,
+			 strnlen(d->asked, sizeof(d->asked)));
+	if (!*ret)
+		*ret = json_object();
+	return 0;
+}
+
+static int answer_json(struct host *h, json_t **ret, struct error *e,
+		       const char *what, const json_t *options)
+{
+	char *text = json_dumps(options, JSON_COMPACT);
+	int r = answer(h, ret, e, "%s %s", what, text ? text : "?");
+
+	free(text);
+	return r;
+}
+
+int host_show(struct host *h, json_t **ret, struct error *e)
+{
+	struct double_host *d = (struct double_host *)h;
+
+	for (int i = 0; d->meet && i < 2; i++)
+		pthread_barrier_wait(d->meet);
+	return answer(h, ret, e, "host_show");
+}
+
+int machine_list(struct host *h, json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "machine_list");
+}
+
+int machine_show(struct host *h, const char *name, json_t **ret,
+		 struct error *e)
+{
+	return answer(h, ret, e, "machine_show %s", name);
+}
+
+int machine_define(struct host *h, const char *file_name, const char *text,
+		   json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "machine_define %s: %s", file_name, text);
+}
+
+int machine_start(struct host *h, const char *name, json_t **ret,
+		  struct error *e)
+{
+	return answer(h, ret, e, "machine_start %s", name);
+}
+
+int machine_stop(struct host *h, const char *name, json_t **ret,
+		 struct error *e)
+{
+	return answer(h, ret, e, "machine_stop %s", name);
+}
+
+int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
+		  struct error *e)
+{
+	return answer(h, ret, e, "machine_adopt %d %s", (int)pid,
+		      name ? name : "-");
+}
+
+int machine_forget(struct host *h, const char *name, json_t **ret,
+		   struct error *e)
+{
+	return answer(h, ret, e, "machine_forget %s", name);
+}
+
+int machine_move(struct host *h, const char *name, const json_t *options,
+		 json_t **ret_job, struct error *e)
+{
+	char what[128];
+
+	snprintf(what, sizeof(what), "machine_move %s", name);
+	return answer_json(h, ret_job, e, what, options);
+}
+
+int machine_compare(struct host *h, const char *name, const char *peer,
+		    json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "machine_compare %s %s", name, peer);
+}
+
+int job_list(struct host *h, json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "job_list");
+}
+
+int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "job_show %s", id);
+}
+
+int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "job_cancel %s", id);
+}
+
+int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
+		struct error *e)
+{
+	return answer(h, ret, e, "job_resolve %s %s", id,
+		      run_here ? "here" : "there");
+}
+
+int relay_start(struct host *h, const json_t *options, json_t **ret_job,
+		struct error *e)
+{
+	return answer_json(h, ret_job, e, "relay_start", options);
+}

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The control API, mostly by way of its own client over a real socket. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cmd/client.h"
+#include "control/api.h"
+#include "control/control.h"
+#include "control/gate.h"
+#include "double_host.h"
+
+struct place {
+	char folder[64], socket[96];
+	struct double_host host;
+	struct control *control;
+};
+
+static int place_open(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	struct error e;
+
+	snprintf(p->folder, sizeof(p->folder), "/tmp/drover-unit-XXXXXX");
+	if (!mkdtemp(p->folder))
+		return -1;
+	snprintf(p->socket, sizeof(p->socket), "%s/run/drover.sock", p->folder);
+	if (control_start(&p->control, double_as_host(&p->host), p->socket, "",
+			  &e) < 0) {
+		print_error("%s\n", e.text);
+		return -1;
+	}
+	*state = p;
+	return 0;
+}
+
+static int place_close(void **state)
+{
+	struct place *p = *state;
+	char run[96];
+
+	control_stop(p->control);
+	unlink(p->socket);
+	snprintf(run, sizeof(run), "%s/run", p->folder);
+	rmdir(run);
+	rmdir(p->folder);
+	free(p);
+	return 0;
+}
+
+/* Sends @text as it is and reads until the server closes; returns the status.
+ * The reply stays in @reply. */
+static int send_raw(const struct place *p, const char *text, size_t len,
+		    char *reply, size_t cap)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = 0;
+	size_t used = 0;
+	ssize_t n;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", p->socket);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	while (len > 0) {
+		n = send(fd, text, len, MSG_NOSIGNAL);
+		assert_true(n > 0);
+		text += n;
+		len -= (size_t)n;
+	}
+	while (used + 1 < cap &&
+	       (n = recv(fd, reply + used, cap - used - 1, 0)) > 0)
+		used += (size_t)n;
+	reply[used] = '\0';
+	close(fd);
+	sscanf(reply, "HTTP/1.1 %d", &status);
+	return status;
+}
+
+static int ask(const struct place *p, const char *verb, const char *path,
+	       const char *body, char *reply, size_t cap)
+{
+	char text[4096];
+	int n = snprintf(text, sizeof(text),
+			 "%s %s HTTP/1.1\r\nHost: drover\r\nConnection: close"
+			 "\r\nContent-Length: %zu\r\n\r\n%s",
+			 verb, path, strlen(body), body);
+
+	return send_raw(p, text, (size_t)n, reply, cap);
+}
+
+static void each_route_calls_its_function(void **state)
+{
+	static const struct {
+		const char *verb, *path, *body;
+		int status;
+		const char *asked;
+	} routes[] = {
+		{ "GET", "/v1/host", "", 200, "host_show" },
+		{ "GET", "/v1/machines", "", 200, "machine_list" },
+		{ "GET", "/v1/machines/web1", "", 200, "machine_show web1" },
+		{ "PUT", "/v1/machines?file=a%20b", "name = x\n", 200,
+		  "machine_define a b: name = x\n" },
+		{ "PUT", "/v1/machines", "", 200,
+		  "machine_define definition: " },
+		{ "DELETE", "/v1/machines/web1", "", 200,
+		  "machine_forget web1" },
+		{ "POST", "/v1/machines/web1/start", "", 200,
+		  "machine_start web1" },
+		{ "POST", "/v1/machines/web1/stop", "", 200,
+		  "machine_stop web1" },
+		{ "POST", "/v1/machines/web1/move",
+		  "{\"host\":\"beta\",\"channels\":2,\"paused\":true}", 202,
+		  "machine_move web1 "
+		  "{\"host\":\"beta\",\"channels\":2,\"paused\":true}" },
+		{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}",
+		  200, "machine_compare web1 beta" },
+		{ "POST", "/v1/adopt", "{\"pid\":12}", 200,
+		  "machine_adopt 12 -" },
+		{ "POST", "/v1/adopt", "{\"pid\":12,\"name\":\"db\"}", 200,
+		  "machine_adopt 12 db" },
+		{ "GET", "/v1/jobs", "", 200, "job_list" },
+		{ "GET", "/v1/jobs/3f9a12cd", "", 200, "job_show 3f9a12cd" },
+		{ "POST", "/v1/jobs/3f9a12cd/cancel", "", 200,
+		  "job_cancel 3f9a12cd" },
+		{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":true}",
+		  200, "job_resolve 3f9a12cd here" },
+		{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":false}",
+		  200, "job_resolve 3f9a12cd there" },
+		{ "POST", "/v1/relays",
+		  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}", 202,
+		  "relay_start "
+		  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}" },
+	};
+	struct place *p = *state;
+	char reply[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		assert_int_equal(ask(p, routes[i].verb, routes[i].path,
+				     routes[i].body, reply, sizeof(reply)),
+				 routes[i].status);
+		assert_string_equal(p->host.asked, routes[i].asked);
+		assert_non_null(strstr(reply, "application/json"));
+	}
+}
+
+static void failures_become_statuses_with_one_sentence(void **state)
+{
+	static const struct {
+		int code, status;
+	} cases[] = {
+		{ EINVAL, 400 },       { ENOENT, 404 },    { EEXIST, 409 },
+		{ EBUSY, 409 },        { EIO, 500 },       { ENOSPC, 500 },
+		{ EHOSTUNREACH, 502 }, { ETIMEDOUT, 502 },
+	};
+	struct place *p = *state;
+	char reply[4096];
+
+	p->host.reason = "machine web1: it is on fire";
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		p->host.fail_code = cases[i].code;
+		assert_int_equal(ask(p, "GET", "/v1/machines/web1", "", reply,
+				     sizeof(reply)),
+				 cases[i].status);
+		assert_non_null(
+			strstr(reply,
+			       "\"error\": \"machine web1: it is on fire\""));
+	}
+}
+
+static void an_error_that_is_not_utf8_still_arrives(void **state)
+{
+	struct place *p = *state;
+	char reply[4096];
+
+	p->host.fail_code = EIO;
+	p->host.reason = "open /tmp/\xff\xfe: failed";
+	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
+			 500);
+	assert_non_null(strstr(reply, "open /tmp/??: failed"));
+}
+
+static void unknown_paths_are_404(void **state)
+{
+	static const char *const wrong[] = {
+		"/",
+		"/v1",
+		"/v1/",
+		"/v2/host",
+		"/v1/hosts",
+		"/v1/machines/",
+		"/v1/machines/web1/",
+		"/v1/machines/web1/jump",
+		"/v1/machines/a/b/start",
+		"/v1/machines//start",
+		"/v1/jobs/3f9a12cd/cancel/now",
+		"/v1/machines/a%2Fb",
+	};
+	struct place *p = *state;
+	char reply[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(ask(p, "GET", wrong[i], "", reply,
+				     sizeof(reply)),
+				 404);
+	assert_string_equal(p->host.asked, "");
+}
+
+static void names_are_checked_before_anything_is_called(void **state)
+{
+	struct place *p = *state;
+	char reply[4096];
+
+	assert_int_equal(ask(p, "GET", "/v1/machines/..", "", reply,
+			     sizeof(reply)),
+			 400);
+	assert_int_equal(ask(p, "POST", "/v1/machines/a%20b/start", "", reply,
+			     sizeof(reply)),
+			 400);
+	assert_int_equal(ask(p, "POST", "/v1/adopt",
+			     "{\"pid\":1,\"name\":\"../x\"}", reply,
+			     sizeof(reply)),
+			 400);
+	assert_string_equal(p->host.asked, "");
+}
+
+static void a_wrong_verb_is_405_and_says_which_are_right(void **state)
+{
+	struct place *p = *state;
+	char reply[4096];
+
+	assert_int_equal(ask(p, "POST", "/v1/machines/web1", "", reply,
+			     sizeof(reply)),
+			 405);
+	assert_non_null(strstr(reply, "Allow: GET, DELETE\r\n"));
+	assert_non_null(
+		strstr(reply, "/v1/machines/web1 takes GET, DELETE, not POST"));
+	assert_int_equal(ask(p, "GET", "/v1/machines/web1/move", "", reply,
+			     sizeof(reply)),
+			 405);
+	assert_non_null(strstr(reply, "Allow: POST\r\n"));
+}
+
+static void wrong_bodies_are_400_and_say_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *path, *body, *says;
+	} cases[] = {
+		{ "/v1/machines/web1/move", "", "the body is not JSON" },
+		{ "/v1/machines/web1/move", "{\"host\":", "not JSON" },
+		{ "/v1/machines/web1/move", "[]", "must be a JSON object" },
+		{ "/v1/machines/web1/move", "{}", "'host' is missing" },
+		{ "/v1/machines/web1/move", "{\"host\":7}",
+		  "'host' must be a string" },
+		{ "/v1/machines/web1/move",
+		  "{\"host\":\"b\",\"dowtime_limit_ms\":3}",
+		  "the field 'dowtime_limit_ms' is not known here" },
+		{ "/v1/machines/web1/move", "{\"host\":\"b\",\"channels\":1.5}",
+		  "'channels' must be a whole number" },
+		{ "/v1/machines/web1/move", "{\"host\":\"b\",\"paused\":1}",
+		  "'paused' must be true or false" },
+		{ "/v1/machines/web1/move", "{\"host\":\"b\",\"host\":\"c\"}",
+		  "not JSON" },
+		{ "/v1/adopt", "{\"pid\":0}", "number of a process" },
+		{ "/v1/adopt", "{\"pid\":99999999999}", "number of a process" },
+		{ "/v1/jobs/3f9a12cd/resolve", "{}", "'run_here' is missing" },
+		{ "/v1/relays", "{\"role\":\"accept\"}", "'name' is missing" },
+	};
+	struct place *p = *state;
+	char reply[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(ask(p, "POST", cases[i].path, cases[i].body,
+				     reply, sizeof(reply)),
+				 400);
+		if (!strstr(reply, cases[i].says))
+			fail_msg("%s: %s", cases[i].body, reply);
+	}
+	assert_string_equal(p->host.asked, "");
+}
+
+static int put_definition(const struct place *p, size_t len, char *reply,
+			  size_t cap)
+{
+	char *text = malloc(len + 256);
+	int head = snprintf(text, 256,
+			    "PUT /v1/machines HTTP/1.1\r\nHost: drover\r\n"
+			    "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+			    len);
+	int status;
+
+	memset(text + head, 'x', len);
+	status = send_raw(p, text, (size_t)head + len, reply, cap);
+	free(text);
+	return status;
+}
+
+static void a_body_may_have_1_mib_and_not_one_byte_more(void **state)
+{
+	struct place *p = *state;
+	char *reply = malloc(2 << 20);
+
+	assert_int_equal(put_definition(p, 1 << 20, reply, 2 << 20), 200);
+	p->host.asked[0] = '\0';
+	assert_int_equal(put_definition(p, (1 << 20) + 1, reply, 2 << 20), 413);
+	assert_non_null(strstr(reply, "longer than 1 MiB"));
+	assert_int_equal(put_definition(p, 5 << 20, reply, 2 << 20), 413);
+	assert_string_equal(p->host.asked, "");
+	free(reply);
+}
+
+static void a_zero_byte_in_a_definition_is_refused(void **state)
+{
+	static const char request[] = "PUT /v1/machines HTTP/1.1\r\n"
+				      "Host: d\r\nConnection: close\r\n"
+				      "Content-Length: 3\r\n\r\na\0b";
+	struct place *p = *state;
+	char reply[4096];
+
+	assert_int_equal(send_raw(p, request, sizeof(request) - 1, reply,
+				  sizeof(reply)),
+			 400);
+	assert_non_null(strstr(reply, "zero byte"));
+}
+
+static void a_long_path_is_414(void **state)
+{
+	struct place *p = *state;
+	char path[700], reply[4096];
+
+	memset(path, 'a', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(ask(p, "GET", path, "", reply, sizeof(reply)), 414);
+}
+
+static void bytes_that_are_no_http_do_no_harm(void **state)
+{
+	static const char junk[] = "\x16\x03\x01 hello\r\n\r\n\r\n";
+	struct place *p = *state;
+	char reply[4096];
+
+	send_raw(p, junk, sizeof(junk) - 1, reply, sizeof(reply));
+	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
+			 200);
+}
+
+static void *get_host(void *arg)
+{
+	struct place *p = arg;
+	char reply[4096];
+
+	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
+			 200);
+	return NULL;
+}
+
+static void a_method_that_takes_long_holds_up_nobody(void **state)
+{
+	struct place *p = *state;
+	pthread_barrier_t meet;
+	pthread_t slow;
+	char reply[4096];
+
+	pthread_barrier_init(&meet, NULL, 2);
+	p->host.meet = &meet;
+	pthread_create(&slow, NULL, get_host, p);
+	pthread_barrier_wait(&meet); /* now it is inside */
+	assert_int_equal(ask(p, "GET", "/v1/jobs", "", reply, sizeof(reply)),
+			 200);
+	pthread_barrier_wait(&meet);
+	pthread_join(slow, NULL);
+	pthread_barrier_destroy(&meet);
+}
+
+static void the_socket_is_for_owner_and_group_alone(void **state)
+{
+	struct place *p = *state;
+	struct stat st;
+
+	assert_int_equal(stat(p->socket, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+}
+
+static void a_live_daemon_keeps_its_socket(void **state)
+{
+	struct place *p = *state;
+	struct control *other = NULL;
+	struct error e = { 0 };
+	char reply[4096];
+
+	assert_int_equal(control_start(&other, double_as_host(&p->host),
+				       p->socket, "", &e),
+			 -EADDRINUSE);
+	assert_null(other);
+	assert_non_null(strstr(e.text, "another droverd already serves"));
+	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
+			 200);
+}
+
+static void the_socket_of_a_dead_daemon_is_replaced(void **state)
+{
+	struct place *p = *state;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct error e = { 0 };
+	char reply[4096];
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	control_stop(p->control);
+	p->control = NULL;
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", p->socket);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	close(fd);
+	assert_int_equal(access(p->socket, F_OK), 0);
+
+	assert_int_equal(control_start(&p->control, double_as_host(&p->host),
+				       p->socket, "", &e),
+			 0);
+	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
+			 200);
+}
+
+static void a_file_that_is_no_socket_is_left_alone(void **state)
+{
+	struct place *p = *state;
+	struct error e = { 0 };
+	int fd;
+
+	control_stop(p->control);
+	p->control = NULL;
+	fd = open(p->socket, O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	assert_int_equal(control_start(&p->control, double_as_host(&p->host),
+				       p->socket, "", &e),
+			 -EEXIST);
+	assert_non_null(strstr(e.text, "is not a socket"));
+	assert_int_equal(access(p->socket, F_OK), 0);
+}
+
+static void stopping_removes_the_socket(void **state)
+{
+	struct place *p = *state;
+
+	control_stop(p->control);
+	p->control = NULL;
+	assert_int_equal(access(p->socket, F_OK), -1);
+}
+
+static void stopping_leaves_a_successors_socket(void **state)
+{
+	struct place *p = *state;
+	struct control *next;
+	struct error e = { 0 };
+	char reply[4096];
+
+	unlink(p->socket);
+	assert_int_equal(control_start(&next, double_as_host(&p->host),
+				       p->socket, "", &e),
+			 0);
+	control_stop(p->control);
+	p->control = next;
+	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
+			 200);
+}
+
+static void a_path_that_does_not_fit_is_named(void **state)
+{
+	struct control *c = NULL;
+	struct double_host d = { 0 };
+	struct error e = { 0 };
+	char path[200];
+
+	(void)state;
+	memset(path, 'a', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(control_start(&c, double_as_host(&d), path, "", &e),
+			 -ENAMETOOLONG);
+	assert_non_null(strstr(e.text, "longer than 107 characters"));
+}
+
+static void root_the_owner_and_the_group_are_admitted(void **state)
+{
+	const gid_t more[] = { 7, 105 };
+	const struct gate_peer root = { .uid = 0, .gid = 0 };
+	const struct gate_peer owner = { .uid = 500, .gid = 500 };
+	const struct gate_peer first = { .uid = 1000, .gid = 105 };
+	const struct gate_peer member = {
+		.uid = 1000,
+		.gid = 1000,
+		.groups = more,
+		.group_count = 2,
+	};
+	const struct gate_peer stranger = {
+		.uid = 1001,
+		.gid = 1001,
+		.groups = more,
+		.group_count = 1,
+	};
+	const struct gate_peer odd = { .uid = 1001, .gid = GATE_NO_GROUP };
+
+	(void)state;
+	assert_true(gate_admits(&root, 500, 105));
+	assert_true(gate_admits(&owner, 500, 105));
+	assert_true(gate_admits(&first, 500, 105));
+	assert_true(gate_admits(&member, 500, 105));
+	assert_false(gate_admits(&stranger, 500, 105));
+	assert_false(gate_admits(&member, 500, 106));
+	assert_false(gate_admits(&odd, 500, GATE_NO_GROUP));
+}
+
+/* The file's mode alone would let this one in. */
+static void a_stranger_with_a_connection_is_refused(void **state)
+{
+	static const char request[] =
+		"GET /v1/host HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n";
+	struct place *p = *state;
+	char reply[4096];
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		print_message("skipped: only root can become somebody else\n");
+		skip();
+	}
+	chmod(p->folder, 0755);
+	assert_int_equal(chmod(p->socket, 0666), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+		    setresuid(65534, 65534, 65534))
+			_exit(9);
+		status = send_raw(p, request, sizeof(request) - 1, reply,
+				  sizeof(reply));
+		_exit(status == 403 && strstr(reply, "may not use") ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_string_equal(p->host.asked, "");
+}
+
+static void the_client_gets_the_reply_or_the_sentence(void **state)
+{
+	struct place *p = *state;
+	struct client *c = NULL;
+	struct error e = { 0 };
+	json_t *j = NULL;
+
+	assert_int_equal(client_new(&c, p->socket, &e), 0);
+	assert_int_equal(client_get(c, "/v1/jobs/ab", &j, &e), 0);
+	assert_string_equal(json_string_value(json_object_get(j, "asked")),
+			    "job_show ab");
+	json_decref(j);
+	assert_int_equal(client_post(c, "/v1/jobs/ab/cancel", NULL, &j, &e), 0);
+	json_decref(j);
+	p->host.fail_code = EBUSY;
+	p->host.reason = "a job holds web1";
+	assert_int_equal(client_get(c, "/v1/jobs/ab", &j, &e), -EREMOTEIO);
+	assert_string_equal(e.text, "a job holds web1");
+
+	control_stop(p->control);
+	p->control = NULL;
+	assert_int_equal(client_get(c, "/v1/host", &j, &e), -ENOTCONN);
+	assert_non_null(strstr(e.text, "No such file or directory (is the "
+				       "service running?)"));
+	client_free(c);
+}
+
+#define AT_A_PLACE(f) \
+	cmocka_unit_test_setup_teardown(f, place_open, place_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		AT_A_PLACE(each_route_calls_its_function),
+		AT_A_PLACE(failures_become_statuses_with_one_sentence),
+		AT_A_PLACE(an_error_that_is_not_utf8_still_arrives),
+		AT_A_PLACE(unknown_paths_are_404),
+		AT_A_PLACE(names_are_checked_before_anything_is_called),
+		AT_A_PLACE(a_wrong_verb_is_405_and_says_which_are_right),
+		AT_A_PLACE(wrong_bodies_are_400_and_say_what_is_wrong),
+		AT_A_PLACE(a_body_may_have_1_mib_and_not_one_byte_more),
+		AT_A_PLACE(a_zero_byte_in_a_definition_is_refused),
+		AT_A_PLACE(a_long_path_is_414),
+		AT_A_PLACE(bytes_that_are_no_http_do_no_harm),
+		AT_A_PLACE(a_method_that_takes_long_holds_up_nobody),
+		AT_A_PLACE(the_socket_is_for_owner_and_group_alone),
+		AT_A_PLACE(a_live_daemon_keeps_its_socket),
+		AT_A_PLACE(the_socket_of_a_dead_daemon_is_replaced),
+		AT_A_PLACE(a_file_that_is_no_socket_is_left_alone),
+		AT_A_PLACE(stopping_removes_the_socket),
+		AT_A_PLACE(stopping_leaves_a_successors_socket),
+		cmocka_unit_test(a_path_that_does_not_fit_is_named),
+		cmocka_unit_test(root_the_owner_and_the_group_are_admitted),
+		AT_A_PLACE(a_stranger_with_a_connection_is_refused),
+		AT_A_PLACE(the_client_gets_the_reply_or_the_sentence),
+	};
+
+	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}

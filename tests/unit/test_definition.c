@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "qemu/definition.h"
+#include "qemu/options.h"
+
+static const char small[] = "[machine]\nname = web1\nmemory = 256M\n";
+
+static struct definition parsed(const char *text)
+{
+	struct definition d;
+	struct error e;
+
+	if (definition_parse(&d, "web1", text, &e) < 0)
+		fail_msg("%s", e.text);
+	return d;
+}
+
+/* The command line, joined by blanks, and the definition gone. */
+static char *command(const char *text, bool incoming)
+{
+	struct launch_options o = { .default_qemu = "/bin/qemu",
+				    .run_dir = "/run/d",
+				    .incoming = incoming };
+	struct definition d = parsed(text);
+	struct words argv;
+	struct error e;
+	char *all = calloc(1, 4096);
+
+	if (definition_argv(&d, &o, &argv, &e) < 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < argv.count; i++)
+		strcat(strcat(all, i ? " " : ""), argv.at[i]);
+	words_done(&argv);
+	definition_done(&d);
+	return all;
+}
+
+static void assert_refused(const char *lines, const char *expected)
+{
+	struct definition d;
+	char text[1024];
+	struct error e;
+
+	snprintf(text, sizeof(text), "%s%s", small, lines);
+	assert_int_equal(definition_parse(&d, "web1", text, &e), -EINVAL);
+	assert_string_equal(e.text, expected);
+}
+
+static void a_small_definition_has_sensible_defaults(void **state)
+{
+	struct definition d = parsed(small);
+
+	(void)state;
+	assert_string_equal(d.name, "web1");
+	assert_int_equal(d.memory_bytes, 256 << 20);
+	assert_int_equal(d.vcpus, 1);
+	assert_string_equal(d.machine, "q35");
+	assert_string_equal(d.accelerator, "kvm:tcg");
+	assert_string_equal(d.memory_id, "pc.ram");
+	assert_string_equal(d.directory, "/");
+	assert_null(d.cpu);
+	assert_null(d.qemu);
+	assert_int_equal(d.arguments.count, 0);
+	definition_done(&d);
+}
+
+static void the_command_line_has_shared_memory_and_a_monitor(void **state)
+{
+	char *all = command(small, false);
+
+	(void)state;
+	assert_string_equal(
+		all,
+		"/bin/qemu -name web1 -machine q35,memory-backend=pc.ram "
+		"-accel kvm -accel tcg -smp 1 -m size=262144K "
+		"-object memory-backend-memfd,id=pc.ram,size=268435456,"
+		"share=on,x-use-canonical-path-for-ramblock-id=off "
+		"-chardev socket,id=drover-qmp,path=/run/d/qmp.sock,server=on,"
+		"wait=off -mon chardev=drover-qmp,mode=control -display none");
+	free(all);
+	all = command(small, true);
+	assert_non_null(strstr(all, " -S -incoming defer "));
+	free(all);
+}
+
+static void arguments_know_their_folder_and_name(void **state)
+{
+	char *all = command("[machine]\nname = web1\nmemory = 256M\nhuge-pages "
+			    "= 2M\n"
+			    "cpu = max\naccelerator = tcg\n"
+			    "arguments = -nographic -kernel ${dir}/k\n"
+			    "    -append \"x ; ${name} $${dir}\"   ; comment\n",
+			    false);
+
+	(void)state;
+	assert_non_null(strstr(all, "hugetlb=on,hugetlbsize=2097152"));
+	assert_non_null(strstr(all, " -accel tcg -cpu max "));
+	assert_non_null(
+		strstr(all,
+		       " -nographic -kernel /run/d/k -append x ; web1 ${dir}"));
+	assert_null(strstr(all, "-display"));
+	free(all);
+}
+
+static void commas_in_the_run_directory_are_doubled(void **state)
+{
+	struct launch_options o = { "/bin/qemu", "/run/a,b", false, 0 };
+	struct definition d = parsed(small);
+	struct words argv;
+	struct error e;
+	bool seen = false;
+
+	(void)state;
+	assert_int_equal(definition_argv(&d, &o, &argv, &e), 0);
+	for (size_t i = 0; i < argv.count; i++)
+		seen |= strstr(argv.at[i], "path=/run/a,,b/qmp.sock") != NULL;
+	assert_true(seen);
+	words_done(&argv);
+	definition_done(&d);
+}
+
+static void a_guest_with_numa_nodes_keeps_its_backends(void **state)
+{
+	char *all =
+		command("[machine]\nname = web1\nmemory = 256M\narguments = "
+			"-object memory-backend-memfd,id=n0,size=256M,share=on "
+			"-numa node,memdev=n0\n",
+			false);
+
+	(void)state;
+	assert_null(strstr(all, "memory-backend="));
+	assert_null(strstr(all, "id=pc.ram"));
+	free(all);
+}
+
+static void what_drover_sets_itself_is_refused_with_the_key(void **state)
+{
+	(void)state;
+	assert_refused("arguments = -nodefaults -m 4G\n",
+		       "web1:4:13: -m is Drover's to set: use the key "
+		       "'memory'");
+	assert_refused("arguments = -incoming tcp:0:1\n",
+		       "web1:4:13: -incoming is Drover's to set: leave it out");
+	assert_refused("arguments = -nodefaults\n    --smp 4\n",
+		       "web1:5:5: -smp is Drover's to set: use the key "
+		       "'vcpus'");
+	assert_refused("arguments = -nodefaults -S\n",
+		       "web1:4:13: -S is Drover's to set: leave it out");
+	assert_refused("machine = q35,memory-backend=x\n",
+		       "web1:1:1: memory-backend is Drover's to set: use the "
+		       "key 'memory-id'");
+	assert_refused("arguments = -object memory-backend-ram,id=pc.ram\n",
+		       "web1:1:1: arguments: -object with id=pc.ram is the "
+		       "machine's memory, which is Drover's to make: use the "
+		       "keys 'memory', 'memory-id' and 'huge-pages'");
+}
+
+static void values_of_options_are_no_options(void **state)
+{
+	struct definition d = parsed("[machine]\nname = a\nmemory = 64M\n"
+				     "arguments = -append -S -kernel\n"
+				     "arguments = -m\n");
+
+	(void)state;
+	assert_int_equal(d.arguments.count, 4);
+	definition_done(&d);
+}
+
+static void drovers_monitor_stays_its_own(void **state)
+{
+	struct launch_options o = { "/bin/qemu", "/run/d", false, 0 };
+	struct definition d =
+		parsed("[machine]\nname = a\nmemory = 64M\n"
+		       "arguments = -qmp unix:${dir}/qmp.sock,server=on\n");
+	struct words argv;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(definition_argv(&d, &o, &argv, &e), -EINVAL);
+	assert_string_equal(e.text, "-qmp: /run/d/qmp.sock is Drover's "
+				    "monitor: use another path");
+	definition_done(&d);
+}
+
+static void wrong_values_are_explained(void **state)
+{
+	(void)state;
+	assert_refused("vcpus = 0\n",
+		       "web1:4:9: '0' is not a number from 1 to 4096");
+	assert_refused("memory-id = a,b\n",
+		       "web1:4:13: 'a,b' is no id for QEMU: use letters, "
+		       "digits, '-', '.' and '_', a letter first");
+	assert_refused("directory = here\n",
+		       "web1:4:13: 'directory' must be a path that starts "
+		       "with '/'");
+	assert_refused("huge-pages = 3M\n",
+		       "web1:4:14: '3M' is no size of huge pages: write 2M or "
+		       "1G");
+	assert_refused("arguments = -append \"x\n",
+		       "web1:4:13: a quote is not closed");
+	assert_refused("cpus = 2\n",
+		       "web1:4:1: [machine] has no key 'cpus'; did you mean "
+		       "'vcpus'?");
+}
+
+static void a_definition_needs_name_and_memory(void **state)
+{
+	struct definition d;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(definition_parse(&d, "x", "[machine]\nname=a\n", &e),
+			 -EINVAL);
+	assert_string_equal(e.text,
+			    "x:1:1: the key 'memory' is missing in [machine]");
+	assert_int_equal(definition_parse(&d, "x", "[machine]\nmemory=4G\n",
+					  &e),
+			 -EINVAL);
+	assert_string_equal(e.text,
+			    "x:1:1: the key 'name' is missing in [machine]");
+}
+
+static void text_reads_back_as_the_same_definition(void **state)
+{
+	static const char *const texts[] = {
+		small,
+		"[machine]\nname = b\nmemory = 8256K,slots=2,maxmem=8G\n"
+		"vcpus = 4,sockets=2\nhuge-pages = 64K\ncpu = max,-x\nqemu = "
+		"/opt/a b/qemu\n"
+		"memory-id = ram0\n",
+		"[machine]\nname = c\nmemory = 4G\nmemory-id = ram0\n"
+		"arguments = -append 'it'\\''s ; \"all\"' \"\" ;x\n"
+		"    -device a,b=c,,d -x\n",
+		"[machine]\nname = c\nmemory = 1T\narguments = \\;a '#b'\n"
+		"arguments = -append \"a 'b' ; c\" -kernel\n",
+	};
+	struct definition d, again;
+	char *text, *second;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		d = parsed(texts[i]);
+		text = definition_text(&d);
+		again = parsed(text);
+		second = definition_text(&again);
+		assert_string_equal(text, second);
+		assert_int_equal(d.memory_bytes, again.memory_bytes);
+		assert_int_equal(d.arguments.count, again.arguments.count);
+		for (size_t j = 0; j < d.arguments.count; j++)
+			assert_string_equal(d.arguments.at[j],
+					    again.arguments.at[j]);
+		free(text);
+		free(second);
+		definition_done(&d);
+		definition_done(&again);
+	}
+}
+
+static void properties_are_read_in_both_syntaxes(void **state)
+{
+	json_t *p = option_properties("socket,path=/a,,b,server,nowait,c=d",
+				      "backend");
+	char buf[32];
+
+	(void)state;
+	assert_string_equal(option_text(p, "backend", buf, 32), "socket");
+	assert_string_equal(option_text(p, "path", buf, 32), "/a,b");
+	assert_true(option_is_on(p, "server", false));
+	assert_false(option_is_on(p, "wait", true));
+	assert_true(option_is_on(p, "absent", true));
+	json_decref(p);
+	p = option_properties("{\"qom-type\":\"x\",\"size\":4096,"
+			      "\"share\":true}",
+			      "qom-type");
+	assert_string_equal(option_text(p, "size", buf, 32), "4096");
+	assert_true(option_is_on(p, "share", false));
+	json_decref(p);
+	assert_null(option_properties("{broken", "x"));
+}
+
+static void sizes_follow_qemus_rules(void **state)
+{
+	(void)state;
+	assert_int_equal(option_bytes("4G", 1 << 20), 4ULL << 30);
+	assert_int_equal(option_bytes("512", 1 << 20), 512 << 20);
+	assert_int_equal(option_bytes("1.5g", 1), 3ULL << 29);
+	assert_int_equal(option_bytes("x", 1), 0);
+	assert_int_equal(option_bytes("4Gx", 1), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_definition_has_sensible_defaults),
+		cmocka_unit_test(
+			the_command_line_has_shared_memory_and_a_monitor),
+		cmocka_unit_test(arguments_know_their_folder_and_name),
+		cmocka_unit_test(commas_in_the_run_directory_are_doubled),
+		cmocka_unit_test(a_guest_with_numa_nodes_keeps_its_backends),
+		cmocka_unit_test(
+			what_drover_sets_itself_is_refused_with_the_key),
+		cmocka_unit_test(values_of_options_are_no_options),
+		cmocka_unit_test(drovers_monitor_stays_its_own),
+		cmocka_unit_test(wrong_values_are_explained),
+		cmocka_unit_test(a_definition_needs_name_and_memory),
+		cmocka_unit_test(text_reads_back_as_the_same_definition),
+		cmocka_unit_test(properties_are_read_in_both_syntaxes),
+		cmocka_unit_test(sizes_follow_qemus_rules),
+	};
+
+	return cmocka_run_group_tests_name("definition", tests, NULL, NULL);
+}
