@@ -172,8 +172,7 @@ static int wait_landed(struct divert *d, unsigned block, uint64_t page,
 
 /* Zero runs are long and the open batch knows them: a page must not be in it
  * twice either. */
-static bool in_open_batch(const struct divert *d, unsigned block,
-			  uint64_t page)
+static bool in_open_batch(const struct divert *d, unsigned block, uint64_t page)
 {
 	const struct batch_head *b = &d->batch;
 
@@ -340,9 +339,8 @@ void divert_stop(struct divert *d)
 
 bool divert_first_pass_done(const struct divert *d)
 {
-	uint64_t pages =
-		atomic_load(&d->pages) + atomic_load(&d->zero_pages) +
-		atomic_load(&d->kept_pages);
+	uint64_t pages = atomic_load(&d->pages) + atomic_load(&d->zero_pages) +
+			 atomic_load(&d->kept_pages);
 
 	return atomic_load(&d->opaque) || atomic_load(&d->ram_done) ||
 	       (atomic_load(&d->ram_bytes) > 0 &&

@@ -39,7 +39,7 @@ struct relay_block {
 struct divert {
 	/* set before it runs */
 	struct outbox *out;
-	uint16_t stream; /* number of the connection */
+	uint16_t stream;              /* number of the connection */
 	bool (*alone)(void *context); /* no other connection exists */
 	void *context;
 

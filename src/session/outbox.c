@@ -378,6 +378,25 @@ int outbox_wait_empty(struct outbox *o, uint64_t deadline_us)
 	return 0;
 }
 
+int outbox_wait_change(struct outbox *o)
+{
+	const struct timespec until =
+		clock_timespec(clock_us() + 100 * USEC_PER_MS);
+
+	WITH_LOCK(&o->lock);
+
+	if (!o->closed)
+		pthread_cond_timedwait(&o->changed, &o->lock, &until);
+	return o->closed ? -EPIPE : 0;
+}
+
+uint64_t outbox_backlog(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	return o->unacked_bytes;
+}
+
 void outbox_stats(struct outbox *o, struct outbox_stats *ret)
 {
 	WITH_LOCK(&o->lock);

@@ -136,4 +136,8 @@ bool outbox_is_acked(struct outbox *o, uint64_t seq);
 /* 0, -ETIMEDOUT, or -EPIPE once the outbox is closed. */
 int outbox_wait_acked(struct outbox *o, uint64_t seq, uint64_t deadline_us);
 int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
+/* Waits until frames were acknowledged, a tenth of a second at most; -EPIPE
+ * once the outbox is closed. */
+int outbox_wait_change(struct outbox *o);
+uint64_t outbox_backlog(struct outbox *o); /* unacknowledged bytes */
 void outbox_stats(struct outbox *o, struct outbox_stats *ret);

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "pages/memory.h"
+#include "qemu/return_path.h"
+#include "relay/place.h"
+#include "session/inbox.h"
+#include "session/outbox.h"
+#include "session/session.h"
+#include "wire/frame.h"
+
+struct connection {
+	/* set before its threads start */
+	struct relay *relay;
+	uint16_t number;
+	int fd;
+	pthread_t reader, writer;
+
+	/* guarded by the relay */
+	bool used, read_ended, write_ended;
+};
+
+struct relay {
+	/* set before the threads start */
+	struct session *session;
+	bool source;
+	struct sockaddr_un address; /* listened on, or connected to */
+	int listen_fd;              /* source */
+	int event_fd;
+	pthread_t acceptor;
+	struct divert divert; /* connection 0 of the source */
+	struct place place;   /* destination */
+	bool has_memory;
+
+	pthread_mutex_t lock; /* guards what follows, and the connections */
+	bool stopping, failed;
+	struct error why;
+	unsigned connections;
+	struct connection connection[STREAMS_MAX];
+};
+
+/* --- how it ends */
+
+static void relay_fail(struct relay *r, const struct error *e)
+{
+	{
+		WITH_LOCK(&r->lock);
+
+		if (r->failed || r->stopping)
+			return;
+		r->failed = true;
+		r->why = *e;
+	}
+	eventfd_write(r->event_fd, 1);
+}
+
+static void half_ended(struct connection *c, bool *half)
+{
+	struct relay *r = c->relay;
+	bool both;
+
+	{
+		WITH_LOCK(&r->lock);
+
+		*half = true;
+		both = c->read_ended && c->write_ended;
+	}
+	if (both && c->number == 0)
+		eventfd_write(r->event_fd, 1);
+}
+
+int relay_check(struct relay *r, struct error *e)
+{
+	const struct connection *c = &r->connection[0];
+
+	WITH_LOCK(&r->lock);
+
+	if (r->failed) {
+		*e = r->why;
+		return -e->code;
+	}
+	return c->used && c->read_ended && c->write_ended;
+}
+
+int relay_event_fd(const struct relay *r)
+{
+	return r->event_fd;
+}
+
+/* --- reading a socket */
+
+static int send_piece(struct connection *c, uint8_t flags, uint64_t offset,
+		      uint8_t *data /* taken over */, size_t len,
+		      struct error *e)
+{
+	struct outbox *o = session_outbox(c->relay->session);
+	struct frame_out *f = outbox_frame(o);
+
+	if (!f) {
+		free(data);
+		return error_set(e, EPIPE, "the session has ended");
+	}
+	f->owned = data;
+	f->iov[0] = (struct iovec){ data, len };
+	f->iovs = 1;
+	f->head.kind = FRAME_STREAM;
+	f->head.flags = flags;
+	f->head.stream = c->number;
+	f->head.len = (uint32_t)len;
+	f->head.offset = offset;
+	return outbox_put(o, f, NULL, e);
+}
+
+static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
+{
+	uint8_t *data = malloc(STREAM_MAX_PAYLOAD);
+	ssize_t n;
+
+	if (!data)
+		return error_set(e, ENOMEM, "no memory for the stream");
+	do {
+		n = read(c->fd, data, STREAM_MAX_PAYLOAD);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		free(data);
+		return error_sys(e, "read from QEMU");
+	}
+	if (send_piece(c, n == 0 ? STREAM_FIN : 0, *offset, data, (size_t)n,
+		       e) < 0)
+		return -e->code;
+	*offset += (uint64_t)n;
+	return n > 0;
+}
+
+static int read_all(struct connection *c, struct error *e)
+{
+	uint64_t offset = 0;
+	int more;
+
+	if (c->relay->source && c->number == 0)
+		return divert_run(&c->relay->divert, c->fd, e);
+	do {
+		more = read_plain(c, &offset, e);
+	} while (more > 0);
+	return more;
+}
+
+static void *reader_main(void *arg)
+{
+	struct connection *c = arg;
+	struct error e;
+
+	if (read_all(c, &e) < 0)
+		relay_fail(c->relay, &e);
+	half_ended(c, &c->read_ended);
+	return NULL;
+}
+
+/* --- writing a socket */
+
+/* The source's QEMU must not stop the guest while the first pass is still on
+ * its way, or with more waiting here than the switchover should last. */
+static void hold_switchover(struct relay *r)
+{
+	struct outbox *o = session_outbox(r->session);
+
+	while (!divert_first_pass_done(&r->divert) ||
+	       outbox_backlog(o) > FLOW_LEAST)
+		if (outbox_wait_change(o) < 0)
+			return;
+}
+
+static int write_all(int fd, const void *data, size_t len, struct error *e)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = send(fd, (const uint8_t *)data + done, len - done,
+				 MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_sys(e, "write to QEMU");
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Writes @p, holding back what has to be held back. */
+static int write_piece(struct connection *c, struct return_path *path,
+		       const struct piece *p, struct error *e)
+{
+	struct relay *r = c->relay;
+	size_t done = 0;
+
+	while (r->source && c->number == 0 && done < p->len) {
+		size_t n =
+			return_path_next(path, p->data + done, p->len - done);
+
+		if (return_path_is_switchover_ack(path))
+			hold_switchover(r);
+		if (write_all(c->fd, p->data + done, n, e) < 0)
+			return -e->code;
+		done += n;
+	}
+	return write_all(c->fd, p->data + done, p->len - done, e);
+}
+
+static void end_writing(struct connection *c, uint8_t flags, struct error *e)
+{
+	if (flags & STREAM_RESET) {
+		shutdown(c->fd, SHUT_RDWR);
+		error_set(e, ECONNRESET,
+			  "the other side's QEMU closed its connection");
+		relay_fail(c->relay, e);
+	} else {
+		shutdown(c->fd, SHUT_WR);
+	}
+}
+
+static void *writer_main(void *arg)
+{
+	struct connection *c = arg;
+	struct inbox *in = session_inbox(c->relay->session);
+	struct return_path path = { 0 };
+	struct error e;
+	struct piece *p;
+	int r = 0;
+
+	while ((p = inbox_read(in, c->number))) {
+		uint8_t flags = p->flags;
+
+		/* After a failure the rest is only taken out of the way. */
+		if (r == 0)
+			r = write_piece(c, &path, p, &e);
+		inbox_written(in, p);
+		if (r < 0)
+			relay_fail(c->relay, &e);
+		if (flags & (STREAM_FIN | STREAM_RESET)) {
+			end_writing(c, flags, &e);
+			break;
+		}
+	}
+	half_ended(c, &c->write_ended);
+	return NULL;
+}
+
+/* --- connections */
+
+static int start_threads(struct connection *c, struct error *e)
+{
+	int r = pthread_create(&c->reader, NULL, reader_main, c);
+
+	if (r != 0)
+		return error_set(e, r, "no thread for a connection");
+	r = pthread_create(&c->writer, NULL, writer_main, c);
+	if (r == 0)
+		return 0;
+	shutdown(c->fd, SHUT_RDWR);
+	pthread_join(c->reader, NULL);
+	return error_set(e, r, "no thread for a connection");
+}
+
+/* Takes @fd over. */
+static int add_connection(struct relay *r, uint16_t number, int fd,
+			  struct error *e)
+{
+	struct connection *c = &r->connection[number];
+
+	WITH_LOCK(&r->lock);
+
+	if (r->stopping) {
+		close(fd);
+		return error_set(e, ECANCELED, "the relay has ended");
+	}
+	c->relay = r;
+	c->number = number;
+	c->fd = fd;
+	if (start_threads(c, e) < 0) {
+		close(fd);
+		return -e->code;
+	}
+	c->used = true;
+	r->connections++;
+	return 0;
+}
+
+/* With multifd, or a second stream of any other kind, pages also come over
+ * connections that we do not look into; order between them is QEMU's. */
+static bool is_alone(void *context)
+{
+	struct relay *r = context;
+	struct pollfd p = { .fd = r->listen_fd, .events = POLLIN };
+
+	if (poll(&p, 1, 0) != 0)
+		return false;
+
+	WITH_LOCK(&r->lock);
+
+	return r->connections == 1;
+}
+
+static void *accept_main(void *arg)
+{
+	struct relay *r = arg;
+	struct error e;
+
+	for (uint16_t n = 0; n < STREAMS_MAX; n++) {
+		int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			break; /* relay_stop() shut it down */
+		if (add_connection(r, n, fd, &e) < 0)
+			relay_fail(r, &e);
+	}
+	return NULL;
+}
+
+static int connect_unix(int *ret_fd, const struct sockaddr_un *a,
+			struct error *e)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return error_sys(e, "socket");
+	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0)
+		return error_sys(e, "connect to QEMU at %s", a->sun_path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static void *connect_main(void *arg)
+{
+	struct relay *r = arg;
+	int n, fd = -1;
+
+	while ((n = inbox_next_stream(session_inbox(r->session))) >= 0) {
+		struct error e;
+
+		if (connect_unix(&fd, &r->address, &e) < 0 ||
+		    add_connection(r, (uint16_t)n, fd, &e) < 0)
+			relay_fail(r, &e);
+	}
+	return NULL;
+}
+
+/* --- life */
+
+static int set_address(struct relay *r, const char *path, struct error *e)
+{
+	r->address.sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(r->address.sun_path))
+		return error_set(e, ENAMETOOLONG, "socket path too long: %s",
+				 path);
+	strcpy(r->address.sun_path, path);
+	return 0;
+}
+
+static int listen_unix(struct relay *r, struct error *e)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *path = r->address.sun_path;
+
+	if (fd < 0)
+		return error_sys(e, "socket");
+	if (bind(fd, (struct sockaddr *)&r->address, sizeof(r->address)) < 0 ||
+	    listen(fd, STREAMS_MAX) < 0)
+		return error_sys(e, "listen on %s", path);
+	r->listen_fd = take_fd(&fd);
+	return 0;
+}
+
+static int relay_setup(struct relay *r, const struct relay_options *o,
+		       struct error *e)
+{
+	if (set_address(r, r->source ? o->listen_path : o->connect_path, e) < 0)
+		return -e->code;
+	if (!r->source) {
+		r->has_memory = o->memory && memory_blocks(o->memory) > 0;
+		if (r->has_memory) {
+			place_init(&r->place, o->memory);
+			session_set_page_sink(o->session, &r->place.sink);
+		}
+		return 0;
+	}
+	if (divert_init(&r->divert, session_outbox(o->session), 0, o->blocks,
+			o->n_blocks, e) < 0)
+		return -e->code;
+	r->divert.alone = is_alone;
+	r->divert.context = r;
+	return listen_unix(r, e);
+}
+
+int relay_new(struct relay **ret, const struct relay_options *o,
+	      struct error *e)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	int n;
+
+	if (!r)
+		return error_set(e, ENOMEM, "no memory for a relay");
+	r->session = o->session;
+	r->source = o->listen_path;
+	r->listen_fd = -1;
+	pthread_mutex_init(&r->lock, NULL);
+	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (relay_setup(r, o, e) < 0)
+		goto failed;
+	n = pthread_create(&r->acceptor, NULL,
+			   r->source ? accept_main : connect_main, r);
+	if (n == 0) {
+		*ret = r;
+		return 0;
+	}
+	error_set(e, n, "no thread for a relay");
+failed:
+	if (r->listen_fd >= 0)
+		unlink(r->address.sun_path);
+	relay_free(r);
+	return -e->code;
+}
+
+static void join_connection(struct connection *c)
+{
+	shutdown(c->fd, SHUT_RDWR);
+	pthread_join(c->reader, NULL);
+	pthread_join(c->writer, NULL);
+	close(c->fd);
+}
+
+/* The session is ended first: threads wait in its outbox and inbox. */
+void relay_stop(struct relay *r)
+{
+	if (!r)
+		return;
+	{
+		WITH_LOCK(&r->lock);
+
+		r->stopping = true;
+	}
+	session_end(r->session, false, "the relay was closed");
+	if (r->source) {
+		divert_stop(&r->divert);
+		shutdown(r->listen_fd, SHUT_RDWR);
+	}
+	pthread_join(r->acceptor, NULL);
+	for (unsigned i = 0; i < STREAMS_MAX; i++)
+		if (r->connection[i].used)
+			join_connection(&r->connection[i]);
+	if (r->source)
+		unlink(r->address.sun_path);
+	session_set_page_sink(r->session, NULL);
+}
+
+void relay_free(struct relay *r)
+{
+	if (!r)
+		return;
+	if (r->source)
+		divert_done(&r->divert);
+	if (r->listen_fd >= 0)
+		close(r->listen_fd);
+	close(r->event_fd);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+void relay_stats(struct relay *r, struct relay_stats *ret)
+{
+	const struct divert *d = &r->divert;
+
+	*ret = (struct relay_stats){ 0 };
+	{
+		WITH_LOCK(&r->lock);
+
+		ret->connected = r->connection[0].used;
+	}
+	if (!r->source) {
+		ret->data_pages = atomic_load(&r->place.pages);
+		ret->zero_pages = atomic_load(&r->place.zero_pages);
+		return;
+	}
+	ret->ram_bytes = atomic_load(&d->ram_bytes);
+	ret->data_pages = atomic_load(&d->pages);
+	ret->zero_pages = atomic_load(&d->zero_pages);
+	ret->kept_pages = atomic_load(&d->kept_pages);
+	ret->stream_bytes = atomic_load(&d->stream_bytes);
+	ret->read_bytes = atomic_load(&d->read_bytes);
+	ret->ram_done = atomic_load(&d->ram_done);
+	ret->opaque = atomic_load(&d->opaque);
+	if (ret->opaque) /* written before the flag, never again */
+		memcpy(ret->why_opaque, split_stats(d->splitter)->why_opaque,
+		       sizeof(ret->why_opaque));
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A relay carries one migration between a unix socket on the source and a unix
+ * socket on the destination, over a session.  It knows nothing about who
+ * manages the machines.
+ *
+ *     source: listens, QEMU connects     destination: connects to QEMU
+ *        QEMU ──► divert ──► outbox ════► inbox ──► place / writer ──► QEMU
+ *        QEMU ◄── writer ◄── inbox  ◄════ outbox ◄── reader        ◄── QEMU
+ *
+ * Every connection that QEMU makes on the source is a stream of its own
+ * number, and one connection on the destination; the first is number 0 and the
+ * only one whose pages are diverted.  Each connection has two threads, one
+ * that reads its socket and one that writes it.  A connection ends with an
+ * empty STREAM frame that says FIN (half of it) or RESET (all of it, at once).
+ *
+ * The relay has ended when connection 0 has ended both ways, or when anything
+ * broke; then the descriptor of relay_event_fd() is readable.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/divert.h"
+
+struct error;
+struct guest_memory;
+struct relay;
+struct session;
+
+struct relay_options {
+	struct session *session;
+
+	/* source: where QEMU connects to, made by relay_new() */
+	const char *listen_path;
+	const struct relay_block *blocks; /* that the destination can place */
+	unsigned n_blocks;
+
+	/* destination: where QEMU listens, and its memory, which may be NULL */
+	const char *connect_path;
+	struct guest_memory *memory;
+};
+
+/* The session and the memory must outlive relay_stop(). */
+int relay_new(struct relay **ret, const struct relay_options *o,
+	      struct error *e);
+
+/* Closes every connection and joins every thread. */
+void relay_stop(struct relay *r);
+/* After relay_stop() and, because frames name its buffers, session_free(). */
+void relay_free(struct relay *r);
+
+int relay_event_fd(const struct relay *r);
+/* 0: it goes on; 1: connection 0 has ended both ways; negative: it broke. */
+int relay_check(struct relay *r, struct error *e);
+
+struct relay_stats {
+	uint64_t ram_bytes;  /* of all blocks; source, once known */
+	uint64_t data_pages; /* diverted (source), placed (destination) */
+	uint64_t zero_pages;
+	uint64_t kept_pages; /* left in the stream */
+	uint64_t stream_bytes;
+	uint64_t read_bytes; /* from QEMU */
+	bool connected;      /* QEMU's connection 0 is there */
+	bool opaque;         /* the splitter gave up; why below */
+	bool ram_done;
+	char why_opaque[80];
+};
+
+void relay_stats(struct relay *r, struct relay_stats *ret);
