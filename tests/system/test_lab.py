@@ -112,14 +112,16 @@ class ProxyTest(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.listener = socket.socket()
+        host = Network(self.lab, ("host",))["host"]
+        self.listener = host.socket()
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen()
         self.addCleanup(self.listener.close)
         self.received = []
-        self.proxy = Proxy(self.lab, None, ("127.0.0.1", 0), self.listener.getsockname())
+        self.proxy = Proxy(self.lab, host, ("127.0.0.1", 0), self.listener.getsockname())
         serve(self.listener, self.received)
-        self.near = socket.create_connection(self.proxy.address)
+        self.near = host.socket()
+        self.near.connect(self.proxy.address)
         self.addCleanup(self.near.close)
 
     def send(self, *parts):

@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -212,6 +213,20 @@ class Lab:
 def close_all():
     for lab in list(reversed(_labs)):
         lab.close()
+
+
+def own_namespaces():
+    """Namespaces need root.  Without it, run this program again in a user
+    namespace, where it has it; and give a fresh network its loopback."""
+    if os.geteuid() != 0 and not os.environ.get("DROVER_UNSHARED"):
+        unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
+        if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode == 0:
+            os.environ["DROVER_UNSHARED"] = "1"
+            os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])
+    with open("/proc/self/uid_map", encoding="ascii") as f:
+        ours = f.read().split() != ["0", "0", "4294967295"]
+    if ours:
+        subprocess.run(["ip", "link", "set", "lo", "up"], stderr=subprocess.DEVNULL)
 
 
 _handlers = False

@@ -184,6 +184,14 @@ class Host:
     def job(self, number):
         return self.api("GET", f"/v1/jobs/{number}")
 
+    def newest_job(self, **wanted):
+        """The job that was started last, of those with the wanted values."""
+        jobs = [j for j in self.api("GET", "/v1/jobs")
+                if all(j[k] == v for k, v in wanted.items())]
+        if not jobs:
+            raise Failed(f"{self.name} has no such job")
+        return max(jobs, key=lambda j: j["started"])
+
     def wait_job(self, number, *states, timeout=180):
         """The job once it is in one of the states (default: any that ends it)."""
         states = states or ("done", "failed", "cancelled", "in-doubt")
