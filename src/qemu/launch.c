@@ -21,6 +21,8 @@
 #include "base/scope.h"
 #include "qemu/qmp.h"
 
+#define LOG_NAME "qemu.log"
+
 enum { DIAL_AGAIN_MS = 10, KILL_WAIT_MS = 10000, LOG_TAIL = 4096 };
 
 extern char **environ;
@@ -146,6 +148,14 @@ static void last_words(char *ret, size_t cap, const char *log_path, off_t from)
 	snprintf(ret, cap, "%.*s", (int)cap - 1, line ? line + 1 : buf);
 }
 
+void launch_last_words(const char *run_dir, char *ret, size_t cap)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" LOG_NAME, run_dir);
+	last_words(ret, cap, path, 0);
+}
+
 static void reap(const struct qemu_process *p)
 {
 	siginfo_t info;
@@ -263,7 +273,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	struct stat st = { 0 };
 	pid_t pid;
 
-	snprintf(log_path, sizeof(log_path), "%s/qemu.log", o->run_dir);
+	snprintf(log_path, sizeof(log_path), "%s/" LOG_NAME, o->run_dir);
 	/* A socket that a killed QEMU has left refuses for ever. */
 	unlink(p->qmp_path);
 	(void)stat(log_path, &st);

@@ -42,5 +42,8 @@ int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e);
 /* Stop looking after the process without touching it. */
 void launch_forget(struct qemu_process *p);
 
+/* The last line in the log of a QEMU that ended. */
+void launch_last_words(const char *run_dir, char *ret, size_t cap);
+
 /* Start time of a process; -ESRCH when there is none. */
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e);

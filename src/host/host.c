@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "host/internal.h"
+#include "wire/hello.h"
+
+enum { STOP_US = 20000000 };
+
+/* Folders on the way are made too: /run/drover is not there after a boot. */
+static int make_folders(const char *path, struct error *e)
+{
+	char part[PATH_MAX];
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = part; slash; *slash = '/') {
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return error_sys(e, "make folder %s", part);
+		if (!slash)
+			break;
+	}
+	return 0;
+}
+
+static int make_all_folders(const struct settings *s, struct error *e)
+{
+	char machines[PATH_MAX];
+
+	snprintf(machines, sizeof(machines), "%s/machines", s->run_directory);
+	if (make_folders(s->state_directory, e) < 0 ||
+	    make_folders(machines, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+static void host_init(struct host *h, const struct settings *s)
+{
+	pthread_condattr_t attr;
+
+	h->settings = s;
+	h->move = (struct move_host){
+		.own_name = s->name,
+		.qemu = s->qemu,
+		.run_directory = s->run_directory,
+		.state_directory = s->state_directory,
+		.switchover_outage_us = s->move.switchover_outage_limit_us,
+		.arrived = machine_arrived,
+		.context = h,
+	};
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&h->changed, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void host_free(struct host *h)
+{
+	while (h->machines) {
+		struct machine *m = h->machines;
+
+		h->machines = m->next;
+		if (m->started)
+			launch_forget(&m->process);
+		free(m->text);
+		free(m);
+	}
+	while (h->jobs) {
+		struct job *j = h->jobs;
+
+		h->jobs = j->next;
+		job_drop(j);
+	}
+	session_table_free(h->sessions);
+	if (h->stop_fd >= 0)
+		close(h->stop_fd);
+	pthread_cond_destroy(&h->changed);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static int start_threads(struct host *h, struct error *e)
+{
+	int r;
+
+	if (incoming_start(h, e) < 0)
+		return -e->code;
+	r = pthread_create(&h->watch_thread, NULL, machines_watch, h);
+	if (r == 0)
+		return 0;
+	eventfd_write(h->stop_fd, 1);
+	incoming_stop(h);
+	return error_set(e, r, "no thread to watch machines");
+}
+
+int host_start(struct host **ret, const struct settings *settings,
+	       struct error *e)
+{
+	struct host *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return error_set(e, ENOMEM, "no memory for the service");
+	host_init(h, settings);
+	h->sessions = session_table_new();
+	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!h->sessions || h->stop_fd < 0)
+		error_set(e, ENOMEM, "no memory for the service");
+	/* Peers may ask as soon as the port is open: the books come first. */
+	else if (make_all_folders(settings, e) == 0 &&
+		 machines_load(h, e) == 0 && start_threads(h, e) == 0) {
+		if (moves_recover(h, e) == 0) {
+			*ret = h;
+			return 0;
+		}
+		host_stop(h);
+		return -e->code;
+	}
+	host_free(h);
+	return -e->code;
+}
+
+static void cancel_all(struct host *h)
+{
+	WITH_LOCK(&h->lock);
+
+	h->stopping = true;
+	for (struct job *j = h->jobs; j; j = j->next)
+		job_request_cancel(j);
+}
+
+/* Every job but those in doubt, which the journal keeps. */
+static bool all_settled(struct host *h)
+{
+	for (struct job *j = h->jobs; j; j = j->next)
+		if (job_state(j) == JOB_RUNNING)
+			return false;
+	return true;
+}
+
+void host_stop(struct host *h)
+{
+	const struct timespec until = clock_timespec(clock_us() + STOP_US);
+	bool idle;
+
+	eventfd_write(h->stop_fd, 1);
+	incoming_stop(h);
+	pthread_join(h->watch_thread, NULL);
+	cancel_all(h);
+	{
+		const struct timespec turn_us = { .tv_nsec = 50000000 };
+		int r = 0;
+
+		WITH_LOCK(&h->lock);
+
+		(void)turn_us;
+		while (h->threads > 0 && r == 0 &&
+		       !(all_settled(h) && h->threads == 0))
+			r = pthread_cond_timedwait(&h->changed, &h->lock,
+						   &until);
+		idle = h->threads == 0;
+	}
+	/* Threads of jobs in doubt still use it; the process ends now. */
+	if (idle)
+		host_free(h);
+}
+
+static json_t *memory_json(void)
+{
+	struct sysinfo info;
+	uint64_t available = 0;
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "MemAvailable:", 13))
+			available = strtoull(line + 13, NULL, 10) * 1024;
+	if (f)
+		fclose(f);
+	sysinfo(&info);
+	return json_pack("{s:I,s:I}", "total",
+			 (json_int_t)(info.totalram * info.mem_unit),
+			 "available", (json_int_t)available);
+}
+
+static json_t *words_json(const struct words *w)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < w->count; i++)
+		json_array_append_new(all, json_string(w->at[i]));
+	return all;
+}
+
+static json_t *peers_json(const struct settings *s)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < s->peers_count; i++)
+		json_array_append_new(
+			all, json_pack("{s:s,s:o,s:i,s:b}", "name",
+				       s->peers[i].name, "addresses",
+				       words_json(&s->peers[i].addresses),
+				       "port", (int)s->peers[i].port, "tls",
+				       s->peers[i].tls));
+	return all;
+}
+
+int host_show(struct host *h, json_t **ret, struct error *e)
+{
+	const struct settings *s = h->settings;
+	int machines = 0, jobs = 0;
+
+	(void)e;
+	{
+		WITH_LOCK(&h->lock);
+
+		for (struct machine *m = h->machines; m; m = m->next)
+			machines++;
+		for (struct job *j = h->jobs; j; j = j->next)
+			jobs += job_state(j) == JOB_RUNNING;
+	}
+	*ret = json_pack("{s:s,s:s,s:{s:i,s:i},s:o,s:i,s:i,s:i,s:o,s:i,s:s,"
+			 "s:o}",
+			 "name", s->name, "version", DROVER_VERSION, "wire",
+			 "version", WIRE_VERSION, "lowest", WIRE_LOWEST,
+			 "listen", words_json(&s->listen), "port",
+			 (int)s->port, "machines", machines, "jobs", jobs,
+			 "memory", memory_json(), "cpus",
+			 (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu", s->qemu,
+			 "peers", peers_json(s));
+	return 0;
+}

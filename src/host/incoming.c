@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The peer port.  A thread accepts connections; each is greeted in a thread of
+ * its own, because a peer may be slow or silent.  A connection that opens a
+ * session keeps its thread: it reads the first message, which says what the
+ * session is for, and answers it to the end.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "channel/channel.h"
+#include "channel/tcp.h"
+#include "host/internal.h"
+#include "move/commit.h"
+
+enum { FIRST_MESSAGE_US = 10000000, LINGER_US = 2000000 };
+
+/* --- what a session is for */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+/* The last answer has to arrive before the session ends. */
+static void answer(struct session *s, json_t *message)
+{
+	struct error e;
+	json_t *ignored;
+
+	if (session_send(s, message, &e) == 0 &&
+	    session_await(s, clock_us() + LINGER_US, &ignored, &e) > 0)
+		json_decref(ignored);
+	session_free(s);
+}
+
+static void refuse(struct session *s, const struct error *why)
+{
+	log_warning("request of %s: %s", session_peer(s), why->text);
+	answer(s, json_pack("{s:s,s:s}", "type", "failed", "error",
+			    why->text));
+}
+
+static void serve_compare(struct host *h, struct session *s,
+			  const json_t *request)
+{
+	const json_t *machine = json_object_get(request, "machine");
+	json_t *findings;
+	struct error e;
+	bool taken;
+
+	{
+		WITH_LOCK(&h->lock);
+
+		taken = machine_find(h, text_of(machine, "name"));
+	}
+	if (compare_check(&h->move, machine, taken, &findings, &e) < 0)
+		refuse(s, &e);
+	else
+		answer(s, json_pack("{s:s,s:o}", "type", "findings",
+				    "findings", findings));
+}
+
+static void serve_ask(struct host *h, struct session *s,
+		      const json_t *request)
+{
+	struct job *j = job_find(h, text_of(request, "job"), "source");
+
+	answer(s, commit_answer_ask(&h->move, text_of(request, "job"), j));
+	job_drop(j);
+}
+
+static void serve_resolve(struct host *h, struct session *s,
+			  const json_t *request)
+{
+	struct job *j = job_find(h, text_of(request, "job"), "destination");
+
+	answer(s, commit_answer_resolve(&h->move, text_of(request, "job"),
+					text_of(request, "decision"), j));
+	job_drop(j);
+}
+
+static int check_arrival(struct host *h, const json_t *request,
+			 struct error *e)
+{
+	json_t *findings;
+	int r = compare_check(&h->move, json_object_get(request, "machine"),
+			      false, &findings, e);
+
+	if (r < 0)
+		return r;
+	r = compare_verdict(findings, e);
+	json_decref(findings);
+	return r;
+}
+
+static void run_arrival(struct host *h, struct session *s,
+			const json_t *request, struct machine *m,
+			struct job *j)
+{
+	struct move_peer peer = { 0 };
+	struct error e = { 0 };
+	int r = check_arrival(h, request, &e);
+
+	if (r == 0 && peer_of(h, session_peer(s), &peer, &e) < 0)
+		r = -e.code;
+	if (r < 0) {
+		refuse(s, &e);
+		machine_remove(h, m);
+	} else {
+		r = move_in(j, &h->move, s, request, &peer, &e);
+		if (r < 0)
+			machine_remove(h, m);
+	}
+	job_settle(j, r, &e);
+}
+
+static void serve_move(struct host *h, struct session *s,
+		       const json_t *request)
+{
+	const char *name =
+		text_of(json_object_get(request, "machine"), "name");
+	const char *id = text_of(request, "job");
+	struct machine *m = NULL;
+	struct error e;
+	struct job *j;
+	char what[80];
+
+	snprintf(what, sizeof(what), "job %.16s", id);
+	if (text_check_name("job", id, &e) < 0 ||
+	    machine_reserve(h, name, what, &m, &e) < 0) {
+		refuse(s, &e);
+		return;
+	}
+	m->incoming = true;
+	if (job_new(&j, id, "move", "destination", name, session_peer(s), &e) <
+	    0) {
+		refuse(s, &e);
+		machine_remove(h, m);
+		return;
+	}
+	job_add(h, j);
+	run_arrival(h, s, request, m, j);
+	job_drop(j);
+}
+
+static const struct {
+	const char *type;
+	void (*serve)(struct host *h, struct session *s,
+		      const json_t *request);
+} purposes[] = {
+	{ "move", serve_move },	      { "compare", serve_compare },
+	{ "ask", serve_ask },	      { "resolve", serve_resolve },
+	{ "relay", relay_serve },
+};
+
+static void opened(void *context, struct session *s)
+{
+	struct host *h = context;
+	json_t *request;
+	const char *type;
+	struct error e;
+
+	if (session_await(s, clock_us() + FIRST_MESSAGE_US, &request, &e) <
+	    0) {
+		log_warning("session with %s: %s", session_peer(s), e.text);
+		session_free(s);
+		return;
+	}
+	type = text_of(request, "type");
+	for (size_t i = 0; i < ARRAY_SIZE(purposes); i++) {
+		if (!strcmp(purposes[i].type, type)) {
+			purposes[i].serve(h, s, request);
+			json_decref(request);
+			return;
+		}
+	}
+	error_set(&e, EPROTO, "unknown request '%.40s'", type);
+	refuse(s, &e);
+	json_decref(request);
+}
+
+/* --- who may */
+
+/* "10.0.0.2:40000" and "[fd00::2]:40000" without their ports. */
+static void address_only(char *buf, size_t cap, const char *from)
+{
+	const char *colon = strrchr(from, ':');
+
+	if (from[0] == '[')
+		snprintf(buf, cap, "%.*s", (int)(colon - from) - 2, from + 1);
+	else
+		snprintf(buf, cap, "%.*s", (int)(colon - from), from);
+}
+
+static bool has_address(const struct peer *p, const char *from)
+{
+	char address[CHANNEL_NAME_MAX];
+
+	address_only(address, sizeof(address), from);
+	for (size_t i = 0; i < p->addresses.count; i++)
+		if (!strcmp(p->addresses.at[i], address))
+			return true;
+	return false;
+}
+
+static int admit(void *context, const char *peer, const char *from,
+		 struct error *e)
+{
+	const struct host *h = context;
+	const struct peer *p = settings_peer(h->settings, peer);
+
+	if (!p)
+		return error_set(e, EACCES,
+				 "does not know host %s: add a section "
+				 "[peer %s] to its drover.conf",
+				 peer, peer);
+	if (p->tls)
+		return error_set(e, EACCES,
+				 "wants TLS from %s, which this version does "
+				 "not have: set tls = off in its [peer %s]",
+				 peer, peer);
+	if (!has_address(p, from))
+		return error_set(e, EACCES,
+				 "knows %s under other addresses than %s: "
+				 "correct its [peer %s]",
+				 peer, from, peer);
+	return 0;
+}
+
+/* --- connections */
+
+struct greeting {
+	struct host *host;
+	struct channel *channel;
+};
+
+static void *greet_main(void *arg)
+{
+	struct greeting *g = arg;
+	struct error e;
+
+	if (session_accept(&g->host->acceptor, g->channel, &e) < 0)
+		log_warning("peer connection: %s", e.text);
+	free(g);
+	return NULL;
+}
+
+static void take_connection(struct host *h, int listener)
+{
+	struct greeting *g;
+	struct channel *c;
+	struct error e;
+
+	if (tcp_accept(&c, listener, &e) < 0)
+		return;
+	g = malloc(sizeof(*g));
+	if (g)
+		*g = (struct greeting){ h, c };
+	if (!g || thread_start(h, greet_main, g, &e) < 0) {
+		channel_free(c);
+		free(g);
+	}
+}
+
+static void *listen_main(void *arg)
+{
+	struct host *h = arg;
+	struct pollfd p[LISTENERS_MAX + 1];
+
+	for (unsigned i = 0; i < h->listeners; i++)
+		p[i] = (struct pollfd){ .fd = h->listener[i],
+					.events = POLLIN };
+	p[h->listeners] =
+		(struct pollfd){ .fd = h->stop_fd, .events = POLLIN };
+	for (;;) {
+		poll(p, h->listeners + 1, -1);
+		if (p[h->listeners].revents)
+			return NULL;
+		for (unsigned i = 0; i < h->listeners; i++)
+			if (p[i].revents)
+				take_connection(h, h->listener[i]);
+	}
+}
+
+static void close_listeners(struct host *h)
+{
+	for (unsigned i = 0; i < h->listeners; i++)
+		close(h->listener[i]);
+	h->listeners = 0;
+}
+
+static int listen_all(struct host *h, struct error *e)
+{
+	const struct settings *s = h->settings;
+
+	for (size_t i = 0; i < s->listen.count && i < LISTENERS_MAX; i++) {
+		if (tcp_listen(&h->listener[i], s->listen.at[i],
+			       (uint16_t)s->port, e) < 0) {
+			close_listeners(h);
+			return error_in(e, "peer port");
+		}
+		h->listeners++;
+	}
+	return 0;
+}
+
+int incoming_start(struct host *h, struct error *e)
+{
+	int r;
+
+	h->acceptor = (struct acceptor){
+		.own_name = h->settings->name,
+		.table = h->sessions,
+		.admit = admit,
+		.opened = opened,
+		.context = h,
+		.outage_limit_us = h->settings->move.outage_limit_us,
+	};
+	if (listen_all(h, e) < 0)
+		return -e->code;
+	r = pthread_create(&h->listen_thread, NULL, listen_main, h);
+	if (r == 0)
+		return 0;
+	close_listeners(h);
+	return error_set(e, r, "no thread for the peer port");
+}
+
+void incoming_stop(struct host *h)
+{
+	pthread_join(h->listen_thread, NULL);
+	close_listeners(h);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the files of src/host share; nobody else includes it.
+ *
+ *     host.c       start, recovery, end, the description of this host
+ *     machines.c   the books: which machines are here, on disk and in memory
+ *     moves.c      jobs, and moves away
+ *     incoming.c   the peer port, and what peers ask for
+ *     relays.c     relays for machines that somebody else manages
+ *
+ * host->lock guards the lists and all of a machine; it is held for short times
+ * and never across anything that waits.  An operation that takes time marks
+ * its machine as busy instead, and then alone may use it.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "host/host.h"
+#include "host/settings.h"
+#include "move/job.h"
+#include "move/move.h"
+#include "session/session.h"
+
+enum { LISTENERS_MAX = 16, JOBS_KEPT = 200 };
+
+struct machine {
+	char name[64];
+	char *text; /* its definition */
+	bool started, paused, adopted, incoming;
+	struct qemu_process process; /* while started */
+	char run_dir[PATH_MAX];
+	char busy[80]; /* what holds it: "job 3f9a12cd"; empty: free */
+	struct machine *next;
+};
+
+/* A relay that waits for its source. */
+struct relay_wait {
+	char name[64], qemu[108];
+	pid_t pid; /* 0: no memory to map */
+	struct job *job;
+	struct relay_wait *next;
+};
+
+struct host {
+	/* set before the threads start */
+	const struct settings *settings;
+	struct move_host move;
+	struct session_table *sessions;
+	struct acceptor acceptor;
+	int listener[LISTENERS_MAX];
+	unsigned listeners;
+	int stop_fd; /* readable once the host stops */
+	pthread_t listen_thread, watch_thread;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	bool stopping;
+	unsigned threads; /* of jobs and of connections */
+	struct machine *machines;
+	struct job *jobs; /* the newest first */
+	struct relay_wait *relays;
+};
+
+/* machines.c */
+struct machine *machine_find(struct host *h, const char *name); /* locked */
+/* Marks it as held by @what.  -ENOENT, -EBUSY. */
+int machine_take(struct host *h, const char *name, const char *what,
+		 struct machine **ret, struct error *e);
+/* A new one, held by @what; -EEXIST. */
+int machine_reserve(struct host *h, const char *name, const char *what,
+		    struct machine **ret, struct error *e);
+void machine_release(struct host *h, struct machine *m);
+void machine_remove(struct host *h, struct machine *m); /* and free it */
+int machine_save(struct host *h, const struct machine *m, struct error *e);
+int machines_load(struct host *h, struct error *e);
+/* The thread that notices QEMUs that end by themselves. */
+void *machines_watch(void *host);
+void machine_arrived(void *host, struct move_arrival *a);
+
+/* moves.c */
+void job_add(struct host *h, struct job *j); /* the list takes a reference */
+struct job *job_find(struct host *h, const char *id, const char *role);
+/* Starts a detached thread that is counted; @arg is the thread's. */
+int thread_start(struct host *h, void *(*run)(void *), void *arg,
+		 struct error *e);
+void thread_ended(struct host *h);
+/* A move's end into its job. */
+void job_settle(struct job *j, int r, const struct error *e);
+int moves_recover(struct host *h, struct error *e);
+int peer_of(struct host *h, const char *name, struct move_peer *ret,
+	    struct error *e);
+
+/* incoming.c */
+int incoming_start(struct host *h, struct error *e);
+void incoming_stop(struct host *h);
+
+/* relays.c: answers a peer's "relay" request; takes @s over */
+void relay_serve(struct host *h, struct session *s, const json_t *request);

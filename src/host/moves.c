@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Jobs, and moves away.  Every move has a thread of its own; a machine is held
+ * by its job until the move has ended here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "host/internal.h"
+#include "move/commit.h"
+#include "move/journal.h"
+#include "qemu/qmp.h"
+
+enum { MONITOR_US = 5000000, ANSWER_US = 20000000 };
+
+struct outgoing {
+	struct host *host;
+	struct job *job;
+	struct machine *machine;
+	struct move_peer peer;
+	struct move_options options;
+	char option[32];
+	json_t *entry; /* of the journal, when taken up after a restart */
+};
+
+/* --- the list of jobs */
+
+/* Ended ones beyond JOBS_KEPT are forgotten. */
+static void forget_old(struct host *h)
+{
+	unsigned n = 0;
+
+	for (struct job **p = &h->jobs; *p;) {
+		struct job *j = *p;
+
+		if (++n > JOBS_KEPT && job_wait_ended(j, 0)) {
+			*p = j->next;
+			job_drop(j);
+		} else {
+			p = &j->next;
+		}
+	}
+}
+
+void job_add(struct host *h, struct job *j)
+{
+	WITH_LOCK(&h->lock);
+
+	job_hold(j);
+	j->next = h->jobs;
+	h->jobs = j;
+	forget_old(h);
+}
+
+/* A reference for the caller; NULL when there is none.  On a test's single
+ * host both sides of a move are here: the role tells them apart. */
+struct job *job_find(struct host *h, const char *id, const char *role)
+{
+	WITH_LOCK(&h->lock);
+
+	for (struct job *j = h->jobs; j; j = j->next)
+		if (!strcmp(j->id, id) && (!role || !strcmp(j->role, role)))
+			return job_hold(j);
+	return NULL;
+}
+
+static struct job *job_must(struct host *h, const char *id, struct error *e)
+{
+	struct job *j = job_find(h, id, NULL);
+
+	if (!j)
+		error_set(e, ENOENT,
+			  "%s has no job %s: drover job list shows those it "
+			  "has",
+			  h->settings->name, id);
+	return j;
+}
+
+int job_list(struct host *h, json_t **ret, struct error *e)
+{
+	(void)e;
+
+	WITH_LOCK(&h->lock);
+
+	*ret = json_array();
+	for (struct job *j = h->jobs; j; j = j->next)
+		json_array_insert_new(*ret, 0, job_json(j));
+	return 0;
+}
+
+int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
+{
+	struct job *j = job_must(h, id, e);
+
+	if (!j)
+		return -e->code;
+	*ret = job_json(j);
+	job_drop(j);
+	return 0;
+}
+
+int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
+{
+	struct job *j = job_must(h, id, e);
+	int r = 0;
+
+	if (!j)
+		return -e->code;
+	if (job_state(j) == JOB_RUNNING)
+		job_request_cancel(j);
+	else
+		r = error_set(e, EBUSY,
+			      job_state(j) == JOB_IN_DOUBT ?
+				      "job %s is in doubt and cannot be "
+				      "cancelled: see drover job show" :
+				      "job %s has ended already",
+			      id);
+	*ret = r == 0 ? job_json(j) : NULL;
+	job_drop(j);
+	return r;
+}
+
+int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
+		struct error *e)
+{
+	struct job *j = job_must(h, id, e);
+	int r = 0;
+
+	if (!j)
+		return -e->code;
+	if (job_state(j) == JOB_IN_DOUBT) {
+		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
+		if (!job_wait_ended(j, clock_us() + ANSWER_US))
+			r = error_set(e, EBUSY, "job %s has not ended yet",
+				      id);
+	} else {
+		r = error_set(e, EBUSY,
+			      "job %s is not in doubt: there is nothing to "
+			      "resolve",
+			      id);
+	}
+	*ret = r == 0 ? job_json(j) : NULL;
+	job_drop(j);
+	return r;
+}
+
+void job_settle(struct job *j, int r, const struct error *e)
+{
+	if (r >= 0)
+		job_finish(j, JOB_DONE, NULL, NULL);
+	else if (r == -ECANCELED)
+		job_finish(j, job_state(j) == JOB_RUNNING ? JOB_CANCELLED :
+							    JOB_FAILED,
+			   e->text, NULL);
+	else
+		job_finish(j, JOB_FAILED, e->text, NULL);
+}
+
+/* --- threads */
+
+struct start {
+	struct host *host;
+	void *(*run)(void *);
+	void *arg;
+};
+
+static void *counted(void *arg)
+{
+	struct start s = *(struct start *)arg;
+
+	free(arg);
+	s.run(s.arg);
+	thread_ended(s.host);
+	return NULL;
+}
+
+int thread_start(struct host *h, void *(*run)(void *), void *arg,
+		 struct error *e)
+{
+	struct start *s = malloc(sizeof(*s));
+	pthread_attr_t attr;
+	pthread_t ignored;
+	int r;
+
+	if (!s)
+		return error_set(e, ENOMEM, "no memory for a thread");
+	*s = (struct start){ h, run, arg };
+	{
+		WITH_LOCK(&h->lock);
+
+		h->threads++;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&ignored, &attr, counted, s);
+	pthread_attr_destroy(&attr);
+	if (r == 0)
+		return 0;
+	free(s);
+	thread_ended(h);
+	return error_set(e, r, "no thread for a job");
+}
+
+void thread_ended(struct host *h)
+{
+	WITH_LOCK(&h->lock);
+
+	h->threads--;
+	pthread_cond_broadcast(&h->changed);
+}
+
+/* --- a move away */
+
+int peer_of(struct host *h, const char *name, struct move_peer *ret,
+	    struct error *e)
+{
+	const struct peer *p = name ? settings_peer(h->settings, name) : NULL;
+
+	if (!p)
+		return error_set(e, ENOENT,
+				 "%s knows no host called %s: add a section "
+				 "[peer %s] to its drover.conf",
+				 h->settings->name, name ? name : "",
+				 name ? name : "NAME");
+	if (p->tls)
+		return error_set(e, EHOSTUNREACH,
+				 "this version has no TLS: set tls = off in "
+				 "[peer %s] of drover.conf if the network "
+				 "between the hosts is private",
+				 name);
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	ret->addresses = (const char *const *)p->addresses.at;
+	ret->port = (uint16_t)p->port;
+	return 0;
+}
+
+static struct move_machine view(const struct machine *m)
+{
+	return (struct move_machine){
+		.name = m->name,
+		.definition = m->text,
+		.process = m->process,
+		.run_dir = m->run_dir,
+	};
+}
+
+static void outgoing_free(struct outgoing *o)
+{
+	job_drop(o->job);
+	json_decref(o->entry);
+	free(o);
+}
+
+static void left(struct outgoing *o)
+{
+	struct error e;
+
+	o->machine->started = false;
+	if (rmdir(o->machine->run_dir) < 0 && errno != ENOENT &&
+	    errno != ENOTEMPTY)
+		log_warning("%s: %s", o->machine->run_dir,
+			    strerrordesc_np(errno));
+	(void)e;
+	machine_remove(o->host, o->machine);
+}
+
+static void *outgoing_main(void *arg)
+{
+	struct outgoing *o = arg;
+	struct move_machine m = view(o->machine);
+	struct error e = { 0 };
+	int r;
+
+	if (o->entry)
+		r = move_away_resume(o->job, &o->host->move, &m, &o->peer,
+				     o->entry, &e);
+	else
+		r = move_away(o->job, &o->host->move, &m, &o->peer,
+			      &o->options, &e);
+	if (r == 0)
+		left(o);
+	else
+		machine_release(o->host, o->machine);
+	job_settle(o->job, r, &e);
+	outgoing_free(o);
+	return NULL;
+}
+
+/* A time in milliseconds from the request, or the host's default. */
+static int read_ms(uint64_t *ret_us, const json_t *options, const char *key,
+		   uint64_t default_us, struct error *e)
+{
+	const json_t *v = json_object_get(options, key);
+	json_int_t ms = json_integer_value(v);
+
+	*ret_us = default_us;
+	if (!v)
+		return 0;
+	if (ms < 0 || ms > 86400000)
+		return error_set(e, EINVAL,
+				 "%s is %" JSON_INTEGER_FORMAT
+				 ": it must be from 0 to 86400000",
+				 key, ms);
+	*ret_us = (uint64_t)ms * USEC_PER_MS;
+	return 0;
+}
+
+static int read_options(struct outgoing *o, const json_t *options,
+			struct error *e)
+{
+	const struct move_settings *d = &o->host->settings->move;
+	const char *at = json_string_value(
+		json_object_get(options, "on_timeout"));
+	const char *option =
+		json_string_value(json_object_get(options, "option"));
+	const json_t *channels = json_object_get(options, "channels");
+	json_int_t n = channels ? json_integer_value(channels) : d->channels;
+	struct move_options *r = &o->options;
+
+	if (read_ms(&r->downtime_limit_us, options, "downtime_limit_ms",
+		    d->downtime_limit_us, e) < 0 ||
+	    read_ms(&r->timeout_us, options, "timeout_ms", d->timeout_us, e) <
+		    0)
+		return -e->code;
+	if (r->downtime_limit_us == 0) /* QEMU would stop the guest at once */
+		return error_set(e, EINVAL,
+				 "the downtime limit must be above 0");
+	if (at && strcmp(at, "abort") != 0 && strcmp(at, "force") != 0)
+		return error_set(e, EINVAL,
+				 "on_timeout is '%s': use abort or force", at);
+	if (n < 1 || n > CHANNELS_MAX)
+		return error_set(e, EINVAL, "channels must be from 1 to %d",
+				 CHANNELS_MAX);
+	if (option && strcmp(option, "tcp") != 0)
+		return error_set(e, EINVAL,
+				 "option '%s': this version has 'tcp' only",
+				 option);
+	r->force = at ? !strcmp(at, "force") :
+			d->on_timeout == ON_TIMEOUT_FORCE;
+	r->paused = json_is_true(json_object_get(options, "paused"));
+	r->channels = (unsigned)n;
+	r->outage_limit_us = d->outage_limit_us;
+	snprintf(o->option, sizeof(o->option), "%s", option ? option : "tcp");
+	r->option = o->option;
+	return 0;
+}
+
+static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
+{
+	*ret_job = job_json(o->job);
+	job_add(o->host, o->job);
+	if (thread_start(o->host, outgoing_main, o, e) == 0)
+		return 0;
+	json_decref(*ret_job);
+	job_finish(o->job, JOB_FAILED, e->text, NULL);
+	return -e->code;
+}
+
+static int begin(struct outgoing *o, const char *name, const json_t *options,
+		 struct error *e)
+{
+	const char *peer = json_string_value(json_object_get(options, "host"));
+	char what[64];
+	int r;
+
+	if (read_options(o, options, e) < 0 ||
+	    peer_of(o->host, peer, &o->peer, e) < 0 ||
+	    job_new(&o->job, NULL, "move", "source", name, peer, e) < 0)
+		return -e->code;
+	snprintf(what, sizeof(what), "job %s", o->job->id);
+	if ((r = machine_take(o->host, name, what, &o->machine, e)) < 0)
+		return r;
+	if (o->machine->started)
+		return 0;
+	machine_release(o->host, o->machine);
+	return error_set(e, EINVAL, "machine %s does not run: drover vm start "
+				    "%s",
+			 name, name);
+}
+
+int machine_move(struct host *h, const char *name, const json_t *options,
+		 json_t **ret_job, struct error *e)
+{
+	struct outgoing *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return error_set(e, ENOMEM, "no memory for a move");
+	o->host = h;
+	if (begin(o, name, options, e) < 0) {
+		outgoing_free(o);
+		return -e->code;
+	}
+	if (launch_move(o, ret_job, e) < 0) {
+		machine_release(h, o->machine);
+		outgoing_free(o);
+		return -e->code;
+	}
+	return 0;
+}
+
+/* --- compare */
+
+static int ask_findings(struct host *h, const struct move_peer *peer,
+			json_t *description, json_t **ret, struct error *e)
+{
+	const struct session_options so = {
+		.own_name = h->settings->name,
+		.peer = peer->name,
+		.addresses = peer->addresses,
+		.port = peer->port,
+		.channels = 1,
+		.outage_limit_us = ANSWER_US,
+	};
+	struct session *s;
+	json_t *answer = NULL;
+	int r;
+
+	if (session_open(&s, &so, e) < 0) {
+		json_decref(description);
+		return error_set(e, EHOSTUNREACH, "%s", e->text);
+	}
+	r = session_send(s,
+			 json_pack("{s:s,s:o}", "type", "compare", "machine",
+				   description),
+			 e);
+	if (r == 0)
+		r = session_await(s, clock_us() + ANSWER_US, &answer, e);
+	if (r > 0)
+		*ret = json_incref(json_object_get(answer, "findings"));
+	json_decref(answer);
+	session_free(s);
+	if (r > 0 && !json_is_array(*ret))
+		return error_set(e, EHOSTUNREACH, "%s answers nonsense",
+				 peer->name);
+	return r < 0 ? error_set(e, EHOSTUNREACH, "%s", e->text) : 0;
+}
+
+static int compare_taken(struct host *h, const struct machine *machine,
+			 const struct move_peer *peer, json_t **ret,
+			 struct error *e)
+{
+	const struct move_machine m = view(machine);
+	json_t *description, *findings;
+	struct error ignored;
+	struct qmp *q;
+	int r;
+
+	if (!machine->started)
+		return error_set(e, EINVAL,
+				 "machine %s does not run: drover vm start %s",
+				 m.name, m.name);
+	if (qmp_open(&q, m.process.qmp_path, clock_us() + MONITOR_US, e) < 0)
+		return -e->code;
+	r = compare_describe(q, &m, &description, e);
+	qmp_close(q);
+	if (r < 0 || ask_findings(h, peer, description, &findings, e) < 0)
+		return -e->code;
+	*ret = json_pack("{s:b,s:o}", "ok",
+			 compare_verdict(findings, &ignored) == 0, "findings",
+			 findings);
+	return 0;
+}
+
+int machine_compare(struct host *h, const char *name, const char *peer_name,
+		    json_t **ret, struct error *e)
+{
+	struct move_peer peer;
+	struct machine *m;
+	int r;
+
+	if (peer_of(h, peer_name, &peer, e) < 0)
+		return -e->code;
+	if ((r = machine_take(h, name, "compare", &m, e)) < 0)
+		return r;
+	r = compare_taken(h, m, &peer, ret, e);
+	machine_release(h, m);
+	return r;
+}
+
+/* --- after a restart */
+
+static const char *entry_text(const json_t *entry, const char *key)
+{
+	const char *text = json_string_value(json_object_get(entry, key));
+
+	return text ? text : "";
+}
+
+static void *arriving_main(void *arg)
+{
+	struct outgoing *o = arg;
+	struct error e = { 0 };
+	int r = move_in_resume(o->job, &o->host->move, o->entry, &o->peer, &e);
+
+	if (r < 0)
+		machine_remove(o->host, o->machine);
+	job_settle(o->job, r, &e);
+	outgoing_free(o);
+	return NULL;
+}
+
+/* The machine of an entry, held by its job. */
+static int take_entry(struct outgoing *o, bool source, struct error *e)
+{
+	const char *name = entry_text(o->entry, "machine");
+	char what[64];
+	int r;
+
+	snprintf(what, sizeof(what), "job %s", o->job->id);
+	r = machine_take(o->host, name, what, &o->machine, e);
+	if (r == 0 || source)
+		return r;
+	r = machine_reserve(o->host, name, what, &o->machine, e);
+	if (r == 0)
+		o->machine->incoming = true;
+	return r;
+}
+
+static int recover_one(struct host *h, json_t *entry, struct error *e)
+{
+	bool source = !strcmp(entry_text(entry, "role"), "source");
+	const char *peer = entry_text(entry, "peer");
+	struct outgoing *o = calloc(1, sizeof(*o));
+	json_t *ignored;
+
+	if (!o)
+		return error_set(e, ENOMEM, "no memory for a move");
+	o->host = h;
+	o->entry = json_incref(entry);
+	if (job_new(&o->job, entry_text(entry, "job"), "move",
+		    source ? "source" : "destination",
+		    entry_text(entry, "machine"), peer, e) < 0 ||
+	    take_entry(o, source, e) < 0) {
+		log_warning("journal of job %s: %s", entry_text(entry, "job"),
+			    e->text);
+		journal_remove(h->settings->state_directory,
+			       entry_text(entry, "job"));
+		outgoing_free(o);
+		return 0;
+	}
+	/* Without the peer in the configuration nobody can be asked: the
+	 * operator is. */
+	if (peer_of(h, peer, &o->peer, e) < 0)
+		snprintf(o->peer.name, sizeof(o->peer.name), "%s", peer);
+	log_info("move %s (job %s): found in the journal at '%s'",
+		 o->job->machine, o->job->id, entry_text(entry, "step"));
+	if (source)
+		return launch_move(o, &ignored, e);
+	job_add(h, o->job);
+	return thread_start(h, arriving_main, o, e);
+}
+
+int moves_recover(struct host *h, struct error *e)
+{
+	json_t *all, *entry;
+	size_t i;
+	int r = journal_read(h->settings->state_directory, &all, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (all, i, entry)
+		if ((r = recover_one(h, entry, e)) < 0)
+			break;
+	json_decref(all);
+	return r;
+}

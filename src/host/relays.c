@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Relays for machines that somebody else manages: "accept" waits at the
+ * destination under a name, "connect" finds it from the source.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "host/internal.h"
+#include "pages/memory.h"
+#include "relay/relay.h"
+
+enum {
+	READY_US = 20000000,
+	LINGER_US = 3000000,
+	TURN_US = 250000,
+};
+
+struct connecting {
+	struct host *host;
+	struct job *job;
+	struct move_peer peer;
+	char name[64], listen[108];
+};
+
+/* --- both sides */
+
+static void show_progress(struct job *j, struct session *s, struct relay *r)
+{
+	struct job_progress p = { .time_left_ms = -1,
+				  .downtime_estimate_ms = -1 };
+	struct session_stats st;
+	struct relay_stats rs;
+
+	session_stats(s, &st);
+	relay_stats(r, &rs);
+	p.bytes_sent = st.bytes_sent;
+	p.ram_total = rs.ram_bytes;
+	p.rate = st.out.rate;
+	p.channels = st.channels;
+	p.outage = st.outage;
+	job_set_progress(j, &p);
+}
+
+/* Until connection 0 has ended both ways.  1 then. */
+static int watch(struct job *j, struct session *s, struct relay *r,
+		 struct error *e)
+{
+	struct pollfd p[] = {
+		{ .fd = session_event_fd(s), .events = POLLIN },
+		{ .fd = relay_event_fd(r), .events = POLLIN },
+		{ .fd = j->wake_fd, .events = POLLIN },
+	};
+
+	for (;;) {
+		int ended = relay_check(r, e);
+
+		if (ended != 0)
+			return ended;
+		if (session_check(s, e) < 0 || job_check_cancel(j, e) < 0)
+			return -e->code;
+		show_progress(j, s, r);
+		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
+	}
+}
+
+static void report(struct job *j, struct session *s, struct relay *r,
+		   uint64_t took_us)
+{
+	struct session_stats st;
+	struct relay_stats rs;
+
+	session_stats(s, &st);
+	relay_stats(r, &rs);
+	job_set_report(
+		j,
+		json_pack("{s:I,s:n,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I},s:I,s:o,"
+			  "s:[s*]}",
+			  "total_ms", (json_int_t)(took_us / USEC_PER_MS),
+			  "downtime_ms", "bytes", "zero",
+			  (json_int_t)(rs.zero_pages * MEMORY_PAGE), "raw",
+			  (json_int_t)(rs.data_pages * MEMORY_PAGE), "kept",
+			  (json_int_t)(rs.kept_pages * MEMORY_PAGE), "stream",
+			  (json_int_t)rs.stream_bytes, "wire",
+			  (json_int_t)st.bytes_sent, "resent",
+			  (json_int_t)st.out.resent_bytes, "duplicates",
+			  (json_int_t)st.duplicates, "rate",
+			  (json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
+							 took_us :
+						 0),
+			  "paths", session_paths(s), "reasons",
+			  rs.opaque ? rs.why_opaque : NULL));
+}
+
+/* Runs the relay to its end.  Takes nothing over. */
+static int carry(struct job *j, struct session *s,
+		 const struct relay_options *o, struct error *e)
+{
+	uint64_t start = clock_us();
+	struct error ignored;
+	struct relay *r;
+	int ended;
+
+	if (relay_new(&r, o, e) < 0)
+		return -e->code;
+	job_set_stage(j, "relay");
+	ended = watch(j, s, r, e);
+	if (ended > 0)
+		outbox_wait_empty(session_outbox(s), clock_us() + LINGER_US);
+	report(j, s, r, clock_us() - start);
+	/* The source ends the session; its end must not look like a break to
+	 * a destination that has still to write the last bytes. */
+	if (ended > 0 && !o->listen_path) {
+		json_t *m;
+
+		if (session_await(s, clock_us() + LINGER_US, &m, &ignored) > 0)
+			json_decref(m);
+	}
+	session_end(s, ended < 0, ended < 0 ? e->text : "done");
+	relay_stop(r);
+	/* Frames name the relay's buffers: it goes after the session. */
+	session_free(s);
+	relay_free(r);
+	return ended < 0 ? ended : 0;
+}
+
+/* --- destination */
+
+static struct relay_wait *take_wait(struct host *h, const char *name)
+{
+	WITH_LOCK(&h->lock);
+
+	for (struct relay_wait **p = &h->relays; *p; p = &(*p)->next) {
+		struct relay_wait *w = *p;
+
+		if (strcmp(w->name, name) != 0)
+			continue;
+		*p = w->next;
+		return w;
+	}
+	return NULL;
+}
+
+static int send_ready(struct session *s, const struct guest_memory *m,
+		      struct error *e)
+{
+	json_t *blocks = json_array();
+
+	for (unsigned i = 0; m && i < memory_blocks(m); i++)
+		json_array_append_new(
+			blocks,
+			json_pack("{s:s,s:I}", "name", memory_block(m, i)->name,
+				  "len",
+				  (json_int_t)memory_block(m, i)->len_bytes));
+	return session_send(
+		s, json_pack("{s:s,s:o}", "type", "ready", "blocks", blocks),
+		e);
+}
+
+static int accept_relay(struct session *s, const struct relay_wait *w,
+			struct error *e)
+{
+	struct guest_memory *memory = NULL;
+	const struct relay_options none = { .session = s,
+					    .connect_path = w->qemu };
+	struct relay_options o = none;
+	int r;
+
+	if (w->pid && memory_of_process(&memory, w->pid, e) < 0) {
+		session_end(s, true, e->text);
+		session_free(s);
+		return -e->code;
+	}
+	o.memory = memory;
+	/* The sink must be there before the source may send. */
+	if (memory && memory_blocks(memory) == 0)
+		log_info("relay %s: no memory of process %d can be mapped, "
+			 "every page stays in the stream",
+			 w->name, (int)w->pid);
+	r = send_ready(s, memory, e);
+	if (r == 0) {
+		r = carry(w->job, s, &o, e);
+	} else {
+		session_free(s);
+	}
+	memory_free(memory);
+	return r;
+}
+
+void relay_serve(struct host *h, struct session *s, const json_t *request)
+{
+	const char *name =
+		json_string_value(json_object_get(request, "name"));
+	struct relay_wait *w = name ? take_wait(h, name) : NULL;
+	struct error e;
+	int r;
+
+	if (!w) {
+		error_set(&e, ENOENT,
+			  "no relay called %.64s waits there: run drover relay "
+			  "accept first",
+			  name ? name : "");
+		session_end(s, true, e.text);
+		session_free(s);
+		return;
+	}
+	r = accept_relay(s, w, &e);
+	job_settle(w->job, r, &e);
+	job_drop(w->job);
+	free(w);
+}
+
+/* A relay that is cancelled while it waits has no thread of its own. */
+static void *waiting_main(void *arg)
+{
+	struct relay_wait *w;
+	struct connecting *c = arg;
+	struct error e;
+
+	while (job_state(c->job) == JOB_RUNNING) {
+		struct pollfd p = { .fd = c->job->wake_fd, .events = POLLIN };
+
+		poll(&p, 1, TURN_US / 1000);
+		if (job_check_cancel(c->job, &e) == 0)
+			continue;
+		w = take_wait(c->host, c->name);
+		if (w) {
+			job_settle(c->job, -ECANCELED, &e);
+			job_drop(w->job);
+			free(w);
+		}
+		break;
+	}
+	job_drop(c->job);
+	free(c);
+	return NULL;
+}
+
+static int check_wait(struct host *h, const char *name, struct error *e)
+{
+	for (struct relay_wait *w = h->relays; w; w = w->next)
+		if (!strcmp(w->name, name))
+			return error_set(e, EEXIST,
+					 "a relay called %s waits already: "
+					 "cancel job %s, or use another name",
+					 name, w->job->id);
+	return 0;
+}
+
+static int add_wait(struct host *h, struct relay_wait *w, struct error *e)
+{
+	WITH_LOCK(&h->lock);
+
+	if (check_wait(h, w->name, e) < 0)
+		return -e->code;
+	w->next = h->relays;
+	h->relays = w;
+	return 0;
+}
+
+static int start_accept(struct host *h, struct connecting *c,
+			const json_t *options, struct error *e)
+{
+	const char *qemu = json_string_value(json_object_get(options, "qemu"));
+	struct relay_wait *w;
+
+	if (!qemu || strlen(qemu) >= sizeof(w->qemu))
+		return error_set(e, EINVAL,
+				 "a relay needs 'qemu', the path of the socket "
+				 "that qemu -incoming unix:PATH listens on");
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return error_set(e, ENOMEM, "no memory for a relay");
+	snprintf(w->name, sizeof(w->name), "%s", c->name);
+	snprintf(w->qemu, sizeof(w->qemu), "%s", qemu);
+	w->pid = (pid_t)json_integer_value(json_object_get(options, "pid"));
+	w->job = job_hold(c->job);
+	job_set_stage(c->job, "wait for the source");
+	if (add_wait(h, w, e) < 0) {
+		job_drop(w->job);
+		free(w);
+		return -e->code;
+	}
+	return thread_start(h, waiting_main, c, e);
+}
+
+/* --- source */
+
+static int read_blocks(const json_t *list, struct relay_block *blocks,
+		       unsigned *ret_n)
+{
+	json_t *b;
+	size_t i;
+
+	*ret_n = 0;
+	json_array_foreach ((json_t *)(uintptr_t)list, i, b) {
+		const char *name =
+			json_string_value(json_object_get(b, "name"));
+		json_int_t len = json_integer_value(json_object_get(b, "len"));
+
+		if (!name || strlen(name) > SPLIT_NAME_MAX || len <= 0 ||
+		    *ret_n == SPLIT_BLOCKS_MAX)
+			return -EBADMSG;
+		strcpy(blocks[*ret_n].name, name);
+		blocks[(*ret_n)++].len_bytes = (uint64_t)len;
+	}
+	return 0;
+}
+
+static int ask_ready(struct connecting *c, struct session *s,
+		     struct relay_block *blocks, unsigned *ret_n,
+		     struct error *e)
+{
+	json_t *answer;
+	int r;
+
+	if (session_send(s,
+			 json_pack("{s:s,s:s}", "type", "relay", "name",
+				   c->name),
+			 e) < 0 ||
+	    session_await(s, clock_us() + READY_US, &answer, e) < 0)
+		return -e->code;
+	r = read_blocks(json_object_get(answer, "blocks"), blocks, ret_n);
+	json_decref(answer);
+	return r < 0 ? error_set(e, EBADMSG, "%s answers nonsense",
+				 c->peer.name) :
+		       0;
+}
+
+static int connect_relay(struct connecting *c, struct error *e)
+{
+	const struct move_settings *d = &c->host->settings->move;
+	const struct session_options so = {
+		.own_name = c->host->settings->name,
+		.peer = c->peer.name,
+		.addresses = c->peer.addresses,
+		.port = c->peer.port,
+		.channels = d->channels,
+		.outage_limit_us = d->outage_limit_us,
+	};
+	AUTO_FREE struct relay_block *blocks =
+		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
+	struct relay_options o = { .listen_path = c->listen,
+				   .blocks = blocks };
+
+	if (!blocks)
+		return error_set(e, ENOMEM, "no memory for a relay");
+	if (session_open(&o.session, &so, e) < 0)
+		return -e->code;
+	if (ask_ready(c, o.session, blocks, &o.n_blocks, e) < 0) {
+		session_end(o.session, true, e->text);
+		session_free(o.session);
+		return -e->code;
+	}
+	return carry(c->job, o.session, &o, e);
+}
+
+static void *connect_main(void *arg)
+{
+	struct connecting *c = arg;
+	struct error e;
+	int r = connect_relay(c, &e);
+
+	job_settle(c->job, r, &e);
+	job_drop(c->job);
+	free(c);
+	return NULL;
+}
+
+static int start_connect(struct host *h, struct connecting *c,
+			 const json_t *options, struct error *e)
+{
+	const char *listen =
+		json_string_value(json_object_get(options, "listen"));
+	const char *peer = json_string_value(json_object_get(options, "host"));
+
+	if (!listen || strlen(listen) >= sizeof(c->listen))
+		return error_set(e, EINVAL,
+				 "a relay needs 'listen', the path that QEMU "
+				 "is told to migrate to");
+	if (access(listen, F_OK) == 0)
+		return error_set(e, EEXIST, "%s exists already", listen);
+	snprintf(c->listen, sizeof(c->listen), "%s", listen);
+	if (peer_of(h, peer, &c->peer, e) < 0)
+		return -e->code;
+	job_set_stage(c->job, "connect");
+	return thread_start(h, connect_main, c, e);
+}
+
+/* --- the API */
+
+int relay_start(struct host *h, const json_t *options, json_t **ret_job,
+		struct error *e)
+{
+	const char *role = json_string_value(json_object_get(options, "role"));
+	const char *name = json_string_value(json_object_get(options, "name"));
+	const char *peer = json_string_value(json_object_get(options, "host"));
+	bool source = role && !strcmp(role, "connect");
+	struct connecting *c = calloc(1, sizeof(*c));
+	struct job *job = NULL;
+	int r;
+
+	if (!c)
+		return error_set(e, ENOMEM, "no memory for a relay");
+	c->host = h;
+	if (!role || (!source && strcmp(role, "accept") != 0))
+		r = error_set(e, EINVAL, "'role' must be accept or connect");
+	else
+		r = text_check_name("relay", name ? name : "", e);
+	if (r == 0) {
+		snprintf(c->name, sizeof(c->name), "%s", name);
+		r = job_new(&c->job, NULL, "relay",
+			    source ? "source" : "destination", name,
+			    peer ? peer : "", e);
+	}
+	if (r == 0) {
+		job = job_hold(c->job);
+		r = source ? start_connect(h, c, options, e) :
+			     start_accept(h, c, options, e);
+	}
+	if (r < 0) {
+		job_drop(c->job);
+		free(c);
+	} else {
+		job_add(h, job);
+		*ret_job = job_json(job);
+	}
+	job_drop(job);
+	return r;
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The pre-flight check.  The source describes the machine as its QEMU runs it;
+ * the destination holds that against what it has.  Every finding is a sentence
+ * that says what to do.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "move/monitor.h"
+#include "move/move.h"
+#include "qemu/probe.h"
+#include "qemu/qmp.h"
+
+enum { SPARE_BYTES = 64 << 20 };
+
+/* --- the source: what is it? */
+
+/* Capabilities that change the stream and so have to be on at both ends. */
+static json_t *shared_capabilities(const json_t *all)
+{
+	static const char *const names[] = { "dirty-bitmaps" };
+	json_t *on = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (json_is_true(json_object_get(all, names[i])))
+			json_array_append_new(on, json_string(names[i]));
+	return on;
+}
+
+/* Arguments that name a file the machine was started with: "-kernel /x",
+ * "-drive file=/x,...", "-blockdev ...,filename=/x". */
+static void add_files(json_t *files, const char *argument)
+{
+	static const char *const keys[] = { "file=", "filename=" };
+	const char *path = argument[0] == '/' ? argument : NULL;
+	char buf[1024];
+	struct stat st;
+
+	for (size_t i = 0; !path && i < ARRAY_SIZE(keys); i++) {
+		const char *at = strstr(argument, keys[i]);
+
+		if (at && (at == argument || at[-1] == ','))
+			path = at + strlen(keys[i]);
+	}
+	if (!path || path[0] != '/')
+		return;
+	snprintf(buf, sizeof(buf), "%.*s", (int)strcspn(path, ","), path);
+	if (stat(buf, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		json_array_append_new(files,
+				      json_pack("{s:s,s:I}", "path", buf,
+						"size",
+						(json_int_t)st.st_size));
+}
+
+static json_t *files_of(const struct definition *d)
+{
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < d->arguments.count; i++)
+		add_files(files, d->arguments.at[i]);
+	return files;
+}
+
+static json_t *devices_of(const struct definition *d)
+{
+	json_t *devices = json_array();
+
+	for (size_t i = 0; i + 1 < d->arguments.count; i++) {
+		const char *value = d->arguments.at[i + 1];
+
+		if (strcmp(d->arguments.at[i], "-device") != 0 ||
+		    value[0] == '{')
+			continue;
+		json_array_append_new(
+			devices, json_stringn(value, strcspn(value, ",")));
+	}
+	return devices;
+}
+
+/* The alias in the definition gives way to the type that it meant here. */
+static char *definition_as_run(struct definition *d, const char *type)
+{
+	const char *comma = strchr(d->machine, ',');
+	char *machine = NULL;
+
+	if (type[0] &&
+	    asprintf(&machine, "%s%s", type, comma ? comma : "") >= 0) {
+		free(d->machine);
+		d->machine = machine;
+	}
+	return definition_text(d);
+}
+
+static int uses_kvm(struct qmp *q, bool *ret, struct error *e)
+{
+	json_t *kvm;
+
+	if (qmp_run(q, "query-kvm", NULL, &kvm, e) < 0)
+		return -e->code;
+	*ret = json_is_true(json_object_get(kvm, "enabled"));
+	json_decref(kvm);
+	return 0;
+}
+
+static char *cpu_flags(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char *line = NULL, *flags = NULL;
+	size_t cap = 0;
+
+	while (f && !flags && getline(&line, &cap, f) > 0)
+		if (!strncmp(line, "flags", 5) && strchr(line, ':'))
+			flags = strdup(strchr(line, ':') + 1);
+	free(line);
+	if (f)
+		fclose(f);
+	if (flags)
+		flags[strcspn(flags, "\n")] = '\0';
+	return flags;
+}
+
+static json_t *blockers(struct qmp *q)
+{
+	json_t *info = NULL, *list;
+	struct error ignored;
+
+	if (qmp_run(q, "query-migrate", NULL, &info, &ignored) < 0)
+		return json_array();
+	list = json_incref(json_object_get(info, "blocked-reasons"));
+	json_decref(info);
+	return list ? list : json_array();
+}
+
+int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
+		     struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	AUTO_FREE char *text = NULL, *flags = NULL;
+	json_t *capabilities;
+	char type[128];
+	bool kvm;
+	int major, minor, micro;
+
+	if (definition_parse(&d, m->name, m->definition, e) < 0 ||
+	    definition_check(&d, e) < 0 ||
+	    monitor_machine_type(q, type, sizeof(type), e) < 0 ||
+	    uses_kvm(q, &kvm, e) < 0 ||
+	    monitor_capabilities(q, &capabilities, e) < 0)
+		return -e->code;
+	qmp_version(q, &major, &minor, &micro);
+	text = definition_as_run(&d, type);
+	flags = kvm ? cpu_flags() : NULL;
+	*ret = json_pack("{s:s,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,s:o,s:o,"
+			 "s:o}",
+			 "name", m->name, "definition", text, "type", type,
+			 "qemu", major, minor, micro, "memory",
+			 (json_int_t)d.memory_bytes, "kvm", kvm, "cpu_flags",
+			 flags, "files", files_of(&d), "devices",
+			 devices_of(&d), "blockers", blockers(q),
+			 "capabilities", shared_capabilities(capabilities));
+	json_decref(capabilities);
+	return *ret ? 0 : error_set(e, ENOMEM, "no memory");
+}
+
+/* --- the destination: can it run here? */
+
+__attribute__((format(printf, 3, 4))) static void
+finding(json_t *all, const char *severity, const char *fmt, ...)
+{
+	char text[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(all, json_pack("{s:s,s:s}", "severity", severity,
+					     "text", text));
+}
+
+struct check {
+	const struct move_host *host;
+	const json_t *machine;
+	const struct definition *definition;
+	const struct qemu_facts *qemu;
+	json_t *findings;
+};
+
+static const char *text_of(const struct check *c, const char *key)
+{
+	const char *text =
+		json_string_value(json_object_get(c->machine, key));
+
+	return text ? text : "";
+}
+
+static void check_machine_type(const struct check *c)
+{
+	const char *type = text_of(c, "type");
+	const json_t *version = json_object_get(c->machine, "qemu");
+	int major = (int)json_integer_value(json_array_get(version, 0));
+
+	if (type[0] && !facts_machine(c->qemu, type))
+		finding(c->findings, "error",
+			"QEMU %d.%d on %s does not know the machine type %s: "
+			"install QEMU %d there, or start the machine with an "
+			"older type",
+			c->qemu->major, c->qemu->minor, c->host->own_name,
+			type, major);
+	else if (c->qemu->major < major)
+		finding(c->findings, "warning",
+			"%s has QEMU %d.%d, older than the source's %d: going "
+			"back to older versions is not tested by QEMU's "
+			"developers",
+			c->host->own_name, c->qemu->major, c->qemu->minor,
+			major);
+}
+
+static void check_devices(const struct check *c)
+{
+	const json_t *devices = json_object_get(c->machine, "devices");
+	json_t *device;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)devices, i, device) {
+		const char *name = json_string_value(device);
+
+		if (name && !facts_has_device(c->qemu, name))
+			finding(c->findings, "error",
+				"QEMU on %s has no device %s: install the "
+				"package that brings it, or remove the device",
+				c->host->own_name, name);
+	}
+}
+
+static uint64_t available_memory(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	uint64_t kib = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "MemAvailable:", 13))
+			kib = strtoull(line + 13, NULL, 10);
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}
+
+static void check_memory(const struct check *c)
+{
+	uint64_t need = c->definition->memory_bytes + SPARE_BYTES;
+	uint64_t have = available_memory();
+	char n[32], h[32];
+
+	/* Huge pages are set aside: QEMU says itself when there are too few. */
+	if (c->definition->huge_page_bytes || have == 0 || have >= need)
+		return;
+	text_bytes(n, sizeof(n), need);
+	text_bytes(h, sizeof(h), have);
+	finding(c->findings, "error",
+		"the machine needs %s of memory and %s has %s: stop or move "
+		"something there first",
+		n, c->host->own_name, h);
+}
+
+static void check_files(const struct check *c)
+{
+	const json_t *files = json_object_get(c->machine, "files");
+	json_t *file;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)files, i, file) {
+		const char *path =
+			json_string_value(json_object_get(file, "path"));
+		json_int_t size =
+			json_integer_value(json_object_get(file, "size"));
+		struct stat st;
+
+		if (!path)
+			continue;
+		if (stat(path, &st) < 0)
+			finding(c->findings, "error",
+				"%s is not on %s: put it on storage that both "
+				"hosts share, under the same path",
+				path, c->host->own_name);
+		else if (S_ISREG(st.st_mode) && st.st_size != size)
+			finding(c->findings, "error",
+				"%s on %s is another file (%jd bytes, not "
+				"%jd): share it, or copy it there",
+				path, c->host->own_name, (intmax_t)st.st_size,
+				(intmax_t)size);
+	}
+}
+
+static bool has_flag(const char *flags, const char *flag, size_t len)
+{
+	for (const char *at = flags; (at = strstr(at, flag)); at += len)
+		if ((at == flags || at[-1] == ' ') &&
+		    (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+/* Only a processor that is handed through shows the host's flags. */
+static void check_processor(const struct check *c)
+{
+	AUTO_FREE char *here = cpu_flags();
+	AUTO_FREE char *there = strdup(text_of(c, "cpu_flags"));
+	const char *cpu = c->definition->cpu;
+	char *save = NULL;
+
+	if (!json_is_true(json_object_get(c->machine, "kvm")))
+		return;
+	if (access("/dev/kvm", R_OK | W_OK) < 0)
+		finding(c->findings, "error",
+			"the machine runs with KVM and %s has none: switch on "
+			"virtualisation in its firmware, or load kvm_intel or "
+			"kvm_amd",
+			c->host->own_name);
+	if (!cpu || (strncmp(cpu, "host", 4) && strncmp(cpu, "max", 3)) ||
+	    !here || !there)
+		return;
+	for (char *f = strtok_r(there, " ", &save); f;
+	     f = strtok_r(NULL, " ", &save)) {
+		if (has_flag(here, f, strlen(f)))
+			continue;
+		finding(c->findings, "error",
+			"the processor of %s lacks '%s': start the machine "
+			"with a CPU model that both hosts have, not '%s'",
+			c->host->own_name, f, cpu);
+		return;
+	}
+}
+
+static void check_blockers(const struct check *c)
+{
+	const json_t *list = json_object_get(c->machine, "blockers");
+	json_t *why;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
+		finding(c->findings, "error",
+			"QEMU cannot migrate this machine: %s",
+			json_string_value(why));
+}
+
+static void check_name(const struct check *c, bool taken)
+{
+	if (taken)
+		finding(c->findings, "error",
+			"%s has a machine called %s already: forget it there, "
+			"or define this one under another name",
+			c->host->own_name, text_of(c, "name"));
+}
+
+/* Checks that need this host's QEMU. */
+static void check_qemu(struct check *c)
+{
+	const char *path = c->definition->qemu;
+	struct error e;
+
+	if (!path || access(path, X_OK) < 0)
+		path = c->host->qemu;
+	if (probe_qemu(&c->qemu, path, &e) < 0) {
+		finding(c->findings, "error",
+			"%s cannot start a QEMU (%s): install one, or set "
+			"'qemu' in its drover.conf",
+			c->host->own_name, e.text);
+		return;
+	}
+	check_machine_type(c);
+	check_devices(c);
+}
+
+int compare_check(const struct move_host *host, const json_t *machine,
+		  bool name_taken, json_t **ret, struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct check c = { .host = host,
+			   .machine = machine,
+			   .definition = &d };
+	const char *text =
+		json_string_value(json_object_get(machine, "definition"));
+
+	if (!text || definition_parse(&d, "definition", text, e) < 0 ||
+	    definition_check(&d, e) < 0)
+		return text ? -e->code :
+			      error_set(e, EBADMSG,
+					"a machine without a definition");
+	c.findings = json_array();
+	check_name(&c, name_taken);
+	check_blockers(&c);
+	check_qemu(&c);
+	check_memory(&c);
+	check_files(&c);
+	check_processor(&c);
+	*ret = c.findings;
+	return 0;
+}
+
+int compare_verdict(const json_t *findings, struct error *e)
+{
+	json_t *f;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)findings, i, f) {
+		const char *severity =
+			json_string_value(json_object_get(f, "severity"));
+		const char *text =
+			json_string_value(json_object_get(f, "text"));
+
+		if (severity && text && !strcmp(severity, "error"))
+			return error_set(e, EINVAL, "%s", text);
+	}
+	return 0;
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The destination's side of a move: start a paused QEMU that waits for the
+ * stream, offer its memory, and say when everything has been loaded.  Then it
+ * is the source's turn: the guest is continued on COMMIT and on nothing else.
+ *
+ * Until "loaded" is said, any failure drops the QEMU.  From then on it is kept,
+ * paused, until the source's decision is known.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "move/commit.h"
+#include "move/job.h"
+#include "move/journal.h"
+#include "move/monitor.h"
+#include "move/move.h"
+#include "pages/memory.h"
+#include "qemu/qmp.h"
+#include "relay/relay.h"
+#include "session/session.h"
+
+enum {
+	MONITOR_US = 5000000,
+	END_US = 100000,
+	REPORT_US = 1000000, /* for the source to hear why it failed */
+	DONE_US = 10000000,
+	TURN_US = 250000,
+};
+
+struct destination {
+	struct job *job;
+	const struct move_host *host;
+	const struct move_peer *peer;
+	struct session *session;
+	struct move_arrival arrival;
+
+	struct definition definition;
+	char run_dir[PATH_MAX];
+	json_t *entry; /* of the journal */
+	struct qmp *qmp;
+	json_t *capabilities;
+	struct guest_memory *memory;
+	struct relay *relay;
+	bool started; /* a QEMU of ours exists */
+};
+
+/* --- prepare */
+
+static void run_dir_of(char *buf, size_t cap, const struct move_host *host,
+		       const char *name)
+{
+	snprintf(buf, cap, "%s/machines/%s", host->run_directory, name);
+}
+
+static int read_request(struct destination *d, const json_t *request,
+			struct error *e)
+{
+	const json_t *machine = json_object_get(request, "machine");
+	const char *text =
+		json_string_value(json_object_get(machine, "definition"));
+
+	if (!text || definition_parse(&d->definition, "definition", text, e) <
+			     0)
+		return text ? -e->code :
+			      error_set(e, EBADMSG,
+					"a move without a definition");
+	if (definition_check(&d->definition, e) < 0 ||
+	    text_check_name("machine", d->definition.name, e) < 0)
+		return -e->code;
+	if (strcmp(d->definition.name, d->job->machine) != 0)
+		return error_set(e, EBADMSG, "a definition of %s for %s",
+				 d->definition.name, d->job->machine);
+	d->arrival.definition = strdup(text);
+	d->arrival.paused = json_is_true(json_object_get(request, "paused"));
+	snprintf(d->arrival.name, sizeof(d->arrival.name), "%s",
+		 d->definition.name);
+	run_dir_of(d->run_dir, sizeof(d->run_dir), d->host, d->arrival.name);
+	d->arrival.run_dir = d->run_dir;
+	return d->arrival.definition ? 0 : error_set(e, ENOMEM, "no memory");
+}
+
+static int write_entry(struct destination *d, enum journal_step step,
+		       struct error *e)
+{
+	return journal_write(d->host->state_directory, d->entry, step, e);
+}
+
+static int start_qemu(struct destination *d, struct error *e)
+{
+	const struct launch_options o = {
+		.default_qemu = d->host->qemu,
+		.run_dir = d->run_dir,
+		.incoming = true,
+	};
+	struct qemu_process *p = &d->arrival.process;
+
+	/* On disk before the process exists: a QEMU that nobody knows of is
+	 * found by the machine's socket then. */
+	d->entry = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "job", d->job->id,
+			     "role", "destination", "machine",
+			     d->arrival.name, "peer", d->peer->name,
+			     "definition", d->arrival.definition, "paused",
+			     d->arrival.paused);
+	if (write_entry(d, STEP_PREPARE, e) < 0)
+		return -e->code;
+	/* The program is the host's matter, unless only one will do. */
+	if (d->definition.qemu && access(d->definition.qemu, X_OK) < 0) {
+		free(d->definition.qemu);
+		d->definition.qemu = NULL;
+	}
+	if (launch_start(p, &d->definition, &o, e) < 0)
+		return -e->code;
+	d->started = true;
+	json_object_set_new(d->entry, "pid", json_integer(p->pid));
+	json_object_set_new(d->entry, "start_time",
+			    json_integer((json_int_t)p->start_time));
+	return write_entry(d, STEP_PREPARE, e);
+}
+
+static int set_up_qemu(struct destination *d, const json_t *request,
+		       struct error *e)
+{
+	static const char *const wanted[] = { "events", "return-path",
+					      "late-block-activate",
+					      "switchover-ack" };
+	json_t *named = json_object_get(
+		json_object_get(request, "machine"), "capabilities");
+	json_t *name;
+	size_t i;
+
+	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
+		     clock_us() + MONITOR_US, e) < 0 ||
+	    monitor_capabilities(d->qmp, &d->capabilities, e) < 0)
+		return -e->code;
+	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+		if (monitor_set_capability(d->qmp, d->capabilities, wanted[i],
+					   true, e) < 0)
+			return -e->code;
+	/* Those that have to be on at both ends. */
+	json_array_foreach (named, i, name)
+		if (json_is_string(name) &&
+		    monitor_set_capability(d->qmp, d->capabilities,
+					   json_string_value(name), true,
+					   e) < 0)
+			return -e->code;
+	return 0;
+}
+
+static int open_stream(struct destination *d, struct error *e)
+{
+	char path[PATH_MAX], uri[PATH_MAX + 8];
+	const struct relay_options o = {
+		.session = d->session,
+		.connect_path = path,
+	};
+	struct relay_options with = o;
+
+	snprintf(path, sizeof(path), "%s/incoming.sock", d->run_dir);
+	snprintf(uri, sizeof(uri), "unix:%s", path);
+	unlink(path);
+	if (memory_of_process(&d->memory, d->arrival.process.pid, e) < 0 ||
+	    qmp_run(d->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri),
+		    NULL, e) < 0)
+		return -e->code;
+	with.memory = d->memory;
+	return relay_new(&d->relay, &with, e);
+}
+
+static json_t *blocks_json(const struct guest_memory *m)
+{
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < memory_blocks(m); i++) {
+		const struct memory_block *b = memory_block(m, i);
+
+		json_array_append_new(
+			all, json_pack("{s:s,s:I,s:I}", "name", b->name, "len",
+				       (json_int_t)b->len_bytes, "page_size",
+				       (json_int_t)b->page_size_bytes));
+	}
+	return all;
+}
+
+static int prepare(struct destination *d, const json_t *request,
+		   struct error *e)
+{
+	job_set_stage(d->job, "prepare");
+	fault_point("destination:prepare");
+	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0 ||
+	    set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
+		return -e->code;
+	return session_send(
+		d->session,
+		json_pack("{s:s,s:o,s:b}", "type", "prepared", "blocks",
+			  blocks_json(d->memory), "switchover_ack",
+			  json_object_get(d->capabilities, "switchover-ack") !=
+				  NULL),
+		e);
+}
+
+/* --- the stream comes in */
+
+/* 1: everything is loaded. */
+static int on_event(struct destination *d, const json_t *event,
+		    struct error *e)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+	const char *status = json_string_value(json_object_get(
+		json_object_get(event, "data"), "status"));
+
+	if (!name || strcmp(name, "MIGRATION") != 0)
+		return 0;
+	switch (migration_status_of(status)) {
+	case MIGRATION_COMPLETED:
+		return 1;
+	case MIGRATION_FAILED:
+		return error_set(e, EIO, "its QEMU cannot load the stream");
+	default:
+		return 0;
+	}
+}
+
+/* QEMU writes the reason into its log, then ends. */
+static int qemu_ended(struct destination *d, struct error *e)
+{
+	char last[200];
+
+	launch_last_words(d->run_dir, last, sizeof(last));
+	return error_set(e, EPIPE, "its QEMU ended%s%s", last[0] ? ": " : "",
+			 last);
+}
+
+static int drain_events(struct destination *d, struct error *e)
+{
+	json_t *event;
+	int r;
+
+	while ((r = qmp_event(d->qmp, 0, &event, e)) > 0) {
+		r = on_event(d, event, e);
+		json_decref(event);
+		if (r != 0)
+			break;
+	}
+	return r == -EPIPE || r == -EIO ? qemu_ended(d, e) : r;
+}
+
+static void show_progress(struct destination *d)
+{
+	struct job_progress p = { .time_left_ms = -1,
+				  .downtime_estimate_ms = -1 };
+	struct session_stats st;
+	uint64_t total = 0, have;
+	struct relay_stats rs;
+
+	session_stats(d->session, &st);
+	relay_stats(d->relay, &rs);
+	for (unsigned i = 0; i < memory_blocks(d->memory); i++)
+		total += memory_block(d->memory, i)->len_bytes;
+	have = (rs.data_pages + rs.zero_pages) * MEMORY_PAGE;
+	p.ram_total = total;
+	p.bytes_sent = st.bytes_received;
+	p.channels = st.channels;
+	p.outage = st.outage;
+	p.percent = total ? (int)(have * 100 / total) : 0;
+	if (p.percent > 99)
+		p.percent = 99;
+	job_set_progress(d->job, &p);
+}
+
+static int load(struct destination *d, struct error *e)
+{
+	struct error why;
+	int r;
+
+	job_set_stage(d->job, "pre-copy");
+	for (;;) {
+		struct pollfd p[] = {
+			{ .fd = qmp_fd(d->qmp), .events = POLLIN },
+			{ .fd = session_event_fd(d->session),
+			  .events = POLLIN },
+			{ .fd = d->job->wake_fd, .events = POLLIN },
+		};
+
+		if ((r = drain_events(d, e)) != 0)
+			return r < 0 ? r : 0;
+		if (session_check(d->session, e) < 0 ||
+		    job_check_cancel(d->job, e) < 0)
+			return -e->code;
+		/* A relay that broke because QEMU did: QEMU says why. */
+		if (relay_check(d->relay, &why) < 0) {
+			p[0].revents = 0;
+			poll(p, 1, TURN_US / 1000);
+			if ((r = drain_events(d, e)) == 0)
+				*e = why;
+			return r > 0 ? 0 : -e->code;
+		}
+		show_progress(d);
+		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
+	}
+}
+
+/* --- the decision */
+
+static int await_commit(struct destination *d, struct error *e)
+{
+	json_t *message;
+	int r;
+
+	for (;;) {
+		const char *type;
+
+		if (atomic_load(&d->job->decision) != DECISION_NONE ||
+		    atomic_load(&d->job->verdict) != JOB_UNDECIDED)
+			return commit_ask(d->job, d->host, d->peer, e);
+		r = session_await(d->session, clock_us() + TURN_US, &message,
+				  e);
+		if (r == -ETIMEDOUT)
+			continue;
+		if (r < 0)
+			return commit_ask(d->job, d->host, d->peer, e);
+		type = json_string_value(json_object_get(message, "type"));
+		r = type && !strcmp(type, "commit");
+		json_decref(message);
+		if (r)
+			return 0;
+	}
+}
+
+static int run_guest(struct destination *d, struct error *e)
+{
+	fault_point("destination:commit-received");
+	if (!d->arrival.paused &&
+	    qmp_run(d->qmp, "cont", NULL, NULL, e) < 0)
+		return error_in(e, "continue the guest");
+	fault_point("destination:running");
+	return 0;
+}
+
+/* The guest is ours: say so, note it, wait until the source has let go. */
+static void confirm(struct destination *d)
+{
+	struct error e;
+	json_t *message;
+
+	if (d->session &&
+	    session_send(d->session, json_pack("{s:s}", "type", "running"),
+			 &e) < 0)
+		log_debug("move %s: %s", d->job->machine, e.text);
+	fault_point("destination:running-sent");
+	if (write_entry(d, STEP_COMMITTED, &e) < 0)
+		log_error("move %s: %s", d->job->machine, e.text);
+	d->host->arrived(d->host->context, &d->arrival);
+	d->started = false;
+	if (d->session &&
+	    session_send(d->session, json_pack("{s:s}", "type", "registered"),
+			 &e) == 0 &&
+	    session_await(d->session, clock_us() + DONE_US, &message, &e) > 0)
+		json_decref(message);
+	journal_remove(d->host->state_directory, d->job->id);
+}
+
+/* --- the whole */
+
+static void remove_folder(const struct destination *d)
+{
+	static const char *const files[] = { "incoming.sock", "qmp.sock",
+					     "qemu.log" };
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", d->run_dir, files[i]);
+		unlink(path);
+	}
+	/* Files that the user's arguments put there stay, and so it. */
+	rmdir(d->run_dir);
+}
+
+/* The QEMU goes first: a source that hears "failed" may run the guest again,
+ * also after COMMIT. */
+static void drop(struct destination *d, const struct error *e)
+{
+	struct error ignored;
+
+	if (d->started &&
+	    launch_end(&d->arrival.process, clock_us() + END_US, &ignored) <
+		    0)
+		log_error("move %s: %s", d->job->machine, ignored.text);
+	if (d->session &&
+	    session_send(d->session,
+			 json_pack("{s:s,s:s}", "type", "failed", "error",
+				   e->text),
+			 &ignored) == 0)
+		outbox_wait_empty(session_outbox(d->session),
+				  clock_us() + REPORT_US);
+	if (d->session)
+		session_end(d->session, true, e->text);
+	relay_stop(d->relay);
+	if (d->run_dir[0])
+		remove_folder(d);
+	journal_remove(d->host->state_directory, d->job->id);
+}
+
+static void let_go(struct destination *d)
+{
+	relay_stop(d->relay);
+	session_free(d->session);
+	relay_free(d->relay);
+	memory_free(d->memory);
+	qmp_close(d->qmp);
+	json_decref(d->capabilities);
+	json_decref(d->entry);
+	free(d->arrival.definition);
+	definition_done(&d->definition);
+}
+
+static int take_in(struct destination *d, const json_t *request,
+		   struct error *e)
+{
+	if (prepare(d, request, e) < 0 || load(d, e) < 0)
+		return -e->code;
+	job_set_stage(d->job, "commit");
+	fault_point("destination:loaded");
+	if (session_send(d->session, json_pack("{s:s}", "type", "loaded"), e) <
+	    0)
+		return -e->code;
+	fault_point("destination:loaded-sent");
+	if (await_commit(d, e) < 0 || run_guest(d, e) < 0)
+		return -e->code;
+	confirm(d);
+	return 0;
+}
+
+int move_in(struct job *job, const struct move_host *host, struct session *s,
+	    const json_t *request, const struct move_peer *peer,
+	    struct error *e)
+{
+	struct destination d = {
+		.job = job, .host = host, .peer = peer, .session = s
+	};
+	int r = take_in(&d, request, e);
+
+	if (r < 0)
+		drop(&d, e);
+	let_go(&d);
+	return r;
+}
+
+/* --- after a restart */
+
+static int reopen(struct destination *d, const json_t *entry, struct error *e)
+{
+	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
+	uint64_t start = (uint64_t)json_integer_value(
+		json_object_get(entry, "start_time"));
+	struct migration_info info;
+
+	if (launch_attach(&d->arrival.process, pid, start, d->run_dir, e) < 0)
+		return -e->code;
+	d->started = true;
+	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
+		     clock_us() + MONITOR_US, e) < 0 ||
+	    monitor_migration(d->qmp, &info, e) < 0)
+		return -e->code;
+	if (info.status != MIGRATION_COMPLETED)
+		return error_set(e, EOWNERDEAD,
+				 "droverd ended in the middle of this move");
+	return 0;
+}
+
+static int take_up(struct destination *d, const json_t *entry,
+		   struct error *e)
+{
+	bool running;
+
+	if (reopen(d, entry, e) < 0 ||
+	    monitor_is_running(d->qmp, &running, e) < 0)
+		return -e->code;
+	/* It runs only after COMMIT. */
+	if (!running && journal_step_of(entry) != STEP_COMMITTED &&
+	    (commit_ask(d->job, d->host, d->peer, e) < 0 ||
+	     run_guest(d, e) < 0))
+		return -e->code;
+	confirm(d);
+	return 0;
+}
+
+int move_in_resume(struct job *job, const struct move_host *host,
+		   const json_t *entry, const struct move_peer *peer,
+		   struct error *e)
+{
+	struct destination d = { .job = job, .host = host, .peer = peer };
+	const char *text =
+		json_string_value(json_object_get(entry, "definition"));
+	int r;
+
+	d.entry = json_deep_copy(entry);
+	d.arrival.definition = strdup(text ? text : "");
+	d.arrival.paused = json_is_true(json_object_get(entry, "paused"));
+	snprintf(d.arrival.name, sizeof(d.arrival.name), "%s", job->machine);
+	run_dir_of(d.run_dir, sizeof(d.run_dir), host, d.arrival.name);
+	d.arrival.run_dir = d.run_dir;
+	r = take_up(&d, entry, e);
+	if (r < 0)
+		drop(&d, e);
+	let_go(&d);
+	return r;
+}

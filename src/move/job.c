@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/job.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/text.h"
+
+static const uint8_t may_go[JOB_STATES] = {
+	[JOB_RUNNING] = 1 << JOB_IN_DOUBT | 1 << JOB_DONE | 1 << JOB_FAILED |
+			1 << JOB_CANCELLED,
+	[JOB_IN_DOUBT] = 1 << JOB_RUNNING | 1 << JOB_DONE | 1 << JOB_FAILED,
+};
+
+static const char *const state_name[JOB_STATES] = {
+	[JOB_RUNNING] = "running",   [JOB_IN_DOUBT] = "in-doubt",
+	[JOB_DONE] = "done",	     [JOB_FAILED] = "failed",
+	[JOB_CANCELLED] = "cancelled",
+};
+
+int job_new(struct job **ret, const char *id, const char *kind,
+	    const char *role, const char *machine, const char *peer,
+	    struct error *e)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	pthread_condattr_t attr;
+	uint32_t random;
+
+	if (!j)
+		return error_set(e, ENOMEM, "no memory for a job");
+	j->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (j->wake_fd < 0) {
+		free(j);
+		return error_sys(e, "eventfd");
+	}
+	while (getrandom(&random, sizeof(random), 0) < 0)
+		;
+	if (id)
+		snprintf(j->id, sizeof(j->id), "%s", id);
+	else
+		snprintf(j->id, sizeof(j->id), "%08" PRIx32, random);
+	j->kind = kind;
+	j->role = role;
+	snprintf(j->machine, sizeof(j->machine), "%s", machine);
+	snprintf(j->peer, sizeof(j->peer), "%s", peer);
+	j->started_us = clock_wall_us();
+	atomic_store(&j->refs, 1);
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->ended, &attr);
+	pthread_condattr_destroy(&attr);
+	j->stage = "check";
+	j->progress.time_left_ms = j->progress.downtime_estimate_ms = -1;
+	*ret = j;
+	return 0;
+}
+
+struct job *job_hold(struct job *j)
+{
+	atomic_fetch_add(&j->refs, 1);
+	return j;
+}
+
+void job_drop(struct job *j)
+{
+	if (!j || atomic_fetch_sub(&j->refs, 1) != 1)
+		return;
+	json_decref(j->report);
+	pthread_cond_destroy(&j->ended);
+	pthread_mutex_destroy(&j->lock);
+	close(j->wake_fd);
+	free(j);
+}
+
+void job_set_stage(struct job *j, const char *stage)
+{
+	log_debug("%s %s (%s): %s", j->kind, j->machine, j->id, stage);
+
+	WITH_LOCK(&j->lock);
+
+	j->stage = stage;
+}
+
+void job_set_progress(struct job *j, const struct job_progress *p)
+{
+	WITH_LOCK(&j->lock);
+
+	j->progress = *p;
+}
+
+void job_set_report(struct job *j, json_t *report)
+{
+	WITH_LOCK(&j->lock);
+
+	json_decref(j->report);
+	j->report = report;
+}
+
+static void job_go(struct job *j, enum job_state to, const char *error,
+		   const char *advice)
+{
+	assert(j->state == to || may_go[j->state] & 1 << to);
+	j->state = to;
+	snprintf(j->error, sizeof(j->error), "%s", error ? error : "");
+	snprintf(j->advice, sizeof(j->advice), "%s", advice ? advice : "");
+}
+
+void job_set_doubt(struct job *j, const char *error, const char *advice)
+{
+	log_warning("%s %s (%s) in doubt: %s", j->kind, j->machine, j->id,
+		    error);
+
+	WITH_LOCK(&j->lock);
+
+	job_go(j, JOB_IN_DOUBT, error, advice);
+}
+
+void job_finish(struct job *j, enum job_state state, const char *error,
+		const char *advice)
+{
+	if (error)
+		log_error("%s %s (%s): %s", j->kind, j->machine, j->id, error);
+	else
+		log_info("%s %s (%s): %s", j->kind, j->machine, j->id,
+			 state_name[state]);
+
+	WITH_LOCK(&j->lock);
+
+	job_go(j, state, error, advice);
+	j->ended_us = clock_wall_us();
+	if (state == JOB_DONE)
+		j->stage = "done";
+	pthread_cond_broadcast(&j->ended);
+}
+
+void job_request_cancel(struct job *j)
+{
+	atomic_store(&j->cancel_asked, true);
+	eventfd_write(j->wake_fd, 1);
+}
+
+void job_request_verdict(struct job *j, enum job_verdict verdict)
+{
+	atomic_store(&j->verdict, verdict);
+	eventfd_write(j->wake_fd, 1);
+}
+
+void job_set_decision(struct job *j, enum job_decision decision)
+{
+	atomic_store(&j->decision, decision);
+	eventfd_write(j->wake_fd, 1);
+}
+
+void job_sleep(struct job *j, uint64_t deadline_us)
+{
+	struct pollfd p = { .fd = j->wake_fd, .events = POLLIN };
+	eventfd_t ignored;
+
+	if (poll(&p, 1, clock_poll_ms(deadline_us)) > 0)
+		eventfd_read(j->wake_fd, &ignored);
+}
+
+int job_check_cancel(struct job *j, struct error *e)
+{
+	if (!atomic_load(&j->cancel_asked))
+		return 0;
+	return error_set(e, ECANCELED, "cancelled");
+}
+
+enum job_state job_state(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	return j->state;
+}
+
+bool job_wait_ended(struct job *j, uint64_t deadline_us)
+{
+	const struct timespec until = clock_timespec(deadline_us);
+
+	WITH_LOCK(&j->lock);
+
+	while (j->ended_us == 0)
+		if (pthread_cond_timedwait(&j->ended, &j->lock, &until))
+			return false;
+	return true;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? json_string(text) : json_null();
+}
+
+static json_t *number_or_null(int64_t n)
+{
+	return n < 0 ? json_null() : json_integer(n);
+}
+
+static json_t *progress_json(const struct job_progress *p)
+{
+	return json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:i,s:b}",
+			 "percent", p->percent, "bytes_sent",
+			 (json_int_t)p->bytes_sent, "ram_total",
+			 (json_int_t)p->ram_total, "rate", (json_int_t)p->rate,
+			 "round", (json_int_t)p->round, "dirty_rate",
+			 (json_int_t)p->dirty_rate, "remaining",
+			 (json_int_t)p->remaining, "time_left_ms",
+			 number_or_null(p->time_left_ms),
+			 "downtime_estimate_ms",
+			 number_or_null(p->downtime_estimate_ms), "channels",
+			 (int)p->channels, "outage", p->outage);
+}
+
+json_t *job_json(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	return json_pack(
+		"{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:O?}", "id",
+		j->id, "kind", j->kind, "role", j->role, "machine", j->machine,
+		"peer", j->peer, "state", state_name[j->state], "stage",
+		j->stage, "started", (double)j->started_us / USEC_PER_SEC,
+		"ended",
+		j->ended_us ? json_real((double)j->ended_us / USEC_PER_SEC) :
+			      json_null(),
+		"error", text_or_null(j->error), "advice",
+		text_or_null(j->advice), "progress",
+		progress_json(&j->progress), "report", j->report);
+}

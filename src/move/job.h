@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A job: one move or one relay, as one host sees it.  Its own thread drives
+ * it; others read its JSON and may ask it to end.
+ *
+ * Reference counted: the registry holds one reference, the thread another.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+
+enum job_state {
+	JOB_RUNNING,
+	JOB_IN_DOUBT, /* the other side may or may not have it: see advice */
+	JOB_DONE,
+	JOB_FAILED,
+	JOB_CANCELLED,
+	JOB_STATES,
+};
+
+/* Who shall run the guest, from this host's point of view. */
+enum job_verdict { JOB_UNDECIDED, JOB_RUN_HERE, JOB_GIVE_UP };
+
+/* What the source has decided; only it decides. */
+enum job_decision { DECISION_NONE, DECISION_COMMIT, DECISION_ABORT };
+
+enum { JOB_ID_SIZE = 17, JOB_NAME_SIZE = 64 };
+
+struct job_progress {
+	int percent;
+	uint64_t bytes_sent, ram_total, rate, round, dirty_rate, remaining;
+	int64_t time_left_ms, downtime_estimate_ms; /* -1: not known */
+	unsigned channels;
+	bool outage;
+};
+
+struct job {
+	/* set when made */
+	char id[JOB_ID_SIZE];
+	const char *kind; /* "move", "relay" */
+	const char *role; /* "source", "destination" */
+	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
+	uint64_t started_us; /* clock_wall_us() */
+	int wake_fd;	     /* readable once somebody asked for something */
+
+	atomic_uint refs;
+	atomic_bool cancel_asked;
+	atomic_int verdict;  /* enum job_verdict, of the operator */
+	atomic_int decision; /* enum job_decision; source: taken, destination:
+			      * heard of */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t ended;
+	enum job_state state;
+	const char *stage;
+	uint64_t ended_us;
+	char error[300], advice[300];
+	struct job_progress progress;
+	json_t *report;
+	struct job *next; /* the registry's */
+};
+
+/* @id NULL makes a new one.  One reference for the caller. */
+int job_new(struct job **ret, const char *id, const char *kind,
+	    const char *role, const char *machine, const char *peer,
+	    struct error *e);
+struct job *job_hold(struct job *j);
+void job_drop(struct job *j);
+
+void job_set_stage(struct job *j, const char *stage);
+void job_set_progress(struct job *j, const struct job_progress *p);
+void job_set_report(struct job *j, json_t *report /* stolen */);
+void job_set_doubt(struct job *j, const char *error, const char *advice);
+/* The last word; @error may be NULL. */
+void job_finish(struct job *j, enum job_state state, const char *error,
+		const char *advice);
+
+void job_request_cancel(struct job *j);
+void job_request_verdict(struct job *j, enum job_verdict verdict);
+void job_set_decision(struct job *j, enum job_decision decision);
+/* Sleeps until somebody asks for something, or until @deadline_us. */
+void job_sleep(struct job *j, uint64_t deadline_us);
+/* -ECANCELED once somebody asked the job to end. */
+int job_check_cancel(struct job *j, struct error *e);
+
+enum job_state job_state(struct job *j);
+/* Waits; false when it has not ended by @deadline_us. */
+bool job_wait_ended(struct job *j, uint64_t deadline_us);
+json_t *job_json(struct job *j);

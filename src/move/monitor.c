@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/monitor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "qemu/qmp.h"
+
+enum { PAGE = 4096, CANCEL_POLL_US = 20000 };
+
+enum migration_status migration_status_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum migration_status status;
+	} known[] = {
+		{ "none", MIGRATION_NONE },
+		{ "completed", MIGRATION_COMPLETED },
+		{ "failed", MIGRATION_FAILED },
+		{ "cancelled", MIGRATION_CANCELLED },
+	};
+
+	if (!name)
+		return MIGRATION_NONE;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(known[i].name, name))
+			return known[i].status;
+	return MIGRATION_ACTIVE;
+}
+
+int monitor_machine_type(struct qmp *q, char *buf, size_t cap,
+			 struct error *e)
+{
+	static const char suffix[] = "-machine";
+	json_t *type;
+	size_t len;
+
+	if (qmp_run(q, "qom-get",
+		    json_pack("{s:s,s:s}", "path", "/machine", "property",
+			      "type"),
+		    &type, e) < 0)
+		return -e->code;
+	snprintf(buf, cap, "%s",
+		 json_is_string(type) ? json_string_value(type) : "");
+	json_decref(type);
+	len = strlen(buf);
+	if (len > strlen(suffix) &&
+	    !strcmp(buf + len - strlen(suffix), suffix))
+		buf[len - strlen(suffix)] = '\0';
+	return 0;
+}
+
+int monitor_is_running(struct qmp *q, bool *ret, struct error *e)
+{
+	json_t *status;
+
+	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
+		return -e->code;
+	*ret = json_is_true(json_object_get(status, "running"));
+	json_decref(status);
+	return 0;
+}
+
+static uint64_t number(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+int monitor_migration(struct qmp *q, struct migration_info *ret,
+		      struct error *e)
+{
+	json_t *info, *ram, *downtime;
+	const char *why;
+
+	if (qmp_run(q, "query-migrate", NULL, &info, e) < 0)
+		return -e->code;
+	ram = json_object_get(info, "ram");
+	downtime = json_object_get(info, "expected-downtime");
+	why = json_string_value(json_object_get(info, "error-desc"));
+	*ret = (struct migration_info){
+		.status = migration_status_of(json_string_value(
+			json_object_get(info, "status"))),
+		.total = number(ram, "total"),
+		.remaining = number(ram, "remaining"),
+		.transferred = number(ram, "transferred"),
+		.rounds = number(ram, "dirty-sync-count"),
+		.dirty_rate = number(ram, "dirty-pages-rate") * PAGE,
+		.expected_downtime_ms =
+			downtime ? json_integer_value(downtime) : -1,
+	};
+	snprintf(ret->why, sizeof(ret->why), "%s", why ? why : "");
+	json_decref(info);
+	return 0;
+}
+
+int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e)
+{
+	json_t *list, *one;
+	size_t i;
+
+	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0)
+		return -e->code;
+	*ret = json_object();
+	json_array_foreach (list, i, one) {
+		const char *name =
+			json_string_value(json_object_get(one, "capability"));
+
+		if (name)
+			json_object_set(*ret, name,
+					json_object_get(one, "state"));
+	}
+	json_decref(list);
+	return 0;
+}
+
+int monitor_set_capability(struct qmp *q, const json_t *known,
+			   const char *name, bool on, struct error *e)
+{
+	const json_t *now = json_object_get(known, name);
+
+	if (!now || json_is_true(now) == on)
+		return 0;
+	return qmp_run(q, "migrate-set-capabilities",
+		       json_pack("{s:[{s:s,s:b}]}", "capabilities",
+				 "capability", name, "state", on),
+		       NULL, e);
+}
+
+int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
+			  struct error *e)
+{
+	return qmp_run(q, "migrate-set-parameters",
+		       json_pack("{s:I}", name, (json_int_t)value), NULL, e);
+}
+
+static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
+{
+	struct migration_info info;
+	json_t *event;
+
+	for (;;) {
+		int r = monitor_migration(q, &info, e);
+
+		if (r < 0)
+			return r;
+		if (info.status != MIGRATION_ACTIVE)
+			return 0;
+		if (clock_us() > deadline_us)
+			return error_set(e, ETIMEDOUT,
+					 "QEMU does not end its migration");
+		if (qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0 &&
+		    e->code != EREMOTEIO)
+			return -e->code;
+		/* Its end is an event; not all versions send one. */
+		r = qmp_event(q, clock_us() + CANCEL_POLL_US, &event, e);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			json_decref(event);
+	}
+}
+
+int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
+		      struct error *e)
+{
+	bool running;
+	int r;
+
+	if (wait_settled(q, deadline_us, e) < 0)
+		return -e->code;
+	for (;;) {
+		if ((r = monitor_is_running(q, &running, e)) < 0)
+			return r;
+		if (!run || running)
+			return 0;
+		r = qmp_run(q, "cont", NULL, NULL, e);
+		if (r < 0 && (r != -EREMOTEIO || clock_us() > deadline_us))
+			return r;
+	}
+}

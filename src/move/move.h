@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A move: a relay, and a monitor on each side.
+ *
+ *   source.c        the source's stages, and their undoing
+ *   destination.c   the destination's answers
+ *   commit.c        who may run the guest, when the paths or daemons died
+ *   compare.c       the pre-flight check, on both sides
+ *
+ * Each side runs in a thread of its own that owns its monitor, relay and
+ * session.  They talk by messages (docs/wire.md, "Messages").
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "qemu/definition.h"
+#include "qemu/launch.h"
+
+struct error;
+struct job;
+struct session;
+
+struct move_arrival;
+
+/* What a move has to know of the host around it; outlives every move. */
+struct move_host {
+	const char *own_name;
+	const char *qemu; /* default program */
+	const char *run_directory;
+	const char *state_directory;
+	uint64_t switchover_outage_us;
+	/* The guest of @a runs here now: take it into the books. */
+	void (*arrived)(void *context, struct move_arrival *a);
+	void *context;
+};
+
+struct move_peer {
+	char name[64];
+	const char *const *addresses; /* NULL-terminated; outlives the move */
+	uint16_t port;
+};
+
+struct move_options {
+	uint64_t downtime_limit_us;
+	uint64_t timeout_us; /* 0: none */
+	bool force;	     /* at the time-out, pause the guest and finish */
+	bool paused;	     /* leave the guest paused at the destination */
+	unsigned channels;
+	uint64_t outage_limit_us;
+	const char *option; /* asked for: "tcp", ... */
+};
+
+/* A machine that runs on this host. */
+struct move_machine {
+	const char *name;
+	const char *definition; /* its text */
+	struct qemu_process process;
+	const char *run_dir;
+};
+
+/* --- source */
+
+/* Moves @m away.  0: the guest is the destination's and @m's QEMU has ended.
+ * Negative: it stays here, and runs if it ran before; @e says why.  While who
+ * has it is in doubt the job says so, and this waits.  @finish, if given, is
+ * an entry of the journal: the move is taken up where a daemon left it. */
+int move_away(struct job *job, const struct move_host *host,
+	      struct move_machine *m, const struct move_peer *peer,
+	      const struct move_options *o, struct error *e);
+int move_away_resume(struct job *job, const struct move_host *host,
+		     struct move_machine *m, const struct move_peer *peer,
+		     const json_t *entry, struct error *e);
+
+/* --- destination */
+
+/* What has arrived. */
+struct move_arrival {
+	char name[64];
+	char *definition;
+	struct qemu_process process; /* the host's from arrived() on */
+	const char *run_dir;
+	bool paused;
+};
+
+/* Answers the source's "move" message @request; takes @s over.  0: the guest
+ * is ours and the host was told by arrived().  Negative: nothing is left of it
+ * here. */
+int move_in(struct job *job, const struct move_host *host, struct session *s,
+	    const json_t *request, const struct move_peer *peer,
+	    struct error *e);
+int move_in_resume(struct job *job, const struct move_host *host,
+		   const json_t *entry, const struct move_peer *peer,
+		   struct error *e);
+
+/* --- the pre-flight check */
+
+/* What the other side has to know about a machine that runs here, as the
+ * "machine" of a compare or move message. */
+int compare_describe(struct qmp *q, const struct move_machine *m,
+		     json_t **ret, struct error *e);
+
+/* The destination's findings about such a description, as an array of
+ * {"severity", "text"}; @name_taken: a machine of the name exists here. */
+int compare_check(const struct move_host *host, const json_t *machine,
+		  bool name_taken, json_t **ret, struct error *e);
+
+/* -EINVAL with the first finding that is an error. */
+int compare_verdict(const json_t *findings, struct error *e);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/report.h"
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "move/job.h"
+#include "move/monitor.h"
+#include "move/move.h"
+#include "relay/relay.h"
+#include "session/session.h"
+#include "wire/frame.h"
+
+void progress_update(struct job_progress *p, const struct migration_info *q,
+		     const struct session_stats *s)
+{
+	int percent = 0;
+
+	if (q->total > 0)
+		percent = (int)((q->total - q->remaining) * 100 / q->total);
+	if (percent > 99) /* not before the guest runs there */
+		percent = 99;
+	if (percent > p->percent)
+		p->percent = percent;
+	p->bytes_sent = s->bytes_sent;
+	p->ram_total = q->total;
+	p->rate = s->out.rate;
+	p->round = q->rounds;
+	p->dirty_rate = q->dirty_rate;
+	p->remaining = q->remaining;
+	p->channels = s->channels;
+	p->outage = s->outage;
+	p->downtime_estimate_ms = q->expected_downtime_ms;
+	p->time_left_ms = -1; /* also when the guest is faster than the link */
+	if (s->out.rate > q->dirty_rate)
+		p->time_left_ms = (int64_t)(q->remaining * 1000 /
+					    (s->out.rate - q->dirty_rate));
+}
+
+static json_t *ms(uint64_t from_us, uint64_t to_us)
+{
+	if (from_us == 0 || to_us < from_us)
+		return json_null();
+	return json_integer((json_int_t)((to_us - from_us) / USEC_PER_MS));
+}
+
+static json_t *bytes_json(const struct session_stats *st,
+			  const struct relay_stats *rs)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
+			 (json_int_t)(rs->zero_pages * WIRE_PAGE), "raw",
+			 (json_int_t)(rs->data_pages * WIRE_PAGE), "stream",
+			 (json_int_t)rs->stream_bytes, "wire",
+			 (json_int_t)st->bytes_sent, "resent",
+			 (json_int_t)st->out.resent_bytes, "duplicates",
+			 (json_int_t)st->duplicates);
+}
+
+static json_t *reasons(const struct move_times *t,
+		       const struct move_options *o,
+		       const struct relay_stats *rs)
+{
+	json_t *all = json_array();
+
+	json_array_append_new(
+		all, json_sprintf("option '%s': this version has the TCP/IP "
+				  "option only, with %u connection%s over one "
+				  "network",
+				  o->option, o->channels,
+				  o->channels == 1 ? "" : "s"));
+	if (rs->opaque)
+		json_array_append_new(
+			all, json_sprintf("pages stayed in QEMU's stream: %s",
+					  rs->why_opaque));
+	if (t->forced)
+		json_array_append_new(
+			all, json_string("the guest was paused at the time-out "
+					 "so that the move could finish"));
+	return all;
+}
+
+void report_source(struct job *job, struct session *s, struct relay *r,
+		   const struct move_times *t, const struct move_options *o)
+{
+	struct session_stats st = { 0 };
+	struct relay_stats rs = { 0 };
+	uint64_t rounds, took = t->running_us - t->migrate_us;
+
+	if (!s || !r)
+		return;
+	session_stats(s, &st);
+	relay_stats(r, &rs);
+	{
+		pthread_mutex_lock(&job->lock);
+		rounds = job->progress.round;
+		pthread_mutex_unlock(&job->lock);
+	}
+	job_set_report(
+		job,
+		json_pack("{s:o,s:o,s:o,s:o,s:I,s:o,s:I,s:s,s:s,s:o,s:o}",
+			  "total_ms", ms(t->start_us, t->running_us),
+			  "downtime_ms",
+			  ms(t->stopped_wall_us, t->running_wall_us),
+			  "setup_ms", ms(t->start_us, t->migrate_us),
+			  "transfer_ms", ms(t->migrate_us, t->completed_us),
+			  "rounds", (json_int_t)rounds, "bytes",
+			  bytes_json(&st, &rs), "rate",
+			  (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
+						      took :
+					      0),
+			  "option_asked", o->option, "option_got", "tcp",
+			  "paths", session_paths(s), "reasons",
+			  reasons(t, o, &rs)));
+}

@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The source's side of a move: stages that are run in order and, when one
+ * fails, undone in the opposite order.  Until the commit stage has written its
+ * line into the journal everything can be undone, and the guest goes on here.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "move/commit.h"
+#include "move/job.h"
+#include "move/journal.h"
+#include "move/monitor.h"
+#include "move/move.h"
+#include "move/report.h"
+#include "qemu/qmp.h"
+#include "relay/relay.h"
+#include "session/session.h"
+
+enum {
+	MONITOR_US = 5000000,
+	PREPARE_US = 90000000, /* the destination starts a QEMU */
+	TAKE_BACK_US = 15000000,
+	PROGRESS_US = 250000,
+	REASON_US = 500000,  /* for the other side to say what went wrong */
+	CONFIRM_US = 5000000, /* for "running" after COMMIT */
+	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
+};
+
+struct source {
+	struct job *job;
+	const struct move_host *host;
+	struct move_machine *machine;
+	const struct move_peer *peer;
+	const struct move_options *o;
+
+	struct qmp *qmp;
+	json_t *capabilities; /* of the machine's QEMU */
+	json_t *entry;	      /* of the journal */
+	struct session *session;
+	struct relay *relay;
+	struct relay_block *blocks;
+	unsigned n_blocks;
+	bool was_running;
+	bool peer_switchover_ack;
+
+	bool completed, loaded; /* says the source's, the destination's QEMU */
+	bool migrating;		/* QEMU was told to */
+	struct move_times times;
+	uint64_t next_progress_us, deadline_us;
+	struct job_progress progress;
+};
+
+/* --- check */
+
+static int check_guest(struct source *m, struct error *e)
+{
+	struct migration_info info;
+
+	if (monitor_is_running(m->qmp, &m->was_running, e) < 0 ||
+	    monitor_migration(m->qmp, &info, e) < 0)
+		return -e->code;
+	if (info.status == MIGRATION_ACTIVE)
+		return error_set(e, EBUSY,
+				 "its QEMU is already migrating: somebody else "
+				 "moves it");
+	return 0;
+}
+
+static int st_check(struct source *m, struct error *e)
+{
+	if (qmp_open(&m->qmp, m->machine->process.qmp_path,
+		     clock_us() + MONITOR_US, e) < 0)
+		return -e->code;
+	if (check_guest(m, e) < 0 ||
+	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
+		return -e->code;
+	m->entry = json_pack(
+		"{s:s,s:s,s:s,s:s,s:b,s:b}", "job", m->job->id, "role",
+		"source", "machine", m->machine->name, "peer", m->peer->name,
+		"was_running", m->was_running, "paused", m->o->paused);
+	return journal_write(m->host->state_directory, m->entry, STEP_PREPARE,
+			     e);
+}
+
+static void un_check(struct source *m)
+{
+	journal_remove(m->host->state_directory, m->job->id);
+}
+
+/* --- connect */
+
+static int st_connect(struct source *m, struct error *e)
+{
+	const struct session_options o = {
+		.own_name = m->host->own_name,
+		.peer = m->peer->name,
+		.addresses = m->peer->addresses,
+		.port = m->peer->port,
+		.channels = m->o->channels,
+		.outage_limit_us = m->o->outage_limit_us,
+	};
+
+	return session_open(&m->session, &o, e);
+}
+
+static void un_connect(struct source *m)
+{
+	session_free(m->session);
+	m->session = NULL;
+}
+
+/* --- prepare */
+
+static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
+{
+	json_t *b;
+	size_t i;
+
+	m->n_blocks = 0;
+	if (json_array_size(blocks) > SPLIT_BLOCKS_MAX)
+		return error_set(e, EBADMSG, "%s has too many RAM blocks",
+				 m->peer->name);
+	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
+	if (!m->blocks)
+		return error_set(e, ENOMEM, "no memory");
+	json_array_foreach (blocks, i, b) {
+		struct relay_block *r = &m->blocks[m->n_blocks++];
+		const char *name =
+			json_string_value(json_object_get(b, "name"));
+		json_int_t len = json_integer_value(json_object_get(b, "len"));
+
+		if (!name || strlen(name) > SPLIT_NAME_MAX || len <= 0)
+			return error_set(e, EBADMSG,
+					 "%s describes a RAM block wrongly",
+					 m->peer->name);
+		strcpy(r->name, name);
+		r->len_bytes = (uint64_t)len;
+	}
+	return 0;
+}
+
+static int ask_prepare(struct source *m, struct error *e)
+{
+	json_t *description;
+
+	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
+		return -e->code;
+	return session_send(m->session,
+			    json_pack("{s:s,s:s,s:o,s:b}", "type", "move",
+				      "job", m->job->id, "machine", description,
+				      "paused",
+				      m->o->paused || !m->was_running),
+			    e);
+}
+
+/* The other side's "failed" in its own words. */
+static int failed_there(struct source *m, const json_t *message,
+			struct error *e)
+{
+	const char *why = json_string_value(json_object_get(message, "error"));
+
+	return error_set(e, EREMOTEIO, "host %s: %s", m->peer->name,
+			 why ? why : "failed");
+}
+
+static int await_message(struct source *m, const char *type,
+			 uint64_t deadline_us, json_t **ret, struct error *e)
+{
+	json_t *message;
+	const char *got;
+
+	while (session_check(m->session, e) == 0) {
+		uint64_t turn = clock_us() + PROGRESS_US;
+		int r = session_await(m->session,
+				      turn < deadline_us ? turn : deadline_us,
+				      &message, e);
+
+		if (r == -ETIMEDOUT && clock_us() < deadline_us) {
+			if (job_check_cancel(m->job, e) < 0)
+				return -e->code;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		got = json_string_value(json_object_get(message, "type"));
+		if (got && !strcmp(got, type)) {
+			*ret = message;
+			return 0;
+		}
+		if (got && !strcmp(got, "failed"))
+			failed_there(m, message, e);
+		else
+			error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
+				  m->peer->name, got ? got : "", type);
+		json_decref(message);
+		return -e->code;
+	}
+	return -e->code;
+}
+
+static int st_prepare(struct source *m, struct error *e)
+{
+	json_t *answer;
+	int r;
+
+	fault_point("source:prepare");
+	if (ask_prepare(m, e) < 0 ||
+	    await_message(m, "prepared", clock_us() + PREPARE_US, &answer, e) <
+		    0)
+		return -e->code;
+	r = read_blocks(m, json_object_get(answer, "blocks"), e);
+	m->peer_switchover_ack =
+		json_is_true(json_object_get(answer, "switchover_ack"));
+	json_decref(answer);
+	return r;
+}
+
+/* --- pre-copy and switchover */
+
+static int set_up_qemu(struct source *m, struct error *e)
+{
+	const struct {
+		const char *name;
+		bool on;
+	} wanted[] = {
+		{ "events", true },
+		{ "return-path", true },
+		{ "switchover-ack", m->peer_switchover_ack },
+		/* What the splitter would have to leave alone. */
+		{ "multifd", false },
+		{ "postcopy-ram", false },
+		{ "x-ignore-shared", false },
+		{ "pause-before-switchover", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		if (monitor_set_capability(m->qmp, m->capabilities,
+					   wanted[i].name, wanted[i].on,
+					   e) < 0)
+			return -e->code;
+	/* The session holds QEMU back; its own limit would be a second one. */
+	if (monitor_set_parameter(m->qmp, "max-bandwidth",
+				  (uint64_t)UNLIMITED * 1024, e) < 0)
+		return -e->code;
+	return monitor_set_parameter(m->qmp, "downtime-limit",
+				     m->o->downtime_limit_us / USEC_PER_MS, e);
+}
+
+static int start_relay(struct source *m, char *uri, size_t cap,
+		       struct error *e)
+{
+	char path[PATH_MAX];
+	const struct relay_options o = {
+		.session = m->session,
+		.listen_path = path,
+		.blocks = m->blocks,
+		.n_blocks = m->n_blocks,
+	};
+
+	snprintf(path, sizeof(path), "%s/migrate.sock", m->machine->run_dir);
+	unlink(path); /* of a daemon that was killed */
+	snprintf(uri, cap, "unix:%s", path);
+	return relay_new(&m->relay, &o, e);
+}
+
+static uint64_t event_wall_us(const json_t *event)
+{
+	const json_t *t = json_object_get(event, "timestamp");
+
+	return (uint64_t)json_integer_value(json_object_get(t, "seconds")) *
+		       USEC_PER_SEC +
+	       (uint64_t)json_integer_value(
+		       json_object_get(t, "microseconds"));
+}
+
+static int migration_ended(struct source *m, const char *how, struct error *e)
+{
+	struct migration_info info;
+
+	if (monitor_migration(m->qmp, &info, e) < 0)
+		return -e->code;
+	return error_set(e, EIO, "QEMU's migration %s%s%s", how,
+			 info.why[0] ? ": " : "", info.why);
+}
+
+static int on_event(struct source *m, const json_t *event, struct error *e)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+	const char *status = json_string_value(json_object_get(
+		json_object_get(event, "data"), "status"));
+
+	if (!name)
+		return 0;
+	if (!strcmp(name, "STOP")) {
+		m->times.stopped_wall_us = event_wall_us(event);
+		job_set_stage(m->job, "switchover");
+		session_set_outage_limit(m->session,
+					 m->host->switchover_outage_us);
+		fault_point("source:switchover");
+		return 0;
+	}
+	if (strcmp(name, "MIGRATION") != 0)
+		return 0;
+	switch (migration_status_of(status)) {
+	case MIGRATION_COMPLETED:
+		m->completed = true;
+		m->times.completed_us = clock_us();
+		return 0;
+	case MIGRATION_FAILED:
+		return migration_ended(m, "failed", e);
+	case MIGRATION_CANCELLED:
+		return migration_ended(m, "was cancelled", e);
+	default:
+		return 0;
+	}
+}
+
+static int drain_events(struct source *m, struct error *e)
+{
+	json_t *event;
+	int r;
+
+	while ((r = qmp_event(m->qmp, 0, &event, e)) > 0) {
+		r = on_event(m, event, e);
+		json_decref(event);
+		if (r < 0)
+			return r;
+	}
+	if (r == -EPIPE)
+		return error_set(e, EPIPE, "the machine's QEMU ended");
+	return r;
+}
+
+static int drain_messages(struct source *m, struct error *e)
+{
+	json_t *message;
+	int r;
+
+	while ((r = session_receive(m->session, &message, e)) > 0) {
+		const char *type =
+			json_string_value(json_object_get(message, "type"));
+
+		r = 0;
+		if (type && !strcmp(type, "loaded"))
+			m->loaded = true;
+		else if (type && !strcmp(type, "failed"))
+			r = failed_there(m, message, e);
+		json_decref(message);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* Time is up: what the options say. */
+static int check_deadline(struct source *m, struct error *e)
+{
+	char limit[32];
+
+	if (m->deadline_us == 0 || clock_us() < m->deadline_us ||
+	    m->times.stopped_wall_us)
+		return 0;
+	text_duration(limit, sizeof(limit), m->o->timeout_us);
+	if (!m->o->force)
+		return error_set(e, ETIMEDOUT,
+				 "not done within the time-out of %s: the guest "
+				 "changes its memory faster than it travels",
+				 limit);
+	log_info("move %s: time-out of %s, the guest is paused to finish",
+		 m->job->machine, limit);
+	m->deadline_us = 0;
+	m->times.forced = true;
+	return qmp_run(m->qmp, "stop", NULL, NULL, e);
+}
+
+static int update_progress(struct source *m, struct error *e)
+{
+	struct migration_info info;
+	struct session_stats st;
+
+	if (clock_us() < m->next_progress_us || m->completed)
+		return 0;
+	m->next_progress_us = clock_us() + PROGRESS_US;
+	if (monitor_migration(m->qmp, &info, e) < 0)
+		return -e->code;
+	session_stats(m->session, &st);
+	progress_update(&m->progress, &info, &st);
+	job_set_progress(m->job, &m->progress);
+	/* QEMU 8.2 and newer decide by this when the rest fits. */
+	if (st.out.rate > 0 &&
+	    qmp_run(m->qmp, "migrate-set-parameters",
+		    json_pack("{s:I}", "avail-switchover-bandwidth",
+			      (json_int_t)st.out.rate),
+		    NULL, e) < 0 &&
+	    e->code != EREMOTEIO)
+		return -e->code;
+	return 0;
+}
+
+static void wait_for_anything(struct source *m)
+{
+	struct pollfd p[] = {
+		{ .fd = qmp_fd(m->qmp), .events = POLLIN },
+		{ .fd = session_event_fd(m->session), .events = POLLIN },
+		/* Its end also shows in QEMU's; it stays readable. */
+		{ .fd = m->completed ? -1 : relay_event_fd(m->relay),
+		  .events = POLLIN },
+		{ .fd = m->job->wake_fd, .events = POLLIN },
+	};
+
+	poll(p, ARRAY_SIZE(p), clock_poll_ms(clock_us() + PROGRESS_US));
+}
+
+/* Until both QEMUs say that everything has arrived. */
+static int watch(struct source *m, struct error *e)
+{
+	for (;;) {
+		if (drain_messages(m, e) < 0 || drain_events(m, e) < 0)
+			return -e->code;
+		if (m->completed && m->loaded)
+			return 0;
+		if (relay_check(m->relay, e) < 0 ||
+		    job_check_cancel(m->job, e) < 0 ||
+		    check_deadline(m, e) < 0 || update_progress(m, e) < 0)
+			return -e->code;
+		wait_for_anything(m);
+	}
+}
+
+/* What this side saw may only be the echo of what went wrong there. */
+static void prefer_their_reason(struct source *m, struct error *e)
+{
+	struct error theirs;
+	json_t *message;
+
+	if (e->code == ECANCELED || e->code == ETIMEDOUT ||
+	    e->code == EREMOTEIO)
+		return;
+	if (await_message(m, "failed", clock_us() + REASON_US, &message,
+			  &theirs) == 0) {
+		failed_there(m, message, e);
+		json_decref(message);
+	} else if (theirs.code == ECONNABORTED) {
+		*e = theirs;
+	}
+}
+
+static int st_precopy(struct source *m, struct error *e)
+{
+	char uri[PATH_MAX + 8];
+
+	if (m->o->timeout_us > 0)
+		m->deadline_us = clock_us() + m->o->timeout_us;
+	if (set_up_qemu(m, e) < 0 ||
+	    start_relay(m, uri, sizeof(uri), e) < 0)
+		return -e->code;
+	m->migrating = true;
+	m->times.migrate_us = clock_us();
+	if (qmp_run(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL,
+		    e) < 0)
+		return -e->code;
+	fault_point("source:pre-copy");
+	if (watch(m, e) < 0) {
+		prefer_their_reason(m, e);
+		return -e->code;
+	}
+	return 0;
+}
+
+static void un_precopy(struct source *m)
+{
+	struct error e;
+
+	relay_stop(m->relay);
+	if (m->migrating &&
+	    monitor_take_back(m->qmp, m->was_running,
+			      clock_us() + TAKE_BACK_US, &e) < 0)
+		log_error("move %s: take the guest back: %s", m->job->machine,
+			  e.text);
+}
+
+/* --- commit */
+
+static int confirm(struct source *m, struct error *e)
+{
+	json_t *message = NULL;
+	struct error lost;
+
+	fault_point("source:before-commit-sent");
+	if (session_send(m->session,
+			 json_pack("{s:s}", "type", "commit"), &lost) == 0) {
+		fault_point("source:commit-sent");
+		if (await_message(m, "running", clock_us() + CONFIRM_US,
+				  &message, &lost) == 0) {
+			json_decref(message);
+			return 0;
+		}
+		/* It tried, and has dropped the guest: ours again. */
+		if (lost.code == EREMOTEIO) {
+			*e = lost;
+			return -EREMOTEIO;
+		}
+	}
+	log_warning("move %s: after COMMIT: %s", m->job->machine, lost.text);
+	return commit_press(m->job, m->host, m->peer, e);
+}
+
+static int st_commit(struct source *m, struct error *e)
+{
+	fault_point("source:before-commit");
+	if (job_check_cancel(m->job, e) < 0 ||
+	    journal_write(m->host->state_directory, m->entry, STEP_COMMIT, e) <
+		    0)
+		return -e->code;
+	job_set_decision(m->job, DECISION_COMMIT);
+	if (confirm(m, e) < 0)
+		return -e->code;
+	m->times.running_wall_us = clock_wall_us();
+	m->times.running_us = clock_us();
+	fault_point("source:running");
+	return 0;
+}
+
+/* Only the operator's word leads here: the journal's line is void then, and
+ * the stages before are undone as usual. */
+
+/* --- the whole */
+
+struct stage {
+	const char *name;
+	int (*run)(struct source *m, struct error *e);
+	void (*undo)(struct source *m);
+};
+
+static const struct stage stages[] = {
+	{ "check", st_check, un_check },
+	{ "connect", st_connect, un_connect },
+	{ "prepare", st_prepare, NULL },
+	{ "pre-copy", st_precopy, un_precopy },
+	{ "commit", st_commit, NULL },
+};
+
+static void undo(struct source *m, size_t failed, const struct error *e)
+{
+	job_set_decision(m->job, DECISION_ABORT);
+	/* The other side can begin to clean up while this one does. */
+	if (m->session)
+		session_end(m->session, true, e->text);
+	for (size_t i = failed + 1; i-- > 0;)
+		if (stages[i].undo)
+			stages[i].undo(m);
+}
+
+static int run_stages(struct source *m, struct error *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
+		job_set_stage(m->job, stages[i].name);
+		if (job_check_cancel(m->job, e) == 0 &&
+		    stages[i].run(m, e) == 0)
+			continue;
+		if (e->code != ECANCELED && e->code != EREMOTEIO)
+			error_in(e, "%s", stages[i].name);
+		undo(m, i, e);
+		return -e->code;
+	}
+	return 0;
+}
+
+/* The guest is the destination's: nothing of it stays here. */
+static void clean_up(struct source *m)
+{
+	json_t *message;
+	struct error e;
+
+	job_set_stage(m->job, "clean-up");
+	report_source(m->job, m->session, m->relay, &m->times, m->o);
+	qmp_close(m->qmp);
+	m->qmp = NULL;
+	if (launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
+		log_error("move %s: end the source's QEMU: %s",
+			  m->job->machine, e.text);
+	fault_point("source:ended");
+	journal_remove(m->host->state_directory, m->job->id);
+	/* When the user is told, the machine can be used there. */
+	if (m->session && await_message(m, "registered",
+					clock_us() + CONFIRM_US, &message,
+					&e) == 0)
+		json_decref(message);
+	if (m->session &&
+	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
+		    0)
+		outbox_wait_empty(session_outbox(m->session),
+				  clock_us() + REASON_US);
+}
+
+static void let_go(struct source *m)
+{
+	if (m->relay)
+		relay_stop(m->relay);
+	session_free(m->session);
+	relay_free(m->relay);
+	qmp_close(m->qmp);
+	json_decref(m->capabilities);
+	json_decref(m->entry);
+	free(m->blocks);
+}
+
+int move_away(struct job *job, const struct move_host *host,
+	      struct move_machine *machine, const struct move_peer *peer,
+	      const struct move_options *o, struct error *e)
+{
+	struct source m = { .job = job,
+			    .host = host,
+			    .machine = machine,
+			    .peer = peer,
+			    .o = o };
+	int r;
+
+	m.times.start_us = clock_us();
+	m.progress.time_left_ms = m.progress.downtime_estimate_ms = -1;
+	r = run_stages(&m, e);
+	if (r == 0)
+		clean_up(&m);
+	let_go(&m);
+	return r;
+}
+
+/* The daemon died in the middle.  Its sockets are gone with it, so QEMU's
+ * migration has failed or is complete; the journal knows what was decided. */
+int move_away_resume(struct job *job, const struct move_host *host,
+		     struct move_machine *machine, const struct move_peer *peer,
+		     const json_t *entry, struct error *e)
+{
+	static const struct move_options none;
+	struct source m = { .job = job,
+			    .host = host,
+			    .machine = machine,
+			    .peer = peer,
+			    .o = &none };
+	bool run = json_is_true(json_object_get(entry, "was_running"));
+	int r = 0;
+
+	m.times.start_us = clock_us();
+	if (journal_step_of(entry) == STEP_COMMIT) {
+		job_set_decision(job, DECISION_COMMIT);
+		r = commit_press(job, host, peer, e);
+	} else {
+		r = error_set(e, EOWNERDEAD,
+			      "droverd ended in the middle of this move");
+	}
+	if (r == 0) {
+		clean_up(&m);
+		return 0;
+	}
+	job_set_decision(job, DECISION_ABORT);
+	if (qmp_open(&m.qmp, machine->process.qmp_path, clock_us() + MONITOR_US,
+		     e) == 0 &&
+	    monitor_take_back(m.qmp, run, clock_us() + TAKE_BACK_US, e) == 0)
+		r = error_set(e, EOWNERDEAD,
+			      "droverd ended in the middle of this move; the "
+			      "guest goes on here");
+	qmp_close(m.qmp);
+	journal_remove(host->state_directory, job->id);
+	return r;
+}
