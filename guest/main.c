@@ -77,11 +77,12 @@ static void work_do(struct pace *p, struct store *s,
 
 /*
  * QEMU's emulator notices the first store to a page since its dirty log was
- * read, and finds it by the translation cache being reset at that moment; it
- * misses some of these resets. The pages that are in the cache all the time,
- * the stack and this file's variables, were then not sent again: in 13 of 25
- * migrations with QEMU 7.2 the guest continued on an old stack. An empty cache
- * cannot be out of date. Costs a microsecond.
+ * read only if that also reset its translation cache, which was forgotten
+ * until "system/physmem: Fix migration dirty bitmap coherency with TCG memory
+ * access" (February 2024). Pages that are in the cache all the time, the stack
+ * and the variables, were then not sent again: in 13 of 25 migrations with
+ * QEMU 7.2 the guest continued on an old stack. An empty cache cannot be out
+ * of date.
  */
 static void translation_cache_empty(void)
 {
