@@ -16,6 +16,8 @@
 #define VOCABULARY_BITS 6
 #define TOKEN_BYTES 8u
 #define LINE_WORDS 4u
+/* "# " and six of 64 printable characters. */
+#define NUMBER_BASE 0x2020202020202023ull
 
 const struct content content_kinds[] = {
 	{ "zero", { PAGE_ZERO, PAGE_ZERO, PAGE_ZERO, PAGE_ZERO }, 4 },
@@ -111,8 +113,7 @@ static struct sums text_write(uint64_t *body, uint64_t key)
 		pen_put(&pen, token(x, 0));
 		pen_put(&pen, token(x, 1));
 		pen_put(&pen, token(x, 2));
-		pen_put(&pen, (x >> 4 & 0x0f0f0f0f0f0f0f0full) |
-				      0x3030303030303030ull);
+		pen_put(&pen, (x & 0x3f3f3f3f3f3f0000ull) + NUMBER_BASE);
 	}
 	return pen.sums;
 }

@@ -11,6 +11,12 @@
  *
  *	generation = round, one more if the position has been passed.
  *
+ * Round and position follow from one number, the count of pages dirtied. In
+ * memory it would be the most written word of all and could itself go stale,
+ * and then every page would look wrong. So it is kept in the register CR2,
+ * which nothing else uses here and which travels with the processor. A copy in
+ * memory is compared with it, so that such a loss is reported as what it is.
+ *
  * A page found corrupt is reported once and marked in a bitmap; new content
  * clears the mark.
  */
@@ -24,6 +30,25 @@
 
 #define SPARE_BYTES (16ull << 20)
 #define MAX_REPORTS 20
+
+uint64_t store_dirtied(void)
+{
+	uint64_t count;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(count));
+	return count;
+}
+
+static void dirtied_set(struct store *s, uint64_t count)
+{
+	__asm__ volatile("mov %0, %%cr2" : : "r"(count));
+	s->dirtied = count;
+}
+
+uint64_t store_round(const struct store *s)
+{
+	return s->hot ? store_dirtied() / s->hot : 0;
+}
 
 static struct page *page_at(const struct store *s, uint64_t page)
 {
@@ -113,6 +138,7 @@ const char *store_init(struct store *s, const struct memory *m,
 	s->zero_pages = s->pages - dirtyable;
 	s->hot = hot && hot < dirtyable ? hot : dirtyable;
 	order_init(s);
+	dirtied_set(s, 0);
 	return NULL;
 }
 
@@ -139,11 +165,12 @@ void store_fill(struct store *s)
 static uint64_t expected_generation(const struct store *s, uint64_t page)
 {
 	uint64_t index = dirtyable_count(s->content, page);
+	uint64_t position;
 
 	if (index >= s->hot)
 		return 0;
-	return s->round +
-	       (index * s->stride_inverse % s->hot < s->position ? 1 : 0);
+	position = index * s->stride_inverse % s->hot;
+	return store_round(s) + (position < store_dirtied() % s->hot ? 1 : 0);
 }
 
 static bool page_is_good(const struct page *p, uint64_t page,
@@ -184,12 +211,26 @@ static void report(struct store *s, uint64_t page, uint64_t generation)
 			      (uint64_t)(uintptr_t)p);
 }
 
+static void state_check(struct store *s)
+{
+	uint64_t expected = store_dirtied();
+
+	if (s->dirtied == expected)
+		return;
+	if (s->corrupt++ < MAX_REPORTS)
+		console_print("CORRUPT state of the guest (expected dirtied "
+			      "%lu, has %lu) at %lx\n",
+			      expected, s->dirtied, (uint64_t)(uintptr_t)s);
+	s->dirtied = expected;
+}
+
 static void page_check(struct store *s, uint64_t page)
 {
 	const struct page *p = page_at(s, page);
 	uint64_t generation = 0;
 	bool good;
 
+	state_check(s);
 	if (content_kind(s->content, page) == PAGE_ZERO) {
 		good = content_is_zero(p);
 	} else {
@@ -216,8 +257,10 @@ static bool may_touch(const struct store *s, uint64_t page)
 
 void store_dirty_next(struct store *s)
 {
-	uint64_t page = dirtyable_page(s->content, s->hot_at);
-	uint64_t generation = s->round + 1;
+	uint64_t count = store_dirtied();
+	uint64_t index = count % s->hot * s->stride % s->hot;
+	uint64_t page = dirtyable_page(s->content, index);
+	uint64_t generation = count / s->hot + 1;
 	uint64_t key = page_key(s, page, generation);
 	struct page *p = page_at(s, page);
 
@@ -228,13 +271,5 @@ void store_dirty_next(struct store *s)
 		content_write(p, content_kind(s->content, page), page,
 			      generation, key);
 	*mark_word(s, page) &= ~(1ull << page % 64);
-	s->dirtied++;
-
-	s->hot_at += s->stride;
-	if (s->hot_at >= s->hot)
-		s->hot_at -= s->hot;
-	if (++s->position == s->hot) {
-		s->position = 0;
-		s->round++;
-	}
+	dirtied_set(s, count + 1);
 }

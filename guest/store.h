@@ -24,15 +24,12 @@ struct store {
 	uint64_t hot;
 	uint64_t stride;
 	uint64_t stride_inverse;
-	uint64_t round;
-	uint64_t position;
-	uint64_t hot_at;
 
 	uint64_t check_at;
-
 	uint64_t verified;
-	uint64_t dirtied;
 	uint64_t corrupt;
+	/* A copy; the processor keeps the one that counts. */
+	uint64_t dirtied;
 };
 
 /* Returns NULL, or why the settings do not fit the memory. */
@@ -40,6 +37,10 @@ const char *store_init(struct store *s, const struct memory *m,
 		       const struct settings *settings);
 
 void store_fill(struct store *s);
+
+/* Pages dirtied so far, and how often the whole hot set was. */
+uint64_t store_dirtied(void);
+uint64_t store_round(const struct store *s);
 
 /* Checks the next page of all. */
 void store_check_next(struct store *s);

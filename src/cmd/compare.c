@@ -11,11 +11,10 @@ enum { TITLE_WIDTH = 9, WIDTH = 80 };
 
 static void print_findings(const struct call *c, const json_t *result)
 {
-	const json_t *finding;
-	size_t i;
+	const json_t *findings = output_find(result, "findings");
 
-	json_array_foreach(output_find(result, "findings"), i, finding)
-	{
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		const json_t *finding = json_array_get(findings, i);
 		const char *severity = output_string(finding, "severity");
 		const char *text = output_string(finding, "text");
 

@@ -114,7 +114,7 @@ static const struct command *find_command(char **argv, const char **ret_group)
 		for (const struct command *c = tables[t]; c->name; c++) {
 			if (!c->group && !strcmp(c->name, argv[0]))
 				return c;
-			if (!c->group || strcmp(c->group, argv[0]))
+			if (!c->group || strcmp(c->group, argv[0]) != 0)
 				continue;
 			*ret_group = c->group;
 			if (argv[1] && !strcmp(c->name, argv[1]))
@@ -155,6 +155,7 @@ static enum parsed parse_options(const struct command *c, struct call *call,
 		};
 	optind = 0;
 	opterr = 0;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
 	while ((o = getopt_long(argc, argv, ":hS:", all, NULL)) != -1) {
 		if (o == 'j')
 			call->json = true;
@@ -268,12 +269,14 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
 	const char *socket = getenv("DROVER_SOCKET");
 	int o, r;
 
 	if (!socket || !socket[0])
 		socket = DEFAULT_SOCKET;
 	opterr = 0;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
 	while ((o = getopt_long(argc, argv, "+:S:hV", global, NULL)) != -1) {
 		if (o == 'S') {
 			socket = optarg;

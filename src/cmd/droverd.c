@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -25,7 +26,7 @@
 enum { EXIT_USAGE = 2 };
 
 struct options {
-	const char *config;
+	const char *config; /* NULL: the default, if it is there */
 	bool check;
 };
 
@@ -57,6 +58,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 	};
 	int c;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	while ((c = getopt_long(argc, argv, "c:vh", all, NULL)) != -1) {
 		if (c == 'c') {
 			o->config = optarg;
@@ -99,6 +101,9 @@ static int serve(const struct settings *s, struct error *e)
 	int sig = 0, r;
 
 	block_signals(&wait);
+	/* A second daemon must not touch the machines of the first. */
+	if ((r = control_check_free(s->socket, e)) < 0)
+		return r;
 	if ((r = host_start(&host, s, e)) < 0)
 		return r;
 	if ((r = control_start(&control, host, s->socket, s->group, e)) < 0) {
@@ -116,20 +121,43 @@ static int serve(const struct settings *s, struct error *e)
 	return 0;
 }
 
+/* A host that nobody configured yet runs on the defaults; a file that was
+ * named has to be there. */
+static int read_settings(struct settings *ret, const struct options *o,
+			 struct error *e)
+{
+	if (o->config)
+		return settings_read(ret, o->config, e);
+	if (access(DEFAULT_CONFIG, F_OK) < 0 && errno == ENOENT)
+		return settings_parse(ret, DEFAULT_CONFIG, "", 0, e);
+	return settings_read(ret, DEFAULT_CONFIG, e);
+}
+
+static int run(const struct options *o, struct error *e)
+{
+	struct settings settings;
+	int r = read_settings(&settings, o, e);
+
+	if (r < 0)
+		return r;
+	if (o->check)
+		printf("%s: the configuration is good\n",
+		       o->config ? o->config : DEFAULT_CONFIG);
+	else
+		r = serve(&settings, e);
+	settings_done(&settings);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
-	struct options o = { .config = DEFAULT_CONFIG };
-	struct settings settings;
+	struct options o = { 0 };
 	struct error e = { 0 };
 	int r = parse_options(&o, argc, argv);
 
 	if (r >= 0)
 		return r;
-	r = settings_read(&settings, o.config, &e);
-	if (r == 0 && o.check)
-		printf("%s: the configuration is good\n", o.config);
-	else if (r == 0)
-		r = serve(&settings, &e);
+	r = run(&o, &e);
 	if (r < 0)
 		fprintf(stderr, "droverd: %s\n", e.text);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

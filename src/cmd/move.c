@@ -49,8 +49,8 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	    (r = call_set_ms(body, "timeout_ms", o[MOVE_TIMEOUT], e)) < 0 ||
 	    (r = call_set_number(body, "channels", o[MOVE_CHANNELS], e)) < 0)
 		return r;
-	if (o[MOVE_ON_TIMEOUT] && strcmp(o[MOVE_ON_TIMEOUT], "abort") &&
-	    strcmp(o[MOVE_ON_TIMEOUT], "force"))
+	if (o[MOVE_ON_TIMEOUT] && strcmp(o[MOVE_ON_TIMEOUT], "abort") != 0 &&
+	    strcmp(o[MOVE_ON_TIMEOUT], "force") != 0)
 		return error_set(e, EINVAL,
 				 "--on-timeout is abort or force, not '%.64s'",
 				 o[MOVE_ON_TIMEOUT]);

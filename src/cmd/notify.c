@@ -14,6 +14,7 @@
 void notify_send(const char *state)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes it */
 	const char *path = getenv("NOTIFY_SOCKET");
 	AUTO_CLOSE int fd = -1;
 	size_t len = path ? strlen(path) : 0;

@@ -13,13 +13,15 @@ enum { FIELDS_MAX = 16, DEFAULT_WIDTH = 80 };
 
 const json_t *output_find(const json_t *object, const char *key)
 {
-	const char *dot = strchr(key, '.');
-	char first[64];
+	const char *dot;
+	char part[64];
 
-	if (!dot)
-		return json_object_get(object, key);
-	snprintf(first, sizeof(first), "%.*s", (int)(dot - key), key);
-	return output_find(json_object_get(object, first), dot + 1);
+	while ((dot = strchr(key, '.'))) {
+		snprintf(part, sizeof(part), "%.*s", (int)(dot - key), key);
+		object = json_object_get(object, part);
+		key = dot + 1;
+	}
+	return json_object_get(object, key);
 }
 
 const char *output_string(const json_t *object, const char *key)
@@ -86,16 +88,12 @@ void format_percent(char buf[static OUTPUT_CELL], const json_t *value)
 
 void format_list(char buf[static OUTPUT_CELL], const json_t *value)
 {
+	char cell[OUTPUT_CELL];
 	size_t used = 0;
-	const json_t *item;
-	size_t i;
 
 	snprintf(buf, OUTPUT_CELL, "-");
-	json_array_foreach(value, i, item)
-	{
-		char cell[OUTPUT_CELL];
-
-		format_text(cell, item);
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		format_text(cell, json_array_get(value, i));
 		snprintf(buf + used, OUTPUT_CELL - used, "%s%s", i ? ", " : "",
 			 cell);
 		used = strlen(buf);
@@ -129,29 +127,33 @@ static void print_row(FILE *to, const struct output_field *fields,
 	}
 }
 
+static int widest(const struct output_field *f, const json_t *rows)
+{
+	int width = (int)strlen(f->title);
+	char cell[OUTPUT_CELL];
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		f->format(cell, output_find(json_array_get(rows, i), f->key));
+		if ((int)strlen(cell) > width)
+			width = (int)strlen(cell);
+	}
+	return width;
+}
+
 void output_table(FILE *to, const struct output_field *fields,
 		  const json_t *rows, const char *when_empty)
 {
 	int widths[FIELDS_MAX] = { 0 };
-	char cell[OUTPUT_CELL];
-	const json_t *row;
-	size_t n;
 
 	if (json_array_size(rows) == 0) {
 		fprintf(to, "%s\n", when_empty);
 		return;
 	}
-	for (size_t i = 0; fields[i].title; i++) {
-		widths[i] = (int)strlen(fields[i].title);
-		json_array_foreach(rows, n, row)
-		{
-			fields[i].format(cell, output_find(row, fields[i].key));
-			if ((int)strlen(cell) > widths[i])
-				widths[i] = (int)strlen(cell);
-		}
-	}
+	for (size_t i = 0; fields[i].title; i++)
+		widths[i] = widest(&fields[i], rows);
 	print_row(to, fields, widths, NULL);
-	json_array_foreach(rows, n, row) print_row(to, fields, widths, row);
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		print_row(to, fields, widths, json_array_get(rows, i));
 }
 
 void output_fields(FILE *to, const struct output_field *fields,

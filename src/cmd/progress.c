@@ -17,6 +17,7 @@ enum {
 	FIELD_CAP = 48,
 	FIELDS = 7,
 	BAR_LEAST = 5,
+	BAR_FRAME = 3, /* two brackets and a blank */
 	BAR_MOST = 40,
 	RANKS = 6,
 };
@@ -42,6 +43,8 @@ void progress_bytes(char *buf, size_t cap, double bytes)
 		bytes /= 1024;
 		i++;
 	}
+	if (bytes > 999)
+		bytes = 999;
 	snprintf(buf, cap, i > 0 && bytes < 9.95 ? "%.1f%c" : "%.0f%c", bytes,
 		 unit[i]);
 }
@@ -113,16 +116,22 @@ static void add_rounds(struct line *l, const json_t *p)
 	add(l, 3, "down %5s", down);
 }
 
+static double percent_of(const json_t *job)
+{
+	double percent = output_number(job, "progress.percent");
+
+	if (!(percent > 0))
+		return 0;
+	return percent > 100 ? 100 : percent;
+}
+
 static void fill(struct line *l, const json_t *job)
 {
 	const json_t *p = output_find(job, "progress");
 	const char *stage = output_string(job, "stage");
-	double percent = output_number(p, "percent");
 
 	l->count = 0;
-	if (!(percent > 0))
-		percent = 0;
-	add(l, 0, "%3.0f%%", percent > 100 ? 100 : percent);
+	add(l, 0, "%3.0f%%", percent_of(job));
 	if (!stage)
 		stage = "-";
 	if (output_number(p, "bytes_sent") > 0)
@@ -163,38 +172,55 @@ static void join(char *buf, size_t cap, const struct line *l, int rank)
 	}
 }
 
-static void draw_bar(char *buf, size_t cap, int inner, double percent)
+static void draw_bar(char *buf, int inner, double percent)
 {
 	int full = (int)(inner * percent / 100);
 
-	if (full > inner)
-		full = inner;
-	if ((size_t)inner + 4 > cap)
-		return;
 	*buf++ = '[';
 	memset(buf, '#', (size_t)full);
 	memset(buf + full, '-', (size_t)(inner - full));
 	memcpy(buf + inner, "] ", 3);
 }
 
+/* The highest rank with which @l fits into @room columns. */
+static int rank_for(const struct line *l, int room)
+{
+	int rank = RANKS;
+
+	while (rank > 0 && width_of(l, rank) > room)
+		rank--;
+	return rank;
+}
+
+/* The bar is as wide as pre-copy leaves it, in all stages: it must not jump
+ * from one to the next. */
+static int bar_for(int room)
+{
+	struct line longest = { 0 };
+	int bar;
+
+	add(&longest, 0, "100%%");
+	add_traffic(&longest, NULL);
+	add_rounds(&longest, NULL);
+	room -= BAR_FRAME;
+	bar = room - width_of(&longest, rank_for(&longest, room - BAR_LEAST));
+	return bar > BAR_MOST ? BAR_MOST : bar;
+}
+
 void progress_line(char *buf, size_t cap, const json_t *job, int width)
 {
-	double percent = output_number(job, "progress.percent");
-	int room = width - 1, rank = RANKS, bar;
+	int room = width - 1, bar = bar_for(room);
 	struct line l;
 
 	fill(&l, job);
-	while (rank > 0 && width_of(&l, rank) + BAR_LEAST + 3 > room)
-		rank--;
-	bar = room - width_of(&l, rank) - 3;
-	if (bar > BAR_MOST)
-		bar = BAR_MOST;
 	buf[0] = '\0';
-	if (bar >= BAR_LEAST)
-		draw_bar(buf, cap, bar, percent > 0 ? percent : 0);
-	join(buf, cap, &l, rank);
-	if (room >= 0 && (size_t)room < cap)
-		buf[room] = '\0';
+	if (bar >= BAR_LEAST && bar + BAR_FRAME < (int)cap) {
+		draw_bar(buf, bar, percent_of(job));
+		room -= bar + BAR_FRAME;
+	}
+	join(buf, cap, &l, rank_for(&l, room));
+	if (width > 0 && (size_t)width <= cap)
+		buf[width - 1] = '\0';
 }
 
 void progress_plain(char *buf, size_t cap, const json_t *job)

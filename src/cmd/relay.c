@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
-#include "base/scope.h"
 #include "cmd/command.h"
 #include "cmd/watch.h"
 
@@ -40,17 +39,17 @@ static const struct command_option connect_options[] = {
 static int set_path(json_t *body, const char *key, const char *value,
 		    struct error *e)
 {
-	AUTO_FREE char *folder = NULL, *whole = NULL;
+	char folder[PATH_MAX], whole[2 * PATH_MAX];
 
 	if (!value || !value[0])
 		return error_set(e, EINVAL, "--%s PATH is missing", key);
 	if (value[0] == '/')
 		return call_set_text(body, key, value);
-	folder = getcwd(NULL, 0);
-	if (!folder)
+	if (!getcwd(folder, sizeof(folder)))
 		return error_sys(e, "find the working folder");
-	if (asprintf(&whole, "%s/%s", folder, value) < 0)
-		return error_set(e, ENOMEM, "no memory for a path");
+	if (snprintf(whole, sizeof(whole), "%s/%s", folder, value) >=
+	    (int)sizeof(whole))
+		return error_set(e, EINVAL, "--%s: the path is too long", key);
 	return call_set_text(body, key, whole);
 }
 

@@ -120,20 +120,42 @@ static void print_path(FILE *to, const json_t *path, bool first)
 	output_wrapped(to, "", TITLE_WIDTH + 3, text, WIDTH);
 }
 
+/* What the user wanted to hear, before all figures. */
+static void print_outcome(FILE *to, const json_t *job)
+{
+	char machine[OUTPUT_CELL], peer[OUTPUT_CELL];
+	const char *state = output_string(job, "state");
+	const char *kind = output_string(job, "kind");
+	const char *role = output_string(job, "role");
+
+	if (!state || strcmp(state, "done") != 0 || !kind ||
+	    strcmp(kind, "move") != 0)
+		return;
+	format_text(machine, output_find(job, "machine"));
+	format_text(peer, output_find(job, "peer"));
+	fprintf(to, "%s moved %s %s.\n", machine,
+		role && !strcmp(role, "destination") ? "here from" : "to",
+		peer);
+}
+
 void report_print(FILE *to, const json_t *job)
 {
-	const json_t *r = output_find(job, "report"), *item;
-	size_t i;
+	const json_t *r = output_find(job, "report");
+	const json_t *paths = output_find(r, "paths");
+	const json_t *reasons = output_find(r, "reasons");
+	const char *text;
 
 	if (!json_is_object(r))
 		return;
+	print_outcome(to, job);
 	print_times(to, r);
 	print_bytes(to, r);
 	print_rate(to, r);
 	print_option(to, r);
-	json_array_foreach(output_find(r, "paths"), i, item)
-		print_path(to, item, i == 0);
-	json_array_foreach(output_find(r, "reasons"), i,
-			   item) if (json_is_string(item))
-		row(to, i == 0 ? "Reasons" : "", json_string_value(item));
+	for (size_t i = 0; i < json_array_size(paths); i++)
+		print_path(to, json_array_get(paths, i), i == 0);
+	for (size_t i = 0; i < json_array_size(reasons); i++) {
+		text = json_string_value(json_array_get(reasons, i));
+		row(to, i == 0 ? "Reasons" : "", text ? text : "");
+	}
 }

@@ -155,7 +155,7 @@ static int conclude(struct watch *w, const json_t *job)
 		return 0;
 	if (!state)
 		state = "ended without saying how";
-	if (error && strcmp(state, "failed"))
+	if (error && strcmp(state, "failed") != 0)
 		call_complain(w->call, "%s: %s", state, error);
 	else
 		call_complain(w->call, "%s", error ? error : state);

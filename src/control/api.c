@@ -44,8 +44,11 @@ static json_t *string_of(const char *text)
 
 	if (s)
 		return s;
-	for (; text[n] && n + 1 < sizeof(plain); n++)
-		plain[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
+	for (; text[n] && n + 1 < sizeof(plain); n++) {
+		plain[n] = '?';
+		if ((unsigned char)text[n] < 0x80)
+			plain[n] = text[n];
+	}
 	plain[n] = '\0';
 	return json_string(plain);
 }
@@ -93,7 +96,7 @@ static void allow_add(char allow[static API_MAX_ALLOW], const char *verb)
  * knows: none when there is no such path. */
 static const struct api_route *route_find(char name[static NAME_CAP],
 					  char allow[static API_MAX_ALLOW],
-					  const struct api_request *rq)
+					  const struct api_request *request)
 {
 	char other[NAME_CAP];
 
@@ -101,9 +104,9 @@ static const struct api_route *route_find(char name[static NAME_CAP],
 	for (size_t i = 0; i < api_route_count; i++) {
 		const struct api_route *r = &api_routes[i];
 
-		if (!path_fits(other, r->path, rq->path))
+		if (!path_fits(other, r->path, request->path))
 			continue;
-		if (!strcmp(r->verb, rq->verb)) {
+		if (!strcmp(r->verb, request->verb)) {
 			memcpy(name, other, NAME_CAP);
 			return r;
 		}
@@ -185,26 +188,27 @@ static int parse_json(json_t **ret, const char *text, size_t len,
 }
 
 /* Methods get the body as a string; a zero byte would cut it short. */
-static int copy_text(char **ret, const struct api_request *rq, struct error *e)
+static int copy_text(char **ret, const struct api_request *request,
+		     struct error *e)
 {
-	AUTO_FREE char *text = malloc(rq->body_len + 1);
+	AUTO_FREE char *text = malloc(request->body_len + 1);
 
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for the request");
-	if (rq->body_len)
-		memcpy(text, rq->body, rq->body_len);
-	text[rq->body_len] = '\0';
-	if (strlen(text) != rq->body_len)
+	if (request->body_len)
+		memcpy(text, request->body, request->body_len);
+	text[request->body_len] = '\0';
+	if (strlen(text) != request->body_len)
 		return error_set(e, EINVAL, "the body holds a zero byte");
 	*ret = take_ptr(&text);
 	return 0;
 }
 
 static int route_run(const struct api_route *route, struct host *h,
-		     const char *name, const struct api_request *rq,
+		     const char *name, const struct api_request *request,
 		     json_t **ret, struct error *e)
 {
-	struct api_call call = { .name = name, .file = rq->file };
+	struct api_call call = { .name = name, .file = request->file };
 	AUTO_FREE char *text = NULL;
 	AUTO_JSON json_t *body = NULL;
 	int r;
@@ -213,56 +217,56 @@ static int route_run(const struct api_route *route, struct host *h,
 		return r;
 	if (!call.file)
 		call.file = "definition";
-	if (route->body == API_TEXT && (r = copy_text(&text, rq, e)) < 0)
+	if (route->body == API_TEXT && (r = copy_text(&text, request, e)) < 0)
 		return r;
 	if (route->body == API_JSON &&
-	    (r = parse_json(&body, rq->body ? rq->body : "", rq->body_len,
-			    route->fields, e)) < 0)
+	    (r = parse_json(&body, request->body ? request->body : "",
+			    request->body_len, route->fields, e)) < 0)
 		return r;
 	call.text = text;
 	call.body = body;
 	return route->run(h, &call, ret, e);
 }
 
-static void refuse_path(struct api_reply *ret, const struct api_request *rq,
-			const char *allow)
+static void refuse_path(struct api_reply *ret,
+			const struct api_request *request, const char *allow)
 {
 	char text[252];
 
 	if (!allow[0]) {
 		snprintf(text, sizeof(text), "there is nothing at %.100s",
-			 rq->path);
+			 request->path);
 		api_refuse(ret, 404, text);
 		return;
 	}
-	snprintf(text, sizeof(text), "%.100s takes %s, not %.16s", rq->path,
-		 allow, rq->verb);
+	snprintf(text, sizeof(text), "%.100s takes %s, not %.16s",
+		 request->path, allow, request->verb);
 	api_refuse(ret, 405, text);
 	snprintf(ret->allow, sizeof(ret->allow), "%s", allow);
 }
 
 void api_answer(struct api_reply *ret, struct host *h,
-		const struct api_request *rq)
+		const struct api_request *request)
 {
 	const struct api_route *route;
 	char name[NAME_CAP], allow[API_MAX_ALLOW];
 	struct error e = { 0 };
 	json_t *body = NULL;
 
-	if (rq->body_len > API_MAX_BODY) {
+	if (request->body_len > API_MAX_BODY) {
 		api_refuse(ret, 413, "the body is longer than 1 MiB");
 		return;
 	}
-	if (strlen(rq->path) > API_MAX_PATH) {
+	if (strlen(request->path) > API_MAX_PATH) {
 		api_refuse(ret, 414, "the path is longer than 512 characters");
 		return;
 	}
-	route = route_find(name, allow, rq);
+	route = route_find(name, allow, request);
 	if (!route) {
-		refuse_path(ret, rq, allow);
+		refuse_path(ret, request, allow);
 		return;
 	}
-	if (route_run(route, h, name, rq, &body, &e) < 0) {
+	if (route_run(route, h, name, request, &body, &e) < 0) {
 		api_refuse(ret, api_status_of(e.code), e.text);
 		return;
 	}

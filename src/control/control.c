@@ -124,6 +124,7 @@ static enum MHD_Result begin(struct control *c, struct MHD_Connection *conn,
 
 /* Called once when the header is there, again for each piece of the body, and
  * a last time with no piece when the request is whole. */
+/* NOLINTNEXTLINE(readability-function-size): the library's parameters */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 				  const char *url, const char *method,
 				  const char *version, const char *data,
@@ -165,12 +166,11 @@ int control_start(struct control **ret, struct host *h, const char *socket_path,
 		  const char *group, struct error *e)
 {
 	AUTO_FREE struct control *c = calloc(1, sizeof(*c));
-	int r;
 
 	if (!c)
 		return error_set(e, ENOMEM, "no memory for the control API");
 	c->host = h;
-	if ((r = gate_open(&c->gate, socket_path, group, e)) < 0)
+	if (gate_open(&c->gate, socket_path, group, e) < 0)
 		return error_in(e, "control socket");
 	c->http =
 		MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION |
@@ -192,6 +192,13 @@ int control_start(struct control **ret, struct host *h, const char *socket_path,
 	c->gate.fd = -1; /* the server closes it */
 	log_debug("control API on %s", socket_path);
 	*ret = take_ptr(&c);
+	return 0;
+}
+
+int control_check_free(const char *socket_path, struct error *e)
+{
+	if (gate_clear(socket_path, e) < 0)
+		return error_in(e, "control socket");
 	return 0;
 }
 

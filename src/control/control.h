@@ -16,5 +16,9 @@ struct host;
 int control_start(struct control **ret, struct host *h, const char *socket_path,
 		  const char *group, struct error *e);
 
+/* EADDRINUSE when a daemon serves @socket_path: for a look before anything is
+ * touched that the other one owns. */
+int control_check_free(const char *socket_path, struct error *e);
+
 /* Waits for the methods that are running.  NULL is fine. */
 void control_stop(struct control *c);

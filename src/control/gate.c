@@ -55,28 +55,44 @@ static int is_served(const struct sockaddr_un *to, struct error *e)
 	return error_sys(e, "connect %s", to->sun_path);
 }
 
-/* Removes the file of a daemon that died. */
-static int clear_way(const struct sockaddr_un *to, struct error *e)
+static int address_of(struct sockaddr_un *ret, const char *path,
+		      struct error *e)
 {
+	size_t len = strlen(path);
+
+	if (len >= sizeof(ret->sun_path))
+		return error_set(e, ENAMETOOLONG,
+				 "the socket's path is longer than %zu "
+				 "characters: %s",
+				 sizeof(ret->sun_path) - 1, path);
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret->sun_path, path, len + 1);
+	return 0;
+}
+
+int gate_clear(const char *path, struct error *e)
+{
+	struct sockaddr_un to;
 	struct stat st;
 	int r;
 
-	if (lstat(to->sun_path, &st) < 0) {
+	if ((r = address_of(&to, path, e)) < 0)
+		return r;
+	if (lstat(path, &st) < 0) {
 		if (errno == ENOENT)
 			return 0;
-		return error_sys(e, "look at %s", to->sun_path);
+		return error_sys(e, "look at %s", path);
 	}
 	if (!S_ISSOCK(st.st_mode))
 		return error_set(e, EEXIST, "%s exists and is not a socket",
-				 to->sun_path);
-	if ((r = is_served(to, e)) < 0)
+				 path);
+	if ((r = is_served(&to, e)) < 0)
 		return r;
 	if (r)
 		return error_set(e, EADDRINUSE,
-				 "another droverd already serves %s",
-				 to->sun_path);
-	if (unlink(to->sun_path) < 0 && errno != ENOENT)
-		return error_sys(e, "remove the old %s", to->sun_path);
+				 "another droverd already serves %s", path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "remove the old %s", path);
 	return 0;
 }
 
@@ -115,21 +131,16 @@ static int hand_to_group(struct gate *g, struct error *e)
 int gate_open(struct gate *ret, const char *path, const char *group,
 	      struct error *e)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	struct gate g = { .fd = -1 };
+	struct sockaddr_un to;
 	AUTO_CLOSE int fd = -1;
 	int r;
 
-	if (strlen(path) >= sizeof(to.sun_path))
-		return error_set(e, ENAMETOOLONG,
-				 "the socket's path is longer than %zu "
-				 "characters: %s",
-				 sizeof(to.sun_path) - 1, path);
-	memcpy(to.sun_path, path, strlen(path) + 1);
-	memcpy(g.path, path, strlen(path) + 1);
-	if ((r = group_find(&g.group, group, e)) < 0 ||
-	    (r = make_folder(path, e)) < 0 || (r = clear_way(&to, e)) < 0)
+	if ((r = address_of(&to, path, e)) < 0 ||
+	    (r = group_find(&g.group, group, e)) < 0 ||
+	    (r = make_folder(path, e)) < 0 || (r = gate_clear(path, e)) < 0)
 		return r;
+	memcpy(g.path, to.sun_path, sizeof(g.path));
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -27,6 +27,9 @@ struct gate {
 int gate_open(struct gate *ret, const char *path, const char *group,
 	      struct error *e);
 
+/* Removes the file of a daemon that died; EADDRINUSE: one serves @path. */
+int gate_clear(const char *path, struct error *e);
+
 /* Closes what is still open and removes the file when it is still ours. */
 void gate_close(struct gate *g);
 

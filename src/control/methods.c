@@ -158,7 +158,6 @@ static const struct api_field relay_fields[] = {
 	{ "host", JSON_STRING, 0 },
 	{ "listen", JSON_STRING, 0 },
 	{ "downtime_limit_ms", JSON_INTEGER, 0 },
-	{ "channels", JSON_INTEGER, 0 },
 	{ NULL, JSON_NULL, 0 },
 };
 

@@ -166,32 +166,63 @@ static int wait_end(const struct qemu_process *p, int timeout_ms)
 	return r > 0;
 }
 
-/* Wait for QEMU's greeting on @fd: 1, 0 when the process ended or the time is
- * over. */
-static int greeted(const struct qemu_process *p, int fd, uint64_t deadline_us)
+/* Has the answer to our question come?  1, 0 for not yet, negative when the
+ * connection is of no use. */
+static int answer(struct qmp_input *in, int fd, struct error *e)
 {
-	struct pollfd two[] = { { .fd = fd, .events = POLLIN },
-				{ .fd = p->pidfd, .events = POLLIN } };
-	char byte;
-	int r;
+	char buf[4096];
+	json_t *o;
+	int found = 0;
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 
-	do
-		r = poll(two, 2, clock_poll_ms(deadline_us));
-	while (r < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
 	/* A QEMU that gives up closes the socket just before it ends. */
-	return r > 0 && two[0].revents &&
-	       recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	if (n <= 0 || qmp_input_add(in, buf, (size_t)n, e) < 0)
+		return -EPIPE;
+	while (!found && qmp_input_next(in, &o, e) == 1) {
+		found = json_object_get(o, "return") != NULL;
+		json_decref(o);
+	}
+	return found;
 }
 
-/* QEMU listens before it has looked at its devices, and greets when its main
- * loop runs: only the greeting says that it has come up. */
+/* 1 when the monitor on @fd has answered, 0 when the process or the
+ * connection has ended or the time is over. */
+static int answers(const struct qemu_process *p, int fd, uint64_t deadline_us,
+		   struct error *e)
+{
+	static const char question[] = "{\"execute\": \"qmp_capabilities\"}\n";
+	struct pollfd two[] = { { .fd = fd, .events = POLLIN },
+				{ .fd = p->pidfd, .events = POLLIN } };
+	struct qmp_input in = { 0 };
+	int r = 0, n;
+
+	/* The buffer of a fresh socket has room for this. */
+	if (send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0)
+		return 0;
+	while (r == 0) {
+		n = poll(two, 2, clock_poll_ms(deadline_us));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || two[1].revents)
+			break;
+		r = answer(&in, fd, e);
+	}
+	qmp_input_done(&in);
+	return r == 1;
+}
+
+/* QEMU listens before it has looked at its devices, and its monitor's own
+ * thread greets at once; but commands are run by the main loop, so only an
+ * answer says that QEMU has come up. */
 static int wait_monitor(const struct qemu_process *p, uint64_t deadline_us,
 			struct error *e)
 {
 	for (;;) {
 		AUTO_CLOSE int fd = qmp_dial(p->qmp_path, e);
 
-		if (fd >= 0 && greeted(p, fd, deadline_us))
+		if (fd >= 0 && answers(p, fd, deadline_us, e))
 			return 0;
 		if (fd < 0 && e->code != ENOENT && e->code != ECONNREFUSED &&
 		    e->code != EAGAIN)

@@ -447,6 +447,8 @@ void relay_stop(struct relay *r)
 	{
 		WITH_LOCK(&r->lock);
 
+		if (r->stopping)
+			return;
 		r->stopping = true;
 	}
 	session_end(r->session, false, "the relay was closed");

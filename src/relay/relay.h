@@ -47,7 +47,8 @@ struct relay_options {
 int relay_new(struct relay **ret, const struct relay_options *o,
 	      struct error *e);
 
-/* Closes every connection and joins every thread. */
+/* Ends the session, closes every connection and joins every thread.  NULL and
+ * a second call are fine. */
 void relay_stop(struct relay *r);
 /* After relay_stop() and, because frames name its buffers, session_free(). */
 void relay_free(struct relay *r);

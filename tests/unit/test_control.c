@@ -410,6 +410,17 @@ static void a_live_daemon_keeps_its_socket(void **state)
 			 200);
 }
 
+static void a_second_daemon_can_look_before_it_touches_anything(void **state)
+{
+	struct place *p = *state;
+	struct error e = { 0 };
+
+	assert_int_equal(control_check_free(p->socket, &e), -EADDRINUSE);
+	control_stop(p->control);
+	p->control = NULL;
+	assert_int_equal(control_check_free(p->socket, &e), 0);
+}
+
 static void the_socket_of_a_dead_daemon_is_replaced(void **state)
 {
 	struct place *p = *state;
@@ -599,6 +610,7 @@ int main(void)
 		AT_A_PLACE(a_method_that_takes_long_holds_up_nobody),
 		AT_A_PLACE(the_socket_is_for_owner_and_group_alone),
 		AT_A_PLACE(a_live_daemon_keeps_its_socket),
+		AT_A_PLACE(a_second_daemon_can_look_before_it_touches_anything),
 		AT_A_PLACE(the_socket_of_a_dead_daemon_is_replaced),
 		AT_A_PLACE(a_file_that_is_no_socket_is_left_alone),
 		AT_A_PLACE(stopping_removes_the_socket),

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/settings.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/ini.h"
+#include "base/scope.h"
+#include "base/text.h"
+
+enum { PEERS_MAX = 256, CHANNELS_MAX = 32 };
+
+static const char *const on_timeout_names[] = {
+	[ON_TIMEOUT_ABORT] = "abort",
+	[ON_TIMEOUT_FORCE] = "force",
+};
+
+/* An address of either family in one form: IPv4 as mapped IPv6. */
+struct address {
+	uint8_t bytes[16];
+};
+
+static struct address mapped(const void *v4)
+{
+	struct address a = { .bytes = { [10] = 0xff, [11] = 0xff } };
+
+	memcpy(a.bytes + 12, v4, 4);
+	return a;
+}
+
+static int parse_address(struct address *ret, const char *text)
+{
+	uint8_t v4[4];
+
+	if (inet_pton(AF_INET6, text, ret->bytes) == 1)
+		return 0;
+	if (inet_pton(AF_INET, text, v4) != 1)
+		return -EINVAL;
+	*ret = mapped(v4);
+	return 0;
+}
+
+/* Where the value of @k belongs: in the host's part or in the last peer. */
+static void *field(const struct settings *s, const struct ini_key *k)
+{
+	const char *base = (const char *)s;
+
+	if (!strcmp(k->section, "peer"))
+		base = (const char *)&s->peers[s->peers_count - 1];
+	return (void *)(uintptr_t)(base + k->offset);
+}
+
+static int set_text(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	char **text = field(target, k), *fresh;
+
+	if (!*value)
+		return error_set(e, EINVAL, "'%s' needs a value", k->key);
+	fresh = strdup(value);
+	if (!fresh)
+		return error_set(e, ENOMEM, "no memory for a setting");
+	free(*text);
+	*text = fresh;
+	return 0;
+}
+
+static int set_name(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	if (text_check_name("host", value, e) < 0)
+		return -e->code;
+	return set_text(target, k, value, e);
+}
+
+static int set_path(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	if (value[0] != '/')
+		return error_set(e, EINVAL,
+				 "'%s' must be a path that starts with '/'",
+				 k->key);
+	return set_text(target, k, value, e);
+}
+
+static int set_address(void *target, const struct ini_key *k, const char *value,
+		       struct error *e)
+{
+	struct address ignored;
+
+	if (parse_address(&ignored, value) < 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no address: write 10.0.0.2 or "
+				 "fd00::2",
+				 value);
+	return words_add(field(target, k), value, e);
+}
+
+static int set_number(void *target, const struct ini_key *k, const char *value,
+		      uint64_t most, struct error *e)
+{
+	unsigned *number = field(target, k);
+	uint64_t v;
+
+	if (text_parse_number(&v, value, 1, most, e) < 0)
+		return -e->code;
+	*number = (unsigned)v;
+	return 0;
+}
+
+static int set_port(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	return set_number(target, k, value, UINT16_MAX, e);
+}
+
+static int set_channels(void *target, const struct ini_key *k,
+			const char *value, struct error *e)
+{
+	return set_number(target, k, value, CHANNELS_MAX, e);
+}
+
+static int set_duration(void *target, const struct ini_key *k,
+			const char *value, struct error *e)
+{
+	return text_parse_duration(field(target, k), value, e);
+}
+
+/* A limit of zero could never be kept: QEMU would take it for "at once". */
+static int set_limit(void *target, const struct ini_key *k, const char *value,
+		     struct error *e)
+{
+	uint64_t us;
+
+	if (text_parse_duration(&us, value, e) < 0)
+		return -e->code;
+	if (us < 1000)
+		return error_set(e, EINVAL, "'%s' must be at least 1ms",
+				 k->key);
+	return set_duration(target, k, value, e);
+}
+
+static int set_switch(void *target, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	bool *flag = field(target, k);
+	int on;
+
+	if (text_parse_switch(&on, value, e) < 0)
+		return -e->code;
+	*flag = on;
+	return 0;
+}
+
+static int set_on_timeout(void *target, const struct ini_key *k,
+			  const char *value, struct error *e)
+{
+	enum on_timeout *what = field(target, k);
+
+	for (size_t i = 0; i < ARRAY_SIZE(on_timeout_names); i++) {
+		if (!strcmp(value, on_timeout_names[i])) {
+			*what = (enum on_timeout)i;
+			return 0;
+		}
+	}
+	return error_set(e, EINVAL, "'%.80s' is neither abort nor force",
+			 value);
+}
+
+static json_t *show_text(const void *at)
+{
+	return json_string(*(char *const *)at);
+}
+
+static json_t *show_list(const void *at)
+{
+	const struct words *w = at;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < w->count; i++)
+		json_array_append_new(list, json_string(w->at[i]));
+	return list;
+}
+
+static json_t *show_number(const void *at)
+{
+	return json_integer(*(const unsigned *)at);
+}
+
+static json_t *show_duration(const void *at)
+{
+	return json_integer((json_int_t) * (const uint64_t *)at);
+}
+
+static json_t *show_switch(const void *at)
+{
+	return json_boolean(*(const bool *)at);
+}
+
+static json_t *show_on_timeout(const void *at)
+{
+	return json_string(on_timeout_names[*(const enum on_timeout *)at]);
+}
+
+/* How what a setter has stored is shown. */
+static const struct {
+	int (*set)(void *target, const struct ini_key *k, const char *value,
+		   struct error *e);
+	json_t *(*show)(const void *at);
+} types[] = {
+	{ set_text, show_text },         { set_name, show_text },
+	{ set_path, show_text },         { set_address, show_list },
+	{ set_port, show_number },       { set_channels, show_number },
+	{ set_duration, show_duration }, { set_limit, show_duration },
+	{ set_switch, show_switch },     { set_on_timeout, show_on_timeout },
+};
+
+#define HOST(m) .offset = offsetof(struct settings, m)
+#define MOVE(m) .offset = offsetof(struct settings, move.m)
+#define PEER(m) .offset = offsetof(struct peer, m)
+
+static const struct ini_key keys[] = {
+	{ "host", "name", set_name, HOST(name),
+	  .help = "name of this host; its host name unless set" },
+	{ "host", "listen", set_address, "0.0.0.0", HOST(listen),
+	  .help = "address for peers", .repeatable = true },
+	{ "host", "port", set_port, "6600", HOST(port),
+	  .help = "TCP port for peers" },
+	{ "host", "state-directory", set_path, "/var/lib/drover",
+	  HOST(state_directory), .help = "machines, journal, history" },
+	{ "host", "run-directory", set_path, "/run/drover", HOST(run_directory),
+	  .help = "sockets and logs of machines" },
+	{ "host", "socket", set_path, HOST(socket),
+	  .help = "control socket; drover.sock in run-directory unless set" },
+	{ "host", "group", set_text, "drover", HOST(group),
+	  .help = "group that may use the control socket besides root" },
+	{ "host", "qemu", set_path, "/usr/bin/qemu-system-x86_64", HOST(qemu),
+	  .help = "QEMU for machines that name none" },
+	{ "move", "downtime-limit", set_limit, "300ms", MOVE(downtime_limit_us),
+	  .help = "longest pause of the guest" },
+	{ "move", "timeout", set_duration, "0", MOVE(timeout_us),
+	  .help = "longest move; 0 for no limit" },
+	{ "move", "on-timeout", set_on_timeout, "abort", MOVE(on_timeout),
+	  .help = "abort the move, or force it to its end" },
+	{ "move", "channels", set_channels, "1", MOVE(channels),
+	  .help = "TCP connections of a move" },
+	{ "move", "outage-limit", set_limit, "5min", MOVE(outage_limit_us),
+	  .help = "longest time without a path while the guest runs" },
+	{ "move", "switchover-outage-limit", set_limit, "1s",
+	  MOVE(switchover_outage_limit_us),
+	  .help = "longest time without a path while the guest is paused" },
+	{ "peer", "address", set_address, PEER(addresses),
+	  .help = "address of the peer", .repeatable = true },
+	{ "peer", "port", set_port, "6600", PEER(port),
+	  .help = "TCP port of the peer" },
+	{ "peer", "tls", set_switch, "on", PEER(tls),
+	  .help = "off: plain text, for trusted networks only" },
+};
+
+static int check_last_peer(const struct settings *s, struct error *e)
+{
+	if (s->peers_count > 0 &&
+	    s->peers[s->peers_count - 1].addresses.count == 0)
+		return error_set(e, EINVAL, "[peer %s] has no address",
+				 s->peers[s->peers_count - 1].name);
+	return 0;
+}
+
+static int begin_peer(void *target, const char *name, struct error *e)
+{
+	struct settings *s = target;
+	struct peer *more;
+
+	if (text_check_name("host", name, e) < 0 || check_last_peer(s, e) < 0)
+		return -e->code;
+	if (settings_peer(s, name))
+		return error_set(e, EINVAL, "[peer %s] is there twice", name);
+	if (s->peers_count == PEERS_MAX)
+		return error_set(e, EINVAL, "more than %d peers", PEERS_MAX);
+	more = reallocarray(s->peers, s->peers_count + 1, sizeof(*more));
+	if (!more)
+		return error_set(e, ENOMEM, "no memory for a peer");
+	s->peers = more;
+	more += s->peers_count;
+	*more = (struct peer){ .name = strdup(name) };
+	if (!more->name)
+		return error_set(e, ENOMEM, "no memory for a peer");
+	s->peers_count++;
+	return 0;
+}
+
+static const struct ini_format format = { keys, ARRAY_SIZE(keys), "peer",
+					  begin_peer };
+
+/* What the table cannot say: defaults that depend on the host or on other
+ * settings. */
+static int settle(struct settings *s, struct error *e)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (check_last_peer(s, e) < 0)
+		return -e->code;
+	if (!s->name) {
+		gethostname(host, sizeof(host) - 1);
+		host[strcspn(host, ".")] = '\0';
+		if (text_check_name("host", host, e) < 0)
+			return error_in(e, "set 'name' in [host]");
+		s->name = strdup(host);
+	}
+	if (!s->socket &&
+	    asprintf(&s->socket, "%s/drover.sock", s->run_directory) < 0)
+		s->socket = NULL;
+	if (!s->name || !s->socket)
+		return error_set(e, ENOMEM, "no memory for the settings");
+	return 0;
+}
+
+int settings_parse(struct settings *ret, const char *file_name,
+		   const char *text, size_t len, struct error *e)
+{
+	struct settings s = { 0 };
+
+	if (ini_read_text(&format, &s, file_name, text, len, e) < 0) {
+		settings_done(&s);
+		return -e->code;
+	}
+	if (settle(&s, e) < 0) {
+		settings_done(&s);
+		return error_in(e, "%s:1:1", file_name);
+	}
+	*ret = s;
+	return 0;
+}
+
+int settings_read(struct settings *ret, const char *path, struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
+		return -e->code;
+	return settings_parse(ret, path, text, len, e);
+}
+
+void settings_done(struct settings *s)
+{
+	for (size_t i = 0; i < s->peers_count; i++) {
+		free(s->peers[i].name);
+		words_done(&s->peers[i].addresses);
+	}
+	free(s->peers);
+	words_done(&s->listen);
+	free(s->name);
+	free(s->state_directory);
+	free(s->run_directory);
+	free(s->socket);
+	free(s->group);
+	free(s->qemu);
+	*s = (struct settings){ 0 };
+}
+
+static json_t *show(const struct ini_key *k, const void *base)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i].set == k->set)
+			return types[i].show((const char *)base + k->offset);
+	return json_null();
+}
+
+static void show_section(json_t *into, const char *section, const void *base)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(keys[i].section, section))
+			json_object_set_new(into, keys[i].key,
+					    show(&keys[i], base));
+}
+
+json_t *settings_json(const struct settings *s)
+{
+	json_t *host = json_object(), *move = json_object();
+	json_t *peers = json_array();
+
+	show_section(host, "host", s);
+	show_section(move, "move", s);
+	for (size_t i = 0; i < s->peers_count; i++) {
+		json_t *peer = json_pack("{s:s}", "name", s->peers[i].name);
+
+		show_section(peer, "peer", &s->peers[i]);
+		json_array_append_new(peers, peer);
+	}
+	return json_pack("{s:o, s:o, s:o}", "host", host, "move", move, "peers",
+			 peers);
+}
+
+const struct peer *settings_peer(const struct settings *s, const char *name)
+{
+	for (size_t i = 0; i < s->peers_count; i++)
+		if (!strcmp(s->peers[i].name, name))
+			return &s->peers[i];
+	return NULL;
+}
+
+static bool has_address(const struct peer *p, const struct address *a)
+{
+	struct address own;
+
+	for (size_t i = 0; i < p->addresses.count; i++)
+		if (parse_address(&own, p->addresses.at[i]) == 0 &&
+		    !memcmp(&own, a, sizeof(own)))
+			return true;
+	return false;
+}
+
+const struct peer *settings_peer_from(const struct settings *s,
+				      const struct sockaddr *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct address a;
+
+	if (address->sa_family == AF_INET) {
+		memcpy(&v4, address, sizeof(v4));
+		a = mapped(&v4.sin_addr);
+	} else if (address->sa_family == AF_INET6) {
+		memcpy(&v6, address, sizeof(v6));
+		memcpy(a.bytes, &v6.sin6_addr, sizeof(a.bytes));
+	} else {
+		return NULL;
+	}
+	for (size_t i = 0; i < s->peers_count; i++)
+		if (has_address(&s->peers[i], &a))
+			return &s->peers[i];
+	return NULL;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The host's configuration, drover.conf(5).  Read once at the start; nothing
+ * changes it afterwards, so every thread may look.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/words.h"
+
+struct error;
+struct sockaddr;
+
+enum on_timeout { ON_TIMEOUT_ABORT, ON_TIMEOUT_FORCE };
+
+struct peer {
+	char *name;
+	struct words addresses; /* numeric, at least one */
+	unsigned port;
+	bool tls;
+};
+
+struct move_settings {
+	uint64_t downtime_limit_us;
+	uint64_t timeout_us; /* 0: none */
+	enum on_timeout on_timeout;
+	unsigned channels;
+	uint64_t outage_limit_us;
+	uint64_t switchover_outage_limit_us;
+};
+
+struct settings {
+	char *name;
+	struct words listen; /* numeric addresses, at least one */
+	unsigned port;
+	char *state_directory;
+	char *run_directory;
+	char *socket;
+	char *group;
+	char *qemu;
+	struct move_settings move;
+	struct peer *peers;
+	size_t peers_count;
+};
+
+/* Errors are "FILE:LINE:COLUMN: sentence"; -ENOENT when there is no file. */
+int settings_read(struct settings *ret, const char *path, struct error *e);
+
+/* From a text; the empty text gives the defaults. */
+int settings_parse(struct settings *ret, const char *file_name,
+		   const char *text, size_t len, struct error *e);
+
+void settings_done(struct settings *s);
+
+/* Everything, with the names of the file: {"host": {...}, "move": {...},
+ * "peers": [...]}.  Durations are microseconds.  A new reference. */
+json_t *settings_json(const struct settings *s);
+
+/* NULL when there is none. */
+const struct peer *settings_peer(const struct settings *s, const char *name);
+
+/* The peer that has @address as one of its own; ports do not matter. */
+const struct peer *settings_peer_from(const struct settings *s,
+				      const struct sockaddr *address);

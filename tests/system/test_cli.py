@@ -1,0 +1,665 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+
+"""What drover prints and how it ends, seen from outside.
+
+The real program talks to a small HTTP server on a unix socket that gives
+prepared answers in the shapes of docs/api.md.  So this says nothing about the
+service; it is about output, exit status, Ctrl-C, pipes and terminals.
+
+    DROVER_BUILD=build python3 tests/system/test_cli.py
+"""
+
+import copy
+import fcntl
+import http.server
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import socketserver
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+import time
+import unittest
+
+BUILD = os.path.abspath(os.environ.get("DROVER_BUILD", "build"))
+DROVER = os.path.join(BUILD, "src/cmd/drover")
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+HOST = {
+    "name": "alpha", "version": "0.1.0", "wire": {"version": 1, "lowest": 1},
+    "listen": ["10.0.0.1", "fd00::1"], "port": 6600, "machines": 2, "jobs": 1,
+    "memory": {"total": 64 * GIB, "available": 20 * GIB}, "cpus": 16,
+    "qemu": "/usr/bin/qemu-system-x86_64",
+    "peers": [{"name": "beta", "addresses": ["10.0.0.2", "10.1.0.2"],
+               "port": 6600, "tls": True}],
+}
+WEB1 = {
+    "name": "web1", "state": "running", "pid": 4711, "memory": 4 * GIB,
+    "vcpus": 4, "machine": "pc-q35-7.2",
+    "qemu": "/usr/bin/qemu-system-x86_64", "job": "3f9a12cd",
+    "adopted": False, "run_dir": "/run/drover/machines/web1",
+}
+DB = dict(WEB1, name="a-database-with-a-long-name", state="stopped", pid=None,
+          memory=512 * MIB, job=None)
+RUNNING = {
+    "id": "3f9a12cd", "kind": "move", "role": "source", "machine": "web1",
+    "peer": "beta", "state": "running", "stage": "pre-copy",
+    "started": 1700000000, "ended": None, "error": None, "advice": None,
+    "progress": {
+        "percent": 47, "bytes_sent": 2254857830, "ram_total": 4 * GIB,
+        "rate": 118 * MIB, "round": 3, "dirty_rate": 20 * MIB,
+        "remaining": 2 * GIB, "time_left_ms": 130000,
+        "downtime_estimate_ms": 210, "channels": 2, "outage": False},
+    "report": None,
+}
+REPORT = {
+    "total_ms": 36400, "downtime_ms": 84, "setup_ms": 210, "rounds": 4,
+    "bytes": {"zero": 2 * GIB, "raw": 3 * GIB, "stream": 4 * MIB,
+              "wire": 1200 * MIB, "resent": 0, "duplicates": 0},
+    "rate": 118 * MIB, "option_asked": "compression", "option_got": "tcp",
+    "paths": [
+        {"channel": 0, "from": "10.0.0.1:40112", "to": "10.0.0.2:6600",
+         "bytes": 700 * MIB, "rate": 60 * MIB, "retransmissions": 3,
+         "connected_ms": 36000, "why_ended": "the move ended"},
+        {"channel": 1, "from": "fd00:aaaa:bbbb:cccc:dddd:eeee:ffff:1:40113",
+         "to": "fd00:aaaa:bbbb:cccc:dddd:eeee:ffff:2:6600",
+         "bytes": 500 * MIB, "rate": 58 * MIB, "retransmissions": 0,
+         "connected_ms": 20000,
+         "why_ended": "write: Connection timed out after the cable was "
+                      "pulled out of the card"}],
+    "reasons": ["Compression was not used because the peer's version 0.1.0 "
+                "does not offer a codec that this host knows."],
+}
+DONE = dict(RUNNING, state="done", stage="done", ended=1700000036,
+            progress=dict(RUNNING["progress"], percent=100, time_left_ms=0),
+            report=REPORT)
+FAILED = dict(RUNNING, state="failed", ended=1700000036,
+              error="channel 1 of 2: connect 10.0.0.2:6600: Connection "
+                    "refused",
+              advice="The guest goes on running here.")
+CANCELLED = dict(RUNNING, state="cancelled", ended=1700000036)
+IN_DOUBT = dict(RUNNING, state="in-doubt", stage="commit",
+                error="beta was lost while web1 was handed over",
+                advice="See where web1 runs, then use 'drover job resolve "
+                       "3f9a12cd'.")
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length).decode()
+        api = self.server.api
+        with api.lock:
+            api.asked.append((self.command, self.path, body))
+            reply = api.answers.get((self.command, self.path))
+            if isinstance(reply, list):
+                reply = reply.pop(0) if len(reply) > 1 else reply[0]
+            if callable(reply):
+                reply = reply(api)
+        status, value = reply or (404, {"error": "there is nothing here"})
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Connection", "close")  # so that close() is final
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer
+
+    def log_message(self, *args):
+        pass
+
+    def address_string(self):
+        return "unix"
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+class Api:
+    """Prepared answers: (verb, path) to (status, value), to a function that
+    gives one, or to a list, of which the last stays."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lock = threading.Lock()
+        self.answers = {}
+        self.asked = []
+        self.open()
+
+    def open(self):
+        self.server = Server(self.path, Answers)
+        self.server.api = self
+        self.thread = threading.Thread(target=self.server.serve_forever,
+                                       kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    def move(self, *states):
+        self.answers[("POST", "/v1/machines/web1/move")] = (202, states[0])
+        self.answers[("GET", "/v1/jobs/3f9a12cd")] = [
+            (200, s) for s in states]
+        self.answers[("POST", "/v1/jobs/3f9a12cd/cancel")] = self.cancel
+
+    def cancel(self, _api):
+        self.answers[("GET", "/v1/jobs/3f9a12cd")] = (200, CANCELLED)
+        return 200, RUNNING
+
+    def count(self, verb, path):
+        with self.lock:
+            return sum(a[:2] == (verb, path) for a in self.asked)
+
+    def wait_for(self, verb, path, count=1):
+        until = time.monotonic() + 10
+        while self.count(verb, path) < count:
+            if time.monotonic() > until:
+                raise AssertionError(f"{verb} {path} never came")
+            time.sleep(0.02)
+
+
+class Terminal:
+    """A program on a pseudo-terminal of a given width."""
+
+    def __init__(self, args, env, columns):
+        self.output = b""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ,
+                    struct.pack("HHHH", 24, columns, 0, 0))
+        self.master = master
+        self.process = subprocess.Popen(
+            args, env=env, stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def finish(self):
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            if not select.select([self.master], [], [], 0.1)[0]:
+                continue
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            self.output += data
+        os.close(self.master)
+        return self.process.wait(5)
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="drover-cli-")
+        self.socket = os.path.join(self.folder, "s")
+        self.api = Api(self.socket)
+        self.env = dict(os.environ, DROVER_SOCKET=self.socket, TZ="UTC")
+
+    def tearDown(self):
+        if self.api:
+            self.api.close()
+        shutil.rmtree(self.folder)
+
+    def run_drover(self, *args, **more):
+        return subprocess.run([DROVER, *args], env=self.env, text=True,
+                              capture_output=True, timeout=20, **more)
+
+    def start(self, *args):
+        return subprocess.Popen([DROVER, *args], env=self.env, text=True,
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+
+    def assert_narrow(self, text, columns=80):
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), columns, line)
+
+    # Usage
+
+    def test_every_command_has_help_that_fits_80_columns(self):
+        top = self.run_drover("--help")
+        self.assertEqual(top.returncode, 0)
+        self.assertEqual(top.stderr, "")
+        self.assert_narrow(top.stdout)
+        commands = []
+        for line in top.stdout.splitlines():
+            if line.startswith("  ") and line[2].isalpha():
+                words = line[2:29].split()
+                commands.append([w for w in words if w.islower()])
+        self.assertGreaterEqual(len(commands), 18)
+        for words in commands:
+            one = self.run_drover(*words, "--help")
+            self.assertEqual((one.returncode, one.stderr), (0, ""), words)
+            self.assertIn(" ".join(["Usage: drover", *words]), one.stdout)
+            self.assertIn("--json", one.stdout)
+            self.assert_narrow(one.stdout)
+
+    def test_help_of_a_group_lists_its_commands(self):
+        r = self.run_drover("vm", "--help")
+        self.assertEqual(r.returncode, 0)
+        self.assertIn("vm adopt PID", r.stdout)
+        self.assertNotIn("job list", r.stdout)
+
+    def test_wrong_usage_is_one_line_and_status_2(self):
+        for args, says in [
+                ([], "drover --help"),
+                (["--wat"], "drover --help"),
+                (["mvoe"], "there is no command 'mvoe'"),
+                (["vm"], "drover vm --help"),
+                (["vm", "shw"], "there is no command 'vm shw'"),
+                (["vm", "show"], "drover vm show --help"),
+                (["vm", "show", "a", "b"], "drover vm show --help"),
+                (["vm", "show", "../x"], "drover vm show --help"),
+                (["vm", "adopt", "x1"], "drover vm adopt --help"),
+                (["move", "web1"], "drover move --help"),
+                (["move", "web1", "beta", "--chanels", "2"], "--chanels"),
+                (["move", "web1", "beta", "--channels"], "needs a value"),
+                (["move", "web1", "beta", "--channels", "0"], "'0'"),
+                (["move", "web1", "beta", "--timeout", "7apples"], "7apples"),
+                (["move", "web1", "beta", "--on-timeout", "cry"], "cry"),
+                (["job", "resolve", "3f9a12cd"], "--run-here or --give-up"),
+                (["job", "resolve", "3f9a12cd", "--run-here", "--give-up"],
+                 "--run-here or --give-up"),
+                (["relay", "accept", "r1"], "--qemu PATH is missing")]:
+            with self.subTest(args=args):
+                r = self.run_drover(*args)
+                self.assertEqual(r.returncode, 2)
+                self.assertEqual(r.stdout, "")
+                self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
+                self.assertIn(says, r.stderr)
+                self.assertIn("try 'drover ", r.stderr)
+        self.assertEqual(self.api.asked, [])
+
+    # The service is not there
+
+    def test_an_unreachable_daemon_is_named_with_the_cause(self):
+        self.api.close()
+        self.api = None
+        r = self.run_drover("vm", "list")
+        self.assertEqual(r.returncode, 1)
+        self.assertEqual(
+            r.stderr,
+            f"drover: cannot reach droverd at {self.socket}: No such file or "
+            "directory (is the service running?)\n")
+
+    def test_the_socket_of_a_dead_daemon_is_named_too(self):
+        r = self.run_drover("-S", self.folder + "/other", "vm", "list")
+        self.assertEqual(r.returncode, 1)
+        self.assertIn(f"droverd at {self.folder}/other: No such", r.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another")
+    def test_who_is_not_in_the_group_is_told_so(self):
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.socket, 0o660)
+        tool = os.path.join(self.folder, "drover")
+        shutil.copy(DROVER, tool)
+        r = subprocess.run([tool, "vm", "list"], env=self.env, text=True,
+                           capture_output=True, timeout=20, user=65534,
+                           group=65534, extra_groups=[])
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("Permission denied (only root and members of the group "
+                      "drover may)", r.stderr)
+
+    def test_something_that_is_no_droverd_is_an_error(self):
+        self.api.answers[("GET", "/v1/host")] = (500, "what?")
+        r = self.run_drover("host", "show")
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("status 500", r.stderr)
+
+    # Lists
+
+    def test_vm_list_is_an_aligned_table(self):
+        self.api.answers[("GET", "/v1/machines")] = (200, [WEB1, DB])
+        r = self.run_drover("vm", "list")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assert_narrow(r.stdout)
+        head, web, db = r.stdout.splitlines()
+        self.assertEqual(head.index("STATE"), web.index("running"))
+        self.assertEqual(head.index("STATE"), db.index("stopped"))
+        self.assertIn("4.0 GiB", web)
+        self.assertTrue(db.endswith("-  -"), db)
+
+    def test_empty_lists_are_said_in_words_and_are_empty_json(self):
+        self.api.answers[("GET", "/v1/machines")] = (200, [])
+        self.assertEqual(self.run_drover("vm", "list").stdout,
+                         "There are no machines here.\n")
+        self.assertEqual(
+            json.loads(self.run_drover("vm", "list", "--json").stdout), [])
+
+    def test_json_is_what_the_service_said(self):
+        for args, path, value in [
+                (["vm", "list"], "/v1/machines", [WEB1, DB]),
+                (["vm", "show", "web1"], "/v1/machines/web1", WEB1),
+                (["host", "show"], "/v1/host", HOST),
+                (["job", "list"], "/v1/jobs", [RUNNING]),
+                (["job", "show", "3f9a12cd"], "/v1/jobs/3f9a12cd", DONE)]:
+            with self.subTest(args=args):
+                self.api.answers[("GET", path)] = (200, value)
+                r = self.run_drover(*args, "--json")
+                self.assertEqual((r.returncode, r.stderr), (0, ""))
+                self.assertEqual(json.loads(r.stdout), value)
+
+    def test_texts_fit_80_columns(self):
+        self.api.answers.update({
+            ("GET", "/v1/machines/web1"): (200, WEB1),
+            ("GET", "/v1/host"): (200, HOST),
+            ("GET", "/v1/jobs"): (200, [RUNNING, DONE, IN_DOUBT]),
+            ("GET", "/v1/jobs/3f9a12cd"): (200, DONE)})
+        for args, says in [(["vm", "show", "web1"], "pc-q35-7.2"),
+                           (["host", "show"], "10.0.0.2, 10.1.0.2"),
+                           (["job", "list"], "pre-copy"),
+                           (["job", "show", "3f9a12cd"], "84 ms"),
+                           (["version"], "droverd 0.1.0")]:
+            with self.subTest(args=args):
+                r = self.run_drover(*args)
+                self.assertEqual((r.returncode, r.stderr), (0, ""))
+                self.assertIn(says, r.stdout)
+                self.assert_narrow(r.stdout)
+
+    def test_control_characters_never_reach_the_terminal(self):
+        evil = dict(WEB1, name="we\x1b[2Jb", qemu="a\r\nb")
+        self.api.answers[("GET", "/v1/machines")] = (200, [evil])
+        self.api.answers[("GET", "/v1/machines/web1")] = (200, evil)
+        self.api.answers[("GET", "/v1/machines/x")] = (
+            404, {"error": "no\x1b[31m machine"})
+        text = (self.run_drover("vm", "list").stdout +
+                self.run_drover("vm", "show", "web1").stdout +
+                self.run_drover("vm", "show", "x").stderr)
+        self.assertNotIn("\x1b", text)
+        self.assertNotIn("\r", text)
+
+    # Changes
+
+    def test_requests_carry_what_was_asked(self):
+        ok = (200, WEB1)
+        definition = os.path.join(self.folder, "web 1.conf")
+        with open(definition, "w", encoding="ascii") as f:
+            f.write("name = web1\n")
+        quoted = definition.replace("/", "%2F").replace(" ", "%20")
+        for args, verb, path, body in [
+                (["vm", "start", "web1"], "POST", "/v1/machines/web1/start",
+                 ""),
+                (["vm", "stop", "web1"], "POST", "/v1/machines/web1/stop",
+                 ""),
+                (["vm", "forget", "web1"], "DELETE", "/v1/machines/web1", ""),
+                (["vm", "define", definition], "PUT",
+                 "/v1/machines?file=" + quoted, "name = web1\n"),
+                (["vm", "adopt", "4711"], "POST", "/v1/adopt",
+                 {"pid": 4711}),
+                (["vm", "adopt", "4711", "--name", "db"], "POST", "/v1/adopt",
+                 {"pid": 4711, "name": "db"}),
+                (["job", "cancel", "3f9a12cd"], "POST",
+                 "/v1/jobs/3f9a12cd/cancel", ""),
+                (["job", "resolve", "3f9a12cd", "--run-here"], "POST",
+                 "/v1/jobs/3f9a12cd/resolve", {"run_here": True}),
+                (["job", "resolve", "3f9a12cd", "--give-up"], "POST",
+                 "/v1/jobs/3f9a12cd/resolve", {"run_here": False}),
+                (["relay", "accept", "r1", "--qemu", "/q", "--pid", "7",
+                  "--background"], "POST", "/v1/relays",
+                 {"role": "accept", "name": "r1", "qemu": "/q", "pid": 7}),
+                (["relay", "connect", "r1", "beta", "--listen", "l",
+                  "--downtime-limit", "1s", "--background"], "POST",
+                 "/v1/relays",
+                 {"role": "connect", "name": "r1", "host": "beta",
+                  "listen": os.getcwd() + "/l", "downtime_limit_ms": 1000}),
+                (["move", "web1", "beta", "--background"], "POST",
+                 "/v1/machines/web1/move", {"host": "beta"}),
+                (["move", "--background", "web1", "beta", "--paused",
+                  "--downtime-limit=300ms", "--timeout", "10min",
+                  "--on-timeout", "force", "--channels", "4", "--option",
+                  "tcp"], "POST", "/v1/machines/web1/move",
+                 {"host": "beta", "paused": True, "downtime_limit_ms": 300,
+                  "timeout_ms": 600000, "on_timeout": "force", "channels": 4,
+                  "option": "tcp"})]:
+            with self.subTest(args=args):
+                self.api.asked.clear()
+                reply = (202, RUNNING) if "--background" in args else ok
+                self.api.answers[(verb, path)] = reply
+                r = self.run_drover(*args)
+                self.assertEqual((r.returncode, r.stderr), (0, ""))
+                self.assertEqual(len(self.api.asked), 1)
+                asked = self.api.asked[0]
+                self.assertEqual(asked[:2], (verb, path))
+                sent = asked[2]
+                if isinstance(body, dict):
+                    sent = json.loads(sent)
+                self.assertEqual(sent, body)
+
+    def test_define_reads_standard_input(self):
+        self.api.answers[
+            ("PUT", "/v1/machines?file=standard%20input")] = (200, WEB1)
+        r = self.run_drover("vm", "define", "-", input="name = web1\n")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertEqual(self.api.asked[0][2], "name = web1\n")
+
+    def test_define_names_a_file_that_is_not_there(self):
+        r = self.run_drover("vm", "define", "/nowhere/x")
+        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.stderr, "drover: vm define /nowhere/x: open "
+                                   "/nowhere/x: No such file or directory\n")
+
+    def test_a_refusal_is_one_line_with_command_and_machine(self):
+        self.api.answers[("POST", "/v1/machines/web1/start")] = (
+            409, {"error": "a job holds web1"})
+        r = self.run_drover("vm", "start", "web1")
+        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.stdout, "")
+        self.assertEqual(r.stderr,
+                         "drover: vm start web1: a job holds web1\n")
+
+    def test_compare_ends_with_1_when_it_would_not_work(self):
+        path = "/v1/machines/web1/compare"
+        finding = {"severity": "error",
+                   "text": "The machine needs 64 GiB, and beta has only 20 "
+                           "GiB of memory available at this very moment."}
+        self.api.answers[("POST", path)] = (
+            200, {"findings": [finding], "ok": False})
+        r = self.run_drover("compare", "web1", "beta")
+        self.assertEqual((r.returncode, r.stderr), (1, ""))
+        self.assertIn("web1 cannot move to beta.", r.stdout)
+        self.assert_narrow(r.stdout)
+        self.api.answers[("POST", path)] = (200, {"findings": [], "ok": True})
+        r = self.run_drover("compare", "web1", "beta")
+        self.assertEqual((r.returncode, r.stdout),
+                         (0, "web1 can move to beta.\n"))
+
+    # A move
+
+    def test_a_move_on_a_pipe_is_lines_and_then_the_report(self):
+        self.api.move(*[RUNNING] * 8, DONE)
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertNotIn("\r", r.stdout)
+        self.assertNotIn("\x1b", r.stdout)
+        lines = [x for x in r.stdout.splitlines() if x.startswith("web1: ")]
+        self.assertIn(len(lines), (2, 3))
+        self.assertIn("47%", lines[0])
+        self.assertIn("118M/s", lines[0])
+        self.assertIn("left 2m10s", lines[0])
+        for says in ["36.4 s", "84 ms", "1.2 GiB", "tcp (asked for: "
+                     "compression)", "10.0.0.2:6600", "Reasons"]:
+            self.assertIn(says, r.stdout)
+        self.assert_narrow(r.stdout)
+
+    def test_a_move_is_polled_five_times_a_second(self):
+        self.api.move(*[RUNNING] * 10, DONE)
+        begin = time.monotonic()
+        self.run_drover("move", "web1", "beta")
+        took = time.monotonic() - begin
+        self.assertGreater(took, 1.9)
+        self.assertLess(took, 6)
+
+    def test_a_move_with_json_is_an_object_per_line(self):
+        self.api.move(*[RUNNING] * 8, DONE)
+        r = self.run_drover("move", "web1", "beta", "--json")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        jobs = [json.loads(line) for line in r.stdout.splitlines()]
+        self.assertIn(len(jobs), (2, 3))
+        self.assertEqual(jobs[0], RUNNING)
+        self.assertEqual(jobs[-1], DONE)
+
+    def test_a_failed_move_says_why_and_what_to_do(self):
+        self.api.move(RUNNING, FAILED)
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual(r.returncode, 1)
+        self.assertEqual(
+            r.stderr,
+            "drover: move web1: channel 1 of 2: connect 10.0.0.2:6600: "
+            "Connection refused\n"
+            "drover: move web1: The guest goes on running here.\n")
+
+    def test_a_move_in_doubt_ends_with_its_advice(self):
+        self.api.move(RUNNING, IN_DOUBT)
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("in-doubt: beta was lost", r.stderr)
+        self.assertIn("drover job resolve 3f9a12cd", r.stderr)
+
+    def test_a_refused_move_is_one_line(self):
+        self.api.answers[("POST", "/v1/machines/web1/move")] = (
+            404, {"error": "there is no peer 'beta'"})
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual(
+            (r.returncode, r.stdout, r.stderr),
+            (1, "", "drover: move web1: there is no peer 'beta'\n"))
+
+    def test_a_restarted_daemon_is_waited_for(self):
+        self.api.move(RUNNING)
+        p = self.start("move", "web1", "beta")
+        self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
+        self.api.close()
+        time.sleep(0.5)
+        self.api.answers[("GET", "/v1/jobs/3f9a12cd")] = (200, DONE)
+        self.api.open()
+        out, err = p.communicate(timeout=10)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertIn("droverd is away", err)
+        self.assertIn("84 ms", out)
+
+    # Ctrl-C
+
+    def test_ctrl_c_cancels_a_move_and_waits_for_its_end(self):
+        self.api.move(RUNNING)
+        p = self.start("move", "web1", "beta")
+        self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=10)
+        self.assertEqual(p.returncode, 1)
+        self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
+                         1)
+        self.assertEqual(err, "drover: move web1: cancelling, waiting for "
+                              "the end\ndrover: move web1: cancelled\n")
+
+    def test_a_second_ctrl_c_leaves_the_job_alone(self):
+        self.api.move(RUNNING)
+        self.api.answers[("POST", "/v1/jobs/3f9a12cd/cancel")] = (
+            200, RUNNING)
+        p = self.start("move", "web1", "beta")
+        self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
+        p.send_signal(signal.SIGINT)
+        self.api.wait_for("POST", "/v1/jobs/3f9a12cd/cancel")
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=10)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("see 'drover job show 3f9a12cd'", err)
+
+    def test_ctrl_c_in_watch_only_stops_watching(self):
+        self.api.move(RUNNING)
+        p = self.start("job", "watch", "3f9a12cd")
+        self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=10)
+        self.assertEqual(p.returncode, 1)
+        self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
+                         0)
+
+    # Terminals and closed pipes
+
+    def test_on_a_terminal_one_line_stays(self):
+        late = copy.deepcopy(RUNNING)
+        late["progress"].update(percent=98, time_left_ms=900)
+        self.api.move(RUNNING, RUNNING, late, DONE)
+        t = Terminal([DROVER, "move", "web1", "beta"], self.env, 80)
+        self.assertEqual(t.finish(), 0)
+        text = t.output.decode()
+        first, rest = text.split("\n", 1)
+        drawn = [x.replace("\x1b[K", "") for x in first.split("\r") if x]
+        self.assertEqual(len(drawn), 4)
+        for line in drawn:
+            self.assertLess(len(line), 80)
+            self.assertTrue(line.startswith("["), line)
+        for says in ["47%", "2.1G", "118M/s", "round  3", "dirty  20M/s",
+                     "left 2m10s", "down 210ms"]:
+            self.assertIn(says, drawn[0])
+        self.assertIn("Downtime", rest)
+        self.assert_narrow(rest)
+
+    def test_narrow_terminals_get_what_matters_most(self):
+        for columns in (20, 40, 60):
+            with self.subTest(columns=columns):
+                self.api.move(RUNNING, FAILED)
+                t = Terminal([DROVER, "move", "web1", "beta"], self.env,
+                             columns)
+                self.assertEqual(t.finish(), 1)
+                first = t.output.decode().split("\n", 1)[0]
+                for line in first.replace("\x1b[K", "").split("\r"):
+                    self.assertLess(len(line), columns)
+                self.assertIn("47%", first)
+
+    def test_ctrl_c_typed_at_the_terminal_cancels(self):
+        self.api.move(RUNNING)
+        t = Terminal([DROVER, "move", "web1", "beta"], self.env, 80)
+        self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
+        t.type(b"\x03")
+        self.assertEqual(t.finish(), 1)
+        self.assertIn(b"cancelling", t.output)
+        self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
+                         1)
+
+    def test_a_reader_that_leaves_is_not_an_error_message(self):
+        self.api.move(RUNNING)
+        for quiet in (False, True):
+            with self.subTest(sigpipe_ignored=quiet):
+                p = subprocess.Popen(
+                    [DROVER, "job", "watch", "3f9a12cd"], env=self.env,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    restore_signals=not quiet)
+                p.stdout.readline()
+                p.stdout.close()
+                self.assertNotEqual(p.wait(10), 0)
+                self.assertEqual(p.stderr.read(), b"")
+                p.stderr.close()
+
+    def test_a_full_disk_is_said_and_ends_with_1(self):
+        self.api.answers[("GET", "/v1/machines")] = (200, [WEB1, DB])
+        with open("/dev/full", "w", encoding="ascii") as full:
+            r = subprocess.run([DROVER, "vm", "list"], env=self.env,
+                               stdout=full, stderr=subprocess.PIPE,
+                               text=True, timeout=20)
+        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.stderr, "drover: cannot write the output: No "
+                                   "space left on device\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "qemu.h"
+#include "qemu/process.h"
+#include "qemu/qmp.h"
+
+static int start_failing(struct guest *g, const char *lines, struct error *e)
+{
+	struct launch_options o = { .run_dir = g->dir };
+	struct definition d;
+	char text[1024];
+	int r;
+
+	o.default_qemu = qemu_for_tests();
+	snprintf(text, sizeof(text),
+		 "[machine]\nname = test\nmemory = 16M\nmachine = pc\n"
+		 "accelerator = tcg\n%s",
+		 lines);
+	assert_int_equal(definition_parse(&d, "test", text, e), 0);
+	r = launch_start(&g->process, &d, &o, e);
+	definition_done(&d);
+	return r;
+}
+
+static void a_started_qemu_is_detached(void **state)
+{
+	char name[128], target[256];
+	struct guest g;
+	struct stat st;
+	ssize_t n;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g, "memory = 16M\narguments = -nodefaults\n", false);
+	assert_true(launch_alive(&g.process));
+	assert_int_equal(getsid(g.process.pid), g.process.pid);
+	snprintf(name, sizeof(name), "/proc/%d/fd/0", (int)g.process.pid);
+	n = readlink(name, target, sizeof(target) - 1);
+	assert_true(n > 0);
+	target[n] = '\0';
+	assert_string_equal(target, "/dev/null");
+	assert_int_equal(stat(g.dir, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	guest_end(&g);
+}
+
+static void nothing_of_ours_is_inherited(void **state)
+{
+	char name[128], own[128], target[256];
+	struct guest g;
+	FILE *leaky;
+	ssize_t n;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	leaky = fopen("/proc/self/status", "r");
+	snprintf(own, sizeof(own), "/proc/%d/status", (int)getpid());
+	guest_start(&g, "memory = 16M\narguments = -nodefaults\n", false);
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(name, sizeof(name), "/proc/%d/fd/%d",
+			 (int)g.process.pid, fd);
+		n = readlink(name, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = '\0';
+		assert_string_not_equal(target, own);
+	}
+	fclose(leaky);
+	guest_end(&g);
+}
+
+static void what_qemu_said_last_is_in_the_error(void **state)
+{
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_folder(&g);
+	assert_int_equal(start_failing(&g, "arguments = -device foo\n", &e),
+			 -ECHILD);
+	assert_string_equal(e.text, "QEMU ended at once: qemu-system-x86_64: "
+				    "-device foo: 'foo' is not a valid device "
+				    "model name");
+	/* The second failure is not the first one's last line. */
+	assert_int_equal(start_failing(&g, "arguments = -device bar\n", &e),
+			 -ECHILD);
+	assert_non_null(strstr(e.text, "'bar' is not a valid device"));
+	assert_int_equal(start_failing(&g, "qemu = /bin/true\n", &e), -ECHILD);
+	assert_string_equal(e.text, "QEMU ended at once: it said nothing");
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	guest_end(&g);
+}
+
+static void a_missing_program_is_named(void **state)
+{
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	guest_folder(&g);
+	assert_int_equal(start_failing(&g, "qemu = /nonexistent/qemu\n", &e),
+			 -ENOENT);
+	assert_string_equal(e.text, "start /nonexistent/qemu in /: No such "
+				    "file or directory");
+	guest_end(&g);
+}
+
+static void a_silent_qemu_is_given_up(void **state)
+{
+	struct launch_options o = { .timeout_us = 100 * USEC_PER_MS };
+	struct definition d = { 0 };
+	struct guest g;
+	struct error e;
+	char program[96];
+	FILE *f;
+
+	(void)state;
+	guest_folder(&g);
+	snprintf(program, sizeof(program), "%s/ram", g.dir);
+	f = fopen(program, "w");
+	fputs("#!/bin/sh\nexec sleep 30\n", f);
+	fclose(f);
+	assert_int_equal(chmod(program, 0700), 0);
+	o.run_dir = g.dir;
+	o.default_qemu = program;
+	assert_int_equal(definition_parse(&d, "t",
+					  "[machine]\nname=t\nmemory=16M\n",
+					  &e),
+			 0);
+	assert_int_equal(launch_start(&g.process, &d, &o, &e), -ETIMEDOUT);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	definition_done(&d);
+	guest_end(&g);
+}
+
+static void a_qemu_is_found_again(void **state)
+{
+	struct qemu_process again;
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g, "memory = 16M\narguments = -nodefaults\n", false);
+	assert_int_equal(launch_attach(&again, g.process.pid,
+				       g.process.start_time, g.dir, &e),
+			 0);
+	assert_true(launch_alive(&again));
+	assert_string_equal(again.qmp_path, g.process.qmp_path);
+	launch_forget(&again);
+	assert_false(launch_alive(&again));
+	assert_int_equal(launch_attach(&again, g.process.pid,
+				       g.process.start_time + 1, g.dir, &e),
+			 -ESRCH);
+	guest_end(&g);
+	assert_int_equal(launch_attach(&again, g.process.pid, 1, g.dir, &e),
+			 -ESRCH);
+}
+
+static void a_qemu_that_does_not_listen_is_killed(void **state)
+{
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g, "memory = 16M\narguments = -nodefaults\n", false);
+	assert_int_equal(kill(g.process.pid, SIGSTOP), 0);
+	assert_int_equal(launch_end(&g.process, clock_us() + 50000, &e), 0);
+	assert_int_equal(access(g.process.qmp_path, F_OK), -1);
+	g.running = false;
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	guest_end(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_started_qemu_is_detached),
+		cmocka_unit_test(nothing_of_ours_is_inherited),
+		cmocka_unit_test(what_qemu_said_last_is_in_the_error),
+		cmocka_unit_test(a_missing_program_is_named),
+		cmocka_unit_test(a_silent_qemu_is_given_up),
+		cmocka_unit_test(a_qemu_is_found_again),
+		cmocka_unit_test(a_qemu_that_does_not_listen_is_killed),
+	};
+
+	return cmocka_run_group_tests_name("launch", tests, NULL, NULL);
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "pages/memory.h"
+#include "qemu.h"
+#include "qemu/qmp.h"
+
+enum { MIB = 1 << 20, PAGE = MEMORY_PAGE };
+
+static uint8_t page_of[256][PAGE];
+
+static const uint8_t *page(uint8_t byte)
+{
+	memset(page_of[byte], byte, PAGE);
+	return page_of[byte];
+}
+
+static int shared_file(uint64_t len, unsigned flags)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | flags);
+
+	if (fd >= 0 && ftruncate(fd, (off_t)len) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static struct guest_memory *memory_of(int fd)
+{
+	struct guest_memory *m;
+	struct error e;
+
+	if (memory_of_fd(&m, "pc.ram", fd, &e) < 0)
+		fail_msg("%s", e.text);
+	return m;
+}
+
+static int byte_at(int fd, uint64_t offset)
+{
+	uint8_t byte = 0xee;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+	return byte;
+}
+
+static uint64_t allocated(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void what_is_written_is_there(void **state)
+{
+	int fd = shared_file(MIB, 0);
+	struct guest_memory *m = memory_of(fd);
+	struct error e;
+
+	(void)state;
+	assert_int_equal(memory_blocks(m), 1);
+	assert_string_equal(memory_block(m, 0)->name, "pc.ram");
+	assert_int_equal(memory_block(m, 0)->len_bytes, MIB);
+	assert_int_equal(memory_block(m, 0)->page_size_bytes, PAGE);
+	assert_true(memory_block(m, 0)->fresh);
+	assert_null(memory_block(m, 1));
+	assert_int_equal(memory_write(m, 0, MIB - PAGE, page(7), PAGE, &e), 0);
+	assert_int_equal(byte_at(fd, MIB - 1), 7);
+	assert_int_equal(allocated(fd), PAGE);
+	memory_free(m);
+	close(fd);
+}
+
+static void zeros_do_not_touch_what_was_never_written(void **state)
+{
+	int fd = shared_file(MIB, 0);
+	struct guest_memory *m = memory_of(fd);
+	struct error e;
+
+	(void)state;
+	assert_int_equal(memory_zero(m, 0, 0, MIB, &e), 0);
+	assert_int_equal(allocated(fd), 0);
+	assert_int_equal(memory_write(m, 0, 5 * PAGE, page(9), PAGE, &e), 0);
+	assert_int_equal(memory_zero(m, 0, 0, MIB, &e), 0);
+	assert_int_equal(byte_at(fd, 5 * PAGE), 0);
+	assert_int_equal(allocated(fd), PAGE);
+	memory_free(m);
+	close(fd);
+}
+
+static void old_content_is_cleared_by_zeros_but_holes_stay(void **state)
+{
+	int fd = shared_file(MIB, 0);
+	struct guest_memory *m;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, page(3), PAGE, 17 * PAGE), PAGE);
+	m = memory_of(fd);
+	assert_false(memory_block(m, 0)->fresh);
+	assert_int_equal(memory_zero(m, 0, 0, MIB, &e), 0);
+	assert_int_equal(byte_at(fd, 17 * PAGE), 0);
+	assert_int_equal(allocated(fd), PAGE);
+	memory_free(m);
+	close(fd);
+}
+
+static void nothing_is_written_outside_of_a_block(void **state)
+{
+	int fd = shared_file(MIB, 0);
+	struct guest_memory *m = memory_of(fd);
+	struct error e;
+
+	(void)state;
+	assert_int_equal(memory_write(m, 1, 0, page(1), PAGE, &e), -ERANGE);
+	assert_int_equal(memory_write(m, 0, MIB, page(1), PAGE, &e), -ERANGE);
+	assert_string_equal(e.text, "pc.ram: 0x100000 and 4096 bytes are "
+				    "beyond its end");
+	assert_int_equal(memory_write(m, 0, UINT64_MAX - PAGE + 1, page(1),
+				      PAGE, &e),
+			 -ERANGE);
+	assert_int_equal(memory_zero(m, 0, PAGE, UINT64_MAX - PAGE + 1, &e),
+			 -ERANGE);
+	assert_int_equal(memory_zero(m, 0, 0, MIB + PAGE, &e), -ERANGE);
+	assert_int_equal(memory_write(m, 0, 12, page(1), PAGE, &e), -EINVAL);
+	assert_int_equal(memory_write(m, 0, 0, page(1), 12, &e), -EINVAL);
+	assert_int_equal(memory_write(m, 0, MIB, page(1), 0, &e), 0);
+	assert_int_equal(allocated(fd), 0);
+	memory_free(m);
+	close(fd);
+}
+
+struct worker {
+	struct guest_memory *memory;
+	unsigned first;
+};
+
+static void *write_every_fourth(void *arg)
+{
+	const struct worker *w = arg;
+	struct error e;
+
+	for (unsigned i = w->first; i < 1024; i += 4)
+		if (memory_write(w->memory, 0, (uint64_t)i * PAGE,
+				 page_of[i % 251], PAGE, &e) < 0 ||
+		    (i % 3 == 0 && memory_zero(w->memory, 0, (uint64_t)i * PAGE,
+					       PAGE, &e) < 0))
+			return arg;
+	return NULL;
+}
+
+static void many_threads_write_neighbouring_pages(void **state)
+{
+	int fd = shared_file(4 * MIB, 0);
+	struct guest_memory *m = memory_of(fd);
+	struct worker workers[4];
+	pthread_t threads[4];
+	void *failed;
+
+	(void)state;
+	for (unsigned i = 0; i < 251; i++)
+		page((uint8_t)i);
+	for (unsigned i = 0; i < 4; i++) {
+		workers[i] = (struct worker){ m, i };
+		assert_int_equal(pthread_create(&threads[i], NULL,
+						write_every_fourth,
+						&workers[i]),
+				 0);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	for (unsigned i = 0; i < 1024; i++)
+		assert_int_equal(byte_at(fd, (uint64_t)i * PAGE + 100),
+				 i % 3 ? i % 251 : 0);
+	memory_free(m);
+	close(fd);
+}
+
+/* A tmpfs of 1 MiB in a mount namespace of this process. */
+static int small_tmpfs(void)
+{
+	char dir[] = "/tmp/drover-test-XXXXXX", path[64];
+	int fd = -1;
+
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/ram", dir);
+	if (unshare(CLONE_NEWNS) == 0 &&
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("none", dir, "tmpfs", 0, "size=1m") == 0) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd >= 0 && ftruncate(fd, 4 * MIB) < 0)
+			fd = -1;
+		umount2(dir, MNT_DETACH);
+	}
+	rmdir(dir);
+	return fd;
+}
+
+static void a_full_memory_is_an_error_and_no_signal(void **state)
+{
+	uint8_t *data = calloc(1, 2 * MIB);
+	struct guest_memory *m;
+	struct error e;
+	int fd = small_tmpfs();
+
+	(void)state;
+	if (fd < 0) {
+		free(data);
+		print_message("no permission to mount a tmpfs: skipped\n");
+		skip();
+	}
+	m = memory_of(fd);
+	assert_int_equal(memory_write(m, 0, MIB, data, 2 * MIB, &e), -ENOSPC);
+	assert_string_equal(e.text, "write 1.0 MiB of pc.ram at 0x200000: No "
+				    "space left on device");
+	memory_free(m);
+	close(fd);
+	free(data);
+}
+
+/* How many huge pages of 2 MiB there are; sets another number. */
+static long huge_pages(long set)
+{
+	static const char path[] = "/proc/sys/vm/nr_hugepages";
+	FILE *f = fopen(path, "r");
+	long old = -1;
+
+	if (!f || fscanf(f, "%ld", &old) != 1)
+		old = -1;
+	if (f)
+		fclose(f);
+	f = fopen(path, "w");
+	if (!f)
+		return -1;
+	fprintf(f, "%ld\n", set);
+	return fclose(f) ? -1 : old;
+}
+
+static void huge_pages_are_written_page_by_page(void **state)
+{
+	long old = huge_pages(4);
+	struct guest_memory *m;
+	struct error e;
+	void *map;
+	int fd;
+
+	(void)state;
+	fd = old < 0 ? -1 : shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
+	if (fd < 0) {
+		print_message("no huge pages: skipped\n");
+		skip();
+	}
+	m = memory_of(fd);
+	assert_int_equal(memory_block(m, 0)->page_size_bytes, 2 * MIB);
+	assert_true(memory_block(m, 0)->fresh);
+	assert_int_equal(memory_zero(m, 0, 0, 8 * MIB, &e), 0);
+	assert_int_equal(allocated(fd), 0);
+	assert_int_equal(memory_write(m, 0, 2 * MIB - PAGE, page(5), PAGE, &e),
+			 0);
+	assert_int_equal(allocated(fd), 2 * MIB);
+	assert_int_equal(memory_zero(m, 0, 0, 8 * MIB, &e), 0);
+	assert_int_equal(allocated(fd), 2 * MIB);
+	map = mmap(NULL, 8 * MIB, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(((uint8_t *)map)[2 * MIB - 1], 0);
+	assert_int_equal(memory_write(m, 0, 2 * MIB - PAGE, page(5), PAGE, &e),
+			 0);
+	assert_int_equal(((uint8_t *)map)[2 * MIB - 1], 5);
+	munmap(map, 8 * MIB);
+	memory_free(m);
+	close(fd);
+	huge_pages(old);
+}
+
+static void used_up_huge_pages_are_an_error_and_no_signal(void **state)
+{
+	long old = huge_pages(1);
+	struct guest_memory *m;
+	struct error e;
+	int fd;
+
+	(void)state;
+	fd = old < 0 ? -1 : shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
+	if (fd < 0) {
+		print_message("no huge pages: skipped\n");
+		skip();
+	}
+	m = memory_of(fd);
+	assert_int_equal(memory_write(m, 0, 0, page(5), PAGE, &e), 0);
+	assert_int_equal(memory_write(m, 0, 4 * MIB, page(5), PAGE, &e),
+			 -ENOSPC);
+	assert_string_equal(e.text, "write 4.0 KiB of pc.ram at 0x400000: No "
+				    "space left on device");
+	memory_free(m);
+	close(fd);
+	huge_pages(old);
+}
+
+/* Four bytes of the guest's physical memory, as QEMU itself sees them. */
+static void assert_qemu_sees(const struct guest *g, uint64_t address,
+			     const char *expected)
+{
+	char command[64];
+	struct error e;
+	struct qmp *q;
+	json_t *o;
+
+	snprintf(command, sizeof(command), "xp/1xw 0x%llx",
+		 (unsigned long long)address);
+	if (qmp_open(&q, g->process.qmp_path, clock_us() + 5 * USEC_PER_SEC,
+		     &e) < 0 ||
+	    qmp_run(q, "human-monitor-command",
+		    json_pack("{s:s}", "command-line", command), &o, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_non_null(strstr(json_string_value(o), expected));
+	json_decref(o);
+	qmp_close(q);
+}
+
+static struct guest_memory *memory_in(const struct guest *g)
+{
+	struct guest_memory *m;
+	struct error e;
+
+	if (memory_of_process(&m, g->process.pid, &e) < 0)
+		fail_msg("%s", e.text);
+	return m;
+}
+
+static void a_waiting_qemu_sees_what_was_written(void **state)
+{
+	struct guest_memory *m;
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g, "memory = 64M\narguments = -nodefaults\n", true);
+	m = memory_in(&g);
+	assert_int_equal(memory_blocks(m), 1);
+	assert_int_equal(memory_left_out(m), 0);
+	assert_string_equal(memory_block(m, 0)->name, "pc.ram");
+	assert_int_equal(memory_block(m, 0)->len_bytes, 64 * MIB);
+	assert_int_equal(memory_write(m, 0, 32 * MIB, page(0xa5), PAGE, &e), 0);
+	assert_qemu_sees(&g, 32 * MIB, "0xa5a5a5a5");
+	assert_int_equal(memory_zero(m, 0, 32 * MIB, PAGE, &e), 0);
+	assert_qemu_sees(&g, 32 * MIB, "0x00000000");
+	memory_free(m);
+	guest_end(&g);
+}
+
+static void backends_of_equal_size_are_told_apart(void **state)
+{
+	struct guest_memory *m;
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g,
+		    "memory = 64M\narguments = -nodefaults\n"
+		    "  -object memory-backend-memfd,id=n0,size=32M,share=on\n"
+		    "  -object '{\"qom-type\":\"memory-backend-memfd\","
+		    "\"id\":\"n1\",\"size\":33554432,\"share\":true}'\n"
+		    "  -numa node,memdev=n0 -numa node,memdev=n1\n",
+		    true);
+	m = memory_in(&g);
+	assert_int_equal(memory_blocks(m), 2);
+	assert_string_equal(memory_block(m, 0)->name, "n0");
+	assert_string_equal(memory_block(m, 1)->name, "n1");
+	assert_int_equal(memory_write(m, 1, MIB, page(0x11), PAGE, &e), 0);
+	assert_int_equal(memory_write(m, 0, MIB, page(0x22), PAGE, &e), 0);
+	assert_qemu_sees(&g, MIB, "0x22222222");
+	assert_qemu_sees(&g, 33 * MIB, "0x11111111");
+	memory_free(m);
+	guest_end(&g);
+}
+
+static void a_file_backend_is_found_by_its_path(void **state)
+{
+	struct guest_memory *m;
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start_plain(&g,
+			  "-S -nodefaults -display none -m 32M -machine "
+			  "pc-i440fx-3.1,accel=tcg,memory-backend=main -object "
+			  "memory-backend-file,id=main,size=32M,mem-path=ram,"
+			  "share=on -qmp unix:qmp.sock,server=on,wait=off");
+	m = memory_in(&g);
+	assert_int_equal(memory_blocks(m), 1);
+	assert_string_equal(memory_block(m, 0)->name, "/objects/main");
+	assert_int_equal(memory_write(m, 0, MIB, page(0x33), PAGE, &e), 0);
+	assert_qemu_sees(&g, MIB, "0x33333333");
+	memory_free(m);
+	guest_end(&g);
+}
+
+static void private_memory_is_left_out_with_the_reason(void **state)
+{
+	struct guest_memory *m;
+	struct guest g;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start_plain(&g, "-S -nodefaults -display none -m 32M -machine "
+			      "pc,accel=tcg,memory-backend=x -object "
+			      "memory-backend-ram,id=x,size=32M "
+			      "-qmp unix:qmp.sock,server=on,wait=off");
+	m = memory_in(&g);
+	assert_int_equal(memory_blocks(m), 0);
+	assert_int_equal(memory_left_out(m), 1);
+	assert_string_equal(memory_reason(m, 0),
+			    "x: private memory (share=off)");
+	memory_free(m);
+	guest_end(&g);
+
+	guest_start_plain(&g, "-S -nodefaults -display none -machine pc,accel="
+			      "tcg -qmp unix:qmp.sock,server=on,wait=off");
+	m = memory_in(&g);
+	assert_int_equal(memory_blocks(m), 0);
+	assert_non_null(strstr(memory_reason(m, 0), "has no memory backend"));
+	memory_free(m);
+	guest_end(&g);
+}
+
+static void a_process_that_is_gone_is_an_error(void **state)
+{
+	struct guest_memory *m;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(memory_of_process(&m, 0x3fffffff, &e), -ESRCH);
+	assert_string_equal(e.text, "there is no process 1073741823");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_written_is_there),
+		cmocka_unit_test(zeros_do_not_touch_what_was_never_written),
+		cmocka_unit_test(
+			old_content_is_cleared_by_zeros_but_holes_stay),
+		cmocka_unit_test(nothing_is_written_outside_of_a_block),
+		cmocka_unit_test(many_threads_write_neighbouring_pages),
+		cmocka_unit_test(a_full_memory_is_an_error_and_no_signal),
+		cmocka_unit_test(huge_pages_are_written_page_by_page),
+		cmocka_unit_test(used_up_huge_pages_are_an_error_and_no_signal),
+		cmocka_unit_test(a_waiting_qemu_sees_what_was_written),
+		cmocka_unit_test(backends_of_equal_size_are_told_apart),
+		cmocka_unit_test(a_file_backend_is_found_by_its_path),
+		cmocka_unit_test(private_memory_is_left_out_with_the_reason),
+		cmocka_unit_test(a_process_that_is_gone_is_an_error),
+	};
+
+	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "host/settings.h"
+
+static const char full[] = "[host]\n"
+			   "name = alpha\n"
+			   "listen = 10.77.0.1\n"
+			   "listen = fd00::1\n"
+			   "port = 7000\n"
+			   "run-directory = /tmp/run\n"
+			   "[move]\n"
+			   "downtime-limit = 50ms\n"
+			   "timeout = 10min\n"
+			   "on-timeout = force\n"
+			   "channels = 8\n"
+			   "[peer beta]\n"
+			   "address = 10.77.0.2\n"
+			   "          10.78.0.2\n"
+			   "tls = off\n"
+			   "[peer gamma]\n"
+			   "address = fd00::3\n"
+			   "port = 6601\n";
+
+static struct settings parsed(const char *text)
+{
+	struct settings s;
+	struct error e;
+
+	if (settings_parse(&s, "t", text, strlen(text), &e) < 0)
+		fail_msg("%s", e.text);
+	return s;
+}
+
+static void assert_refused(const char *text, const char *expected)
+{
+	struct settings s;
+	struct error e;
+
+	assert_int_equal(settings_parse(&s, "t", text, strlen(text), &e),
+			 -EINVAL);
+	assert_string_equal(e.text, expected);
+}
+
+static void an_empty_file_gives_the_defaults(void **state)
+{
+	struct settings s = parsed("");
+
+	(void)state;
+	assert_true(strlen(s.name) > 0);
+	assert_int_equal(s.listen.count, 1);
+	assert_string_equal(s.listen.at[0], "0.0.0.0");
+	assert_int_equal(s.port, 6600);
+	assert_string_equal(s.state_directory, "/var/lib/drover");
+	assert_string_equal(s.socket, "/run/drover/drover.sock");
+	assert_string_equal(s.group, "drover");
+	assert_string_equal(s.qemu, "/usr/bin/qemu-system-x86_64");
+	assert_int_equal(s.move.downtime_limit_us, 300000);
+	assert_int_equal(s.move.timeout_us, 0);
+	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_ABORT);
+	assert_int_equal(s.move.channels, 1);
+	assert_int_equal(s.move.outage_limit_us, 300000000);
+	assert_int_equal(s.move.switchover_outage_limit_us, 1000000);
+	assert_int_equal(s.peers_count, 0);
+	settings_done(&s);
+}
+
+static void every_key_is_read(void **state)
+{
+	struct settings s = parsed(full);
+
+	(void)state;
+	assert_string_equal(s.name, "alpha");
+	assert_int_equal(s.listen.count, 2);
+	assert_string_equal(s.listen.at[1], "fd00::1");
+	assert_int_equal(s.port, 7000);
+	assert_string_equal(s.socket, "/tmp/run/drover.sock");
+	assert_int_equal(s.move.downtime_limit_us, 50000);
+	assert_int_equal(s.move.timeout_us, 600000000);
+	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_FORCE);
+	assert_int_equal(s.move.channels, 8);
+	assert_int_equal(s.peers_count, 2);
+	settings_done(&s);
+}
+
+static void peers_are_found_by_name(void **state)
+{
+	struct settings s = parsed(full);
+	const struct peer *p = settings_peer(&s, "beta");
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(p->addresses.count, 2);
+	assert_int_equal(p->port, 6600);
+	assert_false(p->tls);
+	p = settings_peer(&s, "gamma");
+	assert_true(p->tls);
+	assert_int_equal(p->port, 6601);
+	assert_null(settings_peer(&s, "delta"));
+	settings_done(&s);
+}
+
+static const char *peer_from(const struct settings *s, int family,
+			     const char *text)
+{
+	struct sockaddr_storage a = { .ss_family = (sa_family_t)family };
+	const struct peer *p;
+	void *at = family == AF_INET
+			   ? (void *)&((struct sockaddr_in *)&a)->sin_addr
+			   : (void *)&((struct sockaddr_in6 *)&a)->sin6_addr;
+
+	assert_int_equal(inet_pton(family, text, at), 1);
+	p = settings_peer_from(s, (const struct sockaddr *)&a);
+	return p ? p->name : "nobody";
+}
+
+static void peers_are_found_by_any_of_their_addresses(void **state)
+{
+	struct settings s = parsed(full);
+
+	(void)state;
+	assert_string_equal(peer_from(&s, AF_INET, "10.77.0.2"), "beta");
+	assert_string_equal(peer_from(&s, AF_INET, "10.78.0.2"), "beta");
+	assert_string_equal(peer_from(&s, AF_INET6, "::ffff:10.78.0.2"),
+			    "beta");
+	assert_string_equal(peer_from(&s, AF_INET6, "fd00:0::3"), "gamma");
+	assert_string_equal(peer_from(&s, AF_INET, "10.77.0.3"), "nobody");
+	settings_done(&s);
+}
+
+static void wrong_settings_are_explained(void **state)
+{
+	(void)state;
+	assert_refused("[move]\nchannels = 33\n",
+		       "t:2:12: '33' is not a number from 1 to 32");
+	assert_refused("[move]\ndowntime-limit = 0\n",
+		       "t:2:18: 'downtime-limit' must be at least 1ms");
+	assert_refused("[move]\non-timeout = stop\n",
+		       "t:2:14: 'stop' is neither abort nor force");
+	assert_refused("[host]\nlisten = eth0\n",
+		       "t:2:10: 'eth0' is no address: write 10.0.0.2 or "
+		       "fd00::2");
+	assert_refused("[host]\nsocket = x\n",
+		       "t:2:10: 'socket' must be a path that starts with '/'");
+	assert_refused("[peer b]\n", "t:1:1: [peer b] has no address");
+	assert_refused("[peer b]\naddress = ::1\n[peer b]\n",
+		       "t:3:1: [peer b] is there twice");
+	assert_refused("[peer ../b]\n",
+		       "t:1:1: '../b' is not a name for a host: use 1 to 63 "
+		       "characters, the first a letter or digit");
+}
+
+static void json_shows_everything_by_the_names_of_the_file(void **state)
+{
+	struct settings s = parsed(full);
+	json_t *all = settings_json(&s);
+	const char *listen, *peer, *on_timeout;
+	int downtime, tls;
+
+	(void)state;
+	assert_int_equal(json_unpack(all,
+				     "{s:{s:[s,s]}, s:{s:i, s:s}, s:[{s:s, "
+				     "s:b}, o]}",
+				     "host", "listen", &listen, &peer, "move",
+				     "downtime-limit", &downtime, "on-timeout",
+				     &on_timeout, "peers", "name", &peer, "tls",
+				     &tls, &(json_t *){ NULL }),
+			 0);
+	assert_string_equal(listen, "10.77.0.1");
+	assert_int_equal(downtime, 50000);
+	assert_string_equal(on_timeout, "force");
+	assert_string_equal(peer, "beta");
+	assert_int_equal(tls, 0);
+	json_decref(all);
+	settings_done(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_empty_file_gives_the_defaults),
+		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(peers_are_found_by_name),
+		cmocka_unit_test(peers_are_found_by_any_of_their_addresses),
+		cmocka_unit_test(wrong_settings_are_explained),
+		cmocka_unit_test(
+			json_shows_everything_by_the_names_of_the_file),
+	};
+
+	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+}
