@@ -28,7 +28,7 @@ class Migration(unittest.TestCase):
                             tapped="migrate.sock", **kwargs)
 
     def run_migration(self, memory=MEMORY, shared_source=True, capabilities=None, passes=4,
-                      seed=7):
+                      bandwidth=200 << 20, seed=7):
         console = Console(self.lab)
         self.guest = [*machine.boot_sector_arguments(self.lab), *console.arguments()]
         source = self.start("source", memory=memory, shared=shared_source)
@@ -37,7 +37,7 @@ class Migration(unittest.TestCase):
             fill(oracle.memory_file(source.pid, memory), memory, seed)
         destination = self.start("destination", memory=memory, incoming=True)
         machine.migrate(source, destination, self.lab.path("migrate.sock"),
-                        capabilities=capabilities, passes=passes, bandwidth=200 << 20,
+                        capabilities=capabilities, passes=passes, bandwidth=bandwidth,
                         downtime=2000)
         self.console = console
         return source, destination
@@ -76,7 +76,8 @@ class Migration(unittest.TestCase):
         self.assertEqual(verdict.destination[0].differ, [page])
 
     def test_applies_xbzrle_deltas(self):
-        source, destination = self.run_migration(capabilities={"xbzrle": True})
+        source, destination = self.run_migration(capabilities={"xbzrle": True},
+                                                 bandwidth=20 << 20)
         verdict = self.judge(source, destination)
         print(verdict)
         self.assertGreater(verdict.counts.xbzrle, 0)

@@ -64,7 +64,7 @@ class Host:
         self.config = os.path.join(self.dir, "drover.conf")
         self.log = os.path.join(self.dir, "log")
         self.process = None
-        self.settings = {"host": {"name": name, "listen": " ".join(self.addresses),
+        self.settings = {"host": {"name": name, "listen": self.addresses,
                                   "port": port, "state-directory": self.state,
                                   "run-directory": self.run_dir, "socket": self.socket,
                                   **({"qemu": qemu} if qemu else {})}}
@@ -77,15 +77,17 @@ class Host:
     def peer(self, other, addresses=None, port=None, **values):
         """Name another Host (or a proxy's address for it) in our settings."""
         self.settings[f"peer {other.name}"] = {
-            "address": " ".join(addresses or other.addresses),
+            "address": list(addresses or other.addresses),
             "port": port or other.port, "tls": "off", **values}
 
     def write_settings(self):
+        """A list stands for a key that is written once for each value."""
         with open(self.config, "w", encoding="utf-8") as f:
             for section, values in self.settings.items():
                 f.write(f"[{section}]\n")
                 for key, value in values.items():
-                    f.write(f"{key} = {value}\n")
+                    for one in value if isinstance(value, list) else [value]:
+                        f.write(f"{key} = {one}\n")
                 f.write("\n")
 
     # -- the daemon

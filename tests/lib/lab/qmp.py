@@ -29,9 +29,12 @@ class QMP:
 
     def _message(self):
         while b"\n" not in self._buffer:
-            data = self._socket.recv(65536)
+            try:
+                data = self._socket.recv(65536)
+            except ConnectionError:
+                data = b""
             if not data:
-                raise Failed(f"monitor {self.path}: QEMU closed it")
+                raise Failed(f"monitor {self.path}: QEMU is gone")
             self._buffer += data
         line, self._buffer = self._buffer.split(b"\n", 1)
         return json.loads(line)
@@ -41,7 +44,10 @@ class QMP:
         message = {"execute": command}
         if arguments:
             message["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
-        self._socket.sendall(json.dumps(message).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except ConnectionError:
+            raise Failed(f"monitor {self.path}: QEMU is gone") from None
         while True:
             answer = self._message()
             if "event" in answer:

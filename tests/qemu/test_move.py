@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Moves between two daemons: the destination has what QEMU sent, page by page."""
+import unittest
+
+from lab import Lab, needs, qemu10
+from lab import machine
+from lab.host import PROGRAMS
+from lab.pair import Pair
+
+TIME_LIMIT = 600
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Move(unittest.TestCase):
+    source = destination = machine.QEMU
+    machine_type = "pc"
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+
+    def pair(self, **options):
+        return Pair(self.lab, source_qemu=self.source, destination_qemu=self.destination,
+                    machine_type=self.machine_type, **options).start()
+
+    def check(self, pair):
+        verdict = pair.judge()
+        print(verdict)
+        self.assertTrue(verdict.good, verdict)
+        self.assertEqual(verdict.destination[0].missing, 0)
+
+    def test_the_destination_has_each_page_as_it_was_sent_last(self):
+        pair = self.pair()
+        pair.move("--paused")
+        self.check(pair)
+        self.assertEqual(pair.finish(), [])
+
+    def test_memory_is_whole_with_four_channels(self):
+        pair = self.pair()
+        pair.move("--paused", "--channels", 4)
+        self.check(pair)
+
+    def test_the_guest_goes_on_and_was_not_silent_for_longer_than_reported(self):
+        pair = self.pair()
+        job = pair.move()
+        pair.console.wait_line("^hb ", after=len(pair.console.lines))
+        gap = pair.console.gap_across(pair.source_pid, pair.beta.machine("guest")["pid"])
+        self.assertLess(gap.seconds * 1000, job["report"]["downtime_ms"] + 100)
+        self.assertEqual(pair.finish(), [])
+
+
+NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"
+
+
+@unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
+class MoveOfQemu10(Move):
+    source = destination = qemu10()[0]
+
+
+@unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
+class MoveFromOldToNew(Move):
+    destination = qemu10()[0]
+    machine_type = "pc-i440fx-7.2"
+
+
+@unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
+class MoveFromNewToOld(Move):
+    source = qemu10()[0]
+    machine_type = "pc-i440fx-7.2"
+
+
+if __name__ == "__main__":
+    unittest.main()
