@@ -16,7 +16,7 @@
 #include "host/internal.h"
 #include "wire/hello.h"
 
-enum { STOP_US = 20000000 };
+enum { STOP_US = 20000000, TURN_US = 100000 };
 
 /* Folders on the way are made too: /run/drover is not there after a boot. */
 static int make_folders(const char *path, struct error *e)
@@ -142,39 +142,41 @@ static void cancel_all(struct host *h)
 		job_request_cancel(j);
 }
 
-/* Every job but those in doubt, which the journal keeps. */
-static bool all_settled(struct host *h)
+/* Jobs in doubt go on for as long as it takes; the journal keeps them. */
+static unsigned doubts(struct host *h)
 {
+	unsigned n = 0;
+
 	for (struct job *j = h->jobs; j; j = j->next)
-		if (job_state(j) == JOB_RUNNING)
-			return false;
-	return true;
+		n += job_state(j) == JOB_IN_DOUBT;
+	return n;
+}
+
+/* True when no thread of a job or a connection is left. */
+static bool wait_idle(struct host *h)
+{
+	uint64_t deadline = clock_us() + STOP_US;
+
+	WITH_LOCK(&h->lock);
+
+	while (h->threads > doubts(h) && clock_us() < deadline) {
+		/* A job that turns doubtful tells nobody. */
+		const struct timespec turn =
+			clock_timespec(clock_us() + TURN_US);
+
+		pthread_cond_timedwait(&h->changed, &h->lock, &turn);
+	}
+	return h->threads == 0;
 }
 
 void host_stop(struct host *h)
 {
-	const struct timespec until = clock_timespec(clock_us() + STOP_US);
-	bool idle;
-
 	eventfd_write(h->stop_fd, 1);
 	incoming_stop(h);
 	pthread_join(h->watch_thread, NULL);
 	cancel_all(h);
-	{
-		const struct timespec turn_us = { .tv_nsec = 50000000 };
-		int r = 0;
-
-		WITH_LOCK(&h->lock);
-
-		(void)turn_us;
-		while (h->threads > 0 && r == 0 &&
-		       !(all_settled(h) && h->threads == 0))
-			r = pthread_cond_timedwait(&h->changed, &h->lock,
-						   &until);
-		idle = h->threads == 0;
-	}
-	/* Threads of jobs in doubt still use it; the process ends now. */
-	if (idle)
+	/* Threads that are left still use it; the process ends now. */
+	if (wait_idle(h))
 		host_free(h);
 }
 
@@ -210,12 +212,13 @@ static json_t *peers_json(const struct settings *s)
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < s->peers_count; i++)
-		json_array_append_new(
-			all, json_pack("{s:s,s:o,s:i,s:b}", "name",
-				       s->peers[i].name, "addresses",
-				       words_json(&s->peers[i].addresses),
-				       "port", (int)s->peers[i].port, "tls",
-				       s->peers[i].tls));
+		json_array_append_new(all,
+				      json_pack("{s:s,s:o,s:i,s:b}", "name",
+						s->peers[i].name, "addresses",
+						words_json(
+							&s->peers[i].addresses),
+						"port", (int)s->peers[i].port,
+						"tls", s->peers[i].tls));
 	return all;
 }
 
@@ -237,9 +240,9 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 			 "s:o}",
 			 "name", s->name, "version", DROVER_VERSION, "wire",
 			 "version", WIRE_VERSION, "lowest", WIRE_LOWEST,
-			 "listen", words_json(&s->listen), "port",
-			 (int)s->port, "machines", machines, "jobs", jobs,
-			 "memory", memory_json(), "cpus",
+			 "listen", words_json(&s->listen), "port", (int)s->port,
+			 "machines", machines, "jobs", jobs, "memory",
+			 memory_json(), "cpus",
 			 (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu", s->qemu,
 			 "peers", peers_json(s));
 	return 0;

@@ -50,8 +50,7 @@ static void answer(struct session *s, json_t *message)
 static void refuse(struct session *s, const struct error *why)
 {
 	log_warning("request of %s: %s", session_peer(s), why->text);
-	answer(s, json_pack("{s:s,s:s}", "type", "failed", "error",
-			    why->text));
+	answer(s, json_pack("{s:s,s:s}", "type", "failed", "error", why->text));
 }
 
 static void serve_compare(struct host *h, struct session *s,
@@ -70,12 +69,11 @@ static void serve_compare(struct host *h, struct session *s,
 	if (compare_check(&h->move, machine, taken, &findings, &e) < 0)
 		refuse(s, &e);
 	else
-		answer(s, json_pack("{s:s,s:o}", "type", "findings",
-				    "findings", findings));
+		answer(s, json_pack("{s:s,s:o}", "type", "findings", "findings",
+				    findings));
 }
 
-static void serve_ask(struct host *h, struct session *s,
-		      const json_t *request)
+static void serve_ask(struct host *h, struct session *s, const json_t *request)
 {
 	struct job *j = job_find(h, text_of(request, "job"), "source");
 
@@ -93,8 +91,7 @@ static void serve_resolve(struct host *h, struct session *s,
 	job_drop(j);
 }
 
-static int check_arrival(struct host *h, const json_t *request,
-			 struct error *e)
+static int check_arrival(struct host *h, const json_t *request, struct error *e)
 {
 	json_t *findings;
 	int r = compare_check(&h->move, json_object_get(request, "machine"),
@@ -108,8 +105,7 @@ static int check_arrival(struct host *h, const json_t *request,
 }
 
 static void run_arrival(struct host *h, struct session *s,
-			const json_t *request, struct machine *m,
-			struct job *j)
+			const json_t *request, struct machine *m, struct job *j)
 {
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
@@ -128,11 +124,9 @@ static void run_arrival(struct host *h, struct session *s,
 	job_settle(j, r, &e);
 }
 
-static void serve_move(struct host *h, struct session *s,
-		       const json_t *request)
+static void serve_move(struct host *h, struct session *s, const json_t *request)
 {
-	const char *name =
-		text_of(json_object_get(request, "machine"), "name");
+	const char *name = text_of(json_object_get(request, "machine"), "name");
 	const char *id = text_of(request, "job");
 	struct machine *m = NULL;
 	struct error e;
@@ -159,11 +153,10 @@ static void serve_move(struct host *h, struct session *s,
 
 static const struct {
 	const char *type;
-	void (*serve)(struct host *h, struct session *s,
-		      const json_t *request);
+	void (*serve)(struct host *h, struct session *s, const json_t *request);
 } purposes[] = {
-	{ "move", serve_move },	      { "compare", serve_compare },
-	{ "ask", serve_ask },	      { "resolve", serve_resolve },
+	{ "move", serve_move },   { "compare", serve_compare },
+	{ "ask", serve_ask },     { "resolve", serve_resolve },
 	{ "relay", relay_serve },
 };
 
@@ -174,8 +167,7 @@ static void opened(void *context, struct session *s)
 	const char *type;
 	struct error e;
 
-	if (session_await(s, clock_us() + FIRST_MESSAGE_US, &request, &e) <
-	    0) {
+	if (session_await(s, clock_us() + FIRST_MESSAGE_US, &request, &e) < 0) {
 		log_warning("session with %s: %s", session_peer(s), e.text);
 		session_free(s);
 		return;
@@ -284,8 +276,7 @@ static void *listen_main(void *arg)
 	for (unsigned i = 0; i < h->listeners; i++)
 		p[i] = (struct pollfd){ .fd = h->listener[i],
 					.events = POLLIN };
-	p[h->listeners] =
-		(struct pollfd){ .fd = h->stop_fd, .events = POLLIN };
+	p[h->listeners] = (struct pollfd){ .fd = h->stop_fd, .events = POLLIN };
 	for (;;) {
 		poll(p, h->listeners + 1, -1);
 		if (p[h->listeners].revents)

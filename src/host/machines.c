@@ -156,12 +156,12 @@ int machine_save(struct host *h, const struct machine *m, struct error *e)
 {
 	char folder[PATH_MAX], name[80];
 	AUTO_FREE char *text = NULL;
-	json_t *state = json_pack(
-		"{s:b,s:b,s:b,s:i,s:I,s:s}", "started", m->started, "paused",
-		m->paused, "adopted", m->adopted, "pid",
-		m->started ? (int)m->process.pid : 0, "start_time",
-		(json_int_t)(m->started ? m->process.start_time : 0), "qmp",
-		m->started ? m->process.qmp_path : "");
+	json_t *state =
+		json_pack("{s:b,s:b,s:b,s:i,s:I,s:s}", "started", m->started,
+			  "paused", m->paused, "adopted", m->adopted, "pid",
+			  m->started ? (int)m->process.pid : 0, "start_time",
+			  (json_int_t)(m->started ? m->process.start_time : 0),
+			  "qmp", m->started ? m->process.qmp_path : "");
 
 	text = json_dumps(state, JSON_INDENT(2));
 	json_decref(state);
@@ -330,8 +330,8 @@ static const char *state_of(const struct machine *m)
 
 static json_t *busy_job(const struct machine *m)
 {
-	return !strncmp(m->busy, "job ", 4) ? json_string(m->busy + 4) :
-					      json_null();
+	return !strncmp(m->busy, "job ", 4) ? json_string(m->busy + 4)
+					    : json_null();
 }
 
 static json_t *to_json(const struct host *h, const struct machine *m)
@@ -346,15 +346,15 @@ static json_t *to_json(const struct host *h, const struct machine *m)
 				 "memory", (json_int_t)0, "vcpus", 0, "machine",
 				 "", "qemu", "", "job", busy_job(m), "adopted",
 				 m->adopted, "run_dir", m->run_dir);
-	return json_pack(
-		"{s:s,s:s,s:o,s:I,s:i,s:s,s:s,s:o,s:b,s:s,s:s}", "name",
-		m->name, "state", state_of(m), "pid",
-		m->started ? json_integer(m->process.pid) : json_null(),
-		"memory", (json_int_t)d.memory_bytes, "vcpus", (int)d.vcpus,
-		"machine", d.machine, "qemu",
-		d.qemu ? d.qemu : h->settings->qemu, "job", busy_job(m),
-		"adopted", m->adopted, "run_dir", m->run_dir, "definition",
-		m->text);
+	return json_pack("{s:s,s:s,s:o,s:I,s:i,s:s,s:s,s:o,s:b,s:s,s:s}",
+			 "name", m->name, "state", state_of(m), "pid",
+			 m->started ? json_integer(m->process.pid)
+				    : json_null(),
+			 "memory", (json_int_t)d.memory_bytes, "vcpus",
+			 (int)d.vcpus, "machine", d.machine, "qemu",
+			 d.qemu ? d.qemu : h->settings->qemu, "job",
+			 busy_job(m), "adopted", m->adopted, "run_dir",
+			 m->run_dir, "definition", m->text);
 }
 
 int machine_list(struct host *h, json_t **ret, struct error *e)
@@ -486,8 +486,8 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	return r;
 }
 
-static int take_over(struct host *h, struct machine *m, pid_t pid,
-		     const char *qmp_path, struct error *e)
+static int take_over(struct machine *m, pid_t pid, const char *qmp_path,
+		     struct error *e)
 {
 	struct qmp *q;
 	uint64_t start;
@@ -527,7 +527,7 @@ int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
 	if (definition_check(&d, e) < 0 ||
 	    machine_reserve(h, d.name, "vm adopt", &m, e) < 0)
 		return -e->code;
-	if (take_over(h, m, pid, qmp, e) < 0) {
+	if (take_over(m, pid, qmp, e) < 0) {
 		if (m->started)
 			launch_forget(&m->process);
 		machine_remove(h, m);

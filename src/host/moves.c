@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/scope.h"
 #include "base/text.h"
 #include "host/internal.h"
 #include "move/commit.h"
@@ -116,10 +118,10 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 		job_request_cancel(j);
 	else
 		r = error_set(e, EBUSY,
-			      job_state(j) == JOB_IN_DOUBT ?
-				      "job %s is in doubt and cannot be "
-				      "cancelled: see drover job show" :
-				      "job %s has ended already",
+			      job_state(j) == JOB_IN_DOUBT
+				      ? "job %s is in doubt and cannot be "
+					"cancelled: see drover job show"
+				      : "job %s has ended already",
 			      id);
 	*ret = r == 0 ? job_json(j) : NULL;
 	job_drop(j);
@@ -137,8 +139,7 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 	if (job_state(j) == JOB_IN_DOUBT) {
 		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
 		if (!job_wait_ended(j, clock_us() + ANSWER_US))
-			r = error_set(e, EBUSY, "job %s has not ended yet",
-				      id);
+			r = error_set(e, EBUSY, "job %s has not ended yet", id);
 	} else {
 		r = error_set(e, EBUSY,
 			      "job %s is not in doubt: there is nothing to "
@@ -155,8 +156,9 @@ void job_settle(struct job *j, int r, const struct error *e)
 	if (r >= 0)
 		job_finish(j, JOB_DONE, NULL, NULL);
 	else if (r == -ECANCELED)
-		job_finish(j, job_state(j) == JOB_RUNNING ? JOB_CANCELLED :
-							    JOB_FAILED,
+		job_finish(j,
+			   job_state(j) == JOB_RUNNING ? JOB_CANCELLED
+						       : JOB_FAILED,
 			   e->text, NULL);
 	else
 		job_finish(j, JOB_FAILED, e->text, NULL);
@@ -259,14 +261,11 @@ static void outgoing_free(struct outgoing *o)
 
 static void left(struct outgoing *o)
 {
-	struct error e;
-
 	o->machine->started = false;
 	if (rmdir(o->machine->run_dir) < 0 && errno != ENOENT &&
 	    errno != ENOTEMPTY)
 		log_warning("%s: %s", o->machine->run_dir,
 			    strerrordesc_np(errno));
-	(void)e;
 	machine_remove(o->host, o->machine);
 }
 
@@ -281,8 +280,8 @@ static void *outgoing_main(void *arg)
 		r = move_away_resume(o->job, &o->host->move, &m, &o->peer,
 				     o->entry, &e);
 	else
-		r = move_away(o->job, &o->host->move, &m, &o->peer,
-			      &o->options, &e);
+		r = move_away(o->job, &o->host->move, &m, &o->peer, &o->options,
+			      &e);
 	if (r == 0)
 		left(o);
 	else
@@ -315,8 +314,8 @@ static int read_options(struct outgoing *o, const json_t *options,
 			struct error *e)
 {
 	const struct move_settings *d = &o->host->settings->move;
-	const char *at = json_string_value(
-		json_object_get(options, "on_timeout"));
+	const char *at =
+		json_string_value(json_object_get(options, "on_timeout"));
 	const char *option =
 		json_string_value(json_object_get(options, "option"));
 	const json_t *channels = json_object_get(options, "channels");
@@ -341,8 +340,8 @@ static int read_options(struct outgoing *o, const json_t *options,
 		return error_set(e, EINVAL,
 				 "option '%s': this version has 'tcp' only",
 				 option);
-	r->force = at ? !strcmp(at, "force") :
-			d->on_timeout == ON_TIMEOUT_FORCE;
+	r->force =
+		at ? !strcmp(at, "force") : d->on_timeout == ON_TIMEOUT_FORCE;
 	r->paused = json_is_true(json_object_get(options, "paused"));
 	r->channels = (unsigned)n;
 	r->outage_limit_us = d->outage_limit_us;
@@ -379,8 +378,9 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 	if (o->machine->started)
 		return 0;
 	machine_release(o->host, o->machine);
-	return error_set(e, EINVAL, "machine %s does not run: drover vm start "
-				    "%s",
+	return error_set(e, EINVAL,
+			 "machine %s does not run: drover vm start "
+			 "%s",
 			 name, name);
 }
 
@@ -446,7 +446,7 @@ static int compare_taken(struct host *h, const struct machine *machine,
 			 struct error *e)
 {
 	const struct move_machine m = view(machine);
-	json_t *description, *findings;
+	json_t *description, *findings = NULL;
 	struct error ignored;
 	struct qmp *q;
 	int r;
@@ -564,9 +564,8 @@ int moves_recover(struct host *h, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach (all, i, entry)
-		if ((r = recover_one(h, entry, e)) < 0)
-			break;
+	json_array_foreach(all, i,
+			   entry) if ((r = recover_one(h, entry, e)) < 0) break;
 	json_decref(all);
 	return r;
 }

@@ -95,8 +95,8 @@ static void report(struct job *j, struct session *s, struct relay *r,
 			  (json_int_t)st.out.resent_bytes, "duplicates",
 			  (json_int_t)st.duplicates, "rate",
 			  (json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
-							 took_us :
-						 0),
+							 took_us
+					       : 0),
 			  "paths", session_paths(s), "reasons",
 			  rs.opaque ? rs.why_opaque : NULL));
 }
@@ -156,14 +156,15 @@ static int send_ready(struct session *s, const struct guest_memory *m,
 	json_t *blocks = json_array();
 
 	for (unsigned i = 0; m && i < memory_blocks(m); i++)
-		json_array_append_new(
-			blocks,
-			json_pack("{s:s,s:I}", "name", memory_block(m, i)->name,
-				  "len",
-				  (json_int_t)memory_block(m, i)->len_bytes));
-	return session_send(
-		s, json_pack("{s:s,s:o}", "type", "ready", "blocks", blocks),
-		e);
+		json_array_append_new(blocks,
+				      json_pack("{s:s,s:I}", "name",
+						memory_block(m, i)->name, "len",
+						(json_int_t)memory_block(m, i)
+							->len_bytes));
+	return session_send(s,
+			    json_pack("{s:s,s:o}", "type", "ready", "blocks",
+				      blocks),
+			    e);
 }
 
 static int accept_relay(struct session *s, const struct relay_wait *w,
@@ -198,8 +199,7 @@ static int accept_relay(struct session *s, const struct relay_wait *w,
 
 void relay_serve(struct host *h, struct session *s, const json_t *request)
 {
-	const char *name =
-		json_string_value(json_object_get(request, "name"));
+	const char *name = json_string_value(json_object_get(request, "name"));
 	struct relay_wait *w = name ? take_wait(h, name) : NULL;
 	struct error e;
 	int r;
@@ -302,7 +302,8 @@ static int read_blocks(const json_t *list, struct relay_block *blocks,
 	size_t i;
 
 	*ret_n = 0;
-	json_array_foreach ((json_t *)(uintptr_t)list, i, b) {
+	json_array_foreach((json_t *)(uintptr_t)list, i, b)
+	{
 		const char *name =
 			json_string_value(json_object_get(b, "name"));
 		json_int_t len = json_integer_value(json_object_get(b, "len"));
@@ -332,8 +333,8 @@ static int ask_ready(struct connecting *c, struct session *s,
 	r = read_blocks(json_object_get(answer, "blocks"), blocks, ret_n);
 	json_decref(answer);
 	return r < 0 ? error_set(e, EBADMSG, "%s answers nonsense",
-				 c->peer.name) :
-		       0;
+				 c->peer.name)
+		     : 0;
 }
 
 static int connect_relay(struct connecting *c, struct error *e)
@@ -349,8 +350,7 @@ static int connect_relay(struct connecting *c, struct error *e)
 	};
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
-	struct relay_options o = { .listen_path = c->listen,
-				   .blocks = blocks };
+	struct relay_options o = { .listen_path = c->listen, .blocks = blocks };
 
 	if (!blocks)
 		return error_set(e, ENOMEM, "no memory for a relay");
@@ -424,8 +424,8 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 	}
 	if (r == 0) {
 		job = job_hold(c->job);
-		r = source ? start_connect(h, c, options, e) :
-			     start_accept(h, c, options, e);
+		r = source ? start_connect(h, c, options, e)
+			   : start_accept(h, c, options, e);
 	}
 	if (r < 0) {
 		job_drop(c->job);

@@ -239,9 +239,9 @@ json_t *commit_answer_resolve(const struct move_host *host, const char *id,
 			      const char *decision, struct job *job)
 {
 	if (job)
-		job_set_decision(job, !strcmp(decision, "commit") ?
-					      DECISION_COMMIT :
-					      DECISION_ABORT);
+		job_set_decision(job, !strcmp(decision, "commit")
+					      ? DECISION_COMMIT
+					      : DECISION_ABORT);
 	return json_pack("{s:s,s:s}", "type", "resolved", "state",
 			 state_here(host, id, job));
 }

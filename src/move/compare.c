@@ -57,10 +57,9 @@ static void add_files(json_t *files, const char *argument)
 		return;
 	snprintf(buf, sizeof(buf), "%.*s", (int)strcspn(path, ","), path);
 	if (stat(buf, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
-		json_array_append_new(files,
-				      json_pack("{s:s,s:I}", "path", buf,
-						"size",
-						(json_int_t)st.st_size));
+		json_array_append_new(files, json_pack("{s:s,s:I}", "path", buf,
+						       "size",
+						       (json_int_t)st.st_size));
 }
 
 static json_t *files_of(const struct definition *d)
@@ -82,8 +81,8 @@ static json_t *devices_of(const struct definition *d)
 		if (strcmp(d->arguments.at[i], "-device") != 0 ||
 		    value[0] == '{')
 			continue;
-		json_array_append_new(
-			devices, json_stringn(value, strcspn(value, ",")));
+		json_array_append_new(devices,
+				      json_stringn(value, strcspn(value, ",")));
 	}
 	return devices;
 }
@@ -149,7 +148,7 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 	AUTO_FREE char *text = NULL, *flags = NULL;
 	json_t *capabilities;
 	char type[128];
-	bool kvm;
+	bool kvm = false;
 	int major, minor, micro;
 
 	if (definition_parse(&d, m->name, m->definition, e) < 0 ||
@@ -175,8 +174,9 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 
 /* --- the destination: can it run here? */
 
-__attribute__((format(printf, 3, 4))) static void
-finding(json_t *all, const char *severity, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void finding(json_t *all,
+							  const char *severity,
+							  const char *fmt, ...)
 {
 	char text[300];
 	va_list ap;
@@ -198,8 +198,7 @@ struct check {
 
 static const char *text_of(const struct check *c, const char *key)
 {
-	const char *text =
-		json_string_value(json_object_get(c->machine, key));
+	const char *text = json_string_value(json_object_get(c->machine, key));
 
 	return text ? text : "";
 }
@@ -215,8 +214,8 @@ static void check_machine_type(const struct check *c)
 			"QEMU %d.%d on %s does not know the machine type %s: "
 			"install QEMU %d there, or start the machine with an "
 			"older type",
-			c->qemu->major, c->qemu->minor, c->host->own_name,
-			type, major);
+			c->qemu->major, c->qemu->minor, c->host->own_name, type,
+			major);
 	else if (c->qemu->major < major)
 		finding(c->findings, "warning",
 			"%s has QEMU %d.%d, older than the source's %d: going "
@@ -232,7 +231,8 @@ static void check_devices(const struct check *c)
 	json_t *device;
 	size_t i;
 
-	json_array_foreach ((json_t *)(uintptr_t)devices, i, device) {
+	json_array_foreach((json_t *)(uintptr_t)devices, i, device)
+	{
 		const char *name = json_string_value(device);
 
 		if (name && !facts_has_device(c->qemu, name))
@@ -280,7 +280,8 @@ static void check_files(const struct check *c)
 	json_t *file;
 	size_t i;
 
-	json_array_foreach ((json_t *)(uintptr_t)files, i, file) {
+	json_array_foreach((json_t *)(uintptr_t)files, i, file)
+	{
 		const char *path =
 			json_string_value(json_object_get(file, "path"));
 		json_int_t size =
@@ -349,7 +350,7 @@ static void check_blockers(const struct check *c)
 	json_t *why;
 	size_t i;
 
-	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
+	json_array_foreach((json_t *)(uintptr_t)list, i, why)
 		finding(c->findings, "error",
 			"QEMU cannot migrate this machine: %s",
 			json_string_value(why));
@@ -387,16 +388,14 @@ int compare_check(const struct move_host *host, const json_t *machine,
 		  bool name_taken, json_t **ret, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
-	struct check c = { .host = host,
-			   .machine = machine,
-			   .definition = &d };
+	struct check c = { .host = host, .machine = machine, .definition = &d };
 	const char *text =
 		json_string_value(json_object_get(machine, "definition"));
 
 	if (!text || definition_parse(&d, "definition", text, e) < 0 ||
 	    definition_check(&d, e) < 0)
-		return text ? -e->code :
-			      error_set(e, EBADMSG,
+		return text ? -e->code
+			    : error_set(e, EBADMSG,
 					"a machine without a definition");
 	c.findings = json_array();
 	check_name(&c, name_taken);
@@ -414,7 +413,8 @@ int compare_verdict(const json_t *findings, struct error *e)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach ((json_t *)(uintptr_t)findings, i, f) {
+	json_array_foreach((json_t *)(uintptr_t)findings, i, f)
+	{
 		const char *severity =
 			json_string_value(json_object_get(f, "severity"));
 		const char *text =

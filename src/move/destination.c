@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -71,10 +72,10 @@ static int read_request(struct destination *d, const json_t *request,
 	const char *text =
 		json_string_value(json_object_get(machine, "definition"));
 
-	if (!text || definition_parse(&d->definition, "definition", text, e) <
-			     0)
-		return text ? -e->code :
-			      error_set(e, EBADMSG,
+	if (!text ||
+	    definition_parse(&d->definition, "definition", text, e) < 0)
+		return text ? -e->code
+			    : error_set(e, EBADMSG,
 					"a move without a definition");
 	if (definition_check(&d->definition, e) < 0 ||
 	    text_check_name("machine", d->definition.name, e) < 0)
@@ -108,11 +109,11 @@ static int start_qemu(struct destination *d, struct error *e)
 
 	/* On disk before the process exists: a QEMU that nobody knows of is
 	 * found by the machine's socket then. */
-	d->entry = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "job", d->job->id,
-			     "role", "destination", "machine",
-			     d->arrival.name, "peer", d->peer->name,
-			     "definition", d->arrival.definition, "paused",
-			     d->arrival.paused);
+	d->entry =
+		json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "job", d->job->id,
+			  "role", "destination", "machine", d->arrival.name,
+			  "peer", d->peer->name, "definition",
+			  d->arrival.definition, "paused", d->arrival.paused);
 	if (write_entry(d, STEP_PREPARE, e) < 0)
 		return -e->code;
 	/* The program is the host's matter, unless only one will do. */
@@ -135,8 +136,8 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 	static const char *const wanted[] = { "events", "return-path",
 					      "late-block-activate",
 					      "switchover-ack" };
-	json_t *named = json_object_get(
-		json_object_get(request, "machine"), "capabilities");
+	json_t *named = json_object_get(json_object_get(request, "machine"),
+					"capabilities");
 	json_t *name;
 	size_t i;
 
@@ -149,12 +150,14 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 					   true, e) < 0)
 			return -e->code;
 	/* Those that have to be on at both ends. */
-	json_array_foreach (named, i, name)
-		if (json_is_string(name) &&
-		    monitor_set_capability(d->qmp, d->capabilities,
-					   json_string_value(name), true,
-					   e) < 0)
-			return -e->code;
+	json_array_foreach(named, i,
+			   name) if (json_is_string(name) &&
+				     monitor_set_capability(d->qmp,
+							    d->capabilities,
+							    json_string_value(
+								    name),
+							    true, e) <
+					     0) return -e->code;
 	return 0;
 }
 
@@ -185,10 +188,13 @@ static json_t *blocks_json(const struct guest_memory *m)
 	for (unsigned i = 0; i < memory_blocks(m); i++) {
 		const struct memory_block *b = memory_block(m, i);
 
-		json_array_append_new(
-			all, json_pack("{s:s,s:I,s:I}", "name", b->name, "len",
-				       (json_int_t)b->len_bytes, "page_size",
-				       (json_int_t)b->page_size_bytes));
+		json_array_append_new(all,
+				      json_pack("{s:s,s:I,s:I}", "name",
+						b->name, "len",
+						(json_int_t)b->len_bytes,
+						"page_size",
+						(json_int_t)
+							b->page_size_bytes));
 	}
 	return all;
 }
@@ -201,35 +207,30 @@ static int prepare(struct destination *d, const json_t *request,
 	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0 ||
 	    set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
 		return -e->code;
-	return session_send(
-		d->session,
-		json_pack("{s:s,s:o,s:b}", "type", "prepared", "blocks",
-			  blocks_json(d->memory), "switchover_ack",
-			  json_object_get(d->capabilities, "switchover-ack") !=
-				  NULL),
-		e);
+	return session_send(d->session,
+			    json_pack("{s:s,s:o,s:b}", "type", "prepared",
+				      "blocks", blocks_json(d->memory),
+				      "switchover_ack",
+				      json_object_get(d->capabilities,
+						      "switchover-ack") !=
+					      NULL),
+			    e);
 }
 
 /* --- the stream comes in */
 
 /* 1: everything is loaded. */
-static int on_event(struct destination *d, const json_t *event,
-		    struct error *e)
+static int on_event(const json_t *event, struct error *e)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
-	const char *status = json_string_value(json_object_get(
-		json_object_get(event, "data"), "status"));
+	const char *status = json_string_value(
+		json_object_get(json_object_get(event, "data"), "status"));
 
 	if (!name || strcmp(name, "MIGRATION") != 0)
 		return 0;
-	switch (migration_status_of(status)) {
-	case MIGRATION_COMPLETED:
-		return 1;
-	case MIGRATION_FAILED:
+	if (migration_status_of(status) == MIGRATION_FAILED)
 		return error_set(e, EIO, "its QEMU cannot load the stream");
-	default:
-		return 0;
-	}
+	return migration_status_of(status) == MIGRATION_COMPLETED;
 }
 
 /* QEMU writes the reason into its log, then ends. */
@@ -248,7 +249,7 @@ static int drain_events(struct destination *d, struct error *e)
 	int r;
 
 	while ((r = qmp_event(d->qmp, 0, &event, e)) > 0) {
-		r = on_event(d, event, e);
+		r = on_event(event, e);
 		json_decref(event);
 		if (r != 0)
 			break;
@@ -341,8 +342,7 @@ static int await_commit(struct destination *d, struct error *e)
 static int run_guest(struct destination *d, struct error *e)
 {
 	fault_point("destination:commit-received");
-	if (!d->arrival.paused &&
-	    qmp_run(d->qmp, "cont", NULL, NULL, e) < 0)
+	if (!d->arrival.paused && qmp_run(d->qmp, "cont", NULL, NULL, e) < 0)
 		return error_in(e, "continue the guest");
 	fault_point("destination:running");
 	return 0;
@@ -394,14 +394,12 @@ static void drop(struct destination *d, const struct error *e)
 	struct error ignored;
 
 	if (d->started &&
-	    launch_end(&d->arrival.process, clock_us() + END_US, &ignored) <
-		    0)
+	    launch_end(&d->arrival.process, clock_us() + END_US, &ignored) < 0)
 		log_error("move %s: %s", d->job->machine, ignored.text);
-	if (d->session &&
-	    session_send(d->session,
-			 json_pack("{s:s,s:s}", "type", "failed", "error",
-				   e->text),
-			 &ignored) == 0)
+	if (d->session && session_send(d->session,
+				       json_pack("{s:s,s:s}", "type", "failed",
+						 "error", e->text),
+				       &ignored) == 0)
 		outbox_wait_empty(session_outbox(d->session),
 				  clock_us() + REPORT_US);
 	if (d->session)
@@ -479,8 +477,7 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 	return 0;
 }
 
-static int take_up(struct destination *d, const json_t *entry,
-		   struct error *e)
+static int take_up(struct destination *d, const json_t *entry, struct error *e)
 {
 	bool running;
 

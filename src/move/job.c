@@ -25,8 +25,8 @@ static const uint8_t may_go[JOB_STATES] = {
 };
 
 static const char *const state_name[JOB_STATES] = {
-	[JOB_RUNNING] = "running",   [JOB_IN_DOUBT] = "in-doubt",
-	[JOB_DONE] = "done",	     [JOB_FAILED] = "failed",
+	[JOB_RUNNING] = "running",     [JOB_IN_DOUBT] = "in-doubt",
+	[JOB_DONE] = "done",           [JOB_FAILED] = "failed",
 	[JOB_CANCELLED] = "cancelled",
 };
 
@@ -228,15 +228,16 @@ json_t *job_json(struct job *j)
 {
 	WITH_LOCK(&j->lock);
 
-	return json_pack(
-		"{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:O?}", "id",
-		j->id, "kind", j->kind, "role", j->role, "machine", j->machine,
-		"peer", j->peer, "state", state_name[j->state], "stage",
-		j->stage, "started", (double)j->started_us / USEC_PER_SEC,
-		"ended",
-		j->ended_us ? json_real((double)j->ended_us / USEC_PER_SEC) :
-			      json_null(),
-		"error", text_or_null(j->error), "advice",
-		text_or_null(j->advice), "progress",
-		progress_json(&j->progress), "report", j->report);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:O?"
+			 "}",
+			 "id", j->id, "kind", j->kind, "role", j->role,
+			 "machine", j->machine, "peer", j->peer, "state",
+			 state_name[j->state], "stage", j->stage, "started",
+			 (double)j->started_us / USEC_PER_SEC, "ended",
+			 j->ended_us
+				 ? json_real((double)j->ended_us / USEC_PER_SEC)
+				 : json_null(),
+			 "error", text_or_null(j->error), "advice",
+			 text_or_null(j->advice), "progress",
+			 progress_json(&j->progress), "report", j->report);
 }

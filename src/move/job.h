@@ -48,7 +48,7 @@ struct job {
 	const char *role; /* "source", "destination" */
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
 	uint64_t started_us; /* clock_wall_us() */
-	int wake_fd;	     /* readable once somebody asked for something */
+	int wake_fd;         /* readable once somebody asked for something */
 
 	atomic_uint refs;
 	atomic_bool cancel_asked;

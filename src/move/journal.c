@@ -50,8 +50,8 @@ static int sync_folder(const char *path, struct error *e)
 	return 0;
 }
 
-int journal_save_file(const char *directory, const char *name,
-		      const char *text, struct error *e)
+int journal_save_file(const char *directory, const char *name, const char *text,
+		      struct error *e)
 {
 	char aside[PATH_MAX], path[PATH_MAX];
 
@@ -161,7 +161,8 @@ int journal_find(const char *state_directory, const char *job, json_t **ret,
 	if (r < 0)
 		return r;
 	r = -ENOENT;
-	json_array_foreach (all, i, entry) {
+	json_array_foreach(all, i, entry)
+	{
 		if (strcmp(json_string_value(json_object_get(entry, "job")),
 			   job) != 0)
 			continue;

@@ -13,8 +13,8 @@
 struct error;
 
 enum journal_step {
-	STEP_PREPARE,	/* either side: undo when found */
-	STEP_COMMIT,	/* source: decided; the guest is the destination's */
+	STEP_PREPARE,   /* either side: undo when found */
+	STEP_COMMIT,    /* source: decided; the guest is the destination's */
 	STEP_COMMITTED, /* destination: the guest was continued here */
 	JOURNAL_STEPS,
 };
@@ -34,5 +34,5 @@ int journal_step_of(const json_t *entry); /* -1 for none */
 
 /* A file that is either whole or not there: written aside, synced, renamed,
  * its folder synced.  Makes the folder. */
-int journal_save_file(const char *directory, const char *name,
-		      const char *text, struct error *e);
+int journal_save_file(const char *directory, const char *name, const char *text,
+		      struct error *e);

@@ -32,8 +32,7 @@ enum migration_status migration_status_of(const char *name)
 	return MIGRATION_ACTIVE;
 }
 
-int monitor_machine_type(struct qmp *q, char *buf, size_t cap,
-			 struct error *e)
+int monitor_machine_type(struct qmp *q, char *buf, size_t cap, struct error *e)
 {
 	static const char suffix[] = "-machine";
 	json_t *type;
@@ -48,8 +47,7 @@ int monitor_machine_type(struct qmp *q, char *buf, size_t cap,
 		 json_is_string(type) ? json_string_value(type) : "");
 	json_decref(type);
 	len = strlen(buf);
-	if (len > strlen(suffix) &&
-	    !strcmp(buf + len - strlen(suffix), suffix))
+	if (len > strlen(suffix) && !strcmp(buf + len - strlen(suffix), suffix))
 		buf[len - strlen(suffix)] = '\0';
 	return 0;
 }
@@ -84,8 +82,8 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 	downtime = json_object_get(info, "expected-downtime");
 	why = json_string_value(json_object_get(info, "error-desc"));
 	*ret = (struct migration_info){
-		.status = migration_status_of(json_string_value(
-			json_object_get(info, "status"))),
+		.status = migration_status_of(
+			json_string_value(json_object_get(info, "status"))),
 		.total = number(ram, "total"),
 		.remaining = number(ram, "remaining"),
 		.transferred = number(ram, "transferred"),
@@ -107,7 +105,8 @@ int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e)
 	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0)
 		return -e->code;
 	*ret = json_object();
-	json_array_foreach (list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		const char *name =
 			json_string_value(json_object_get(one, "capability"));
 
@@ -119,8 +118,8 @@ int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e)
 	return 0;
 }
 
-int monitor_set_capability(struct qmp *q, const json_t *known,
-			   const char *name, bool on, struct error *e)
+int monitor_set_capability(struct qmp *q, const json_t *known, const char *name,
+			   bool on, struct error *e)
 {
 	const json_t *now = json_object_get(known, name);
 

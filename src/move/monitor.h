@@ -24,16 +24,15 @@ enum migration_status {
 struct migration_info {
 	enum migration_status status;
 	uint64_t total, remaining, transferred; /* bytes of RAM */
-	uint64_t rounds, dirty_rate;		/* bytes per second */
-	int64_t expected_downtime_ms;		/* -1: not known */
-	char why[200];				/* it failed */
+	uint64_t rounds, dirty_rate;            /* bytes per second */
+	int64_t expected_downtime_ms;           /* -1: not known */
+	char why[200];                          /* it failed */
 };
 
 enum migration_status migration_status_of(const char *name);
 
 /* The machine type without an alias: "pc-q35-7.2". */
-int monitor_machine_type(struct qmp *q, char *buf, size_t cap,
-			 struct error *e);
+int monitor_machine_type(struct qmp *q, char *buf, size_t cap, struct error *e);
 int monitor_is_running(struct qmp *q, bool *ret, struct error *e);
 int monitor_migration(struct qmp *q, struct migration_info *ret,
 		      struct error *e);
@@ -41,8 +40,8 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 /* Names of the migration capabilities, true where they are on. */
 int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e);
 /* Only those that this QEMU knows. */
-int monitor_set_capability(struct qmp *q, const json_t *known,
-			   const char *name, bool on, struct error *e);
+int monitor_set_capability(struct qmp *q, const json_t *known, const char *name,
+			   bool on, struct error *e);
 
 int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 			  struct error *e);

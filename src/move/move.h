@@ -22,6 +22,7 @@
 
 struct error;
 struct job;
+struct qmp;
 struct session;
 
 struct move_arrival;
@@ -47,8 +48,8 @@ struct move_peer {
 struct move_options {
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
-	bool force;	     /* at the time-out, pause the guest and finish */
-	bool paused;	     /* leave the guest paused at the destination */
+	bool force;          /* at the time-out, pause the guest and finish */
+	bool paused;         /* leave the guest paused at the destination */
 	unsigned channels;
 	uint64_t outage_limit_us;
 	const char *option; /* asked for: "tcp", ... */
@@ -100,8 +101,8 @@ int move_in_resume(struct job *job, const struct move_host *host,
 
 /* What the other side has to know about a machine that runs here, as the
  * "machine" of a compare or move message. */
-int compare_describe(struct qmp *q, const struct move_machine *m,
-		     json_t **ret, struct error *e);
+int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
+		     struct error *e);
 
 /* The destination's findings about such a description, as an array of
  * {"severity", "text"}; @name_taken: a machine of the name exists here. */

@@ -56,8 +56,7 @@ static json_t *bytes_json(const struct session_stats *st,
 			 (json_int_t)st->duplicates);
 }
 
-static json_t *reasons(const struct move_times *t,
-		       const struct move_options *o,
+static json_t *reasons(const struct move_times *t, const struct move_options *o,
 		       const struct relay_stats *rs)
 {
 	json_t *all = json_array();
@@ -69,9 +68,9 @@ static json_t *reasons(const struct move_times *t,
 				  o->option, o->channels,
 				  o->channels == 1 ? "" : "s"));
 	if (rs->opaque)
-		json_array_append_new(
-			all, json_sprintf("pages stayed in QEMU's stream: %s",
-					  rs->why_opaque));
+		json_array_append_new(all, json_sprintf("pages stayed in "
+							"QEMU's stream: %s",
+							rs->why_opaque));
 	if (t->forced)
 		json_array_append_new(
 			all, json_string("the guest was paused at the time-out "
@@ -106,8 +105,8 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 			  "rounds", (json_int_t)rounds, "bytes",
 			  bytes_json(&st, &rs), "rate",
 			  (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
-						      took :
-					      0),
+						       took
+					    : 0),
 			  "option_asked", o->option, "option_got", "tcp",
 			  "paths", session_paths(s), "reasons",
 			  reasons(t, o, &rs)));

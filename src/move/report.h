@@ -19,7 +19,7 @@ struct move_times {
 	uint64_t start_us, migrate_us, completed_us, running_us;
 	uint64_t stopped_wall_us; /* QEMU's STOP event; 0: still runs */
 	uint64_t running_wall_us; /* the destination said so */
-	bool forced;		  /* paused at the time-out */
+	bool forced;              /* paused at the time-out */
 };
 
 /* From what QEMU and the session say now; the percentage never falls. */

@@ -9,7 +9,9 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -31,9 +33,9 @@ enum {
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
 	TAKE_BACK_US = 15000000,
 	PROGRESS_US = 250000,
-	REASON_US = 500000,  /* for the other side to say what went wrong */
+	REASON_US = 500000,   /* for the other side to say what went wrong */
 	CONFIRM_US = 5000000, /* for "running" after COMMIT */
-	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
+	UNLIMITED = 1 << 30,  /* bytes per second, times 1024 below */
 };
 
 struct source {
@@ -45,7 +47,7 @@ struct source {
 
 	struct qmp *qmp;
 	json_t *capabilities; /* of the machine's QEMU */
-	json_t *entry;	      /* of the journal */
+	json_t *entry;        /* of the journal */
 	struct session *session;
 	struct relay *relay;
 	struct relay_block *blocks;
@@ -54,7 +56,7 @@ struct source {
 	bool peer_switchover_ack;
 
 	bool completed, loaded; /* says the source's, the destination's QEMU */
-	bool migrating;		/* QEMU was told to */
+	bool migrating;         /* QEMU was told to */
 	struct move_times times;
 	uint64_t next_progress_us, deadline_us;
 	struct job_progress progress;
@@ -84,10 +86,10 @@ static int st_check(struct source *m, struct error *e)
 	if (check_guest(m, e) < 0 ||
 	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
 		return -e->code;
-	m->entry = json_pack(
-		"{s:s,s:s,s:s,s:s,s:b,s:b}", "job", m->job->id, "role",
-		"source", "machine", m->machine->name, "peer", m->peer->name,
-		"was_running", m->was_running, "paused", m->o->paused);
+	m->entry = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "job", m->job->id,
+			     "role", "source", "machine", m->machine->name,
+			     "peer", m->peer->name, "was_running",
+			     m->was_running, "paused", m->o->paused);
 	return journal_write(m->host->state_directory, m->entry, STEP_PREPARE,
 			     e);
 }
@@ -133,7 +135,8 @@ static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
 	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
 	if (!m->blocks)
 		return error_set(e, ENOMEM, "no memory");
-	json_array_foreach (blocks, i, b) {
+	json_array_foreach(blocks, i, b)
+	{
 		struct relay_block *r = &m->blocks[m->n_blocks++];
 		const char *name =
 			json_string_value(json_object_get(b, "name"));
@@ -245,8 +248,7 @@ static int set_up_qemu(struct source *m, struct error *e)
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		if (monitor_set_capability(m->qmp, m->capabilities,
-					   wanted[i].name, wanted[i].on,
-					   e) < 0)
+					   wanted[i].name, wanted[i].on, e) < 0)
 			return -e->code;
 	/* The session holds QEMU back; its own limit would be a second one. */
 	if (monitor_set_parameter(m->qmp, "max-bandwidth",
@@ -256,8 +258,7 @@ static int set_up_qemu(struct source *m, struct error *e)
 				     m->o->downtime_limit_us / USEC_PER_MS, e);
 }
 
-static int start_relay(struct source *m, char *uri, size_t cap,
-		       struct error *e)
+static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 {
 	char path[PATH_MAX];
 	const struct relay_options o = {
@@ -279,8 +280,7 @@ static uint64_t event_wall_us(const json_t *event)
 
 	return (uint64_t)json_integer_value(json_object_get(t, "seconds")) *
 		       USEC_PER_SEC +
-	       (uint64_t)json_integer_value(
-		       json_object_get(t, "microseconds"));
+	       (uint64_t)json_integer_value(json_object_get(t, "microseconds"));
 }
 
 static int migration_ended(struct source *m, const char *how, struct error *e)
@@ -296,8 +296,9 @@ static int migration_ended(struct source *m, const char *how, struct error *e)
 static int on_event(struct source *m, const json_t *event, struct error *e)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
-	const char *status = json_string_value(json_object_get(
-		json_object_get(event, "data"), "status"));
+	const char *status = json_string_value(
+		json_object_get(json_object_get(event, "data"), "status"));
+	enum migration_status is;
 
 	if (!name)
 		return 0;
@@ -311,18 +312,16 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 	}
 	if (strcmp(name, "MIGRATION") != 0)
 		return 0;
-	switch (migration_status_of(status)) {
-	case MIGRATION_COMPLETED:
+	is = migration_status_of(status);
+	if (is == MIGRATION_FAILED)
+		return migration_ended(m, "failed", e);
+	if (is == MIGRATION_CANCELLED)
+		return migration_ended(m, "was cancelled", e);
+	if (is == MIGRATION_COMPLETED) {
 		m->completed = true;
 		m->times.completed_us = clock_us();
-		return 0;
-	case MIGRATION_FAILED:
-		return migration_ended(m, "failed", e);
-	case MIGRATION_CANCELLED:
-		return migration_ended(m, "was cancelled", e);
-	default:
-		return 0;
 	}
+	return 0;
 }
 
 static int drain_events(struct source *m, struct error *e)
@@ -373,7 +372,8 @@ static int check_deadline(struct source *m, struct error *e)
 	text_duration(limit, sizeof(limit), m->o->timeout_us);
 	if (!m->o->force)
 		return error_set(e, ETIMEDOUT,
-				 "not done within the time-out of %s: the guest "
+				 "not done within the time-out of %s: the "
+				 "guest "
 				 "changes its memory faster than it travels",
 				 limit);
 	log_info("move %s: time-out of %s, the guest is paused to finish",
@@ -461,8 +461,7 @@ static int st_precopy(struct source *m, struct error *e)
 
 	if (m->o->timeout_us > 0)
 		m->deadline_us = clock_us() + m->o->timeout_us;
-	if (set_up_qemu(m, e) < 0 ||
-	    start_relay(m, uri, sizeof(uri), e) < 0)
+	if (set_up_qemu(m, e) < 0 || start_relay(m, uri, sizeof(uri), e) < 0)
 		return -e->code;
 	m->migrating = true;
 	m->times.migrate_us = clock_us();
@@ -483,8 +482,8 @@ static void un_precopy(struct source *m)
 
 	relay_stop(m->relay);
 	if (m->migrating &&
-	    monitor_take_back(m->qmp, m->was_running,
-			      clock_us() + TAKE_BACK_US, &e) < 0)
+	    monitor_take_back(m->qmp, m->was_running, clock_us() + TAKE_BACK_US,
+			      &e) < 0)
 		log_error("move %s: take the guest back: %s", m->job->machine,
 			  e.text);
 }
@@ -497,8 +496,8 @@ static int confirm(struct source *m, struct error *e)
 	struct error lost;
 
 	fault_point("source:before-commit-sent");
-	if (session_send(m->session,
-			 json_pack("{s:s}", "type", "commit"), &lost) == 0) {
+	if (session_send(m->session, json_pack("{s:s}", "type", "commit"),
+			 &lost) == 0) {
 		fault_point("source:commit-sent");
 		if (await_message(m, "running", clock_us() + CONFIRM_US,
 				  &message, &lost) == 0) {
@@ -543,10 +542,8 @@ struct stage {
 };
 
 static const struct stage stages[] = {
-	{ "check", st_check, un_check },
-	{ "connect", st_connect, un_connect },
-	{ "prepare", st_prepare, NULL },
-	{ "pre-copy", st_precopy, un_precopy },
+	{ "check", st_check, un_check }, { "connect", st_connect, un_connect },
+	{ "prepare", st_prepare, NULL }, { "pre-copy", st_precopy, un_precopy },
 	{ "commit", st_commit, NULL },
 };
 
@@ -587,14 +584,14 @@ static void clean_up(struct source *m)
 	qmp_close(m->qmp);
 	m->qmp = NULL;
 	if (launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
-		log_error("move %s: end the source's QEMU: %s",
-			  m->job->machine, e.text);
+		log_error("move %s: end the source's QEMU: %s", m->job->machine,
+			  e.text);
 	fault_point("source:ended");
 	journal_remove(m->host->state_directory, m->job->id);
 	/* When the user is told, the machine can be used there. */
-	if (m->session && await_message(m, "registered",
-					clock_us() + CONFIRM_US, &message,
-					&e) == 0)
+	if (m->session &&
+	    await_message(m, "registered", clock_us() + CONFIRM_US, &message,
+			  &e) == 0)
 		json_decref(message);
 	if (m->session &&
 	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==

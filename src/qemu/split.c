@@ -194,8 +194,8 @@ static enum step leave_section(struct splitter *s, const char *why,
 {
 	if (s->in == s->out)
 		return go_opaque(s, why);
-	error_set(e, EBADMSG, "migration stream: %s, after pages were taken out",
-		  why);
+	error_set(e, EBADMSG,
+		  "migration stream: %s, after pages were taken out", why);
 	return STEP_FAILED;
 }
 
