@@ -137,7 +137,7 @@ void machine_remove(struct host *h, struct machine *m)
 	free(m);
 }
 
-static void remove_run_dir(const struct machine *m)
+void machine_clean(const struct machine *m)
 {
 	static const char *const files[] = { "migrate.sock", "incoming.sock",
 					     "qmp.sock", "qemu.log" };
@@ -476,7 +476,7 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	if (m->started) {
 		r = launch_end(&m->process, clock_us() + END_US, e);
 		m->started = m->paused = false;
-		remove_run_dir(m);
+		machine_clean(m);
 		if (r == 0)
 			r = machine_save(h, m, e);
 	}
@@ -548,7 +548,7 @@ int machine_forget(struct host *h, const char *name, json_t **ret,
 	if (m->started)
 		launch_forget(&m->process);
 	else
-		remove_run_dir(m);
+		machine_clean(m);
 	machine_remove(h, m);
 	return 0;
 }

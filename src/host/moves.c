@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -262,10 +261,7 @@ static void outgoing_free(struct outgoing *o)
 static void left(struct outgoing *o)
 {
 	o->machine->started = false;
-	if (rmdir(o->machine->run_dir) < 0 && errno != ENOENT &&
-	    errno != ENOTEMPTY)
-		log_warning("%s: %s", o->machine->run_dir,
-			    strerrordesc_np(errno));
+	machine_clean(o->machine);
 	machine_remove(o->host, o->machine);
 }
 
