@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,11 +228,12 @@ static void a_real_qemu_answers(void **state)
 	assert_int_equal(qmp_open(&second, g.process.qmp_path,
 				  clock_us() + 100 * USEC_PER_MS, &e),
 			 -EBUSY);
-	assert_int_equal(qmp_run(q, "quit", NULL, NULL, &e), 0);
+	assert_int_equal(qmp_run(q, "system_reset", NULL, NULL, &e), 0);
 	assert_int_equal(qmp_event(q, soon, &o, &e), 1);
 	assert_string_equal(json_string_value(json_object_get(o, "event")),
-			    "SHUTDOWN");
+			    "RESET");
 	json_decref(o);
+	assert_int_equal(kill(g.process.pid, SIGKILL), 0);
 	assert_int_equal(qmp_event(q, soon, &o, &e), -EPIPE);
 	qmp_close(q);
 	guest_end(&g);
