@@ -42,13 +42,15 @@ static int tapped(int fd)
 	return fd >= 0 && fd < MAX_FD ? tap_of[fd] : 0;
 }
 
+/*
+ * The file stays open: QEMU's return path thread closes the socket as soon as
+ * the destination has everything, and that may be before the thread that sent
+ * the last bytes is back from its call and has them written.
+ */
 static void tap_stop(int fd)
 {
-	if (tapped(fd)) {
-		NEXT(close);
-		next(tap_of[fd] - 1);
+	if (tapped(fd))
 		tap_of[fd] = 0;
-	}
 }
 
 static void tap_start(int fd)
@@ -110,7 +112,7 @@ static size_t tap_gather(char *buf, const struct iovec *iov, size_t n)
 	return len;
 }
 
-static ssize_t tap_send(int fd, const struct msghdr *msg, int flags)
+static ssize_t tap_send(int fd, int file, const struct msghdr *msg, int flags)
 {
 	static __thread char *buf;
 	struct msghdr copy = *msg;
@@ -130,7 +132,7 @@ static ssize_t tap_send(int fd, const struct msghdr *msg, int flags)
 	r = next(fd, &copy, flags);
 	saved = errno;
 	if (r > 0)
-		tap_bytes(tap_of[fd] - 1, buf, (size_t)r);
+		tap_bytes(file - 1, buf, (size_t)r);
 	errno = saved;
 	return r;
 }
@@ -171,34 +173,39 @@ PUBLIC int close(int fd)
 
 PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	int file = tapped(fd);
+
 	NEXT(sendmsg);
-	return tapped(fd) ? tap_send(fd, msg, flags) : next(fd, msg, flags);
+	return file ? tap_send(fd, file, msg, flags) : next(fd, msg, flags);
 }
 
 PUBLIC ssize_t send(int fd, const void *data, size_t len, int flags)
 {
 	struct iovec iov = { (void *)(size_t)data, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int file = tapped(fd);
 
 	NEXT(send);
-	return tapped(fd) ? tap_send(fd, &msg, flags)
-			  : next(fd, data, len, flags);
+	return file ? tap_send(fd, file, &msg, flags)
+		    : next(fd, data, len, flags);
 }
 
 PUBLIC ssize_t write(int fd, const void *data, size_t len)
 {
 	struct iovec iov = { (void *)(size_t)data, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int file = tapped(fd);
 
 	NEXT(write);
-	return tapped(fd) ? tap_send(fd, &msg, 0) : next(fd, data, len);
+	return file ? tap_send(fd, file, &msg, 0) : next(fd, data, len);
 }
 
 PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)(size_t)iov,
 			      .msg_iovlen = (size_t)n };
+	int file = tapped(fd);
 
 	NEXT(writev);
-	return tapped(fd) ? tap_send(fd, &msg, 0) : next(fd, iov, n);
+	return file ? tap_send(fd, file, &msg, 0) : next(fd, iov, n);
 }
