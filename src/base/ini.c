@@ -184,7 +184,7 @@ static int section_end(struct ini *in, struct error *e)
 	    strcmp(in->section, f->named_section))
 		return 0;
 	if (apply_fallbacks(in, in->section, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (size_t i = 0; i < f->count; i++)
 		if (!strcmp(f->keys[i].section, in->section))
 			in->seen &= ~(1ULL << i);
@@ -212,9 +212,9 @@ static int section_begin(struct ini *in, struct span inside, struct error *e)
 		n++;
 	rest = trimmed(inside.at + n, inside.len - n);
 	if (copy_word(word, (struct span){ inside.at, n }, "section", e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (section_end(in, e) < 0)
-		return -e->code;
+		return error_code(e);
 	in->last = NULL;
 	in->section = known_section(f, word);
 	if (!in->section)
@@ -227,7 +227,7 @@ static int section_begin(struct ini *in, struct span inside, struct error *e)
 	if (rest.len == 0)
 		return error_set(e, EINVAL, "write [%s NAME]", word);
 	if (copy_word(name, rest, "name", e) < 0)
-		return -e->code;
+		return error_code(e);
 	return f->begin(in->target, name, e);
 }
 
@@ -330,7 +330,7 @@ int ini_read_text(const struct ini_format *f, void *target,
 			stop = end;
 		in.line++;
 		if (one_line(&in, text, (size_t)(stop - text), e) < 0)
-			return -e->code;
+			return error_code(e);
 		text = stop + 1;
 	}
 	if (section_end(&in, e) < 0 || apply_fallbacks(&in, NULL, e) < 0)
@@ -381,6 +381,6 @@ int ini_read_file(const struct ini_format *f, void *target, const char *path,
 	size_t len;
 
 	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return ini_read_text(f, target, path, text, len, e);
 }

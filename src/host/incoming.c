@@ -322,7 +322,7 @@ int incoming_start(struct host *h, struct error *e)
 		.outage_limit_us = h->settings->move.outage_limit_us,
 	};
 	if (listen_all(h, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = pthread_create(&h->listen_thread, NULL, listen_main, h);
 	if (r == 0)
 		return 0;

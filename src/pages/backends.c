@@ -290,7 +290,7 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 		return error_set(e, ENOMEM, "no memory for a search");
 	s->pid = pid;
 	if (process_words(&s->words, pid, e) < 0 || read_fds(s, e) < 0)
-		return -e->code;
+		return error_code(e);
 	read_options(s);
 	for (unsigned i = 0; i < s->count; i++) {
 		struct backend b = { 0 };

@@ -88,7 +88,7 @@ static int append_others(char **list, const json_t *properties,
 			return error_set(e, ENOMEM,
 					 "no memory for a definition");
 		if (append(list, ',', pair, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return 0;
 }
@@ -125,7 +125,7 @@ static int keep_option(struct adoption *a, const struct option *o,
 			return error_set(e, ENOMEM,
 					 "no memory for a definition");
 		if (keep(a, dashed, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return o->value ? keep(a, o->value, e) : 0;
 }
@@ -140,7 +140,7 @@ static int take_name(struct adoption *a, const json_t *p, struct error *e)
 	if (!name)
 		return 0;
 	if (set(&a->definition.name, name, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (text_check_name("machine", name, &ignored) == 0)
 		return 0;
 	/* QEMU takes any name; ours is also the name of a folder. */
@@ -206,13 +206,13 @@ static int take_machine(struct adoption *a, const json_t *p, struct error *e)
 
 	/* The type comes first, also when an earlier -machine had none. */
 	if (type && set(&d->machine, type, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!d->machine && set(&d->machine, "pc", e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (accel && append(&d->accelerator, ':', accel, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (backend && set(&a->backend, backend, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return append_others(&d->machine, p, taken, e);
 }
 
@@ -350,7 +350,7 @@ static int take_socket(struct adoption *a, const char *path, struct error *e)
 	if (path[0] == '/')
 		return set(&a->qmp_path, path, e);
 	if (process_link(&cwd, a->pid, "cwd", e) < 0)
-		return -e->code;
+		return error_code(e);
 	snprintf(whole, sizeof(whole), "%s/%s", cwd, path);
 	return set(&a->qmp_path, whole, e);
 }
@@ -449,7 +449,7 @@ static int fill_in(struct adoption *a, struct error *e)
 	    (!d->accelerator && set(&d->accelerator, "tcg", e) < 0) ||
 	    process_link(&d->qemu, a->pid, "exe", e) < 0 ||
 	    process_link(&d->directory, a->pid, "cwd", e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* Upgraded under the running guest. */
 	deleted = strstr(d->qemu, " (deleted)");
 	if (deleted)
@@ -459,7 +459,7 @@ static int fill_in(struct adoption *a, struct error *e)
 
 		snprintf(name, sizeof(name), "vm%d", (int)a->pid);
 		if (set(&d->name, name, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return definition_check(d, e);
 }
@@ -475,7 +475,7 @@ static int read_command(struct adoption *a, struct error *e)
 					 "which a definition cannot hold",
 					 at);
 	if (look_ahead(a, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!a->qmp_path)
 		return error_set(e, ENXIO,
 				 "it has no QMP monitor on a unix socket: "
@@ -487,7 +487,7 @@ static int read_command(struct adoption *a, struct error *e)
 	for (size_t at = 1; at < a->words.count; at += o.words) {
 		o = option_at(a->words.at, a->words.count, at);
 		if (take_option(a, &o, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return fill_in(a, e);
 }
@@ -499,7 +499,7 @@ int adopt_process(pid_t pid, struct definition *ret_definition,
 
 	if (process_check_qemu(pid, e) < 0 ||
 	    process_words(&a.words, pid, e) < 0)
-		return -e->code;
+		return error_code(e);
 	a.monitors = json_object();
 	if (read_command(&a, e) < 0) {
 		adoption_done(&a);

@@ -99,7 +99,7 @@ static int ask_list(struct qmp *q, const char *command, json_t *into,
 	json_t *list;
 
 	if (qmp_run(q, command, NULL, &list, e) < 0)
-		return -e->code;
+		return error_code(e);
 	index_list(into, list, key, value);
 	json_decref(list);
 	return 0;
@@ -129,13 +129,13 @@ static int ask_all(struct qmp *q, struct qemu_facts *f, struct error *e)
 
 	qmp_version(q, &f->major, &f->minor, &f->micro);
 	if (qmp_run(q, "query-machines", NULL, &list, e) < 0)
-		return -e->code;
+		return error_code(e);
 	index_list(f->machines, list, "name", "name");
 	index_list(f->machines, list, "alias", "name");
 	json_decref(list);
 	if (ask_list(q, "query-migrate-capabilities", f->capabilities,
 		     "capability", "state", e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* Not every architecture can tell its processors. */
 	(void)ask_list(q, "query-cpu-definitions", f->cpus, "name", NULL, e);
 	ask_devices(q, f);
@@ -155,7 +155,7 @@ static int run(struct qemu_facts *f, struct error *e)
 	theirs = pair[1];
 	if (start(&pid, f->path, theirs, e) < 0) {
 		close(pair[0]);
-		return -e->code;
+		return error_code(e);
 	}
 	close(take_fd(&theirs));
 	r = qmp_open_fd(&q, pair[0], deadline_us, e);

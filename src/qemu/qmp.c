@@ -123,7 +123,7 @@ static int receive(struct qmp *q, uint64_t deadline_us, json_t **ret,
 			return error_set(e, EPIPE, "QEMU closed its monitor");
 		if (n > 0) {
 			if (qmp_input_add(&q->input, buf, (size_t)n, e) < 0)
-				return -e->code;
+				return error_code(e);
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -297,7 +297,7 @@ int qmp_open_fd(struct qmp **ret, int fd, uint64_t deadline_us, struct error *e)
 	q->events = json_array();
 	if (greet(q, deadline_us, e) < 0) {
 		qmp_close(q);
-		return -e->code;
+		return error_code(e);
 	}
 	*ret = q;
 	return 0;

@@ -58,7 +58,7 @@ int hello_read(struct hello *ret, const void *buf, size_t len, struct error *e)
 	if (len < HELLO_HEAD_SIZE)
 		return error_set(e, EBADMSG, "hello of %zu bytes", len);
 	if (hello_length(&whole, buf, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (whole != len)
 		return error_set(e, EBADMSG, "hello of %zu bytes, not %zu", len,
 				 whole);
