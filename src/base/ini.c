@@ -117,7 +117,7 @@ static const char *nearest(const struct ini *in, const char *section,
 	for (size_t i = 0; i < f->count; i++) {
 		const char *known = f->keys[i].section;
 
-		if (section && strcmp(section, known))
+		if (section && strcmp(section, known) != 0)
 			continue;
 		if (section)
 			known = f->keys[i].key;
@@ -166,7 +166,7 @@ static int apply_fallbacks(struct ini *in, const char *section, struct error *e)
 	for (size_t i = 0; i < f->count; i++) {
 		const struct ini_key *k = &f->keys[i];
 		bool ours = section ? !strcmp(k->section, section)
-				    : !named || strcmp(k->section, named);
+				    : !named || strcmp(k->section, named) != 0;
 
 		if (!ours || !k->fallback || in->seen & 1ULL << i)
 			continue;
@@ -181,7 +181,7 @@ static int section_end(struct ini *in, struct error *e)
 	const struct ini_format *f = in->format;
 
 	if (!in->section || !f->named_section ||
-	    strcmp(in->section, f->named_section))
+	    strcmp(in->section, f->named_section) != 0)
 		return 0;
 	if (apply_fallbacks(in, in->section, e) < 0)
 		return error_code(e);
@@ -245,7 +245,7 @@ static int find_key(struct ini *in, const char *word, struct error *e)
 	const struct ini_format *f = in->format;
 
 	for (size_t i = 0; i < f->count; i++) {
-		if (strcmp(f->keys[i].section, in->section) ||
+		if (strcmp(f->keys[i].section, in->section) != 0 ||
 		    strcmp(f->keys[i].key, word))
 			continue;
 		if (in->seen & 1ULL << i && !f->keys[i].repeatable)

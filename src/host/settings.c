@@ -49,13 +49,13 @@ static int parse_address(struct address *ret, const char *text)
 }
 
 /* Where the value of @k belongs: in the host's part or in the last peer. */
-static void *field(const struct settings *s, const struct ini_key *k)
+static void *field(struct settings *s, const struct ini_key *k)
 {
-	const char *base = (const char *)s;
+	char *base = (char *)s;
 
 	if (!strcmp(k->section, "peer"))
-		base = (const char *)&s->peers[s->peers_count - 1];
-	return (void *)(uintptr_t)(base + k->offset);
+		base = (char *)&s->peers[s->peers_count - 1];
+	return base + k->offset;
 }
 
 static int set_text(void *target, const struct ini_key *k, const char *value,

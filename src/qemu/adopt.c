@@ -65,7 +65,7 @@ static int append(char **list, char separator, const char *more,
 
 /* The properties that are not in @taken, as "key=value,...", to the end of
  * @list. */
-static int append_others(char **list, const json_t *properties,
+static int append_others(char **list, json_t *properties,
 			 const char *const *taken, struct error *e)
 {
 	const char *key;
@@ -78,7 +78,7 @@ static int append_others(char **list, const json_t *properties,
 		char buf[32];
 		size_t i = 0;
 
-		while (taken[i] && strcmp(key, taken[i]))
+		while (taken[i] && strcmp(key, taken[i]) != 0)
 			i++;
 		text = option_text(properties, key, buf, sizeof(buf));
 		if (taken[i] || !text)
@@ -130,7 +130,7 @@ static int keep_option(struct adoption *a, const struct option *o,
 	return o->value ? keep(a, o->value, e) : 0;
 }
 
-static int take_name(struct adoption *a, const json_t *p, struct error *e)
+static int take_name(struct adoption *a, json_t *p, struct error *e)
 {
 	const char *name = text_of(p, "guest");
 	struct error ignored;
@@ -151,7 +151,7 @@ static int take_name(struct adoption *a, const json_t *p, struct error *e)
 	return text_check_name("machine", a->definition.name, e);
 }
 
-static int take_memory(struct adoption *a, const json_t *p, struct error *e)
+static int take_memory(struct adoption *a, json_t *p, struct error *e)
 {
 	static const char *const taken[] = { "size", NULL };
 	char buf[32];
@@ -183,7 +183,7 @@ static unsigned long product(const json_t *p)
 	return n;
 }
 
-static int take_vcpus(struct adoption *a, const json_t *p, struct error *e)
+static int take_vcpus(struct adoption *a, json_t *p, struct error *e)
 {
 	static const char *const taken[] = { "cpus", NULL };
 	char buf[32];
@@ -196,7 +196,7 @@ static int take_vcpus(struct adoption *a, const json_t *p, struct error *e)
 	return append_others(&a->definition.vcpus_options, p, taken, e);
 }
 
-static int take_machine(struct adoption *a, const json_t *p, struct error *e)
+static int take_machine(struct adoption *a, json_t *p, struct error *e)
 {
 	static const char *const taken[] = { "type", "accel", "memory-backend",
 					     NULL };
@@ -229,7 +229,7 @@ static uint64_t huge_page_size(const struct adoption *a, const char *path)
 	return (uint64_t)fs.f_bsize;
 }
 
-static int take_backend(struct adoption *a, const json_t *p, struct error *e)
+static int take_backend(struct adoption *a, json_t *p, struct error *e)
 {
 	const char *path = text_of(p, "mem-path");
 	char buf[32];
@@ -237,13 +237,13 @@ static int take_backend(struct adoption *a, const json_t *p, struct error *e)
 
 	if (option_is_on(p, "hugetlb", false))
 		a->definition.huge_page_bytes =
-			size ? option_bytes(size, 1) : 2 * MIB;
+			size ? option_bytes(size, 1) : (uint64_t)2 * MIB;
 	else if (path)
 		a->definition.huge_page_bytes = huge_page_size(a, path);
 	return set(&a->definition.memory_id, a->backend, e);
 }
 
-static int take_mem_path(struct adoption *a, const json_t *p, struct error *e)
+static int take_mem_path(struct adoption *a, json_t *p, struct error *e)
 {
 	(void)e;
 	if (text_of(p, "path"))
@@ -252,7 +252,7 @@ static int take_mem_path(struct adoption *a, const json_t *p, struct error *e)
 	return 0;
 }
 
-static int leave_out(struct adoption *a, const json_t *p, struct error *e)
+static int leave_out(struct adoption *a, json_t *p, struct error *e)
 {
 	(void)a;
 	(void)p;
@@ -264,7 +264,7 @@ static int leave_out(struct adoption *a, const json_t *p, struct error *e)
  * stand there without its key. */
 static const struct rule {
 	const char *option, *first;
-	int (*take)(struct adoption *a, const json_t *p, struct error *e);
+	int (*take)(struct adoption *a, json_t *p, struct error *e);
 } rules[] = {
 	{ "name", "guest", take_name },
 	{ "m", "size", take_memory },
@@ -329,7 +329,7 @@ static int take_option(struct adoption *a, const struct option *o,
 		json_t *p;
 		int r;
 
-		if (strcmp(o->name, rules[i].option))
+		if (strcmp(o->name, rules[i].option) != 0)
 			continue;
 		p = option_properties(o->value ? o->value : "", rules[i].first);
 		r = rules[i].take(a, p, e);
@@ -364,7 +364,7 @@ static int look_at_qmp(struct adoption *a, const char *value, struct error *e)
 		json_object_set_new(a->monitors, value + 8, json_true());
 		return 0;
 	}
-	if (strncmp(value, "unix:", 5))
+	if (strncmp(value, "unix:", 5) != 0)
 		return 0;
 	p = option_properties(value + 5, "path");
 	if (option_is_on(p, "server", false))
@@ -505,7 +505,7 @@ int adopt_process(pid_t pid, struct definition *ret_definition,
 		adoption_done(&a);
 		return error_in(e, "process %d", (int)pid);
 	}
-	strcpy(ret_qmp_path, a.qmp_path);
+	memcpy(ret_qmp_path, a.qmp_path, strlen(a.qmp_path) + 1);
 	*ret_definition = a.definition;
 	a.definition = (struct definition){ 0 };
 	adoption_done(&a);

@@ -134,7 +134,7 @@ static int check_monitor(const struct option *o, const char *run_dir,
 	for (size_t i = 0; i < ARRAY_SIZE(monitors); i++) {
 		const char *at;
 
-		if (strcmp(o->name, monitors[i]) || !o->value)
+		if (strcmp(o->name, monitors[i]) != 0 || !o->value)
 			continue;
 		at = strstr(o->value, run_dir);
 		if (at && !strncmp(at + strlen(run_dir), "/qmp.sock", 9))

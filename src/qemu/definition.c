@@ -45,7 +45,7 @@ struct parser {
 static int check_option(const struct option *o, struct error *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
-		if (strcmp(o->name, owned[i].option))
+		if (strcmp(o->name, owned[i].option) != 0)
 			continue;
 		if (owned[i].instead)
 			return error_set(e, EINVAL,

@@ -26,8 +26,6 @@
 
 enum { DIAL_AGAIN_MS = 10, KILL_WAIT_MS = 10000, LOG_TAIL = 4096 };
 
-extern char **environ;
-
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e)
 {
 	char path[64], buf[1024];

@@ -75,7 +75,8 @@ int process_check_qemu(pid_t pid, struct error *e)
 		return error_code(e);
 	base = strrchr(exe, '/');
 	base = base ? base + 1 : exe;
-	if (strncmp(base, "qemu-system-", 12) && strncmp(base, "qemu-kvm", 8))
+	if (strncmp(base, "qemu-system-", 12) != 0 &&
+	    strncmp(base, "qemu-kvm", 8))
 		return error_set(e, EINVAL,
 				 "process %d is no QEMU, it runs %.100s",
 				 (int)pid, exe);

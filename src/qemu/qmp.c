@@ -41,7 +41,7 @@ int qmp_input_add(struct qmp_input *in, const void *bytes, size_t len,
 		memmove(in->buf, in->buf + in->taken, in->len);
 		in->taken = 0;
 	}
-	if (len > QMP_LINE_MAX || in->len + len > 2 * QMP_LINE_MAX)
+	if (len > QMP_LINE_MAX || in->len + len > (size_t)2 * QMP_LINE_MAX)
 		return error_set(e, EBADMSG, "QEMU's monitor: too much input");
 	if (in->cap - in->len < len) {
 		size_t cap = in->len + len > 2 * in->cap ? in->len + len
