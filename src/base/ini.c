@@ -235,6 +235,7 @@ static int give(struct ini *in, struct span value, struct error *e)
 {
 	AUTO_FREE char *copy = strndup(value.at, value.len);
 
+	assert(in->last);
 	if (!copy)
 		return error_set(e, ENOMEM, "no memory for a value");
 	return in->last->set(in->target, in->last, copy, e);

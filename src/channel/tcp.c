@@ -143,7 +143,7 @@ static int set_option(int fd, int level, int name, int value)
 /* Takes @fd over, also when it fails. */
 static int tcp_new(struct channel **ret, int fd, struct error *e)
 {
-	struct sockaddr_storage here, there;
+	struct sockaddr_storage here = { 0 }, there = { 0 };
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 	struct tcp_channel *t;
 

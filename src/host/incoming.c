@@ -140,8 +140,13 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 		return;
 	}
 	m->incoming = true;
-	if (job_new(&j, id, "move", "destination", name, session_peer(s), &e) <
-	    0) {
+	if (job_new(&j,
+		    &(struct job_subject){ .id = id,
+					   .kind = "move",
+					   .role = "destination",
+					   .machine = name,
+					   .peer = session_peer(s) },
+		    &e) < 0) {
 		refuse(s, &e);
 		machine_remove(h, m);
 		return;

@@ -300,9 +300,9 @@ static void sweep(struct host *h)
 			note_end(h, m);
 }
 
-void *machines_watch(void *arg)
+void *machines_watch(void *host)
 {
-	struct host *h = arg;
+	struct host *h = host;
 	struct pollfd p[WATCH_MAX];
 
 	for (;;) {

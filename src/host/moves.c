@@ -366,7 +366,12 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 
 	if (read_options(o, options, e) < 0 ||
 	    peer_of(o->host, peer, &o->peer, e) < 0 ||
-	    job_new(&o->job, NULL, "move", "source", name, peer, e) < 0)
+	    job_new(&o->job,
+		    &(struct job_subject){ .kind = "move",
+					   .role = "source",
+					   .machine = name,
+					   .peer = peer },
+		    e) < 0)
 		return error_code(e);
 	snprintf(what, sizeof(what), "job %s", o->job->id);
 	if ((r = machine_take(o->host, name, what, &o->machine, e)) < 0)
@@ -529,9 +534,14 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 		return error_set(e, ENOMEM, "no memory for a move");
 	o->host = h;
 	o->entry = json_incref(entry);
-	if (job_new(&o->job, entry_text(entry, "job"), "move",
-		    source ? "source" : "destination",
-		    entry_text(entry, "machine"), peer, e) < 0 ||
+	if (job_new(&o->job,
+		    &(struct job_subject){
+			    .id = entry_text(entry, "job"),
+			    .kind = "move",
+			    .role = source ? "source" : "destination",
+			    .machine = entry_text(entry, "machine"),
+			    .peer = peer },
+		    e) < 0 ||
 	    take_entry(o, source, e) < 0) {
 		log_warning("journal of job %s: %s", entry_text(entry, "job"),
 			    e->text);

@@ -418,9 +418,13 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 		r = text_check_name("relay", name ? name : "", e);
 	if (r == 0) {
 		snprintf(c->name, sizeof(c->name), "%s", name);
-		r = job_new(&c->job, NULL, "relay",
-			    source ? "source" : "destination", name,
-			    peer ? peer : "", e);
+		r = job_new(&c->job,
+			    &(struct job_subject){
+				    .kind = "relay",
+				    .role = source ? "source" : "destination",
+				    .machine = name,
+				    .peer = peer ? peer : "" },
+			    e);
 	}
 	if (r == 0) {
 		job = job_hold(c->job);

@@ -54,7 +54,7 @@ int qmp_input_add(struct qmp_input *in, const void *bytes, size_t len,
 		in->buf = more;
 		in->cap = cap;
 	}
-	if (len > 0)
+	if (len > 0 && in->buf)
 		memcpy(in->buf + in->len, bytes, len);
 	in->len += len;
 	return 0;
@@ -264,7 +264,7 @@ int qmp_event(struct qmp *q, uint64_t deadline_us, json_t **ret_event,
 
 static int greet(struct qmp *q, uint64_t deadline_us, struct error *e)
 {
-	json_t *o, *version;
+	json_t *o = NULL, *version = NULL;
 	int r = receive(q, deadline_us, &o, e);
 
 	if (r == 0)

@@ -316,12 +316,12 @@ static void *accept_main(void *arg)
 	struct relay *r = arg;
 	struct error e;
 
-	for (uint16_t n = 0; n < STREAMS_MAX; n++) {
+	for (unsigned n = 0; n < STREAMS_MAX; n++) {
 		int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0)
 			break; /* relay_stop() shut it down */
-		if (add_connection(r, n, fd, &e) < 0)
+		if (add_connection(r, (uint16_t)n, fd, &e) < 0)
 			relay_fail(r, &e);
 	}
 	return NULL;

@@ -39,7 +39,7 @@ struct session_table {
 	struct session *first;
 };
 
-static void *keeper_main(void *session);
+static void *keeper_main(void *arg);
 
 /* --- hellos */
 
@@ -81,7 +81,7 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 {
 	struct hello mine =
 		hello_of(s->id ? HELLO_JOIN : HELLO_OPEN, s->own_name);
-	struct hello theirs;
+	struct hello theirs = { 0 };
 	uint16_t version;
 
 	mine.session = s->id;

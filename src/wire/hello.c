@@ -35,7 +35,7 @@ int hello_length(size_t *ret, const void *buf, struct error *e)
 	const void *m = reader_take(&r, sizeof(magic));
 	uint16_t text;
 
-	if (memcmp(m, magic, sizeof(magic)) != 0)
+	if (!m || memcmp(m, magic, sizeof(magic)) != 0)
 		return error_set(e, EBADMSG,
 				 "the other side does not speak Drover's "
 				 "protocol");
