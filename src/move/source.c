@@ -159,10 +159,13 @@ static int ask_prepare(struct source *m, struct error *e)
 	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
 		return -e->code;
 	return session_send(m->session,
-			    json_pack("{s:s,s:s,s:o,s:b}", "type", "move",
+			    json_pack("{s:s,s:s,s:o,s:b,s:b}", "type", "move",
 				      "job", m->job->id, "machine", description,
-				      "paused",
-				      m->o->paused || !m->was_running),
+				      "paused", m->o->paused || !m->was_running,
+				      "switchover_ack",
+				      json_object_get(m->capabilities,
+						      "switchover-ack") !=
+					      NULL),
 			    e);
 }
 
