@@ -570,8 +570,9 @@ int moves_recover(struct host *h, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(all, i,
-			   entry) if ((r = recover_one(h, entry, e)) < 0) break;
+	json_array_foreach (all, i, entry)
+		if ((r = recover_one(h, entry, e)) < 0)
+			break;
 	json_decref(all);
 	return r;
 }

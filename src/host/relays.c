@@ -302,8 +302,7 @@ static int read_blocks(const json_t *list, struct relay_block *blocks,
 	size_t i;
 
 	*ret_n = 0;
-	json_array_foreach((json_t *)(uintptr_t)list, i, b)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)list, i, b) {
 		const char *name =
 			json_string_value(json_object_get(b, "name"));
 		json_int_t len = json_integer_value(json_object_get(b, "len"));

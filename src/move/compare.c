@@ -231,8 +231,7 @@ static void check_devices(const struct check *c)
 	json_t *device;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)devices, i, device)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)devices, i, device) {
 		const char *name = json_string_value(device);
 
 		if (name && !facts_has_device(c->qemu, name))
@@ -280,8 +279,7 @@ static void check_files(const struct check *c)
 	json_t *file;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)files, i, file)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)files, i, file) {
 		const char *path =
 			json_string_value(json_object_get(file, "path"));
 		json_int_t size =
@@ -350,7 +348,7 @@ static void check_blockers(const struct check *c)
 	json_t *why;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, why)
+	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
 		finding(c->findings, "error",
 			"QEMU cannot migrate this machine: %s",
 			json_string_value(why));
@@ -413,8 +411,7 @@ int compare_verdict(const json_t *findings, struct error *e)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)findings, i, f)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)findings, i, f) {
 		const char *severity =
 			json_string_value(json_object_get(f, "severity"));
 		const char *text =

@@ -130,12 +130,19 @@ static int start_qemu(struct destination *d, struct error *e)
 	return write_entry(d, STEP_PREPARE, e);
 }
 
+/* A source that does not know the message ends the migration over it. */
+static bool both_ack_switchover(const struct destination *d,
+				const json_t *request)
+{
+	return json_is_true(json_object_get(request, "switchover_ack")) &&
+	       json_object_get(d->capabilities, "switchover-ack");
+}
+
 static int set_up_qemu(struct destination *d, const json_t *request,
 		       struct error *e)
 {
 	static const char *const wanted[] = { "events", "return-path",
-					      "late-block-activate",
-					      "switchover-ack" };
+					      "late-block-activate" };
 	json_t *named = json_object_get(json_object_get(request, "machine"),
 					"capabilities");
 	json_t *name;
@@ -149,15 +156,16 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 		if (monitor_set_capability(d->qmp, d->capabilities, wanted[i],
 					   true, e) < 0)
 			return error_code(e);
+	if (monitor_set_capability(d->qmp, d->capabilities, "switchover-ack",
+				   both_ack_switchover(d, request), e) < 0)
+		return error_code(e);
 	/* Those that have to be on at both ends. */
-	json_array_foreach(named, i,
-			   name) if (json_is_string(name) &&
-				     monitor_set_capability(d->qmp,
-							    d->capabilities,
-							    json_string_value(
-								    name),
-							    true, e) <
-					     0) return error_code(e);
+	json_array_foreach (named, i, name)
+		if (json_is_string(name) &&
+		    monitor_set_capability(d->qmp, d->capabilities,
+					   json_string_value(name), true,
+					   e) < 0)
+			return error_code(e);
 	return 0;
 }
 
@@ -211,9 +219,7 @@ static int prepare(struct destination *d, const json_t *request,
 			    json_pack("{s:s,s:o,s:b}", "type", "prepared",
 				      "blocks", blocks_json(d->memory),
 				      "switchover_ack",
-				      json_object_get(d->capabilities,
-						      "switchover-ack") !=
-					      NULL),
+				      both_ack_switchover(d, request)),
 			    e);
 }
 

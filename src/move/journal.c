@@ -161,8 +161,7 @@ int journal_find(const char *state_directory, const char *job, json_t **ret,
 	if (r < 0)
 		return r;
 	r = -ENOENT;
-	json_array_foreach(all, i, entry)
-	{
+	json_array_foreach (all, i, entry) {
 		if (strcmp(json_string_value(json_object_get(entry, "job")),
 			   job) != 0)
 			continue;

@@ -105,8 +105,7 @@ int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e)
 	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0)
 		return error_code(e);
 	*ret = json_object();
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach (list, i, one) {
 		const char *name =
 			json_string_value(json_object_get(one, "capability"));
 

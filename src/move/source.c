@@ -135,8 +135,7 @@ static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
 	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
 	if (!m->blocks)
 		return error_set(e, ENOMEM, "no memory");
-	json_array_foreach(blocks, i, b)
-	{
+	json_array_foreach (blocks, i, b) {
 		struct relay_block *r = &m->blocks[m->n_blocks++];
 		const char *name =
 			json_string_value(json_object_get(b, "name"));
@@ -159,10 +158,13 @@ static int ask_prepare(struct source *m, struct error *e)
 	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
 		return error_code(e);
 	return session_send(m->session,
-			    json_pack("{s:s,s:s,s:o,s:b}", "type", "move",
+			    json_pack("{s:s,s:s,s:o,s:b,s:b}", "type", "move",
 				      "job", m->job->id, "machine", description,
-				      "paused",
-				      m->o->paused || !m->was_running),
+				      "paused", m->o->paused || !m->was_running,
+				      "switchover_ack",
+				      json_object_get(m->capabilities,
+						      "switchover-ack") !=
+					      NULL),
 			    e);
 }
 

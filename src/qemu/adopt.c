@@ -71,8 +71,7 @@ static int append_others(char **list, json_t *properties,
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)properties, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)properties, key, value) {
 		AUTO_FREE char *escaped = NULL, *pair = NULL;
 		const char *text;
 		char buf[32];

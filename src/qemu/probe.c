@@ -88,8 +88,7 @@ static void index_list(json_t *into, const json_t *list, const char *key,
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		const char *name = json_string_value(json_object_get(o, key));
 		json_t *v = value ? json_object_get(o, value) : NULL;
 
