@@ -390,7 +390,10 @@ static int update_progress(struct source *m, struct error *e)
 	struct migration_info info;
 	struct session_stats st;
 
-	if (clock_us() < m->next_progress_us || m->completed)
+	/* While it switches over, QEMU's monitor does not answer, and whoever
+	 * waits for it hears of no cancel and no failure. */
+	if (clock_us() < m->next_progress_us || m->completed ||
+	    (m->times.stopped_wall_us && !m->times.forced))
 		return 0;
 	m->next_progress_us = clock_us() + PROGRESS_US;
 	if (monitor_migration(m->qmp, &info, e) < 0)

@@ -99,6 +99,15 @@ int relay_event_fd(const struct relay *r)
 	return r->event_fd;
 }
 
+/* A QEMU that is switching over writes to its socket with its big lock held:
+ * as long as nobody reads, its monitor answers nobody, and its guest stands.
+ * So the end of a session must not wait for the owner of the relay, who may
+ * himself be waiting for that monitor. */
+static void let_go_of_qemu(struct connection *c)
+{
+	shutdown(c->fd, SHUT_RDWR);
+}
+
 /* --- reading a socket */
 
 static int send_piece(struct connection *c, uint8_t flags, uint64_t offset,
@@ -162,8 +171,10 @@ static void *reader_main(void *arg)
 	struct connection *c = arg;
 	struct error e;
 
-	if (read_all(c, &e) < 0)
+	if (read_all(c, &e) < 0) {
 		relay_fail(c->relay, &e);
+		let_go_of_qemu(c);
+	}
 	half_ended(c, &c->read_ended);
 	return NULL;
 }
@@ -252,6 +263,8 @@ static void *writer_main(void *arg)
 			break;
 		}
 	}
+	if (!p)
+		let_go_of_qemu(c);
 	half_ended(c, &c->write_ended);
 	return NULL;
 }
