@@ -322,6 +322,7 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 	if (is == MIGRATION_COMPLETED) {
 		m->completed = true;
 		m->times.completed_us = clock_us();
+		m->times.completed_wall_us = clock_wall_us();
 	}
 	return 0;
 }
@@ -352,10 +353,12 @@ static int drain_messages(struct source *m, struct error *e)
 			json_string_value(json_object_get(message, "type"));
 
 		r = 0;
-		if (type && !strcmp(type, "loaded"))
+		if (type && !strcmp(type, "loaded")) {
 			m->loaded = true;
-		else if (type && !strcmp(type, "failed"))
+			m->times.loaded_wall_us = clock_wall_us();
+		} else if (type && !strcmp(type, "failed")) {
 			r = failed_there(m, message, e);
+		}
 		json_decref(message);
 		if (r < 0)
 			return r;
