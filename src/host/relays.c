@@ -66,7 +66,7 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 
 		if (ended != 0)
 			return ended;
-		if (session_check(s, e) < 0 || job_check_cancel(j, e) < 0)
+		if (session_skip(s, e) < 0 || job_check_cancel(j, e) < 0)
 			return error_code(e);
 		show_progress(j, s, r);
 		poll(p, ARRAY_SIZE(p), TURN_US / 1000);

@@ -302,7 +302,7 @@ static int load(struct destination *d, struct error *e)
 
 		if ((r = drain_events(d, e)) != 0)
 			return r < 0 ? r : 0;
-		if (session_check(d->session, e) < 0 ||
+		if (session_skip(d->session, e) < 0 ||
 		    job_check_cancel(d->job, e) < 0)
 			return error_code(e);
 		/* A relay that broke because QEMU did: QEMU says why. */

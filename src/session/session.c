@@ -164,6 +164,16 @@ int session_receive(struct session *s, json_t **ret, struct error *e)
 	return 1;
 }
 
+int session_skip(struct session *s, struct error *e)
+{
+	json_t *message;
+	int r;
+
+	while ((r = session_receive(s, &message, e)) > 0)
+		json_decref(message);
+	return r;
+}
+
 int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
 		  struct error *e)
 {
