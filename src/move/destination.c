@@ -107,8 +107,8 @@ static int start_qemu(struct destination *d, struct error *e)
 	};
 	struct qemu_process *p = &d->arrival.process;
 
-	/* On disk before the process exists: a QEMU that nobody knows of is
-	 * found by the machine's socket then. */
+	/* On disk before the process exists: a QEMU whose number is not yet in
+	 * there is found by its command line. */
 	d->entry =
 		json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "job", d->job->id,
 			  "role", "destination", "machine", d->arrival.name,
@@ -124,6 +124,7 @@ static int start_qemu(struct destination *d, struct error *e)
 	if (launch_start(p, &d->definition, &o, e) < 0)
 		return error_code(e);
 	d->started = true;
+	fault_point("destination:started");
 	json_object_set_new(d->entry, "pid", json_integer(p->pid));
 	json_object_set_new(d->entry, "start_time",
 			    json_integer((json_int_t)p->start_time));
@@ -207,14 +208,26 @@ static json_t *blocks_json(const struct guest_memory *m)
 	return all;
 }
 
+/* QEMU writes the reason into its log, then ends. */
+static int qemu_ended(struct destination *d, struct error *e)
+{
+	char last[200];
+
+	launch_last_words(d->run_dir, last, sizeof(last));
+	return error_set(e, EPIPE, "its QEMU ended%s%s", last[0] ? ": " : "",
+			 last);
+}
+
 static int prepare(struct destination *d, const json_t *request,
 		   struct error *e)
 {
 	job_set_stage(d->job, "prepare");
 	fault_point("destination:prepare");
-	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0 ||
-	    set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
+	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0)
 		return error_code(e);
+	if (set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
+		return launch_alive(&d->arrival.process) ? error_code(e)
+							 : qemu_ended(d, e);
 	return session_send(d->session,
 			    json_pack("{s:s,s:o,s:b}", "type", "prepared",
 				      "blocks", blocks_json(d->memory),
@@ -237,16 +250,6 @@ static int on_event(const json_t *event, struct error *e)
 	if (migration_status_of(status) == MIGRATION_FAILED)
 		return error_set(e, EIO, "its QEMU cannot load the stream");
 	return migration_status_of(status) == MIGRATION_COMPLETED;
-}
-
-/* QEMU writes the reason into its log, then ends. */
-static int qemu_ended(struct destination *d, struct error *e)
-{
-	char last[200];
-
-	launch_last_words(d->run_dir, last, sizeof(last));
-	return error_set(e, EPIPE, "its QEMU ended%s%s", last[0] ? ": " : "",
-			 last);
 }
 
 static int drain_events(struct destination *d, struct error *e)
@@ -470,7 +473,9 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 		json_object_get(entry, "start_time"));
 	struct migration_info info;
 
-	if (launch_attach(&d->arrival.process, pid, start, d->run_dir, e) < 0)
+	if (pid == 0 ? launch_find(&d->arrival.process, d->run_dir, e) < 0
+		     : launch_attach(&d->arrival.process, pid, start,
+				     d->run_dir, e) < 0)
 		return error_code(e);
 	d->started = true;
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,

@@ -260,6 +260,11 @@ static int set_up_qemu(struct source *m, struct error *e)
 				     m->o->downtime_limit_us / USEC_PER_MS, e);
 }
 
+static void migrate_socket(char *buf, size_t cap, const struct source *m)
+{
+	snprintf(buf, cap, "%s/migrate.sock", m->machine->run_dir);
+}
+
 static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 {
 	char path[PATH_MAX];
@@ -270,8 +275,7 @@ static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 		.n_blocks = m->n_blocks,
 	};
 
-	snprintf(path, sizeof(path), "%s/migrate.sock", m->machine->run_dir);
-	unlink(path); /* of a daemon that was killed */
+	migrate_socket(path, sizeof(path), m);
 	snprintf(uri, cap, "unix:%s", path);
 	return relay_new(&m->relay, &o, e);
 }
@@ -653,9 +657,12 @@ int move_away_resume(struct job *job, const struct move_host *host,
 			    .peer = peer,
 			    .o = &none };
 	bool run = json_is_true(json_object_get(entry, "was_running"));
+	char path[PATH_MAX];
 	int r = 0;
 
 	m.times.start_us = clock_us();
+	migrate_socket(path, sizeof(path), &m);
+	unlink(path);
 	if (journal_step_of(entry) == STEP_COMMIT) {
 		job_set_decision(job, DECISION_COMMIT);
 		r = commit_press(job, host, peer, e);

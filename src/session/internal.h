@@ -77,6 +77,9 @@ int session_new(struct session **ret, const char *own_name, const char *peer,
 		uint64_t outage_limit_us, struct error *e);
 void session_destroy(struct session *s); /* no thread runs any more */
 void session_notify(struct session *s);
+/* Ends it when nothing was heard for longer than the outage limit.  Not only
+ * the keeper looks, who may be dialling for seconds: the guest may stand. */
+void session_check_outage(struct session *s);
 
 /* carrier.c: takes @c over */
 int carrier_start(struct session *s, struct channel *c, struct error *e);

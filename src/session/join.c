@@ -205,21 +205,6 @@ static void redial(struct session *s, struct redial *r)
 	pthread_mutex_lock(&s->lock);
 }
 
-static void outage_check(struct session *s)
-{
-	uint64_t silent = clock_us() - atomic_load(&s->heard_us);
-	char why[160], for_how_long[32];
-
-	if (s->ended || silent < s->outage_limit_us)
-		return;
-	text_duration(for_how_long, sizeof(for_how_long), silent);
-	snprintf(why, sizeof(why), "no path to host %s for %s", s->peer,
-		 for_how_long);
-	pthread_mutex_unlock(&s->lock);
-	session_end(s, true, why);
-	pthread_mutex_lock(&s->lock);
-}
-
 static bool all_gone(const struct session *s)
 {
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
@@ -264,7 +249,9 @@ static void *keeper_main(void *arg)
 	while (!s->stopping || !all_gone(s)) {
 		keeper_wait(s, &r);
 		carriers_reap(s);
-		outage_check(s);
+		pthread_mutex_unlock(&s->lock);
+		session_check_outage(s);
+		pthread_mutex_lock(&s->lock);
 		if (may_redial(s) && clock_us() >= r.next_us)
 			redial(s, &r);
 	}

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "channel/channel.h"
 #include "session/internal.h"
 
@@ -110,8 +111,36 @@ void session_free(struct session *s)
 	session_destroy(s);
 }
 
+/* What is heard between the two readings must not make the difference
+ * negative, and so endless. */
+static uint64_t silent_us(struct session *s)
+{
+	uint64_t heard_us = atomic_load(&s->heard_us);
+
+	return clock_us() - heard_us;
+}
+
+void session_check_outage(struct session *s)
+{
+	uint64_t silent = silent_us(s);
+	char why[160], for_how_long[32];
+
+	{
+		WITH_LOCK(&s->lock);
+
+		if (s->ended || silent < s->outage_limit_us)
+			return;
+	}
+	text_duration(for_how_long, sizeof(for_how_long), silent);
+	snprintf(why, sizeof(why), "no path to host %s for %s", s->peer,
+		 for_how_long);
+	session_end(s, true, why);
+}
+
 int session_check(struct session *s, struct error *e)
 {
+	session_check_outage(s);
+
 	WITH_LOCK(&s->lock);
 
 	if (!s->ended)
@@ -226,7 +255,7 @@ void session_stats(struct session *s, struct session_stats *ret)
 	inbox_stats(&s->in, &in);
 	outbox_stats(&s->out, &ret->out);
 	ret->duplicates = in.duplicates;
-	ret->outage = clock_us() - atomic_load(&s->heard_us) > USEC_PER_SEC;
+	ret->outage = silent_us(s) > USEC_PER_SEC;
 
 	WITH_LOCK(&s->lock);
 

@@ -78,6 +78,7 @@ class Field:
         self._turn = 0
 
     def start(self):
+        """Both daemons and the machine; ready when the guest is."""
         self.alpha.start()
         self.beta.start()
         self.here.define(self.definition)

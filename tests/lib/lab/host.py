@@ -53,6 +53,9 @@ class _UnixConnection(http.client.HTTPConnection):
 class Host:
     """Hosts of one test; connect(alpha, beta) makes them peers."""
 
+    # words in front of the daemon's command line, say `unshare --mount`
+    wrap = ()
+
     def __init__(self, lab, name, namespace, addresses, *, port=6600, qemu=None,
                  settings=None):
         self.lab, self.name, self.namespace = lab, name, namespace
@@ -94,8 +97,8 @@ class Host:
     def start(self, timeout=20, fault=None):
         """fault: what DROVER_FAULT shall be (src/base/fault.h)."""
         self.write_settings()
-        self.process = self.lab.spawn([DROVERD, "-c", self.config], namespace=self.namespace,
-                                      log=self.log,
+        self.process = self.lab.spawn([*self.wrap, DROVERD, "-c", self.config],
+                                      namespace=self.namespace, log=self.log,
                                       environ={"DROVER_FAULT": fault} if fault else None)
         try:
             wait_for(f"droverd {self.name}", self._answers, timeout, 0.02)
