@@ -85,7 +85,7 @@ int machine_reserve(struct host *h, const char *name, const char *what,
 	struct machine *m;
 
 	if (text_check_name("machine", name, e) < 0)
-		return -e->code;
+		return error_code(e);
 
 	WITH_LOCK(&h->lock);
 
@@ -224,7 +224,7 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	json_t *state;
 
 	if (machine_reserve(h, name, "", &m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	snprintf(path, sizeof(path), "%s/%s.machine", folder, name);
 	m->text = read_text(path);
 	if (!m->text)
@@ -262,7 +262,7 @@ int machines_load(struct host *h, struct error *e)
 		snprintf(name, sizeof(name), "%.*s",
 			 (int)(len - strlen(suffix)), f->d_name);
 		if (load_one(h, folder, name, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return 0;
 }
@@ -300,9 +300,9 @@ static void sweep(struct host *h)
 			note_end(h, m);
 }
 
-void *machines_watch(void *arg)
+void *machines_watch(void *host)
 {
-	struct host *h = arg;
+	struct host *h = host;
 	struct pollfd p[WATCH_MAX];
 
 	for (;;) {
@@ -396,7 +396,7 @@ static int fill_and_save(struct host *h, struct machine *m,
 		return 0;
 	}
 	machine_remove(h, m);
-	return -e->code;
+	return error_code(e);
 }
 
 int machine_define(struct host *h, const char *file_name, const char *text,
@@ -409,7 +409,7 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 			     e) < 0 ||
 	    definition_check(&d, e) < 0 ||
 	    machine_reserve(h, d.name, "vm define", &m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return fill_and_save(h, m, &d, ret, e);
 }
 
@@ -424,7 +424,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	if (definition_parse(&d, m->name, m->text, e) < 0 ||
 	    definition_check(&d, e) < 0 ||
 	    launch_start(&m->process, &d, &o, e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->started = true;
 	m->paused = false;
 	return machine_save(h, m, e);
@@ -436,7 +436,7 @@ static int continue_guest(struct host *h, struct machine *m, struct error *e)
 	int r;
 
 	if (qmp_open(&q, m->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = qmp_run(q, "cont", NULL, NULL, e);
 	qmp_close(q);
 	if (r < 0)
@@ -495,14 +495,14 @@ static int take_over(struct machine *m, pid_t pid, const char *qmp_path,
 
 	if (launch_start_time(&start, pid, e) < 0 ||
 	    launch_attach(&m->process, pid, start, m->run_dir, e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->started = m->adopted = true;
 	snprintf(m->process.qmp_path, sizeof(m->process.qmp_path), "%s",
 		 qmp_path);
 	/* Now, and not in the middle of a move, is the time to learn that
 	 * another client holds the monitor. */
 	if (qmp_open(&q, qmp_path, clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (monitor_is_running(q, &running, e) == 0)
 		m->paused = !running;
 	qmp_close(q);
@@ -519,19 +519,19 @@ int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
 	struct machine *m;
 
 	if (adopt_process(pid, &d, qmp, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (name) {
 		free(d.name);
 		d.name = strdup(name);
 	}
 	if (definition_check(&d, e) < 0 ||
 	    machine_reserve(h, d.name, "vm adopt", &m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (take_over(m, pid, qmp, e) < 0) {
 		if (m->started)
 			launch_forget(&m->process);
 		machine_remove(h, m);
-		return -e->code;
+		return error_code(e);
 	}
 	return fill_and_save(h, m, &d, ret, e);
 }

@@ -37,7 +37,7 @@ static int ask_once(const struct move_host *host, const struct move_peer *peer,
 
 	if (session_open(&s, &o, e) < 0) {
 		json_decref(question);
-		return -e->code;
+		return error_code(e);
 	}
 	r = session_send(s, question, e);
 	if (r == 0)

@@ -106,7 +106,7 @@ static int uses_kvm(struct qmp *q, bool *ret, struct error *e)
 	json_t *kvm;
 
 	if (qmp_run(q, "query-kvm", NULL, &kvm, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*ret = json_is_true(json_object_get(kvm, "enabled"));
 	json_decref(kvm);
 	return 0;
@@ -156,7 +156,7 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 	    monitor_machine_type(q, type, sizeof(type), e) < 0 ||
 	    uses_kvm(q, &kvm, e) < 0 ||
 	    monitor_capabilities(q, &capabilities, e) < 0)
-		return -e->code;
+		return error_code(e);
 	qmp_version(q, &major, &minor, &micro);
 	text = definition_as_run(&d, type);
 	flags = kvm ? cpu_flags() : NULL;
@@ -394,7 +394,7 @@ int compare_check(const struct move_host *host, const json_t *machine,
 
 	if (!text || definition_parse(&d, "definition", text, e) < 0 ||
 	    definition_check(&d, e) < 0)
-		return text ? -e->code
+		return text ? error_code(e)
 			    : error_set(e, EBADMSG,
 					"a machine without a definition");
 	c.findings = json_array();

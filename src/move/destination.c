@@ -74,12 +74,12 @@ static int read_request(struct destination *d, const json_t *request,
 
 	if (!text ||
 	    definition_parse(&d->definition, "definition", text, e) < 0)
-		return text ? -e->code
+		return text ? error_code(e)
 			    : error_set(e, EBADMSG,
 					"a move without a definition");
 	if (definition_check(&d->definition, e) < 0 ||
 	    text_check_name("machine", d->definition.name, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (strcmp(d->definition.name, d->job->machine) != 0)
 		return error_set(e, EBADMSG, "a definition of %s for %s",
 				 d->definition.name, d->job->machine);
@@ -115,14 +115,14 @@ static int start_qemu(struct destination *d, struct error *e)
 			  "peer", d->peer->name, "definition",
 			  d->arrival.definition, "paused", d->arrival.paused);
 	if (write_entry(d, STEP_PREPARE, e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* The program is the host's matter, unless only one will do. */
 	if (d->definition.qemu && access(d->definition.qemu, X_OK) < 0) {
 		free(d->definition.qemu);
 		d->definition.qemu = NULL;
 	}
 	if (launch_start(p, &d->definition, &o, e) < 0)
-		return -e->code;
+		return error_code(e);
 	d->started = true;
 	json_object_set_new(d->entry, "pid", json_integer(p->pid));
 	json_object_set_new(d->entry, "start_time",
@@ -151,14 +151,14 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
 	    monitor_capabilities(d->qmp, &d->capabilities, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (i = 0; i < ARRAY_SIZE(wanted); i++)
 		if (monitor_set_capability(d->qmp, d->capabilities, wanted[i],
 					   true, e) < 0)
-			return -e->code;
+			return error_code(e);
 	if (monitor_set_capability(d->qmp, d->capabilities, "switchover-ack",
 				   both_ack_switchover(d, request), e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* Those that have to be on at both ends. */
 	json_array_foreach(named, i,
 			   name) if (json_is_string(name) &&
@@ -167,7 +167,7 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 							    json_string_value(
 								    name),
 							    true, e) <
-					     0) return -e->code;
+					     0) return error_code(e);
 	return 0;
 }
 
@@ -186,7 +186,7 @@ static int open_stream(struct destination *d, struct error *e)
 	if (memory_of_process(&d->memory, d->arrival.process.pid, e) < 0 ||
 	    qmp_run(d->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri),
 		    NULL, e) < 0)
-		return -e->code;
+		return error_code(e);
 	with.memory = d->memory;
 	return relay_new(&d->relay, &with, e);
 }
@@ -216,7 +216,7 @@ static int prepare(struct destination *d, const json_t *request,
 	fault_point("destination:prepare");
 	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0 ||
 	    set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return session_send(d->session,
 			    json_pack("{s:s,s:o,s:b}", "type", "prepared",
 				      "blocks", blocks_json(d->memory),
@@ -306,14 +306,14 @@ static int load(struct destination *d, struct error *e)
 			return r < 0 ? r : 0;
 		if (session_check(d->session, e) < 0 ||
 		    job_check_cancel(d->job, e) < 0)
-			return -e->code;
+			return error_code(e);
 		/* A relay that broke because QEMU did: QEMU says why. */
 		if (relay_check(d->relay, &why) < 0) {
 			p[0].revents = 0;
 			poll(p, 1, TURN_US / 1000);
 			if ((r = drain_events(d, e)) == 0)
 				*e = why;
-			return r > 0 ? 0 : -e->code;
+			return r > 0 ? 0 : error_code(e);
 		}
 		show_progress(d);
 		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
@@ -435,15 +435,15 @@ static int take_in(struct destination *d, const json_t *request,
 		   struct error *e)
 {
 	if (prepare(d, request, e) < 0 || load(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	job_set_stage(d->job, "commit");
 	fault_point("destination:loaded");
 	if (session_send(d->session, json_pack("{s:s}", "type", "loaded"), e) <
 	    0)
-		return -e->code;
+		return error_code(e);
 	fault_point("destination:loaded-sent");
 	if (await_commit(d, e) < 0 || run_guest(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	confirm(d);
 	return 0;
 }
@@ -473,12 +473,12 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 	struct migration_info info;
 
 	if (launch_attach(&d->arrival.process, pid, start, d->run_dir, e) < 0)
-		return -e->code;
+		return error_code(e);
 	d->started = true;
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
 	    monitor_migration(d->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (info.status != MIGRATION_COMPLETED)
 		return error_set(e, EOWNERDEAD,
 				 "droverd ended in the middle of this move");
@@ -491,12 +491,12 @@ static int take_up(struct destination *d, const json_t *entry, struct error *e)
 
 	if (reopen(d, entry, e) < 0 ||
 	    monitor_is_running(d->qmp, &running, e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* It runs only after COMMIT. */
 	if (!running && journal_step_of(entry) != STEP_COMMITTED &&
 	    (commit_ask(d->job, d->host, d->peer, e) < 0 ||
 	     run_guest(d, e) < 0))
-		return -e->code;
+		return error_code(e);
 	confirm(d);
 	return 0;
 }

@@ -58,7 +58,7 @@ int journal_save_file(const char *directory, const char *name, const char *text,
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	snprintf(aside, sizeof(aside), "%s/.%s.new", directory, name);
 	if (make_folder(directory, e) < 0 || write_synced(aside, text, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (rename(aside, path) < 0)
 		return error_sys(e, "write %s", path);
 	return sync_folder(directory, e);
@@ -143,7 +143,7 @@ int journal_read(const char *state_directory, json_t **ret, struct error *e)
 			continue;
 		if (read_entry(&entry, folder, f->d_name, e) < 0) {
 			json_decref(all);
-			return -e->code;
+			return error_code(e);
 		}
 		json_array_append_new(all, entry);
 	}

@@ -70,7 +70,7 @@ static int check_guest(struct source *m, struct error *e)
 
 	if (monitor_is_running(m->qmp, &m->was_running, e) < 0 ||
 	    monitor_migration(m->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (info.status == MIGRATION_ACTIVE)
 		return error_set(e, EBUSY,
 				 "its QEMU is already migrating: somebody else "
@@ -82,10 +82,10 @@ static int st_check(struct source *m, struct error *e)
 {
 	if (qmp_open(&m->qmp, m->machine->process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (check_guest(m, e) < 0 ||
 	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->entry = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "job", m->job->id,
 			     "role", "source", "machine", m->machine->name,
 			     "peer", m->peer->name, "was_running",
@@ -157,7 +157,7 @@ static int ask_prepare(struct source *m, struct error *e)
 	json_t *description;
 
 	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return session_send(m->session,
 			    json_pack("{s:s,s:s,s:o,s:b,s:b}", "type", "move",
 				      "job", m->job->id, "machine", description,
@@ -193,7 +193,7 @@ static int await_message(struct source *m, const char *type,
 
 		if (r == -ETIMEDOUT && clock_us() < deadline_us) {
 			if (job_check_cancel(m->job, e) < 0)
-				return -e->code;
+				return error_code(e);
 			continue;
 		}
 		if (r < 0)
@@ -209,9 +209,9 @@ static int await_message(struct source *m, const char *type,
 			error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
 				  m->peer->name, got ? got : "", type);
 		json_decref(message);
-		return -e->code;
+		return error_code(e);
 	}
-	return -e->code;
+	return error_code(e);
 }
 
 static int st_prepare(struct source *m, struct error *e)
@@ -223,7 +223,7 @@ static int st_prepare(struct source *m, struct error *e)
 	if (ask_prepare(m, e) < 0 ||
 	    await_message(m, "prepared", clock_us() + PREPARE_US, &answer, e) <
 		    0)
-		return -e->code;
+		return error_code(e);
 	r = read_blocks(m, json_object_get(answer, "blocks"), e);
 	m->peer_switchover_ack =
 		json_is_true(json_object_get(answer, "switchover_ack"));
@@ -252,11 +252,11 @@ static int set_up_qemu(struct source *m, struct error *e)
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		if (monitor_set_capability(m->qmp, m->capabilities,
 					   wanted[i].name, wanted[i].on, e) < 0)
-			return -e->code;
+			return error_code(e);
 	/* The session holds QEMU back; its own limit would be a second one. */
 	if (monitor_set_parameter(m->qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return monitor_set_parameter(m->qmp, "downtime-limit",
 				     m->o->downtime_limit_us / USEC_PER_MS, e);
 }
@@ -291,7 +291,7 @@ static int migration_ended(struct source *m, const char *how, struct error *e)
 	struct migration_info info;
 
 	if (monitor_migration(m->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return error_set(e, EIO, "QEMU's migration %s%s%s", how,
 			 info.why[0] ? ": " : "", info.why);
 }
@@ -395,7 +395,7 @@ static int update_progress(struct source *m, struct error *e)
 		return 0;
 	m->next_progress_us = clock_us() + PROGRESS_US;
 	if (monitor_migration(m->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	session_stats(m->session, &st);
 	progress_update(&m->progress, &info, &st);
 	job_set_progress(m->job, &m->progress);
@@ -406,7 +406,7 @@ static int update_progress(struct source *m, struct error *e)
 			      (json_int_t)st.out.rate),
 		    NULL, e) < 0 &&
 	    e->code != EREMOTEIO)
-		return -e->code;
+		return error_code(e);
 	return 0;
 }
 
@@ -429,13 +429,13 @@ static int watch(struct source *m, struct error *e)
 {
 	for (;;) {
 		if (drain_messages(m, e) < 0 || drain_events(m, e) < 0)
-			return -e->code;
+			return error_code(e);
 		if (m->completed && m->loaded)
 			return 0;
 		if (relay_check(m->relay, e) < 0 ||
 		    job_check_cancel(m->job, e) < 0 ||
 		    check_deadline(m, e) < 0 || update_progress(m, e) < 0)
-			return -e->code;
+			return error_code(e);
 		wait_for_anything(m);
 	}
 }
@@ -465,16 +465,16 @@ static int st_precopy(struct source *m, struct error *e)
 	if (m->o->timeout_us > 0)
 		m->deadline_us = clock_us() + m->o->timeout_us;
 	if (set_up_qemu(m, e) < 0 || start_relay(m, uri, sizeof(uri), e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->migrating = true;
 	m->times.migrate_us = clock_us();
 	if (qmp_run(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL,
 		    e) < 0)
-		return -e->code;
+		return error_code(e);
 	fault_point("source:pre-copy");
 	if (watch(m, e) < 0) {
 		prefer_their_reason(m, e);
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }
@@ -523,10 +523,10 @@ static int st_commit(struct source *m, struct error *e)
 	if (job_check_cancel(m->job, e) < 0 ||
 	    journal_write(m->host->state_directory, m->entry, STEP_COMMIT, e) <
 		    0)
-		return -e->code;
+		return error_code(e);
 	job_set_decision(m->job, DECISION_COMMIT);
 	if (confirm(m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->times.running_wall_us = clock_wall_us();
 	m->times.running_us = clock_us();
 	fault_point("source:running");
@@ -571,7 +571,7 @@ static int run_stages(struct source *m, struct error *e)
 		if (e->code != ECANCELED && e->code != EREMOTEIO)
 			error_in(e, "%s", stages[i].name);
 		undo(m, i, e);
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }

@@ -26,8 +26,6 @@
 
 enum { DIAL_AGAIN_MS = 10, KILL_WAIT_MS = 10000, LOG_TAIL = 4096 };
 
-extern char **environ;
-
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e)
 {
 	char path[64], buf[1024];
@@ -279,7 +277,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	unlink(p->qmp_path);
 	(void)stat(log_path, &st);
 	if (spawn(&pid, argv, log_path, directory, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (track(p, pid, o->run_dir, e) == 0 &&
 	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
 		return 0;
@@ -291,7 +289,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	waitpid(pid, NULL, 0);
 	launch_forget(p);
 	unlink(p->qmp_path);
-	return -e->code;
+	return error_code(e);
 }
 
 int launch_start(struct qemu_process *ret, const struct definition *d,
@@ -303,7 +301,7 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 
 	if (track(&p, 0, o->run_dir, e) < 0 || make_dir(o->run_dir, e) < 0 ||
 	    definition_argv(d, o, &argv, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = start_argv(&p, argv.at, o, d->directory, e);
 	words_done(&argv);
 	if (r == 0)
@@ -320,7 +318,7 @@ int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 		return error_set(e, ESRCH, "there is no process %d", (int)pid);
 	if (track(&p, pid, run_dir, e) < 0) {
 		launch_forget(&p);
-		return -e->code;
+		return error_code(e);
 	}
 	if (p.start_time != start_time || !launch_alive(&p)) {
 		launch_forget(&p);

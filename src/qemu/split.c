@@ -719,5 +719,5 @@ ssize_t split_feed(struct splitter *s, const uint8_t *data, size_t len,
 			step = turn_opaque(s, e);
 	} while (step == STEP_DONE);
 	keep_last_page(s);
-	return step == STEP_FAILED ? -e->code : r.at - data;
+	return step == STEP_FAILED ? error_code(e) : r.at - data;
 }

@@ -89,7 +89,7 @@ int relay_check(struct relay *r, struct error *e)
 
 	if (r->failed) {
 		*e = r->why;
-		return -e->code;
+		return error_code(e);
 	}
 	return c->used && c->read_ended && c->write_ended;
 }
@@ -139,7 +139,7 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 	}
 	if (send_piece(c, n == 0 ? STREAM_FIN : 0, *offset, data, (size_t)n,
 		       e) < 0)
-		return -e->code;
+		return error_code(e);
 	*offset += (uint64_t)n;
 	return n > 0;
 }
@@ -211,7 +211,7 @@ static int write_piece(struct connection *c, struct return_path *path,
 		if (return_path_is_switchover_ack(path))
 			hold_switchover(r);
 		if (write_all(c->fd, p->data + done, n, e) < 0)
-			return -e->code;
+			return error_code(e);
 		done += n;
 	}
 	return write_all(c->fd, p->data + done, p->len - done, e);
@@ -289,7 +289,7 @@ static int add_connection(struct relay *r, uint16_t number, int fd,
 	c->fd = fd;
 	if (start_threads(c, e) < 0) {
 		close(fd);
-		return -e->code;
+		return error_code(e);
 	}
 	c->used = true;
 	r->connections++;
@@ -316,12 +316,12 @@ static void *accept_main(void *arg)
 	struct relay *r = arg;
 	struct error e;
 
-	for (uint16_t n = 0; n < STREAMS_MAX; n++) {
+	for (unsigned n = 0; n < STREAMS_MAX; n++) {
 		int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0)
 			break; /* relay_stop() shut it down */
-		if (add_connection(r, n, fd, &e) < 0)
+		if (add_connection(r, (uint16_t)n, fd, &e) < 0)
 			relay_fail(r, &e);
 	}
 	return NULL;
@@ -385,7 +385,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 		       struct error *e)
 {
 	if (set_address(r, r->source ? o->listen_path : o->connect_path, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!r->source) {
 		r->has_memory = o->memory && memory_blocks(o->memory) > 0;
 		if (r->has_memory) {
@@ -396,7 +396,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	}
 	if (divert_init(&r->divert, session_outbox(o->session), 0, o->blocks,
 			o->n_blocks, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r->divert.alone = is_alone;
 	r->divert.context = r;
 	return listen_unix(r, e);
@@ -428,7 +428,7 @@ failed:
 	if (r->listen_fd >= 0)
 		unlink(r->address.sun_path);
 	relay_free(r);
-	return -e->code;
+	return error_code(e);
 }
 
 static void join_connection(struct connection *c)

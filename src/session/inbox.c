@@ -139,7 +139,7 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 	struct piece *p = piece_new(h, data, e);
 
 	if (!p)
-		return -e->code;
+		return error_code(e);
 
 	WITH_LOCK(&in->lock);
 
@@ -153,7 +153,7 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 	}
 	if (insert(&s->pieces, p, e) < 0) {
 		free(p);
-		return -e->code;
+		return error_code(e);
 	}
 	s->known = true;
 	in->waiting_bytes += h->len;
@@ -168,7 +168,7 @@ int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 	struct piece *p = piece_new(h, data, e);
 
 	if (!p)
-		return -e->code;
+		return error_code(e);
 
 	WITH_LOCK(&in->lock);
 

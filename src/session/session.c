@@ -22,7 +22,7 @@ static int init_parts(struct session *s, struct error *e)
 		return error_sys(e, "eventfd");
 	if (outbox_init(&s->out, e) < 0) {
 		close(s->event_fd);
-		return -e->code;
+		return error_code(e);
 	}
 	inbox_init(&s->in);
 	pthread_mutex_init(&s->lock, NULL);
@@ -43,7 +43,7 @@ int session_new(struct session **ret, const char *own_name, const char *peer,
 		return error_set(e, ENOMEM, "no memory for a session");
 	if (init_parts(s, e) < 0) {
 		free(s);
-		return -e->code;
+		return error_code(e);
 	}
 	snprintf(s->own_name, sizeof(s->own_name), "%s", own_name);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
@@ -136,7 +136,7 @@ int session_send(struct session *s, json_t *message, struct error *e)
 				 strlen(text));
 	if (outbox_put_message(&s->out, text, strlen(text), e) < 0) {
 		session_check(s, e); /* knows better why */
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }
