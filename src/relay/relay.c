@@ -255,7 +255,8 @@ static void *writer_main(void *arg)
 		/* After a failure the rest is only taken out of the way. */
 		if (r == 0)
 			r = write_piece(c, &path, p, &e);
-		inbox_written(in, p);
+		if (inbox_written(in, p))
+			outbox_ack_due(session_outbox(c->relay->session));
 		if (r < 0)
 			relay_fail(c->relay, &e);
 		if (flags & (STREAM_FIN | STREAM_RESET)) {
