@@ -38,7 +38,7 @@ enum {
 	/* Bytes of all streams that may wait here, and messages likewise.  The
 	 * sender stays far below; more is a hostile or broken peer. */
 	INBOX_STREAM_BYTES = 64 * 1024 * 1024,
-	INBOX_MESSAGES = 1024,
+	INBOX_MESSAGE_BYTES = 4 * 1024 * 1024,
 };
 
 /* Bytes of one stream, or one message (then stream and flags mean nothing). */
@@ -73,7 +73,7 @@ struct inbox {
 	uint64_t waiting_bytes;
 	struct piece *messages; /* in the order of their ordinals */
 	uint64_t next_message;
-	unsigned message_count;
+	uint64_t message_bytes;
 	struct inbox_stats stats;
 };
 
