@@ -169,17 +169,20 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	return 0;
 }
 
-static int wait_connected(int fd, uint64_t deadline_us)
+static int wait_connected(int fd, uint64_t deadline_us, int stop_fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct pollfd p[2] = { { .fd = fd, .events = POLLOUT },
+			       { .fd = stop_fd, .events = POLLIN } };
 	socklen_t len = sizeof(int);
 	int failed = 0, n;
 
 	do {
-		n = poll(&p, 1, clock_poll_ms(deadline_us));
+		n = poll(p, 2, clock_poll_ms(deadline_us));
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
 		failed = ETIMEDOUT;
+	else if (p[1].revents)
+		failed = ECANCELED;
 	else
 		getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
 	errno = failed;
@@ -187,7 +190,7 @@ static int wait_connected(int fd, uint64_t deadline_us)
 }
 
 static int connect_one(int *ret_fd, const struct addrinfo *a,
-		       uint64_t deadline_us, struct error *e)
+		       uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	char name[CHANNEL_NAME_MAX];
 	AUTO_CLOSE int fd =
@@ -198,7 +201,8 @@ static int connect_one(int *ret_fd, const struct addrinfo *a,
 	if (fd < 0)
 		return error_sys(e, "socket for %s", name);
 	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 &&
-	    (errno != EINPROGRESS || wait_connected(fd, deadline_us) < 0))
+	    (errno != EINPROGRESS ||
+	     wait_connected(fd, deadline_us, stop_fd) < 0))
 		return error_sys(e, "connect %s", name);
 	if (fcntl(fd, F_SETFL, 0) < 0)
 		return error_sys(e, "connect %s", name);
@@ -230,15 +234,16 @@ static void scope_addrinfo(struct addrinfo **a)
 }
 
 int tcp_dial(struct channel **ret, const char *host, uint16_t port,
-	     uint64_t deadline_us, struct error *e)
+	     uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
 	int fd = -1, r = -EHOSTUNREACH;
 
 	if (resolve(&list, host, port, 0, e) < 0)
 		return error_code(e);
-	for (const struct addrinfo *a = list; a && r < 0; a = a->ai_next)
-		r = connect_one(&fd, a, deadline_us, e);
+	for (const struct addrinfo *a = list; a && r < 0 && r != -ECANCELED;
+	     a = a->ai_next)
+		r = connect_one(&fd, a, deadline_us, stop_fd, e);
 	return r < 0 ? r : tcp_new(ret, fd, e);
 }
 

@@ -15,9 +15,10 @@ struct channel;
 struct error;
 
 /* Host may be an address or a name; tried in getaddrinfo() order until one
- * answers by the deadline. */
+ * answers by the deadline, or -ECANCELED when @stop_fd (-1: none) becomes
+ * readable. */
 int tcp_dial(struct channel **ret, const char *host, uint16_t port,
-	     uint64_t deadline_us, struct error *e);
+	     uint64_t deadline_us, int stop_fd, struct error *e);
 
 /* A listening socket; closed by the caller. */
 int tcp_listen(int *ret_fd, const char *address, uint16_t port,

@@ -112,21 +112,39 @@ static struct piece *piece_new(const struct frame_head *h, const void *data,
 	return p;
 }
 
-/* Two pieces may not claim the same place; bytes between them are still on
+/* Behind @before and in front of @after: no two pieces may claim the same
+ * place, and nothing comes behind the last; bytes between them are still on
  * their way. */
+static bool fits(const struct piece *before, const struct piece *p,
+		 const struct piece *after)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(p->offset, p->len, &end))
+		return false;
+	if (after && end > after->offset)
+		return false;
+	if (!before)
+		return true;
+	return before->offset + before->len <= p->offset &&
+	       !(before->flags & (STREAM_FIN | STREAM_RESET));
+}
+
 static int insert(struct piece **list, struct piece *p, struct error *e)
 {
-	while (*list && (*list)->offset < p->offset)
-		list = &(*list)->next;
-	if (*list && (*list)->offset == p->offset && (*list)->len > 0 &&
-	    p->len > 0)
-		return error_set(e, EBADMSG,
-				 "two pieces at offset %" PRIu64
-				 " of stream %u",
-				 p->offset, p->stream);
+	const struct piece *before = NULL;
+
 	/* An empty last piece stands behind the bytes that end there. */
-	while (*list && (*list)->offset == p->offset && p->len == 0)
+	while (*list && ((*list)->offset < p->offset ||
+			 ((*list)->offset == p->offset && p->len == 0))) {
+		before = *list;
 		list = &(*list)->next;
+	}
+	if (!fits(before, p, *list))
+		return error_set(e, EBADMSG,
+				 "%u bytes at offset %" PRIu64
+				 " of stream %u, where others are",
+				 p->len, p->offset, p->stream);
 	p->next = *list;
 	*list = p;
 	return 0;
@@ -162,6 +180,18 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 	return 0;
 }
 
+/* Here an offset is an ordinal. */
+static int insert_message(struct piece **list, struct piece *p)
+{
+	while (*list && (*list)->offset < p->offset)
+		list = &(*list)->next;
+	if (*list && (*list)->offset == p->offset)
+		return -EBADMSG;
+	p->next = *list;
+	*list = p;
+	return 0;
+}
+
 int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 		       const void *data, struct error *e)
 {
@@ -172,13 +202,17 @@ int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 
 	WITH_LOCK(&in->lock);
 
-	if (in->message_count >= INBOX_MESSAGES ||
-	    h->offset < in->next_message || insert(&in->messages, p, e) < 0) {
+	if (in->message_bytes + h->len > INBOX_MESSAGE_BYTES) {
+		free(p);
+		return error_set(e, EBADMSG, "too many messages");
+	}
+	if (h->offset < in->next_message ||
+	    insert_message(&in->messages, p) < 0) {
 		free(p);
 		return error_set(e, EBADMSG, "message %" PRIu64 " out of turn",
 				 h->offset);
 	}
-	in->message_count++;
+	in->message_bytes += h->len;
 	set_marks(in, h->seq, PASSED | APPLIED);
 	return 0;
 }
@@ -255,7 +289,7 @@ struct piece *inbox_message(struct inbox *in)
 		return NULL;
 	in->messages = p->next;
 	in->next_message++;
-	in->message_count--;
+	in->message_bytes -= p->len;
 	return p;
 }
 

@@ -40,7 +40,7 @@ enum {
 	INBOX_STREAM_BYTES = 64 * 1024 * 1024,
 	/* Written bytes after which the sender hears of it at the latest. */
 	INBOX_ACK_BYTES = 256 * 1024,
-	INBOX_MESSAGES = 1024,
+	INBOX_MESSAGE_BYTES = 4 * 1024 * 1024,
 };
 
 /* Bytes of one stream, or one message (then stream and flags mean nothing). */
@@ -77,7 +77,7 @@ struct inbox {
 	uint64_t unacked_bytes; /* written since an ack was last called due */
 	struct piece *messages; /* in the order of their ordinals */
 	uint64_t next_message;
-	unsigned message_count;
+	uint64_t message_bytes;
 	struct inbox_stats stats;
 };
 

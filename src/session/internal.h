@@ -53,7 +53,9 @@ struct session {
 	int event_fd;
 	struct session_table *table;   /* NULL on the dialling side */
 	struct session *next_in_table; /* guarded by the table */
+	int end_fd;                    /* readable once the session has ended */
 	pthread_t keeper;
+	pthread_t dialler; /* on the dialling side */
 
 	struct outbox out;
 	struct inbox in;
@@ -67,7 +69,8 @@ struct session {
 	uint64_t bytes_sent, bytes_received; /* of channels that are gone */
 	unsigned damaged;
 	struct carrier carrier[CHANNELS_MAX];
-	json_t *paths; /* of channels that are gone */
+	json_t *paths;            /* of channels that are gone */
+	struct channel *greeting; /* the dialler waits for its hello */
 
 	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
 };
@@ -91,4 +94,5 @@ json_t *carrier_json(struct carrier *c);
 
 /* join.c */
 int keeper_start(struct session *s, struct error *e);
+void keeper_join(struct session *s); /* the session has ended */
 void table_remove(struct session *s);

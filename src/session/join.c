@@ -5,10 +5,12 @@
  * on the accepting side, and each session's keeper.
  *
  * The keeper is a thread on both sides.  It joins the threads of dead
- * channels, so that their frames leave over the others; it ends the session
- * when the peer was silent for longer than the outage limit; and on the side
- * that dialled it dials until the wanted number of channels is there, first
- * after REDIAL_LEAST_US, then twice as long each time.
+ * channels, so that their frames leave over the others, and ends the session
+ * when the peer was silent for longer than the outage limit.  The side that
+ * dialled has a dialler as well: it dials until the wanted number of channels
+ * is there, first after REDIAL_LEAST_US, then twice as long each time.  They
+ * are two because dialling a host that is gone takes seconds, in which the
+ * frames of other dead channels must not wait.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,8 +40,6 @@ struct session_table {
 	pthread_mutex_t lock;
 	struct session *first;
 };
-
-static void *keeper_main(void *arg);
 
 /* --- hellos */
 
@@ -102,13 +102,28 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 	return 0;
 }
 
+/* session_end() shuts down a channel whose hello is still awaited. */
+static void set_greeting(struct session *s, struct channel *c)
+{
+	WITH_LOCK(&s->lock);
+
+	s->greeting = c;
+	if (c && s->ended)
+		c->ops->shutdown(c);
+}
+
 static int dial_one(struct session *s, const char *address, struct error *e)
 {
 	struct channel *c;
+	int r;
 
-	if (tcp_dial(&c, address, s->port, clock_us() + DIAL_TIMEOUT_US, e) < 0)
+	if (tcp_dial(&c, address, s->port, clock_us() + DIAL_TIMEOUT_US,
+		     s->end_fd, e) < 0)
 		return error_code(e);
-	if (greet(s, c, e) < 0) {
+	set_greeting(s, c);
+	r = greet(s, c, e);
+	set_greeting(s, NULL);
+	if (r < 0) {
 		channel_free(c);
 		return error_in(e, "host %s", s->peer);
 	}
@@ -119,7 +134,8 @@ static int dial_any(struct session *s, struct error *e)
 {
 	int r = error_set(e, EHOSTUNREACH, "host %s has no address", s->peer);
 
-	for (char **a = s->addresses; *a && r < 0 && r != -ECONNABORTED; a++)
+	for (char **a = s->addresses;
+	     *a && r < 0 && r != -ECONNABORTED && r != -ECANCELED; a++)
 		r = dial_one(s, *a, e);
 	return r;
 }
@@ -155,9 +171,6 @@ int session_open(struct session **ret, const struct session_options *o,
 		return error_code(e);
 	}
 	if (keeper_start(s, e) < 0) {
-		session_end(s, true, e->text);
-		s->stopping = true;
-		keeper_main(s);
 		session_destroy(s);
 		return error_code(e);
 	}
@@ -226,43 +239,88 @@ static bool may_redial(const struct session *s)
 	return s->addresses && !s->ended && carriers_alive(s) < s->wanted;
 }
 
-static void keeper_wait(struct session *s, const struct redial *r)
+static void wait_until(struct session *s, uint64_t deadline_us)
 {
-	uint64_t until = clock_us() + HEARTBEAT_US;
-	struct timespec t;
+	const struct timespec t = clock_timespec(deadline_us);
 
-	if (anything_dying(s))
-		return;
-	if (may_redial(s) && r->next_us < until)
-		until = r->next_us;
-	t = clock_timespec(until);
 	pthread_cond_timedwait(&s->changed, &s->lock, &t);
 }
 
 static void *keeper_main(void *arg)
 {
 	struct session *s = arg;
-	struct redial r = { 0 };
 
 	WITH_LOCK(&s->lock);
 
 	while (!s->stopping || !all_gone(s)) {
-		keeper_wait(s, &r);
+		if (!anything_dying(s))
+			wait_until(s, clock_us() + HEARTBEAT_US);
 		carriers_reap(s);
 		pthread_mutex_unlock(&s->lock);
 		session_check_outage(s);
 		pthread_mutex_lock(&s->lock);
-		if (may_redial(s) && clock_us() >= r.next_us)
+	}
+	return NULL;
+}
+
+static void *dialler_main(void *arg)
+{
+	struct session *s = arg;
+	struct redial r = { 0 };
+
+	WITH_LOCK(&s->lock);
+
+	while (!s->ended) {
+		if (!may_redial(s))
+			wait_until(s, USEC_NEVER);
+		else if (clock_us() < r.next_us)
+			wait_until(s, r.next_us);
+		else
 			redial(s, &r);
 	}
 	return NULL;
 }
 
+static void keeper_stop(struct session *s)
+{
+	{
+		WITH_LOCK(&s->lock);
+
+		s->stopping = true;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_join(s->keeper, NULL);
+}
+
+/* Ends the session when it fails. */
 int keeper_start(struct session *s, struct error *e)
 {
 	int r = pthread_create(&s->keeper, NULL, keeper_main, s);
 
-	return r ? error_set(e, r, "no thread for a session") : 0;
+	if (r != 0) {
+		/* Channels may run already: their end is kept here. */
+		error_set(e, r, "no thread for a session");
+		session_end(s, true, e->text);
+		s->stopping = true;
+		keeper_main(s);
+		return error_code(e);
+	}
+	if (!s->addresses)
+		return 0;
+	r = pthread_create(&s->dialler, NULL, dialler_main, s);
+	if (r == 0)
+		return 0;
+	error_set(e, r, "no thread for a session");
+	session_end(s, true, e->text);
+	keeper_stop(s);
+	return error_code(e);
+}
+
+void keeper_join(struct session *s)
+{
+	if (s->addresses)
+		pthread_join(s->dialler, NULL);
+	keeper_stop(s);
 }
 
 /* --- accepting */

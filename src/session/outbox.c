@@ -236,8 +236,10 @@ void outbox_sent(struct outbox *o, struct frame_out *f)
 	WITH_LOCK(&o->lock);
 
 	f->state = FRAME_SENT;
-	if (f->acked)
-		release(o, f);
+	if (!f->acked)
+		return;
+	release(o, f);
+	pthread_cond_broadcast(&o->changed);
 }
 
 void outbox_ack_due(struct outbox *o)
@@ -276,10 +278,13 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 {
 	const struct ack_range *last =
 		a->ranges ? &a->range[a->ranges - 1] : NULL;
-	uint64_t now = clock_us();
+	uint64_t now;
 
 	WITH_LOCK(&o->lock);
 
+	/* In here, so that time does not run backwards for the flow when two
+	 * channels acknowledge at once. */
+	now = clock_us();
 	if (a->below > o->next_seq ||
 	    (last && last->first + last->count > o->next_seq))
 		return error_set(e, EBADMSG,

@@ -18,11 +18,16 @@ static int init_parts(struct session *s, struct error *e)
 {
 	pthread_condattr_t attr;
 
+	e->code = 0;
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->event_fd < 0)
-		return error_sys(e, "eventfd");
-	if (outbox_init(&s->out, e) < 0) {
-		close(s->event_fd);
+	s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->event_fd < 0 || s->end_fd < 0)
+		error_sys(e, "eventfd");
+	else
+		outbox_init(&s->out, e);
+	if (e->code != 0) {
+		scope_close(&s->event_fd);
+		scope_close(&s->end_fd);
 		return error_code(e);
 	}
 	inbox_init(&s->in);
@@ -69,6 +74,7 @@ void session_destroy(struct session *s)
 	inbox_done(&s->in);
 	outbox_done(&s->out);
 	close(s->event_fd);
+	close(s->end_fd);
 	free(s);
 }
 
@@ -88,6 +94,9 @@ void session_end(struct session *s, bool failed, const char *why)
 		s->failed = failed;
 		snprintf(s->why, sizeof(s->why), "%s", why);
 		pthread_cond_broadcast(&s->changed);
+		eventfd_write(s->end_fd, 1);
+		if (s->greeting)
+			s->greeting->ops->shutdown(s->greeting);
 	}
 	outbox_close(&s->out);
 	inbox_close(&s->in);
@@ -101,13 +110,7 @@ void session_free(struct session *s)
 	session_end(s, false, "done");
 	if (s->table)
 		table_remove(s);
-	{
-		WITH_LOCK(&s->lock);
-
-		s->stopping = true;
-		pthread_cond_broadcast(&s->changed);
-	}
-	pthread_join(s->keeper, NULL);
+	keeper_join(s);
 	session_destroy(s);
 }
 

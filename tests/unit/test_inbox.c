@@ -3,120 +3,331 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "session/inbox.h"
 
-static uint8_t bytes[INBOX_ACK_BYTES];
+static struct inbox in;
 
-static struct inbox *fresh(void)
+static int fresh(void **state)
 {
-	static struct inbox in;
-
+	(void)state;
 	inbox_init(&in);
-	return &in;
+	return 0;
 }
 
-static void comes(struct inbox *in, uint64_t seq, uint16_t stream,
-		  uint64_t offset, uint32_t len)
+static int done(void **state)
+{
+	(void)state;
+	inbox_done(&in);
+	return 0;
+}
+
+static int claim(uint64_t seq)
+{
+	struct error e;
+
+	return inbox_claim(&in, seq, &e);
+}
+
+static int keep(uint64_t seq, uint16_t stream, uint64_t offset,
+		const char *text, uint8_t flags)
 {
 	const struct frame_head h = { .kind = FRAME_STREAM,
+				      .flags = flags,
 				      .stream = stream,
-				      .len = len,
+				      .len = (uint32_t)strlen(text),
 				      .seq = seq,
 				      .offset = offset };
 	struct error e;
 
-	assert_int_equal(inbox_claim(in, seq, &e), 1);
-	assert_int_equal(inbox_keep_stream(in, &h, bytes, &e), 0);
+	assert_int_equal(claim(seq), 1);
+	return inbox_keep_stream(&in, &h, text, &e);
 }
 
-struct opener {
-	struct inbox *in;
-	int first;
-};
-
-static void *open_first(void *arg)
+static void pages(uint64_t seq)
 {
-	struct opener *o = arg;
-
-	o->first = inbox_next_stream(o->in);
-	return NULL;
+	assert_int_equal(claim(seq), 1);
+	inbox_pages_applied(&in, seq);
 }
 
-/* multifd's channels may send before the main connection does. */
-static void streams_are_named_in_the_order_of_their_numbers(void **state)
+/* What a reader of @stream gets now; NULL when it would wait. */
+static struct piece *ready(uint16_t stream)
 {
-	struct inbox *in = fresh();
-	struct opener o = { .in = in, .first = -1 };
-	pthread_t t;
+	struct stream_in *s = &in.stream[stream];
+	struct piece *p = s->pieces;
 
-	(void)state;
-	comes(in, 1, 1, 0, 10);
-	assert_int_equal(pthread_create(&t, NULL, open_first, &o), 0);
-	comes(in, 2, 0, 0, 10);
-	pthread_join(t, NULL);
-	assert_int_equal(o.first, 0);
-	assert_int_equal(inbox_next_stream(in), 1);
-	inbox_done(in);
+	if (!p || p->offset != s->next_offset || p->seq >= in.passed)
+		return NULL;
+	return inbox_read(&in, stream);
 }
 
-static void nobody_is_told_of_a_stream_before_those_below_it(void **state)
+static void reads(uint16_t stream, const char *text)
 {
-	struct inbox *in = fresh();
-
-	(void)state;
-	comes(in, 1, 1, 0, 10);
-	inbox_close(in);
-	assert_int_equal(inbox_next_stream(in), -EPIPE);
-	inbox_done(in);
-}
-
-static bool write_next(struct inbox *in)
-{
-	struct piece *p = inbox_read(in, 0);
+	struct piece *p = ready(stream);
 
 	assert_non_null(p);
-	return inbox_written(in, p);
+	assert_int_equal(p->len, strlen(text));
+	assert_memory_equal(p->data, text, p->len);
+	inbox_written(&in, p);
 }
 
-static void an_ack_is_due_when_nothing_more_can_be_written(void **state)
+static uint64_t acked_below(void)
 {
-	struct inbox *in = fresh();
+	struct ack a;
+
+	inbox_ack(&in, &a);
+	return a.below;
+}
+
+static void the_second_copy_of_a_frame_is_dropped(void **state)
+{
+	struct inbox_stats st;
 
 	(void)state;
-	comes(in, 1, 0, 0, 10);
-	comes(in, 2, 0, 10, 10);
-	comes(in, 4, 0, 20, 10); /* 3 is still on its way */
-	assert_false(write_next(in));
-	assert_true(write_next(in));
-	inbox_done(in);
+	assert_int_equal(claim(1), 1);
+	assert_int_equal(claim(1), 0); /* while the first is worked on */
+	inbox_pages_applied(&in, 1);
+	assert_int_equal(claim(1), 0); /* and after */
+	inbox_stats(&in, &st);
+	assert_int_equal(st.duplicates, 2);
+	assert_int_equal(st.frames, 1);
 }
 
-static void an_ack_is_due_after_many_bytes(void **state)
+static void a_frame_outside_of_the_window_is_refused(void **state)
 {
-	struct inbox *in = fresh();
+	(void)state;
+	assert_int_equal(claim(1 + FRAME_WINDOW), -EBADMSG);
+	assert_int_equal(claim(UINT64_MAX), -EBADMSG);
+	assert_int_equal(claim(FRAME_WINDOW), 1);
+	pages(1);
+	assert_int_equal(claim(1 + FRAME_WINDOW), 1);
+	assert_int_equal(claim(2 + FRAME_WINDOW), -EBADMSG);
+}
+
+static void a_slot_serves_the_number_one_window_on(void **state)
+{
+	(void)state;
+	for (uint64_t s = 1; s < 3 * FRAME_WINDOW; s++)
+		pages(s);
+	assert_int_equal(acked_below(), 3 * FRAME_WINDOW);
+	assert_int_equal(claim(5), 0);
+}
+
+static void a_claimed_frame_is_not_acknowledged_before_it_is_applied(
+	void **state)
+{
+	struct ack a;
 
 	(void)state;
-	comes(in, 1, 0, 0, INBOX_ACK_BYTES - 1);
-	comes(in, 2, 0, INBOX_ACK_BYTES - 1, 1);
-	comes(in, 3, 0, INBOX_ACK_BYTES, 10);
-	assert_false(write_next(in));
-	assert_true(write_next(in));
-	inbox_done(in);
+	assert_int_equal(claim(1), 1);
+	pages(2);
+	pages(3);
+	pages(5);
+	inbox_ack(&in, &a);
+	assert_int_equal(a.below, 1);
+	assert_int_equal(a.ranges, 2);
+	assert_int_equal(a.range[0].first, 2);
+	assert_int_equal(a.range[0].count, 2);
+	assert_int_equal(a.range[1].first, 5);
+	inbox_pages_applied(&in, 1);
+	assert_int_equal(acked_below(), 4);
 }
+
+static void more_holes_than_an_ack_holds_are_left_for_the_next(void **state)
+{
+	struct ack a;
+
+	(void)state;
+	for (uint64_t s = 2; s <= 4 * ACK_MAX_RANGES; s += 2)
+		pages(s);
+	inbox_ack(&in, &a);
+	assert_int_equal(a.ranges, ACK_MAX_RANGES);
+	assert_int_equal(a.range[ACK_MAX_RANGES - 1].first, 2 * ACK_MAX_RANGES);
+}
+
+static void a_stream_waits_for_all_pages_before_it(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(3, 0, 0, "state", 0), 0);
+	pages(1);
+	assert_null(ready(0));
+	assert_int_equal(claim(2), 1);
+	assert_null(ready(0)); /* claimed is not applied */
+	inbox_pages_applied(&in, 2);
+	reads(0, "state");
+	assert_int_equal(acked_below(), 4);
+}
+
+static void a_stream_comes_in_the_order_of_its_offsets(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(3, 0, 6, "last", 0), 0);
+	assert_int_equal(keep(4, 0, 10, "", STREAM_FIN), 0);
+	assert_int_equal(keep(2, 0, 3, "two", 0), 0);
+	assert_null(ready(0));
+	assert_int_equal(keep(1, 0, 0, "one", 0), 0);
+	reads(0, "one");
+	reads(0, "two");
+	reads(0, "last");
+	reads(0, "");
+	assert_int_equal(acked_below(), 5);
+}
+
+static void a_stream_that_nobody_reads_holds_up_no_other(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(1, 0, 0, "unread", 0), 0);
+	assert_int_equal(keep(2, 1, 0, "read", 0), 0);
+	reads(1, "read");
+	assert_int_equal(acked_below(), 1); /* not written yet */
+	reads(0, "unread");
+	assert_int_equal(acked_below(), 3);
+}
+
+static void pieces_may_not_overlap(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(1, 0, 10, "abcd", 0), 0);
+	assert_int_equal(keep(2, 0, 10, "xyz", 0), -EBADMSG);
+	assert_int_equal(keep(3, 0, 12, "xyz", 0), -EBADMSG);
+	assert_int_equal(keep(4, 0, 8, "xyz", 0), -EBADMSG);
+	assert_int_equal(keep(5, 0, 5, "0123456789", 0), -EBADMSG);
+	assert_int_equal(keep(6, 0, 7, "xyz", 0), 0);
+	assert_int_equal(keep(7, 0, 14, "xyz", 0), 0);
+	assert_int_equal(keep(8, 0, UINT64_MAX - 1, "xyz", 0), -EBADMSG);
+}
+
+static void no_bytes_come_behind_the_end_of_a_stream(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(1, 0, 4, "", STREAM_FIN), 0);
+	assert_int_equal(keep(2, 0, 0, "data", 0), 0);
+	assert_int_equal(keep(3, 0, 4, "more", 0), -EBADMSG);
+	assert_int_equal(keep(4, 0, 9, "more", 0), -EBADMSG);
+	reads(0, "data");
+	reads(0, "");
+}
+
+static void bytes_that_were_handed_out_do_not_come_again(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(1, 0, 0, "data", 0), 0);
+	reads(0, "data");
+	assert_int_equal(keep(2, 0, 0, "data", 0), -EBADMSG);
+	assert_int_equal(keep(3, 0, 2, "ta", 0), -EBADMSG);
+}
+
+static void unread_bytes_have_a_limit(void **state)
+{
+	static char big[STREAM_MAX_PAYLOAD + 1];
+	uint64_t seq = 1, offset = 0;
+	int r;
+
+	(void)state;
+	memset(big, 'x', STREAM_MAX_PAYLOAD);
+	while ((r = keep(seq++, 0, offset, big, 0)) == 0)
+		offset += STREAM_MAX_PAYLOAD;
+	assert_int_equal(r, -EBADMSG);
+	assert_int_equal(offset, INBOX_STREAM_BYTES);
+}
+
+static int message(uint64_t seq, uint64_t ordinal, const char *text)
+{
+	const struct frame_head h = { .kind = FRAME_MESSAGE,
+				      .len = (uint32_t)strlen(text),
+				      .seq = seq,
+				      .offset = ordinal };
+	struct error e;
+
+	assert_int_equal(claim(seq), 1);
+	return inbox_keep_message(&in, &h, text, &e);
+}
+
+static void messages_come_once_and_in_order(void **state)
+{
+	struct piece *p;
+
+	(void)state;
+	assert_int_equal(message(5, 1, "b"), 0);
+	assert_null(inbox_message(&in));
+	assert_int_equal(message(6, 0, "a"), 0);
+	assert_int_equal(message(7, 1, "again"), -EBADMSG);
+	p = inbox_message(&in);
+	assert_memory_equal(p->data, "a", 1);
+	free(p);
+	p = inbox_message(&in);
+	assert_memory_equal(p->data, "b", 1);
+	free(p);
+	assert_null(inbox_message(&in));
+	assert_int_equal(message(8, 0, "late"), -EBADMSG);
+}
+
+static void unread_messages_have_a_limit(void **state)
+{
+	static char big[MESSAGE_MAX_PAYLOAD + 1];
+	uint64_t n = 0;
+
+	(void)state;
+	memset(big, ' ', MESSAGE_MAX_PAYLOAD);
+	while (message(n + 1, n, big) == 0)
+		n++;
+	assert_int_equal(n * MESSAGE_MAX_PAYLOAD, INBOX_MESSAGE_BYTES);
+}
+
+static void *read_zero(void *unused)
+{
+	(void)unused;
+	return inbox_read(&in, 0);
+}
+
+static void closing_wakes_the_readers(void **state)
+{
+	pthread_t reader;
+	void *got = &in;
+
+	(void)state;
+	pthread_create(&reader, NULL, read_zero, NULL);
+	inbox_close(&in);
+	pthread_join(reader, &got);
+	assert_null(got);
+	assert_int_equal(inbox_next_stream(&in), -EPIPE);
+}
+
+static void each_stream_is_announced_once(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(1, 0, 0, "a", 0), 0);
+	assert_int_equal(inbox_next_stream(&in), 0);
+	assert_int_equal(keep(2, 0, 1, "b", 0), 0);
+	assert_int_equal(keep(3, 1, 0, "c", 0), 0);
+	assert_int_equal(inbox_next_stream(&in), 1);
+}
+
+#define inbox_test(f) cmocka_unit_test_setup_teardown(f, fresh, done)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			streams_are_named_in_the_order_of_their_numbers),
-		cmocka_unit_test(
-			nobody_is_told_of_a_stream_before_those_below_it),
-		cmocka_unit_test(
-			an_ack_is_due_when_nothing_more_can_be_written),
-		cmocka_unit_test(an_ack_is_due_after_many_bytes),
+		inbox_test(the_second_copy_of_a_frame_is_dropped),
+		inbox_test(a_frame_outside_of_the_window_is_refused),
+		inbox_test(a_slot_serves_the_number_one_window_on),
+		inbox_test(
+			a_claimed_frame_is_not_acknowledged_before_it_is_applied),
+		inbox_test(more_holes_than_an_ack_holds_are_left_for_the_next),
+		inbox_test(a_stream_waits_for_all_pages_before_it),
+		inbox_test(a_stream_comes_in_the_order_of_its_offsets),
+		inbox_test(a_stream_that_nobody_reads_holds_up_no_other),
+		inbox_test(pieces_may_not_overlap),
+		inbox_test(no_bytes_come_behind_the_end_of_a_stream),
+		inbox_test(bytes_that_were_handed_out_do_not_come_again),
+		inbox_test(unread_bytes_have_a_limit),
+		inbox_test(messages_come_once_and_in_order),
+		inbox_test(unread_messages_have_a_limit),
+		inbox_test(closing_wakes_the_readers),
+		inbox_test(each_stream_is_announced_once),
 	};
 
 	return cmocka_run_group_tests_name("inbox", tests, NULL, NULL);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Both ends of a session in one process, over loopback, with a bad network in
+ * between.  `near` dialled, `far` accepted.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cutter.h"
+#include "session/session.h"
+
+/* For threads, where cmocka's assertions cannot be used. */
+#define CHECK(what) \
+	do { \
+		if (!(what)) { \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, \
+				#what); \
+			abort(); \
+		} \
+	} while (0)
+
+struct ends {
+	struct session_table *table;
+	struct acceptor acceptor;
+	int listen_fd, stop_fd;
+	uint16_t port;
+	pthread_t listener;
+	struct cutter *cutter;
+	const char *refuse; /* reason of admit(), NULL admits */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned greeting;   /* threads in session_accept() */
+	struct session *far; /* the last that was opened */
+	struct session *near;
+};
+
+/* Listens; dials nothing yet. */
+void ends_init(struct ends *e, uint32_t seed);
+/* 0 or the error of session_open(); waits for the far end too. */
+int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
+	      struct error *err);
+/* Frees both sessions. */
+void ends_close(struct ends *e);
+void ends_done(struct ends *e);
+
+/* Seconds that a stress test runs: DROVER_TEST_SECONDS, or 2. */
+unsigned stress_seconds(void);
+/* DROVER_TEST_SEED, or of the clock; printed. */
+uint32_t stress_seed(void);
+uint32_t random_below(uint32_t *seed, uint32_t below);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "base/scope.h"
+#include "session/outbox.h"
+
+static struct outbox *outbox_made(void)
+{
+	struct outbox *o = malloc(sizeof(*o));
+	struct error e;
+
+	assert_non_null(o);
+	assert_int_equal(outbox_init(o, &e), 0);
+	return o;
+}
+
+static void outbox_unmade(struct outbox *o)
+{
+	outbox_close(o);
+	outbox_done(o);
+	free(o);
+}
+
+static uint64_t put(struct outbox *o, enum frame_kind kind, uint16_t stream,
+		    uint32_t len)
+{
+	struct frame_out *f = outbox_frame(o);
+	uint64_t seq = 0;
+	struct error e;
+
+	assert_non_null(f);
+	f->head.kind = kind;
+	f->head.stream = stream;
+	f->head.len = len;
+	assert_int_equal(outbox_put(o, f, &seq, &e), 0);
+	return seq;
+}
+
+static struct frame_out *take(struct outbox *o, unsigned channel)
+{
+	struct frame_out *f = NULL;
+
+	if (outbox_take(o, channel, clock_us() + 1000, &f) != OUTBOX_FRAME)
+		return NULL;
+	return f;
+}
+
+static uint64_t send_one(struct outbox *o, unsigned channel)
+{
+	struct frame_out *f = take(o, channel);
+	uint64_t seq;
+
+	if (!f)
+		return 0;
+	seq = f->head.seq;
+	outbox_sent(o, f);
+	return seq;
+}
+
+static int ack_below(struct outbox *o, uint64_t below)
+{
+	const struct ack a = { .below = below };
+	struct error e;
+
+	return outbox_acked(o, &a, &e);
+}
+
+static int ack_one(struct outbox *o, uint64_t seq)
+{
+	const struct ack a = { .ranges = 1, .range = { { seq, 1 } } };
+	struct error e;
+
+	return outbox_acked(o, &a, &e);
+}
+
+static void frames_leave_in_the_order_of_their_numbers(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	for (uint64_t i = 1; i <= 5; i++)
+		assert_int_equal(put(o, FRAME_PAGES, 0, 100), i);
+	for (uint64_t i = 1; i <= 5; i++)
+		assert_int_equal(send_one(o, 0), i);
+	assert_int_equal(send_one(o, 0), 0);
+	outbox_unmade(o);
+}
+
+static void messages_leave_first_and_have_ordinals(void **state)
+{
+	struct outbox *o = outbox_made();
+	struct frame_out *f;
+	struct error e;
+
+	(void)state;
+	put(o, FRAME_PAGES, 0, 100);
+	assert_int_equal(outbox_put_message(o, "{}", 2, &e), 0);
+	f = take(o, 0);
+	assert_int_equal(f->head.kind, FRAME_MESSAGE);
+	assert_int_equal(f->head.offset, 0);
+	outbox_sent(o, f);
+	assert_int_equal(outbox_put_message(o, "{}", 2, &e), 0);
+	f = take(o, 0);
+	assert_int_equal(f->head.offset, 1);
+	outbox_sent(o, f);
+	outbox_unmade(o);
+}
+
+static void frames_of_a_dead_channel_leave_over_another_in_order(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		put(o, FRAME_PAGES, 0, 100);
+	for (int i = 0; i < 2; i++) { /* 1 3 over channel 0, 2 4 over 1 */
+		send_one(o, 0);
+		send_one(o, 1);
+	}
+	outbox_channel_stop(o, 0);
+	outbox_channel_died(o, 0);
+	assert_int_equal(send_one(o, 1), 1);
+	assert_int_equal(send_one(o, 1), 3);
+	assert_int_equal(send_one(o, 1), 5);
+	assert_int_equal(send_one(o, 1), 6);
+	assert_int_equal(send_one(o, 1), 0);
+	outbox_unmade(o);
+}
+
+static void what_was_acknowledged_is_not_sent_again(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		put(o, FRAME_PAGES, 0, 100);
+	for (int i = 0; i < 3; i++)
+		send_one(o, 0);
+	assert_int_equal(ack_one(o, 2), 0);
+	outbox_channel_died(o, 0);
+	/* The copy that did arrive is acknowledged late. */
+	assert_int_equal(ack_one(o, 1), 0);
+	assert_int_equal(send_one(o, 1), 3);
+	assert_int_equal(send_one(o, 1), 0);
+	assert_true(outbox_is_acked(o, 1));
+	assert_true(outbox_is_acked(o, 2));
+	assert_false(outbox_is_acked(o, 3));
+	outbox_unmade(o);
+}
+
+static void a_frame_acknowledged_while_it_is_written_lives_until_sent(
+	void **state)
+{
+	struct outbox *o = outbox_made();
+	struct frame_out *f;
+	struct pool *p;
+	struct buffer *b;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(pool_new(&p, 1, 4096, &e), 0);
+	b = pool_take(p);
+	f = outbox_frame(o);
+	f->head.kind = FRAME_PAGES;
+	f->buffer[f->buffers++] = b;
+	assert_int_equal(outbox_put(o, f, NULL, &e), 0);
+	f = take(o, 0);
+	assert_int_equal(ack_below(o, 2), 0);
+	assert_int_equal(b->refs, 1); /* its bytes are being read */
+	assert_true(outbox_is_acked(o, 1));
+	outbox_sent(o, f);
+	assert_int_equal(b->refs, 0);
+	outbox_unmade(o);
+	pool_free(p);
+}
+
+static void *wait_for_a_frame(void *outbox)
+{
+	return outbox_frame(outbox);
+}
+
+/* A producer says so to the flow, under the lock that its wait lets go of. */
+static bool somebody_waits(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	return o->flow.sample_full;
+}
+
+static void the_last_frame_to_come_back_wakes_a_producer(void **state)
+{
+	struct outbox *o = outbox_made();
+	struct frame_out *f, *kept[FRAME_POOL];
+	pthread_t producer;
+	void *got = NULL;
+
+	(void)state;
+	put(o, FRAME_PAGES, 0, 0);
+	f = take(o, 0);
+	for (int i = 1; i < FRAME_POOL; i++)
+		kept[i] = outbox_frame(o);
+	assert_int_equal(ack_below(o, 2), 0);
+	pthread_create(&producer, NULL, wait_for_a_frame, o);
+	while (!somebody_waits(o))
+		sched_yield();
+	outbox_sent(o, f);
+	pthread_join(producer, &got);
+	assert_ptr_equal(got, f);
+	for (int i = 1; i < FRAME_POOL; i++)
+		outbox_give_back(o, kept[i]);
+	outbox_give_back(o, got);
+	outbox_unmade(o);
+}
+
+static void nobody_may_acknowledge_what_was_never_numbered(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	put(o, FRAME_PAGES, 0, 10);
+	send_one(o, 0);
+	assert_int_equal(ack_below(o, 3), -EBADMSG);
+	assert_int_equal(ack_one(o, 2), -EBADMSG);
+	assert_int_equal(ack_below(o, 2), 0);
+	assert_int_equal(outbox_backlog(o), 0);
+	outbox_unmade(o);
+}
+
+static void an_old_acknowledgement_changes_nothing(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		put(o, FRAME_PAGES, 0, 10);
+		send_one(o, 0);
+	}
+	assert_int_equal(ack_below(o, 4), 0);
+	assert_int_equal(ack_below(o, 2), 0);
+	assert_int_equal(ack_one(o, 1), 0);
+	assert_false(outbox_is_acked(o, 4));
+	assert_int_equal(outbox_backlog(o), 10);
+	outbox_unmade(o);
+}
+
+struct putter {
+	struct outbox *o;
+	int frames, result;
+};
+
+static void *put_many(void *arg)
+{
+	struct putter *p = arg;
+	struct error e;
+
+	for (int i = 0; i < p->frames; i++) {
+		struct frame_out *f = outbox_frame(p->o);
+
+		if (!f)
+			return NULL;
+		f->head.kind = FRAME_PAGES;
+		f->head.len = FRAME_MAX_PAYLOAD;
+		p->result = outbox_put(p->o, f, NULL, &e);
+		if (p->result < 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+static void a_producer_waits_for_room_and_the_end_wakes_it(void **state)
+{
+	struct outbox *o = outbox_made();
+	struct putter p = { o, 100000, 0 };
+	pthread_t producer;
+
+	(void)state;
+	pthread_create(&producer, NULL, put_many, &p);
+	for (int i = 0; i < 200; i++) {
+		uint64_t seq = send_one(o, 0);
+
+		assert_true(outbox_backlog(o) <= FLOW_MOST);
+		if (seq)
+			assert_int_equal(ack_below(o, seq + 1), 0);
+	}
+	outbox_close(o);
+	pthread_join(producer, NULL);
+	assert_true(p.result == -EPIPE || p.result == 0);
+	outbox_unmade(o);
+}
+
+static void one_full_stream_does_not_hold_up_another(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	put(o, FRAME_STREAM, 1, OUTBOX_SIDE_STREAM_LIMIT);
+	put(o, FRAME_STREAM, 2, 100);
+	put(o, FRAME_PAGES, 0, 100);
+	assert_int_equal(outbox_backlog(o), 100);
+	outbox_unmade(o);
+}
+
+static void waits_end_at_their_deadline_and_with_the_session(void **state)
+{
+	struct outbox *o = outbox_made();
+	uint64_t began = clock_us();
+
+	(void)state;
+	put(o, FRAME_PAGES, 0, 1);
+	assert_int_equal(outbox_wait_acked(o, 1, began + 20000), -ETIMEDOUT);
+	assert_int_equal(outbox_wait_empty(o, began + 20000), -ETIMEDOUT);
+	assert_true(clock_us() - began >= 20000);
+	outbox_close(o);
+	assert_int_equal(outbox_wait_acked(o, 1, USEC_NEVER), -EPIPE);
+	assert_int_equal(outbox_wait_empty(o, USEC_NEVER), -EPIPE);
+	assert_null(outbox_frame(o));
+	outbox_unmade(o);
+}
+
+static void an_idle_channel_acknowledges_at_its_deadline(void **state)
+{
+	struct outbox *o = outbox_made();
+	struct frame_out *f;
+
+	(void)state;
+	assert_int_equal(outbox_take(o, 0, clock_us() + 2000, &f), OUTBOX_ACK);
+	outbox_ack_due(o);
+	put(o, FRAME_PAGES, 0, 1);
+	assert_int_equal(outbox_take(o, 0, USEC_NEVER, &f), OUTBOX_ACK);
+	assert_int_equal(outbox_take(o, 0, USEC_NEVER, &f), OUTBOX_FRAME);
+	outbox_sent(o, f);
+	outbox_channel_stop(o, 0);
+	assert_int_equal(outbox_take(o, 0, USEC_NEVER, &f), OUTBOX_STOP);
+	outbox_unmade(o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_leave_in_the_order_of_their_numbers),
+		cmocka_unit_test(messages_leave_first_and_have_ordinals),
+		cmocka_unit_test(
+			frames_of_a_dead_channel_leave_over_another_in_order),
+		cmocka_unit_test(what_was_acknowledged_is_not_sent_again),
+		cmocka_unit_test(
+			a_frame_acknowledged_while_it_is_written_lives_until_sent),
+		cmocka_unit_test(the_last_frame_to_come_back_wakes_a_producer),
+		cmocka_unit_test(
+			nobody_may_acknowledge_what_was_never_numbered),
+		cmocka_unit_test(an_old_acknowledgement_changes_nothing),
+		cmocka_unit_test(
+			a_producer_waits_for_room_and_the_end_wakes_it),
+		cmocka_unit_test(one_full_stream_does_not_hold_up_another),
+		cmocka_unit_test(
+			waits_end_at_their_deadline_and_with_the_session),
+		cmocka_unit_test(an_idle_channel_acknowledges_at_its_deadline),
+	};
+
+	return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
+}
