@@ -4,12 +4,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
-#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "wire/reader.h"
+#include "wire/sum.h"
 
 static const struct {
 	const char *name;

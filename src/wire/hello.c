@@ -3,10 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <xxhash.h>
 
 #include "base/error.h"
 #include "wire/reader.h"
+#include "wire/sum.h"
 
 /* The line end catches connections that translate text. */
 static const char magic[8] = { 'D', 'R', 'O', 'V', 'E', 'R', '\r', '\n' };
