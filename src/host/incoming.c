@@ -139,7 +139,6 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 		refuse(s, &e);
 		return;
 	}
-	m->incoming = true;
 	if (job_new(&j,
 		    &(struct job_subject){ .id = id,
 					   .kind = "move",

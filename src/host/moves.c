@@ -260,7 +260,6 @@ static void outgoing_free(struct outgoing *o)
 
 static void left(struct outgoing *o)
 {
-	o->machine->started = false;
 	machine_clean(o->machine);
 	machine_remove(o->host, o->machine);
 }
@@ -517,10 +516,7 @@ static int take_entry(struct outgoing *o, bool source, struct error *e)
 	r = machine_take(o->host, name, what, &o->machine, e);
 	if (r == 0 || source)
 		return r;
-	r = machine_reserve(o->host, name, what, &o->machine, e);
-	if (r == 0)
-		o->machine->incoming = true;
-	return r;
+	return machine_reserve(o->host, name, what, &o->machine, e);
 }
 
 static int recover_one(struct host *h, json_t *entry, struct error *e)
