@@ -10,20 +10,19 @@ import os
 import random
 import struct
 import unittest
-from contextlib import contextmanager
 
 from lab import Lab, needs, qemu10, wait_for
 from lab import machine, oracle
 from lab.console import Console
 from lab.core import Failed
 from lab.host import PROGRAMS, Host, connect
+from lab.huge import huge_pages
 from lab.network import Network
 from lab.oracle import PAGE, Memory
 
 TIME_LIMIT = 400
 MIB = 1 << 20
 SIZE = 128 * MIB
-HUGE = "/proc/sys/vm/nr_hugepages"
 NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"
 
 
@@ -31,29 +30,6 @@ def stress(rate="20M", hot="16M", touch="page", fill="80M", content="mixed"):
     """The stress guest, as QEMU's arguments."""
     return ["-kernel", machine.STRESS, "-append",
             f"fill={fill} content={content} rate={rate} hot={hot} touch={touch} heartbeat=20"]
-
-
-@contextmanager
-def huge_pages(size):
-    """So many bytes of huge pages of 2 MiB more than there were."""
-    def total():
-        with open(HUGE, encoding="ascii") as f:
-            return int(f.read())
-
-    def ask(n):
-        with open(HUGE, "w", encoding="ascii") as f:
-            f.write(str(n))
-    before, more = total(), size // (2 * MIB)
-    try:
-        ask(before + more)
-    except OSError as e:
-        raise unittest.SkipTest(f"no huge pages: {HUGE}: {e.strerror}") from None
-    try:
-        if total() < before + more:
-            raise unittest.SkipTest(f"no {more} huge pages free, only {total() - before}")
-        yield
-    finally:
-        ask(before)
 
 
 class Part:
@@ -209,6 +185,25 @@ class RelayCase(unittest.TestCase):
     def diverted(self, report):
         return report["bytes"]["raw"] + report["bytes"]["zero"]
 
+    def bitmaps(self, qemu):
+        found, = (node.get("dirty-bitmaps", []) for node in qemu.qmp("query-named-block-nodes")
+                  if node["node-name"] == "disk0")
+        return [{k: b[k] for k in ("name", "count", "granularity", "recording")} for b in found]
+
+    def fill_memfds(self, pid, size):
+        """Random content in every shared memory of this size."""
+        done = set()
+        for path in glob.glob(f"/proc/{pid}/fd/*"):
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                continue
+            if status.st_size == size and status.st_ino not in done:
+                done.add(status.st_ino)
+                with open(path, "r+b", buffering=0) as f:
+                    f.write(random.Random(status.st_ino).randbytes(size // 2))
+        self.assertEqual(len(done), 2)
+
     def check_goes_on(self, lost=0):
         """The guest runs at the destination; it may only miss what QEMU lost."""
         before = len(self.console.lines)
@@ -302,20 +297,6 @@ class Relay(RelayCase):
         self.check(ends[1], ends[0])
         self.assertGreater(self.diverted(report), SIZE + 2 * size)
 
-    def fill_memfds(self, pid, size):
-        """Random content in every shared memory of this size."""
-        done = set()
-        for path in glob.glob(f"/proc/{pid}/fd/*"):
-            try:
-                status = os.stat(path)
-            except FileNotFoundError:
-                continue
-            if status.st_size == size and status.st_ino not in done:
-                done.add(status.st_ino)
-                with open(path, "r+b", buffering=0) as f:
-                    f.write(random.Random(status.st_ino).randbytes(size // 2))
-        self.assertEqual(len(done), 2)
-
     def test_dirty_bitmaps_arrive(self):
         self.start(both=["-blockdev", "null-co,node-name=disk0,size=67108864,read-zeroes=on"])
         self.source.qmp("block-dirty-bitmap-add", node="disk0", name="backup")
@@ -328,11 +309,6 @@ class Relay(RelayCase):
         self.check()
         self.assertEqual(self.bitmaps(self.destination), before)
         self.assertGreater(self.diverted(report), SIZE)
-
-    def bitmaps(self, qemu):
-        found, = (node.get("dirty-bitmaps", []) for node in qemu.qmp("query-named-block-nodes")
-                  if node["node-name"] == "disk0")
-        return [{k: b[k] for k in ("name", "count", "granularity", "recording")} for b in found]
 
     def test_with_post_copy_advised_nothing_is_diverted(self):
         self.start()
@@ -379,6 +355,22 @@ class Relay(RelayCase):
 class RelayOfQemu10(Relay):
     source_qemu = destination_qemu = qemu10()[0]
     machine_type = "q35"
+
+
+@unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
+class RelayFromOldToNew(RelayCase):
+    """What depends on the versions at both ends."""
+
+    destination_qemu = qemu10()[0]
+    test_xbzrle = Relay.test_xbzrle_deltas_stay_in_the_stream_and_land_after_their_page
+    test_dirty_bitmaps_arrive = Relay.test_dirty_bitmaps_arrive
+    test_with_post_copy_advised = Relay.test_with_post_copy_advised_nothing_is_diverted
+    test_multifd_is_carried = Relay.test_multifd_is_carried
+
+
+@unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
+class RelayFromNewToOld(RelayFromOldToNew):
+    source_qemu, destination_qemu = qemu10()[0], machine.QEMU
 
 
 if __name__ == "__main__":
