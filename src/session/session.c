@@ -82,6 +82,15 @@ void session_notify(struct session *s)
 	eventfd_write(s->event_fd, 1);
 }
 
+/* The clock is read second: readers move heard_us meanwhile, and a silence of
+ * less than nothing would be one of half a million years. */
+uint64_t session_silent_us(struct session *s)
+{
+	uint64_t heard = atomic_load(&s->heard_us);
+
+	return clock_us() - heard;
+}
+
 void session_end(struct session *s, bool failed, const char *why)
 {
 	{
@@ -90,6 +99,7 @@ void session_end(struct session *s, bool failed, const char *why)
 		if (s->ended)
 			return;
 		s->ended = true;
+		s->ended_us = clock_us();
 		s->failed = failed;
 		snprintf(s->why, sizeof(s->why), "%s", why);
 		pthread_cond_broadcast(&s->changed);
@@ -219,7 +229,7 @@ void session_stats(struct session *s, struct session_stats *ret)
 	inbox_stats(&s->in, &in);
 	outbox_stats(&s->out, &ret->out);
 	ret->duplicates = in.duplicates;
-	ret->outage = clock_us() - atomic_load(&s->heard_us) > USEC_PER_SEC;
+	ret->outage = session_silent_us(s) > USEC_PER_SEC;
 
 	WITH_LOCK(&s->lock);
 
