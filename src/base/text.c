@@ -159,3 +159,13 @@ void text_duration(char *buf, size_t cap, uint64_t us)
 		snprintf(buf, cap, "%" PRIu64 " h %" PRIu64 " min", s / 3600,
 			 s / 60 % 60);
 }
+
+void text_printable(char *buf, size_t cap, const void *from, size_t len)
+{
+	const unsigned char *c = from;
+	size_t i;
+
+	for (i = 0; i < len && i + 1 < cap; i++)
+		buf[i] = c[i] >= ' ' && c[i] < 0x7f ? (char)c[i] : '?';
+	buf[i] = '\0';
+}

@@ -38,3 +38,7 @@ void text_bytes(char *buf, size_t cap, uint64_t bytes);
 
 /* "812 ms", "3.4 s", "2 min 10 s" */
 void text_duration(char *buf, size_t cap, uint64_t us);
+
+/* @len bytes that came from outside as text: what is not printable ASCII
+ * becomes '?'. */
+void text_printable(char *buf, size_t cap, const void *from, size_t len);

@@ -462,20 +462,24 @@ static enum step read_block_list(struct splitter *s, struct reader *r,
 	return forward_read(s, start, r, e);
 }
 
+/* Brings the destination's cursor to the source's, inside a RAM section. */
+static enum step repeat_last_page(struct splitter *s, struct error *e)
+{
+	static const uint8_t zero;
+
+	if (!s->in || s->in == s->out || !s->in->diverted)
+		return STEP_DONE;
+	return s->last_data
+		       ? forward_record(s, s->last_offset, R_PAGE, s->last_data,
+					SPLIT_PAGE, e)
+		       : forward_record(s, s->last_offset, R_ZERO, &zero, 1, e);
+}
+
 /* Something in the middle of a RAM section that is not known: all records up
  * to here are whole, so the stream can be handed on from exactly here. */
 static enum step leave_ram(struct splitter *s, const char *why, struct error *e)
 {
-	static const uint8_t zero;
-	enum step step = STEP_DONE;
-
-	if (s->in && s->in != s->out && s->in->diverted)
-		step = s->last_data
-			       ? forward_record(s, s->last_offset, R_PAGE,
-						s->last_data, SPLIT_PAGE, e)
-			       : forward_record(s, s->last_offset, R_ZERO,
-						&zero, 1, e);
-	if (step == STEP_FAILED)
+	if (repeat_last_page(s, e) == STEP_FAILED)
 		return STEP_FAILED;
 	return go_opaque(s, why);
 }
@@ -689,7 +693,7 @@ static enum step mend_cursor(struct splitter *s, struct error *e)
 	write_u8(&t, T_FOOTER);
 	write_u32(&t, s->ram_id);
 	if (forward(s, head, sizeof(head), e) == STEP_FAILED ||
-	    leave_ram(s, s->stats.why_opaque, e) == STEP_FAILED)
+	    repeat_last_page(s, e) == STEP_FAILED)
 		return STEP_FAILED;
 	return forward(s, tail, sizeof(tail), e);
 }

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "channel/channel.h"
 #include "session/internal.h"
 
@@ -37,9 +38,11 @@ static void carrier_fail(struct carrier *c, const struct error *e)
 	{
 		WITH_LOCK(&s->lock);
 
-		if (c->state != CARRIER_ALIVE)
+		if (c->failed)
 			return;
-		c->state = CARRIER_DYING;
+		c->failed = true;
+		if (c->state == CARRIER_ALIVE)
+			c->state = CARRIER_DYING;
 		snprintf(c->why, sizeof(c->why), "%s",
 			 s->ended ? "done" : e->text);
 		pthread_cond_broadcast(&s->changed);
@@ -104,7 +107,7 @@ static void write_bye(struct carrier *c)
 	{
 		WITH_LOCK(&s->lock);
 
-		if (!s->ended || c->state != CARRIER_ALIVE)
+		if (!s->ended || c->failed)
 			return;
 		h.flags = s->failed ? BYE_FAILED : 0;
 		snprintf(why, sizeof(why), "%s", s->why);
@@ -229,10 +232,10 @@ static int apply_ack(struct carrier *c, const struct frame_head *h,
 static int apply_bye(struct carrier *c, const struct frame_head *h,
 		     struct error *e)
 {
-	char why[BYE_MAX_PAYLOAD + 80];
+	char text[BYE_MAX_PAYLOAD + 1], why[BYE_MAX_PAYLOAD + 80];
 
-	snprintf(why, sizeof(why), "%s: %.*s", c->session->peer, (int)h->len,
-		 (const char *)c->buffer);
+	text_printable(text, sizeof(text), c->buffer, h->len);
+	snprintf(why, sizeof(why), "%s: %s", c->session->peer, text);
 	session_end(c->session, h->flags & BYE_FAILED, why);
 	return error_set(e, ESHUTDOWN, "done");
 }
@@ -321,7 +324,8 @@ static void drain(struct carrier *c)
 	uint64_t deadline = clock_us() + USEC_PER_SEC;
 	struct error ignored;
 
-	while (c->channel->ops->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
+	while (clock_us() < deadline &&
+	       c->channel->ops->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
 				     deadline, &ignored) > 0)
 		;
 }
@@ -350,6 +354,7 @@ static struct carrier *free_slot(struct session *s)
 	return NULL;
 }
 
+/* Without the session's lock: a reader that has to end again asks for it. */
 static int start_threads(struct carrier *c, struct error *e)
 {
 	int r;
@@ -365,44 +370,60 @@ static int start_threads(struct carrier *c, struct error *e)
 	return error_set(e, r, "no thread for a channel");
 }
 
-/* Under the session's lock: a thread that fails at once waits in
- * carrier_fail() until both of them exist. */
-static int start_locked(struct session *s, struct channel *channel,
-			struct error *e)
+static struct carrier *take_slot(struct session *s, struct channel *channel,
+				 struct error *e)
 {
-	struct carrier *c = s->ended ? NULL : free_slot(s);
+	struct carrier *c;
 
-	if (!c)
-		return error_set(e, EBUSY,
-				 "the session with %s takes no more channels",
-				 s->peer);
+	WITH_LOCK(&s->lock);
+
+	c = s->ended ? NULL : free_slot(s);
+	if (!c) {
+		error_set(e, EBUSY,
+			  "the session with %s takes no more channels",
+			  s->peer);
+		return NULL;
+	}
 	c->buffer = malloc(FRAME_MAX_PAYLOAD);
-	if (!c->buffer)
-		return error_set(e, ENOMEM, "no memory for a channel");
+	if (!c->buffer) {
+		error_set(e, ENOMEM, "no memory for a channel");
+		return NULL;
+	}
 	c->channel = channel;
 	c->why[0] = '\0';
+	c->failed = false;
 	c->connected_us = clock_us();
 	atomic_store(&c->bytes_sent, 0);
 	atomic_store(&c->bytes_received, 0);
 	outbox_channel_alive(&s->out, c->index);
-	if (start_threads(c, e) < 0) {
-		free(c->buffer);
-		return error_code(e);
-	}
+	c->state = CARRIER_STARTING;
+	return c;
+}
+
+static void slot_started(struct carrier *c, bool started)
+{
+	struct session *s = c->session;
+
+	WITH_LOCK(&s->lock);
+
 	c->state = CARRIER_ALIVE;
+	if (c->failed)
+		c->state = CARRIER_DYING;
+	if (!started) {
+		free(c->buffer);
+		c->channel = NULL;
+		c->state = CARRIER_FREE;
+	}
 	pthread_cond_broadcast(&s->changed);
-	return 0;
 }
 
 int carrier_start(struct session *s, struct channel *channel, struct error *e)
 {
-	int r;
+	struct carrier *c = take_slot(s, channel, e);
+	int r = c ? start_threads(c, e) : error_code(e);
 
-	{
-		WITH_LOCK(&s->lock);
-
-		r = start_locked(s, channel, e);
-	}
+	if (c)
+		slot_started(c, r == 0);
 	if (r < 0)
 		channel_free(channel);
 	return r;
@@ -458,4 +479,20 @@ unsigned carriers_alive(const struct session *s)
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		n += s->carrier[i].state == CARRIER_ALIVE;
 	return n;
+}
+
+bool carriers_full(const struct session *s)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state == CARRIER_FREE)
+			return false;
+	return true;
+}
+
+void carriers_shutdown(struct session *s)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state != CARRIER_FREE)
+			s->carrier[i].channel->ops->shutdown(
+				s->carrier[i].channel);
 }

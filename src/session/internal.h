@@ -14,12 +14,14 @@
 enum {
 	HEARTBEAT_US = 200000,
 	SILENT_US = 1500000, /* a channel that says nothing is dead */
+	LINGER_US = 3000000, /* for the goodbyes of a session that ended */
 	DAMAGED_MAX = 16,    /* frames with a wrong checksum in a session */
 	PATHS_MAX = 128,     /* channels that a report remembers */
 };
 
 enum carrier_state {
 	CARRIER_FREE,
+	CARRIER_STARTING, /* one of its threads may not exist yet */
 	CARRIER_ALIVE,
 	CARRIER_DYING, /* its threads end; the keeper joins them */
 };
@@ -36,6 +38,7 @@ struct carrier {
 
 	/* guarded by the session */
 	enum carrier_state state;
+	bool failed;   /* one of its threads has ended */
 	char why[252]; /* it ended */
 
 	/* counters */
@@ -65,6 +68,7 @@ struct session {
 	pthread_cond_t changed; /* the keeper waits */
 	bool ended, failed, stopping;
 	char why[252];
+	uint64_t ended_us;
 	uint64_t outage_limit_us;
 	uint64_t bytes_sent, bytes_received; /* of channels that are gone */
 	unsigned damaged;
@@ -80,9 +84,7 @@ int session_new(struct session **ret, const char *own_name, const char *peer,
 		uint64_t outage_limit_us, struct error *e);
 void session_destroy(struct session *s); /* no thread runs any more */
 void session_notify(struct session *s);
-/* Ends it when nothing was heard for longer than the outage limit.  Not only
- * the keeper looks, who may be dialling for seconds: the guest may stand. */
-void session_check_outage(struct session *s);
+uint64_t session_silent_us(struct session *s); /* since the last sign of life */
 
 /* carrier.c: takes @c over */
 int carrier_start(struct session *s, struct channel *c, struct error *e);
@@ -90,6 +92,9 @@ int carrier_start(struct session *s, struct channel *c, struct error *e);
  * is let go of meanwhile. */
 void carriers_reap(struct session *s);
 unsigned carriers_alive(const struct session *s);
+bool carriers_full(const struct session *s);
+/* Makes every thread of every carrier return. */
+void carriers_shutdown(struct session *s);
 json_t *carrier_json(struct carrier *c);
 
 /* join.c */

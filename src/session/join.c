@@ -6,7 +6,8 @@
  *
  * The keeper is a thread on both sides.  It joins the threads of dead
  * channels, so that their frames leave over the others, and ends the session
- * when the peer was silent for longer than the outage limit.  The side that
+ * when the peer was silent for longer than the outage limit.  A peer that goes
+ * on talking to a session that ended is cut off after LINGER_US.  The side that
  * dialled has a dialler as well: it dials until the wanted number of channels
  * is there, first after REDIAL_LEAST_US, then twice as long each time.  They
  * are two because dialling a host that is gone takes seconds, in which the
@@ -99,6 +100,8 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 		return 0;
 	s->id = theirs.session;
 	memcpy(s->secret, theirs.secret, SECRET_SIZE);
+	/* Finding an address that answers may have taken a while. */
+	atomic_store(&s->heard_us, clock_us());
 	return 0;
 }
 
@@ -218,6 +221,21 @@ static void redial(struct session *s, struct redial *r)
 	pthread_mutex_lock(&s->lock);
 }
 
+static void outage_check(struct session *s)
+{
+	uint64_t silent = session_silent_us(s);
+	char why[160], for_how_long[32];
+
+	if (s->ended || silent < s->outage_limit_us)
+		return;
+	text_duration(for_how_long, sizeof(for_how_long), silent);
+	snprintf(why, sizeof(why), "no path to host %s for %s", s->peer,
+		 for_how_long);
+	pthread_mutex_unlock(&s->lock);
+	session_end(s, true, why);
+	pthread_mutex_lock(&s->lock);
+}
+
 static bool all_gone(const struct session *s)
 {
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
@@ -256,9 +274,9 @@ static void *keeper_main(void *arg)
 		if (!anything_dying(s))
 			wait_until(s, clock_us() + HEARTBEAT_US);
 		carriers_reap(s);
-		pthread_mutex_unlock(&s->lock);
-		session_check_outage(s);
-		pthread_mutex_lock(&s->lock);
+		outage_check(s);
+		if (s->ended && clock_us() - s->ended_us > LINGER_US)
+			carriers_shutdown(s);
 	}
 	return NULL;
 }
@@ -387,6 +405,29 @@ static int answer(const struct acceptor *a, struct session *s,
 	return carrier_start(s, c, e);
 }
 
+/* One more channel.  A peer that missed the session's end hears of it here;
+ * one that is ahead of us in noticing dead channels dials again. */
+static int join_one(const struct acceptor *a, struct session *s,
+		    struct channel *c, struct error *e)
+{
+	bool full;
+
+	if (session_check(s, e) < 0) {
+		refuse(c, e);
+		return error_code(e);
+	}
+	{
+		WITH_LOCK(&s->lock);
+
+		full = carriers_full(s);
+	}
+	if (!full)
+		return answer(a, s, c, e);
+	channel_free(c);
+	return error_set(e, EBUSY, "the session with %s has %d channels",
+			 s->peer, CHANNELS_MAX);
+}
+
 /* The table's lock keeps session_free() from taking the session away. */
 static int join(const struct acceptor *a, const struct hello *h,
 		struct channel *c, struct error *e)
@@ -397,7 +438,7 @@ static int join(const struct acceptor *a, const struct hello *h,
 
 	for (s = a->table->first; s; s = s->next_in_table)
 		if (s->id == h->session && same_secret(s->secret, h->secret))
-			return answer(a, s, c, e);
+			return join_one(a, s, c, e);
 	error_set(e, ENOENT,
 		  "knows nothing of this session (has its droverd been "
 		  "restarted?)");

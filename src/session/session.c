@@ -83,6 +83,15 @@ void session_notify(struct session *s)
 	eventfd_write(s->event_fd, 1);
 }
 
+/* The clock is read second: readers move heard_us meanwhile, and a silence of
+ * less than nothing would be one of half a million years. */
+uint64_t session_silent_us(struct session *s)
+{
+	uint64_t heard = atomic_load(&s->heard_us);
+
+	return clock_us() - heard;
+}
+
 void session_end(struct session *s, bool failed, const char *why)
 {
 	{
@@ -91,6 +100,7 @@ void session_end(struct session *s, bool failed, const char *why)
 		if (s->ended)
 			return;
 		s->ended = true;
+		s->ended_us = clock_us();
 		s->failed = failed;
 		snprintf(s->why, sizeof(s->why), "%s", why);
 		pthread_cond_broadcast(&s->changed);
@@ -114,36 +124,8 @@ void session_free(struct session *s)
 	session_destroy(s);
 }
 
-/* What is heard between the two readings must not make the difference
- * negative, and so endless. */
-static uint64_t silent_us(struct session *s)
-{
-	uint64_t heard_us = atomic_load(&s->heard_us);
-
-	return clock_us() - heard_us;
-}
-
-void session_check_outage(struct session *s)
-{
-	uint64_t silent = silent_us(s);
-	char why[160], for_how_long[32];
-
-	{
-		WITH_LOCK(&s->lock);
-
-		if (s->ended || silent < s->outage_limit_us)
-			return;
-	}
-	text_duration(for_how_long, sizeof(for_how_long), silent);
-	snprintf(why, sizeof(why), "no path to host %s for %s", s->peer,
-		 for_how_long);
-	session_end(s, true, why);
-}
-
 int session_check(struct session *s, struct error *e)
 {
-	session_check_outage(s);
-
 	WITH_LOCK(&s->lock);
 
 	if (!s->ended)
@@ -258,7 +240,7 @@ void session_stats(struct session *s, struct session_stats *ret)
 	inbox_stats(&s->in, &in);
 	outbox_stats(&s->out, &ret->out);
 	ret->duplicates = in.duplicates;
-	ret->outage = silent_us(s) > USEC_PER_SEC;
+	ret->outage = session_silent_us(s) > USEC_PER_SEC;
 
 	WITH_LOCK(&s->lock);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "wire/reader.h"
 #include "wire/sum.h"
 
@@ -75,8 +76,8 @@ int hello_read(struct hello *ret, const void *buf, size_t len, struct error *e)
 	if (!reader_done(&r))
 		return error_set(e, EBADMSG, "hello of %zu bytes", len);
 	memcpy(ret->secret, secret, SECRET_SIZE);
-	memcpy(ret->text, text, n);
-	ret->text[n] = '\0';
+	/* It goes into logs and errors, here and at the other side's. */
+	text_printable(ret->text, sizeof(ret->text), text, n);
 	if (memchr(text, '\0', n))
 		return error_set(e, EBADMSG, "hello with a NUL in its text");
 	if (ret->kind < HELLO_OPEN || ret->kind > HELLO_REFUSE)

@@ -714,6 +714,74 @@ static void frames_that_break_the_rules_end_the_session(void **state)
 		"\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0", "never sent");
 }
 
+static void *talk_for_ever(void *arg)
+{
+	static const uint8_t ack[16] = { [7] = 1 };
+	struct puppet *p = arg;
+	struct frame_head h = { .kind = FRAME_ACK, .len = sizeof(ack) };
+	struct iovec iov = { (void *)(uintptr_t)ack, sizeof(ack) };
+	struct error err;
+
+	h.sum = frame_sum(&iov, 1);
+	do {
+		uint8_t frame[FRAME_HEAD_SIZE + sizeof(ack)];
+
+		frame_head_write(&h, p->id, frame);
+		memcpy(frame + FRAME_HEAD_SIZE, ack, sizeof(ack));
+		iov = (struct iovec){ frame, sizeof(frame) };
+	} while (p->channel->ops->write(p->channel, &iov, 1, &err) == 0);
+	return NULL;
+}
+
+static void a_peer_that_talks_on_after_the_end_is_cut_off(void **state)
+{
+	struct puppet p;
+	pthread_t talker;
+	uint64_t began;
+
+	(void)state;
+	puppet_init(&p);
+	pthread_create(&talker, NULL, talk_for_ever, &p);
+	began = clock_us();
+	session_free(p.ends.far);
+	assert_true(clock_us() - began < 6 * USEC_PER_SEC);
+	pthread_join(talker, NULL);
+	channel_free(p.channel);
+	ends_done(&p.ends);
+}
+
+static void whoever_joins_an_ended_session_is_told_why_it_ended(void **state)
+{
+	struct puppet p;
+	struct hello h = { .version = WIRE_VERSION,
+			   .lowest = WIRE_LOWEST,
+			   .kind = HELLO_JOIN };
+
+	(void)state;
+	puppet_init(&p);
+	session_end(p.ends.far, true, "the memory is full");
+	h.session = p.id;
+	memcpy(h.secret, p.secret, SECRET_SIZE);
+	h = say_hello(&p.ends, h);
+	assert_int_equal(h.kind, HELLO_REFUSE);
+	assert_string_equal(h.text, "the memory is full");
+	puppet_done(&p);
+}
+
+static void what_a_peer_says_is_made_printable(void **state)
+{
+	struct puppet p;
+	struct error err;
+
+	(void)state;
+	puppet_init(&p);
+	puppet_sends(&p, (struct frame_head){ .kind = FRAME_BYE, .len = 5 },
+		     "a\n\xff\0b");
+	wait_end(p.ends.far, &err);
+	assert_string_equal(err.text, "near: a???b");
+	puppet_done(&p);
+}
+
 static void a_restarted_host_ends_the_session_at_once(void **state)
 {
 	struct ends e;
@@ -754,6 +822,10 @@ int main(void)
 		cmocka_unit_test(a_wrong_secret_or_session_is_refused),
 		cmocka_unit_test(a_frame_that_comes_twice_is_dropped),
 		cmocka_unit_test(frames_that_break_the_rules_end_the_session),
+		cmocka_unit_test(a_peer_that_talks_on_after_the_end_is_cut_off),
+		cmocka_unit_test(
+			whoever_joins_an_ended_session_is_told_why_it_ended),
+		cmocka_unit_test(what_a_peer_says_is_made_printable),
 		cmocka_unit_test(a_restarted_host_ends_the_session_at_once),
 	};
 

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * From a QEMU's stream to a guest's memory, over a network that breaks.
+ *
+ * A thread plays the source's QEMU and writes a migration stream into a
+ * socket; divert_run() reads it.  At the far end the sink and a reader of the
+ * remaining stream write one memory.  Every version of a page is numbered and
+ * either side takes only the one that follows: a page that is lost, comes
+ * twice, or is overtaken ends the test.  At the end of each section all that
+ * was sent before must be there.
+ */
+#include "unit.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "ends.h"
+#include "relay/divert.h"
+#include "session/inbox.h"
+#include "stream.h"
+
+enum { BLOCKS = 3, PAGES = 300, RAM_ID = 2, SECTIONS_MAX = 200000 };
+
+static const struct stream_block blocks[BLOCKS] = {
+	{ "pc.ram", PAGES *STREAM_PAGE },
+	{ "vga.vram", PAGES *STREAM_PAGE },
+	{ "/rom@etc", PAGES *STREAM_PAGE },
+};
+
+struct copy {
+	struct ends ends;
+	struct page_sink sink;
+	struct divert divert;
+	uint32_t seed;
+	int fd[2]; /* QEMU's end, ours */
+	atomic_bool stop;
+	bool xbzrle;
+
+	uint32_t sent[BLOCKS][PAGES]; /* the last version; QEMU's thread */
+	atomic_uint landed[BLOCKS][PAGES];
+
+	/* What had been sent at the end of each section, as a sum. */
+	pthread_mutex_t lock;
+	uint64_t sent_sum;
+	uint64_t *barrier;
+	unsigned sections; /* written */
+	unsigned read;     /* footers that the reader saw */
+	atomic_uint_fast64_t landed_sum;
+	bool ended;
+};
+
+/* --- content: even versions are zero pages */
+
+static bool is_zero(uint32_t version)
+{
+	return version % 4 == 0;
+}
+
+static void fill(uint8_t body[STREAM_PAGE], uint32_t block, uint32_t page,
+		 uint32_t version)
+{
+	uint32_t *word = (uint32_t *)(void *)body;
+
+	for (uint32_t i = 0; i < STREAM_PAGE / 4; i++)
+		word[i] = version * 2654435761u + (page << 8) + block + i;
+	word[0] = version;
+}
+
+static void land(struct copy *c, uint32_t block, uint32_t page,
+		 uint32_t version)
+{
+	uint32_t had = atomic_fetch_add(&c->landed[block][page], 1);
+
+	CHECK(version == had + 1);
+	atomic_fetch_add(&c->landed_sum, 1);
+}
+
+static void land_data(struct copy *c, uint32_t block, uint32_t page,
+		      const uint8_t *data)
+{
+	static _Thread_local uint8_t want[STREAM_PAGE]
+		__attribute__((aligned(8)));
+	uint32_t version;
+
+	memcpy(&version, data, sizeof(version));
+	fill(want, block, page, version);
+	CHECK(memcmp(want, data, STREAM_PAGE) == 0);
+	CHECK(!is_zero(version));
+	land(c, block, page, version);
+}
+
+static void land_zero(struct copy *c, uint32_t block, uint32_t page)
+{
+	uint32_t version = atomic_load(&c->landed[block][page]) + 1;
+
+	CHECK(is_zero(version));
+	land(c, block, page, version);
+}
+
+static int apply(void *context, const struct batch_head *b, const uint8_t *data,
+		 struct error *e)
+{
+	struct copy *c = context;
+
+	(void)e;
+	for (unsigned i = 0; i < b->runs; i++) {
+		for (uint32_t k = 0; k < b->run[i].count; k++) {
+			uint32_t page = (uint32_t)b->run[i].first + k;
+
+			CHECK(b->block < 2 && page < PAGES);
+			if (b->run[i].kind == RUN_ZERO) {
+				land_zero(c, b->block, page);
+				continue;
+			}
+			land_data(c, b->block, page, data);
+			data += WIRE_PAGE;
+		}
+	}
+	return 0;
+}
+
+/* --- the destination's QEMU */
+
+static unsigned index_of(const char *name)
+{
+	for (unsigned i = 0; i < BLOCKS; i++)
+		if (!strcmp(blocks[i].name, name))
+			return i;
+	CHECK(!"a block that nobody named");
+	return 0;
+}
+
+static void on_record(void *context, const char *name, uint64_t offset,
+		      enum stream_page_kind kind, const uint8_t *body,
+		      size_t len)
+{
+	struct copy *c = context;
+	uint32_t block = index_of(name), version;
+	uint32_t page = (uint32_t)(offset / STREAM_PAGE);
+
+	if (kind == PAGE_DATA)
+		land_data(c, block, page, body);
+	else if (kind == PAGE_ZERO)
+		land_zero(c, block, page);
+	else {
+		CHECK(len == sizeof(version));
+		memcpy(&version, body, sizeof(version));
+		land(c, block, page, version);
+	}
+}
+
+static void on_footer(void *context, uint32_t id)
+{
+	struct copy *c = context;
+	uint64_t want;
+
+	CHECK(id == RAM_ID);
+	pthread_mutex_lock(&c->lock);
+	CHECK(c->read < c->sections);
+	want = c->barrier[c->read++];
+	pthread_mutex_unlock(&c->lock);
+	CHECK(atomic_load(&c->landed_sum) >= want);
+}
+
+static const struct stream_reader_ops reader_ops = { on_record, on_footer };
+
+static void *destination_main(void *arg)
+{
+	struct copy *c = arg;
+	struct inbox *in = session_inbox(c->ends.far);
+	struct stream_reader r;
+	struct piece *p;
+
+	stream_reader_init(&r, &reader_ops, c);
+	while (!c->ended && (p = inbox_read(in, 0))) {
+		CHECK(stream_reader_feed(&r, p->data, p->len) == 0);
+		c->ended = p->flags & STREAM_FIN;
+		inbox_written(in, p);
+	}
+	stream_reader_done(&r);
+	return NULL;
+}
+
+/* --- the source's QEMU */
+
+static void put_page(struct copy *c, struct stream *s, uint32_t block,
+		     uint32_t page)
+{
+	uint32_t version = ++c->sent[block][page];
+	uint64_t offset = (uint64_t)page * STREAM_PAGE;
+	uint8_t body[STREAM_PAGE] __attribute__((aligned(8)));
+
+	c->sent_sum++;
+	fill(body, block, page, version);
+	if (is_zero(version))
+		stream_page(s, blocks[block].name, offset, PAGE_ZERO, "", 1);
+	else if (c->xbzrle && random_below(&c->seed, 40) == 0)
+		stream_page(s, blocks[block].name, offset, PAGE_XBZRLE,
+			    &version, sizeof(version));
+	else
+		stream_page(s, blocks[block].name, offset, PAGE_DATA, body,
+			    STREAM_PAGE);
+}
+
+static void section_over(struct copy *c, struct stream *s)
+{
+	stream_eos(s);
+	stream_footer(s, RAM_ID);
+	pthread_mutex_lock(&c->lock);
+	CHECK(c->sections < SECTIONS_MAX);
+	c->barrier[c->sections++] = c->sent_sum;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void put_section(struct copy *c, struct stream *s)
+{
+	uint32_t n = random_below(&c->seed, 150);
+	uint32_t hot = random_below(&c->seed, PAGES);
+
+	stream_part(s, RAM_ID);
+	while (n-- > 0) {
+		uint32_t dice = random_below(&c->seed, 20);
+		uint32_t block = dice == 0 ? 2 : dice < 4 ? 1 : 0;
+		uint32_t page = hot++ % PAGES; /* runs, as QEMU's scan makes */
+
+		if (random_below(&c->seed, 10) == 0)
+			hot = random_below(&c->seed, PAGES);
+		put_page(c, s, block, page);
+	}
+	section_over(c, s);
+}
+
+static void write_out(struct copy *c, struct stream *s)
+{
+	size_t done = 0;
+
+	while (done < s->len) {
+		size_t n = 1 + random_below(&c->seed, 300000);
+
+		if (n > s->len - done)
+			n = s->len - done;
+		CHECK(write(c->fd[0], s->data + done, n) == (ssize_t)n);
+		done += n;
+	}
+	s->len = 0;
+}
+
+static void *source_main(void *arg)
+{
+	struct copy *c = arg;
+	struct stream s = { 0 };
+
+	stream_header(&s);
+	stream_configuration(&s, "pc");
+	stream_start(&s, RAM_ID, "ram", 4);
+	stream_blocks(&s, blocks, BLOCKS);
+	section_over(c, &s);
+	while (!atomic_load(&c->stop)) {
+		put_section(c, &s);
+		write_out(c, &s);
+		if (random_below(&c->seed, 8) == 0)
+			usleep(random_below(&c->seed, 5000));
+	}
+	stream_end(&s, RAM_ID);
+	put_page(c, &s, 0, 7);
+	section_over(c, &s);
+	stream_bytes(&s, "devices", 7);
+	write_out(c, &s);
+	stream_free(&s);
+	shutdown(c->fd[0], SHUT_WR);
+	return NULL;
+}
+
+/* --- all of it */
+
+static void *divert_main(void *arg)
+{
+	struct copy *c = arg;
+	struct error e = { 0 };
+
+	if (divert_run(&c->divert, c->fd[1], &e) < 0) {
+		fprintf(stderr, "%s\n", e.text);
+		abort();
+	}
+	return NULL;
+}
+
+static struct copy *copy_begin(unsigned channels)
+{
+	static const struct relay_block diverted[] = {
+		{ "pc.ram", PAGES * STREAM_PAGE },
+		{ "vga.vram", PAGES * STREAM_PAGE },
+	};
+	struct copy *c = calloc(1, sizeof(*c));
+	struct error e;
+
+	assert_non_null(c);
+	c->seed = stress_seed();
+	c->barrier = calloc(SECTIONS_MAX, sizeof(c->barrier[0]));
+	pthread_mutex_init(&c->lock, NULL);
+	c->sink = (struct page_sink){ apply, c };
+	ends_init(&c->ends, c->seed);
+	assert_int_equal(ends_open(&c->ends, channels, 30 * USEC_PER_SEC, &e),
+			 0);
+	session_set_page_sink(c->ends.far, &c->sink);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, c->fd), 0);
+	assert_int_equal(divert_init(&c->divert, session_outbox(c->ends.near),
+				     0, diverted, 2, &e),
+			 0);
+	return c;
+}
+
+static void copy_end(struct copy *c)
+{
+	cutter_hurt(c->ends.cutter, 0, 0);
+	ends_close(&c->ends);
+	divert_done(&c->divert);
+	ends_done(&c->ends);
+	close(c->fd[0]);
+	close(c->fd[1]);
+	pthread_mutex_destroy(&c->lock);
+	free(c->barrier);
+	free(c);
+}
+
+static void copy_check(const struct copy *c)
+{
+	assert_true(c->ended);
+	assert_int_equal(c->read, c->sections);
+	for (unsigned b = 0; b < BLOCKS; b++)
+		for (unsigned p = 0; p < PAGES; p++)
+			assert_int_equal(c->landed[b][p], c->sent[b][p]);
+	assert_true(c->divert.pages > 0);
+	assert_true(c->divert.zero_pages > 0);
+	assert_true(c->divert.kept_pages > 0);
+	assert_true(c->divert.ram_done);
+	assert_false(c->divert.opaque);
+	assert_int_equal(c->divert.pages + c->divert.zero_pages +
+				 c->divert.kept_pages,
+			 c->sent_sum);
+}
+
+static void run_whole(unsigned channels, uint32_t hurt, bool xbzrle)
+{
+	struct copy *c = copy_begin(channels);
+	pthread_t source, diverter, destination;
+
+	c->xbzrle = xbzrle;
+	pthread_create(&destination, NULL, destination_main, c);
+	pthread_create(&diverter, NULL, divert_main, c);
+	pthread_create(&source, NULL, source_main, c);
+	cutter_hurt(c->ends.cutter, hurt, 6);
+	sleep(stress_seconds());
+	atomic_store(&c->stop, true);
+	pthread_join(source, NULL);
+	pthread_join(diverter, NULL);
+	assert_int_equal(outbox_wait_empty(session_outbox(c->ends.near),
+					   clock_us() + 40 * USEC_PER_SEC),
+			 0);
+	pthread_join(destination, NULL);
+	print_message("%u sections, %llu pages, %u faults\n", c->sections,
+		      (unsigned long long)c->sent_sum,
+		      cutter_faults(c->ends.cutter));
+	copy_check(c);
+	copy_end(c);
+}
+
+static void every_version_lands_once_and_in_order(void **state)
+{
+	(void)state;
+	run_whole(1, 0, false);
+}
+
+static void so_it_does_over_four_channels_that_break(void **state)
+{
+	(void)state;
+	run_whole(4, 2000000, false);
+}
+
+static void so_it_does_when_records_of_pages_stay_in_the_stream(void **state)
+{
+	(void)state;
+	run_whole(4, 2000000, true);
+}
+
+static void the_end_of_the_session_ends_the_reader(void **state)
+{
+	struct copy *c = copy_begin(1);
+	struct stream s = { 0 };
+	struct error e;
+
+	(void)state;
+	stream_header(&s);
+	stream_configuration(&s, "pc");
+	assert_int_equal(write(c->fd[0], s.data, s.len), s.len);
+	stream_free(&s);
+	session_end(c->ends.near, true, "cut");
+	assert_true(divert_run(&c->divert, c->fd[1], &e) < 0);
+	copy_end(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_version_lands_once_and_in_order),
+		cmocka_unit_test(so_it_does_over_four_channels_that_break),
+		cmocka_unit_test(
+			so_it_does_when_records_of_pages_stay_in_the_stream),
+		cmocka_unit_test(the_end_of_the_session_ends_the_reader),
+	};
+
+	return cmocka_run_group_tests_name("divert", tests, NULL, NULL);
+}
