@@ -38,6 +38,7 @@ enum {
 	REPORT_US = 1000000, /* for the source to hear why it failed */
 	DONE_US = 10000000,
 	TURN_US = 250000,
+	ASK_US = 2000000, /* of silence, and between two questions */
 };
 
 struct destination {
@@ -55,6 +56,7 @@ struct destination {
 	struct guest_memory *memory;
 	struct relay *relay;
 	bool started; /* a QEMU of ours exists */
+	uint64_t next_ask_us;
 };
 
 /* --- prepare */
@@ -289,6 +291,24 @@ static void show_progress(struct destination *d)
 	job_set_progress(d->job, &p);
 }
 
+/* A source that gave up while the paths were gone could not say so; until the
+ * outage limit a machine of its name would be held here for nothing. */
+static int check_source(struct destination *d, struct error *e)
+{
+	struct session_stats st;
+
+	session_stats(d->session, &st);
+	if (!st.outage)
+		d->next_ask_us = clock_us() + ASK_US;
+	if (clock_us() < d->next_ask_us)
+		return 0;
+	d->next_ask_us = clock_us() + ASK_US;
+	if (commit_was_aborted(d->job, d->host, d->peer))
+		return error_set(e, ECANCELED,
+				 "the source has taken the move back");
+	return 0;
+}
+
 static int load(struct destination *d, struct error *e)
 {
 	struct error why;
@@ -306,7 +326,7 @@ static int load(struct destination *d, struct error *e)
 		if ((r = drain_events(d, e)) != 0)
 			return r < 0 ? r : 0;
 		if (session_skip(d->session, e) < 0 ||
-		    job_check_cancel(d->job, e) < 0)
+		    job_check_cancel(d->job, e) < 0 || check_source(d, e) < 0)
 			return error_code(e);
 		/* A relay that broke because QEMU did: QEMU says why. */
 		if (relay_check(d->relay, &why) < 0) {
