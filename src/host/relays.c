@@ -101,7 +101,24 @@ static void report(struct job *j, struct session *s, struct relay *r,
 			  rs.opaque ? rs.why_opaque : NULL));
 }
 
-/* Runs the relay to its end.  Takes nothing over. */
+static int send_ready(struct session *s, const struct guest_memory *m,
+		      struct error *e)
+{
+	json_t *blocks = json_array();
+
+	for (unsigned i = 0; m && i < memory_blocks(m); i++)
+		json_array_append_new(blocks,
+				      json_pack("{s:s,s:I}", "name",
+						memory_block(m, i)->name, "len",
+						(json_int_t)memory_block(m, i)
+							->len_bytes));
+	return session_send(s,
+			    json_pack("{s:s,s:o}", "type", "ready", "blocks",
+				      blocks),
+			    e);
+}
+
+/* Runs the relay to its end.  Takes the session over. */
 static int carry(struct job *j, struct session *s,
 		 const struct relay_options *o, struct error *e)
 {
@@ -110,8 +127,14 @@ static int carry(struct job *j, struct session *s,
 	struct relay *r;
 	int ended;
 
-	if (relay_new(&r, o, e) < 0)
+	if (relay_new(&r, o, e) < 0) {
+		session_end(s, true, e->text);
+		session_free(s);
 		return error_code(e);
+	}
+	/* Behind relay_new(): the source may send pages from here on. */
+	if (!o->listen_path && send_ready(s, o->memory, e) < 0)
+		session_end(s, true, e->text);
 	job_set_stage(j, "relay");
 	ended = watch(j, s, r, e);
 	if (ended > 0)
@@ -150,23 +173,6 @@ static struct relay_wait *take_wait(struct host *h, const char *name)
 	return NULL;
 }
 
-static int send_ready(struct session *s, const struct guest_memory *m,
-		      struct error *e)
-{
-	json_t *blocks = json_array();
-
-	for (unsigned i = 0; m && i < memory_blocks(m); i++)
-		json_array_append_new(blocks,
-				      json_pack("{s:s,s:I}", "name",
-						memory_block(m, i)->name, "len",
-						(json_int_t)memory_block(m, i)
-							->len_bytes));
-	return session_send(s,
-			    json_pack("{s:s,s:o}", "type", "ready", "blocks",
-				      blocks),
-			    e);
-}
-
 static int accept_relay(struct session *s, const struct relay_wait *w,
 			struct error *e)
 {
@@ -182,17 +188,11 @@ static int accept_relay(struct session *s, const struct relay_wait *w,
 		return error_code(e);
 	}
 	o.memory = memory;
-	/* The sink must be there before the source may send. */
 	if (memory && memory_blocks(memory) == 0)
 		log_info("relay %s: no memory of process %d can be mapped, "
 			 "every page stays in the stream",
 			 w->name, (int)w->pid);
-	r = send_ready(s, memory, e);
-	if (r == 0) {
-		r = carry(w->job, s, &o, e);
-	} else {
-		session_free(s);
-	}
+	r = carry(w->job, s, &o, e);
 	memory_free(memory);
 	return r;
 }

@@ -209,9 +209,17 @@ bool job_wait_ended(struct job *j, uint64_t deadline_us)
 	return true;
 }
 
+/* Other programs' words are in it, and they may have been cut anywhere: JSON
+ * takes whole letters only. */
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	char plain[sizeof(((struct job *)0)->error)];
+	json_t *j = text[0] ? json_string(text) : json_null();
+
+	if (j)
+		return j;
+	text_printable(plain, sizeof(plain), text, strlen(text));
+	return json_string(plain);
 }
 
 static json_t *number_or_null(int64_t n)

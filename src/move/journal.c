@@ -36,9 +36,16 @@ static int write_synced(const char *path, const char *text, struct error *e)
 
 	if (fd < 0)
 		return error_sys(e, "write %s", path);
-	if (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0)
-		return error_sys(e, "write %s", path);
-	return 0;
+	/* A disk that fills up takes a part first, and says why the next
+	 * time. */
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, text + done, len - done);
+
+		if (n < 0)
+			return error_sys(e, "write %s", path);
+		done += (size_t)n;
+	}
+	return fsync(fd) < 0 ? error_sys(e, "write %s", path) : 0;
 }
 
 static int sync_folder(const char *path, struct error *e)
@@ -130,11 +137,14 @@ int journal_read(const char *state_directory, json_t **ret, struct error *e)
 {
 	char folder[PATH_MAX];
 	SCOPED(scope_dir) DIR *d = NULL;
-	json_t *all = json_array(), *entry;
+	json_t *all, *entry;
 	struct dirent *f;
 
 	folder_of(folder, sizeof(folder), state_directory);
 	d = opendir(folder);
+	if (!d && errno != ENOENT)
+		return error_sys(e, "read the journal in %s", folder);
+	all = json_array();
 	while (d && (f = readdir(d))) {
 		size_t len = strlen(f->d_name);
 

@@ -244,7 +244,8 @@ static void publish(struct divert *d)
 			      memory_order_relaxed);
 	atomic_store_explicit(&d->ram_bytes, split_ram_bytes(d->splitter),
 			      memory_order_relaxed);
-	atomic_store_explicit(&d->opaque, s->opaque, memory_order_relaxed);
+	/* The reason stands before the flag does. */
+	atomic_store_explicit(&d->opaque, s->opaque, memory_order_release);
 	atomic_store_explicit(&d->ram_done, s->ram_done, memory_order_relaxed);
 }
 
@@ -337,14 +338,17 @@ void divert_stop(struct divert *d)
 	pool_close(d->pool);
 }
 
+uint64_t divert_pages(const struct divert *d)
+{
+	return atomic_load(&d->pages) + atomic_load(&d->zero_pages) +
+	       atomic_load(&d->kept_pages);
+}
+
 bool divert_first_pass_done(const struct divert *d)
 {
-	uint64_t pages = atomic_load(&d->pages) + atomic_load(&d->zero_pages) +
-			 atomic_load(&d->kept_pages);
-
 	return atomic_load(&d->opaque) || atomic_load(&d->ram_done) ||
 	       (atomic_load(&d->ram_bytes) > 0 &&
-		pages * WIRE_PAGE >= atomic_load(&d->ram_bytes));
+		divert_pages(d) * WIRE_PAGE >= atomic_load(&d->ram_bytes));
 }
 
 int divert_init(struct divert *d, struct outbox *out, uint16_t stream,

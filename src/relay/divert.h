@@ -73,5 +73,7 @@ int divert_run(struct divert *d, int fd, struct error *e);
 /* Makes divert_run() return when it waits for a buffer; any thread. */
 void divert_stop(struct divert *d);
 
+/* Records of pages so far, diverted or not. */
+uint64_t divert_pages(const struct divert *d);
 /* Everything was sent at least once: QEMU is in its second pass or later. */
 bool divert_first_pass_done(const struct divert *d);

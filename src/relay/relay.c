@@ -21,6 +21,13 @@
 #include "session/session.h"
 #include "wire/frame.h"
 
+enum { FIRST_PASS_IDLE_US = 1000000 };
+
+/* How the first pass gets on, as far as we see it. */
+struct first_pass {
+	uint64_t pages, moved_us;
+};
+
 struct connection {
 	/* set before its threads start */
 	struct relay *relay;
@@ -29,7 +36,9 @@ struct connection {
 	pthread_t reader, writer;
 
 	/* guarded by the relay */
-	bool used, read_ended, write_ended;
+	bool used;    /* the reader exists */
+	bool writing; /* so does the writer */
+	bool read_ended, write_ended;
 };
 
 struct relay {
@@ -181,14 +190,29 @@ static void *reader_main(void *arg)
 
 /* --- writing a socket */
 
+static bool first_pass_runs(struct relay *r, struct first_pass *p)
+{
+	uint64_t pages = divert_pages(&r->divert);
+
+	if (divert_first_pass_done(&r->divert))
+		return false;
+	if (pages != p->pages) {
+		p->pages = pages;
+		p->moved_us = clock_us();
+	}
+	return clock_us() - p->moved_us < FIRST_PASS_IDLE_US;
+}
+
 /* The source's QEMU must not stop the guest while the first pass is still on
- * its way, or with more waiting here than the switchover should last. */
+ * its way, or with more waiting here than the switchover should last.  Not
+ * every page passes here: with multifd, or where the guest told QEMU of free
+ * pages, the first pass is over when no more of them come. */
 static void hold_switchover(struct relay *r)
 {
 	struct outbox *o = session_outbox(r->session);
+	struct first_pass p = { .moved_us = clock_us() };
 
-	while (!divert_first_pass_done(&r->divert) ||
-	       outbox_backlog(o) > FLOW_LEAST)
+	while (first_pass_runs(r, &p) || outbox_backlog(o) > FLOW_LEAST)
 		if (outbox_wait_change(o) < 0)
 			return;
 }
@@ -264,6 +288,9 @@ static void *writer_main(void *arg)
 			break;
 		}
 	}
+	/* Without its end, what arrived is a torso. */
+	if (!p && c->number == 0 && session_check(c->relay->session, &e) < 0)
+		relay_fail(c->relay, &e);
 	if (!p)
 		let_go_of_qemu(c);
 	half_ended(c, &c->write_ended);
@@ -272,27 +299,29 @@ static void *writer_main(void *arg)
 
 /* --- connections */
 
+/* Under the relay's lock, which the threads ask for when they end: nothing is
+ * joined here, relay_stop() does it. */
 static int start_threads(struct connection *c, struct error *e)
 {
 	int r = pthread_create(&c->reader, NULL, reader_main, c);
 
-	if (r != 0)
-		return error_set(e, r, "no thread for a connection");
-	r = pthread_create(&c->writer, NULL, writer_main, c);
+	c->used = r == 0;
+	if (r == 0)
+		r = pthread_create(&c->writer, NULL, writer_main, c);
+	c->writing = r == 0;
 	if (r == 0)
 		return 0;
-	shutdown(c->fd, SHUT_RDWR);
-	pthread_join(c->reader, NULL);
+	if (c->used)
+		shutdown(c->fd, SHUT_RDWR);
+	else
+		close(c->fd);
 	return error_set(e, r, "no thread for a connection");
 }
 
-/* Takes @fd over. */
-static int add_connection(struct relay *r, uint16_t number, int fd,
-			  struct error *e)
+/* Under the relay's lock.  Takes @fd over. */
+static int add_locked(struct relay *r, uint16_t number, int fd, struct error *e)
 {
 	struct connection *c = &r->connection[number];
-
-	WITH_LOCK(&r->lock);
 
 	if (r->stopping) {
 		close(fd);
@@ -301,13 +330,16 @@ static int add_connection(struct relay *r, uint16_t number, int fd,
 	c->relay = r;
 	c->number = number;
 	c->fd = fd;
-	if (start_threads(c, e) < 0) {
-		close(fd);
-		return error_code(e);
-	}
-	c->used = true;
 	r->connections++;
-	return 0;
+	return start_threads(c, e);
+}
+
+static int add_connection(struct relay *r, uint16_t number, int fd,
+			  struct error *e)
+{
+	WITH_LOCK(&r->lock);
+
+	return add_locked(r, number, fd, e);
 }
 
 /* With multifd, or a second stream of any other kind, pages also come over
@@ -317,12 +349,30 @@ static bool is_alone(void *context)
 	struct relay *r = context;
 	struct pollfd p = { .fd = r->listen_fd, .events = POLLIN };
 
-	if (poll(&p, 1, 0) != 0)
-		return false;
+	WITH_LOCK(&r->lock);
+
+	/* Under the lock a connection is either waiting or counted. */
+	return r->connections == 1 && poll(&p, 1, 0) == 0;
+}
+
+/* 1 with a connection, 0 when it went again before it was taken. */
+static int accept_one(struct relay *r, uint16_t number, struct error *e)
+{
+	struct pollfd p = { .fd = r->listen_fd, .events = POLLIN };
+	int fd;
+
+	poll(&p, 1, -1);
 
 	WITH_LOCK(&r->lock);
 
-	return r->connections == 1;
+	if (r->stopping)
+		return error_set(e, ECANCELED, "the relay has ended");
+	fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
+		return 0;
+	if (fd < 0)
+		return error_sys(e, "accept QEMU's connection");
+	return add_locked(r, number, fd, e) < 0 ? error_code(e) : 1;
 }
 
 static void *accept_main(void *arg)
@@ -330,13 +380,12 @@ static void *accept_main(void *arg)
 	struct relay *r = arg;
 	struct error e;
 
-	for (unsigned n = 0; n < STREAMS_MAX; n++) {
-		int fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-
-		if (fd < 0)
-			break; /* relay_stop() shut it down */
-		if (add_connection(r, (uint16_t)n, fd, &e) < 0)
-			relay_fail(r, &e);
+	for (int n = 0, got = 0; n < STREAMS_MAX; n += got) {
+		got = accept_one(r, (uint16_t)n, &e);
+		if (got >= 0)
+			continue;
+		relay_fail(r, &e);
+		break;
 	}
 	return NULL;
 }
@@ -383,7 +432,8 @@ static int set_address(struct relay *r, const char *path, struct error *e)
 
 static int listen_unix(struct relay *r, struct error *e)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const char *path = r->address.sun_path;
 
 	if (fd < 0)
@@ -449,7 +499,8 @@ static void join_connection(struct connection *c)
 {
 	shutdown(c->fd, SHUT_RDWR);
 	pthread_join(c->reader, NULL);
-	pthread_join(c->writer, NULL);
+	if (c->writing)
+		pthread_join(c->writer, NULL);
 	close(c->fd);
 }
 

@@ -43,7 +43,8 @@ struct relay_options {
 	struct guest_memory *memory;
 };
 
-/* The session and the memory must outlive relay_stop(). */
+/* The session must outlive relay_stop(), and the memory session_free(): a
+ * channel may still be writing a page. */
 int relay_new(struct relay **ret, const struct relay_options *o,
 	      struct error *e);
 

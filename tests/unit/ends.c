@@ -124,12 +124,17 @@ int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	e->acceptor.outage_limit_us = outage_us;
 	if (session_open(&e->near, &o, err) < 0)
 		return -err->code;
+	ends_far(e);
+	return 0;
+}
 
+struct session *ends_far(struct ends *e)
+{
 	WITH_LOCK(&e->lock);
 
 	while (!e->far)
 		pthread_cond_wait(&e->changed, &e->lock);
-	return 0;
+	return e->far;
 }
 
 static void *free_far(void *session)

@@ -46,6 +46,8 @@ void ends_init(struct ends *e, uint32_t seed);
 /* 0 or the error of session_open(); waits for the far end too. */
 int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	      struct error *err);
+/* Waits for it. */
+struct session *ends_far(struct ends *e);
 /* Frees both sessions. */
 void ends_close(struct ends *e);
 void ends_done(struct ends *e);

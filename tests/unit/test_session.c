@@ -592,7 +592,7 @@ static void a_wrong_secret_or_session_is_refused(void **state)
 	join.secret[SECRET_SIZE - 1] ^= 1;
 	assert_int_equal(say_hello(&e, join).kind, HELLO_ACCEPT);
 	channel_free(c);
-	session_free(e.far);
+	session_free(ends_far(&e));
 	ends_done(&e);
 }
 
@@ -620,11 +620,7 @@ static void puppet_init(struct puppet *p)
 	assert_int_equal(h.kind, HELLO_ACCEPT);
 	p->id = h.session;
 	memcpy(p->secret, h.secret, SECRET_SIZE);
-
-	WITH_LOCK(&p->ends.lock);
-
-	while (!p->ends.far)
-		pthread_cond_wait(&p->ends.changed, &p->ends.lock);
+	ends_far(&p->ends);
 }
 
 static void puppet_done(struct puppet *p)
@@ -784,25 +780,21 @@ static void what_a_peer_says_is_made_printable(void **state)
 
 static void a_restarted_host_ends_the_session_at_once(void **state)
 {
+	struct session_table *fresh;
 	struct ends e;
 	struct error err;
 
 	(void)state;
 	opened_ends(&e, 1, 60 * USEC_PER_SEC);
-	{
-		struct session_table *lost = e.table;
-
-		/* The table of a new daemon is empty. */
-		e.acceptor.table = session_table_new();
-		cutter_cut_all(e.cutter, 0);
-		assert_true(wait_end(e.near, &err) < 2 * USEC_PER_SEC);
-		assert_non_null(strstr(err.text, "has its droverd been"));
-		session_end(e.far, true, "killed");
-		ends_close(&e);
-		session_table_free(e.acceptor.table);
-		e.table = lost;
-	}
+	/* The table of a new daemon is empty. */
+	e.acceptor.table = fresh = session_table_new();
+	cutter_cut_all(e.cutter, 0);
+	assert_true(wait_end(e.near, &err) < 2 * USEC_PER_SEC);
+	assert_non_null(strstr(err.text, "has its droverd been"));
+	session_end(e.far, true, "killed");
+	ends_close(&e);
 	ends_done(&e);
+	session_table_free(fresh);
 }
 
 int main(void)
