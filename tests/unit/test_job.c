@@ -14,7 +14,12 @@ static struct job *job_made(void)
 	struct job *j;
 	struct error e;
 
-	assert_int_equal(job_new(&j, NULL, "move", "source", "web1", "beta",
+	assert_int_equal(job_new(&j,
+				 &(struct job_subject){ .id = NULL,
+							.kind = "move",
+							.role = "source",
+							.machine = "web1",
+							.peer = "beta" },
 				 &e),
 			 0);
 	return j;
@@ -47,8 +52,13 @@ static void a_given_id_is_kept(void **state)
 	struct error e;
 
 	(void)state;
-	assert_int_equal(job_new(&j, "00ff", "move", "destination", "web1",
-				 "alpha", &e),
+	assert_int_equal(job_new(&j,
+				 &(struct job_subject){ .id = "00ff",
+							.kind = "move",
+							.role = "destination",
+							.machine = "web1",
+							.peer = "alpha" },
+				 &e),
 			 0);
 	assert_string_equal(j->id, "00ff");
 	job_drop(j);
