@@ -359,6 +359,7 @@ class Relay(RelayCase):
             wait_for("a heartbeat at the destination", lambda: any(
                 x.pid == self.destination.pid for x in self.console.heartbeats()), 30)
             self.assertEqual(self.source.qmp.migration(), "postcopy-active")
+            self.source.qmp("migrate-set-parameters", max_postcopy_bandwidth=0)
         # So slow that the guest needs pages before they come by themselves.
         self.source.qmp("migrate-set-parameters", max_postcopy_bandwidth=4 * MIB)
         self.migrate(bandwidth=10 * MIB, passes=0, during=switch, **{"postcopy-ram": True})
