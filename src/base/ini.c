@@ -117,7 +117,7 @@ static const char *nearest(const struct ini *in, const char *section,
 	for (size_t i = 0; i < f->count; i++) {
 		const char *known = f->keys[i].section;
 
-		if (section && strcmp(section, known))
+		if (section && strcmp(section, known) != 0)
 			continue;
 		if (section)
 			known = f->keys[i].key;
@@ -166,7 +166,7 @@ static int apply_fallbacks(struct ini *in, const char *section, struct error *e)
 	for (size_t i = 0; i < f->count; i++) {
 		const struct ini_key *k = &f->keys[i];
 		bool ours = section ? !strcmp(k->section, section)
-				    : !named || strcmp(k->section, named);
+				    : !named || strcmp(k->section, named) != 0;
 
 		if (!ours || !k->fallback || in->seen & 1ULL << i)
 			continue;
@@ -181,10 +181,10 @@ static int section_end(struct ini *in, struct error *e)
 	const struct ini_format *f = in->format;
 
 	if (!in->section || !f->named_section ||
-	    strcmp(in->section, f->named_section))
+	    strcmp(in->section, f->named_section) != 0)
 		return 0;
 	if (apply_fallbacks(in, in->section, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (size_t i = 0; i < f->count; i++)
 		if (!strcmp(f->keys[i].section, in->section))
 			in->seen &= ~(1ULL << i);
@@ -212,9 +212,9 @@ static int section_begin(struct ini *in, struct span inside, struct error *e)
 		n++;
 	rest = trimmed(inside.at + n, inside.len - n);
 	if (copy_word(word, (struct span){ inside.at, n }, "section", e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (section_end(in, e) < 0)
-		return -e->code;
+		return error_code(e);
 	in->last = NULL;
 	in->section = known_section(f, word);
 	if (!in->section)
@@ -227,7 +227,7 @@ static int section_begin(struct ini *in, struct span inside, struct error *e)
 	if (rest.len == 0)
 		return error_set(e, EINVAL, "write [%s NAME]", word);
 	if (copy_word(name, rest, "name", e) < 0)
-		return -e->code;
+		return error_code(e);
 	return f->begin(in->target, name, e);
 }
 
@@ -235,6 +235,7 @@ static int give(struct ini *in, struct span value, struct error *e)
 {
 	AUTO_FREE char *copy = strndup(value.at, value.len);
 
+	assert(in->last);
 	if (!copy)
 		return error_set(e, ENOMEM, "no memory for a value");
 	return in->last->set(in->target, in->last, copy, e);
@@ -245,7 +246,7 @@ static int find_key(struct ini *in, const char *word, struct error *e)
 	const struct ini_format *f = in->format;
 
 	for (size_t i = 0; i < f->count; i++) {
-		if (strcmp(f->keys[i].section, in->section) ||
+		if (strcmp(f->keys[i].section, in->section) != 0 ||
 		    strcmp(f->keys[i].key, word))
 			continue;
 		if (in->seen & 1ULL << i && !f->keys[i].repeatable)
@@ -330,7 +331,7 @@ int ini_read_text(const struct ini_format *f, void *target,
 			stop = end;
 		in.line++;
 		if (one_line(&in, text, (size_t)(stop - text), e) < 0)
-			return -e->code;
+			return error_code(e);
 		text = stop + 1;
 	}
 	if (section_end(&in, e) < 0 || apply_fallbacks(&in, NULL, e) < 0)
@@ -381,6 +382,6 @@ int ini_read_file(const struct ini_format *f, void *target, const char *path,
 	size_t len;
 
 	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return ini_read_text(f, target, path, text, len, e);
 }

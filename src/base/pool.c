@@ -37,7 +37,7 @@ int pool_new(struct pool **ret, size_t buffers, size_t buffer_bytes,
 	if (p->memory == MAP_FAILED) {
 		error_sys(e, "a buffer pool of %zu bytes", bytes);
 		free(p);
-		return -e->code;
+		return error_code(e);
 	}
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->returned, NULL);

@@ -96,7 +96,7 @@ int words_split(struct words *w, const char *text, struct error *e)
 		if (!text)
 			return error_set(e, EINVAL, "a quote is not closed");
 		if (words_add(w, word, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 }
 

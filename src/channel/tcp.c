@@ -143,7 +143,7 @@ static int set_option(int fd, int level, int name, int value)
 /* Takes @fd over, also when it fails. */
 static int tcp_new(struct channel **ret, int fd, struct error *e)
 {
-	struct sockaddr_storage here, there;
+	struct sockaddr_storage here = { 0 }, there = { 0 };
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 	struct tcp_channel *t;
 
@@ -154,7 +154,7 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES) < 0) {
 		error_sys(e, "set up connection");
 		close(fd);
-		return -e->code;
+		return error_code(e);
 	}
 	t = calloc(1, sizeof(*t));
 	if (!t) {
@@ -240,7 +240,7 @@ int tcp_dial(struct channel **ret, const char *host, uint16_t port,
 	int fd = -1, r = -EHOSTUNREACH;
 
 	if (resolve(&list, host, port, 0, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (const struct addrinfo *a = list; a && r < 0 && r != -ECANCELED;
 	     a = a->ai_next)
 		r = connect_one(&fd, a, deadline_us, stop_fd, e);

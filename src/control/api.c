@@ -151,8 +151,7 @@ static int check_fields(json_t *body, const struct api_field *fields,
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(body, key, value)
-	{
+	json_object_foreach (body, key, value) {
 		f = field_find(fields, key);
 		if (!f)
 			return error_set(e, EINVAL,

@@ -43,7 +43,7 @@ static int make_all_folders(const struct settings *s, struct error *e)
 	snprintf(machines, sizeof(machines), "%s/machines", s->run_directory);
 	if (make_folders(s->state_directory, e) < 0 ||
 	    make_folders(machines, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static int start_threads(struct host *h, struct error *e)
 	int r;
 
 	if (incoming_start(h, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = pthread_create(&h->watch_thread, NULL, machines_watch, h);
 	if (r == 0)
 		return 0;
@@ -127,10 +127,10 @@ int host_start(struct host **ret, const struct settings *settings,
 			return 0;
 		}
 		host_stop(h);
-		return -e->code;
+		return error_code(e);
 	}
 	host_free(h);
-	return -e->code;
+	return error_code(e);
 }
 
 static void cancel_all(struct host *h)

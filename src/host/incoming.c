@@ -139,9 +139,13 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 		refuse(s, &e);
 		return;
 	}
-	m->incoming = true;
-	if (job_new(&j, id, "move", "destination", name, session_peer(s), &e) <
-	    0) {
+	if (job_new(&j,
+		    &(struct job_subject){ .id = id,
+					   .kind = "move",
+					   .role = "destination",
+					   .machine = name,
+					   .peer = session_peer(s) },
+		    &e) < 0) {
 		refuse(s, &e);
 		machine_remove(h, m);
 		return;
@@ -322,7 +326,7 @@ int incoming_start(struct host *h, struct error *e)
 		.outage_limit_us = h->settings->move.outage_limit_us,
 	};
 	if (listen_all(h, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = pthread_create(&h->listen_thread, NULL, listen_main, h);
 	if (r == 0)
 		return 0;

@@ -31,8 +31,8 @@ enum { LISTENERS_MAX = 16, JOBS_KEPT = 200 };
 
 struct machine {
 	char name[64];
-	char *text; /* its definition */
-	bool started, paused, adopted, incoming;
+	char *text; /* its definition; NULL while it comes in */
+	bool started, paused, adopted;
 	struct qemu_process process; /* while started */
 	char run_dir[PATH_MAX];
 	char busy[80]; /* what holds it: "job 3f9a12cd"; empty: free */

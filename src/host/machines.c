@@ -85,7 +85,7 @@ int machine_reserve(struct host *h, const char *name, const char *what,
 	struct machine *m;
 
 	if (text_check_name("machine", name, e) < 0)
-		return -e->code;
+		return error_code(e);
 
 	WITH_LOCK(&h->lock);
 
@@ -224,7 +224,7 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	json_t *state;
 
 	if (machine_reserve(h, name, "", &m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	snprintf(path, sizeof(path), "%s/%s.machine", folder, name);
 	m->text = read_text(path);
 	if (!m->text)
@@ -262,22 +262,28 @@ int machines_load(struct host *h, struct error *e)
 		snprintf(name, sizeof(name), "%.*s",
 			 (int)(len - strlen(suffix)), f->d_name);
 		if (load_one(h, folder, name, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return 0;
 }
 
 /* --- QEMUs that end by themselves */
 
-static void note_end(struct host *h, struct machine *m)
+static void set_running(struct host *h, struct machine *m,
+			const struct qemu_process *p, bool paused)
 {
-	struct error e;
+	WITH_LOCK(&h->lock);
 
-	log_warning("machine %s: its QEMU has ended", m->name);
-	launch_end(&m->process, clock_us(), &e);
+	m->process = *p;
+	m->started = true;
+	m->paused = paused;
+}
+
+static void set_stopped(struct host *h, struct machine *m)
+{
+	WITH_LOCK(&h->lock);
+
 	m->started = m->paused = false;
-	if (machine_save(h, m, &e) < 0)
-		log_error("%s", e.text);
 }
 
 /* The descriptors of all free machines that run.  @n grows. */
@@ -291,18 +297,38 @@ static void collect(struct host *h, struct pollfd *p, nfds_t *n)
 						     .events = POLLIN };
 }
 
-static void sweep(struct host *h)
+/* One that has ended, held by us; NULL when all live. */
+static struct machine *take_ended(struct host *h)
 {
 	WITH_LOCK(&h->lock);
 
-	for (struct machine *m = h->machines; m; m = m->next)
-		if (m->started && !m->busy[0] && !launch_alive(&m->process))
-			note_end(h, m);
+	for (struct machine *m = h->machines; m; m = m->next) {
+		if (!m->started || m->busy[0] || launch_alive(&m->process))
+			continue;
+		snprintf(m->busy, sizeof(m->busy), "the end of its QEMU");
+		return m;
+	}
+	return NULL;
 }
 
-void *machines_watch(void *arg)
+static void sweep(struct host *h)
 {
-	struct host *h = arg;
+	struct machine *m;
+	struct error e;
+
+	while ((m = take_ended(h))) {
+		log_warning("machine %s: its QEMU has ended", m->name);
+		launch_end(&m->process, clock_us(), &e);
+		set_stopped(h, m);
+		if (machine_save(h, m, &e) < 0)
+			log_error("%s", e.text);
+		machine_release(h, m);
+	}
+}
+
+void *machines_watch(void *host)
+{
+	struct host *h = host;
 	struct pollfd p[WATCH_MAX];
 
 	for (;;) {
@@ -321,7 +347,7 @@ void *machines_watch(void *arg)
 
 static const char *state_of(const struct machine *m)
 {
-	if (m->incoming)
+	if (!m->text)
 		return "incoming";
 	if (!m->started)
 		return "stopped";
@@ -387,8 +413,14 @@ static int fill_and_save(struct host *h, struct machine *m,
 			 const struct definition *d, json_t **ret,
 			 struct error *e)
 {
-	m->text = definition_text(d);
-	if (!m->text) {
+	char *text = definition_text(d);
+
+	{
+		WITH_LOCK(&h->lock);
+
+		m->text = text;
+	}
+	if (!text) {
 		error_set(e, ENOMEM, "no memory for a definition");
 	} else if (machine_save(h, m, e) == 0) {
 		*ret = to_json(h, m);
@@ -396,7 +428,7 @@ static int fill_and_save(struct host *h, struct machine *m,
 		return 0;
 	}
 	machine_remove(h, m);
-	return -e->code;
+	return error_code(e);
 }
 
 int machine_define(struct host *h, const char *file_name, const char *text,
@@ -409,7 +441,7 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 			     e) < 0 ||
 	    definition_check(&d, e) < 0 ||
 	    machine_reserve(h, d.name, "vm define", &m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return fill_and_save(h, m, &d, ret, e);
 }
 
@@ -420,13 +452,12 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 		.default_qemu = h->settings->qemu,
 		.run_dir = m->run_dir,
 	};
+	struct qemu_process p;
 
 	if (definition_parse(&d, m->name, m->text, e) < 0 ||
-	    definition_check(&d, e) < 0 ||
-	    launch_start(&m->process, &d, &o, e) < 0)
-		return -e->code;
-	m->started = true;
-	m->paused = false;
+	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
+		return error_code(e);
+	set_running(h, m, &p, false);
 	return machine_save(h, m, e);
 }
 
@@ -436,12 +467,12 @@ static int continue_guest(struct host *h, struct machine *m, struct error *e)
 	int r;
 
 	if (qmp_open(&q, m->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = qmp_run(q, "cont", NULL, NULL, e);
 	qmp_close(q);
 	if (r < 0)
 		return r;
-	m->paused = false;
+	set_running(h, m, &m->process, false);
 	return machine_save(h, m, e);
 }
 
@@ -475,7 +506,7 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 		return r;
 	if (m->started) {
 		r = launch_end(&m->process, clock_us() + END_US, e);
-		m->started = m->paused = false;
+		set_stopped(h, m);
 		machine_clean(m);
 		if (r == 0)
 			r = machine_save(h, m, e);
@@ -486,28 +517,33 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	return r;
 }
 
-static int take_over(struct machine *m, pid_t pid, const char *qmp_path,
-		     struct error *e)
+static int take_over(struct host *h, struct machine *m, pid_t pid,
+		     const char *qmp_path, struct error *e)
 {
-	struct qmp *q;
+	struct qemu_process p;
+	struct qmp *q = NULL;
+	bool running = true;
 	uint64_t start;
-	bool running;
+	int r;
 
 	if (launch_start_time(&start, pid, e) < 0 ||
-	    launch_attach(&m->process, pid, start, m->run_dir, e) < 0)
-		return -e->code;
-	m->started = m->adopted = true;
-	snprintf(m->process.qmp_path, sizeof(m->process.qmp_path), "%s",
-		 qmp_path);
+	    launch_attach(&p, pid, start, m->run_dir, e) < 0)
+		return error_code(e);
+	snprintf(p.qmp_path, sizeof(p.qmp_path), "%s", qmp_path);
 	/* Now, and not in the middle of a move, is the time to learn that
 	 * another client holds the monitor. */
-	if (qmp_open(&q, qmp_path, clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
-	if (monitor_is_running(q, &running, e) == 0)
-		m->paused = !running;
+	r = qmp_open(&q, qmp_path, clock_us() + MONITOR_US, e);
+	if (r == 0)
+		r = monitor_is_running(q, &running, e);
 	qmp_close(q);
-	if (mkdir(m->run_dir, 0700) < 0 && errno != EEXIST)
-		return error_sys(e, "make folder %s", m->run_dir);
+	if (r == 0 && mkdir(m->run_dir, 0700) < 0 && errno != EEXIST)
+		r = error_sys(e, "make folder %s", m->run_dir);
+	if (r < 0) {
+		launch_forget(&p);
+		return r;
+	}
+	m->adopted = true;
+	set_running(h, m, &p, !running);
 	return 0;
 }
 
@@ -519,19 +555,17 @@ int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
 	struct machine *m;
 
 	if (adopt_process(pid, &d, qmp, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (name) {
 		free(d.name);
 		d.name = strdup(name);
 	}
 	if (definition_check(&d, e) < 0 ||
 	    machine_reserve(h, d.name, "vm adopt", &m, e) < 0)
-		return -e->code;
-	if (take_over(m, pid, qmp, e) < 0) {
-		if (m->started)
-			launch_forget(&m->process);
+		return error_code(e);
+	if (take_over(h, m, pid, qmp, e) < 0) {
 		machine_remove(h, m);
-		return -e->code;
+		return error_code(e);
 	}
 	return fill_and_save(h, m, &d, ret, e);
 }
@@ -570,12 +604,13 @@ void machine_arrived(void *host, struct move_arrival *a)
 		log_error("machine %s: %s", a->name, e.text);
 		return;
 	}
-	free(m->text);
-	m->text = strdup(a->definition);
-	m->process = a->process;
-	m->started = true;
-	m->paused = a->paused;
-	m->incoming = false;
+	{
+		WITH_LOCK(&h->lock);
+
+		free(m->text);
+		m->text = strdup(a->definition);
+	}
+	set_running(h, m, &a->process, a->paused);
 	if (machine_save(h, m, &e) < 0)
 		log_error("%s", e.text);
 	machine_release(h, m);

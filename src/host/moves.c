@@ -100,7 +100,7 @@ int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
 	struct job *j = job_must(h, id, e);
 
 	if (!j)
-		return -e->code;
+		return error_code(e);
 	*ret = job_json(j);
 	job_drop(j);
 	return 0;
@@ -112,7 +112,7 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 	int r = 0;
 
 	if (!j)
-		return -e->code;
+		return error_code(e);
 	if (job_state(j) == JOB_RUNNING)
 		job_request_cancel(j);
 	else
@@ -134,7 +134,7 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 	int r = 0;
 
 	if (!j)
-		return -e->code;
+		return error_code(e);
 	if (job_state(j) == JOB_IN_DOUBT) {
 		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
 		if (!job_wait_ended(j, clock_us() + ANSWER_US))
@@ -260,7 +260,6 @@ static void outgoing_free(struct outgoing *o)
 
 static void left(struct outgoing *o)
 {
-	o->machine->started = false;
 	machine_clean(o->machine);
 	machine_remove(o->host, o->machine);
 }
@@ -322,7 +321,7 @@ static int read_options(struct outgoing *o, const json_t *options,
 		    d->downtime_limit_us, e) < 0 ||
 	    read_ms(&r->timeout_us, options, "timeout_ms", d->timeout_us, e) <
 		    0)
-		return -e->code;
+		return error_code(e);
 	if (r->downtime_limit_us == 0) /* QEMU would stop the guest at once */
 		return error_set(e, EINVAL,
 				 "the downtime limit must be above 0");
@@ -354,7 +353,7 @@ static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
 		return 0;
 	json_decref(*ret_job);
 	job_finish(o->job, JOB_FAILED, e->text, NULL);
-	return -e->code;
+	return error_code(e);
 }
 
 static int begin(struct outgoing *o, const char *name, const json_t *options,
@@ -366,8 +365,13 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 
 	if (read_options(o, options, e) < 0 ||
 	    peer_of(o->host, peer, &o->peer, e) < 0 ||
-	    job_new(&o->job, NULL, "move", "source", name, peer, e) < 0)
-		return -e->code;
+	    job_new(&o->job,
+		    &(struct job_subject){ .kind = "move",
+					   .role = "source",
+					   .machine = name,
+					   .peer = peer },
+		    e) < 0)
+		return error_code(e);
 	snprintf(what, sizeof(what), "job %s", o->job->id);
 	if ((r = machine_take(o->host, name, what, &o->machine, e)) < 0)
 		return r;
@@ -390,12 +394,12 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 	o->host = h;
 	if (begin(o, name, options, e) < 0) {
 		outgoing_free(o);
-		return -e->code;
+		return error_code(e);
 	}
 	if (launch_move(o, ret_job, e) < 0) {
 		machine_release(h, o->machine);
 		outgoing_free(o);
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }
@@ -452,11 +456,11 @@ static int compare_taken(struct host *h, const struct machine *machine,
 				 "machine %s does not run: drover vm start %s",
 				 m.name, m.name);
 	if (qmp_open(&q, m.process.qmp_path, clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = compare_describe(q, &m, &description, e);
 	qmp_close(q);
 	if (r < 0 || ask_findings(h, peer, description, &findings, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*ret = json_pack("{s:b,s:o}", "ok",
 			 compare_verdict(findings, &ignored) == 0, "findings",
 			 findings);
@@ -471,7 +475,7 @@ int machine_compare(struct host *h, const char *name, const char *peer_name,
 	int r;
 
 	if (peer_of(h, peer_name, &peer, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if ((r = machine_take(h, name, "compare", &m, e)) < 0)
 		return r;
 	r = compare_taken(h, m, &peer, ret, e);
@@ -512,10 +516,7 @@ static int take_entry(struct outgoing *o, bool source, struct error *e)
 	r = machine_take(o->host, name, what, &o->machine, e);
 	if (r == 0 || source)
 		return r;
-	r = machine_reserve(o->host, name, what, &o->machine, e);
-	if (r == 0)
-		o->machine->incoming = true;
-	return r;
+	return machine_reserve(o->host, name, what, &o->machine, e);
 }
 
 static int recover_one(struct host *h, json_t *entry, struct error *e)
@@ -529,9 +530,14 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 		return error_set(e, ENOMEM, "no memory for a move");
 	o->host = h;
 	o->entry = json_incref(entry);
-	if (job_new(&o->job, entry_text(entry, "job"), "move",
-		    source ? "source" : "destination",
-		    entry_text(entry, "machine"), peer, e) < 0 ||
+	if (job_new(&o->job,
+		    &(struct job_subject){
+			    .id = entry_text(entry, "job"),
+			    .kind = "move",
+			    .role = source ? "source" : "destination",
+			    .machine = entry_text(entry, "machine"),
+			    .peer = peer },
+		    e) < 0 ||
 	    take_entry(o, source, e) < 0) {
 		log_warning("journal of job %s: %s", entry_text(entry, "job"),
 			    e->text);
@@ -560,8 +566,9 @@ int moves_recover(struct host *h, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(all, i,
-			   entry) if ((r = recover_one(h, entry, e)) < 0) break;
+	json_array_foreach (all, i, entry)
+		if ((r = recover_one(h, entry, e)) < 0)
+			break;
 	json_decref(all);
 	return r;
 }

@@ -66,8 +66,8 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 
 		if (ended != 0)
 			return ended;
-		if (session_check(s, e) < 0 || job_check_cancel(j, e) < 0)
-			return -e->code;
+		if (session_skip(s, e) < 0 || job_check_cancel(j, e) < 0)
+			return error_code(e);
 		show_progress(j, s, r);
 		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
 	}
@@ -130,7 +130,7 @@ static int carry(struct job *j, struct session *s,
 	if (relay_new(&r, o, e) < 0) {
 		session_end(s, true, e->text);
 		session_free(s);
-		return -e->code;
+		return error_code(e);
 	}
 	/* Behind relay_new(): the source may send pages from here on. */
 	if (!o->listen_path && send_ready(s, o->memory, e) < 0)
@@ -185,7 +185,7 @@ static int accept_relay(struct session *s, const struct relay_wait *w,
 	if (w->pid && memory_of_process(&memory, w->pid, e) < 0) {
 		session_end(s, true, e->text);
 		session_free(s);
-		return -e->code;
+		return error_code(e);
 	}
 	o.memory = memory;
 	if (memory && memory_blocks(memory) == 0)
@@ -261,7 +261,7 @@ static int add_wait(struct host *h, struct relay_wait *w, struct error *e)
 	WITH_LOCK(&h->lock);
 
 	if (check_wait(h, w->name, e) < 0)
-		return -e->code;
+		return error_code(e);
 	w->next = h->relays;
 	h->relays = w;
 	return 0;
@@ -288,7 +288,7 @@ static int start_accept(struct host *h, struct connecting *c,
 	if (add_wait(h, w, e) < 0) {
 		job_drop(w->job);
 		free(w);
-		return -e->code;
+		return error_code(e);
 	}
 	return thread_start(h, waiting_main, c, e);
 }
@@ -302,8 +302,7 @@ static int read_blocks(const json_t *list, struct relay_block *blocks,
 	size_t i;
 
 	*ret_n = 0;
-	json_array_foreach((json_t *)(uintptr_t)list, i, b)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)list, i, b) {
 		const char *name =
 			json_string_value(json_object_get(b, "name"));
 		json_int_t len = json_integer_value(json_object_get(b, "len"));
@@ -329,7 +328,7 @@ static int ask_ready(struct connecting *c, struct session *s,
 				   c->name),
 			 e) < 0 ||
 	    session_await(s, clock_us() + READY_US, &answer, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = read_blocks(json_object_get(answer, "blocks"), blocks, ret_n);
 	json_decref(answer);
 	return r < 0 ? error_set(e, EBADMSG, "%s answers nonsense",
@@ -355,11 +354,11 @@ static int connect_relay(struct connecting *c, struct error *e)
 	if (!blocks)
 		return error_set(e, ENOMEM, "no memory for a relay");
 	if (session_open(&o.session, &so, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (ask_ready(c, o.session, blocks, &o.n_blocks, e) < 0) {
 		session_end(o.session, true, e->text);
 		session_free(o.session);
-		return -e->code;
+		return error_code(e);
 	}
 	return carry(c->job, o.session, &o, e);
 }
@@ -391,7 +390,7 @@ static int start_connect(struct host *h, struct connecting *c,
 		return error_set(e, EEXIST, "%s exists already", listen);
 	snprintf(c->listen, sizeof(c->listen), "%s", listen);
 	if (peer_of(h, peer, &c->peer, e) < 0)
-		return -e->code;
+		return error_code(e);
 	job_set_stage(c->job, "connect");
 	return thread_start(h, connect_main, c, e);
 }
@@ -418,9 +417,13 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 		r = text_check_name("relay", name ? name : "", e);
 	if (r == 0) {
 		snprintf(c->name, sizeof(c->name), "%s", name);
-		r = job_new(&c->job, NULL, "relay",
-			    source ? "source" : "destination", name,
-			    peer ? peer : "", e);
+		r = job_new(&c->job,
+			    &(struct job_subject){
+				    .kind = "relay",
+				    .role = source ? "source" : "destination",
+				    .machine = name,
+				    .peer = peer ? peer : "" },
+			    e);
 	}
 	if (r == 0) {
 		job = job_hold(c->job);

@@ -49,13 +49,13 @@ static int parse_address(struct address *ret, const char *text)
 }
 
 /* Where the value of @k belongs: in the host's part or in the last peer. */
-static void *field(const struct settings *s, const struct ini_key *k)
+static void *field(struct settings *s, const struct ini_key *k)
 {
-	const char *base = (const char *)s;
+	char *base = (char *)s;
 
 	if (!strcmp(k->section, "peer"))
-		base = (const char *)&s->peers[s->peers_count - 1];
-	return (void *)(uintptr_t)(base + k->offset);
+		base = (char *)&s->peers[s->peers_count - 1];
+	return base + k->offset;
 }
 
 static int set_text(void *target, const struct ini_key *k, const char *value,
@@ -77,7 +77,7 @@ static int set_name(void *target, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
 	if (text_check_name("host", value, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return set_text(target, k, value, e);
 }
 
@@ -111,7 +111,7 @@ static int set_number(void *target, const struct ini_key *k, const char *value,
 	uint64_t v;
 
 	if (text_parse_number(&v, value, 1, most, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*number = (unsigned)v;
 	return 0;
 }
@@ -141,7 +141,7 @@ static int set_limit(void *target, const struct ini_key *k, const char *value,
 	uint64_t us;
 
 	if (text_parse_duration(&us, value, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (us < 1000)
 		return error_set(e, EINVAL, "'%s' must be at least 1ms",
 				 k->key);
@@ -155,7 +155,7 @@ static int set_switch(void *target, const struct ini_key *k, const char *value,
 	int on;
 
 	if (text_parse_switch(&on, value, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*flag = on;
 	return 0;
 }
@@ -280,7 +280,7 @@ static int begin_peer(void *target, const char *name, struct error *e)
 	struct peer *more;
 
 	if (text_check_name("host", name, e) < 0 || check_last_peer(s, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (settings_peer(s, name))
 		return error_set(e, EINVAL, "[peer %s] is there twice", name);
 	if (s->peers_count == PEERS_MAX)
@@ -307,7 +307,7 @@ static int settle(struct settings *s, struct error *e)
 	char host[HOST_NAME_MAX + 1] = "";
 
 	if (check_last_peer(s, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!s->name) {
 		gethostname(host, sizeof(host) - 1);
 		host[strcspn(host, ".")] = '\0';
@@ -330,7 +330,7 @@ int settings_parse(struct settings *ret, const char *file_name,
 
 	if (ini_read_text(&format, &s, file_name, text, len, e) < 0) {
 		settings_done(&s);
-		return -e->code;
+		return error_code(e);
 	}
 	if (settle(&s, e) < 0) {
 		settings_done(&s);
@@ -346,7 +346,7 @@ int settings_read(struct settings *ret, const char *path, struct error *e)
 	size_t len;
 
 	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return settings_parse(ret, path, text, len, e);
 }
 

@@ -37,7 +37,7 @@ static int ask_once(const struct move_host *host, const struct move_peer *peer,
 
 	if (session_open(&s, &o, e) < 0) {
 		json_decref(question);
-		return -e->code;
+		return error_code(e);
 	}
 	r = session_send(s, question, e);
 	if (r == 0)
@@ -171,6 +171,22 @@ static void doubt_at_destination(struct job *job, const struct move_peer *peer,
 		 "--run-here",
 		 peer->name, job->id, peer->name, job->id);
 	job_set_doubt(job, error, advice);
+}
+
+bool commit_was_aborted(struct job *job, const struct move_host *host,
+			const struct move_peer *peer)
+{
+	json_t *answer = NULL;
+	struct error ignored;
+	bool aborted;
+
+	aborted =
+		ask_once(host, peer,
+			 json_pack("{s:s,s:s}", "type", "ask", "job", job->id),
+			 &answer, &ignored) == 0 &&
+		says(answer, "decision", "abort");
+	json_decref(answer);
+	return aborted;
 }
 
 static int known_at_destination(struct job *job, struct error *e)

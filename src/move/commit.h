@@ -19,6 +19,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct error;
 struct job;
@@ -35,6 +36,11 @@ int commit_press(struct job *job, const struct move_host *host,
  * guest.  -ECANCELED: drop it. */
 int commit_ask(struct job *job, const struct move_host *host,
 	       const struct move_peer *peer, struct error *e);
+
+/* Destination, before it has loaded everything, when the session is silent:
+ * has the source given up meanwhile?  Asks once, for some seconds at most. */
+bool commit_was_aborted(struct job *job, const struct move_host *host,
+			const struct move_peer *peer);
 
 /* The other side's answers to these two; @job may be NULL. */
 json_t *commit_answer_ask(const struct move_host *host, const char *id,

@@ -106,7 +106,7 @@ static int uses_kvm(struct qmp *q, bool *ret, struct error *e)
 	json_t *kvm;
 
 	if (qmp_run(q, "query-kvm", NULL, &kvm, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*ret = json_is_true(json_object_get(kvm, "enabled"));
 	json_decref(kvm);
 	return 0;
@@ -156,7 +156,7 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 	    monitor_machine_type(q, type, sizeof(type), e) < 0 ||
 	    uses_kvm(q, &kvm, e) < 0 ||
 	    monitor_capabilities(q, &capabilities, e) < 0)
-		return -e->code;
+		return error_code(e);
 	qmp_version(q, &major, &minor, &micro);
 	text = definition_as_run(&d, type);
 	flags = kvm ? cpu_flags() : NULL;
@@ -231,8 +231,7 @@ static void check_devices(const struct check *c)
 	json_t *device;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)devices, i, device)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)devices, i, device) {
 		const char *name = json_string_value(device);
 
 		if (name && !facts_has_device(c->qemu, name))
@@ -280,8 +279,7 @@ static void check_files(const struct check *c)
 	json_t *file;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)files, i, file)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)files, i, file) {
 		const char *path =
 			json_string_value(json_object_get(file, "path"));
 		json_int_t size =
@@ -350,7 +348,7 @@ static void check_blockers(const struct check *c)
 	json_t *why;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, why)
+	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
 		finding(c->findings, "error",
 			"QEMU cannot migrate this machine: %s",
 			json_string_value(why));
@@ -394,7 +392,7 @@ int compare_check(const struct move_host *host, const json_t *machine,
 
 	if (!text || definition_parse(&d, "definition", text, e) < 0 ||
 	    definition_check(&d, e) < 0)
-		return text ? -e->code
+		return text ? error_code(e)
 			    : error_set(e, EBADMSG,
 					"a machine without a definition");
 	c.findings = json_array();
@@ -413,8 +411,7 @@ int compare_verdict(const json_t *findings, struct error *e)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)findings, i, f)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)findings, i, f) {
 		const char *severity =
 			json_string_value(json_object_get(f, "severity"));
 		const char *text =

@@ -38,6 +38,7 @@ enum {
 	REPORT_US = 1000000, /* for the source to hear why it failed */
 	DONE_US = 10000000,
 	TURN_US = 250000,
+	ASK_US = 2000000, /* of silence, and between two questions */
 };
 
 struct destination {
@@ -55,6 +56,7 @@ struct destination {
 	struct guest_memory *memory;
 	struct relay *relay;
 	bool started; /* a QEMU of ours exists */
+	uint64_t next_ask_us;
 };
 
 /* --- prepare */
@@ -74,12 +76,12 @@ static int read_request(struct destination *d, const json_t *request,
 
 	if (!text ||
 	    definition_parse(&d->definition, "definition", text, e) < 0)
-		return text ? -e->code
+		return text ? error_code(e)
 			    : error_set(e, EBADMSG,
 					"a move without a definition");
 	if (definition_check(&d->definition, e) < 0 ||
 	    text_check_name("machine", d->definition.name, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (strcmp(d->definition.name, d->job->machine) != 0)
 		return error_set(e, EBADMSG, "a definition of %s for %s",
 				 d->definition.name, d->job->machine);
@@ -107,35 +109,43 @@ static int start_qemu(struct destination *d, struct error *e)
 	};
 	struct qemu_process *p = &d->arrival.process;
 
-	/* On disk before the process exists: a QEMU that nobody knows of is
-	 * found by the machine's socket then. */
+	/* On disk before the process exists: a QEMU whose number is not yet in
+	 * there is found by its command line. */
 	d->entry =
 		json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "job", d->job->id,
 			  "role", "destination", "machine", d->arrival.name,
 			  "peer", d->peer->name, "definition",
 			  d->arrival.definition, "paused", d->arrival.paused);
 	if (write_entry(d, STEP_PREPARE, e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* The program is the host's matter, unless only one will do. */
 	if (d->definition.qemu && access(d->definition.qemu, X_OK) < 0) {
 		free(d->definition.qemu);
 		d->definition.qemu = NULL;
 	}
 	if (launch_start(p, &d->definition, &o, e) < 0)
-		return -e->code;
+		return error_code(e);
 	d->started = true;
+	fault_point("destination:started");
 	json_object_set_new(d->entry, "pid", json_integer(p->pid));
 	json_object_set_new(d->entry, "start_time",
 			    json_integer((json_int_t)p->start_time));
 	return write_entry(d, STEP_PREPARE, e);
 }
 
+/* A source that does not know the message ends the migration over it. */
+static bool both_ack_switchover(const struct destination *d,
+				const json_t *request)
+{
+	return json_is_true(json_object_get(request, "switchover_ack")) &&
+	       json_object_get(d->capabilities, "switchover-ack");
+}
+
 static int set_up_qemu(struct destination *d, const json_t *request,
 		       struct error *e)
 {
 	static const char *const wanted[] = { "events", "return-path",
-					      "late-block-activate",
-					      "switchover-ack" };
+					      "late-block-activate" };
 	json_t *named = json_object_get(json_object_get(request, "machine"),
 					"capabilities");
 	json_t *name;
@@ -144,20 +154,21 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
 	    monitor_capabilities(d->qmp, &d->capabilities, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (i = 0; i < ARRAY_SIZE(wanted); i++)
 		if (monitor_set_capability(d->qmp, d->capabilities, wanted[i],
 					   true, e) < 0)
-			return -e->code;
+			return error_code(e);
+	if (monitor_set_capability(d->qmp, d->capabilities, "switchover-ack",
+				   both_ack_switchover(d, request), e) < 0)
+		return error_code(e);
 	/* Those that have to be on at both ends. */
-	json_array_foreach(named, i,
-			   name) if (json_is_string(name) &&
-				     monitor_set_capability(d->qmp,
-							    d->capabilities,
-							    json_string_value(
-								    name),
-							    true, e) <
-					     0) return -e->code;
+	json_array_foreach (named, i, name)
+		if (json_is_string(name) &&
+		    monitor_set_capability(d->qmp, d->capabilities,
+					   json_string_value(name), true,
+					   e) < 0)
+			return error_code(e);
 	return 0;
 }
 
@@ -176,7 +187,7 @@ static int open_stream(struct destination *d, struct error *e)
 	if (memory_of_process(&d->memory, d->arrival.process.pid, e) < 0 ||
 	    qmp_run(d->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri),
 		    NULL, e) < 0)
-		return -e->code;
+		return error_code(e);
 	with.memory = d->memory;
 	return relay_new(&d->relay, &with, e);
 }
@@ -199,21 +210,31 @@ static json_t *blocks_json(const struct guest_memory *m)
 	return all;
 }
 
+/* QEMU writes the reason into its log, then ends. */
+static int qemu_ended(struct destination *d, struct error *e)
+{
+	char last[200];
+
+	launch_last_words(d->run_dir, last, sizeof(last));
+	return error_set(e, EPIPE, "its QEMU ended%s%s", last[0] ? ": " : "",
+			 last);
+}
+
 static int prepare(struct destination *d, const json_t *request,
 		   struct error *e)
 {
 	job_set_stage(d->job, "prepare");
 	fault_point("destination:prepare");
-	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0 ||
-	    set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
-		return -e->code;
+	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0)
+		return error_code(e);
+	if (set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
+		return launch_alive(&d->arrival.process) ? error_code(e)
+							 : qemu_ended(d, e);
 	return session_send(d->session,
 			    json_pack("{s:s,s:o,s:b}", "type", "prepared",
 				      "blocks", blocks_json(d->memory),
 				      "switchover_ack",
-				      json_object_get(d->capabilities,
-						      "switchover-ack") !=
-					      NULL),
+				      both_ack_switchover(d, request)),
 			    e);
 }
 
@@ -231,16 +252,6 @@ static int on_event(const json_t *event, struct error *e)
 	if (migration_status_of(status) == MIGRATION_FAILED)
 		return error_set(e, EIO, "its QEMU cannot load the stream");
 	return migration_status_of(status) == MIGRATION_COMPLETED;
-}
-
-/* QEMU writes the reason into its log, then ends. */
-static int qemu_ended(struct destination *d, struct error *e)
-{
-	char last[200];
-
-	launch_last_words(d->run_dir, last, sizeof(last));
-	return error_set(e, EPIPE, "its QEMU ended%s%s", last[0] ? ": " : "",
-			 last);
 }
 
 static int drain_events(struct destination *d, struct error *e)
@@ -280,6 +291,24 @@ static void show_progress(struct destination *d)
 	job_set_progress(d->job, &p);
 }
 
+/* A source that gave up while the paths were gone could not say so; until the
+ * outage limit a machine of its name would be held here for nothing. */
+static int check_source(struct destination *d, struct error *e)
+{
+	struct session_stats st;
+
+	session_stats(d->session, &st);
+	if (!st.outage)
+		d->next_ask_us = clock_us() + ASK_US;
+	if (clock_us() < d->next_ask_us)
+		return 0;
+	d->next_ask_us = clock_us() + ASK_US;
+	if (commit_was_aborted(d->job, d->host, d->peer))
+		return error_set(e, ECANCELED,
+				 "the source has taken the move back");
+	return 0;
+}
+
 static int load(struct destination *d, struct error *e)
 {
 	struct error why;
@@ -296,16 +325,16 @@ static int load(struct destination *d, struct error *e)
 
 		if ((r = drain_events(d, e)) != 0)
 			return r < 0 ? r : 0;
-		if (session_check(d->session, e) < 0 ||
-		    job_check_cancel(d->job, e) < 0)
-			return -e->code;
+		if (session_skip(d->session, e) < 0 ||
+		    job_check_cancel(d->job, e) < 0 || check_source(d, e) < 0)
+			return error_code(e);
 		/* A relay that broke because QEMU did: QEMU says why. */
 		if (relay_check(d->relay, &why) < 0) {
 			p[0].revents = 0;
 			poll(p, 1, TURN_US / 1000);
 			if ((r = drain_events(d, e)) == 0)
 				*e = why;
-			return r > 0 ? 0 : -e->code;
+			return r > 0 ? 0 : error_code(e);
 		}
 		show_progress(d);
 		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
@@ -427,15 +456,15 @@ static int take_in(struct destination *d, const json_t *request,
 		   struct error *e)
 {
 	if (prepare(d, request, e) < 0 || load(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	job_set_stage(d->job, "commit");
 	fault_point("destination:loaded");
 	if (session_send(d->session, json_pack("{s:s}", "type", "loaded"), e) <
 	    0)
-		return -e->code;
+		return error_code(e);
 	fault_point("destination:loaded-sent");
 	if (await_commit(d, e) < 0 || run_guest(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	confirm(d);
 	return 0;
 }
@@ -464,13 +493,15 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 		json_object_get(entry, "start_time"));
 	struct migration_info info;
 
-	if (launch_attach(&d->arrival.process, pid, start, d->run_dir, e) < 0)
-		return -e->code;
+	if (pid == 0 ? launch_find(&d->arrival.process, d->run_dir, e) < 0
+		     : launch_attach(&d->arrival.process, pid, start,
+				     d->run_dir, e) < 0)
+		return error_code(e);
 	d->started = true;
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
 	    monitor_migration(d->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (info.status != MIGRATION_COMPLETED)
 		return error_set(e, EOWNERDEAD,
 				 "droverd ended in the middle of this move");
@@ -483,12 +514,12 @@ static int take_up(struct destination *d, const json_t *entry, struct error *e)
 
 	if (reopen(d, entry, e) < 0 ||
 	    monitor_is_running(d->qmp, &running, e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* It runs only after COMMIT. */
 	if (!running && journal_step_of(entry) != STEP_COMMITTED &&
 	    (commit_ask(d->job, d->host, d->peer, e) < 0 ||
 	     run_guest(d, e) < 0))
-		return -e->code;
+		return error_code(e);
 	confirm(d);
 	return 0;
 }

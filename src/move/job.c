@@ -30,13 +30,32 @@ static const char *const state_name[JOB_STATES] = {
 	[JOB_CANCELLED] = "cancelled",
 };
 
-int job_new(struct job **ret, const char *id, const char *kind,
-	    const char *role, const char *machine, const char *peer,
-	    struct error *e)
+static void init_locks(struct job *j)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->ended, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void set_id(struct job *j, const char *id)
+{
+	uint32_t random;
+
+	while (getrandom(&random, sizeof(random), 0) < 0)
+		;
+	if (id)
+		snprintf(j->id, sizeof(j->id), "%s", id);
+	else
+		snprintf(j->id, sizeof(j->id), "%08" PRIx32, random);
+}
+
+int job_new(struct job **ret, const struct job_subject *of, struct error *e)
 {
 	struct job *j = calloc(1, sizeof(*j));
-	pthread_condattr_t attr;
-	uint32_t random;
 
 	if (!j)
 		return error_set(e, ENOMEM, "no memory for a job");
@@ -45,23 +64,14 @@ int job_new(struct job **ret, const char *id, const char *kind,
 		free(j);
 		return error_sys(e, "eventfd");
 	}
-	while (getrandom(&random, sizeof(random), 0) < 0)
-		;
-	if (id)
-		snprintf(j->id, sizeof(j->id), "%s", id);
-	else
-		snprintf(j->id, sizeof(j->id), "%08" PRIx32, random);
-	j->kind = kind;
-	j->role = role;
-	snprintf(j->machine, sizeof(j->machine), "%s", machine);
-	snprintf(j->peer, sizeof(j->peer), "%s", peer);
+	set_id(j, of->id);
+	j->kind = of->kind;
+	j->role = of->role;
+	snprintf(j->machine, sizeof(j->machine), "%s", of->machine);
+	snprintf(j->peer, sizeof(j->peer), "%s", of->peer);
 	j->started_us = clock_wall_us();
 	atomic_store(&j->refs, 1);
-	pthread_mutex_init(&j->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&j->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	init_locks(j);
 	j->stage = "check";
 	j->progress.time_left_ms = j->progress.downtime_estimate_ms = -1;
 	*ret = j;

@@ -67,10 +67,14 @@ struct job {
 	struct job *next; /* the registry's */
 };
 
-/* @id NULL makes a new one.  One reference for the caller. */
-int job_new(struct job **ret, const char *id, const char *kind,
-	    const char *role, const char *machine, const char *peer,
-	    struct error *e);
+struct job_subject {
+	const char *id;          /* NULL makes a new one */
+	const char *kind, *role; /* literals */
+	const char *machine, *peer;
+};
+
+/* One reference for the caller. */
+int job_new(struct job **ret, const struct job_subject *of, struct error *e);
 struct job *job_hold(struct job *j);
 void job_drop(struct job *j);
 

@@ -65,7 +65,7 @@ int journal_save_file(const char *directory, const char *name, const char *text,
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	snprintf(aside, sizeof(aside), "%s/.%s.new", directory, name);
 	if (make_folder(directory, e) < 0 || write_synced(aside, text, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (rename(aside, path) < 0)
 		return error_sys(e, "write %s", path);
 	return sync_folder(directory, e);
@@ -153,7 +153,7 @@ int journal_read(const char *state_directory, json_t **ret, struct error *e)
 			continue;
 		if (read_entry(&entry, folder, f->d_name, e) < 0) {
 			json_decref(all);
-			return -e->code;
+			return error_code(e);
 		}
 		json_array_append_new(all, entry);
 	}
@@ -171,8 +171,7 @@ int journal_find(const char *state_directory, const char *job, json_t **ret,
 	if (r < 0)
 		return r;
 	r = -ENOENT;
-	json_array_foreach(all, i, entry)
-	{
+	json_array_foreach (all, i, entry) {
 		if (strcmp(json_string_value(json_object_get(entry, "job")),
 			   job) != 0)
 			continue;

@@ -42,7 +42,7 @@ int monitor_machine_type(struct qmp *q, char *buf, size_t cap, struct error *e)
 		    json_pack("{s:s,s:s}", "path", "/machine", "property",
 			      "type"),
 		    &type, e) < 0)
-		return -e->code;
+		return error_code(e);
 	snprintf(buf, cap, "%s",
 		 json_is_string(type) ? json_string_value(type) : "");
 	json_decref(type);
@@ -57,7 +57,7 @@ int monitor_is_running(struct qmp *q, bool *ret, struct error *e)
 	json_t *status;
 
 	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*ret = json_is_true(json_object_get(status, "running"));
 	json_decref(status);
 	return 0;
@@ -77,7 +77,7 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 	const char *why;
 
 	if (qmp_run(q, "query-migrate", NULL, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	ram = json_object_get(info, "ram");
 	downtime = json_object_get(info, "expected-downtime");
 	why = json_string_value(json_object_get(info, "error-desc"));
@@ -103,10 +103,9 @@ int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e)
 	size_t i;
 
 	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*ret = json_object();
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach (list, i, one) {
 		const char *name =
 			json_string_value(json_object_get(one, "capability"));
 
@@ -155,7 +154,7 @@ static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 					 "QEMU does not end its migration");
 		if (qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0 &&
 		    e->code != EREMOTEIO)
-			return -e->code;
+			return error_code(e);
 		/* Its end is an event; not all versions send one. */
 		r = qmp_event(q, clock_us() + CANCEL_POLL_US, &event, e);
 		if (r < 0)
@@ -172,7 +171,7 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 	int r;
 
 	if (wait_settled(q, deadline_us, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (;;) {
 		if ((r = monitor_is_running(q, &running, e)) < 0)
 			return r;

@@ -56,6 +56,16 @@ static json_t *bytes_json(const struct session_stats *st,
 			 (json_int_t)st->duplicates);
 }
 
+/* Where the downtime went, each from the moment the guest was stopped. */
+static json_t *switchover_json(const struct move_times *t)
+{
+	return json_pack("{s:o,s:o,s:o}", "sent_ms",
+			 ms(t->stopped_wall_us, t->completed_wall_us),
+			 "loaded_ms", ms(t->stopped_wall_us, t->loaded_wall_us),
+			 "running_ms",
+			 ms(t->stopped_wall_us, t->running_wall_us));
+}
+
 static json_t *reasons(const struct move_times *t, const struct move_options *o,
 		       const struct relay_stats *rs)
 {
@@ -96,14 +106,15 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 	}
 	job_set_report(
 		job,
-		json_pack("{s:o,s:o,s:o,s:o,s:I,s:o,s:I,s:s,s:s,s:o,s:o}",
+		json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:I,s:s,s:s,s:o,s:o}",
 			  "total_ms", ms(t->start_us, t->running_us),
 			  "downtime_ms",
 			  ms(t->stopped_wall_us, t->running_wall_us),
-			  "setup_ms", ms(t->start_us, t->migrate_us),
-			  "transfer_ms", ms(t->migrate_us, t->completed_us),
-			  "rounds", (json_int_t)rounds, "bytes",
-			  bytes_json(&st, &rs), "rate",
+			  "switchover", switchover_json(t), "setup_ms",
+			  ms(t->start_us, t->migrate_us), "transfer_ms",
+			  ms(t->migrate_us, t->completed_us), "rounds",
+			  (json_int_t)rounds, "bytes", bytes_json(&st, &rs),
+			  "rate",
 			  (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
 						       took
 					    : 0),

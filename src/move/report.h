@@ -17,9 +17,11 @@ struct session_stats;
 
 struct move_times {
 	uint64_t start_us, migrate_us, completed_us, running_us;
-	uint64_t stopped_wall_us; /* QEMU's STOP event; 0: still runs */
-	uint64_t running_wall_us; /* the destination said so */
-	bool forced;              /* paused at the time-out */
+	uint64_t stopped_wall_us;   /* QEMU's STOP event; 0: still runs */
+	uint64_t completed_wall_us; /* the source's QEMU has sent everything */
+	uint64_t loaded_wall_us;    /* the destination said so */
+	uint64_t running_wall_us;   /* likewise */
+	bool forced;                /* paused at the time-out */
 };
 
 /* From what QEMU and the session say now; the percentage never falls. */

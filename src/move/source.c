@@ -70,7 +70,7 @@ static int check_guest(struct source *m, struct error *e)
 
 	if (monitor_is_running(m->qmp, &m->was_running, e) < 0 ||
 	    monitor_migration(m->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (info.status == MIGRATION_ACTIVE)
 		return error_set(e, EBUSY,
 				 "its QEMU is already migrating: somebody else "
@@ -82,10 +82,10 @@ static int st_check(struct source *m, struct error *e)
 {
 	if (qmp_open(&m->qmp, m->machine->process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (check_guest(m, e) < 0 ||
 	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->entry = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "job", m->job->id,
 			     "role", "source", "machine", m->machine->name,
 			     "peer", m->peer->name, "was_running",
@@ -135,8 +135,7 @@ static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
 	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
 	if (!m->blocks)
 		return error_set(e, ENOMEM, "no memory");
-	json_array_foreach(blocks, i, b)
-	{
+	json_array_foreach (blocks, i, b) {
 		struct relay_block *r = &m->blocks[m->n_blocks++];
 		const char *name =
 			json_string_value(json_object_get(b, "name"));
@@ -157,12 +156,15 @@ static int ask_prepare(struct source *m, struct error *e)
 	json_t *description;
 
 	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return session_send(m->session,
-			    json_pack("{s:s,s:s,s:o,s:b}", "type", "move",
+			    json_pack("{s:s,s:s,s:o,s:b,s:b}", "type", "move",
 				      "job", m->job->id, "machine", description,
-				      "paused",
-				      m->o->paused || !m->was_running),
+				      "paused", m->o->paused || !m->was_running,
+				      "switchover_ack",
+				      json_object_get(m->capabilities,
+						      "switchover-ack") !=
+					      NULL),
 			    e);
 }
 
@@ -190,7 +192,7 @@ static int await_message(struct source *m, const char *type,
 
 		if (r == -ETIMEDOUT && clock_us() < deadline_us) {
 			if (job_check_cancel(m->job, e) < 0)
-				return -e->code;
+				return error_code(e);
 			continue;
 		}
 		if (r < 0)
@@ -206,9 +208,9 @@ static int await_message(struct source *m, const char *type,
 			error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
 				  m->peer->name, got ? got : "", type);
 		json_decref(message);
-		return -e->code;
+		return error_code(e);
 	}
-	return -e->code;
+	return error_code(e);
 }
 
 static int st_prepare(struct source *m, struct error *e)
@@ -220,7 +222,7 @@ static int st_prepare(struct source *m, struct error *e)
 	if (ask_prepare(m, e) < 0 ||
 	    await_message(m, "prepared", clock_us() + PREPARE_US, &answer, e) <
 		    0)
-		return -e->code;
+		return error_code(e);
 	r = read_blocks(m, json_object_get(answer, "blocks"), e);
 	m->peer_switchover_ack =
 		json_is_true(json_object_get(answer, "switchover_ack"));
@@ -249,13 +251,18 @@ static int set_up_qemu(struct source *m, struct error *e)
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		if (monitor_set_capability(m->qmp, m->capabilities,
 					   wanted[i].name, wanted[i].on, e) < 0)
-			return -e->code;
+			return error_code(e);
 	/* The session holds QEMU back; its own limit would be a second one. */
 	if (monitor_set_parameter(m->qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return monitor_set_parameter(m->qmp, "downtime-limit",
 				     m->o->downtime_limit_us / USEC_PER_MS, e);
+}
+
+static void migrate_socket(char *buf, size_t cap, const struct source *m)
+{
+	snprintf(buf, cap, "%s/migrate.sock", m->machine->run_dir);
 }
 
 static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
@@ -268,8 +275,7 @@ static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 		.n_blocks = m->n_blocks,
 	};
 
-	snprintf(path, sizeof(path), "%s/migrate.sock", m->machine->run_dir);
-	unlink(path); /* of a daemon that was killed */
+	migrate_socket(path, sizeof(path), m);
 	snprintf(uri, cap, "unix:%s", path);
 	return relay_new(&m->relay, &o, e);
 }
@@ -288,7 +294,7 @@ static int migration_ended(struct source *m, const char *how, struct error *e)
 	struct migration_info info;
 
 	if (monitor_migration(m->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return error_set(e, EIO, "QEMU's migration %s%s%s", how,
 			 info.why[0] ? ": " : "", info.why);
 }
@@ -320,6 +326,7 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 	if (is == MIGRATION_COMPLETED) {
 		m->completed = true;
 		m->times.completed_us = clock_us();
+		m->times.completed_wall_us = clock_wall_us();
 	}
 	return 0;
 }
@@ -350,10 +357,12 @@ static int drain_messages(struct source *m, struct error *e)
 			json_string_value(json_object_get(message, "type"));
 
 		r = 0;
-		if (type && !strcmp(type, "loaded"))
+		if (type && !strcmp(type, "loaded")) {
 			m->loaded = true;
-		else if (type && !strcmp(type, "failed"))
+			m->times.loaded_wall_us = clock_wall_us();
+		} else if (type && !strcmp(type, "failed")) {
 			r = failed_there(m, message, e);
+		}
 		json_decref(message);
 		if (r < 0)
 			return r;
@@ -388,11 +397,14 @@ static int update_progress(struct source *m, struct error *e)
 	struct migration_info info;
 	struct session_stats st;
 
-	if (clock_us() < m->next_progress_us || m->completed)
+	/* While it switches over, QEMU's monitor does not answer, and whoever
+	 * waits for it hears of no cancel and no failure. */
+	if (clock_us() < m->next_progress_us || m->completed ||
+	    (m->times.stopped_wall_us && !m->times.forced))
 		return 0;
 	m->next_progress_us = clock_us() + PROGRESS_US;
 	if (monitor_migration(m->qmp, &info, e) < 0)
-		return -e->code;
+		return error_code(e);
 	session_stats(m->session, &st);
 	progress_update(&m->progress, &info, &st);
 	job_set_progress(m->job, &m->progress);
@@ -403,7 +415,7 @@ static int update_progress(struct source *m, struct error *e)
 			      (json_int_t)st.out.rate),
 		    NULL, e) < 0 &&
 	    e->code != EREMOTEIO)
-		return -e->code;
+		return error_code(e);
 	return 0;
 }
 
@@ -426,13 +438,13 @@ static int watch(struct source *m, struct error *e)
 {
 	for (;;) {
 		if (drain_messages(m, e) < 0 || drain_events(m, e) < 0)
-			return -e->code;
+			return error_code(e);
 		if (m->completed && m->loaded)
 			return 0;
 		if (relay_check(m->relay, e) < 0 ||
 		    job_check_cancel(m->job, e) < 0 ||
 		    check_deadline(m, e) < 0 || update_progress(m, e) < 0)
-			return -e->code;
+			return error_code(e);
 		wait_for_anything(m);
 	}
 }
@@ -462,16 +474,16 @@ static int st_precopy(struct source *m, struct error *e)
 	if (m->o->timeout_us > 0)
 		m->deadline_us = clock_us() + m->o->timeout_us;
 	if (set_up_qemu(m, e) < 0 || start_relay(m, uri, sizeof(uri), e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->migrating = true;
 	m->times.migrate_us = clock_us();
 	if (qmp_run(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL,
 		    e) < 0)
-		return -e->code;
+		return error_code(e);
 	fault_point("source:pre-copy");
 	if (watch(m, e) < 0) {
 		prefer_their_reason(m, e);
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }
@@ -520,10 +532,10 @@ static int st_commit(struct source *m, struct error *e)
 	if (job_check_cancel(m->job, e) < 0 ||
 	    journal_write(m->host->state_directory, m->entry, STEP_COMMIT, e) <
 		    0)
-		return -e->code;
+		return error_code(e);
 	job_set_decision(m->job, DECISION_COMMIT);
 	if (confirm(m, e) < 0)
-		return -e->code;
+		return error_code(e);
 	m->times.running_wall_us = clock_wall_us();
 	m->times.running_us = clock_us();
 	fault_point("source:running");
@@ -568,7 +580,7 @@ static int run_stages(struct source *m, struct error *e)
 		if (e->code != ECANCELED && e->code != EREMOTEIO)
 			error_in(e, "%s", stages[i].name);
 		undo(m, i, e);
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }
@@ -645,9 +657,12 @@ int move_away_resume(struct job *job, const struct move_host *host,
 			    .peer = peer,
 			    .o = &none };
 	bool run = json_is_true(json_object_get(entry, "was_running"));
+	char path[PATH_MAX];
 	int r = 0;
 
 	m.times.start_us = clock_us();
+	migrate_socket(path, sizeof(path), &m);
+	unlink(path);
 	if (journal_step_of(entry) == STEP_COMMIT) {
 		job_set_decision(job, DECISION_COMMIT);
 		r = commit_press(job, host, peer, e);

@@ -85,7 +85,7 @@ static void add_object(struct search *s, json_t *o)
 	const char *type = property(o, "qom-type"), *id = property(o, "id");
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (!type || !id || strcmp(type, kinds[i].type) ||
+		if (!type || !id || strcmp(type, kinds[i].type) != 0 ||
 		    s->count == BACKENDS_MAX || strlen(id) > 200)
 			continue;
 		s->objects[s->count++] =
@@ -108,10 +108,15 @@ static void mark_used(struct search *s, const char *id)
 static bool is_old_machine(const char *type)
 {
 	const char *dash = type ? strrchr(type, '-') : NULL;
-	unsigned major, minor;
+	unsigned long major, minor;
+	char *dot;
 
-	if (!dash || sscanf(dash, "-%u.%u", &major, &minor) != 2)
+	if (!dash)
 		return false;
+	major = strtoul(dash + 1, &dot, 10);
+	if (dot == dash + 1 || *dot != '.')
+		return false;
+	minor = strtoul(dot + 1, NULL, 10);
 	return major < 4 || (major == 4 && minor == 0);
 }
 
@@ -120,7 +125,8 @@ static void look_at_option(struct search *s, const struct option *o)
 	bool machine = !strcmp(o->name, "machine") || !strcmp(o->name, "M");
 	json_t *p;
 
-	if (!machine && strcmp(o->name, "numa") && strcmp(o->name, "device"))
+	if (!machine && strcmp(o->name, "numa") != 0 &&
+	    strcmp(o->name, "device") != 0)
 		return;
 	p = option_properties(o->value, machine ? "type" : "driver");
 	if (machine) {
@@ -168,7 +174,8 @@ static int read_fds(struct search *s, struct error *e)
 		return error_sys(e, "descriptors of process %d", (int)s->pid);
 	while ((d = readdir(dir)) && s->fds_count < FDS_MAX)
 		if (d->d_name[0] != '.')
-			s->fds[s->fds_count++] = atoi(d->d_name);
+			s->fds[s->fds_count++] =
+				(int)strtol(d->d_name, NULL, 10);
 	closedir(dir);
 	qsort(s->fds, s->fds_count, sizeof(s->fds[0]), by_number);
 	return 0;
@@ -266,7 +273,7 @@ static void open_backend(struct backend *b, struct search *s,
 	if (!option_is_on(o->properties, "share", o->kind->shared))
 		snprintf(b->reason, sizeof(b->reason),
 			 "private memory (share=off)");
-	else if (offset && strcmp(offset, "0"))
+	else if (offset && strcmp(offset, "0") != 0)
 		snprintf(b->reason, sizeof(b->reason),
 			 "memory at an offset in its file");
 	else if (fd < 0)
@@ -290,7 +297,7 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 		return error_set(e, ENOMEM, "no memory for a search");
 	s->pid = pid;
 	if (process_words(&s->words, pid, e) < 0 || read_fds(s, e) < 0)
-		return -e->code;
+		return error_code(e);
 	read_options(s);
 	for (unsigned i = 0; i < s->count; i++) {
 		struct backend b = { 0 };

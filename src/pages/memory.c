@@ -213,7 +213,7 @@ int memory_of_fd(struct guest_memory **ret, const char *name, int fd,
 	if (m->count == 0) {
 		error_set(e, EINVAL, "%.200s", m->reasons[0]);
 		memory_free(m);
-		return -e->code;
+		return error_code(e);
 	}
 	*ret = m;
 	return 0;
@@ -302,7 +302,7 @@ static int put(struct block *b, uint64_t offset, const void *data, size_t len,
 
 	if (b->map) {
 		if (allocate(b, offset, len, e) < 0)
-			return -e->code;
+			return error_code(e);
 		memcpy(b->map + offset, data, len);
 		return 0;
 	}
@@ -328,7 +328,7 @@ int memory_write(struct guest_memory *m, unsigned block, uint64_t offset,
 	struct block *b;
 
 	if (check_range(m, block, offset, len, e) < 0)
-		return -e->code;
+		return error_code(e);
 	b = &m->blocks[block];
 	/* Before the data: a write that fails half-way has left something. */
 	bits_set(b->written, offset / MEMORY_PAGE,
@@ -357,7 +357,7 @@ int memory_zero(struct guest_memory *m, unsigned block, uint64_t offset,
 	struct block *b;
 
 	if (check_range(m, block, offset, len, e) < 0)
-		return -e->code;
+		return error_code(e);
 	b = &m->blocks[block];
 	while (offset < end) {
 		uint64_t n;
@@ -367,7 +367,7 @@ int memory_zero(struct guest_memory *m, unsigned block, uint64_t offset,
 		if (n > ZEROS)
 			n = ZEROS;
 		if (n > 0 && put(b, offset, zeros, (size_t)n, e) < 0)
-			return -e->code;
+			return error_code(e);
 		offset += n;
 	}
 	return 0;

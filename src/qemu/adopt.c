@@ -65,20 +65,19 @@ static int append(char **list, char separator, const char *more,
 
 /* The properties that are not in @taken, as "key=value,...", to the end of
  * @list. */
-static int append_others(char **list, const json_t *properties,
+static int append_others(char **list, json_t *properties,
 			 const char *const *taken, struct error *e)
 {
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)properties, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)properties, key, value) {
 		AUTO_FREE char *escaped = NULL, *pair = NULL;
 		const char *text;
 		char buf[32];
 		size_t i = 0;
 
-		while (taken[i] && strcmp(key, taken[i]))
+		while (taken[i] && strcmp(key, taken[i]) != 0)
 			i++;
 		text = option_text(properties, key, buf, sizeof(buf));
 		if (taken[i] || !text)
@@ -88,7 +87,7 @@ static int append_others(char **list, const json_t *properties,
 			return error_set(e, ENOMEM,
 					 "no memory for a definition");
 		if (append(list, ',', pair, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return 0;
 }
@@ -125,12 +124,12 @@ static int keep_option(struct adoption *a, const struct option *o,
 			return error_set(e, ENOMEM,
 					 "no memory for a definition");
 		if (keep(a, dashed, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return o->value ? keep(a, o->value, e) : 0;
 }
 
-static int take_name(struct adoption *a, const json_t *p, struct error *e)
+static int take_name(struct adoption *a, json_t *p, struct error *e)
 {
 	const char *name = text_of(p, "guest");
 	struct error ignored;
@@ -140,7 +139,7 @@ static int take_name(struct adoption *a, const json_t *p, struct error *e)
 	if (!name)
 		return 0;
 	if (set(&a->definition.name, name, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (text_check_name("machine", name, &ignored) == 0)
 		return 0;
 	/* QEMU takes any name; ours is also the name of a folder. */
@@ -151,7 +150,7 @@ static int take_name(struct adoption *a, const json_t *p, struct error *e)
 	return text_check_name("machine", a->definition.name, e);
 }
 
-static int take_memory(struct adoption *a, const json_t *p, struct error *e)
+static int take_memory(struct adoption *a, json_t *p, struct error *e)
 {
 	static const char *const taken[] = { "size", NULL };
 	char buf[32];
@@ -183,7 +182,7 @@ static unsigned long product(const json_t *p)
 	return n;
 }
 
-static int take_vcpus(struct adoption *a, const json_t *p, struct error *e)
+static int take_vcpus(struct adoption *a, json_t *p, struct error *e)
 {
 	static const char *const taken[] = { "cpus", NULL };
 	char buf[32];
@@ -196,7 +195,7 @@ static int take_vcpus(struct adoption *a, const json_t *p, struct error *e)
 	return append_others(&a->definition.vcpus_options, p, taken, e);
 }
 
-static int take_machine(struct adoption *a, const json_t *p, struct error *e)
+static int take_machine(struct adoption *a, json_t *p, struct error *e)
 {
 	static const char *const taken[] = { "type", "accel", "memory-backend",
 					     NULL };
@@ -206,13 +205,13 @@ static int take_machine(struct adoption *a, const json_t *p, struct error *e)
 
 	/* The type comes first, also when an earlier -machine had none. */
 	if (type && set(&d->machine, type, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!d->machine && set(&d->machine, "pc", e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (accel && append(&d->accelerator, ':', accel, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (backend && set(&a->backend, backend, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return append_others(&d->machine, p, taken, e);
 }
 
@@ -229,7 +228,7 @@ static uint64_t huge_page_size(const struct adoption *a, const char *path)
 	return (uint64_t)fs.f_bsize;
 }
 
-static int take_backend(struct adoption *a, const json_t *p, struct error *e)
+static int take_backend(struct adoption *a, json_t *p, struct error *e)
 {
 	const char *path = text_of(p, "mem-path");
 	char buf[32];
@@ -237,13 +236,13 @@ static int take_backend(struct adoption *a, const json_t *p, struct error *e)
 
 	if (option_is_on(p, "hugetlb", false))
 		a->definition.huge_page_bytes =
-			size ? option_bytes(size, 1) : 2 * MIB;
+			size ? option_bytes(size, 1) : (uint64_t)2 * MIB;
 	else if (path)
 		a->definition.huge_page_bytes = huge_page_size(a, path);
 	return set(&a->definition.memory_id, a->backend, e);
 }
 
-static int take_mem_path(struct adoption *a, const json_t *p, struct error *e)
+static int take_mem_path(struct adoption *a, json_t *p, struct error *e)
 {
 	(void)e;
 	if (text_of(p, "path"))
@@ -252,7 +251,7 @@ static int take_mem_path(struct adoption *a, const json_t *p, struct error *e)
 	return 0;
 }
 
-static int leave_out(struct adoption *a, const json_t *p, struct error *e)
+static int leave_out(struct adoption *a, json_t *p, struct error *e)
 {
 	(void)a;
 	(void)p;
@@ -264,7 +263,7 @@ static int leave_out(struct adoption *a, const json_t *p, struct error *e)
  * stand there without its key. */
 static const struct rule {
 	const char *option, *first;
-	int (*take)(struct adoption *a, const json_t *p, struct error *e);
+	int (*take)(struct adoption *a, json_t *p, struct error *e);
 } rules[] = {
 	{ "name", "guest", take_name },
 	{ "m", "size", take_memory },
@@ -329,7 +328,7 @@ static int take_option(struct adoption *a, const struct option *o,
 		json_t *p;
 		int r;
 
-		if (strcmp(o->name, rules[i].option))
+		if (strcmp(o->name, rules[i].option) != 0)
 			continue;
 		p = option_properties(o->value ? o->value : "", rules[i].first);
 		r = rules[i].take(a, p, e);
@@ -350,7 +349,7 @@ static int take_socket(struct adoption *a, const char *path, struct error *e)
 	if (path[0] == '/')
 		return set(&a->qmp_path, path, e);
 	if (process_link(&cwd, a->pid, "cwd", e) < 0)
-		return -e->code;
+		return error_code(e);
 	snprintf(whole, sizeof(whole), "%s/%s", cwd, path);
 	return set(&a->qmp_path, whole, e);
 }
@@ -364,7 +363,7 @@ static int look_at_qmp(struct adoption *a, const char *value, struct error *e)
 		json_object_set_new(a->monitors, value + 8, json_true());
 		return 0;
 	}
-	if (strncmp(value, "unix:", 5))
+	if (strncmp(value, "unix:", 5) != 0)
 		return 0;
 	p = option_properties(value + 5, "path");
 	if (option_is_on(p, "server", false))
@@ -449,7 +448,7 @@ static int fill_in(struct adoption *a, struct error *e)
 	    (!d->accelerator && set(&d->accelerator, "tcg", e) < 0) ||
 	    process_link(&d->qemu, a->pid, "exe", e) < 0 ||
 	    process_link(&d->directory, a->pid, "cwd", e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* Upgraded under the running guest. */
 	deleted = strstr(d->qemu, " (deleted)");
 	if (deleted)
@@ -459,7 +458,7 @@ static int fill_in(struct adoption *a, struct error *e)
 
 		snprintf(name, sizeof(name), "vm%d", (int)a->pid);
 		if (set(&d->name, name, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return definition_check(d, e);
 }
@@ -475,7 +474,7 @@ static int read_command(struct adoption *a, struct error *e)
 					 "which a definition cannot hold",
 					 at);
 	if (look_ahead(a, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!a->qmp_path)
 		return error_set(e, ENXIO,
 				 "it has no QMP monitor on a unix socket: "
@@ -487,7 +486,7 @@ static int read_command(struct adoption *a, struct error *e)
 	for (size_t at = 1; at < a->words.count; at += o.words) {
 		o = option_at(a->words.at, a->words.count, at);
 		if (take_option(a, &o, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return fill_in(a, e);
 }
@@ -499,13 +498,13 @@ int adopt_process(pid_t pid, struct definition *ret_definition,
 
 	if (process_check_qemu(pid, e) < 0 ||
 	    process_words(&a.words, pid, e) < 0)
-		return -e->code;
+		return error_code(e);
 	a.monitors = json_object();
 	if (read_command(&a, e) < 0) {
 		adoption_done(&a);
 		return error_in(e, "process %d", (int)pid);
 	}
-	strcpy(ret_qmp_path, a.qmp_path);
+	memcpy(ret_qmp_path, a.qmp_path, strlen(a.qmp_path) + 1);
 	*ret_definition = a.definition;
 	a.definition = (struct definition){ 0 };
 	adoption_done(&a);

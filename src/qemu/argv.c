@@ -19,7 +19,7 @@ static int add_pair(struct words *w, const char *option, const char *value,
 		    struct error *e)
 {
 	if (words_add(w, option, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return words_add(w, value, e);
 }
 
@@ -30,7 +30,7 @@ static int add_accelerators(struct words *w, const char *list, struct error *e)
 
 		if (n > 0 && (words_add(w, "-accel", e) < 0 ||
 			      words_addf(w, e, "%.*s", (int)n, list) < 0))
-			return -e->code;
+			return error_code(e);
 		list += n + (list[n] == ':');
 	}
 	return 0;
@@ -47,7 +47,7 @@ static int add_backend(struct words *w, const struct definition *d,
 		snprintf(huge, sizeof(huge), ",hugetlb=on,hugetlbsize=%" PRIu64,
 			 d->huge_page_bytes);
 	if (words_add(w, "-object", e) < 0)
-		return -e->code;
+		return error_code(e);
 	return words_addf(w, e,
 			  "memory-backend-memfd,id=%s,size=%" PRIu64
 			  ",share=on,x-use-canonical-path-for-ramblock-id=off"
@@ -66,16 +66,16 @@ static int add_machine(struct words *w, const struct definition *d,
 		       own ? "" : ",memory-backend=", own ? "" : d->memory_id) <
 		    0 ||
 	    add_accelerators(w, d->accelerator, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (d->cpu && add_pair(w, "-cpu", d->cpu, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (words_add(w, "-smp", e) < 0 ||
 	    words_addf(w, e, "%u%s%s", d->vcpus, vo ? "," : "", vo ? vo : "") <
 		    0 ||
 	    words_add(w, "-m", e) < 0 ||
 	    words_addf(w, e, "size=%" PRIu64 "K%s%s", d->memory_bytes / 1024,
 		       mo ? "," : "", mo ? mo : "") < 0)
-		return -e->code;
+		return error_code(e);
 	return own ? 0 : add_backend(w, d, e);
 }
 
@@ -90,7 +90,7 @@ static int add_monitor(struct words *w, const char *run_dir, struct error *e)
 		       "socket,id=" CHARDEV_ID
 		       ",path=%s/qmp.sock,server=on,wait=off",
 		       dir) < 0)
-		return -e->code;
+		return error_code(e);
 	return add_pair(w, "-mon", "chardev=" CHARDEV_ID ",mode=control", e);
 }
 
@@ -134,7 +134,7 @@ static int check_monitor(const struct option *o, const char *run_dir,
 	for (size_t i = 0; i < ARRAY_SIZE(monitors); i++) {
 		const char *at;
 
-		if (strcmp(o->name, monitors[i]) || !o->value)
+		if (strcmp(o->name, monitors[i]) != 0 || !o->value)
 			continue;
 		at = strstr(o->value, run_dir);
 		if (at && !strncmp(at + strlen(run_dir), "/qmp.sock", 9))
@@ -163,11 +163,11 @@ static int add_arguments(struct words *w, const struct definition *d,
 
 	for (size_t i = 0; i < d->arguments.count; i++)
 		if (add_expanded(w, d->arguments.at[i], d, run_dir, e) < 0)
-			return -e->code;
+			return error_code(e);
 	for (; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);
 		if (check_monitor(&o, run_dir, e) < 0)
-			return -e->code;
+			return error_code(e);
 		for (size_t i = 0; i < ARRAY_SIZE(displays); i++)
 			display |= !strcmp(o.name, displays[i]);
 	}
@@ -184,10 +184,10 @@ static int build(struct words *w, const struct definition *d,
 				 "no QEMU is known: set the key 'qemu'");
 	if (add_pair(w, qemu, "-name", e) < 0 || words_add(w, d->name, e) < 0 ||
 	    add_machine(w, d, e) < 0 || add_monitor(w, o->run_dir, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||
 			    add_pair(w, "-incoming", "defer", e) < 0))
-		return -e->code;
+		return error_code(e);
 	return add_arguments(w, d, o->run_dir, e);
 }
 
@@ -198,7 +198,7 @@ int definition_argv(const struct definition *d, const struct launch_options *o,
 
 	if (build(&w, d, o, e) < 0) {
 		words_done(&w);
-		return -e->code;
+		return error_code(e);
 	}
 	*ret_argv = w;
 	return 0;

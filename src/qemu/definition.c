@@ -45,7 +45,7 @@ struct parser {
 static int check_option(const struct option *o, struct error *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
-		if (strcmp(o->name, owned[i].option))
+		if (strcmp(o->name, owned[i].option) != 0)
 			continue;
 		if (owned[i].instead)
 			return error_set(e, EINVAL,
@@ -67,7 +67,7 @@ static int check_arguments(const struct words *w, size_t *at, bool final,
 		struct option o = option_at(w->at, w->count, *at);
 
 		if (check_option(&o, e) < 0)
-			return -e->code;
+			return error_code(e);
 		if (!final && *at + o.words == w->count && !o.value)
 			return 0;
 		*at += o.words;
@@ -98,7 +98,7 @@ static int set_name(void *target, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
 	if (text_check_name("machine", value, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return set_text(target, k, value, e);
 }
 
@@ -152,7 +152,7 @@ static int set_memory(void *target, const struct ini_key *k, const char *value,
 	if (!size)
 		return error_set(e, ENOMEM, "no memory for a definition");
 	if (split_options(size, &d->memory_options, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return text_parse_bytes(&d->memory_bytes, size, e);
 }
 
@@ -164,7 +164,7 @@ static int set_huge_pages(void *target, const struct ini_key *k,
 
 	(void)k;
 	if (text_parse_bytes(&bytes, value, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (bytes < 65536 || (bytes & (bytes - 1)))
 		return error_set(e, EINVAL,
 				 "'%s' is no size of huge pages: write 2M or "
@@ -186,7 +186,7 @@ static int set_vcpus(void *target, const struct ini_key *k, const char *value,
 		return error_set(e, ENOMEM, "no memory for a definition");
 	if (split_options(number, &d->vcpus_options, e) < 0 ||
 	    text_parse_number(&v, number, 1, VCPUS_MAX, e) < 0)
-		return -e->code;
+		return error_code(e);
 	d->vcpus = (unsigned)v;
 	return 0;
 }
@@ -199,7 +199,7 @@ static int set_arguments(void *target, const struct ini_key *k,
 
 	(void)k;
 	if (words_split(w, value, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return check_arguments(w, &p->checked, false, e);
 }
 
@@ -279,7 +279,7 @@ static int check_objects(const struct definition *d, struct error *e)
 		o = option_at(w->at, w->count, at);
 		if (!strcmp(o.name, "object") && o.value &&
 		    check_object(d, o.value, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return 0;
 }
@@ -314,12 +314,12 @@ int definition_check(struct definition *d, struct error *e)
 	    (!d->accelerator && copy(&d->accelerator, "kvm:tcg", e) < 0) ||
 	    (!d->memory_id && copy(&d->memory_id, "pc.ram", e) < 0) ||
 	    (!d->directory && copy(&d->directory, "/", e) < 0))
-		return -e->code;
+		return error_code(e);
 	if (!d->name)
 		return error_set(e, EINVAL,
 				 "the key 'name' is missing in [machine]");
 	if (check_memory(d, e) < 0 || check_objects(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (check_arguments(w, &at, true, e) < 0)
 		return error_in(e, "arguments");
 	return 0;
@@ -332,7 +332,7 @@ int definition_parse(struct definition *ret, const char *file_name,
 
 	if (ini_read_text(&format, &p, file_name, text, strlen(text), e) < 0) {
 		definition_done(&p.definition);
-		return -e->code;
+		return error_code(e);
 	}
 	if (definition_check(&p.definition, e) < 0) {
 		definition_done(&p.definition);
@@ -349,7 +349,7 @@ int definition_read(struct definition *ret, const char *path, struct error *e)
 	size_t len;
 
 	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (strlen(text) != len)
 		return error_set(e, EINVAL, "%s: this is no text", path);
 	return definition_parse(ret, path, text, e);

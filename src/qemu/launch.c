@@ -2,6 +2,7 @@
 #include "qemu/launch.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,13 +21,18 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "qemu/options.h"
+#include "qemu/process.h"
 #include "qemu/qmp.h"
 
 #define LOG_NAME "qemu.log"
 
-enum { DIAL_AGAIN_MS = 10, KILL_WAIT_MS = 10000, LOG_TAIL = 4096 };
-
-extern char **environ;
+enum {
+	DIAL_AGAIN_MS = 10,
+	KILL_WAIT_MS = 10000,
+	LOG_TAIL = 4096,
+	LAST_LINES = 3
+};
 
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e)
 {
@@ -149,12 +155,34 @@ static void last_words(char *ret, size_t cap, const char *log_path, off_t from)
 	snprintf(ret, cap, "%.*s", (int)cap - 1, line ? line + 1 : buf);
 }
 
+/* The cause comes first, then what became of it, a line each; warnings are of
+ * the start. */
 void launch_last_words(const char *run_dir, char *ret, size_t cap)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], buf[LOG_TAIL + 1], *save = NULL, *line;
+	const char *last[LAST_LINES] = { "", "", "" };
+	AUTO_CLOSE int fd = -1;
+	off_t end;
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/" LOG_NAME, run_dir);
-	last_words(ret, cap, path, 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	n = pread(fd, buf, LOG_TAIL, end > LOG_TAIL ? end - LOG_TAIL : 0);
+	buf[n < 0 ? 0 : n] = '\0';
+	for (line = strtok_r(buf, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		const char *colon = strstr(line, ": ");
+
+		if (strstr(line, "warning: "))
+			continue;
+		memmove(last, last + 1, sizeof(last) - sizeof(last[0]));
+		last[LAST_LINES - 1] =
+			!strncmp(line, "qemu-", 5) && colon ? colon + 2 : line;
+	}
+	snprintf(ret, cap, "%s%s%s%s%s", last[0], last[0][0] ? "; " : "",
+		 last[1], last[1][0] ? "; " : "",
+		 last[2][0] ? last[2] : "it said nothing");
 }
 
 static void reap(const struct qemu_process *p)
@@ -279,7 +307,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	unlink(p->qmp_path);
 	(void)stat(log_path, &st);
 	if (spawn(&pid, argv, log_path, directory, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (track(p, pid, o->run_dir, e) == 0 &&
 	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
 		return 0;
@@ -291,7 +319,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	waitpid(pid, NULL, 0);
 	launch_forget(p);
 	unlink(p->qmp_path);
-	return -e->code;
+	return error_code(e);
 }
 
 int launch_start(struct qemu_process *ret, const struct definition *d,
@@ -303,7 +331,7 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 
 	if (track(&p, 0, o->run_dir, e) < 0 || make_dir(o->run_dir, e) < 0 ||
 	    definition_argv(d, o, &argv, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r = start_argv(&p, argv.at, o, d->directory, e);
 	words_done(&argv);
 	if (r == 0)
@@ -320,7 +348,7 @@ int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 		return error_set(e, ESRCH, "there is no process %d", (int)pid);
 	if (track(&p, pid, run_dir, e) < 0) {
 		launch_forget(&p);
-		return -e->code;
+		return error_code(e);
 	}
 	if (p.start_time != start_time || !launch_alive(&p)) {
 		launch_forget(&p);
@@ -328,6 +356,47 @@ int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 	}
 	*ret = p;
 	return 0;
+}
+
+/* Does this process have the monitor of a machine of ours? */
+static bool has_monitor(pid_t pid, const char *needle)
+{
+	SCOPED(words_done) struct words w = { 0 };
+	struct error ignored;
+
+	if (process_words(&w, pid, &ignored) < 0)
+		return false;
+	for (size_t i = 1; i < w.count; i++)
+		if (!strcmp(w.at[i - 1], "-chardev") && strstr(w.at[i], needle))
+			return true;
+	return false;
+}
+
+static void scope_dir(DIR *const *d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e)
+{
+	SCOPED(scope_dir) DIR *proc = opendir("/proc");
+	AUTO_FREE char *dir = option_escape(run_dir);
+	char needle[PATH_MAX];
+	struct dirent *entry;
+	uint64_t start_time;
+
+	if (!dir || !proc)
+		return error_sys(e, "look for QEMU in /proc");
+	snprintf(needle, sizeof(needle), ",path=%s/qmp.sock,", dir);
+	while ((entry = readdir(proc))) {
+		pid_t pid = (pid_t)atoi(entry->d_name);
+
+		if (pid > 0 && has_monitor(pid, needle) &&
+		    launch_start_time(&start_time, pid, e) == 0)
+			return launch_attach(ret, pid, start_time, run_dir, e);
+	}
+	return error_set(e, ESRCH, "no QEMU runs in %s", run_dir);
 }
 
 bool launch_alive(const struct qemu_process *p)

@@ -34,6 +34,9 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 		  const char *run_dir, struct error *e);
 
+/* As above, for a QEMU that was started in @run_dir by a daemon that died
+ * before it could write down which process that is. */
+int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e);
 bool launch_alive(const struct qemu_process *p);
 
 /* Ask QEMU to end; after @deadline_us make it.  Removes the socket. */
@@ -42,7 +45,7 @@ int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e);
 /* Stop looking after the process without touching it. */
 void launch_forget(struct qemu_process *p);
 
-/* The last line in the log of a QEMU that ended. */
+/* The last lines in the log of a QEMU that ended, as one. */
 void launch_last_words(const char *run_dir, char *ret, size_t cap);
 
 /* Start time of a process; -ESRCH when there is none. */

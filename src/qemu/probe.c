@@ -15,11 +15,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/words.h"
 #include "qemu/qmp.h"
 
 enum { PROBE_SECONDS = 20 };
-
-extern char **environ;
 
 /* A file's content may change under its name; these tell. */
 struct cached {
@@ -33,18 +32,8 @@ struct cached {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cached *cache; /* under the lock */
 
-/* The monitor is the program's standard input and output. */
-static int start(pid_t *ret, const char *path, int fd, struct error *e)
+static int spawn(pid_t *ret, char *const *argv, int fd, struct error *e)
 {
-	char *const argv[] = { (char *)(uintptr_t)path,
-			       (char *)(uintptr_t) "-machine",
-			       (char *)(uintptr_t) "none",
-			       (char *)(uintptr_t) "-nodefaults",
-			       (char *)(uintptr_t) "-display",
-			       (char *)(uintptr_t) "none",
-			       (char *)(uintptr_t) "-qmp",
-			       (char *)(uintptr_t) "stdio",
-			       NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -67,11 +56,28 @@ static int start(pid_t *ret, const char *path, int fd, struct error *e)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
 						      POSIX_SPAWN_SETSIGDEF);
 	if (r == 0)
-		r = posix_spawn(ret, path, &actions, &attributes, argv,
+		r = posix_spawn(ret, argv[0], &actions, &attributes, argv,
 				environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return r ? error_set(e, r, "%s", strerrordesc_np(r)) : 0;
+}
+
+/* The monitor is the program's standard input and output. */
+static int start(pid_t *ret, const char *path, int fd, struct error *e)
+{
+	struct words argv = { 0 };
+	int r = words_add(&argv, path, e);
+
+	if (r == 0)
+		r = words_split(&argv,
+				"-machine none -nodefaults -display none "
+				"-qmp stdio",
+				e);
+	if (r == 0)
+		r = spawn(ret, argv.at, fd, e);
+	words_done(&argv);
+	return r;
 }
 
 /* Every object of @list that has a @key goes into @into under it: its @value,
@@ -82,8 +88,7 @@ static void index_list(json_t *into, const json_t *list, const char *key,
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		const char *name = json_string_value(json_object_get(o, key));
 		json_t *v = value ? json_object_get(o, value) : NULL;
 
@@ -99,7 +104,7 @@ static int ask_list(struct qmp *q, const char *command, json_t *into,
 	json_t *list;
 
 	if (qmp_run(q, command, NULL, &list, e) < 0)
-		return -e->code;
+		return error_code(e);
 	index_list(into, list, key, value);
 	json_decref(list);
 	return 0;
@@ -129,13 +134,13 @@ static int ask_all(struct qmp *q, struct qemu_facts *f, struct error *e)
 
 	qmp_version(q, &f->major, &f->minor, &f->micro);
 	if (qmp_run(q, "query-machines", NULL, &list, e) < 0)
-		return -e->code;
+		return error_code(e);
 	index_list(f->machines, list, "name", "name");
 	index_list(f->machines, list, "alias", "name");
 	json_decref(list);
 	if (ask_list(q, "query-migrate-capabilities", f->capabilities,
 		     "capability", "state", e) < 0)
-		return -e->code;
+		return error_code(e);
 	/* Not every architecture can tell its processors. */
 	(void)ask_list(q, "query-cpu-definitions", f->cpus, "name", NULL, e);
 	ask_devices(q, f);
@@ -155,7 +160,7 @@ static int run(struct qemu_facts *f, struct error *e)
 	theirs = pair[1];
 	if (start(&pid, f->path, theirs, e) < 0) {
 		close(pair[0]);
-		return -e->code;
+		return error_code(e);
 	}
 	close(take_fd(&theirs));
 	r = qmp_open_fd(&q, pair[0], deadline_us, e);

@@ -38,7 +38,7 @@ int process_words(struct words *ret, pid_t pid, struct error *e)
 	for (size_t at = 0; at < len; at += strlen(text + at) + 1) {
 		if (words_add(&w, text + at, e) < 0) {
 			words_done(&w);
-			return -e->code;
+			return error_code(e);
 		}
 	}
 	if (w.count == 0)
@@ -72,10 +72,11 @@ int process_check_qemu(pid_t pid, struct error *e)
 	const char *base;
 
 	if (process_link(&exe, pid, "exe", e) < 0)
-		return -e->code;
+		return error_code(e);
 	base = strrchr(exe, '/');
 	base = base ? base + 1 : exe;
-	if (strncmp(base, "qemu-system-", 12) && strncmp(base, "qemu-kvm", 8))
+	if (strncmp(base, "qemu-system-", 12) != 0 &&
+	    strncmp(base, "qemu-kvm", 8))
 		return error_set(e, EINVAL,
 				 "process %d is no QEMU, it runs %.100s",
 				 (int)pid, exe);

@@ -41,7 +41,7 @@ int qmp_input_add(struct qmp_input *in, const void *bytes, size_t len,
 		memmove(in->buf, in->buf + in->taken, in->len);
 		in->taken = 0;
 	}
-	if (len > QMP_LINE_MAX || in->len + len > 2 * QMP_LINE_MAX)
+	if (len > QMP_LINE_MAX || in->len + len > (size_t)2 * QMP_LINE_MAX)
 		return error_set(e, EBADMSG, "QEMU's monitor: too much input");
 	if (in->cap - in->len < len) {
 		size_t cap = in->len + len > 2 * in->cap ? in->len + len
@@ -54,7 +54,7 @@ int qmp_input_add(struct qmp_input *in, const void *bytes, size_t len,
 		in->buf = more;
 		in->cap = cap;
 	}
-	if (len > 0)
+	if (len > 0 && in->buf)
 		memcpy(in->buf + in->len, bytes, len);
 	in->len += len;
 	return 0;
@@ -123,7 +123,7 @@ static int receive(struct qmp *q, uint64_t deadline_us, json_t **ret,
 			return error_set(e, EPIPE, "QEMU closed its monitor");
 		if (n > 0) {
 			if (qmp_input_add(&q->input, buf, (size_t)n, e) < 0)
-				return -e->code;
+				return error_code(e);
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -264,7 +264,7 @@ int qmp_event(struct qmp *q, uint64_t deadline_us, json_t **ret_event,
 
 static int greet(struct qmp *q, uint64_t deadline_us, struct error *e)
 {
-	json_t *o, *version;
+	json_t *o = NULL, *version = NULL;
 	int r = receive(q, deadline_us, &o, e);
 
 	if (r == 0)
@@ -297,7 +297,7 @@ int qmp_open_fd(struct qmp **ret, int fd, uint64_t deadline_us, struct error *e)
 	q->events = json_array();
 	if (greet(q, deadline_us, e) < 0) {
 		qmp_close(q);
-		return -e->code;
+		return error_code(e);
 	}
 	*ret = q;
 	return 0;

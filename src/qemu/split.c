@@ -469,10 +469,10 @@ static enum step repeat_last_page(struct splitter *s, struct error *e)
 
 	if (!s->in || s->in == s->out || !s->in->diverted)
 		return STEP_DONE;
-	return s->last_data ? forward_record(s, s->last_offset, R_PAGE,
-					     s->last_data, SPLIT_PAGE, e)
-			    : forward_record(s, s->last_offset, R_ZERO, &zero,
-					     1, e);
+	return s->last_data
+		       ? forward_record(s, s->last_offset, R_PAGE, s->last_data,
+					SPLIT_PAGE, e)
+		       : forward_record(s, s->last_offset, R_ZERO, &zero, 1, e);
 }
 
 /* Something in the middle of a RAM section that is not known: all records up
@@ -723,5 +723,5 @@ ssize_t split_feed(struct splitter *s, const uint8_t *data, size_t len,
 			step = turn_opaque(s, e);
 	} while (step == STEP_DONE);
 	keep_last_page(s);
-	return step == STEP_FAILED ? -e->code : r.at - data;
+	return step == STEP_FAILED ? error_code(e) : r.at - data;
 }

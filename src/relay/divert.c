@@ -71,7 +71,7 @@ static int batch_seal(struct divert *d, struct error *e)
 	f->head.kind = FRAME_PAGES;
 	f->head.len = (uint32_t)(meta + (size_t)d->batch.pages * WIRE_PAGE);
 	if (outbox_put(d->out, f, &seq, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (unsigned i = 0; i < d->batch.runs; i++)
 		track_carried(&d->track, d->batch.block, d->batch.run[i].first,
 			      d->batch.run[i].count, seq);
@@ -81,7 +81,7 @@ static int batch_seal(struct divert *d, struct error *e)
 static int flush(struct divert *d, struct error *e)
 {
 	if (batch_seal(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return d->stream_len > 0 ? stream_seal(d, 0, e) : 0;
 }
 
@@ -105,7 +105,7 @@ static int on_stream(void *context, const uint8_t *data, size_t len,
 		data += n;
 		len -= n;
 		if (d->stream_len == STREAM_MAX_PAYLOAD && flush(d, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	return 0;
 }
@@ -164,7 +164,7 @@ static int wait_landed(struct divert *d, unsigned block, uint64_t page,
 	if (frame == 0 || outbox_is_acked(d->out, frame))
 		return 0;
 	if (flush(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (outbox_wait_acked(d->out, frame, USEC_NEVER) < 0)
 		return error_set(e, EPIPE, "the session has ended");
 	return 0;
@@ -195,16 +195,16 @@ static int on_page(void *context, unsigned block, uint64_t offset,
 	if (track_stays(&d->track, block, page))
 		return 0;
 	if (in_open_batch(d, block, page) && batch_seal(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (wait_landed(d, block, page, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!batch_takes(d, block, kind, page)) {
 		if (batch_seal(d, e) < 0 || batch_open(d, block, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	batch_add(d, kind, page, data);
 	if (d->batch.pages == BATCH_MAX_PAGES && batch_seal(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return 1;
 }
 
@@ -258,7 +258,7 @@ static ssize_t read_some(struct divert *d, int fd, void *buf, size_t cap,
 
 	if (d->open || d->stream_len > 0) {
 		if (poll(&p, 1, IDLE_MS) == 0 && flush(d, e) < 0)
-			return -e->code;
+			return error_code(e);
 	}
 	do {
 		n = read(fd, buf, cap);
@@ -288,7 +288,7 @@ static int next_buffer(struct divert *d, size_t from, size_t *have,
 static int finish(struct divert *d, struct error *e)
 {
 	if (flush(d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return stream_seal(d, STREAM_FIN, e);
 }
 
@@ -304,7 +304,7 @@ static int run(struct divert *d, int fd, struct error *e)
 
 		if (BUFFER_BYTES - have < SPLIT_RECORD_MAX) {
 			if (next_buffer(d, used, &have, e) < 0)
-				return -e->code;
+				return error_code(e);
 			used = 0;
 		}
 		n = read_some(d, fd, d->buffer->data + have,
@@ -360,12 +360,12 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 	track_init(&d->track);
 	if (pool_new(&d->pool, BUFFERS, BUFFER_BYTES, e) < 0 ||
 	    split_new(&d->splitter, &ops, d, e) < 0)
-		return -e->code;
+		return error_code(e);
 	for (unsigned i = 0; i < n; i++)
 		if (split_divert(d->splitter, blocks[i].name,
 				 blocks[i].len_bytes, i, e) < 0 ||
 		    track_add_block(&d->track, i, blocks[i].len_bytes, e) < 0)
-			return -e->code;
+			return error_code(e);
 	return 0;
 }
 

@@ -35,7 +35,7 @@ static int place_run(struct place *p, const struct batch_head *b,
 	}
 	atomic_fetch_add(&p->pages, r->count);
 	if (memory_write(p->memory, b->block, offset, *data, len, e) < 0)
-		return -e->code;
+		return error_code(e);
 	*data += len;
 	return 0;
 }
@@ -51,10 +51,10 @@ static int apply(void *context, const struct batch_head *b, const uint8_t *data,
 	/* All are checked before the first is written. */
 	for (unsigned i = 0; i < b->runs; i++)
 		if (check_run(p->memory, b, &b->run[i], e) < 0)
-			return -e->code;
+			return error_code(e);
 	for (unsigned i = 0; i < b->runs; i++)
 		if (place_run(p, b, &b->run[i], &data, e) < 0)
-			return -e->code;
+			return error_code(e);
 	return 0;
 }
 

@@ -98,7 +98,7 @@ int relay_check(struct relay *r, struct error *e)
 
 	if (r->failed) {
 		*e = r->why;
-		return -e->code;
+		return error_code(e);
 	}
 	return c->used && c->read_ended && c->write_ended;
 }
@@ -106,6 +106,15 @@ int relay_check(struct relay *r, struct error *e)
 int relay_event_fd(const struct relay *r)
 {
 	return r->event_fd;
+}
+
+/* A QEMU that is switching over writes to its socket with its big lock held:
+ * as long as nobody reads, its monitor answers nobody, and its guest stands.
+ * So the end of a session must not wait for the owner of the relay, who may
+ * himself be waiting for that monitor. */
+static void let_go_of_qemu(struct connection *c)
+{
+	shutdown(c->fd, SHUT_RDWR);
 }
 
 /* --- reading a socket */
@@ -148,7 +157,7 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 	}
 	if (send_piece(c, n == 0 ? STREAM_FIN : 0, *offset, data, (size_t)n,
 		       e) < 0)
-		return -e->code;
+		return error_code(e);
 	*offset += (uint64_t)n;
 	return n > 0;
 }
@@ -171,8 +180,10 @@ static void *reader_main(void *arg)
 	struct connection *c = arg;
 	struct error e;
 
-	if (read_all(c, &e) < 0)
+	if (read_all(c, &e) < 0) {
 		relay_fail(c->relay, &e);
+		let_go_of_qemu(c);
+	}
 	half_ended(c, &c->read_ended);
 	return NULL;
 }
@@ -235,7 +246,7 @@ static int write_piece(struct connection *c, struct return_path *path,
 		if (return_path_is_switchover_ack(path))
 			hold_switchover(r);
 		if (write_all(c->fd, p->data + done, n, e) < 0)
-			return -e->code;
+			return error_code(e);
 		done += n;
 	}
 	return write_all(c->fd, p->data + done, p->len - done, e);
@@ -268,7 +279,8 @@ static void *writer_main(void *arg)
 		/* After a failure the rest is only taken out of the way. */
 		if (r == 0)
 			r = write_piece(c, &path, p, &e);
-		inbox_written(in, p);
+		if (inbox_written(in, p))
+			outbox_ack_due(session_outbox(c->relay->session));
 		if (r < 0)
 			relay_fail(c->relay, &e);
 		if (flags & (STREAM_FIN | STREAM_RESET)) {
@@ -279,6 +291,8 @@ static void *writer_main(void *arg)
 	/* Without its end, what arrived is a torso. */
 	if (!p && c->number == 0 && session_check(c->relay->session, &e) < 0)
 		relay_fail(c->relay, &e);
+	if (!p)
+		let_go_of_qemu(c);
 	half_ended(c, &c->write_ended);
 	return NULL;
 }
@@ -358,7 +372,7 @@ static int accept_one(struct relay *r, uint16_t number, struct error *e)
 		return 0;
 	if (fd < 0)
 		return error_sys(e, "accept QEMU's connection");
-	return add_locked(r, number, fd, e) < 0 ? -e->code : 1;
+	return add_locked(r, number, fd, e) < 0 ? error_code(e) : 1;
 }
 
 static void *accept_main(void *arg)
@@ -435,7 +449,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 		       struct error *e)
 {
 	if (set_address(r, r->source ? o->listen_path : o->connect_path, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (!r->source) {
 		r->has_memory = o->memory && memory_blocks(o->memory) > 0;
 		if (r->has_memory) {
@@ -446,7 +460,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	}
 	if (divert_init(&r->divert, session_outbox(o->session), 0, o->blocks,
 			o->n_blocks, e) < 0)
-		return -e->code;
+		return error_code(e);
 	r->divert.alone = is_alone;
 	r->divert.context = r;
 	return listen_unix(r, e);
@@ -478,7 +492,7 @@ failed:
 	if (r->listen_fd >= 0)
 		unlink(r->address.sun_path);
 	relay_free(r);
-	return -e->code;
+	return error_code(e);
 }
 
 static void join_connection(struct connection *c)

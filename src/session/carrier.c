@@ -66,7 +66,7 @@ static int write_frame(struct carrier *c, struct frame_out *f, struct error *e)
 	iov[0] = (struct iovec){ head, sizeof(head) };
 	memcpy(&iov[1], f->iov, (size_t)f->iovs * sizeof(iov[0]));
 	if (c->channel->ops->write(c->channel, iov, f->iovs + 1, e) < 0)
-		return -e->code;
+		return error_code(e);
 	atomic_fetch_add(&c->bytes_sent, sizeof(head) + f->head.len);
 	return 0;
 }
@@ -81,7 +81,7 @@ static int write_plain(struct carrier *c, struct frame_head *h,
 	h->sum = frame_sum(&iov[1], 1);
 	frame_head_write(h, c->session->id, head);
 	if (c->channel->ops->write(c->channel, iov, 2, e) < 0)
-		return -e->code;
+		return error_code(e);
 	atomic_fetch_add(&c->bytes_sent, sizeof(head) + h->len);
 	return 0;
 }
@@ -214,7 +214,7 @@ static int apply_pages(struct carrier *c, const struct frame_head *h,
 		return error_set(e, EBADMSG, "pages, but no memory for them");
 	if (batch_head_read(&batch, c->buffer, h->len, &data, &len, e) < 0 ||
 	    sink->apply(sink->context, &batch, data, e) < 0)
-		return -e->code;
+		return error_code(e);
 	inbox_pages_applied(&s->in, h->seq);
 	return 0;
 }
@@ -225,7 +225,7 @@ static int apply_ack(struct carrier *c, const struct frame_head *h,
 	struct ack a;
 
 	if (ack_read(&a, c->buffer, h->len, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return outbox_acked(&c->session->out, &a, e);
 }
 
@@ -257,7 +257,7 @@ static int apply(struct carrier *c, const struct frame_head *h, struct error *e)
 	if (h->kind == FRAME_STREAM)
 		return inbox_keep_stream(&s->in, h, c->buffer, e);
 	if (inbox_keep_message(&s->in, h, c->buffer, e) < 0)
-		return -e->code;
+		return error_code(e);
 	session_notify(s);
 	return 0;
 }
@@ -292,25 +292,25 @@ static int read_next(struct carrier *c, unsigned *unacked, struct error *e)
 	struct frame_head h;
 
 	if (read_head(c, buf, unacked, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (frame_head_read(&h, buf, c->session->id, e) < 0) {
 		damaged(c, e);
-		return -e->code;
+		return error_code(e);
 	}
 	if (read_all(c, c->buffer, h.len, e) < 0)
-		return -e->code;
+		return error_code(e);
 	payload = (struct iovec){ c->buffer, h.len };
 	if (frame_sum(&payload, 1) != h.sum) {
 		error_set(e, EILSEQ, "frame %" PRIu64 " damaged on the way",
 			  h.seq);
 		damaged(c, e);
-		return -e->code;
+		return error_code(e);
 	}
 	if (apply(c, &h, e) < 0) {
 		/* Intact, but wrong: sending it again would not help. */
 		if (e->code != ESHUTDOWN)
 			session_end(c->session, true, e->text);
-		return -e->code;
+		return error_code(e);
 	}
 	if (h.seq != 0 && ++*unacked >= ACK_EVERY) {
 		outbox_ack_due(&c->session->out);
@@ -420,7 +420,7 @@ static void slot_started(struct carrier *c, bool started)
 int carrier_start(struct session *s, struct channel *channel, struct error *e)
 {
 	struct carrier *c = take_slot(s, channel, e);
-	int r = c ? start_threads(c, e) : -e->code;
+	int r = c ? start_threads(c, e) : error_code(e);
 
 	if (c)
 		slot_started(c, r == 0);

@@ -157,7 +157,7 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 	struct piece *p = piece_new(h, data, e);
 
 	if (!p)
-		return -e->code;
+		return error_code(e);
 
 	WITH_LOCK(&in->lock);
 
@@ -171,7 +171,7 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 	}
 	if (insert(&s->pieces, p, e) < 0) {
 		free(p);
-		return -e->code;
+		return error_code(e);
 	}
 	s->known = true;
 	in->waiting_bytes += h->len;
@@ -198,7 +198,7 @@ int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 	struct piece *p = piece_new(h, data, e);
 
 	if (!p)
-		return -e->code;
+		return error_code(e);
 
 	WITH_LOCK(&in->lock);
 
@@ -222,24 +222,26 @@ int inbox_next_stream(struct inbox *in)
 	WITH_LOCK(&in->lock);
 
 	while (!in->closed) {
-		for (int i = 0; i < STREAMS_MAX; i++) {
-			struct stream_in *s = &in->stream[i];
-
-			if (s->known && !s->announced) {
-				s->announced = true;
-				return i;
-			}
-		}
+		if (in->announced < STREAMS_MAX &&
+		    in->stream[in->announced].known)
+			return (int)in->announced++;
 		pthread_cond_wait(&in->changed, &in->lock);
 	}
 	return -EPIPE;
+}
+
+static bool is_ready(const struct inbox *in, const struct stream_in *s)
+{
+	const struct piece *p = s->pieces;
+
+	return p && p->offset == s->next_offset && p->seq < in->passed;
 }
 
 static struct piece *next_piece(struct inbox *in, struct stream_in *s)
 {
 	struct piece *p = s->pieces;
 
-	if (!p || p->offset != s->next_offset || p->seq >= in->passed)
+	if (!is_ready(in, s))
 		return NULL;
 	s->pieces = p->next;
 	s->next_offset += p->len;
@@ -257,15 +259,23 @@ struct piece *inbox_read(struct inbox *in, uint16_t stream)
 	return p;
 }
 
-void inbox_written(struct inbox *in, struct piece *p)
+bool inbox_written(struct inbox *in, struct piece *p)
 {
+	bool ack_due;
+
 	{
 		WITH_LOCK(&in->lock);
 
 		in->waiting_bytes -= p->len;
 		set_marks(in, p->seq, APPLIED);
+		in->unacked_bytes += p->len;
+		ack_due = in->unacked_bytes >= INBOX_ACK_BYTES ||
+			  !is_ready(in, &in->stream[p->stream]);
+		if (ack_due)
+			in->unacked_bytes = 0;
 	}
 	free(p);
+	return ack_due;
 }
 
 struct piece *inbox_message(struct inbox *in)

@@ -38,6 +38,8 @@ enum {
 	/* Bytes of all streams that may wait here, and messages likewise.  The
 	 * sender stays far below; more is a hostile or broken peer. */
 	INBOX_STREAM_BYTES = 64 * 1024 * 1024,
+	/* Written bytes after which the sender hears of it at the latest. */
+	INBOX_ACK_BYTES = 256 * 1024,
 	INBOX_MESSAGE_BYTES = 4 * 1024 * 1024,
 };
 
@@ -54,7 +56,7 @@ struct piece {
 struct stream_in {
 	struct piece *pieces; /* in the order of their offsets */
 	uint64_t next_offset; /* of the next piece to hand out */
-	bool known, announced;
+	bool known;
 };
 
 struct inbox_stats {
@@ -70,7 +72,9 @@ struct inbox {
 	uint64_t highest; /* highest number seen */
 	uint8_t mark[FRAME_WINDOW];
 	struct stream_in stream[STREAMS_MAX];
+	unsigned announced; /* streams that inbox_next_stream() has named */
 	uint64_t waiting_bytes;
+	uint64_t unacked_bytes; /* written since an ack was last called due */
 	struct piece *messages; /* in the order of their ordinals */
 	uint64_t next_message;
 	uint64_t message_bytes;
@@ -91,14 +95,19 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 		       const void *data, struct error *e);
 
-/* Number of the next stream that nobody has been told of; waits for it.
- * -EPIPE once the inbox is closed. */
+/* Number of the next stream that nobody has been told of; waits for it.  They
+ * are named in the order of their numbers, in which the connections were made
+ * at the source, whichever of them speaks first: QEMU's destination takes its
+ * first connection for the main one.  -EPIPE once the inbox is closed. */
 int inbox_next_stream(struct inbox *in);
 
 /* The next piece of @stream; waits.  NULL once the inbox is closed.  The
- * caller writes it out and gives it back with inbox_written(). */
+ * caller writes it out and gives it back with inbox_written().  That says
+ * whether the other side should hear of it now, because it is much or because
+ * nothing more can be written at the moment: the carrier that read the frame
+ * may be silent by now. */
 struct piece *inbox_read(struct inbox *in, uint16_t stream);
-void inbox_written(struct inbox *in, struct piece *p);
+bool inbox_written(struct inbox *in, struct piece *p);
 
 /* The next message or NULL; never waits.  free() it. */
 struct piece *inbox_message(struct inbox *in);

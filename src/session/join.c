@@ -62,7 +62,7 @@ static int hello_receive(struct channel *c, struct hello *ret, struct error *e)
 	    hello_length(&len, buf, e) < 0 ||
 	    channel_read_all(c, buf + HELLO_HEAD_SIZE, len - HELLO_HEAD_SIZE,
 			     deadline, e) < 0)
-		return -e->code;
+		return error_code(e);
 	return hello_read(ret, buf, len, e);
 }
 
@@ -82,20 +82,20 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 {
 	struct hello mine =
 		hello_of(s->id ? HELLO_JOIN : HELLO_OPEN, s->own_name);
-	struct hello theirs;
+	struct hello theirs = { 0 };
 	uint16_t version;
 
 	mine.session = s->id;
 	memcpy(mine.secret, s->secret, SECRET_SIZE);
 	if (hello_send(c, &mine, e) < 0 || hello_receive(c, &theirs, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (theirs.kind == HELLO_REFUSE)
 		return error_set(e, ECONNABORTED, "%s", theirs.text);
 	if (theirs.kind != HELLO_ACCEPT)
 		return error_set(e, EBADMSG, "answers with hello %d",
 				 theirs.kind);
 	if (hello_common_version(&version, &theirs, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (s->id)
 		return 0;
 	s->id = theirs.session;
@@ -122,7 +122,7 @@ static int dial_one(struct session *s, const char *address, struct error *e)
 
 	if (tcp_dial(&c, address, s->port, clock_us() + DIAL_TIMEOUT_US,
 		     s->end_fd, e) < 0)
-		return -e->code;
+		return error_code(e);
 	set_greeting(s, c);
 	r = greet(s, c, e);
 	set_greeting(s, NULL);
@@ -165,17 +165,17 @@ int session_open(struct session **ret, const struct session_options *o,
 	struct session *s;
 
 	if (session_new(&s, o->own_name, o->peer, o->outage_limit_us, e) < 0)
-		return -e->code;
+		return error_code(e);
 	s->wanted = o->channels;
 	s->port = o->port;
 	/* The keeper reads the id that the first hello brings. */
 	if (copy_addresses(s, o->addresses, e) < 0 || dial_any(s, e) < 0) {
 		session_destroy(s);
-		return -e->code;
+		return error_code(e);
 	}
 	if (keeper_start(s, e) < 0) {
 		session_destroy(s);
-		return -e->code;
+		return error_code(e);
 	}
 	*ret = s;
 	return 0;
@@ -321,7 +321,7 @@ int keeper_start(struct session *s, struct error *e)
 		session_end(s, true, e->text);
 		s->stopping = true;
 		keeper_main(s);
-		return -e->code;
+		return error_code(e);
 	}
 	if (!s->addresses)
 		return 0;
@@ -331,7 +331,7 @@ int keeper_start(struct session *s, struct error *e)
 	error_set(e, r, "no thread for a session");
 	session_end(s, true, e->text);
 	keeper_stop(s);
-	return -e->code;
+	return error_code(e);
 }
 
 void keeper_join(struct session *s)
@@ -400,7 +400,7 @@ static int answer(const struct acceptor *a, struct session *s,
 	memcpy(h.secret, s->secret, SECRET_SIZE);
 	if (hello_send(c, &h, e) < 0) {
 		channel_free(c);
-		return -e->code;
+		return error_code(e);
 	}
 	return carrier_start(s, c, e);
 }
@@ -414,7 +414,7 @@ static int join_one(const struct acceptor *a, struct session *s,
 
 	if (session_check(s, e) < 0) {
 		refuse(c, e);
-		return -e->code;
+		return error_code(e);
 	}
 	{
 		WITH_LOCK(&s->lock);
@@ -443,7 +443,7 @@ static int join(const struct acceptor *a, const struct hello *h,
 		  "knows nothing of this session (has its droverd been "
 		  "restarted?)");
 	refuse(c, e);
-	return -e->code;
+	return error_code(e);
 }
 
 static int open_new(const struct acceptor *a, const struct hello *h,
@@ -454,7 +454,7 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 	if (a->admit(a->context, h->text, c->to, e) < 0 ||
 	    session_new(&s, a->own_name, h->text, a->outage_limit_us, e) < 0) {
 		refuse(c, e);
-		return -e->code;
+		return error_code(e);
 	}
 	/* Guessing an id and a secret must be hopeless. */
 	while (getrandom(&s->id, sizeof(s->id), 0) < 0 || s->id == 0)
@@ -464,7 +464,7 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 	if (keeper_start(s, e) < 0) {
 		refuse(c, e);
 		session_destroy(s);
-		return -e->code;
+		return error_code(e);
 	}
 	s->table = a->table;
 	{
@@ -475,7 +475,7 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 	}
 	if (answer(a, s, c, e) < 0) {
 		session_free(s);
-		return -e->code;
+		return error_code(e);
 	}
 	a->opened(a->context, s);
 	return 0;
@@ -489,7 +489,7 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 	if (hello_receive(c, &h, e) < 0) {
 		error_in(e, "%s", c->to);
 		channel_free(c);
-		return -e->code;
+		return error_code(e);
 	}
 	if (hello_common_version(&version, &h, e) < 0) {
 		struct error theirs;
@@ -499,7 +499,7 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 			  "install the same version of Drover on both",
 			  WIRE_LOWEST, WIRE_VERSION, h.lowest, h.version);
 		refuse(c, &theirs);
-		return -e->code;
+		return error_code(e);
 	}
 	if (h.kind == HELLO_JOIN)
 		return join(a, &h, c, e);
@@ -507,5 +507,5 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 		return open_new(a, &h, c, e);
 	error_set(e, EBADMSG, "%s: hello of kind %d", c->to, h.kind);
 	refuse(c, e);
-	return -e->code;
+	return error_code(e);
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "channel/channel.h"
 #include "session/internal.h"
 
@@ -27,7 +28,7 @@ static int init_parts(struct session *s, struct error *e)
 	if (e->code != 0) {
 		scope_close(&s->event_fd);
 		scope_close(&s->end_fd);
-		return -e->code;
+		return error_code(e);
 	}
 	inbox_init(&s->in);
 	pthread_mutex_init(&s->lock, NULL);
@@ -48,7 +49,7 @@ int session_new(struct session **ret, const char *own_name, const char *peer,
 		return error_set(e, ENOMEM, "no memory for a session");
 	if (init_parts(s, e) < 0) {
 		free(s);
-		return -e->code;
+		return error_code(e);
 	}
 	snprintf(s->own_name, sizeof(s->own_name), "%s", own_name);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
@@ -149,7 +150,7 @@ int session_send(struct session *s, json_t *message, struct error *e)
 				 strlen(text));
 	if (outbox_put_message(&s->out, text, strlen(text), e) < 0) {
 		session_check(s, e); /* knows better why */
-		return -e->code;
+		return error_code(e);
 	}
 	return 0;
 }
@@ -175,6 +176,16 @@ int session_receive(struct session *s, json_t **ret, struct error *e)
 				 s->peer);
 	}
 	return 1;
+}
+
+int session_skip(struct session *s, struct error *e)
+{
+	json_t *message;
+	int r;
+
+	while ((r = session_receive(s, &message, e)) > 0)
+		json_decref(message);
+	return r;
 }
 
 int session_await(struct session *s, uint64_t deadline_us, json_t **ret,

@@ -73,7 +73,10 @@ int session_send(struct session *s, json_t *message /* stolen */,
 /* The next message: 1; 0 when there is none; -ECONNABORTED when the session
  * has ended and none is left. */
 int session_receive(struct session *s, json_t **ret, struct error *e);
-/* As above, but waits; -ETIMEDOUT at the deadline. */
+/* For who waits on the descriptor but expects no message: drops those that
+ * came.  As session_check() otherwise. */
+int session_skip(struct session *s, struct error *e);
+/* As session_receive(), but waits; -ETIMEDOUT at the deadline. */
 int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
 		  struct error *e);
 

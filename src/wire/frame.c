@@ -4,12 +4,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
-#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "wire/reader.h"
+#include "wire/sum.h"
 
 static const struct {
 	const char *name;
@@ -139,7 +138,7 @@ int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 		return error_set(e, EBADMSG, "batch of %u runs", ret->runs);
 	for (unsigned i = 0; i < ret->runs; i++) {
 		if (batch_run_read(&ret->run[i], &r, e) < 0)
-			return -e->code;
+			return error_code(e);
 		if (ret->run[i].kind == RUN_DATA)
 			pages += ret->run[i].count;
 	}

@@ -3,11 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "wire/reader.h"
+#include "wire/sum.h"
 
 /* The line end catches connections that translate text. */
 static const char magic[8] = { 'D', 'R', 'O', 'V', 'E', 'R', '\r', '\n' };
@@ -36,7 +36,7 @@ int hello_length(size_t *ret, const void *buf, struct error *e)
 	const void *m = reader_take(&r, sizeof(magic));
 	uint16_t text;
 
-	if (memcmp(m, magic, sizeof(magic)) != 0)
+	if (!m || memcmp(m, magic, sizeof(magic)) != 0)
 		return error_set(e, EBADMSG,
 				 "the other side does not speak Drover's "
 				 "protocol");
@@ -59,7 +59,7 @@ int hello_read(struct hello *ret, const void *buf, size_t len, struct error *e)
 	if (len < HELLO_HEAD_SIZE)
 		return error_set(e, EBADMSG, "hello of %zu bytes", len);
 	if (hello_length(&whole, buf, e) < 0)
-		return -e->code;
+		return error_code(e);
 	if (whole != len)
 		return error_set(e, EBADMSG, "hello of %zu bytes, not %zu", len,
 				 whole);

@@ -9,15 +9,23 @@
 #include "base/error.h"
 #include "move/job.h"
 
-static struct job *job_made(void)
+static struct job *job_with_id(const char *id)
 {
+	const struct job_subject of = { .id = id,
+					.kind = "move",
+					.role = "source",
+					.machine = "web1",
+					.peer = "beta" };
 	struct job *j;
 	struct error e;
 
-	assert_int_equal(job_new(&j, NULL, "move", "source", "web1", "beta",
-				 &e),
-			 0);
+	assert_int_equal(job_new(&j, &of, &e), 0);
 	return j;
+}
+
+static struct job *job_made(void)
+{
+	return job_with_id(NULL);
 }
 
 static const char *text_of(const json_t *o, const char *key)
@@ -43,13 +51,9 @@ static void a_new_job_runs_and_has_an_id_of_its_own(void **state)
 
 static void a_given_id_is_kept(void **state)
 {
-	struct job *j;
-	struct error e;
+	struct job *j = job_with_id("00ff");
 
 	(void)state;
-	assert_int_equal(job_new(&j, "00ff", "move", "destination", "web1",
-				 "alpha", &e),
-			 0);
 	assert_string_equal(j->id, "00ff");
 	job_drop(j);
 }

@@ -323,7 +323,7 @@ static void assert_qemu_sees(const struct guest *g, uint64_t address,
 	char command[64];
 	struct error e;
 	struct qmp *q;
-	json_t *o;
+	json_t *o = NULL;
 
 	snprintf(command, sizeof(command), "xp/1xw 0x%llx",
 		 (unsigned long long)address);

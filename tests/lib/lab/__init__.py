@@ -6,6 +6,8 @@
     host      a droverd in a namespace, and the drover command
     machine   definitions of machines, the stress guest, plain QEMU processes
     qmp       QEMU's monitor
+    huge      huge pages for a test
+    linux     a real guest: kernel and initramfs
     console   serial lines with the host's time; heartbeat gaps
     tap       recording the migration stream inside QEMU
     oracle    was what QEMU sent what the destination got?

@@ -53,6 +53,9 @@ class _UnixConnection(http.client.HTTPConnection):
 class Host:
     """Hosts of one test; connect(alpha, beta) makes them peers."""
 
+    # words in front of the daemon's command line, say `unshare --mount`
+    wrap = ()
+
     def __init__(self, lab, name, namespace, addresses, *, port=6600, qemu=None,
                  settings=None):
         self.lab, self.name, self.namespace = lab, name, namespace
@@ -91,10 +94,12 @@ class Host:
                 f.write("\n")
 
     # -- the daemon
-    def start(self, timeout=20):
+    def start(self, timeout=20, fault=None):
+        """fault: what DROVER_FAULT shall be (src/base/fault.h)."""
         self.write_settings()
-        self.process = self.lab.spawn([DROVERD, "-c", self.config],
-                                      namespace=self.namespace, log=self.log)
+        self.process = self.lab.spawn([*self.wrap, DROVERD, "-c", self.config],
+                                      namespace=self.namespace, log=self.log,
+                                      environ={"DROVER_FAULT": fault} if fault else None)
         try:
             wait_for(f"droverd {self.name}", self._answers, timeout, 0.02)
         except Failed as e:
@@ -130,10 +135,10 @@ class Host:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def restart(self):
+    def restart(self, fault=None):
         if self.running():
             self.stop()
-        return self.start()
+        return self.start(fault=fault)
 
     def log_text(self):
         try:

@@ -174,8 +174,8 @@ class Stream:
         payload = self._bytes(length)
         if number not in COMMANDS:
             self._bad(f"command {number}")
-        if number == 3 and length:
-            self._bad("post-copy is advised: its pages cannot be judged")
+        if number == 3 and payload[:8] not in (b"", U64.pack(PAGE)):
+            self._bad("post-copy of huge pages: the block list is another one")
         self.commands.append((COMMANDS[number], payload))
 
     def _dirty_bitmap(self):

@@ -19,7 +19,7 @@ class Tap:
 
     def __init__(self, lab, qemu="/usr/bin/qemu-system-x86_64", match="migrate.sock"):
         self.folder = lab.fast
-        self.program = lab.path("qemu-tapped")
+        self.program = lab.path(f"qemu-tapped-{len(glob.glob(lab.path('qemu-tapped-*')))}")
         with open(self.program, "w", encoding="utf-8") as f:
             f.write("#!/bin/sh\n")
             for name, value in environ(match, f"{self.folder}/tap.$$").items():

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""A real guest: Debian's cloud kernel and a busybox initramfs with an init of
+the test's own."""
+import functools
+import os
+import shutil
+import subprocess
+
+from .core import ROOT, Failed
+
+BUSYBOX = "/bin/busybox"
+
+
+@functools.lru_cache(None)
+def kernel():
+    """The folder with the unpacked kernel, or None and why there is none."""
+    for program in (BUSYBOX, "/usr/bin/cpio"):
+        if not os.path.exists(program):
+            return None, f"{program} is not installed"
+    done = subprocess.run([os.path.join(ROOT, "tools", "fetch-kernel")], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+    if done.returncode == 0:
+        return done.stdout.strip().splitlines()[-1], None
+    lines = done.stderr.strip().splitlines() or ["tools/fetch-kernel failed without a word"]
+    return None, lines[-1]
+
+
+def modules(folder, names):
+    """Files of the modules and of what they need, in the order to load them."""
+    root = os.path.join(folder, "root")
+    version, = os.listdir(os.path.join(root, "lib", "modules"))
+    found = {}
+    for name in names:
+        done = subprocess.run(["modprobe", "-d", root, "-S", version, "--show-depends", name],
+                              capture_output=True, text=True,
+                              env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+        if done.returncode:
+            raise Failed(f"modprobe {name}: {done.stderr.strip()}")
+        found.update((line.split()[1], None) for line in done.stdout.splitlines()
+                     if line.startswith("insmod "))
+    return list(found)
+
+
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+while read -r name; do insmod /modules/$name; done </modules/list
+exec sh /main
+"""
+
+
+def initramfs(lab, main, names):
+    """An initramfs that loads the modules and runs the script `main`."""
+    folder, why = kernel()
+    if not folder:
+        raise Failed(why)
+    tree = lab.path("initramfs")
+    for name in ("bin", "proc", "sys", "dev", "modules"):
+        os.makedirs(os.path.join(tree, name))
+    shutil.copy(BUSYBOX, os.path.join(tree, "bin", "busybox"))
+    files = modules(folder, names)
+    for path in files:
+        shutil.copy(path, os.path.join(tree, "modules"))
+    for name, text in (("modules/list", "".join(os.path.basename(p) + "\n" for p in files)),
+                       ("init", INIT), ("main", main)):
+        with open(os.path.join(tree, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    os.chmod(os.path.join(tree, "init"), 0o755)
+    image = lab.path("initramfs.cpio")
+    lab.run(["sh", "-c", f"cd '{tree}' && find . | cpio -o -H newc >'{image}'"])
+    return image
+
+
+def arguments(image, append=""):
+    """QEMU's arguments to boot it, with its console on the first serial line."""
+    folder, _ = kernel()
+    return ["-kernel", os.path.join(folder, "vmlinuz"), "-initrd", image,
+            "-append", f"console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off {append}".strip()]

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""At each point of the commit: who runs the guest when something dies there?
+
+Either daemon is killed with -9 and started again, or the network is cut, for
+some seconds or for good.  The guest runs on exactly one host, or on none and
+then `drover job show` says so and names the command that decides; never on two.
+That is judged by what each QEMU says of itself all the time (lab.watch), and by
+the heartbeats of the guest.
+
+EXPECTED is the table of docs/architecture.md, "Commit".
+"""
+import time
+import unittest
+from collections import namedtuple
+
+from lab import Failed, Lab, needs, wait_for
+from lab.field import Field
+from lab.host import PROGRAMS
+
+TIME_LIMIT = 600
+AWAY_S = 0.5        # a daemon that was killed comes back after this
+CUT_S = 2.5         # longer than both outage limits of the switchover
+DOUBT_S = 15
+
+# Who has the guest in the end, without an operator: after the source's, the
+# destination's daemon was killed, after a cut that was mended, and one that was
+# not.  A message that has just been sent may arrive before the fault, or not.
+Row = namedtuple("Row", "kill_source kill_destination cut never")
+HERE, THERE, DOUBT = "source", "destination", "in doubt"
+EITHER = (HERE, THERE)
+EXPECTED = {
+    "destination:loaded": Row(HERE, HERE, HERE, HERE),
+    "destination:loaded-sent": Row(EITHER, EITHER, EITHER, (THERE, DOUBT)),
+    "source:before-commit": Row(HERE, THERE, THERE, DOUBT),
+    "source:before-commit-sent": Row(THERE, THERE, THERE, DOUBT),
+    "source:commit-sent": Row(THERE, THERE, THERE, (THERE, DOUBT)),
+    "destination:commit-received": Row(THERE, THERE, THERE, THERE),
+    "destination:running": Row(THERE, THERE, THERE, THERE),
+    "destination:running-sent": Row(THERE, THERE, THERE, THERE),
+    "source:running": Row(THERE, THERE, THERE, THERE),
+    "source:ended": Row(THERE, THERE, THERE, THERE),
+}
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class CrashPoints(unittest.TestCase):
+    lab = field = None
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.lab:
+            cls.lab.close()
+        cls.lab = cls.field = None
+
+    def setUp(self):
+        cls = type(self)
+        if not cls.field:
+            cls.tearDownClass()
+            cls.lab = Lab()
+            cls.field = Field(cls.lab).start()
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before:
+            type(self).tearDownClass()
+
+    # -- what happens
+    def to(self, point):
+        """A move that stands at the point."""
+        side = "here" if point.startswith("source") else "there"
+        self.field.faults(**{side: point})
+        self.source, self.destination = self.field.here, self.field.there
+        self.source_pid = self.field.pid
+        self.move = self.field.move()
+        self.field.reached(point)
+        self.job = self.source.newest_job(role="source")["id"]
+
+    def kill(self, host):
+        host.kill9()
+        self.field.go_on()
+        time.sleep(AWAY_S)
+        host.start()
+
+    def cut(self, heal_after=None):
+        self.field.link.blackhole()
+        self.addCleanup(self.field.link.heal)
+        self.field.go_on()
+        if heal_after:
+            time.sleep(heal_after)
+            self.field.link.heal()
+
+    # -- what must hold
+    def runs_on(self):
+        """The hosts whose QEMU runs the guest, of what the QEMUs say."""
+        qemus = {pid: name for name, host in ((HERE, self.source), (THERE, self.destination))
+                 for pid in self.field.qemus(host)}
+        return [qemus.get(pid, pid) for pid in self.field.watch.running()]
+
+    def states(self):
+        """Of this move's jobs; none of a daemon that forgot a move that ended."""
+        found = {}
+        for side, host in ((HERE, self.source), (THERE, self.destination)):
+            jobs = [j["state"] for j in host.api("GET", "/v1/jobs") if j["id"] == self.job]
+            found[side] = jobs[0] if jobs else "gone"
+        return found
+
+    def wait_ended(self):
+        """Until neither side works on it any more; who runs the guest then."""
+        def ended():
+            return not {"running", "in-doubt"} & set(self.states().values())
+        try:
+            wait_for("the end of the move", ended, 25, 0.05)
+            wait_for("the guest", self.runs_on, 5, 0.02)
+        except Failed as e:
+            raise Failed(f"{e}: {self.states()}, {self.runs_on()}; {self.field.logs()}") from None
+        return self.runs_on()
+
+    def settled(self, expected):
+        """It ends by itself: the guest runs there, and nothing else is left."""
+        field = self.field
+        where, = self.wait_ended()
+        self.assertIn(where, expected if isinstance(expected, tuple) else (expected,))
+        status, errors = self.move.wait()
+        self.assertIn(status, (0, 1), errors)
+        if where == THERE:
+            field.moved()
+        else:
+            self.assertEqual(status, 1, errors)
+        field.settle(20)
+        field.heartbeat()
+        self.assertEqual(field.both_at_once(), [])
+
+    def in_doubt(self, host):
+        """The job's id, once the host says what the operator has to decide."""
+        job = host.wait_job(self.job, "in-doubt", timeout=DOUBT_S)
+        self.assertNotIn("\n", job["error"])
+        shown = host.drover("job", "show", job["id"], check=False).stdout
+        self.assertIn("in-doubt", shown.replace("in doubt", "in-doubt"))
+        for word in ("--run-here", "--give-up"):
+            self.assertIn(f"drover job resolve {job['id']} {word}", " ".join(shown.split()))
+        return job["id"]
+
+    def resolve(self, host, word):
+        job = host.drover("job", "resolve", self.in_doubt(host), word, "--json", check=False)
+        self.assertIn(job.status, (0, 1), job.stderr)
+
+    def decide(self, keep):
+        """The operator's word on both hosts, the one that gives up first."""
+        if keep:
+            self.resolve(self.destination, "--give-up")
+            self.resolve(self.source, "--run-here")
+        else:
+            self.resolve(self.source, "--give-up")
+            self.resolve(self.destination, "--run-here")
+        self.settled(HERE if keep else THERE)
+
+    def nobody_runs_it(self):
+        """In doubt on both hosts, for as long as they cannot reach each other."""
+        self.in_doubt(self.source)
+        self.in_doubt(self.destination)
+        self.assertEqual(self.runs_on(), [])
+        self.assertEqual(self.field.both_at_once(), [])
+
+    def outcome(self):
+        """Of a cut for good: who runs the guest, or that nobody may."""
+        def known():
+            return (self.runs_on() or
+                    (set(self.states().values()) == {"in-doubt"} and [DOUBT]))
+        where, = wait_for("an outcome", known, DOUBT_S, 0.05)
+        return where
+
+    def never_back(self, point):
+        expected = EXPECTED[point].never
+        self.to(point)
+        self.cut()
+        where = self.outcome()
+        self.assertIn(where, expected if isinstance(expected, tuple) else (expected,))
+        if where == DOUBT:
+            self.nobody_runs_it()
+            self.decide(keep=True)
+            return
+        # Who does not run it gives it up, if it does not know that by itself.
+        other, side = ((self.destination, THERE) if where == HERE else (self.source, HERE))
+        wait_for("a word", lambda: self.states()[side] != "running", DOUBT_S, 0.05)
+        if self.states()[side] == "in-doubt":
+            self.resolve(other, "--give-up")
+        self.settled(where)
+
+    def test_operator_gives_the_guest_to_the_destination(self):
+        self.to("source:before-commit-sent")
+        self.cut()
+        self.nobody_runs_it()
+        self.decide(keep=False)
+
+    def test_doubt_ends_by_itself_once_the_paths_are_back(self):
+        self.to("source:before-commit-sent")
+        self.cut()
+        self.nobody_runs_it()
+        self.field.link.heal()
+        self.settled(THERE)
+
+    def test_doubt_outlives_both_daemons(self):
+        self.to("source:before-commit-sent")
+        self.cut()
+        self.nobody_runs_it()
+        for host in (self.source, self.destination):
+            host.kill9()
+            host.start()
+        self.nobody_runs_it()
+        self.field.link.heal()
+        self.settled(THERE)
+
+
+def add_tests():
+    def kill(point, side):
+        def test(self):
+            self.to(point)
+            self.kill(self.source if side == "source" else self.destination)
+            self.settled(getattr(EXPECTED[point], f"kill_{side}"))
+        return test
+
+    def cut(point):
+        def test(self):
+            self.to(point)
+            self.cut(CUT_S)
+            self.settled(EXPECTED[point].cut)
+        return test
+
+    def never(point):
+        return lambda self: self.never_back(point)
+
+    for point in EXPECTED:
+        name = point.replace(":", "_").replace("-", "_")
+        for side in ("source", "destination"):
+            setattr(CrashPoints, f"test_at_{name}_the_{side}_is_killed", kill(point, side))
+        setattr(CrashPoints, f"test_at_{name}_the_network_is_cut", cut(point))
+        setattr(CrashPoints, f"test_at_{name}_the_network_is_cut_for_good", never(point))
+
+
+add_tests()
+
+if __name__ == "__main__":
+    unittest.main()
