@@ -572,6 +572,8 @@ void machine_arrived(void *host, struct move_arrival *a)
 	}
 	free(m->text);
 	m->text = strdup(a->definition);
+	if (m->started) /* found in the books, by a daemon that died here */
+		launch_forget(&m->process);
 	m->process = a->process;
 	m->started = true;
 	m->paused = a->paused;
