@@ -27,9 +27,14 @@ TIME_LIMIT = 300
 FORWARD = {"magic": 3, "version": 9, "host_name": 58, "hello_sum": 67, "first_head": 72,
            "first_payload": 130, "first_pages": 20_000, "quarter": 0.25, "middle": 0.5,
            "three_quarters": 0.75, "last_pages": 0.97, "before_the_end": -150_000,
-           "device_state": -30_000, "end_of_the_stream": -4_000, "last_messages": -150}
+           "device_state": -30_000, "end_of_the_stream": -4_000}
 BACKWARD = {"magic": 3, "hello_secret": 30, "hello_sum": 67, "first_head": 75, "prepared": 140,
-            "acknowledgements": 0.5, "return_path": 0.9, "running": -120}
+            "acknowledgements": 0.25, "more_acknowledgements": 0.5}
+# What the two say to each other after the last page: damaged in the next frame
+# after a daemon came to this point, in its head or behind it.
+LATE = {"loaded": ("backward", "destination:loaded"),
+        "commit": ("forward", "source:before-commit-sent"),
+        "running": ("backward", "destination:running")}
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
@@ -95,12 +100,34 @@ class Integrity(unittest.TestCase):
         return where if where >= 0 else self.length[way] + where
 
     def damage(self, act, way, where, **options):
+        source = self.before()
+        fault = self.proxies[self.field.here.name].fault(way, act, self.place(where, way),
+                                                         **options)
+        self.after(self.field.move("--paused"), fault, source)
+
+    def damage_late(self, act, way, point, **options):
         field, way_through = self.field, self.proxies[self.field.here.name]
-        source = Memory.of_process(field.pid)
+        field.faults(**{"here" if point.startswith("source") else "there": point})
+        source = self.before()
+        move = field.move("--paused")
+        field.reached(point)
+        number = len(way_through.connections) - 1
+        ahead = options.pop("ahead")
+        fault = way_through.fault(way, act, way_through.connections[-1][way] + ahead, number,
+                                  **options)
+        field.go_on()
+        self.after(move, fault, source)
+
+    def before(self):
+        """The guest is stopped; its memory, held open."""
+        source = Memory.of_process(self.field.pid)
         self.addCleanup(source.close)
         self.stop_guest()
-        fault = way_through.fault(way, act, self.place(where, way), **options)
-        status, errors = field.move("--paused").wait()
+        return source
+
+    def after(self, move, fault, source):
+        field = self.field
+        status, errors = move.wait()
         self.assertTrue(fault.done.is_set(), "the move was over before that byte")
         job = field.here.newest_job(role="source")
         if status == 0:
@@ -138,6 +165,9 @@ def add_tests():
     def test(act, way, where, **options):
         return lambda self: self.damage(act, way, where, **options)
 
+    def late(act, way, point, **options):
+        return lambda self: self.damage_late(act, way, point, **options)
+
     for way, places in (("forward", FORWARD), ("backward", BACKWARD)):
         for i, (name, where) in enumerate(places.items()):
             setattr(Integrity, f"test_bit_flipped_{way}_in_{name}",
@@ -145,6 +175,13 @@ def add_tests():
             if i % 2 == 0:
                 setattr(Integrity, f"test_bytes_lost_{way}_in_{name}",
                         test(proxy.drop, way, where, count=1 + 7 * i))
+    for name, (way, point) in LATE.items():
+        setattr(Integrity, f"test_bit_flipped_in_the_head_of_{name}", late(
+            proxy.flip, way, point, ahead=20))
+        setattr(Integrity, f"test_bit_flipped_behind_the_head_of_{name}", late(
+            proxy.flip, way, point, ahead=45, bit=6))
+        setattr(Integrity, f"test_bytes_lost_from_{name}", late(
+            proxy.drop, way, point, ahead=5, count=9))
 
 
 add_tests()
