@@ -19,7 +19,14 @@ static struct job *job_with_id(const char *id)
 	struct job *j;
 	struct error e;
 
-	assert_int_equal(job_new(&j, &of, &e), 0);
+	assert_int_equal(job_new(&j,
+				 &(struct job_subject){ .id = NULL,
+							.kind = "move",
+							.role = "source",
+							.machine = "web1",
+							.peer = "beta" },
+				 &e),
+			 0);
 	return j;
 }
 
@@ -54,6 +61,14 @@ static void a_given_id_is_kept(void **state)
 	struct job *j = job_with_id("00ff");
 
 	(void)state;
+	assert_int_equal(job_new(&j,
+				 &(struct job_subject){ .id = "00ff",
+							.kind = "move",
+							.role = "destination",
+							.machine = "web1",
+							.peer = "alpha" },
+				 &e),
+			 0);
 	assert_string_equal(j->id, "00ff");
 	job_drop(j);
 }

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""A guest that is faster than the link: what the time-out does, and what is said."""
+import time
+import unittest
+
+from lab import Lab, needs
+from lab import machine
+from lab.console import Console
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+
+TIME_LIMIT = 200
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class BusyGuest(unittest.TestCase):
+    """128 MiB that change at 60 MiB/s over a card of 100 Mbit/s."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.close)
+        network = Network(cls.lab, ("alpha", "beta"), links=1, rate="100mbit")
+        cls.alpha, cls.beta = (Host(cls.lab, name, network[name], network.addresses(name))
+                               for name in ("alpha", "beta"))
+        for host in connect(cls.alpha, cls.beta):
+            host.start()
+
+    def setUp(self):
+        self.console = Console(self.lab)
+        guest = machine.stress_arguments(fill="48M", rate="60M", hot="32M")
+        self.alpha.define(machine.definition("busy", *guest, *self.console.arguments(),
+                                             memory="128M"))
+        self.alpha.drover("vm", "start", "busy")
+        self.console.wait_line("^drover-stress ready", 60)
+        self.addCleanup(self.drop)
+
+    def drop(self):
+        for host in (self.alpha, self.beta):
+            for shown in host.api("GET", "/v1/machines"):
+                host.drover("vm", "stop", shown["name"], check=False)
+                host.drover("vm", "forget", shown["name"], check=False)
+        self.console.close()
+
+    def beats_go_on(self):
+        self.console.wait_line("^hb ", 5, after=len(self.console.lines))
+        self.assertEqual(self.console.corrupt(), [])
+
+    def test_the_time_out_ends_the_move_and_the_guest_stays(self):
+        begin = time.monotonic()
+        answer = self.alpha.drover("move", "busy", "beta", "--timeout", "4s", check=False)
+        self.assertEqual(answer.status, 1)
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertIn("time-out of 4.0 s", answer.stderr)
+        self.assertEqual(self.alpha.newest_job()["state"], "failed")
+        self.assertEqual(self.alpha.machine("busy")["state"], "running")
+        self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+        self.beats_go_on()
+
+    def test_force_pauses_the_guest_and_finishes(self):
+        answer = self.alpha.drover("move", "busy", "beta", "--timeout", "4s",
+                                   "--on-timeout", "force", timeout=60)
+        self.assertEqual(answer.status, 0)
+        job = self.alpha.newest_job()
+        self.assertEqual(job["state"], "done")
+        self.assertIn("paused at the time-out", " ".join(job["report"]["reasons"]))
+        # 32 MiB of hot memory over 100 Mbit/s.
+        self.assertGreater(job["report"]["downtime_ms"], 500)
+        self.assertEqual(self.beta.machine("busy")["state"], "running")
+        self.beats_go_on()
+
+    def test_a_paused_move_leaves_the_guest_paused_until_it_is_started(self):
+        self.alpha.drover("move", "busy", "beta", "--timeout", "3s", "--on-timeout", "force",
+                          "--paused", timeout=60)
+        self.assertEqual(self.beta.machine("busy")["state"], "paused")
+        beats = len(self.console.heartbeats())
+        time.sleep(0.5)
+        self.assertEqual(len(self.console.heartbeats()), beats)
+        self.beta.drover("vm", "start", "busy")
+        self.assertEqual(self.beta.machine("busy")["state"], "running")
+        self.beats_go_on()
+
+    def test_cancel_by_another_client_ends_the_move(self):
+        job = self.alpha.drover("move", "busy", "beta", "--background", "--json").json
+        time.sleep(1)
+        self.alpha.drover("job", "cancel", job["id"])
+        answer = self.alpha.drover("job", "watch", job["id"], check=False)
+        self.assertEqual(answer.status, 1)
+        self.assertEqual(self.alpha.newest_job()["state"], "cancelled")
+        self.beats_go_on()
+        again = self.alpha.drover("job", "cancel", job["id"], check=False)
+        self.assertEqual(again.status, 1)
+        self.assertIn("has ended already", again.stderr)
+
+    def test_progress_tells_rounds_and_rates_and_never_falls(self):
+        answer = self.alpha.drover("move", "busy", "beta", "--timeout", "5s", "--json", check=False)
+        seen = [job["progress"] for job in answer.lines]
+        percents = [p["percent"] for p in seen]
+        self.assertEqual(percents, sorted(percents))
+        self.assertGreater(max(p["round"] for p in seen), 1)
+        # The 32 MiB of hot memory, once in each round of 3 s.
+        self.assertGreater(max(p["dirty_rate"] for p in seen), 5 << 20)
+        # 100 Mbit/s are 11.9 MiB/s.
+        self.assertLess(max(p["rate"] for p in seen[2:]), 14 << 20)
+        self.assertGreater(max(p["rate"] for p in seen), 9 << 20)
+
+    def test_compare_finds_nothing_in_the_way(self):
+        answer = self.alpha.drover("compare", "busy", "beta", "--json")
+        self.assertEqual(answer.json, {"ok": True, "findings": []})
+
+
+if __name__ == "__main__":
+    unittest.main()
