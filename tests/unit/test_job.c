@@ -9,13 +9,8 @@
 #include "base/error.h"
 #include "move/job.h"
 
-static struct job *job_with_id(const char *id)
+static struct job *job_made(void)
 {
-	const struct job_subject of = { .id = id,
-					.kind = "move",
-					.role = "source",
-					.machine = "web1",
-					.peer = "beta" };
 	struct job *j;
 	struct error e;
 
@@ -28,11 +23,6 @@ static struct job *job_with_id(const char *id)
 				 &e),
 			 0);
 	return j;
-}
-
-static struct job *job_made(void)
-{
-	return job_with_id(NULL);
 }
 
 static const char *text_of(const json_t *o, const char *key)
@@ -58,7 +48,8 @@ static void a_new_job_runs_and_has_an_id_of_its_own(void **state)
 
 static void a_given_id_is_kept(void **state)
 {
-	struct job *j = job_with_id("00ff");
+	struct job *j;
+	struct error e;
 
 	(void)state;
 	assert_int_equal(job_new(&j,
