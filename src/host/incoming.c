@@ -5,6 +5,10 @@
  * its own, because a peer may be slow or silent.  A connection that opens a
  * session keeps its thread: it reads the first message, which says what the
  * session is for, and answers it to the end.
+ *
+ * All of them are counted.  Beyond their limits connections are closed at once
+ * and sessions refused: whoever floods the port takes some memory and some
+ * descriptors, and strangers cannot take those that are left to peers.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -24,7 +28,16 @@
 #include "host/internal.h"
 #include "move/commit.h"
 
-enum { FIRST_MESSAGE_US = 10000000, LINGER_US = 2000000 };
+enum {
+	FIRST_MESSAGE_US = 10000000,
+	LINGER_US = 2000000,
+	/* Connections with a thread here, from addresses of no peer and from
+	 * those of peers. */
+	STRANGERS_MAX = 32,
+	FAMILIARS_MAX = 64,
+	/* Each holds about 2 MiB while it is open. */
+	SESSIONS_MAX = 32,
+};
 
 /* --- what a session is for */
 
@@ -242,7 +255,40 @@ static int admit(void *context, const char *peer, const char *from,
 struct greeting {
 	struct host *host;
 	struct channel *channel;
+	unsigned *count; /* of its kind */
 };
+
+static bool is_familiar(const struct host *h, const char *from)
+{
+	for (size_t i = 0; i < h->settings->peers_count; i++)
+		if (has_address(&h->settings->peers[i], from))
+			return true;
+	return false;
+}
+
+/* Counts a connection that is to be greeted; NULL when there are too many. */
+static unsigned *count_greeting(struct host *h, const char *from)
+{
+	bool familiar = is_familiar(h, from);
+	unsigned *count = familiar ? &h->familiars : &h->strangers;
+
+	WITH_LOCK(&h->lock);
+
+	if (*count == (familiar ? FAMILIARS_MAX : STRANGERS_MAX))
+		return NULL;
+	++*count;
+	return count;
+}
+
+static void greeting_over(struct greeting *g)
+{
+	{
+		WITH_LOCK(&g->host->lock);
+
+		--*g->count;
+	}
+	free(g);
+}
 
 static void *greet_main(void *arg)
 {
@@ -251,24 +297,29 @@ static void *greet_main(void *arg)
 
 	if (session_accept(&g->host->acceptor, g->channel, &e) < 0)
 		log_warning("peer connection: %s", e.text);
-	free(g);
+	greeting_over(g);
 	return NULL;
 }
 
 static void take_connection(struct host *h, int listener)
 {
-	struct greeting *g;
-	struct channel *c;
+	struct greeting *g = calloc(1, sizeof(*g));
 	struct error e;
 
-	if (tcp_accept(&c, listener, &e) < 0)
+	if (!g)
 		return;
-	g = malloc(sizeof(*g));
-	if (g)
-		*g = (struct greeting){ h, c };
-	if (!g || thread_start(h, greet_main, g, &e) < 0) {
-		channel_free(c);
+	g->host = h;
+	if (tcp_accept(&g->channel, listener, &e) < 0) {
 		free(g);
+		return;
+	}
+	g->count = count_greeting(h, g->channel->to);
+	if (!g->count) {
+		channel_free(g->channel);
+		free(g);
+	} else if (thread_start(h, greet_main, g, &e) < 0) {
+		channel_free(g->channel);
+		greeting_over(g);
 	}
 }
 
@@ -324,6 +375,7 @@ int incoming_start(struct host *h, struct error *e)
 		.opened = opened,
 		.context = h,
 		.outage_limit_us = h->settings->move.outage_limit_us,
+		.sessions_max = SESSIONS_MAX,
 	};
 	if (listen_all(h, e) < 0)
 		return error_code(e);

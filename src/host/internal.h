@@ -62,6 +62,8 @@ struct host {
 	pthread_cond_t changed;
 	bool stopping;
 	unsigned threads; /* of jobs and of connections */
+	/* Connections whose threads greet or serve them, by their address. */
+	unsigned strangers, familiars;
 	struct machine *machines;
 	struct job *jobs; /* the newest first */
 	struct relay_wait *relays;

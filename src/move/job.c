@@ -91,7 +91,7 @@ void job_drop(struct job *j)
 	json_decref(j->report);
 	pthread_cond_destroy(&j->ended);
 	pthread_mutex_destroy(&j->lock);
-	close(j->wake_fd);
+	scope_close(&j->wake_fd);
 	free(j);
 }
 
@@ -154,24 +154,35 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 	if (state == JOB_DONE)
 		j->stage = "done";
 	pthread_cond_broadcast(&j->ended);
+	/* Its thread sleeps no more, and the registry remembers many jobs. */
+	scope_close(&j->wake_fd);
+	j->wake_fd = -1;
+}
+
+static void wake(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	if (j->wake_fd >= 0)
+		eventfd_write(j->wake_fd, 1);
 }
 
 void job_request_cancel(struct job *j)
 {
 	atomic_store(&j->cancel_asked, true);
-	eventfd_write(j->wake_fd, 1);
+	wake(j);
 }
 
 void job_request_verdict(struct job *j, enum job_verdict verdict)
 {
 	atomic_store(&j->verdict, verdict);
-	eventfd_write(j->wake_fd, 1);
+	wake(j);
 }
 
 void job_set_decision(struct job *j, enum job_decision decision)
 {
 	atomic_store(&j->decision, decision);
-	eventfd_write(j->wake_fd, 1);
+	wake(j);
 }
 
 void job_sleep(struct job *j, uint64_t deadline_us)

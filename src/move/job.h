@@ -48,7 +48,9 @@ struct job {
 	const char *role; /* "source", "destination" */
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
 	uint64_t started_us; /* clock_wall_us() */
-	int wake_fd;         /* readable once somebody asked for something */
+	/* Readable once somebody asked for something; for its own thread, up
+	 * to job_finish(), which closes it under the lock. */
+	int wake_fd;
 
 	atomic_uint refs;
 	atomic_bool cancel_asked;

@@ -47,6 +47,7 @@ struct relay {
 	bool source;
 	struct sockaddr_un address; /* listened on, or connected to */
 	int listen_fd;              /* source */
+	int stop_fd;                /* readable once the relay stops */
 	int event_fd;
 	pthread_t acceptor;
 	struct divert divert; /* connection 0 of the source */
@@ -358,10 +359,11 @@ static bool is_alone(void *context)
 /* 1 with a connection, 0 when it went again before it was taken. */
 static int accept_one(struct relay *r, uint16_t number, struct error *e)
 {
-	struct pollfd p = { .fd = r->listen_fd, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = r->listen_fd, .events = POLLIN },
+			       { .fd = r->stop_fd, .events = POLLIN } };
 	int fd;
 
-	poll(&p, 1, -1);
+	poll(p, 2, -1);
 
 	WITH_LOCK(&r->lock);
 
@@ -491,6 +493,11 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 	r->listen_fd = -1;
 	pthread_mutex_init(&r->lock, NULL);
 	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->event_fd < 0 || r->stop_fd < 0) {
+		error_sys(e, "eventfd");
+		goto failed;
+	}
 	if (relay_setup(r, o, e) < 0)
 		goto failed;
 	n = pthread_create(&r->acceptor, NULL,
@@ -531,7 +538,7 @@ void relay_stop(struct relay *r)
 	session_end(r->session, false, "the relay was closed");
 	if (r->source) {
 		divert_stop(&r->divert);
-		shutdown(r->listen_fd, SHUT_RDWR);
+		eventfd_write(r->stop_fd, 1);
 	}
 	pthread_join(r->acceptor, NULL);
 	for (unsigned i = 0; i < STREAMS_MAX; i++)
@@ -550,7 +557,8 @@ void relay_free(struct relay *r)
 		divert_done(&r->divert);
 	if (r->listen_fd >= 0)
 		close(r->listen_fd);
-	close(r->event_fd);
+	scope_close(&r->event_fd);
+	scope_close(&r->stop_fd);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }

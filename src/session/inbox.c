@@ -134,9 +134,11 @@ static int insert(struct piece **list, struct piece *p, struct error *e)
 {
 	const struct piece *before = NULL;
 
-	/* An empty last piece stands behind the bytes that end there. */
-	while (*list && ((*list)->offset < p->offset ||
-			 ((*list)->offset == p->offset && p->len == 0))) {
+	/* Pieces without bytes, the last one is such, stand in the order in
+	 * which they were sent. */
+	while (*list &&
+	       ((*list)->offset < p->offset ||
+		((*list)->offset == p->offset && (*list)->seq < p->seq))) {
 		before = *list;
 		list = &(*list)->next;
 	}

@@ -40,6 +40,7 @@ enum {
 struct session_table {
 	pthread_mutex_t lock;
 	struct session *first;
+	unsigned count; /* in it, or about to be */
 };
 
 /* --- hellos */
@@ -368,6 +369,7 @@ void table_remove(struct session *s)
 	     p = &(*p)->next_in_table) {
 		if (*p == s) {
 			*p = s->next_in_table;
+			s->table->count--;
 			return;
 		}
 	}
@@ -446,24 +448,59 @@ static int join(const struct acceptor *a, const struct hello *h,
 	return error_code(e);
 }
 
+static int table_reserve(const struct acceptor *a, struct error *e)
+{
+	WITH_LOCK(&a->table->lock);
+
+	if (a->table->count >= a->sessions_max)
+		return error_set(e, EBUSY,
+				 "has %u sessions open and takes no more: try "
+				 "again later",
+				 a->sessions_max);
+	a->table->count++;
+	return 0;
+}
+
+static void table_release(struct session_table *t)
+{
+	WITH_LOCK(&t->lock);
+
+	t->count--;
+}
+
+static int session_begin(struct session **ret, const struct acceptor *a,
+			 const struct hello *h, struct error *e)
+{
+	struct session *s;
+
+	if (session_new(&s, a->own_name, h->text, a->outage_limit_us, e) < 0)
+		return error_code(e);
+	/* Guessing an id and a secret must be hopeless. */
+	while (getrandom(&s->id, sizeof(s->id), 0) < 0 || s->id == 0)
+		;
+	while (getrandom(s->secret, SECRET_SIZE, 0) < 0)
+		;
+	if (keeper_start(s, e) == 0) {
+		*ret = s;
+		return 0;
+	}
+	session_destroy(s);
+	return error_code(e);
+}
+
 static int open_new(const struct acceptor *a, const struct hello *h,
 		    struct channel *c, struct error *e)
 {
 	struct session *s;
 
 	if (a->admit(a->context, h->text, c->to, e) < 0 ||
-	    session_new(&s, a->own_name, h->text, a->outage_limit_us, e) < 0) {
+	    table_reserve(a, e) < 0) {
 		refuse(c, e);
 		return error_code(e);
 	}
-	/* Guessing an id and a secret must be hopeless. */
-	while (getrandom(&s->id, sizeof(s->id), 0) < 0 || s->id == 0)
-		;
-	while (getrandom(s->secret, SECRET_SIZE, 0) < 0)
-		;
-	if (keeper_start(s, e) < 0) {
+	if (session_begin(&s, a, h, e) < 0) {
+		table_release(a->table);
 		refuse(c, e);
-		session_destroy(s);
 		return error_code(e);
 	}
 	s->table = a->table;

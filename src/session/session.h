@@ -115,6 +115,7 @@ struct acceptor {
 	void (*opened)(void *context, struct session *s);
 	void *context;
 	uint64_t outage_limit_us;
+	unsigned sessions_max; /* that are open at once */
 };
 
 struct session_table *session_table_new(void);

@@ -102,7 +102,8 @@ void ends_init(struct ends *e, uint32_t seed)
 					 .admit = admit,
 					 .opened = opened,
 					 .context = e,
-					 .outage_limit_us = 30 * USEC_PER_SEC };
+					 .outage_limit_us = 30 * USEC_PER_SEC,
+					 .sessions_max = 1 };
 	CHECK(tcp_listen(&e->listen_fd, "127.0.0.1", 0, &err) == 0);
 	CHECK(getsockname(e->listen_fd, (struct sockaddr *)&a, &len) == 0);
 	e->port = ntohs(a.sin_port);

@@ -211,6 +211,21 @@ static void no_bytes_come_behind_the_end_of_a_stream(void **state)
 	reads(0, "");
 }
 
+static void pieces_without_bytes_keep_their_order(void **state)
+{
+	(void)state;
+	assert_int_equal(keep(4, 0, 4, "", STREAM_FIN), 0);
+	assert_int_equal(keep(3, 0, 4, "", 0), 0);
+	assert_int_equal(keep(2, 0, 0, "data", 0), 0);
+	assert_int_equal(keep(1, 0, 0, "", 0), 0);
+	reads(0, "");
+	reads(0, "data");
+	reads(0, "");
+	reads(0, "");
+	assert_int_equal(acked_below(), 5);
+	assert_int_equal(keep(5, 0, 4, "", 0), 0); /* unread, for ever */
+}
+
 static void bytes_that_were_handed_out_do_not_come_again(void **state)
 {
 	(void)state;
@@ -322,6 +337,7 @@ int main(void)
 		inbox_test(a_stream_that_nobody_reads_holds_up_no_other),
 		inbox_test(pieces_may_not_overlap),
 		inbox_test(no_bytes_come_behind_the_end_of_a_stream),
+		inbox_test(pieces_without_bytes_keep_their_order),
 		inbox_test(bytes_that_were_handed_out_do_not_come_again),
 		inbox_test(unread_bytes_have_a_limit),
 		inbox_test(messages_come_once_and_in_order),

@@ -303,9 +303,15 @@ static int side_step(struct side *s)
 static void *side_main(void *arg)
 {
 	struct side *s = arg;
+	struct error e = { 0 };
 
-	while (!atomic_load(&s->traffic->stop))
-		CHECK(side_step(s) == 0);
+	while (!atomic_load(&s->traffic->stop)) {
+		if (side_step(s) == 0)
+			continue;
+		session_check(s->session, &e);
+		fprintf(stderr, "the session has ended: %s\n", e.text);
+		abort();
+	}
 	for (uint16_t i = 0; i < (s->pages ? SIDES : 1); i++)
 		CHECK(put_end(s->session, i, &s->w[i]) == 0);
 	CHECK(outbox_wait_empty(session_outbox(s->session),
@@ -716,14 +722,13 @@ static void *talk_for_ever(void *arg)
 	struct puppet *p = arg;
 	struct frame_head h = { .kind = FRAME_ACK, .len = sizeof(ack) };
 	struct iovec iov = { (void *)(uintptr_t)ack, sizeof(ack) };
+	uint8_t frame[FRAME_HEAD_SIZE + sizeof(ack)];
 	struct error err;
 
 	h.sum = frame_sum(&iov, 1);
+	frame_head_write(&h, p->id, frame);
+	memcpy(frame + FRAME_HEAD_SIZE, ack, sizeof(ack));
 	do {
-		uint8_t frame[FRAME_HEAD_SIZE + sizeof(ack)];
-
-		frame_head_write(&h, p->id, frame);
-		memcpy(frame + FRAME_HEAD_SIZE, ack, sizeof(ack));
 		iov = (struct iovec){ frame, sizeof(frame) };
 	} while (p->channel->ops->write(p->channel, &iov, 1, &err) == 0);
 	return NULL;
@@ -744,6 +749,22 @@ static void a_peer_that_talks_on_after_the_end_is_cut_off(void **state)
 	pthread_join(talker, NULL);
 	channel_free(p.channel);
 	ends_done(&p.ends);
+}
+
+static void a_session_more_than_the_limit_is_refused(void **state)
+{
+	struct puppet p;
+	struct hello h = { .version = WIRE_VERSION,
+			   .lowest = WIRE_LOWEST,
+			   .kind = HELLO_OPEN,
+			   .text = "near" };
+
+	(void)state;
+	puppet_init(&p);
+	h = say_hello(&p.ends, h);
+	assert_int_equal(h.kind, HELLO_REFUSE);
+	assert_non_null(strstr(h.text, "has 1 sessions open"));
+	puppet_done(&p);
 }
 
 static void whoever_joins_an_ended_session_is_told_why_it_ended(void **state)
@@ -815,6 +836,7 @@ int main(void)
 		cmocka_unit_test(a_frame_that_comes_twice_is_dropped),
 		cmocka_unit_test(frames_that_break_the_rules_end_the_session),
 		cmocka_unit_test(a_peer_that_talks_on_after_the_end_is_cut_off),
+		cmocka_unit_test(a_session_more_than_the_limit_is_refused),
 		cmocka_unit_test(
 			whoever_joins_an_ended_session_is_told_why_it_ended),
 		cmocka_unit_test(what_a_peer_says_is_made_printable),

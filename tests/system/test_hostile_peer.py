@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: MIT
+"""A peer that means harm, or is broken: the daemon lives, and others are served.
+
+The attacker has the name and the addresses of a configured peer, so it gets as
+far as anybody can who is not trusted with more.
+"""
+import ctypes
+import json
+import os
+import socket
+import struct
+import threading
+import time
+import unittest
+
+from lab import Lab, needs
+from lab.core import Failed, wait_for
+from lab.host import PROGRAMS
+from lab.pair import Pair
+from lab import machine
+
+TIME_LIMIT = 300
+PAGES, STREAM, MESSAGE, ACK, BYE = 1, 2, 3, 4, 5
+OPEN, JOIN, ACCEPT, REFUSE = 1, 2, 3, 4
+RESIDENT_LIMIT = 96 << 20
+
+_xxh = ctypes.CDLL("libxxhash.so.0")
+_xxh.XXH3_64bits_withSeed.restype = ctypes.c_uint64
+_xxh.XXH3_64bits_withSeed.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
+
+
+def xxh3(data, seed=0):
+    return _xxh.XXH3_64bits_withSeed(data, len(data), seed)
+
+
+def hello(kind, text=b"alpha", session=0, secret=bytes(32), version=1, lowest=1):
+    head = b"DROVER\r\n" + struct.pack(">HHHHQ", version, lowest, kind, len(text), session)
+    data = head + secret + text
+    return data + struct.pack(">Q", xxh3(data))
+
+
+class Peer:
+    """One connection, and what can be said on it."""
+
+    def __init__(self, suite, first=None):
+        self.socket = suite.attacker.socket()
+        suite.addCleanup(self.socket.close)
+        self.socket.settimeout(5)
+        self.socket.connect((suite.target, 6600))
+        self.session, self.secret, self.seq, self.ordinal = 0, bytes(32), 0, 0
+        if first:
+            self.send(first)
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except OSError:
+            return False
+        return True
+
+    def read(self, n):
+        data = b""
+        while len(data) < n:
+            more = self.socket.recv(n - len(data))
+            if not more:
+                raise ConnectionError("closed")
+            data += more
+        return data
+
+    def answer(self):
+        """(kind, text) of the other side's hello."""
+        head = self.read(56)
+        kind, length, self.session = struct.unpack(">HHQ", head[12:24])
+        self.secret = head[24:56]
+        return kind, self.read(length + 8)[:-8].decode()
+
+    def frame(self, kind, payload=b"", *, seq=None, offset=0, stream=0, flags=0, length=None):
+        if seq is None:
+            self.seq += kind <= MESSAGE
+            seq = self.seq if kind <= MESSAGE else 0
+        length = len(payload) if length is None else length
+        head = struct.pack(">BBHIQQQ", kind, flags, stream, length, seq, offset, xxh3(payload))
+        return self.send(head + struct.pack(">Q", xxh3(head, self.session)) + payload)
+
+    def message(self, value):
+        text = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.ordinal += 1
+        return self.frame(MESSAGE, text, offset=self.ordinal - 1)
+
+    def frames(self):
+        """(kind, payload) of what comes, to the end."""
+        try:
+            while True:
+                kind, length = struct.unpack(">B3xI", self.read(40)[:8])
+                yield kind, self.read(length)
+        except OSError:
+            return
+
+    def goodbye(self):
+        """The reason with which the other side ends the session."""
+        for kind, payload in self.frames():
+            if kind == BYE:
+                return payload.decode()
+        return None
+
+    def reply(self):
+        for kind, payload in self.frames():
+            if kind == MESSAGE:
+                return json.loads(payload)
+        return None
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class HostilePeer(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.close)
+        cls.pair = Pair(cls.lab, links=1, memory="64M",
+                        guest=machine.stress_arguments(fill="32M")).start()
+        cls.attacker = cls.pair.network["alpha"]
+        cls.beta = cls.pair.beta
+        cls.target = cls.beta.addresses[0]
+        cls.descriptors, cls.threads = cls.count()
+
+    @classmethod
+    def status(cls, key):
+        with open(f"/proc/{cls.beta.pid}/status", encoding="ascii") as f:
+            for line in f:
+                if line.startswith(key + ":"):
+                    return int(line.split()[1])
+        raise KeyError(key)
+
+    @classmethod
+    def count(cls):
+        return cls.beta.descriptors(), cls.status("Threads")
+
+    def tearDown(self):
+        """Every attack ends like this: alive, small, and with nothing left."""
+        self.doCleanups()
+        self.assertTrue(self.beta.running(), self.beta.log_text()[-800:])
+        self.beta.api("GET", "/v1/host", timeout=5)
+        try:
+            wait_for("descriptors and threads are back",
+                     lambda: self.count()[0] <= self.descriptors and
+                     self.count()[1] <= self.threads, 12, 0.1)
+        except Failed:
+            found = os.listdir(f"/proc/{self.beta.pid}/fd")
+            self.fail(f"{self.count()}, at first {self.descriptors, self.threads}: " + ", ".join(
+                os.readlink(f"/proc/{self.beta.pid}/fd/{n}") for n in found))
+        self.assertLess(self.status("VmRSS") * 1024, RESIDENT_LIMIT)
+        self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+
+    def opened(self):
+        peer = Peer(self, hello(OPEN))
+        self.assertEqual(peer.answer()[0], ACCEPT)
+        return peer
+
+    def served(self):
+        """Somebody else is answered at once."""
+        began = time.monotonic()
+        self.assertEqual(Peer(self, hello(OPEN, b"nobody")).answer()[0], REFUSE)
+        self.assertLess(time.monotonic() - began, 2)
+
+    # -- hellos
+    def test_garbage_is_hung_up_on(self):
+        for data in (bytes(4096), os.urandom(4096), b"GET / HTTP/1.1\r\n\r\n" + b" " * 60,
+                     b"DROVER\r\n" + b"\xff" * 600):
+            peer = Peer(self, data)
+            with self.assertRaises(ConnectionError):
+                peer.read(1)
+        self.served()
+
+    def test_a_damaged_hello_is_hung_up_on(self):
+        good = hello(OPEN)
+        for at in range(0, len(good), 5):
+            bad = bytearray(good)
+            bad[at] ^= 0x10
+            peer = Peer(self, bytes(bad))
+            if at in (14, 15):  # the text's length: it waits for the rest
+                continue
+            with self.assertRaises(ConnectionError):
+                peer.read(1)
+
+    def test_half_hellos_hold_up_nobody(self):
+        waiting = [Peer(self, hello(OPEN)[:n]) for n in range(0, 60)]
+        self.served()
+        began = time.monotonic()
+        for peer in waiting:
+            peer.socket.settimeout(10)
+            with self.assertRaises(ConnectionError):
+                peer.read(1)
+        self.assertLess(time.monotonic() - began, 9)
+
+    def test_strangers_other_versions_and_wrong_secrets_are_told(self):
+        for data, words in ((hello(OPEN, b"mallory"), "does not know host mallory"),
+                            (hello(OPEN, b"../../etc"), "does not know host ../../etc"),
+                            (hello(OPEN, version=7, lowest=7), "same version"),
+                            (hello(JOIN, session=1), "knows nothing of this session"),
+                            (hello(ACCEPT), "hello of kind 3")):
+            kind, text = Peer(self, data).answer()
+            self.assertEqual(kind, REFUSE)
+            self.assertIn(words, text)
+        peer = self.opened()
+        kind, text = Peer(self, hello(JOIN, session=peer.session, secret=bytes(32))).answer()
+        self.assertEqual((kind, "knows nothing" in text), (REFUSE, True))
+
+    # -- frames
+    def ends(self, words, **frame):
+        peer = self.opened()
+        peer.frame(**frame)
+        reason = peer.goodbye()
+        self.assertIn(words, reason or "", frame)
+
+    def test_frames_that_break_the_rules_end_the_session_with_a_sentence(self):
+        batch = struct.pack(">HBBHH", 700, 0, 0, 1, 0) + struct.pack(">QII", 0, 1, 1)
+        self.ends("no memory for them", kind=PAGES, payload=batch)
+        self.ends("frame 5000 while 1 is missing", kind=STREAM, payload=b"x", seq=5000)
+        self.ends("never sent", kind=ACK, payload=struct.pack(">QQ", 99, 0))
+        self.ends("ACK of 5 bytes", kind=ACK, payload=b"12345")
+
+    def test_frames_that_cannot_be_end_their_channel(self):
+        for frame in ({"kind": PAGES, "length": 0xffffffff}, {"kind": STREAM, "length": 1 << 20},
+                      {"kind": STREAM, "stream": 64}, {"kind": 9}, {"kind": STREAM, "seq": 0},
+                      {"kind": BYE, "length": 513}):
+            peer = self.opened()
+            peer.frame(**frame)
+            began = time.monotonic()
+            for _ in peer.frames():
+                self.assertLess(time.monotonic() - began, 5, frame)
+
+    def test_streams_that_nobody_asked_for_are_bounded(self):
+        peer = self.opened()
+        data, sent = bytes(128 << 10), 0
+        while sent < 512 << 20 and peer.frame(STREAM, data, offset=sent, stream=5):
+            sent += len(data)
+        # The rest was read and thrown away; RESIDENT_LIMIT is what counts.
+        self.assertIn("do not fit", peer.goodbye() or "do not fit")
+
+    # -- messages
+    def test_messages_that_are_no_requests_are_answered_and_forgotten(self):
+        for text in (b"", b"{", b"[]", b"7", b"\xff\xfe", b"null", b"{}", b'{"type": 7}',
+                     b'{"type": "' + b"x" * 100000 + b'"}', b"[" * 100000,
+                     b'{"a":' * 20000, b'{"type":"move"}', b'{"type":"move","job":7}',
+                     b'{"type":"compare","machine":[]}', b'{"type":"resolve"}',
+                     b'{"type":"ask","job":"../../../etc/passwd"}',
+                     b'{"type":"relay","name":"..%2f"}',
+                     b'{"type":"resolve","job":"' + b"9" * 9000 + b'","decision":"commit"}'):
+            peer = self.opened()
+            peer.message(text)
+            self.assertIsNotNone(peer.reply() or peer.goodbye, text[:40])
+            peer.frame(BYE)
+        self.served()
+
+    def test_messages_that_nobody_reads_are_bounded(self):
+        peer = self.opened()
+        peer.message({"type": "ask", "job": "1"})
+        text, sent = b" " * (128 << 10), 0
+        while sent < 64 << 20 and peer.message(text):
+            sent += len(text)
+
+    def asks_to_move(self, definition, job="0badc0de", name="evil", **more):
+        peer = self.opened()
+        peer.message({"type": "move", "job": job, "paused": True, **more,
+                      "machine": {"name": name, "definition": definition, "type": "pc",
+                                  "qemu": [7, 2, 0], "memory": 64 << 20, "kvm": False,
+                                  "files": [], "devices": [], "blockers": [],
+                                  "capabilities": []}})
+        return peer
+
+    def test_names_cannot_leave_their_folder(self):
+        text = "name = {}\nmemory = 64M\nmachine = pc\n"
+        for name in ("../evil", "a/b", ".", "..", "-x", "", "x" * 300, "a\nb"):
+            reply = self.asks_to_move(text.format(name), name=name).reply()
+            self.assertEqual((reply or {}).get("type"), "failed", name)
+            reply = self.asks_to_move(text.format("evil"), job=name).reply()
+            self.assertEqual((reply or {}).get("type"), "failed", name)
+        self.assertFalse([f for f in os.listdir(self.beta.dir) if "evil" in f])
+
+    def test_definitions_that_would_run_the_guest_or_a_shell_do_neither(self):
+        mark = os.path.join(self.beta.dir, "pwned")
+        for line in ("-incoming tcp:0:1", "-incoming exec:true", "-S", "-daemonize",
+                     "-qmp unix:/tmp/x,server=on", f"-name x;touch {mark}", f"-name $(touch {mark})",
+                     f"-name `touch {mark}`", "-device no-such-device", "-machine q35",
+                     "\"unclosed", "-m 1G"):
+            peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n"
+                                     f"[qemu]\narg = {line}\n")
+            reply = peer.reply()
+            self.assertIsNotNone(reply, line)
+            if reply["type"] == "prepared":  # its QEMU waits, paused, for a stream
+                self.assertEqual(self.beta.machine("evil")["state"], "arriving", line)
+            peer.frame(BYE)
+            peer.socket.close()
+            wait_for("the arrival is undone",
+                     lambda: not self.beta.api("GET", "/v1/machines"), 20, 0.05)
+        self.assertFalse(os.path.exists(mark))
+
+    # -- many
+    def flood(self, first, n=1500):
+        """Connections one after the other, left open; how many got through."""
+        held = []
+
+        def connect():
+            for _ in range(n):
+                s = socket.socket()
+                s.settimeout(2)
+                try:
+                    s.connect((self.target, 6600))
+                    s.sendall(first)
+                    held.append(s)
+                except OSError:
+                    s.close()
+        threads = [threading.Thread(target=self.attacker.inside, args=(connect,))
+                   for _ in range(2)]
+        for t in threads:
+            t.start()
+        most = 0
+        while any(t.is_alive() for t in threads):
+            most = max(most, self.status("Threads"))
+            time.sleep(0.05)
+        for t in threads:
+            t.join()
+        print(f"{len(held)} connections, {most} threads, {self.status('VmRSS') >> 10} MiB")
+        self.assertLess(most, 400)
+        self.beta.api("GET", "/v1/host", timeout=5)
+        for s in held:
+            s.close()
+
+    def test_thousands_of_silent_connections_are_bounded(self):
+        self.flood(b"DROVER")
+
+    def test_thousands_of_sessions_are_bounded(self):
+        self.flood(hello(OPEN))
+        self.assertLess(self.status("VmRSS") * 1024, RESIDENT_LIMIT)
+
+    def test_zz_a_move_works_after_all_that(self):
+        pair = self.pair
+        pair.move("--paused")
+        verdict = pair.judge()
+        self.assertTrue(verdict.good, verdict)
+        pair.beta.drover("vm", "stop", "guest")
+        pair.beta.drover("vm", "forget", "guest")
+        wait_for("sockets of the move are closed",
+                 lambda: self.count()[0] <= self.descriptors + 1, 10, 0.1)
+
+
+if __name__ == "__main__":
+    unittest.main()
