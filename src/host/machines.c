@@ -431,18 +431,55 @@ static int fill_and_save(struct host *h, struct machine *m,
 	return error_code(e);
 }
 
+/* One that stands still may be defined anew. */
+static int redefine(struct host *h, const struct definition *d, json_t **ret,
+		    struct error *e)
+{
+	struct machine *m;
+	char *text, *old;
+	int r = machine_take(h, d->name, "vm define", &m, e);
+
+	if (r < 0)
+		return r;
+	text = m->started ? NULL : definition_text(d);
+	if (m->started) {
+		r = error_set(e, EEXIST,
+			      "machine %s runs: stop it before it is defined "
+			      "anew",
+			      d->name);
+	} else if (!text) {
+		r = error_set(e, ENOMEM, "no memory for a definition");
+	} else {
+		{
+			WITH_LOCK(&h->lock);
+
+			old = m->text;
+			m->text = text;
+		}
+		free(old);
+		r = machine_save(h, m, e);
+	}
+	if (r == 0)
+		*ret = to_json(h, m);
+	machine_release(h, m);
+	return r;
+}
+
 int machine_define(struct host *h, const char *file_name, const char *text,
 		   json_t **ret, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	struct machine *m;
+	int r;
 
 	if (definition_parse(&d, file_name ? file_name : "definition", text,
 			     e) < 0 ||
-	    definition_check(&d, e) < 0 ||
-	    machine_reserve(h, d.name, "vm define", &m, e) < 0)
+	    definition_check(&d, e) < 0)
 		return error_code(e);
-	return fill_and_save(h, m, &d, ret, e);
+	r = machine_reserve(h, d.name, "vm define", &m, e);
+	if (r == -EEXIST)
+		return redefine(h, &d, ret, e);
+	return r < 0 ? r : fill_and_save(h, m, &d, ret, e);
 }
 
 static int start_qemu(struct host *h, struct machine *m, struct error *e)
