@@ -8,13 +8,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,97 +19,19 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "network.h"
 #include "nic/events.h"
 #include "nic/inventory.h"
 
 enum { WAIT_MS = 5000 };
-
-static uid_t user; /* before the first namespace */
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)!write(fd, text, strlen(text));
-	close(fd);
-}
-
-/* Root in a user namespace is enough; real root needs none. */
-static bool new_network(void)
-{
-	char map[64];
-
-	if (unshare(CLONE_NEWNET) == 0)
-		return true;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		return false;
-	snprintf(map, sizeof(map), "0 %u 1", (unsigned)user);
-	write_file("/proc/self/setgroups", "deny");
-	write_file("/proc/self/uid_map", map);
-	return true;
-}
-
-static bool run_ip(const char *words)
-{
-	char command[256];
-
-	snprintf(command, sizeof(command), "ip %s >/dev/null 2>&1", words);
-	return system(command) == 0; /* NOLINT(concurrency-mt-unsafe) */
-}
-
-/* A network with these in it.  Skips, with the reason, where it cannot be
- * made. */
-static void make(const char *const *lines)
-{
-	if (!new_network()) {
-		print_message("no network namespace: %s\n",
-			      strerrordesc_np(errno));
-		skip();
-	}
-	if (!run_ip("-V")) {
-		print_message("ip(8) is not installed\n");
-		skip();
-	}
-	for (; *lines; lines++)
-		if (!run_ip(*lines)) {
-			print_message("'ip %s' does not work here\n", *lines);
-			skip();
-		}
-}
-#define MAKE(...) make((const char *const[]){ __VA_ARGS__, NULL })
-
-static void change(const char *words)
-{
-	assert_true(run_ip(words));
-}
-
-static struct inventory *read_all(void)
-{
-	struct inventory *inv = NULL;
-	struct error e = { 0 };
-
-	if (inventory_read(&inv, &e) < 0)
-		fail_msg("%s", e.text);
-	return inv;
-}
-
-static const struct nic *named(const struct inventory *inv, const char *name)
-{
-	const struct nic *n = inventory_by_name(inv, name);
-
-	if (!n)
-		fail_msg("there is no %s", name);
-	return n;
-}
 
 static void expect_reason(const struct inventory *inv, const char *name,
 			  const char *reason)
 {
 	char why[NIC_REASON];
 
-	assert_int_equal(nic_usable(inv, named(inv, name), why), !reason[0]);
+	assert_int_equal(nic_usable(inv, network_card(inv, name), why),
+			 !reason[0]);
 	assert_string_equal(why, reason);
 }
 
@@ -131,9 +50,9 @@ static void test_a_new_namespace_has_a_loopback_that_is_of_no_use(void **state)
 	const struct nic *lo;
 
 	(void)state;
-	MAKE("-V");
-	inv = read_all();
-	lo = named(inv, "lo");
+	MAKE(NULL);
+	inv = network_read();
+	lo = network_card(inv, "lo");
 	assert_int_equal(lo->kind, NIC_LOOPBACK);
 	assert_false(lo->up);
 	expect_reason(inv, "lo", "lo never leaves this host");
@@ -152,8 +71,8 @@ static void test_a_veth_tells_its_addresses_queues_and_speed(void **state)
 	     "address add 10.7.0.1/24 dev a0",
 	     "address add fd00:7::1/64 dev a0 nodad", "link set a0 up",
 	     "link set b0 up");
-	inv = read_all();
-	n = named(inv, "a0");
+	inv = network_read();
+	n = network_card(inv, "a0");
 	assert_int_equal(n->kind, NIC_VETH);
 	assert_true(n->up && n->carrier && n->has_mac);
 	assert_int_equal(n->mtu, 9000);
@@ -193,11 +112,11 @@ static void test_features_that_are_turned_off_are_off(void **state)
 	(void)state;
 	MAKE("link add a0 type veth peer name b0");
 	turn_tso_off("a0");
-	inv = read_all();
-	n = named(inv, "b0");
+	inv = network_read();
+	n = network_card(inv, "b0");
 	assert_true(n->features_known);
 	assert_true(nic_has(n, NIC_TSO) && nic_has(n, NIC_TX_CHECKSUM));
-	n = named(inv, "a0");
+	n = network_card(inv, "a0");
 	assert_false(nic_has(n, NIC_TSO));
 	assert_true(nic_has(n, NIC_TX_CHECKSUM));
 	inventory_free(inv);
@@ -210,11 +129,11 @@ static void test_down_and_without_carrier_are_told_apart(void **state)
 	(void)state;
 	MAKE("link add a0 type veth peer name b0",
 	     "address add 10.7.0.1/24 dev a0");
-	inv = read_all();
+	inv = network_read();
 	expect_reason(inv, "a0", "a0 is down");
 	inventory_free(inv);
-	change("link set a0 up");
-	inv = read_all();
+	network_change("link set a0 up");
+	inv = network_read();
 	expect_reason(inv, "a0",
 		      "a0 has no carrier: the cable or the other end is not "
 		      "there");
@@ -230,11 +149,11 @@ static void test_a_macvlan_uses_the_wire_of_what_it_stands_on(void **state)
 	MAKE("link add a0 type veth peer name b0", "link set a0 up",
 	     "link set b0 up", "link add m0 link a0 type macvlan mode bridge",
 	     "link set m0 up", "address add 10.7.1.1/24 dev m0");
-	inv = read_all();
-	n = named(inv, "m0");
+	inv = network_read();
+	n = network_card(inv, "m0");
 	assert_int_equal(n->kind, NIC_MACVLAN);
-	assert_int_equal(n->lower, named(inv, "a0")->ifindex);
-	assert_ptr_equal(inventory_wire(inv, n), named(inv, "a0"));
+	assert_int_equal(n->lower, network_card(inv, "a0")->ifindex);
+	assert_ptr_equal(inventory_wire(inv, n), network_card(inv, "a0"));
 	expect_reason(inv, "m0", "");
 	inventory_free(inv);
 }
@@ -249,7 +168,7 @@ static void test_bridges_without_a_way_out_are_of_no_use(void **state)
 	     "address add 10.7.2.1/24 dev inner",
 	     "link add a0 type veth peer name b0", "link set a0 up",
 	     "link set b0 up", "link set a0 master inner");
-	inv = read_all();
+	inv = network_read();
 	expect_reason(inv, "inner",
 		      "inner is a bridge for this host's own guests and "
 		      "containers");
@@ -274,10 +193,10 @@ static void test_a_bridge_with_a_way_out_uses_its_wire(void **state)
 	     "link add br0 type bridge", "link set a0 up", "link set b0 up",
 	     "link set m0 up", "link set m0 master br0", "link set br0 up",
 	     "address add 10.7.3.1/24 dev br0");
-	inv = read_all();
-	n = named(inv, "br0");
+	inv = network_read();
+	n = network_card(inv, "br0");
 	assert_int_equal(n->kind, NIC_BRIDGE);
-	assert_ptr_equal(inventory_wire(inv, n), named(inv, "a0"));
+	assert_ptr_equal(inventory_wire(inv, n), network_card(inv, "a0"));
 	expect_reason(inv, "br0", "");
 	inventory_free(inv);
 }
@@ -290,11 +209,11 @@ static void test_json_has_the_hash_only_for_a_single_card(void **state)
 	(void)state;
 	MAKE("link add a0 type veth peer name b0",
 	     "address add 10.7.0.1/24 dev a0");
-	inv = read_all();
+	inv = network_read();
 	all = inventory_json(inv);
 	assert_int_equal(json_array_size(all), inv->count);
 	assert_null(json_object_get(json_array_get(all, 0), "hash"));
-	one = nic_json(inv, named(inv, "a0"));
+	one = nic_json(inv, network_card(inv, "a0"));
 	assert_non_null(json_object_get(one, "hash"));
 	assert_string_equal(json_string_value(json_object_get(one, "kind")),
 			    "veth");
@@ -344,21 +263,21 @@ static void test_events_tell_what_became_of_a_card(void **state)
 	(void)state;
 	MAKE("link add a0 type veth peer name b0", "link set b0 up");
 	ev = listen_to_all();
-	change("link set a0 up");
+	network_change("link set a0 up");
 	assert_int_equal(wait_for(ev, NIC_CARRIER) & (NIC_ADDED | NIC_REMOVED),
 			 0);
-	change("address add 10.7.0.1/24 dev a0");
+	network_change("address add 10.7.0.1/24 dev a0");
 	wait_for(ev, NIC_ADDRESS);
-	change("link set a0 mtu 1400");
+	network_change("link set a0 mtu 1400");
 	wait_for(ev, NIC_SETUP);
 	/* The other end's: our cable is out. */
-	change("link set b0 down");
+	network_change("link set b0 down");
 	wait_for(ev, NIC_CARRIER);
-	change("address del 10.7.0.1/24 dev a0");
+	network_change("address del 10.7.0.1/24 dev a0");
 	wait_for(ev, NIC_ADDRESS);
-	change("link del a0");
+	network_change("link del a0");
 	wait_for(ev, NIC_REMOVED);
-	change("link add c0 type veth peer name d0");
+	network_change("link add c0 type veth peer name d0");
 	wait_for(ev, NIC_ADDED);
 	nic_events_close(ev);
 }
@@ -371,9 +290,9 @@ static void test_a_port_that_leaves_its_bridge_is_not_removed(void **state)
 	MAKE("link add a0 type veth peer name b0", "link add br0 type bridge",
 	     "link set a0 master br0");
 	ev = listen_to_all();
-	change("link set a0 nomaster");
+	network_change("link set a0 nomaster");
 	assert_int_equal(wait_for(ev, NIC_SETUP) & NIC_REMOVED, 0);
-	change("address add 10.7.0.1/24 dev a0");
+	network_change("address add 10.7.0.1/24 dev a0");
 	assert_int_equal(wait_for(ev, NIC_ADDRESS) & NIC_REMOVED, 0);
 	nic_events_close(ev);
 }
@@ -389,12 +308,12 @@ static void test_what_means_nothing_is_no_change(void **state)
 	     "address add 10.7.0.1/24 dev a0");
 	ev = listen_to_all();
 	/* Messages, all of them, in which nothing is new. */
-	change("link set a0 txqueuelen 77");
-	change("address change 10.7.0.1/24 dev a0 valid_lft 1000 "
-	       "preferred_lft 900");
-	change("link set a0 alias something");
+	network_change("link set a0 txqueuelen 77");
+	network_change("address change 10.7.0.1/24 dev a0 valid_lft 1000 "
+		       "preferred_lft 900");
+	network_change("link set a0 alias something");
 	/* The mark after which nothing of those can still come. */
-	change("link set b0 mtu 1300");
+	network_change("link set b0 mtu 1300");
 	while (!(all & NIC_SETUP)) {
 		assert_int_equal(nic_events_read(ev, &some, &e), 0);
 		all |= some;
@@ -414,9 +333,10 @@ static void test_a_burst_that_is_too_long_is_said_and_survived(void **state)
 	setsockopt(nic_events_fd(ev), SOL_SOCKET, SO_RCVBUF, &small,
 		   sizeof(small));
 	for (int i = 0; i < 20; i++)
-		change(i % 2 ? "link set a0 mtu 1400" : "link set a0 mtu 1500");
+		network_change(i % 2 ? "link set a0 mtu 1400"
+				     : "link set a0 mtu 1500");
 	wait_for(ev, NIC_LOST);
-	change("link set a0 up");
+	network_change("link set a0 up");
 	wait_for(ev, NIC_CARRIER);
 	nic_events_close(ev);
 }
@@ -443,6 +363,5 @@ int main(void)
 			test_a_burst_that_is_too_long_is_said_and_survived),
 	};
 
-	user = getuid();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
