@@ -29,7 +29,7 @@ void call_complain(const struct call *c, const char *fmt, ...)
 int call_path(char *buf, size_t cap, const char *before, const char *name,
 	      const char *after, struct error *e)
 {
-	int r = text_check_name("machine or job", name, e);
+	int r = text_check_name("machine, job or card", name, e);
 
 	if (r < 0)
 		return r;

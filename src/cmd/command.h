@@ -50,6 +50,7 @@ extern const struct command move_commands[];
 extern const struct command compare_commands[];
 extern const struct command job_commands[];
 extern const struct command host_commands[];
+extern const struct command nic_commands[];
 extern const struct command relay_commands[];
 extern const struct command version_commands[];
 

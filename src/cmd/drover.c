@@ -22,8 +22,8 @@
 enum { EXIT_USAGE = 2, OPTIONS_MAX = 12, OPTION_BASE = 256 };
 
 static const struct command *const tables[] = {
-	vm_commands,   move_commands,  compare_commands, job_commands,
-	host_commands, relay_commands, version_commands,
+	vm_commands,   move_commands, compare_commands, job_commands,
+	host_commands, nic_commands,  relay_commands,   version_commands,
 };
 
 static void print_usage_of(FILE *to, const struct command *c)

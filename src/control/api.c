@@ -212,7 +212,8 @@ static int route_run(const struct api_route *route, struct host *h,
 	AUTO_JSON json_t *body = NULL;
 	int r;
 
-	if (name[0] && (r = text_check_name("machine or job", name, e)) < 0)
+	if (name[0] &&
+	    (r = text_check_name("machine, job or card", name, e)) < 0)
 		return r;
 	if (!call.file)
 		call.file = "definition";

@@ -123,6 +123,19 @@ static int start_relay(struct host *h, const struct api_call *c, json_t **ret,
 	return relay_start(h, c->body, ret, e);
 }
 
+static int list_nics(struct host *h, const struct api_call *c, json_t **ret,
+		     struct error *e)
+{
+	(void)c;
+	return nic_list(h, ret, e);
+}
+
+static int show_nic(struct host *h, const struct api_call *c, json_t **ret,
+		    struct error *e)
+{
+	return nic_show(h, c->name, ret, e);
+}
+
 static const struct api_field move_fields[] = {
 	{ "host", JSON_STRING, 1 },
 	{ "downtime_limit_ms", JSON_INTEGER, 0 },
@@ -180,6 +193,8 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200, API_NONE, NULL },
 	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_JSON,
 	  resolve_fields },
+	{ "GET", "/v1/nics", list_nics, 200, API_NONE, NULL },
+	{ "GET", "/v1/nics/*", show_nic, 200, API_NONE, NULL },
 	{ "POST", "/v1/relays", start_relay, 202, API_JSON, relay_fields },
 };
 /* clang-format on */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The service: machines, jobs, relays and peers of this host, as the control
- * API sees them.
+ * The service: machines, jobs, relays, cards and peers of this host, as the
+ * control API sees them.
  *
  * Every function may be called from any thread and may block for as long as
  * the thing it does takes (starting a QEMU, asking a peer); none returns
  * before its effect is on disk where it is one that survives a restart.
  * Results are new JSON references in the shapes of docs/api.md.  Error codes:
- * ENOENT (no such machine, job, peer), EEXIST (name taken), EBUSY (a job holds
- * it), EINVAL (wrong input), EHOSTUNREACH (peer), anything else: failed.
+ * ENOENT (no such machine, job, card, peer), EEXIST (name taken), EBUSY (a job
+ * holds it), EINVAL (wrong input), EHOSTUNREACH (peer), anything else: failed.
  */
 #pragma once
 
@@ -60,6 +60,10 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e);
  * machine and continues it; otherwise it gives it up. */
 int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		struct error *e);
+
+/* Network cards, as they are now. */
+int nic_list(struct host *h, json_t **ret, struct error *e);
+int nic_show(struct host *h, const char *name, json_t **ret, struct error *e);
 
 /* @options: the body of POST /v1/relays, see docs/api.md. */
 int relay_start(struct host *h, const json_t *options, json_t **ret_job,

@@ -7,6 +7,7 @@
  *     machines.c   the books: which machines are here, on disk and in memory
  *     moves.c      jobs, and moves away
  *     incoming.c   the peer port, and what peers ask for
+ *     nics.c       the network cards
  *     relays.c     relays for machines that somebody else manages
  *
  * host->lock guards the lists and all of a machine; it is held for short times

@@ -133,6 +133,16 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		      run_here ? "here" : "there");
 }
 
+int nic_list(struct host *h, json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "nic_list");
+}
+
+int nic_show(struct host *h, const char *name, json_t **ret, struct error *e)
+{
+	return answer(h, ret, e, "nic_show %s", name);
+}
+
 int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 		struct error *e)
 {

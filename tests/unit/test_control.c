@@ -139,6 +139,8 @@ static void each_route_calls_its_function(void **state)
 		  200, "job_resolve 3f9a12cd here" },
 		{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":false}",
 		  200, "job_resolve 3f9a12cd there" },
+		{ "GET", "/v1/nics", "", 200, "nic_list" },
+		{ "GET", "/v1/nics/eth0.100", "", 200, "nic_show eth0.100" },
 		{ "POST", "/v1/relays",
 		  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}", 202,
 		  "relay_start "

@@ -50,8 +50,22 @@ exec sh /main
 """
 
 
-def initramfs(lab, main, names):
-    """An initramfs that loads the modules and runs the script `main`."""
+def with_libraries(*programs):
+    """Files that programs need to run, their own and shared libraries, by
+    where they have to lie."""
+    files = {}
+    for program in programs:
+        files[program] = program
+        done = subprocess.run(["ldd", program], capture_output=True, text=True, check=True)
+        for word in done.stdout.split():
+            if word.startswith("/"):
+                files[word] = word
+    return files
+
+
+def initramfs(lab, main, names, extra=None):
+    """An initramfs that loads the modules and runs the script `main`; extra:
+    what else is to be in it, as {path in it: path here}."""
     folder, why = kernel()
     if not folder:
         raise Failed(why)
@@ -67,6 +81,10 @@ def initramfs(lab, main, names):
         with open(os.path.join(tree, name), "w", encoding="utf-8") as f:
             f.write(text)
     os.chmod(os.path.join(tree, "init"), 0o755)
+    for path, here in (extra or {}).items():
+        there = os.path.join(tree, path.lstrip("/"))
+        os.makedirs(os.path.dirname(there), exist_ok=True)
+        shutil.copy(here, there)
     image = lab.path("initramfs.cpio")
     lab.run(["sh", "-c", f"cd '{tree}' && find . | cpio -o -H newc >'{image}'"])
     return image

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+
+/* drover nic: the network cards of this host. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+
+enum { PATH_CAP = 128, MBIT_PER_GBIT = 1000 };
+
+/* The lines under a card's first have only an address. */
+static void format_or_blank(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	buf[0] = '\0';
+	if (value)
+		format_text(buf, value);
+}
+
+static void format_use(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	buf[0] = '\0';
+	if (value)
+		format_yes_no(buf, value);
+}
+
+/* "10G", "2.5G", "100M", and "-" where the driver does not tell. */
+static void format_speed(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	double mbit = json_number_value(value);
+
+	if (!json_is_integer(value))
+		snprintf(buf, OUTPUT_CELL, "%s", value ? "-" : "");
+	else if (mbit < MBIT_PER_GBIT)
+		snprintf(buf, OUTPUT_CELL, "%.0fM", mbit);
+	else
+		snprintf(buf, OUTPUT_CELL, "%gG", mbit / MBIT_PER_GBIT);
+}
+
+static void format_reason(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	if (!json_is_string(value))
+		snprintf(buf, OUTPUT_CELL, "yes");
+	else
+		snprintf(buf, OUTPUT_CELL, "no: %s", json_string_value(value));
+}
+
+static void format_hash(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	size_t entries = json_array_size(json_object_get(value, "table"));
+
+	if (entries == 0)
+		snprintf(buf, OUTPUT_CELL, "not told by the driver");
+	else
+		snprintf(buf, OUTPUT_CELL, "%s, a table of %zu entries, %s",
+			 json_is_true(json_object_get(value, "toeplitz"))
+				 ? "Toeplitz"
+				 : "not Toeplitz",
+			 entries,
+			 json_is_string(json_object_get(value, "key"))
+				 ? "key known"
+				 : "key not known");
+}
+
+static const struct output_field list_fields[] = {
+	{ "NAME", "name", format_or_blank, false },
+	{ "KIND", "kind", format_or_blank, false },
+	{ "SPEED", "speed_mbit", format_speed, true },
+	{ "USE", "usable", format_use, false },
+	{ "ADDRESS", "address", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static const struct output_field show_fields[] = {
+	{ "Name", "name", format_text, false },
+	{ "Kind", "kind", format_text, false },
+	{ "Usable", "reason", format_reason, false },
+	{ "Up", "up", format_yes_no, false },
+	{ "Carrier", "carrier", format_yes_no, false },
+	{ "Speed", "speed_mbit", format_speed, false },
+	{ "MTU", "mtu", format_text, false },
+	{ "MAC", "mac", format_text, false },
+	{ "Addresses", "addresses", format_list, false },
+	{ "Driver", "driver", format_text, false },
+	{ "Receive queues", "rx_queues", format_text, false },
+	{ "Send queues", "tx_queues", format_text, false },
+	{ "RSS", "rss", format_yes_no, false },
+	{ "Receive hash", "hash", format_hash, false },
+	{ "Features", "features", format_list, false },
+	{ "NUMA node", "numa_node", format_text, false },
+	{ "RDMA device", "rdma", format_text, false },
+	{ "Part of", "master", format_text, false },
+	{ "Stands on", "lower", format_text, false },
+	{ "VLAN", "vlan", format_text, false },
+	{ "Wire", "wire", format_text, false },
+	{ "Members", "members", format_list, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static const struct output_field bond_fields[] = {
+	{ "Bond mode", "mode", format_text, false },
+	{ "Hash policy", "policy", format_text, false },
+	{ "Sending members", "members", format_text, false },
+	{ "Active member", "active", format_text, false },
+	{ "Receives on one", "receives_on_one", format_yes_no, false },
+	{ "Flows", "flows", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+/* Without its prefix length, the longest address just fits. */
+static json_t *plain_address(const json_t *address)
+{
+	const char *text = json_string_value(address);
+
+	if (!text)
+		return json_null();
+	return json_stringn(text, strcspn(text, "/"));
+}
+
+/* A row for each address, the first of them with all the rest. */
+static void add_rows(json_t *rows, json_t *nic)
+{
+	const json_t *addresses = json_object_get(nic, "addresses");
+	json_t *first = json_copy(nic);
+
+	json_object_set_new(first, "address",
+			    plain_address(json_array_get(addresses, 0)));
+	json_array_append_new(rows, first);
+	for (size_t i = 1; i < json_array_size(addresses); i++)
+		json_array_append_new(
+			rows,
+			json_pack("{s:o}", "address",
+				  plain_address(json_array_get(addresses, i))));
+}
+
+static void print_list(const json_t *nics)
+{
+	AUTO_JSON json_t *rows = json_array();
+	const char *separator = "\n";
+
+	for (size_t i = 0; i < json_array_size(nics); i++)
+		add_rows(rows, json_array_get(nics, i));
+	output_table(stdout, list_fields, rows, "There are no network cards.");
+	for (size_t i = 0; i < json_array_size(nics); i++) {
+		const char *why =
+			output_string(json_array_get(nics, i), "reason");
+
+		if (!why)
+			continue;
+		fputs(separator, stdout);
+		output_wrapped(stdout, "", 0, why, output_width());
+		separator = "";
+	}
+}
+
+static int run_list(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *nics = NULL;
+	int r = client_get(c->client, "/v1/nics", &nics, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, nics);
+	else
+		print_list(nics);
+	return 0;
+}
+
+static int run_show(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *nic = NULL;
+	const json_t *bond;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/nics/", c->words[0], "",
+			   e)) < 0 ||
+	    (r = client_get(c->client, path, &nic, e)) < 0)
+		return r;
+	if (c->json) {
+		output_json(stdout, nic);
+		return 0;
+	}
+	output_fields(stdout, show_fields, nic);
+	bond = output_find(nic, "bond");
+	if (json_is_object(bond)) {
+		putchar('\n');
+		output_fields(stdout, bond_fields, bond);
+	}
+	return 0;
+}
+
+const struct command nic_commands[] = {
+	{ "nic", "list", "", "Lists the network cards of this host",
+	  "USE says whether a card may carry migrations; for those that may\n"
+	  "not, the reasons follow.",
+	  NULL, run_list },
+	{ "nic", "show", "NIC", "Shows one network card", NULL, NULL,
+	  run_show },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The cards of this host
+ *
+ * An inventory is what the kernel said at one moment: every interface of the
+ * network namespace with its addresses, its relations to others, and what its
+ * driver tells.  It belongs to who read it, holds no descriptor, and is not
+ * changed behind anybody's back; events.h says when to read it again.
+ *
+ *     links.c      rtnetlink: interfaces, addresses, bonds, bridges
+ *     ethtool.c    speed, queues, receive hashing, features, driver
+ *     sysfs.c      NUMA node and RDMA device, where /sys shows this namespace
+ *     usable.c     whether a card may carry a migration, and why not
+ *     describe.c   as JSON
+ *
+ * What a driver cannot tell is left at "not known"; that is no error.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct error;
+
+enum {
+	NIC_MAC_BYTES = 6,
+	NIC_ADDRESS_TEXT = 64, /* "fd00::1/64" and its end */
+	NIC_REASON = 160,
+};
+
+enum nic_kind {
+	NIC_PHYSICAL, /* a device: anything that no other kind claims */
+	NIC_LOOPBACK,
+	NIC_BOND,
+	NIC_TEAM,
+	NIC_BRIDGE,
+	NIC_VLAN,
+	NIC_MACVLAN,
+	NIC_IPVLAN,
+	NIC_VETH,
+	NIC_TUN,
+	NIC_TUNNEL,
+	NIC_DUMMY,
+	NIC_OTHER, /* virtual, of a kind that means nothing here */
+	NIC_KINDS,
+};
+
+struct nic_address {
+	int family;        /* AF_INET or AF_INET6 */
+	uint8_t bytes[16]; /* network order; IPv4 in the first four */
+	unsigned prefix;   /* length in bits */
+};
+
+/* What decides into which receive queue a packet falls. */
+struct nic_rss {
+	uint32_t *table; /* queue numbers; NULL: not readable */
+	unsigned table_size;
+	uint8_t *key; /* NULL: not readable */
+	unsigned key_bytes;
+	bool toeplitz; /* the plain function is in use, and nothing else */
+};
+
+/* As IFLA_BOND_MODE and the kernel's bonding.rst count them. */
+enum bond_mode {
+	BOND_ROUND_ROBIN,
+	BOND_ACTIVE_BACKUP,
+	BOND_XOR,
+	BOND_BROADCAST,
+	BOND_8023AD,
+	BOND_TLB,
+	BOND_ALB,
+	BOND_MODES,
+};
+
+enum bond_policy {
+	BOND_LAYER2,
+	BOND_LAYER34,
+	BOND_LAYER23,
+	BOND_ENCAP23,
+	BOND_ENCAP34,
+	BOND_VLAN_SRCMAC,
+	BOND_POLICIES,
+};
+
+/* Of a card of kind NIC_BOND. */
+struct nic_bond {
+	enum bond_mode mode;
+	enum bond_policy policy;
+	bool tlb_dynamic;    /* balance-tlb moves flows by their load */
+	int active;          /* ifindex of the active member, 0: none or all */
+	unsigned aggregator; /* the one in use under 802.3ad */
+	unsigned members;    /* that a flow may leave by now */
+};
+
+/* Of a card that is a member of a bond. */
+struct nic_member {
+	bool standby, link_failed;
+	unsigned aggregator;
+};
+
+enum nic_feature {
+	NIC_GRO,
+	NIC_GRO_HARDWARE,
+	NIC_LRO,
+	NIC_TSO,
+	NIC_TSO6,
+	NIC_GSO,
+	NIC_RX_CHECKSUM,
+	NIC_TX_CHECKSUM,
+	NIC_RX_HASH,
+	NIC_NTUPLE,
+	NIC_TLS_TX,
+	NIC_TLS_RX,
+	NIC_ESP,
+	NIC_FEATURES,
+};
+
+struct nic {
+	char name[IF_NAMESIZE];
+	int ifindex;
+	enum nic_kind kind;
+	char link_kind[24]; /* the kernel's word: "veth"; "": none */
+	uint8_t mac[NIC_MAC_BYTES];
+	bool has_mac, up, carrier;
+	unsigned mtu;
+
+	int master; /* ifindex of the bond, team or bridge above; 0: none */
+	int lower;  /* ifindex of the card that a vlan or macvlan stands on */
+	unsigned vlan;
+	struct nic_bond bond;
+	struct nic_member member;
+
+	struct nic_address *addresses; /* without link-local IPv6 */
+	size_t addresses_count;
+
+	char driver[32];
+	unsigned speed_mbit; /* 0: not known */
+	unsigned rx_queues, tx_queues;
+	bool rss; /* more than one receive queue, here or below */
+	struct nic_rss hash;
+	uint32_t features; /* bits by enum nic_feature */
+	bool features_known;
+	int numa_node; /* -1: none or not known */
+	char rdma[32]; /* "mlx5_0"; "": none */
+};
+
+struct inventory {
+	struct nic *at; /* by ifindex, rising */
+	size_t count;
+};
+
+/* Free with inventory_free(). */
+int inventory_read(struct inventory **ret, struct error *e);
+void inventory_free(struct inventory *inv);
+
+/* NULL: there is none. */
+struct nic *inventory_by_name(const struct inventory *inv, const char *name);
+struct nic *inventory_by_index(const struct inventory *inv, int ifindex);
+/* The card with the address; @bytes as in struct nic_address. */
+struct nic *inventory_by_address(const struct inventory *inv, int family,
+				 const uint8_t *bytes);
+
+/* The card whose wire @n uses: down through vlans and macvlans, and through a
+ * bridge with a single way out; @n itself where there is nothing below it, or
+ * several.  Cards with the same one are one path. */
+const struct nic *inventory_wire(const struct inventory *inv,
+				 const struct nic *n);
+
+/* Whether migration traffic may use the card.  If not, a sentence into @why,
+ * such as "docker0 is a bridge for this host's own guests and containers". */
+bool nic_usable(const struct inventory *inv, const struct nic *n,
+		char why[static NIC_REASON]);
+
+const char *nic_kind_name(enum nic_kind kind);
+const char *nic_feature_name(enum nic_feature feature);
+const char *bond_mode_name(enum bond_mode mode);
+const char *bond_policy_name(enum bond_policy policy);
+bool nic_has(const struct nic *n, enum nic_feature feature);
+
+/* "10.0.0.1/24" */
+void nic_address_text(char buf[static NIC_ADDRESS_TEXT],
+		      const struct nic_address *a);
+
+/* New references, in the shapes of docs/api.md: a list of all, and one with
+ * its hash key and indirection table. */
+json_t *inventory_json(const struct inventory *inv);
+json_t *nic_json(const struct inventory *inv, const struct nic *n);

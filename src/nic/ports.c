@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "nic/ports.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "nic/bond.h"
+#include "nic/toeplitz.h"
+
+enum { QUEUES_MAX = 1024, MEMBERS_MAX = 64 };
+
+struct cell {
+	uint16_t member, queue;
+};
+
+struct candidate {
+	struct cell cell;
+	uint16_t port;
+	bool taken;
+};
+
+struct spread {
+	const struct port_wish *wish;
+	struct candidate *at;
+	size_t count;
+	unsigned members[MEMBERS_MAX], queues[QUEUES_MAX]; /* how often used */
+};
+
+static struct cell cell_of(const struct port_wish *w, uint16_t port)
+{
+	struct flow flow = w->flow;
+	struct cell cell = { 0 };
+
+	flow.from_port = port;
+	if (w->bond && bond_predictable(w->bond))
+		cell.member =
+			(uint16_t)(bond_member(w->bond, &flow) % MEMBERS_MAX);
+	if (w->rss && rss_predictable(w->rss))
+		cell.queue = (uint16_t)(rss_queue(w->rss, &flow) % QUEUES_MAX);
+	return cell;
+}
+
+static bool among(const uint16_t *ports, size_t count, uint16_t port)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+static void use(struct spread *s, struct cell cell)
+{
+	s->members[cell.member]++;
+	s->queues[cell.queue]++;
+}
+
+/* All ports of the range that may be taken, from the start around. */
+static void collect(struct spread *s, size_t range)
+{
+	const struct port_wish *w = s->wish;
+	size_t start = 0;
+
+	if (w->start > w->lowest && w->start <= w->highest)
+		start = (size_t)w->start - w->lowest;
+	for (size_t i = 0; i < range; i++) {
+		uint16_t port = (uint16_t)(w->lowest + (start + i) % range);
+
+		if (among(w->held, w->held_count, port) ||
+		    among(w->avoid, w->avoid_count, port))
+			continue;
+		s->at[s->count++] = (struct candidate){
+			.cell = cell_of(w, port),
+			.port = port,
+		};
+	}
+}
+
+static bool better(const struct spread *s, struct cell a, struct cell b)
+{
+	if (s->members[a.member] != s->members[b.member])
+		return s->members[a.member] < s->members[b.member];
+	return s->queues[a.queue] < s->queues[b.queue];
+}
+
+static struct candidate *take_best(struct spread *s)
+{
+	struct candidate *best = NULL;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (!s->at[i].taken &&
+		    (!best || better(s, s->at[i].cell, best->cell)))
+			best = &s->at[i];
+	if (best) {
+		best->taken = true;
+		use(s, best->cell);
+	}
+	return best;
+}
+
+int ports_pick(uint16_t *ret, size_t count, const struct port_wish *wish,
+	       struct error *e)
+{
+	AUTO_FREE struct spread *s = calloc(1, sizeof(*s));
+	AUTO_FREE struct candidate *at = NULL;
+	uint16_t found[PORTS_MAX];
+	size_t range = (size_t)wish->highest - wish->lowest + 1;
+
+	assert(count <= PORTS_MAX && wish->lowest <= wish->highest);
+	if (range > PORTS_RANGE_MAX)
+		range = PORTS_RANGE_MAX;
+	at = calloc(range, sizeof(*at));
+	if (!s || !at)
+		return error_set(e, ENOMEM, "no memory to choose ports");
+	s->wish = wish;
+	s->at = at;
+	for (size_t i = 0; i < wish->held_count; i++)
+		use(s, cell_of(wish, wish->held[i]));
+	collect(s, range);
+	for (size_t i = 0; i < count; i++) {
+		const struct candidate *c = take_best(s);
+
+		if (!c)
+			return error_set(e, EADDRNOTAVAIL,
+					 "ports %u to %u are not enough for "
+					 "%zu connections",
+					 wish->lowest, wish->highest, count);
+		found[i] = c->port;
+	}
+	for (size_t i = 0; i < count; i++)
+		ret[i] = found[i];
+	return 0;
+}
