@@ -162,10 +162,13 @@ void text_duration(char *buf, size_t cap, uint64_t us)
 
 void text_printable(char *buf, size_t cap, const void *from, size_t len)
 {
-	const unsigned char *c = from;
+	const char *c = from;
 	size_t i;
 
 	for (i = 0; i < len && i + 1 < cap; i++)
-		buf[i] = c[i] >= ' ' && c[i] < 0x7f ? (char)c[i] : '?';
+		if (c[i] >= ' ' && c[i] < 0x7f)
+			buf[i] = c[i];
+		else
+			buf[i] = '?';
 	buf[i] = '\0';
 }

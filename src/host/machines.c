@@ -609,6 +609,8 @@ void machine_arrived(void *host, struct move_arrival *a)
 
 		free(m->text);
 		m->text = strdup(a->definition);
+		if (m->started) /* in the books of a daemon that died here */
+			launch_forget(&m->process);
 	}
 	set_running(h, m, &a->process, a->paused);
 	if (machine_save(h, m, &e) < 0)

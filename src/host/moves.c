@@ -498,7 +498,10 @@ static void *arriving_main(void *arg)
 	struct error e = { 0 };
 	int r = move_in_resume(o->job, &o->host->move, o->entry, &o->peer, &e);
 
-	if (r < 0)
+	/* One that is in the books had arrived before the daemon died. */
+	if (r < 0 && o->machine->text)
+		machine_release(o->host, o->machine);
+	else if (r < 0)
 		machine_remove(o->host, o->machine);
 	job_settle(o->job, r, &e);
 	outgoing_free(o);

@@ -23,6 +23,7 @@ enum {
 	READY_US = 20000000,
 	LINGER_US = 3000000,
 	TURN_US = 250000,
+	LAST_LOOK_US = 500000,
 };
 
 struct connecting {
@@ -51,6 +52,18 @@ static void show_progress(struct job *j, struct session *s, struct relay *r)
 	job_set_progress(j, &p);
 }
 
+/* The session has ended, @e says why.  The source ends it as soon as everything
+ * is acknowledged, and threads here may still be about to say the same.  1 if
+ * they do. */
+static int last_look(struct relay *r, const struct error *e)
+{
+	struct pollfd p = { .fd = relay_event_fd(r), .events = POLLIN };
+	struct error ignored;
+
+	poll(&p, 1, LAST_LOOK_US / 1000);
+	return relay_check(r, &ignored) > 0 ? 1 : error_code(e);
+}
+
 /* Until connection 0 has ended both ways.  1 then. */
 static int watch(struct job *j, struct session *s, struct relay *r,
 		 struct error *e)
@@ -66,7 +79,9 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 
 		if (ended != 0)
 			return ended;
-		if (session_skip(s, e) < 0 || job_check_cancel(j, e) < 0)
+		if (session_skip(s, e) < 0)
+			return last_look(r, e);
+		if (job_check_cancel(j, e) < 0)
 			return error_code(e);
 		show_progress(j, s, r);
 		poll(p, ARRAY_SIZE(p), TURN_US / 1000);

@@ -113,6 +113,10 @@ int commit_press(struct job *job, const struct move_host *host,
 		if (r == 0 && says(answer, "state", "gone"))
 			doubt_at_source(job, peer,
 					"it knows nothing of this move");
+		else if (r == 0 && says(answer, "state", "lost"))
+			doubt_at_source(job, peer,
+					"its QEMU has ended, and whether the "
+					"guest had run there is not known");
 		else if (!runs && !dropped)
 			doubt_at_source(job, peer, r < 0 ? e->text : "waiting");
 		json_decref(answer);
@@ -242,7 +246,9 @@ static const char *state_here(const struct move_host *host, const char *id,
 	if (job) {
 		if (!job_wait_ended(job, clock_us() + SETTLE_US))
 			return "waiting";
-		return job_state(job) == JOB_DONE ? "running" : "dropped";
+		if (job_state(job) == JOB_DONE)
+			return "running";
+		return atomic_load(&job->lost) ? "lost" : "dropped";
 	}
 	if (journal_find(host->state_directory, id, &entry, &ignored) < 0)
 		return "gone";

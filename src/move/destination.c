@@ -391,6 +391,7 @@ static void confirm(struct destination *d)
 	if (write_entry(d, STEP_COMMITTED, &e) < 0)
 		log_error("move %s: %s", d->job->machine, e.text);
 	d->host->arrived(d->host->context, &d->arrival);
+	fault_point("destination:registered");
 	d->started = false;
 	if (d->session &&
 	    session_send(d->session, json_pack("{s:s}", "type", "registered"),
@@ -512,8 +513,13 @@ static int take_up(struct destination *d, const json_t *entry, struct error *e)
 {
 	bool running;
 
-	if (reopen(d, entry, e) < 0 ||
-	    monitor_is_running(d->qmp, &running, e) < 0)
+	if (reopen(d, entry, e) < 0) {
+		/* Perhaps the guest ran, if only for a moment: then its disks
+		 * are ahead of the source's memory, for ever. */
+		atomic_store(&d->job->lost, !d->started);
+		return error_code(e);
+	}
+	if (monitor_is_running(d->qmp, &running, e) < 0)
 		return error_code(e);
 	/* It runs only after COMMIT. */
 	if (!running && journal_step_of(entry) != STEP_COMMITTED &&

@@ -58,6 +58,10 @@ struct job {
 	atomic_int decision; /* enum job_decision; source: taken, destination:
 			      * heard of */
 
+	/* Destination: its QEMU has gone while no daemon looked, and with it
+	 * whether the guest ever ran here. */
+	atomic_bool lost;
+
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t ended;
 	enum job_state state;

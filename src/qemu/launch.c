@@ -390,7 +390,7 @@ int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e)
 		return error_sys(e, "look for QEMU in /proc");
 	snprintf(needle, sizeof(needle), ",path=%s/qmp.sock,", dir);
 	while ((entry = readdir(proc))) {
-		pid_t pid = (pid_t)atoi(entry->d_name);
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
 		if (pid > 0 && has_monitor(pid, needle) &&
 		    launch_start_time(&start_time, pid, e) == 0)

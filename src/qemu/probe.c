@@ -152,8 +152,8 @@ static int run(struct qemu_facts *f, struct error *e)
 	uint64_t deadline_us = clock_us() + PROBE_SECONDS * USEC_PER_SEC;
 	AUTO_CLOSE int theirs = -1;
 	struct qmp *q = NULL;
-	int pair[2], r;
-	pid_t pid;
+	int pair[2] = { -1, -1 }, r;
+	pid_t pid = -1;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_sys(e, "socketpair");

@@ -120,24 +120,24 @@ static void let_go_of_qemu(struct connection *c)
 
 /* --- reading a socket */
 
-static int send_piece(struct connection *c, uint8_t flags, uint64_t offset,
-		      uint8_t *data /* taken over */, size_t len,
+static int send_piece(struct relay *r, uint16_t stream, uint8_t flags,
+		      uint64_t offset, struct iovec data /* taken over */,
 		      struct error *e)
 {
-	struct outbox *o = session_outbox(c->relay->session);
+	struct outbox *o = session_outbox(r->session);
 	struct frame_out *f = outbox_frame(o);
 
 	if (!f) {
-		free(data);
+		free(data.iov_base);
 		return error_set(e, EPIPE, "the session has ended");
 	}
-	f->owned = data;
-	f->iov[0] = (struct iovec){ data, len };
+	f->owned = data.iov_base;
+	f->iov[0] = data;
 	f->iovs = 1;
 	f->head.kind = FRAME_STREAM;
 	f->head.flags = flags;
-	f->head.stream = c->number;
-	f->head.len = (uint32_t)len;
+	f->head.stream = stream;
+	f->head.len = (uint32_t)data.iov_len;
 	f->head.offset = offset;
 	return outbox_put(o, f, NULL, e);
 }
@@ -156,8 +156,8 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 		free(data);
 		return error_sys(e, "read from QEMU");
 	}
-	if (send_piece(c, n == 0 ? STREAM_FIN : 0, *offset, data, (size_t)n,
-		       e) < 0)
+	if (send_piece(c->relay, c->number, n == 0 ? STREAM_FIN : 0, *offset,
+		       (struct iovec){ data, (size_t)n }, e) < 0)
 		return error_code(e);
 	*offset += (uint64_t)n;
 	return n > 0;
@@ -377,6 +377,16 @@ static int accept_one(struct relay *r, uint16_t number, struct error *e)
 	return add_locked(r, number, fd, e) < 0 ? error_code(e) : 1;
 }
 
+/* The destination's QEMU may wait for a connection that says nothing for a
+ * long time, such as the one for urgent pages in post-copy.  1 or negative. */
+static int announce(struct relay *r, uint16_t number, struct error *e)
+{
+	if (send_piece(r, number, STREAM_OPEN, 0, (struct iovec){ NULL, 0 },
+		       e) < 0)
+		return error_code(e);
+	return 1;
+}
+
 static void *accept_main(void *arg)
 {
 	struct relay *r = arg;
@@ -384,6 +394,8 @@ static void *accept_main(void *arg)
 
 	for (int n = 0, got = 0; n < STREAMS_MAX; n += got) {
 		got = accept_one(r, (uint16_t)n, &e);
+		if (got > 0)
+			got = announce(r, (uint16_t)n, &e);
 		if (got >= 0)
 			continue;
 		relay_fail(r, &e);

@@ -152,12 +152,29 @@ static int insert(struct piece **list, struct piece *p, struct error *e)
 	return 0;
 }
 
+static int open_stream(struct inbox *in, const struct frame_head *h,
+		       struct error *e)
+{
+	if (h->len > 0 || h->offset > 0)
+		return error_set(e, EBADMSG, "stream %u opened with bytes",
+				 h->stream);
+
+	WITH_LOCK(&in->lock);
+
+	in->stream[h->stream].known = true;
+	set_marks(in, h->seq, PASSED | APPLIED);
+	return 0;
+}
+
 int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 		      const void *data, struct error *e)
 {
 	struct stream_in *s = &in->stream[h->stream];
-	struct piece *p = piece_new(h, data, e);
+	struct piece *p;
 
+	if (h->flags & STREAM_OPEN)
+		return open_stream(in, h, e);
+	p = piece_new(h, data, e);
 	if (!p)
 		return error_code(e);
 

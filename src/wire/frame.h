@@ -50,6 +50,7 @@ enum frame_kind {
 enum {
 	STREAM_FIN = 1,   /* no bytes after these */
 	STREAM_RESET = 2, /* the stream broke: close the connection at once */
+	STREAM_OPEN = 4,  /* without bytes: QEMU has made the connection */
 	BYE_FAILED = 1,   /* the session ends because something failed */
 };
 

@@ -159,6 +159,10 @@ class RelayCase(unittest.TestCase):
                          f"{self.beta.log_text()[-500:]}") from None
 
     # -- verdicts
+    def tapes(self):
+        """What QEMU sent, a file for each of its connections."""
+        return glob.glob(self.source.stream().rsplit(".", 1)[0] + ".*")
+
     def check(self, destination=None, source=None):
         """The destination has the last version of each page, and each page."""
         verdict = oracle.judge(
@@ -319,10 +323,16 @@ class Relay(RelayCase):
         shown = self.alpha.drover("job", "show", self.job["id"]).stdout
         self.assertRegex(shown, "post-?copy")
 
+    def switch_midway(self):
+        """To post-copy when half of the first pass has gone, and is dirty again."""
+        wait_for("half of the first pass", lambda: self.source.qmp(
+            "query-migrate")["ram"]["transferred"] > 30 * MIB, 30)
+        self.source.qmp("migrate-start-postcopy")
+
     def test_post_copy_completes(self):
         self.start(guest=stress(rate="80M", hot="64M"))
-        report = self.migrate(bandwidth=40 * MIB, passes=1, **{"postcopy-ram": True},
-                              during=lambda: self.source.qmp("migrate-start-postcopy"))
+        report = self.migrate(bandwidth=20 * MIB, passes=0, during=self.switch_midway,
+                              **{"postcopy-ram": True})
         self.assertIn("postcopy-active", [e["data"].get("status") for e in
                                           self.source.qmp.events if e["event"] == "MIGRATION"])
         self.assertEqual(self.diverted(report), 0)
@@ -331,12 +341,39 @@ class Relay(RelayCase):
         self.assertEqual(lost, 0)
         self.check_goes_on()
 
+    def test_post_copy_with_a_channel_for_urgent_pages_completes(self):
+        self.start(guest=stress(rate="80M", hot="64M"))
+        report = self.migrate(bandwidth=20 * MIB, passes=0, during=self.switch_midway,
+                              **{"postcopy-ram": True, "postcopy-preempt": True})
+        self.assertEqual(self.diverted(report), 0)
+        self.assertEqual(len(self.tapes()), 2)
+        self.assertEqual(self.differing(), [])
+        self.check_goes_on()
+
+    def test_a_guest_runs_on_pages_that_it_asks_for(self):
+        self.start(guest=stress(rate="20M", hot="64M"))
+
+        def switch():
+            self.destination.qmp("cont")    # as soon as it can
+            self.source.qmp("migrate-start-postcopy")
+            wait_for("a heartbeat at the destination", lambda: any(
+                x.pid == self.destination.pid for x in self.console.heartbeats()), 30)
+            self.assertEqual(self.source.qmp.migration(), "postcopy-active")
+            self.source.qmp("migrate-set-parameters", max_postcopy_bandwidth=0)
+        # So slow that the guest needs pages before they come by themselves.
+        self.source.qmp("migrate-set-parameters", max_postcopy_bandwidth=4 * MIB)
+        self.migrate(bandwidth=10 * MIB, passes=0, during=switch, **{"postcopy-ram": True})
+        self.assertGreater(self.source.qmp("query-migrate")["ram"]["postcopy-requests"], 0)
+        self.assertEqual(self.destination.qmp.status(), "running")
+        at = len(self.console.lines)
+        wait_for("heartbeats after the end", lambda: len(self.console.lines) > at + 15, 20)
+        self.assertEqual(self.console.corrupt(), [])
+
     def test_multifd_is_carried(self):
         self.start()
         report = self.migrate(multifd=True, parameters={"multifd_channels": 2})
         self.assertEqual(self.diverted(report), 0)
-        streams = glob.glob(self.source.stream().rsplit(".", 1)[0] + ".*")
-        self.assertEqual(len(streams), 3, streams)
+        self.assertEqual(len(self.tapes()), 3)
         sent = multifd_pages(self.source.stream(), "pc.ram")
         zeros = oracle.Stream(self.source.stream()).blocks["pc.ram"].pages
         there = self.destination.memory(SIZE)

@@ -9,6 +9,8 @@ the heartbeats of the guest.
 
 EXPECTED is the table of docs/architecture.md, "Commit".
 """
+import os
+import signal
 import time
 import unittest
 from collections import namedtuple
@@ -37,6 +39,7 @@ EXPECTED = {
     "destination:commit-received": Row(THERE, THERE, THERE, THERE),
     "destination:running": Row(THERE, THERE, THERE, THERE),
     "destination:running-sent": Row(THERE, THERE, THERE, THERE),
+    "destination:registered": Row(THERE, THERE, THERE, THERE),
     "source:running": Row(THERE, THERE, THERE, THERE),
     "source:ended": Row(THERE, THERE, THERE, THERE),
 }
@@ -199,6 +202,30 @@ class CrashPoints(unittest.TestCase):
         self.nobody_runs_it()
         self.field.link.heal()
         self.settled(THERE)
+
+    def lose_destination(self, point):
+        """The host is gone with all that ran on it, and comes back."""
+        self.to(point)
+        qemu, = self.field.qemus(self.destination)
+        self.destination.kill9()
+        os.kill(qemu, signal.SIGKILL)
+        self.field.go_on()
+        self.destination.start()
+        self.destination.wait_job(self.job, "failed")
+        self.assertEqual(self.runs_on(), [])
+
+    def test_a_guest_that_may_have_run_there_is_not_taken_back_by_itself(self):
+        self.lose_destination("destination:running")
+        self.resolve(self.source, "--run-here")
+        self.assertEqual(self.wait_ended(), [HERE])
+        self.assertEqual(self.field.watch.conflicts(), [])
+        # Its heartbeats came from there as well: of no use for other tests.
+        self.tearDownClass()
+
+    def test_a_guest_that_was_about_to_run_there_is_not_taken_back_by_itself(self):
+        self.lose_destination("destination:commit-received")
+        self.resolve(self.source, "--run-here")
+        self.settled(HERE)
 
     def test_doubt_outlives_both_daemons(self):
         self.to("source:before-commit-sent")

@@ -73,6 +73,29 @@ static void nobody_is_told_of_a_stream_before_those_below_it(void **state)
 	inbox_done(in);
 }
 
+static void a_stream_without_bytes_is_opened(void **state)
+{
+	struct frame_head h = { .kind = FRAME_STREAM,
+				.flags = STREAM_OPEN,
+				.seq = 1 };
+	struct inbox *in = fresh();
+	struct ack ack;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(inbox_claim(in, 1, &e), 1);
+	assert_int_equal(inbox_keep_stream(in, &h, NULL, &e), 0);
+	assert_int_equal(inbox_next_stream(in), 0);
+	inbox_ack(in, &ack);
+	assert_int_equal(ack.below, 2);
+
+	h.len = 1;
+	h.seq = 2;
+	assert_int_equal(inbox_claim(in, 2, &e), 1);
+	assert_int_equal(inbox_keep_stream(in, &h, bytes, &e), -EBADMSG);
+	inbox_done(in);
+}
+
 static bool write_next(struct inbox *in)
 {
 	struct piece *p = inbox_read(in, 0);
@@ -114,6 +137,7 @@ int main(void)
 			streams_are_named_in_the_order_of_their_numbers),
 		cmocka_unit_test(
 			nobody_is_told_of_a_stream_before_those_below_it),
+		cmocka_unit_test(a_stream_without_bytes_is_opened),
 		cmocka_unit_test(
 			an_ack_is_due_when_nothing_more_can_be_written),
 		cmocka_unit_test(an_ack_is_due_after_many_bytes),

@@ -159,7 +159,7 @@ class Field:
                       for j in host.api("GET", "/v1/jobs")
                       if j["state"] in ("running", "in-doubt")]
             found += [f"{host.name}: machine {m['name']} is {m['state']}, held by {m['job']}"
-                      for m in shown if not mine or m["state"] != "running" or m["job"]]
+                      for m in shown if not mine or m["state"] not in ("running", "paused") or m["job"]]
             found += [f"{host.name}: file {path}" for path in files(host.dir)
                       if not expected(path, mine)]
             found += [f"{host.name}: QEMU {pid}" for pid in self.qemus(host)

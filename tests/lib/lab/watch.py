@@ -37,6 +37,7 @@ class Watch:
         self.path = path or lab.path("watch")
         self.spans = []             # in the order of their beginnings
         self.wrong = []             # answers that were not what the events said
+        self._sending = threading.Lock()
         self._open = {}             # pid: Span that goes on
         self._rest = {}             # socket: bytes of a line that goes on
         self._pid = {}
@@ -70,6 +71,11 @@ class Watch:
         return [(a, b) for i, a in enumerate(spans) for b in spans[i + 1:]
                 if a.pid != b.pid and a.meets(b)]
 
+    def tell(self, pid, command):
+        """Give a QEMU a command without arguments: stop, cont.  Its answer is
+        not waited for; running() shows what came of it."""
+        self._send(next(peer for peer, p in list(self._pid.items()) if p == pid), command)
+
     def _read(self):
         due = time.monotonic() + ASK_S
         while True:
@@ -86,8 +92,10 @@ class Watch:
                     self._send(peer, "query-status")
 
     def _send(self, peer, command):
+        line = json.dumps({"execute": command, "id": command}).encode() + b"\n"
         try:
-            peer.sendall(json.dumps({"execute": command, "id": command}).encode() + b"\n")
+            with self._sending:
+                peer.sendall(line)
         except OSError:
             pass                    # its end is read next
 
