@@ -35,7 +35,7 @@ enum {
 	 * those of peers. */
 	STRANGERS_MAX = 32,
 	FAMILIARS_MAX = 64,
-	/* Each holds about 2 MiB while it is open. */
+	/* Each holds some 0.4 MiB before it moves anything. */
 	SESSIONS_MAX = 32,
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -19,14 +20,13 @@ int outbox_init(struct outbox *o, struct error *e)
 	pthread_condattr_t attr;
 
 	memset(o, 0, sizeof(*o));
-	o->pool = calloc(FRAME_POOL, sizeof(o->pool[0]));
-	if (!o->pool)
-		return error_set(e, ENOMEM, "no memory for frames");
-	for (size_t i = 0; i < FRAME_POOL; i++) {
-		o->pool[i].pooled = true;
-		o->pool[i].next = o->free;
-		o->free = &o->pool[i];
-	}
+	/* Zeros; memory appears as frames are used, so that a session that only
+	 * asks something costs little. */
+	o->pool = mmap(NULL, FRAME_POOL * sizeof(o->pool[0]),
+		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	if (o->pool == MAP_FAILED)
+		return error_sys(e, "memory for frames");
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -64,7 +64,7 @@ void outbox_done(struct outbox *o)
 	for (size_t i = 0; i < FRAME_WINDOW; i++)
 		if (o->slot[i])
 			release(o, o->slot[i]);
-	free(o->pool);
+	munmap(o->pool, FRAME_POOL * sizeof(o->pool[0]));
 	pthread_cond_destroy(&o->changed);
 	pthread_cond_destroy(&o->work);
 	pthread_mutex_destroy(&o->lock);
@@ -79,20 +79,33 @@ void outbox_close(struct outbox *o)
 	pthread_cond_broadcast(&o->changed);
 }
 
+/* Used ones first, they are in the cache. */
+static struct frame_out *take_free(struct outbox *o)
+{
+	struct frame_out *f = o->free;
+
+	if (f) {
+		o->free = f->next;
+	} else if (o->fresh < FRAME_POOL) {
+		f = &o->pool[o->fresh++];
+		f->pooled = true;
+	}
+	return f;
+}
+
 struct frame_out *outbox_frame(struct outbox *o)
 {
 	struct frame_out *f;
 
 	WITH_LOCK(&o->lock);
 
-	while (!o->free && !o->closed) {
+	while (!o->free && o->fresh == FRAME_POOL && !o->closed) {
 		flow_waited(&o->flow);
 		pthread_cond_wait(&o->changed, &o->lock);
 	}
 	if (o->closed)
 		return NULL;
-	f = o->free;
-	o->free = f->next;
+	f = take_free(o);
 	f->head = (struct frame_head){ 0 };
 	f->iovs = 0;
 	f->summed = f->acked = f->resent = false;

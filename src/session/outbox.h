@@ -93,6 +93,7 @@ struct outbox {
 	struct frame_out *slot[FRAME_WINDOW];
 	struct frame_out *free;
 	struct frame_out *pool;
+	unsigned fresh; /* first of the pool that was never used */
 	struct flow flow;
 	struct outbox_stats stats;
 };

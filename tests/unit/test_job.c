@@ -9,20 +9,23 @@
 #include "base/error.h"
 #include "move/job.h"
 
-static struct job *job_made(void)
+static struct job *job_with_id(const char *id)
 {
+	const struct job_subject of = { .id = id,
+					.kind = "move",
+					.role = "source",
+					.machine = "web1",
+					.peer = "beta" };
 	struct job *j;
 	struct error e;
 
-	assert_int_equal(job_new(&j,
-				 &(struct job_subject){ .id = NULL,
-							.kind = "move",
-							.role = "source",
-							.machine = "web1",
-							.peer = "beta" },
-				 &e),
-			 0);
+	assert_int_equal(job_new(&j, &of, &e), 0);
 	return j;
+}
+
+static struct job *job_made(void)
+{
+	return job_with_id(NULL);
 }
 
 static const char *text_of(const json_t *o, const char *key)
@@ -48,18 +51,9 @@ static void a_new_job_runs_and_has_an_id_of_its_own(void **state)
 
 static void a_given_id_is_kept(void **state)
 {
-	struct job *j;
-	struct error e;
+	struct job *j = job_with_id("00ff");
 
 	(void)state;
-	assert_int_equal(job_new(&j,
-				 &(struct job_subject){ .id = "00ff",
-							.kind = "move",
-							.role = "destination",
-							.machine = "web1",
-							.peer = "alpha" },
-				 &e),
-			 0);
 	assert_string_equal(j->id, "00ff");
 	job_drop(j);
 }

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How a session ends: by an outage, by one side's word, or by a peer, written
+ * by hand here, that breaks the rules.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "channel/channel.h"
+#include "channel/tcp.h"
+#include "ends.h"
+#include "session/inbox.h"
+#include "session/outbox.h"
+#include "wire/frame.h"
+
+/* --- how it ends */
+
+/* Waits until @s has ended; the reason in @e. */
+static uint64_t wait_end(struct session *s, struct error *e)
+{
+	uint64_t began = clock_us();
+
+	while (session_check(s, e) == 0) {
+		assert_true(clock_us() - began < 20 * USEC_PER_SEC);
+		usleep(1000);
+	}
+	return clock_us() - began;
+}
+
+static void opened_ends(struct ends *e, unsigned channels, uint64_t outage_us)
+{
+	struct error err;
+
+	ends_init(e, 1);
+	assert_int_equal(ends_open(e, channels, outage_us, &err), 0);
+}
+
+static void a_long_outage_ends_both_sides_with_a_sentence(void **state)
+{
+	struct ends e;
+	struct error err;
+
+	(void)state;
+	opened_ends(&e, 2, USEC_PER_SEC);
+	cutter_freeze(e.cutter);
+	wait_end(e.near, &err);
+	assert_non_null(strstr(err.text, "no path to host far for 1"));
+	wait_end(e.far, &err);
+	assert_non_null(strstr(err.text, "no path to host near for 1"));
+	ends_close(&e);
+	ends_done(&e);
+}
+
+static void a_short_outage_is_survived(void **state)
+{
+	struct ends e;
+	struct error err;
+	json_t *m;
+
+	(void)state;
+	opened_ends(&e, 2, 20 * USEC_PER_SEC);
+	cutter_cut_all(e.cutter, 1);
+	usleep(300000);
+	assert_int_equal(put_message(e.near, 7), 0);
+	cutter_cut_all(e.cutter, 0);
+	assert_int_equal(session_await(e.far, clock_us() + 10 * USEC_PER_SEC,
+				       &m, &err),
+			 1);
+	json_decref(m);
+	ends_close(&e);
+	ends_done(&e);
+}
+
+static void the_reason_of_an_end_reaches_the_other_side(void **state)
+{
+	struct ends e;
+	struct error err;
+
+	(void)state;
+	opened_ends(&e, 4, 20 * USEC_PER_SEC);
+	session_end(e.near, true, "the guest has gone away");
+	wait_end(e.far, &err);
+	assert_string_equal(err.text, "near: the guest has gone away");
+	ends_close(&e);
+	ends_done(&e);
+}
+
+static void a_peer_that_is_not_admitted_is_told_why(void **state)
+{
+	struct ends e;
+	struct error err;
+
+	(void)state;
+	ends_init(&e, 1);
+	e.refuse = "does not know host near";
+	assert_int_equal(ends_open(&e, 1, USEC_PER_SEC, &err), -ECONNABORTED);
+	assert_string_equal(err.text, "host far: does not know host near");
+	ends_done(&e);
+}
+
+/* --- hand-made peers */
+
+static struct channel *dial(const struct ends *e)
+{
+	struct channel *c = NULL;
+	struct error err;
+
+	assert_int_equal(tcp_dial(&c, "127.0.0.1", e->port,
+				  clock_us() + USEC_PER_SEC, -1, &err),
+			 0);
+	return c;
+}
+
+static void say(struct channel *c, const void *data, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct error err;
+
+	assert_int_equal(c->ops->write(c, &iov, 1, &err), 0);
+}
+
+static int hear_hello(struct channel *c, struct hello *ret)
+{
+	uint64_t deadline = clock_us() + 3 * USEC_PER_SEC;
+	uint8_t buf[HELLO_MAX];
+	struct error err;
+	size_t len;
+
+	if (channel_read_all(c, buf, HELLO_HEAD_SIZE, deadline, &err) < 0 ||
+	    hello_length(&len, buf, &err) < 0 ||
+	    channel_read_all(c, buf + HELLO_HEAD_SIZE, len - HELLO_HEAD_SIZE,
+			     deadline, &err) < 0)
+		return -err.code;
+	return hello_read(ret, buf, len, &err);
+}
+
+static struct hello say_hello(const struct ends *e, struct hello h)
+{
+	struct channel *c = dial(e);
+	struct hello answer = { 0 };
+	uint8_t buf[HELLO_MAX];
+
+	say(c, buf, hello_write(&h, buf));
+	assert_int_equal(hear_hello(c, &answer), 0);
+	channel_free(c);
+	return answer;
+}
+
+static void a_peer_of_another_version_is_refused_with_a_sentence(void **state)
+{
+	struct hello h = { .version = 9, .lowest = 8, .kind = HELLO_OPEN };
+	struct ends e;
+
+	(void)state;
+	ends_init(&e, 1);
+	h = say_hello(&e, h);
+	assert_int_equal(h.kind, HELLO_REFUSE);
+	assert_non_null(strstr(h.text, "wire versions 1 to 1"));
+	assert_non_null(strstr(h.text, "8 to 9"));
+	ends_done(&e);
+}
+
+static void a_wrong_secret_or_session_is_refused(void **state)
+{
+	struct ends e;
+	struct hello h, join = { .version = WIRE_VERSION,
+				 .lowest = WIRE_LOWEST,
+				 .kind = HELLO_JOIN,
+				 .session = 12345 };
+	struct channel *c;
+	uint8_t buf[HELLO_MAX];
+
+	(void)state;
+	ends_init(&e, 1);
+	h = say_hello(&e, join);
+	assert_int_equal(h.kind, HELLO_REFUSE);
+	assert_non_null(strstr(h.text, "knows nothing of this session"));
+
+	h = (struct hello){ .version = WIRE_VERSION,
+			    .lowest = WIRE_LOWEST,
+			    .kind = HELLO_OPEN,
+			    .text = "near" };
+	c = dial(&e);
+	say(c, buf, hello_write(&h, buf));
+	assert_int_equal(hear_hello(c, &h), 0);
+	assert_int_equal(h.kind, HELLO_ACCEPT);
+	join.session = h.session;
+	memcpy(join.secret, h.secret, SECRET_SIZE);
+	join.secret[SECRET_SIZE - 1] ^= 1;
+	assert_int_equal(say_hello(&e, join).kind, HELLO_REFUSE);
+	join.secret[SECRET_SIZE - 1] ^= 1;
+	assert_int_equal(say_hello(&e, join).kind, HELLO_ACCEPT);
+	channel_free(c);
+	session_free(ends_far(&e));
+	ends_done(&e);
+}
+
+/* A session of the far end with a peer that we play. */
+struct puppet {
+	struct ends ends;
+	struct channel *channel;
+	uint64_t id;
+	uint8_t secret[SECRET_SIZE];
+};
+
+static void puppet_init(struct puppet *p)
+{
+	struct hello h = { .version = WIRE_VERSION,
+			   .lowest = WIRE_LOWEST,
+			   .kind = HELLO_OPEN,
+			   .text = "near" };
+	uint8_t buf[HELLO_MAX];
+
+	ends_init(&p->ends, 1);
+	p->ends.acceptor.outage_limit_us = 5 * USEC_PER_SEC;
+	p->channel = dial(&p->ends);
+	say(p->channel, buf, hello_write(&h, buf));
+	assert_int_equal(hear_hello(p->channel, &h), 0);
+	assert_int_equal(h.kind, HELLO_ACCEPT);
+	p->id = h.session;
+	memcpy(p->secret, h.secret, SECRET_SIZE);
+	ends_far(&p->ends);
+}
+
+static void puppet_done(struct puppet *p)
+{
+	session_free(p->ends.far);
+	channel_free(p->channel);
+	ends_done(&p->ends);
+}
+
+static void puppet_sends(struct puppet *p, struct frame_head h,
+			 const void *payload)
+{
+	struct iovec sum = { (void *)(uintptr_t)payload, h.len };
+	uint8_t head[FRAME_HEAD_SIZE];
+
+	h.sum = frame_sum(&sum, 1);
+	frame_head_write(&h, p->id, head);
+	say(p->channel, head, sizeof(head));
+	say(p->channel, payload, h.len);
+}
+
+static void puppet_message(struct puppet *p, uint64_t seq, uint64_t ordinal)
+{
+	puppet_sends(p,
+		     (struct frame_head){ .kind = FRAME_MESSAGE,
+					  .len = 2,
+					  .seq = seq,
+					  .offset = ordinal },
+		     "{}");
+}
+
+static void a_frame_that_comes_twice_is_dropped(void **state)
+{
+	struct puppet p;
+	struct session_stats st;
+	struct error err;
+	json_t *m;
+
+	(void)state;
+	puppet_init(&p);
+	for (int i = 0; i < 3; i++)
+		puppet_message(&p, 1, 0);
+	puppet_message(&p, 2, 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(session_await(p.ends.far,
+					       clock_us() + USEC_PER_SEC, &m,
+					       &err),
+				 1);
+		json_decref(m);
+	}
+	assert_int_equal(session_receive(p.ends.far, &m, &err), 0);
+	session_stats(p.ends.far, &st);
+	assert_int_equal(st.duplicates, 2);
+	puppet_done(&p);
+}
+
+static void refused(const struct frame_head *h, const void *payload,
+		    const char *sentence)
+{
+	struct puppet p;
+	struct error err;
+
+	puppet_init(&p);
+	puppet_sends(&p, *h, payload);
+	wait_end(p.ends.far, &err);
+	if (!strstr(err.text, sentence))
+		fail_msg("%s", err.text);
+	puppet_done(&p);
+}
+
+static void frames_that_break_the_rules_end_the_session(void **state)
+{
+	static const uint8_t zeros[64];
+
+	(void)state;
+	refused(&(struct frame_head){ .kind = FRAME_MESSAGE,
+				      .len = 2,
+				      .seq = FRAME_WINDOW + 1 },
+		"{}", "frame 4097 while 1 is missing");
+	refused(&(struct frame_head){ .kind = FRAME_PAGES,
+				      .len = sizeof(zeros),
+				      .seq = 1 },
+		zeros, "no memory for them");
+	refused(&(struct frame_head){ .kind = FRAME_ACK, .len = 3 }, zeros,
+		"ACK of 3 bytes");
+	refused(&(struct frame_head){ .kind = FRAME_ACK, .len = 16 },
+		"\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0", "never sent");
+}
+
+static void *talk_for_ever(void *arg)
+{
+	static const uint8_t ack[16] = { [7] = 1 };
+	struct puppet *p = arg;
+	struct frame_head h = { .kind = FRAME_ACK, .len = sizeof(ack) };
+	struct iovec iov = { (void *)(uintptr_t)ack, sizeof(ack) };
+	uint8_t frame[FRAME_HEAD_SIZE + sizeof(ack)];
+	struct error err;
+
+	h.sum = frame_sum(&iov, 1);
+	frame_head_write(&h, p->id, frame);
+	memcpy(frame + FRAME_HEAD_SIZE, ack, sizeof(ack));
+	do {
+		iov = (struct iovec){ frame, sizeof(frame) };
+	} while (p->channel->ops->write(p->channel, &iov, 1, &err) == 0);
+	return NULL;
+}
+
+static void a_peer_that_talks_on_after_the_end_is_cut_off(void **state)
+{
+	struct puppet p;
+	pthread_t talker;
+	uint64_t began;
+
+	(void)state;
+	puppet_init(&p);
+	pthread_create(&talker, NULL, talk_for_ever, &p);
+	began = clock_us();
+	session_free(p.ends.far);
+	assert_true(clock_us() - began < 6 * USEC_PER_SEC);
+	pthread_join(talker, NULL);
+	channel_free(p.channel);
+	ends_done(&p.ends);
+}
+
+static void a_session_more_than_the_limit_is_refused(void **state)
+{
+	struct puppet p;
+	struct hello h = { .version = WIRE_VERSION,
+			   .lowest = WIRE_LOWEST,
+			   .kind = HELLO_OPEN,
+			   .text = "near" };
+
+	(void)state;
+	puppet_init(&p);
+	h = say_hello(&p.ends, h);
+	assert_int_equal(h.kind, HELLO_REFUSE);
+	assert_non_null(strstr(h.text, "has 1 sessions open"));
+	puppet_done(&p);
+}
+
+static void whoever_joins_an_ended_session_is_told_why_it_ended(void **state)
+{
+	struct puppet p;
+	struct hello h = { .version = WIRE_VERSION,
+			   .lowest = WIRE_LOWEST,
+			   .kind = HELLO_JOIN };
+
+	(void)state;
+	puppet_init(&p);
+	session_end(p.ends.far, true, "the memory is full");
+	h.session = p.id;
+	memcpy(h.secret, p.secret, SECRET_SIZE);
+	h = say_hello(&p.ends, h);
+	assert_int_equal(h.kind, HELLO_REFUSE);
+	assert_string_equal(h.text, "the memory is full");
+	puppet_done(&p);
+}
+
+static void what_a_peer_says_is_made_printable(void **state)
+{
+	struct puppet p;
+	struct error err;
+
+	(void)state;
+	puppet_init(&p);
+	puppet_sends(&p, (struct frame_head){ .kind = FRAME_BYE, .len = 5 },
+		     "a\n\xff\0b");
+	wait_end(p.ends.far, &err);
+	assert_string_equal(err.text, "near: a???b");
+	puppet_done(&p);
+}
+
+static void a_restarted_host_ends_the_session_at_once(void **state)
+{
+	struct session_table *fresh;
+	struct ends e;
+	struct error err;
+
+	(void)state;
+	opened_ends(&e, 1, 60 * USEC_PER_SEC);
+	/* The table of a new daemon is empty. */
+	e.acceptor.table = fresh = session_table_new();
+	cutter_cut_all(e.cutter, 0);
+	assert_true(wait_end(e.near, &err) < 2 * USEC_PER_SEC);
+	assert_non_null(strstr(err.text, "has its droverd been"));
+	session_end(e.far, true, "killed");
+	ends_close(&e);
+	ends_done(&e);
+	session_table_free(fresh);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_outage_ends_both_sides_with_a_sentence),
+		cmocka_unit_test(a_short_outage_is_survived),
+		cmocka_unit_test(the_reason_of_an_end_reaches_the_other_side),
+		cmocka_unit_test(a_peer_that_is_not_admitted_is_told_why),
+		cmocka_unit_test(
+			a_peer_of_another_version_is_refused_with_a_sentence),
+		cmocka_unit_test(a_wrong_secret_or_session_is_refused),
+		cmocka_unit_test(a_frame_that_comes_twice_is_dropped),
+		cmocka_unit_test(frames_that_break_the_rules_end_the_session),
+		cmocka_unit_test(a_peer_that_talks_on_after_the_end_is_cut_off),
+		cmocka_unit_test(a_session_more_than_the_limit_is_refused),
+		cmocka_unit_test(
+			whoever_joins_an_ended_session_is_told_why_it_ended),
+		cmocka_unit_test(what_a_peer_says_is_made_printable),
+		cmocka_unit_test(a_restarted_host_ends_the_session_at_once),
+	};
+
+	return cmocka_run_group_tests_name("session_ends", tests, NULL, NULL);
+}
