@@ -69,7 +69,8 @@ static void a_short_outage_is_survived(void **state)
 	opened_ends(&e, 2, 20 * USEC_PER_SEC);
 	cutter_cut_all(e.cutter, 1);
 	usleep(300000);
-	assert_int_equal(put_message(e.near, 7), 0);
+	assert_int_equal(session_send(e.near, json_pack("{s:i}", "n", 7), &err),
+			 0);
 	cutter_cut_all(e.cutter, 0);
 	assert_int_equal(session_await(e.far, clock_us() + 10 * USEC_PER_SEC,
 				       &m, &err),
