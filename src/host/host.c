@@ -13,7 +13,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "host/internal.h"
+#include "move/journal.h"
 #include "wire/hello.h"
 
 enum { STOP_US = 20000000, TURN_US = 100000 };
@@ -36,6 +38,18 @@ static int make_folders(const char *path, struct error *e)
 	return 0;
 }
 
+static void remove_unfinished(const struct settings *s)
+{
+	static const char *const folders[] = { "journal", "machines" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->state_directory,
+			 folders[i]);
+		journal_remove_unfinished(path);
+	}
+}
+
 static int make_all_folders(const struct settings *s, struct error *e)
 {
 	char machines[PATH_MAX];
@@ -44,6 +58,7 @@ static int make_all_folders(const struct settings *s, struct error *e)
 	if (make_folders(s->state_directory, e) < 0 ||
 	    make_folders(machines, e) < 0)
 		return error_code(e);
+	remove_unfinished(s);
 	return 0;
 }
 

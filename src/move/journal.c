@@ -71,6 +71,26 @@ int journal_save_file(const char *directory, const char *name, const char *text,
 	return sync_folder(directory, e);
 }
 
+static void scope_dir(DIR *const *d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+void journal_remove_unfinished(const char *directory)
+{
+	SCOPED(scope_dir) DIR *d = opendir(directory);
+	struct dirent *f;
+
+	while (d && (f = readdir(d))) {
+		size_t len = strlen(f->d_name);
+
+		if (f->d_name[0] == '.' && len > 5 &&
+		    !strcmp(f->d_name + len - 4, ".new"))
+			unlinkat(dirfd(d), f->d_name, 0);
+	}
+}
+
 static void folder_of(char *buf, size_t cap, const char *state_directory)
 {
 	snprintf(buf, cap, "%s/journal", state_directory);
@@ -125,12 +145,6 @@ static int read_entry(json_t **ret, const char *folder, const char *name,
 				 path);
 	}
 	return 0;
-}
-
-static void scope_dir(DIR *const *d)
-{
-	if (*d)
-		closedir(*d);
 }
 
 int journal_read(const char *state_directory, json_t **ret, struct error *e)

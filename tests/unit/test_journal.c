@@ -178,6 +178,26 @@ static void a_disk_that_fills_up_leaves_the_old_entry(void **state)
 
 #define journal_test(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
 
+static void what_was_not_finished_is_removed(void **state)
+{
+	char aside[128], whole[128];
+	struct error e;
+	json_t *all;
+
+	(void)state;
+	write_entry("b1", STEP_PREPARE);
+	write_file(".b2.json.new", "{\"job\"");
+	snprintf(aside, sizeof(aside), "%s/.b2.json.new", inner);
+	snprintf(whole, sizeof(whole), "%s/b1.json", inner);
+	journal_remove_unfinished(inner);
+	assert_int_equal(access(aside, F_OK), -1);
+	assert_int_equal(access(whole, F_OK), 0);
+	assert_int_equal(journal_read(folder, &all, &e), 0);
+	assert_int_equal(json_array_size(all), 1);
+	json_decref(all);
+	journal_remove_unfinished("/nonexistent/folder");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +207,7 @@ int main(void)
 		journal_test(a_journal_that_cannot_be_read_is_not_an_empty_one),
 		journal_test(what_is_no_entry_is_told_not_skipped),
 		journal_test(half_written_files_are_not_read),
+		journal_test(what_was_not_finished_is_removed),
 		journal_test(a_disk_that_fills_up_leaves_the_old_entry),
 	};
 
