@@ -370,8 +370,16 @@ static int await_commit(struct destination *d, struct error *e)
 
 static int run_guest(struct destination *d, struct error *e)
 {
+	int r = 0;
+
 	fault_point("destination:commit-received");
-	if (!d->arrival.paused && qmp_run(d->qmp, "cont", NULL, NULL, e) < 0)
+	if (!d->arrival.paused)
+		r = qmp_run(d->qmp, "cont", NULL, NULL, e);
+	/* A refusal is certain; of a QEMU that is gone nobody knows whether
+	 * the guest ran for a moment, and wrote to its disks. */
+	if (r < 0 && r != -EREMOTEIO)
+		atomic_store(&d->job->lost, true);
+	if (r < 0)
 		return error_in(e, "continue the guest");
 	fault_point("destination:running");
 	return 0;
