@@ -434,10 +434,11 @@ static void drop(struct destination *d, const struct error *e)
 	if (d->started &&
 	    launch_end(&d->arrival.process, clock_us() + END_US, &ignored) < 0)
 		log_error("move %s: %s", d->job->machine, ignored.text);
-	if (d->session && session_send(d->session,
-				       json_pack("{s:s,s:s}", "type", "failed",
-						 "error", e->text),
-				       &ignored) == 0)
+	if (d->session && !atomic_load(&d->job->lost) &&
+	    session_send(d->session,
+			 json_pack("{s:s,s:s}", "type", "failed", "error",
+				   e->text),
+			 &ignored) == 0)
 		outbox_wait_empty(session_outbox(d->session),
 				  clock_us() + REPORT_US);
 	if (d->session)
