@@ -253,11 +253,12 @@ static json_t *progress_json(const struct job_progress *p)
 			 (int)p->channels, "outage", p->outage);
 }
 
+/* A copy of the report: what one thread writes out is nobody else's. */
 json_t *job_json(struct job *j)
 {
 	WITH_LOCK(&j->lock);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:O?"
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:o?"
 			 "}",
 			 "id", j->id, "kind", j->kind, "role", j->role,
 			 "machine", j->machine, "peer", j->peer, "state",
@@ -268,5 +269,6 @@ json_t *job_json(struct job *j)
 				 : json_null(),
 			 "error", text_or_null(j->error), "advice",
 			 text_or_null(j->advice), "progress",
-			 progress_json(&j->progress), "report", j->report);
+			 progress_json(&j->progress), "report",
+			 json_deep_copy(j->report));
 }
