@@ -32,6 +32,13 @@ static int stream_seal(struct divert *d, uint8_t flags, struct error *e)
 
 	if (!f)
 		return error_set(e, EPIPE, "the session has ended");
+	/* Most pieces are short, and hundreds of them may wait. */
+	if (d->stream_data && d->stream_len > 0 &&
+	    d->stream_len < STREAM_MAX_PAYLOAD / 2) {
+		uint8_t *less = realloc(d->stream_data, d->stream_len);
+
+		d->stream_data = less ? less : d->stream_data;
+	}
 	f->owned = d->stream_data;
 	f->iov[0] = (struct iovec){ d->stream_data, d->stream_len };
 	f->iovs = 1;
