@@ -37,15 +37,22 @@ void flow_waited(struct flow *f)
 	f->sample_full = true;
 }
 
+static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)
+{
+	uint64_t bytes;
+
+	if (__builtin_mul_overflow(rate, us, &bytes) ||
+	    bytes / USEC_PER_SEC > most)
+		return most;
+	return bytes / USEC_PER_SEC;
+}
+
 uint64_t flow_limit(const struct flow *f)
 {
-	uint64_t us = FLOW_QUEUE_US, bytes;
+	uint64_t rtt_us = f->rtt_us != UINT64_MAX ? f->rtt_us : 0;
+	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST) +
+			 bytes_in(f->rate, FLOW_QUEUE_US, FLOW_QUEUE_MOST);
 
-	if (f->rtt_us != UINT64_MAX)
-		us += f->rtt_us;
-	if (__builtin_mul_overflow(f->rate, us, &bytes))
-		return FLOW_MOST;
-	bytes /= USEC_PER_SEC;
 	if (bytes < FLOW_LEAST)
 		return FLOW_LEAST;
 	return bytes > FLOW_MOST ? FLOW_MOST : bytes;

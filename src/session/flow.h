@@ -6,8 +6,9 @@
  * QEMU measures its bandwidth by what we take from it, and decides by that
  * when to stop the guest.  Whatever waits in our buffers then has to be sent
  * while nobody runs the guest.  So what is unacknowledged is bounded in time:
- * as many bytes as the session delivered lately in one round trip plus
- * FLOW_QUEUE_US, between FLOW_LEAST and FLOW_MOST.
+ * as many bytes as the session delivered lately in one round trip, and those of
+ * FLOW_QUEUE_US but at most FLOW_QUEUE_MOST on top, between FLOW_LEAST and
+ * FLOW_MOST in all.
  *
  * The bound exceeds what a round trip can deliver, so on a link that became
  * faster the measured rate, and with it the bound, grows by itself.  A window
@@ -24,6 +25,7 @@
 enum {
 	FLOW_QUEUE_US = 20000,
 	FLOW_SAMPLE_US = 50000,
+	FLOW_QUEUE_MOST = 4 * 1024 * 1024,
 	FLOW_LEAST = 768 * 1024,
 	FLOW_MOST = 12 * 1024 * 1024,
 };

@@ -43,10 +43,22 @@ static void the_bound_has_an_upper_end(void **state)
 
 	(void)state;
 	flow_init(&f, 0);
-	run(&f, 0, 5000ULL * MB, 1000);
+	run(&f, 0, 50000ULL * MB, 1000);
 	assert_int_equal(flow_limit(&f), FLOW_MOST);
 	f.rate = UINT64_MAX;
 	assert_int_equal(flow_limit(&f), FLOW_MOST);
+}
+
+/* What waits here is sent while the guest stands still. */
+static void what_waits_beyond_a_round_trip_has_an_upper_end(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	flow_init(&f, 0);
+	run(&f, 0, 1000ULL * MB, 1000);
+	assert_in_range(flow_limit(&f), FLOW_QUEUE_MOST,
+			FLOW_QUEUE_MOST + 1100 * MB / 1000);
 }
 
 static void a_slower_link_lowers_the_bound_when_somebody_waits(void **state)
@@ -93,6 +105,8 @@ int main(void)
 		cmocka_unit_test(an_unmeasured_link_gets_the_least),
 		cmocka_unit_test(the_bound_is_a_round_trip_and_the_queue),
 		cmocka_unit_test(the_bound_has_an_upper_end),
+		cmocka_unit_test(
+			what_waits_beyond_a_round_trip_has_an_upper_end),
 		cmocka_unit_test(
 			a_slower_link_lowers_the_bound_when_somebody_waits),
 		cmocka_unit_test(an_idle_sender_says_nothing_about_the_link),
