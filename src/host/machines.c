@@ -4,6 +4,7 @@
  * The books.  A machine is two files in STATE/machines: NAME.machine, its
  * definition, and NAME.json, what has to be known to find its QEMU again.
  */
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -641,6 +642,7 @@ void machine_arrived(void *host, struct move_arrival *a)
 		log_error("machine %s: %s", a->name, e.text);
 		return;
 	}
+	assert(m);
 	{
 		WITH_LOCK(&h->lock);
 

@@ -496,18 +496,12 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 
 /* --- after a restart */
 
-static int reopen(struct destination *d, const json_t *entry, struct error *e)
+static int open_monitor(struct destination *d, struct error *e)
 {
-	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
-	uint64_t start = (uint64_t)json_integer_value(
-		json_object_get(entry, "start_time"));
 	struct migration_info info;
 
-	if (pid == 0 ? launch_find(&d->arrival.process, d->run_dir, e) < 0
-		     : launch_attach(&d->arrival.process, pid, start,
-				     d->run_dir, e) < 0)
-		return error_code(e);
-	d->started = true;
+	qmp_close(d->qmp);
+	d->qmp = NULL;
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
 	    monitor_migration(d->qmp, &info, e) < 0)
@@ -518,18 +512,44 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 	return 0;
 }
 
+/* -EOWNERDEAD: its guest has certainly never run.  A QEMU that lives and does
+ * not answer may be running it, and is not touched but on the operator's word.
+ */
+static int reopen(struct destination *d, const json_t *entry, struct error *e)
+{
+	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
+	uint64_t start = (uint64_t)json_integer_value(
+		json_object_get(entry, "start_time"));
+	int r;
+
+	if (pid == 0 ? launch_find(&d->arrival.process, d->run_dir, e) < 0
+		     : launch_attach(&d->arrival.process, pid, start,
+				     d->run_dir, e) < 0)
+		return error_code(e);
+	d->started = true;
+	while ((r = open_monitor(d, e)) < 0 && r != -EOWNERDEAD &&
+	       launch_alive(&d->arrival.process) &&
+	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
+		job_set_doubt(d->job, e->text,
+			      "its QEMU lives, but does not answer: Drover "
+			      "keeps "
+			      "trying; drover job resolve --give-up ends it");
+		job_sleep(d->job, clock_us() + ASK_US);
+	}
+	return r;
+}
+
 static int take_up(struct destination *d, const json_t *entry, struct error *e)
 {
 	bool running;
 
-	if (reopen(d, entry, e) < 0) {
+	if (reopen(d, entry, e) < 0 ||
+	    monitor_is_running(d->qmp, &running, e) < 0) {
 		/* Perhaps the guest ran, if only for a moment: then its disks
 		 * are ahead of the source's memory, for ever. */
-		atomic_store(&d->job->lost, !d->started);
+		atomic_store(&d->job->lost, e->code != EOWNERDEAD);
 		return error_code(e);
 	}
-	if (monitor_is_running(d->qmp, &running, e) < 0)
-		return error_code(e);
 	/* It runs only after COMMIT. */
 	if (!running && journal_step_of(entry) != STEP_COMMITTED &&
 	    (commit_ask(d->job, d->host, d->peer, e) < 0 ||

@@ -50,7 +50,7 @@ int process_words(struct words *ret, pid_t pid, struct error *e)
 
 int process_link(char **ret, pid_t pid, const char *name, struct error *e)
 {
-	char path[64], target[PATH_MAX];
+	char path[64], target[PATH_MAX], *copy;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
@@ -60,9 +60,10 @@ int process_link(char **ret, pid_t pid, const char *name, struct error *e)
 		return explain(pid, e);
 	}
 	target[n] = '\0';
-	*ret = strdup(target);
-	if (!*ret)
+	copy = strdup(target);
+	if (!copy)
 		return error_set(e, ENOMEM, "no memory for a path");
+	*ret = copy;
 	return 0;
 }
 

@@ -106,6 +106,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 	if (o->closed)
 		return NULL;
 	f = take_free(o);
+	assert(f);
 	f->head = (struct frame_head){ 0 };
 	f->iovs = 0;
 	f->summed = f->acked = f->resent = false;

@@ -40,6 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct definition d;
 	struct error e;
 
+	if (!text)
+		return 0;
 	memcpy(text, data, len);
 	text[len] = '\0';
 	if (definition_parse(&d, "fuzz", text, &e) == 0) {
