@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -16,8 +17,11 @@
 uint64_t clock_us(void);      /* monotonic */
 uint64_t clock_wall_us(void); /* since 1970, UTC */
 
+/* A condition whose deadlines are clock_us() time, not the time of day. */
+void clock_cond_init(pthread_cond_t *c);
+
 /* A deadline in clock_us() time for pthread_cond_timedwait() on a condition
- * made by cond_init_monotonic(). */
+ * made by clock_cond_init(). */
 struct timespec clock_timespec(uint64_t deadline_us);
 
 /* Milliseconds from now to @deadline_us for poll(): 0 when it has passed, -1

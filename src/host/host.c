@@ -64,8 +64,6 @@ static int make_all_folders(const struct settings *s, struct error *e)
 
 static void host_init(struct host *h, const struct settings *s)
 {
-	pthread_condattr_t attr;
-
 	h->settings = s;
 	h->move = (struct move_host){
 		.own_name = s->name,
@@ -77,10 +75,7 @@ static void host_init(struct host *h, const struct settings *s)
 		.context = h,
 	};
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&h->changed);
 }
 
 static void host_free(struct host *h)
@@ -198,19 +193,11 @@ void host_stop(struct host *h)
 static json_t *memory_json(void)
 {
 	struct sysinfo info;
-	uint64_t available = 0;
-	FILE *f = fopen("/proc/meminfo", "re");
-	char line[128];
 
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "MemAvailable:", 13))
-			available = strtoull(line + 13, NULL, 10) * 1024;
-	if (f)
-		fclose(f);
 	sysinfo(&info);
 	return json_pack("{s:I,s:I}", "total",
 			 (json_int_t)(info.totalram * info.mem_unit),
-			 "available", (json_int_t)available);
+			 "available", (json_int_t)compare_available_memory());
 }
 
 static json_t *words_json(const struct words *w)

@@ -138,19 +138,6 @@ void machine_remove(struct host *h, struct machine *m)
 	free(m);
 }
 
-void machine_clean(const struct machine *m)
-{
-	static const char *const files[] = { "migrate.sock", "incoming.sock",
-					     "qmp.sock", "qemu.log" };
-	char path[PATH_MAX + 32];
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", m->run_dir, files[i]);
-		unlink(path);
-	}
-	rmdir(m->run_dir); /* files of the user's stay, and so it */
-}
-
 /* --- on disk */
 
 int machine_save(struct host *h, const struct machine *m, struct error *e)
@@ -238,17 +225,11 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	return 0;
 }
 
-static void scope_dir(DIR *const *d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 int machines_load(struct host *h, struct error *e)
 {
 	static const char suffix[] = ".machine";
 	char folder[PATH_MAX], name[64];
-	SCOPED(scope_dir) DIR *d = NULL;
+	AUTO_CLOSEDIR DIR *d = NULL;
 	struct dirent *f;
 
 	folder_of(folder, sizeof(folder), h);
@@ -545,7 +526,7 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	if (m->started) {
 		r = launch_end(&m->process, clock_us() + END_US, e);
 		set_stopped(h, m);
-		machine_clean(m);
+		launch_clean(m->run_dir);
 		if (r == 0)
 			r = machine_save(h, m, e);
 	}
@@ -620,7 +601,7 @@ int machine_forget(struct host *h, const char *name, json_t **ret,
 	if (m->started)
 		launch_forget(&m->process);
 	else
-		machine_clean(m);
+		launch_clean(m->run_dir);
 	machine_remove(h, m);
 	return 0;
 }

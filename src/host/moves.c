@@ -260,7 +260,7 @@ static void outgoing_free(struct outgoing *o)
 
 static void left(struct outgoing *o)
 {
-	machine_clean(o->machine);
+	launch_clean(o->machine->run_dir);
 	machine_remove(o->host, o->machine);
 }
 

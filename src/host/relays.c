@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "host/internal.h"
 #include "pages/memory.h"
+#include "relay/blocks.h"
 #include "relay/relay.h"
 
 enum {
@@ -119,17 +120,9 @@ static void report(struct job *j, struct session *s, struct relay *r,
 static int send_ready(struct session *s, const struct guest_memory *m,
 		      struct error *e)
 {
-	json_t *blocks = json_array();
-
-	for (unsigned i = 0; m && i < memory_blocks(m); i++)
-		json_array_append_new(blocks,
-				      json_pack("{s:s,s:I}", "name",
-						memory_block(m, i)->name, "len",
-						(json_int_t)memory_block(m, i)
-							->len_bytes));
 	return session_send(s,
 			    json_pack("{s:s,s:o}", "type", "ready", "blocks",
-				      blocks),
+				      blocks_json(m)),
 			    e);
 }
 
@@ -310,27 +303,6 @@ static int start_accept(struct host *h, struct connecting *c,
 
 /* --- source */
 
-static int read_blocks(const json_t *list, struct relay_block *blocks,
-		       unsigned *ret_n)
-{
-	json_t *b;
-	size_t i;
-
-	*ret_n = 0;
-	json_array_foreach ((json_t *)(uintptr_t)list, i, b) {
-		const char *name =
-			json_string_value(json_object_get(b, "name"));
-		json_int_t len = json_integer_value(json_object_get(b, "len"));
-
-		if (!name || strlen(name) > SPLIT_NAME_MAX || len <= 0 ||
-		    *ret_n == SPLIT_BLOCKS_MAX)
-			return -EBADMSG;
-		strcpy(blocks[*ret_n].name, name);
-		blocks[(*ret_n)++].len_bytes = (uint64_t)len;
-	}
-	return 0;
-}
-
 static int ask_ready(struct connecting *c, struct session *s,
 		     struct relay_block *blocks, unsigned *ret_n,
 		     struct error *e)
@@ -344,11 +316,10 @@ static int ask_ready(struct connecting *c, struct session *s,
 			 e) < 0 ||
 	    session_await(s, clock_us() + READY_US, &answer, e) < 0)
 		return error_code(e);
-	r = read_blocks(json_object_get(answer, "blocks"), blocks, ret_n);
+	r = blocks_read(blocks, ret_n, json_object_get(answer, "blocks"),
+			c->peer.name, e);
 	json_decref(answer);
-	return r < 0 ? error_set(e, EBADMSG, "%s answers nonsense",
-				 c->peer.name)
-		     : 0;
+	return r;
 }
 
 static int connect_relay(struct connecting *c, struct error *e)

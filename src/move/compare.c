@@ -242,7 +242,7 @@ static void check_devices(const struct check *c)
 	}
 }
 
-static uint64_t available_memory(void)
+uint64_t compare_available_memory(void)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
 	uint64_t kib = 0;
@@ -259,7 +259,7 @@ static uint64_t available_memory(void)
 static void check_memory(const struct check *c)
 {
 	uint64_t need = c->definition->memory_bytes + SPARE_BYTES;
-	uint64_t have = available_memory();
+	uint64_t have = compare_available_memory();
 	char n[32], h[32];
 
 	/* Huge pages are set aside: QEMU says itself when there are too few. */

@@ -29,6 +29,7 @@
 #include "move/move.h"
 #include "pages/memory.h"
 #include "qemu/qmp.h"
+#include "relay/blocks.h"
 #include "relay/relay.h"
 #include "session/session.h"
 
@@ -190,24 +191,6 @@ static int open_stream(struct destination *d, struct error *e)
 		return error_code(e);
 	with.memory = d->memory;
 	return relay_new(&d->relay, &with, e);
-}
-
-static json_t *blocks_json(const struct guest_memory *m)
-{
-	json_t *all = json_array();
-
-	for (unsigned i = 0; i < memory_blocks(m); i++) {
-		const struct memory_block *b = memory_block(m, i);
-
-		json_array_append_new(all,
-				      json_pack("{s:s,s:I,s:I}", "name",
-						b->name, "len",
-						(json_int_t)b->len_bytes,
-						"page_size",
-						(json_int_t)
-							b->page_size_bytes));
-	}
-	return all;
 }
 
 /* QEMU writes the reason into its log, then ends. */
@@ -411,20 +394,6 @@ static void confirm(struct destination *d)
 
 /* --- the whole */
 
-static void remove_folder(const struct destination *d)
-{
-	static const char *const files[] = { "incoming.sock", "qmp.sock",
-					     "qemu.log" };
-	char path[PATH_MAX + 32];
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", d->run_dir, files[i]);
-		unlink(path);
-	}
-	/* Files that the user's arguments put there stay, and so it. */
-	rmdir(d->run_dir);
-}
-
 /* The QEMU goes first: a source that hears "failed" may run the guest again,
  * also after COMMIT. */
 static void drop(struct destination *d, const struct error *e)
@@ -445,7 +414,7 @@ static void drop(struct destination *d, const struct error *e)
 		session_end(d->session, true, e->text);
 	relay_stop(d->relay);
 	if (d->run_dir[0])
-		remove_folder(d);
+		launch_clean(d->run_dir);
 	journal_remove(d->host->state_directory, d->job->id);
 }
 

@@ -32,13 +32,8 @@ static const char *const state_name[JOB_STATES] = {
 
 static void init_locks(struct job *j)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&j->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&j->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&j->ended);
 }
 
 static void set_id(struct job *j, const char *id)

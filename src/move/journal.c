@@ -71,15 +71,9 @@ int journal_save_file(const char *directory, const char *name, const char *text,
 	return sync_folder(directory, e);
 }
 
-static void scope_dir(DIR *const *d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 void journal_remove_unfinished(const char *directory)
 {
-	SCOPED(scope_dir) DIR *d = opendir(directory);
+	AUTO_CLOSEDIR DIR *d = opendir(directory);
 	struct dirent *f;
 
 	while (d && (f = readdir(d))) {
@@ -150,7 +144,7 @@ static int read_entry(json_t **ret, const char *folder, const char *name,
 int journal_read(const char *state_directory, json_t **ret, struct error *e)
 {
 	char folder[PATH_MAX];
-	SCOPED(scope_dir) DIR *d = NULL;
+	AUTO_CLOSEDIR DIR *d = NULL;
 	json_t *all, *entry;
 	struct dirent *f;
 

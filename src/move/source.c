@@ -25,6 +25,7 @@
 #include "move/move.h"
 #include "move/report.h"
 #include "qemu/qmp.h"
+#include "relay/blocks.h"
 #include "relay/relay.h"
 #include "session/session.h"
 
@@ -125,30 +126,10 @@ static void un_connect(struct source *m)
 
 static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
 {
-	json_t *b;
-	size_t i;
-
-	m->n_blocks = 0;
-	if (json_array_size(blocks) > SPLIT_BLOCKS_MAX)
-		return error_set(e, EBADMSG, "%s has too many RAM blocks",
-				 m->peer->name);
 	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
 	if (!m->blocks)
 		return error_set(e, ENOMEM, "no memory");
-	json_array_foreach (blocks, i, b) {
-		struct relay_block *r = &m->blocks[m->n_blocks++];
-		const char *name =
-			json_string_value(json_object_get(b, "name"));
-		json_int_t len = json_integer_value(json_object_get(b, "len"));
-
-		if (!name || strlen(name) > SPLIT_NAME_MAX || len <= 0)
-			return error_set(e, EBADMSG,
-					 "%s describes a RAM block wrongly",
-					 m->peer->name);
-		strcpy(r->name, name);
-		r->len_bytes = (uint64_t)len;
-	}
-	return 0;
+	return blocks_read(m->blocks, &m->n_blocks, blocks, m->peer->name, e);
 }
 
 static int ask_prepare(struct source *m, struct error *e)
@@ -541,9 +522,6 @@ static int st_commit(struct source *m, struct error *e)
 	fault_point("source:running");
 	return 0;
 }
-
-/* Only the operator's word leads here: the journal's line is void then, and
- * the stages before are undone as usual. */
 
 /* --- the whole */
 

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "qemu/options.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
@@ -157,6 +158,19 @@ static void last_words(char *ret, size_t cap, const char *log_path, off_t from)
 
 /* The cause comes first, then what became of it, a line each; warnings are of
  * the start. */
+void launch_clean(const char *run_dir)
+{
+	static const char *const files[] = { "migrate.sock", "incoming.sock",
+					     "qmp.sock", LOG_NAME };
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", run_dir, files[i]);
+		unlink(path);
+	}
+	rmdir(run_dir);
+}
+
 void launch_last_words(const char *run_dir, char *ret, size_t cap)
 {
 	char path[PATH_MAX], buf[LOG_TAIL + 1], *save = NULL, *line;
@@ -372,15 +386,9 @@ static bool has_monitor(pid_t pid, const char *needle)
 	return false;
 }
 
-static void scope_dir(DIR *const *d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e)
 {
-	SCOPED(scope_dir) DIR *proc = opendir("/proc");
+	AUTO_CLOSEDIR DIR *proc = opendir("/proc");
 	AUTO_FREE char *dir = option_escape(run_dir);
 	char needle[PATH_MAX];
 	struct dirent *entry;

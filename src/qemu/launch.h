@@ -50,3 +50,7 @@ void launch_last_words(const char *run_dir, char *ret, size_t cap);
 
 /* Start time of a process; -ESRCH when there is none. */
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e);
+
+/* Removes from a run directory what Drover puts there, and the directory when
+ * nothing of the user's is left in it. */
+void launch_clean(const char *run_dir);

@@ -17,8 +17,6 @@ enum { MESSAGE_SLOTS = 256 };
 
 int outbox_init(struct outbox *o, struct error *e)
 {
-	pthread_condattr_t attr;
-
 	memset(o, 0, sizeof(*o));
 	/* Zeros; memory appears as frames are used, so that a session that only
 	 * asks something costs little. */
@@ -28,11 +26,8 @@ int outbox_init(struct outbox *o, struct error *e)
 	if (o->pool == MAP_FAILED)
 		return error_sys(e, "memory for frames");
 	pthread_mutex_init(&o->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&o->work, &attr);
-	pthread_cond_init(&o->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&o->work);
+	clock_cond_init(&o->changed);
 	o->next_seq = o->base = 1;
 	flow_init(&o->flow, clock_us());
 	return 0;

@@ -16,8 +16,6 @@
 
 static int init_parts(struct session *s, struct error *e)
 {
-	pthread_condattr_t attr;
-
 	e->code = 0;
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -32,10 +30,7 @@ static int init_parts(struct session *s, struct error *e)
 	}
 	inbox_init(&s->in);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&s->changed);
 	s->paths = json_array();
 	return 0;
 }
