@@ -6,6 +6,11 @@ this needs nothing of Drover and goes on while its daemons are dead.  QEMU says
 STOP after the guest has stopped and RESUME before it goes on, each with a time:
 the spans in between hold all that the guest ever did.  Five times a second each
 is asked besides, and has to answer what its events had said.
+
+A stop takes a while: QEMU takes on the new state, waits for its processors, and
+only then says STOP (do_vm_stop() in system/cpus.c).  A question in between is
+answered "not running" first, so such an answer is wrong only when no STOP
+follows within STOPPING_S.
 """
 import json
 import os
@@ -16,6 +21,7 @@ import threading
 import time
 
 ASK_S = 0.2
+STOPPING_S = 2.0
 
 
 class Span:
@@ -41,6 +47,7 @@ class Watch:
         self._open = {}             # pid: Span that goes on
         self._rest = {}             # socket: bytes of a line that goes on
         self._pid = {}
+        self._stopping = {}         # pid: since when it says so without a STOP
         self._stop, self._wake = socket.socketpair()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
@@ -134,8 +141,12 @@ class Watch:
             # A guest that ran before we knew of it is never seen to begin.
             if status["running"] and not any(s.pid == pid for s in self.spans):
                 self._began(pid, time.time())
-            elif status["running"] != (pid in self._open):
-                self.wrong.append(f"QEMU {pid} says {status['status']}")
+            elif status["running"] == (pid in self._open):
+                self._stopping.pop(pid, None)
+            elif status["running"]:
+                self.wrong.append(f"QEMU {pid} says {status['status']} without RESUME")
+            elif time.time() - self._stopping.setdefault(pid, time.time()) > STOPPING_S:
+                self.wrong.append(f"QEMU {pid} says {status['status']} without STOP")
 
     def _began(self, pid, at):
         if pid not in self._open:
@@ -143,6 +154,7 @@ class Watch:
             self.spans.append(self._open[pid])
 
     def _ended(self, pid, at):
+        self._stopping.pop(pid, None)
         span = self._open.pop(pid, None)
         if span:
             span.end = at
