@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What one host tells the other about its cards: those parts of an inventory
+ * that decide over which pairs of cards, and by which ports, a session travels.
+ *
+ * All interfaces of one wire (a card and its vlans) share its name: they are
+ * one path.  Cards that may not be used are listed too, with the reason, so
+ * that either side can explain what was not used.
+ *
+ * The JSON form travels in CARDS frames (docs/wire.md, "Cards").
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nic/inventory.h"
+#include "nic/networks.h"
+
+struct error;
+
+enum { CARDS_MAX = 64, CARD_ADDRESSES_MAX = 16 };
+
+struct card_address {
+	struct nic_address address;
+	int rank; /* of the owner's networks; never RANK_NONE */
+};
+
+struct card {
+	char name[IF_NAMESIZE];
+	char wire[IF_NAMESIZE]; /* inventory_wire() */
+	int ifindex;            /* means something to its owner only */
+	uint8_t mac[NIC_MAC_BYTES];
+	bool has_mac;
+	unsigned speed_mbit; /* 0: not known */
+	unsigned mtu, vlan;
+	bool rss;
+	struct nic_rss hash; /* owned */
+	bool bonded;
+	struct nic_bond bond; /* when bonded */
+	struct card_address address[CARD_ADDRESSES_MAX];
+	size_t addresses;
+	char why_not[NIC_REASON]; /* a sentence; empty: may be used */
+	bool down; /* that is the reason: it may change any moment */
+};
+
+struct cards {
+	size_t count;
+	struct card at[CARDS_MAX];
+};
+
+/* Free with cards_free().  Loopback is left out.  A card none of whose
+ * addresses is on @n is listed with that as the reason. */
+int cards_of(struct cards **ret, const struct inventory *inv,
+	     const struct networks *n, struct error *e);
+void cards_free(struct cards *c);
+
+json_t *cards_json(const struct cards *c);
+/* Of a stranger: -EBADMSG for anything that cards_json() does not write. */
+int cards_parse(struct cards **ret, const json_t *j, struct error *e);
+
+/* The usable card with that address, or NULL. */
+const struct card *cards_by_address(const struct cards *c,
+				    const struct nic_address *a);

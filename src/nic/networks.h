@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The networks that migrations may use, in order of preference.
+ *
+ * A line of the setting `networks` is a rank: prefixes ("10.0.0.0/24",
+ * "fd00::/64") and interface names, separated by blanks or commas, all equally
+ * preferred.  The first line is rank 0.  An empty list allows everything, at
+ * rank 0.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <net/if.h>
+#include <stddef.h>
+
+#include "nic/inventory.h"
+
+struct error;
+
+enum { NETWORKS_MAX = 64, RANK_NONE = -1 };
+
+struct network {
+	int rank;
+	char nic[IF_NAMESIZE];     /* "": it is a prefix */
+	struct nic_address prefix; /* family 0: it is a name */
+};
+
+struct networks {
+	struct network at[NETWORKS_MAX];
+	size_t count;
+	int ranks; /* lines so far */
+};
+
+/* One more rank.  -EINVAL names the member that is neither. */
+int networks_add(struct networks *n, const char *line, struct error *e);
+
+/* Of an address of the interface @nic; RANK_NONE: not on any network of the
+ * list. */
+int networks_rank(const struct networks *n, const char *nic,
+		  const struct nic_address *a);
+
+/* An array with one string per rank; a new reference. */
+json_t *networks_json(const struct networks *n);
