@@ -93,12 +93,14 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 {
 	struct session_stats st = { 0 };
 	struct relay_stats rs = { 0 };
+	json_t *ways;
 	uint64_t rounds, took = t->running_us - t->migrate_us;
 
 	if (!s || !r)
 		return;
 	session_stats(s, &st);
 	relay_stats(r, &rs);
+	ways = session_paths(s);
 	{
 		pthread_mutex_lock(&job->lock);
 		rounds = job->progress.round;
@@ -119,6 +121,7 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 						       took
 					    : 0),
 			  "option_asked", o->option, "option_got", "tcp",
-			  "paths", session_paths(s), "reasons",
+			  "paths", json_incref(json_object_get(ways, "paths")), "reasons",
 			  reasons(t, o, &rs)));
+	json_decref(ways);
 }

@@ -24,12 +24,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nic/networks.h"
+#include "nic/pairs.h"
 #include "session/outbox.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
 
 struct error;
 struct inbox;
+struct nic_watch;
 struct session;
 struct session_table;
 
@@ -41,12 +44,22 @@ struct page_sink {
 	void *context;
 };
 
+/* How the dialling side finds paths besides the addresses that it was given. */
+struct session_cards {
+	struct nic_watch *watch;         /* outlives the session */
+	const struct networks *networks; /* that may be used */
+	struct path_policy policy;
+};
+
 struct session_options {
 	const char *own_name;
 	const char *peer;             /* name of the other host */
 	const char *const *addresses; /* to dial; NULL-terminated */
 	uint16_t port;
-	unsigned channels; /* to keep open; the dialling side decides */
+	/* NULL: the first of the addresses that answers is the only path, and
+	 * @channels are kept open over it. */
+	const struct session_cards *cards;
+	unsigned channels;
 	uint64_t outage_limit_us;
 };
 
@@ -98,8 +111,11 @@ struct session_stats {
 };
 
 void session_stats(struct session *s, struct session_stats *ret);
-/* An array with one object per channel that ever was, see docs/api.md. */
+/* {"paths": [...], "cards": [...]}: every path that was used or might have
+ * been, and the cards of both sides that are on none, see docs/api.md. */
 json_t *session_paths(struct session *s);
+/* Waits until every path that should be used has been tried. */
+void session_settle(struct session *s, uint64_t deadline_us);
 
 /* --- the accepting side */
 
@@ -116,6 +132,9 @@ struct acceptor {
 	void *context;
 	uint64_t outage_limit_us;
 	unsigned sessions_max; /* that are open at once */
+	/* May be NULL: the peer then learns of no cards. */
+	struct nic_watch *watch;
+	const struct networks *networks; /* not NULL when @watch is not */
 };
 
 struct session_table *session_table_new(void);
