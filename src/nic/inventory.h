@@ -172,7 +172,7 @@ const struct nic *inventory_wire(const struct inventory *inv,
 				 const struct nic *n);
 
 /* Whether migration traffic may use the card.  If not, a sentence into @why,
- * such as "docker0 is a bridge for this host's own guests and containers". */
+ * such as "docker0 is a bridge for its host's own guests and containers". */
 bool nic_usable(const struct inventory *inv, const struct nic *n,
 		char why[static NIC_REASON]);
 

@@ -170,13 +170,13 @@ static void test_bridges_without_a_way_out_are_of_no_use(void **state)
 	     "link set b0 up", "link set a0 master inner");
 	inv = network_read();
 	expect_reason(inv, "inner",
-		      "inner is a bridge for this host's own guests and "
+		      "inner is a bridge for its host's own guests and "
 		      "containers");
 	expect_reason(inv, "docker0",
-		      "docker0 is a bridge for this host's own guests and "
+		      "docker0 is a bridge for its host's own guests and "
 		      "containers");
 	expect_reason(inv, "br-0123456789ab",
-		      "br-0123456789ab is a bridge for this host's own guests "
+		      "br-0123456789ab is a bridge for its host's own guests "
 		      "and containers");
 	expect_reason(inv, "a0", "a0 is a port of the bridge inner");
 	inventory_free(inv);
