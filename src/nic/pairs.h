@@ -43,7 +43,8 @@ enum { PAIRS_MAX = 256, PAIR_ROUTES = 4, PAIRS_CONNECTIONS_MAX = 32 };
 typedef int pair_route(void *context, const struct card *near,
 		       const struct nic_address *from,
 		       const struct nic_address *to);
-/* The kernel's answer; @context is not used. */
+/* The kernel's answer in the thread's network namespace; @context is not used.
+ * An address of @from's own network is reached directly without a question. */
 pair_route route_lookup;
 
 struct path_policy {
