@@ -61,11 +61,13 @@ enum pair_use {
 	PAIR_SPARE,  /* works without it */
 };
 
+struct pair_addresses {
+	struct nic_address from, to;
+};
+
 struct pair {
 	const struct card *near, *far;
-	struct { /* addresses to try, the best first */
-		struct nic_address from, to;
-	} route[PAIR_ROUTES];
+	struct pair_addresses route[PAIR_ROUTES]; /* to try, the best first */
 	unsigned routes;
 	int rank;       /* the worse of both sides' */
 	bool direct;    /* the first route is */
