@@ -408,7 +408,7 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 
 	if (session_open(&s, &so, e) < 0) {
 		json_decref(description);
-		return error_set(e, EHOSTUNREACH, "%s", e->text);
+		return error_as(e, EHOSTUNREACH);
 	}
 	r = session_send(s,
 			 json_pack("{s:s,s:o}", "type", "compare", "machine",
@@ -423,7 +423,7 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 	if (r > 0 && !json_is_array(*ret))
 		return error_set(e, EHOSTUNREACH, "%s answers nonsense",
 				 peer->name);
-	return r < 0 ? error_set(e, EHOSTUNREACH, "%s", e->text) : 0;
+	return r < 0 ? error_as(e, EHOSTUNREACH) : 0;
 }
 
 static int compare_taken(struct host *h, const struct machine *machine,
