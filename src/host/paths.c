@@ -215,7 +215,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 		r = ask_plan(s, ret, e);
 	session_free(s);
 	if (r < 0)
-		return error_set(e, EHOSTUNREACH, "%s", e->text);
+		return error_as(e, EHOSTUNREACH);
 	json_object_set_new(*ret, "host", json_string(peer_name));
 	json_object_set_new(*ret, "option", json_string(paths.option->name));
 	return 0;
