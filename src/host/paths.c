@@ -175,7 +175,7 @@ static int check_answer(struct session *s, struct error *e)
 	return r;
 }
 
-static int ask_plan(struct session *s, json_t **ret, struct error *e)
+static int ask_plan(struct session *s, json_t *plan, struct error *e)
 {
 	int r = session_send(s, json_pack("{s:s}", "type", "plan"), e);
 
@@ -185,7 +185,7 @@ static int ask_plan(struct session *s, json_t **ret, struct error *e)
 	r = check_answer(s, e);
 	if (r < 0)
 		return r;
-	*ret = session_paths(s);
+	json_object_update_new(plan, session_paths(s));
 	session_end(s, false, "done");
 	return 0;
 }
@@ -199,6 +199,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	struct session_cards cards;
 	struct session *s = NULL;
 	struct move_peer peer;
+	json_t *plan;
 	int r;
 
 	if (read_option(&paths, option, e) < 0 ||
@@ -210,13 +211,16 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	o.addresses = peer.addresses;
 	o.port = peer.port;
 	o.channels = move_paths_channels(&paths);
+	plan = json_pack("{s:s,s:s}", "host", peer_name, "option",
+			 paths.option->name);
 	r = session_open(&s, &o, e);
 	if (r == 0)
-		r = ask_plan(s, ret, e);
+		r = ask_plan(s, plan, e);
 	session_free(s);
-	if (r < 0)
+	if (r < 0) {
+		json_decref(plan);
 		return error_as(e, EHOSTUNREACH);
-	json_object_set_new(*ret, "host", json_string(peer_name));
-	json_object_set_new(*ret, "option", json_string(paths.option->name));
+	}
+	*ret = plan;
 	return 0;
 }
