@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "wire/reader.h"
 
-enum { WORDS = WIRE_PAGE / DELTA_WORD, STEP = 8 /* words looked at at once */ };
+enum { WORDS = WIRE_PAGE / DELTA_WORD, STEP = 32 /* words compared at once */ };
 
 _Static_assert(WORDS % STEP == 0, "steps end with the page");
 
@@ -25,25 +25,21 @@ static bool differs(const uint8_t *old, const uint8_t *fresh, unsigned word)
 	return word_at(old, word) != word_at(fresh, word);
 }
 
-static uint64_t step_differs(const uint8_t *old, const uint8_t *fresh,
-			     unsigned word)
-{
-	uint64_t any = 0;
-
-	for (unsigned i = word; i < word + STEP; i++)
-		any |= word_at(old, i) ^ word_at(fresh, i);
-	return any;
-}
-
 /* The first word from @word on that differs, or WORDS. */
 static unsigned next_change(const uint8_t *old, const uint8_t *fresh,
 			    unsigned word)
 {
-	while (word < WORDS && !differs(old, fresh, word)) {
-		word++;
-		while (word % STEP == 0 && word < WORDS &&
-		       !step_differs(old, fresh, word))
+	while (word < WORDS) {
+		size_t at = (size_t)word * DELTA_WORD;
+
+		if (word % STEP == 0 &&
+		    !memcmp(old + at, fresh + at, (size_t)STEP * DELTA_WORD)) {
 			word += STEP;
+			continue;
+		}
+		if (differs(old, fresh, word))
+			break;
+		word++;
 	}
 	return word;
 }
