@@ -74,21 +74,21 @@ static void unit_measure(const struct set *s, unsigned unit, int id, int level,
 			 struct figures *f)
 {
 	struct iovec iov[UNIT_PAGES];
-	size_t len = CODEC_UNIT_MAX;
 	struct error e;
 	double start;
-	int pressed;
+	size_t len;
 
 	unit_pieces(s, unit, iov);
 	start = now_us();
-	pressed = codec_press(state, id, level, iov, UNIT_PAGES, out,
-			      sizeof(out), &len);
+	len = codec_press(state, (struct codec_choice){ id, level }, iov,
+			  UNIT_PAGES, out, sizeof(out));
 	f->press_us += now_us() - start;
-	f->bytes += len;
-	if (!pressed)
+	f->bytes += len ? len : CODEC_UNIT_MAX;
+	if (len == 0)
 		return;
 	start = now_us();
-	if (codec_expand(state, id, out, len, back, sizeof(back), &e) < 0) {
+	if (codec_expand(state, (struct codec_unit){ id, out, len }, back,
+			 sizeof(back), &e) < 0) {
 		fprintf(stderr, "%s: %s\n", s->name, e.text);
 		exit(1);
 	}

@@ -89,37 +89,35 @@ static const uint8_t *gather(struct codec_state *s, const struct iovec *in,
 	return s->gathered;
 }
 
-int codec_press(struct codec_state *s, enum codec_id id, int level,
-		const struct iovec *in, int n, uint8_t *out, size_t cap,
-		size_t *ret_len)
+size_t codec_press(struct codec_state *s, struct codec_choice how,
+		   const struct iovec *in, int n, uint8_t *out, size_t cap)
 {
-	const struct codec *c = codec_get(id);
-	size_t len = pieces_size(in, n), most, used;
+	const struct codec *c = codec_get(how.id);
+	size_t len = pieces_size(in, n), most;
 
 	assert(c && len <= CODEC_UNIT_MAX);
-	assert(level >= c->lowest && level <= c->highest);
+	assert(how.level >= c->lowest && how.level <= c->highest);
 	if (len == 0)
 		return 0;
-	most = id == CODEC_NONE ? len : len - 1;
-	used = c->press(s->context[id], level, gather(s, in, n), len, out,
-			cap < most ? cap : most);
-	if (used == 0)
-		return 0;
-	*ret_len = used;
-	return 1;
+	most = how.id == CODEC_NONE ? len : len - 1;
+	return c->press(s->context[how.id], how.level, gather(s, in, n), len,
+			out, cap < most ? cap : most);
 }
 
-int codec_expand(struct codec_state *s, enum codec_id id, const uint8_t *in,
-		 size_t len, uint8_t *out, size_t out_len, struct error *e)
+int codec_expand(struct codec_state *s, struct codec_unit unit, uint8_t *out,
+		 size_t out_len, struct error *e)
 {
-	const struct codec *c = codec_get(id);
+	const struct codec *c = codec_get(unit.id);
+	bool alike = unit.id == CODEC_NONE;
 
 	assert(out_len <= CODEC_UNIT_MAX);
 	if (!c)
-		return error_set(e, EBADMSG, "unknown codec %u", (unsigned)id);
-	if (len == 0 || len > out_len || (id != CODEC_NONE && len == out_len))
+		return error_set(e, EBADMSG, "unknown codec %u", unit.id);
+	if (unit.len == 0 || unit.len > out_len ||
+	    (unit.len == out_len && !alike))
 		return error_set(e, EBADMSG,
 				 "%s unit of %zu bytes for %zu bytes of pages",
-				 c->name, len, out_len);
-	return c->expand(s->context[id], in, len, out, out_len, e);
+				 c->name, unit.len, out_len);
+	return c->expand(s->context[unit.id], unit.data, unit.len, out, out_len,
+			 e);
 }

@@ -66,15 +66,25 @@ struct codec_state;
 int codec_state_new(struct codec_state **ret, struct error *e);
 void codec_state_free(struct codec_state *s);
 
+struct codec_choice {
+	enum codec_id id;
+	int level; /* one of the codec's */
+};
+
 /*
- * Presses the @n pieces, at most CODEC_UNIT_MAX bytes together, as one unit.
- * @level is one of the codec's.  1: done, in at most @cap bytes and in fewer
- * than the pieces have (CODEC_NONE: in as many).  0: not to be had, @out holds
- * rubbish, @ret_len is untouched.
+ * Presses the @n pieces, at most CODEC_UNIT_MAX bytes together, as one unit
+ * into at most @cap bytes.  Returns the unit's length, which is less than the
+ * pieces have (CODEC_NONE: the same).  0: not to be had, @out holds rubbish.
  */
-int codec_press(struct codec_state *s, enum codec_id id, int level,
-		const struct iovec *in, int n, uint8_t *out, size_t cap,
-		size_t *ret_len);
+size_t codec_press(struct codec_state *s, struct codec_choice how,
+		   const struct iovec *in, int n, uint8_t *out, size_t cap);
+
+/* As it came: any of it may be wrong. */
+struct codec_unit {
+	unsigned id;
+	const uint8_t *data;
+	size_t len;
+};
 
 /*
  * Expands one unit to exactly @out_len bytes, at most CODEC_UNIT_MAX.
@@ -82,8 +92,8 @@ int codec_press(struct codec_state *s, enum codec_id id, int level,
  * behind its end, or of another size.  Nothing is written outside of @out;
  * after an error it holds rubbish.
  */
-int codec_expand(struct codec_state *s, enum codec_id id, const uint8_t *in,
-		 size_t len, uint8_t *out, size_t out_len, struct error *e);
+int codec_expand(struct codec_state *s, struct codec_unit unit, uint8_t *out,
+		 size_t out_len, struct error *e);
 
 /*
  * Whether pressing these pieces would be in vain, judged by 1024 of their

@@ -99,7 +99,7 @@ static const uint8_t *record_read(struct reader *r, unsigned *at,
 static int delta_check(const uint8_t *delta, size_t len, struct error *e)
 {
 	struct reader r = reader_of(delta, len);
-	unsigned at = 0, words;
+	unsigned at = 0, words = 0;
 
 	if (len == 0)
 		return error_set(e, EBADMSG, "delta of no bytes");
@@ -118,7 +118,7 @@ int delta_apply(uint8_t *page, const uint8_t *delta, size_t len,
 		struct error *e)
 {
 	struct reader r = reader_of(delta, len);
-	unsigned at = 0, words;
+	unsigned at = 0, words = 0;
 
 	/* All of it before the first byte is written: a page that is partly
 	 * new is one that nobody ever had. */

@@ -31,12 +31,13 @@ static void check_again(unsigned id, uint8_t *out, size_t out_len)
 {
 	struct iovec iov = { .iov_base = out, .iov_len = out_len };
 	struct error e;
-	size_t len;
+	struct codec_choice how = { id, codec_get(id)->lowest };
+	size_t len = codec_press(state, how, &iov, 1, pressed, sizeof(pressed));
 
-	if (!codec_press(state, id, codec_get(id)->lowest, &iov, 1, pressed,
-			 sizeof(pressed), &len))
+	if (len == 0)
 		return;
-	assert(codec_expand(state, id, pressed, len, again, out_len, &e) == 0);
+	assert(codec_expand(state, (struct codec_unit){ id, pressed, len },
+			    again, out_len, &e) == 0);
 	assert(!memcmp(again, out, out_len));
 }
 
@@ -56,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	out = out_edge - out_len;
 	memcpy(in, data + HEAD, len - HEAD);
 	memset(out - GUARD, GUARD_BYTE, GUARD);
-	r = codec_expand(state, data[0], in, len - HEAD, out, out_len, &e);
+	r = codec_expand(state, (struct codec_unit){ data[0], in, len - HEAD },
+			 out, out_len, &e);
 	for (int i = 1; i <= GUARD; i++)
 		assert(out[-i] == GUARD_BYTE);
 	if (r == 0)
