@@ -52,7 +52,8 @@ static int zstd_open(void **ret, struct error *e)
 	return 0;
 }
 
-/* The library takes its tables at the first unit of a level.  Where it gets
+/* The library takes its tables at the first unit of a level (0.6 MB at level 1,
+ * 3.7 MB at 6) and may give back what a lower one does not need.  Where it gets
  * none, the unit does not fit, and goes as it is. */
 static size_t zstd_press(void *context, int level, const uint8_t *in,
 			 size_t len, uint8_t *out, size_t cap)
