@@ -99,11 +99,14 @@ void paths_remember(struct session *s)
 	}
 }
 
-/* --- reports */
+/* --- reports
+ *
+ * What is given out shares nothing with the session: its owner may free it
+ * without the lock. */
 
 static json_t *channels_json(const struct session *s, const struct path *p)
 {
-	json_t *all = json_copy(p->channels);
+	json_t *all = json_deep_copy(p->channels);
 
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		if (s->carrier[i].state != CARRIER_FREE &&
@@ -165,17 +168,20 @@ static json_t *accepted_json(const struct session *s)
 
 json_t *session_paths(struct session *s)
 {
-	json_t *all = json_array(), *r;
+	json_t *all = json_array(), *spare, *r;
+	size_t i;
 
 	WITH_LOCK(&s->lock);
 
 	for (unsigned k = 0; k <= PAIRS_MAX; k++)
-		for (unsigned i = 0; i < s->paths; i++)
+		for (i = 0; i < s->paths; i++)
 			if (s->path[i]->order == k)
 				json_array_append_new(all,
 						      path_json(s, s->path[i]));
-	json_array_extend(all, s->spares);
-	r = json_pack("{s:o,s:o}", "paths", all, "cards", json_copy(s->idle));
+	json_array_foreach (s->spares, i, spare)
+		json_array_append_new(all, json_deep_copy(spare));
+	r = json_pack("{s:o,s:o}", "paths", all, "cards",
+		      json_deep_copy(s->idle));
 	if (!s->addresses)
 		json_object_set_new(r, "channels", accepted_json(s));
 	return r;

@@ -425,7 +425,7 @@ static int open_first(struct session *s, const struct session_options *o,
 	/* The keeper reads the id that the first hello brings. */
 	if (dial_any(p, e) < 0)
 		return error_code(e);
-	/* Nothing else runs yet. */
+	/* Only the channel's own threads run yet, which leave paths alone. */
 	p->proved = true;
 	p->wanted = o->cards ? 1 : o->channels;
 	return keeper_start(s, e);

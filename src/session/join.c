@@ -183,7 +183,7 @@ static void listen_to_watch(struct session *s)
 		return;
 	s->listener =
 		(struct nic_listener){ .changed = cards_changed, .context = s };
-	s->cards_due = s->plan_due = s->news = true;
+	cards_changed(s);
 	nic_watch_listen(s->watch, &s->listener);
 }
 

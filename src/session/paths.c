@@ -81,7 +81,7 @@ static int read_far(struct session *s, struct plan *p, struct error *e)
 	{
 		WITH_LOCK(&s->lock);
 
-		text = json_incref(s->far_cards);
+		text = json_deep_copy(s->far_cards);
 	}
 	if (!text)
 		return 0;
