@@ -191,6 +191,11 @@ class Network:
     def __getitem__(self, name):
         return self.namespaces[name]
 
+    def host(self, name):
+        """One more namespace, with no link yet."""
+        self.namespaces[name] = Namespace(self.lab, name)
+        return self.namespaces[name]
+
     def link(self, first, second, rate="1gbit", mtu=1500, addresses=None):
         """One more pair, also while something runs over the others.  With
         addresses, a test can give a host one that somebody else has as well."""
