@@ -16,6 +16,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "nic/inventory.h"
+
 struct channel;
 struct error;
 
@@ -51,6 +53,13 @@ struct channel {
 	const struct channel_ops *ops;
 	char from[CHANNEL_NAME_MAX]; /* "10.0.0.1:40000" */
 	char to[CHANNEL_NAME_MAX];
+
+	/* Of the connection; family 0: not known. */
+	struct nic_address local, remote;
+	uint16_t local_port;
+	/* ifindex of the card over which an accepted connection came in; 0: not
+	 * known. */
+	int arrived;
 };
 
 /* Fills @buf or fails: -ETIMEDOUT at the deadline, -ECONNRESET when the peer

@@ -135,6 +135,47 @@ static void name_of(char ret[CHANNEL_NAME_MAX], const struct sockaddr *a,
 		 a->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
+static void address_of(struct nic_address *ret, uint16_t *ret_port,
+		       const struct sockaddr_storage *a)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	*ret = (struct nic_address){ .family = a->ss_family };
+	if (a->ss_family == AF_INET) {
+		memcpy(&v4, a, sizeof(v4));
+		memcpy(ret->bytes, &v4.sin_addr, sizeof(v4.sin_addr));
+		ret->prefix = 32;
+		*ret_port = ntohs(v4.sin_port);
+	} else if (a->ss_family == AF_INET6) {
+		memcpy(&v6, a, sizeof(v6));
+		memcpy(ret->bytes, &v6.sin6_addr, sizeof(v6.sin6_addr));
+		ret->prefix = 128;
+		*ret_port = ntohs(v6.sin6_port);
+	} else {
+		ret->family = 0;
+	}
+}
+
+static socklen_t sockaddr_of(struct sockaddr_storage *ret,
+			     const struct nic_address *a, uint16_t port)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port) };
+
+	*ret = (struct sockaddr_storage){ 0 };
+	if (a->family == AF_INET) {
+		memcpy(&v4.sin_addr, a->bytes, sizeof(v4.sin_addr));
+		memcpy(ret, &v4, sizeof(v4));
+		return sizeof(v4);
+	}
+	memcpy(&v6.sin6_addr, a->bytes, sizeof(v6.sin6_addr));
+	memcpy(ret, &v6, sizeof(v6));
+	return sizeof(v6);
+}
+
 static int set_option(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value));
@@ -146,6 +187,7 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	struct sockaddr_storage here = { 0 }, there = { 0 };
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 	struct tcp_channel *t;
+	uint16_t ignored;
 
 	if (getsockname(fd, (struct sockaddr *)&here, &here_len) < 0 ||
 	    getpeername(fd, (struct sockaddr *)&there, &there_len) < 0 ||
@@ -165,6 +207,8 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	t->fd = fd;
 	name_of(t->base.from, (struct sockaddr *)&here, here_len);
 	name_of(t->base.to, (struct sockaddr *)&there, there_len);
+	address_of(&t->base.local, &t->base.local_port, &here);
+	address_of(&t->base.remote, &ignored, &there);
 	*ret = &t->base;
 	return 0;
 }
@@ -189,23 +233,37 @@ static int wait_connected(int fd, uint64_t deadline_us, int stop_fd)
 	return failed ? -1 : 0;
 }
 
-static int connect_one(int *ret_fd, const struct addrinfo *a,
-		       uint64_t deadline_us, int stop_fd, struct error *e)
+/* Connects @fd, which does not block until then. */
+static int connect_to(int fd, const struct sockaddr *to, socklen_t len,
+		      uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	char name[CHANNEL_NAME_MAX];
-	AUTO_CLOSE int fd =
-		socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		       0);
 
-	name_of(name, a->ai_addr, a->ai_addrlen);
-	if (fd < 0)
-		return error_sys(e, "socket for %s", name);
-	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 &&
+	name_of(name, to, len);
+	if (connect(fd, to, len) < 0 &&
 	    (errno != EINPROGRESS ||
 	     wait_connected(fd, deadline_us, stop_fd) < 0))
 		return error_sys(e, "connect %s", name);
 	if (fcntl(fd, F_SETFL, 0) < 0)
 		return error_sys(e, "connect %s", name);
+	return 0;
+}
+
+static int socket_for(int *ret_fd, int family, struct error *e)
+{
+	*ret_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return *ret_fd < 0 ? error_sys(e, "socket") : 0;
+}
+
+static int connect_one(int *ret_fd, const struct addrinfo *a,
+		       uint64_t deadline_us, int stop_fd, struct error *e)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (socket_for(&fd, a->ai_family, e) < 0 ||
+	    connect_to(fd, a->ai_addr, a->ai_addrlen, deadline_us, stop_fd, e) <
+		    0)
+		return error_code(e);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -247,6 +305,57 @@ int tcp_dial(struct channel **ret, const char *host, uint16_t port,
 	return r < 0 ? r : tcp_new(ret, fd, e);
 }
 
+/* Needs no privilege for a socket that is bound to no card yet (Linux 5.7). */
+static int bind_device(int fd, const char *device, struct error *e)
+{
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device,
+		       (socklen_t)strlen(device)) < 0 &&
+	    errno != EPERM)
+		return error_sys(e, "keep a connection to card %s", device);
+	return 0;
+}
+
+static int bind_way(int fd, const struct tcp_way *way, struct error *e)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sockaddr_of(&from, way->from, way->from_port);
+	char name[CHANNEL_NAME_MAX];
+
+	/* Without a port of its own the connection gets one that is free
+	 * towards its peer, not one that is free towards everybody. */
+	if (way->from_port == 0)
+		set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	else
+		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (bind_device(fd, way->device, e) < 0)
+		return error_code(e);
+	if (bind(fd, (struct sockaddr *)&from, len) == 0)
+		return 0;
+	error_sys(e, "bind");
+	name_of(name, (struct sockaddr *)&from, len);
+	return error_in(e, "connection from %s", name);
+}
+
+int tcp_dial_way(struct channel **ret, const struct tcp_way *way,
+		 uint64_t deadline_us, int stop_fd, struct error *e)
+{
+	struct sockaddr_storage to;
+	socklen_t len = sockaddr_of(&to, way->to, way->to_port);
+	AUTO_CLOSE int fd = -1;
+
+	if (socket_for(&fd, way->to->family, e) < 0 ||
+	    bind_way(fd, way, e) < 0 ||
+	    connect_to(fd, (struct sockaddr *)&to, len, deadline_us, stop_fd,
+		       e) < 0)
+		return error_code(e);
+	return tcp_new(ret, take_fd(&fd), e);
+}
+
+int tcp_keep_to(struct channel *c, const char *device, struct error *e)
+{
+	return bind_device(tcp_of(c)->fd, device, e);
+}
+
 int tcp_listen(int *ret_fd, const char *address, uint16_t port, struct error *e)
 {
 	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
@@ -268,11 +377,49 @@ int tcp_listen(int *ret_fd, const char *address, uint16_t port, struct error *e)
 	return 0;
 }
 
+/* The card that the peer's SYN came in by: Linux keeps it with the connection
+ * and tells it with IP_PKTOPTIONS and IPV6_2292PKTOPTIONS. */
+static int arrival_of(int fd, int family)
+{
+	const bool v6 = family == AF_INET6;
+	const int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	union {
+		char bytes[256];
+		struct cmsghdr align;
+	} control;
+	struct msghdr m = { .msg_control = control.bytes };
+	socklen_t len = sizeof(control.bytes);
+
+	if (set_option(fd, level, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1) < 0 ||
+	    getsockopt(fd, level, v6 ? IPV6_2292PKTOPTIONS : IP_PKTOPTIONS,
+		       control.bytes, &len) < 0)
+		return 0;
+	m.msg_controllen = len;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		struct in6_pktinfo v6_info;
+		struct in_pktinfo v4_info;
+
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			memcpy(&v4_info, CMSG_DATA(c), sizeof(v4_info));
+			return v4_info.ipi_ifindex;
+		}
+		if (c->cmsg_level == IPPROTO_IPV6 &&
+		    c->cmsg_type == IPV6_PKTINFO) {
+			memcpy(&v6_info, CMSG_DATA(c), sizeof(v6_info));
+			return (int)v6_info.ipi6_ifindex;
+		}
+	}
+	return 0;
+}
+
 int tcp_accept(struct channel **ret, int listen_fd, struct error *e)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return errno == EAGAIN ? -EAGAIN : error_sys(e, "accept");
-	return tcp_new(ret, fd, e);
+	if (tcp_new(ret, fd, e) < 0)
+		return error_code(e);
+	(*ret)->arrived = arrival_of(fd, (*ret)->local.family);
+	return 0;
 }

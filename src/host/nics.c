@@ -10,7 +10,7 @@
 
 static void drop_inventory(struct inventory **inv)
 {
-	inventory_free(*inv);
+	inventory_drop(*inv);
 }
 #define AUTO_INVENTORY SCOPED(drop_inventory)
 

@@ -294,6 +294,7 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 		job_set_stage(m->job, "switchover");
 		session_set_outage_limit(m->session,
 					 m->host->switchover_outage_us);
+		session_set_urgent(m->session, true);
 		fault_point("source:switchover");
 		return 0;
 	}

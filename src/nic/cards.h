@@ -22,7 +22,13 @@
 
 struct error;
 
-enum { CARDS_MAX = 64, CARD_ADDRESSES_MAX = 16 };
+enum {
+	CARDS_MAX = 64,
+	CARD_ADDRESSES_MAX = 16,
+	CARD_TABLE_MAX = 4096,    /* entries of an indirection table */
+	CARD_KEY_MAX = 512,       /* bytes of a hash key */
+	CARDS_BYTES = 120 * 1024, /* as JSON text, at most */
+};
 
 struct card_address {
 	struct nic_address address;
@@ -38,13 +44,13 @@ struct card {
 	unsigned speed_mbit; /* 0: not known */
 	unsigned mtu, vlan;
 	bool rss;
-	struct nic_rss hash; /* owned */
+	struct nic_rss hash; /* owned; of the wire */
 	bool bonded;
 	struct nic_bond bond; /* when bonded */
 	struct card_address address[CARD_ADDRESSES_MAX];
 	size_t addresses;
 	char why_not[NIC_REASON]; /* a sentence; empty: may be used */
-	bool down; /* that is the reason: it may change any moment */
+	bool down; /* that alone is the reason: it may change any moment */
 };
 
 struct cards {
@@ -53,13 +59,17 @@ struct cards {
 };
 
 /* Free with cards_free().  Loopback is left out.  A card none of whose
- * addresses is on @n is listed with that as the reason. */
+ * addresses is on @n is listed with that as the reason.  Of more than CARDS_MAX
+ * those that may be used come first, then those that are only down. */
 int cards_of(struct cards **ret, const struct inventory *inv,
 	     const struct networks *n, struct error *e);
 void cards_free(struct cards *c);
 
+/* An array, a new reference.  Hash keys and tables that would make it longer
+ * than CARDS_BYTES are left out. */
 json_t *cards_json(const struct cards *c);
-/* Of a stranger: -EBADMSG for anything that cards_json() does not write. */
+/* Of a stranger: -EBADMSG for values that cards_json() does not write.  Members
+ * that it does not know are not looked at. */
 int cards_parse(struct cards **ret, const json_t *j, struct error *e);
 
 /* The usable card with that address, or NULL. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "nic/inventory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,21 @@
 /* How far relations are followed: deeper than anybody stacks cards. */
 enum { DEPTH_MAX = 8 };
 
-void inventory_free(struct inventory *inv)
+struct inventory *inventory_hold(struct inventory *inv)
 {
+	atomic_fetch_add(&inv->holders, 1);
+	return inv;
+}
+
+void inventory_drop(struct inventory *inv)
+{
+	unsigned holders;
+
 	if (!inv)
+		return;
+	holders = atomic_fetch_sub(&inv->holders, 1);
+	assert(holders > 0);
+	if (holders > 1)
 		return;
 	links_clear(inv);
 	free(inv);
@@ -24,7 +37,7 @@ void inventory_free(struct inventory *inv)
 
 static void drop_inventory(struct inventory **inv)
 {
-	inventory_free(*inv);
+	inventory_drop(*inv);
 }
 
 struct nic *inventory_by_name(const struct inventory *inv, const char *name)
@@ -141,6 +154,7 @@ int inventory_read(struct inventory **ret, struct error *e)
 
 	if (!inv)
 		return error_set(e, ENOMEM, "no memory for the cards");
+	inv->holders = 1;
 	if (netlink_open(&sock, NETLINK_ROUTE, e) < 0 ||
 	    links_read(inv, sock, e) < 0 || ethtool_fill(inv, e) < 0)
 		return error_in(e, "read the network cards");

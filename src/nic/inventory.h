@@ -5,8 +5,9 @@
  *
  * An inventory is what the kernel said at one moment: every interface of the
  * network namespace with its addresses, its relations to others, and what its
- * driver tells.  It belongs to who read it, holds no descriptor, and is not
- * changed behind anybody's back; events.h says when to read it again.
+ * driver tells.  It holds no descriptor and is not changed behind anybody's
+ * back; events.h says when to read it again, watch.h always has one that is
+ * true.
  *
  *     links.c      rtnetlink: interfaces, addresses, bonds, bridges
  *     ethtool.c    speed, queues, receive hashing, features, driver
@@ -20,6 +21,7 @@
 
 #include <jansson.h>
 #include <net/if.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -152,11 +154,16 @@ struct nic {
 struct inventory {
 	struct nic *at; /* by ifindex, rising */
 	size_t count;
+	atomic_uint holders;
 };
 
-/* Free with inventory_free(). */
+/* With one reference, the caller's. */
 int inventory_read(struct inventory **ret, struct error *e);
-void inventory_free(struct inventory *inv);
+
+/* One more reference, which any thread may give back; what several hold, nobody
+ * changes.  The last one frees it; NULL is fine. */
+struct inventory *inventory_hold(struct inventory *inv);
+void inventory_drop(struct inventory *inv);
 
 /* NULL: there is none. */
 struct nic *inventory_by_name(const struct inventory *inv, const char *name);
@@ -172,7 +179,7 @@ const struct nic *inventory_wire(const struct inventory *inv,
 				 const struct nic *n);
 
 /* Whether migration traffic may use the card.  If not, a sentence into @why,
- * such as "docker0 is a bridge for this host's own guests and containers". */
+ * such as "docker0 is a bridge for its host's own guests and containers". */
 bool nic_usable(const struct inventory *inv, const struct nic *n,
 		char why[static NIC_REASON]);
 

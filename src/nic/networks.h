@@ -32,13 +32,16 @@ struct networks {
 	int ranks; /* lines so far */
 };
 
-/* One more rank.  -EINVAL names the member that is neither. */
+/* One more rank, or none when the line names nothing.  A prefix may have bits
+ * behind its length, they do not count.  -EINVAL names the member that is
+ * neither prefix nor name, and leaves @n as it was. */
 int networks_add(struct networks *n, const char *line, struct error *e);
 
-/* Of an address of the interface @nic; RANK_NONE: not on any network of the
- * list. */
+/* Of an address of the interface @nic, the best that fits; RANK_NONE: it is on
+ * no network of the list. */
 int networks_rank(const struct networks *n, const char *nic,
 		  const struct nic_address *a);
 
-/* An array with one string per rank; a new reference. */
+/* An array with one string per rank, which networks_add() reads back; a new
+ * reference. */
 json_t *networks_json(const struct networks *n);

@@ -8,15 +8,24 @@
  * Whether a pair really works, only a connection over it shows: the caller
  * marks those that do not, and chooses again.
  *
- * Order: the rank of the network, then what the pair delivered lately (where
+ * Order: those with a card there that was down when last heard of come last;
+ * then the rank of the network, then what the pair delivered lately (where
  * nothing is known, the slower card's speed), then direct ones before those
- * through a gateway, then names.
+ * through a gateway, then names.  What was measured counts a quarter more than
+ * it is: no card delivers all that it promises, and a pair that works is not
+ * given up for a promise.
  *
  * Over one network (`all` not set): the first pair that has not failed.
  * Over all: first every pair whose two cards no better pair has; then, while
  * that adds rate, pairs with one card that no better pair has (a fast card here
  * meets several slow ones there).  A pair through a gateway is used only when
  * neither of its cards has another.  So no card is in two pairs for nothing.
+ * Cards of one wire count as one.
+ *
+ * That is first done as if all pairs worked.  Those of it that do are used,
+ * whatever becomes of others; then the same is done again for the cards that
+ * are left.  So a failure moves nothing that works, and when it is over, all is
+ * as before.
  *
  * Pure functions apart from the routes, which the caller may replace.
  */
@@ -28,21 +37,22 @@
 
 #include "nic/cards.h"
 
-struct error;
-
-enum { PAIRS_MAX = 256, PAIR_ROUTES = 4 };
+enum { PAIRS_MAX = 256, PAIR_ROUTES = 4, PAIRS_CONNECTIONS_MAX = 32 };
 
 /* 1: reached directly, 2: through a gateway, 0: not from this card. */
 typedef int pair_route(void *context, const struct card *near,
 		       const struct nic_address *from,
 		       const struct nic_address *to);
-/* The kernel's answer; @context is not used. */
+/* The kernel's answer in the thread's network namespace; @context is not used.
+ * An address of @from's own network is reached directly without a question. */
 pair_route route_lookup;
 
 struct path_policy {
-	bool all;                       /* one network at a time otherwise */
-	unsigned per_card, per_rss_card; /* connections */
-	unsigned most;                  /* in all */
+	bool all; /* one network at a time otherwise */
+	/* Connections of a pair; the second when the card there, which
+	 * receives, spreads them.  0 counts as 1. */
+	unsigned per_card, per_rss_card;
+	unsigned most; /* in all, from 1 to PAIRS_CONNECTIONS_MAX */
 };
 
 enum pair_use {
@@ -51,14 +61,16 @@ enum pair_use {
 	PAIR_SPARE,  /* works without it */
 };
 
+struct pair_addresses {
+	struct nic_address from, to;
+};
+
 struct pair {
 	const struct card *near, *far;
-	struct { /* addresses to try, the best first */
-		struct nic_address from, to;
-	} route[PAIR_ROUTES];
+	struct pair_addresses route[PAIR_ROUTES]; /* to try, the best first */
 	unsigned routes;
 	int rank;       /* the worse of both sides' */
-	bool direct;
+	bool direct;    /* the first route is */
 	uint64_t speed; /* bytes/s, the slower card's; 0: not known */
 
 	uint64_t delivered; /* in: bytes/s, 0: not known */
@@ -66,17 +78,21 @@ struct pair {
 
 	/* out, of pairs_choose() */
 	enum pair_use use;
-	unsigned connections; /* of one that is used or failed, else 0 */
+	/* Of one that is used; of one that failed as many as it might get; of
+	 * one that is spare 0. */
+	unsigned connections;
 	char why[NIC_REASON]; /* of one that is not used: a sentence */
 };
 
 struct pairs {
+	const struct cards *near, *far;
 	size_t count;
 	struct pair at[PAIRS_MAX];
 };
 
 /* Points into @near and @far, which must outlive it.  Addresses that this host
- * has itself are no pair. */
+ * has itself are no pair.  A card that is down is in pairs only when it is
+ * there: the news of it may be old. */
 void pairs_find(struct pairs *ret, const struct cards *near,
 		const struct cards *far, pair_route *route, void *context);
 

@@ -98,7 +98,7 @@ static bool is_inner_bridge(const struct inventory *inv, const struct nic *n,
 		return false;
 	return (has_inner_name(n->name) || !leads_out(inv, n)) &&
 	       say(why,
-		   "%s is a bridge for this host's own guests and "
+		   "%s is a bridge for its host's own guests and "
 		   "containers",
 		   n->name);
 }

@@ -38,7 +38,9 @@ void nic_watch_leave(struct nic_watch *w, struct nic_listener *l);
  * with inventory_drop(). */
 struct inventory *nic_watch_get(struct nic_watch *w);
 
-/* Bytes per second, the most that was measured; 0: never heard of. */
+/* In bytes per second.  What is remembered is the most that was told, of which
+ * an eighth of the difference is forgotten each time that less is told; 0:
+ * never heard of.  Of many pairs, those that were told of last are known. */
 void nic_watch_delivered(struct nic_watch *w, const struct nic_address *from,
 			 const struct nic_address *to, uint64_t rate);
 uint64_t nic_watch_rate(struct nic_watch *w, const struct nic_address *from,

@@ -51,6 +51,18 @@ static void carrier_fail(struct carrier *c, const struct error *e)
 	c->channel->ops->shutdown(c->channel);
 }
 
+void carrier_drop(struct carrier *c, const char *why)
+{
+	if (c->failed || c->state != CARRIER_ALIVE)
+		return;
+	c->failed = true;
+	c->state = CARRIER_DYING;
+	snprintf(c->why, sizeof(c->why), "%s", why);
+	pthread_cond_broadcast(&c->session->changed);
+	outbox_channel_stop(&c->session->out, c->index);
+	c->channel->ops->shutdown(c->channel);
+}
+
 /* --- writing */
 
 static int write_frame(struct carrier *c, struct frame_out *f, struct error *e)
@@ -58,9 +70,9 @@ static int write_frame(struct carrier *c, struct frame_out *f, struct error *e)
 	struct iovec iov[2 + BATCH_MAX_PAGES];
 	uint8_t head[FRAME_HEAD_SIZE];
 
-	if (!f->summed) {
+	if (!atomic_load(&f->summed)) {
 		f->head.sum = frame_sum(f->iov, f->iovs);
-		f->summed = true;
+		atomic_store(&f->summed, true);
 	}
 	frame_head_write(&f->head, c->session->id, head);
 	iov[0] = (struct iovec){ head, sizeof(head) };
@@ -119,12 +131,26 @@ static void write_bye(struct carrier *c)
 	c->channel->ops->finish(c->channel);
 }
 
+static int write_cards(struct carrier *c, struct error *e)
+{
+	struct frame_head h = { .kind = FRAME_CARDS };
+	AUTO_FREE char *text = NULL;
+
+	if (cards_send_text(c->session, &h.offset, &text, e) < 0)
+		return error_code(e);
+	c->cards_sent = h.offset;
+	h.len = (uint32_t)strlen(text);
+	return write_plain(c, &h, text, e);
+}
+
 static int write_next(struct carrier *c, struct error *e)
 {
 	struct outbox *o = &c->session->out;
 	struct frame_out *f;
 	int r;
 
+	if (c->cards_sent != atomic_load(&c->session->cards_generation))
+		return write_cards(c, e);
 	switch (outbox_take(o, c->index, clock_us() + HEARTBEAT_US, &f)) {
 	case OUTBOX_ACK:
 		return write_ack(c, e);
@@ -249,6 +275,8 @@ static int apply(struct carrier *c, const struct frame_head *h, struct error *e)
 		return apply_ack(c, h, e);
 	if (h->kind == FRAME_BYE)
 		return apply_bye(c, h, e);
+	if (h->kind == FRAME_CARDS)
+		return cards_received(s, h->offset, c->buffer, h->len, e);
 	r = inbox_claim(&s->in, h->seq, e);
 	if (r <= 0)
 		return r;
@@ -371,7 +399,7 @@ static int start_threads(struct carrier *c, struct error *e)
 }
 
 static struct carrier *take_slot(struct session *s, struct channel *channel,
-				 struct error *e)
+				 struct path *path, struct error *e)
 {
 	struct carrier *c;
 
@@ -390,6 +418,9 @@ static struct carrier *take_slot(struct session *s, struct channel *channel,
 		return NULL;
 	}
 	c->channel = channel;
+	c->path = path;
+	c->cards_sent = 0;
+	c->let_go = false;
 	c->why[0] = '\0';
 	c->failed = false;
 	c->connected_us = clock_us();
@@ -417,9 +448,10 @@ static void slot_started(struct carrier *c, bool started)
 	pthread_cond_broadcast(&s->changed);
 }
 
-int carrier_start(struct session *s, struct channel *channel, struct error *e)
+int carrier_start(struct session *s, struct channel *channel, struct path *path,
+		  struct error *e)
 {
-	struct carrier *c = take_slot(s, channel, e);
+	struct carrier *c = take_slot(s, channel, path, e);
 	int r = c ? start_threads(c, e) : error_code(e);
 
 	if (c)
@@ -429,7 +461,7 @@ int carrier_start(struct session *s, struct channel *channel, struct error *e)
 	return r;
 }
 
-json_t *carrier_json(struct carrier *c)
+json_t *carrier_json(const struct carrier *c)
 {
 	struct channel_stats st;
 	uint64_t age = clock_us() - c->connected_us;
@@ -455,14 +487,16 @@ static void reap(struct session *s, struct carrier *c)
 	outbox_channel_died(&s->out, c->index);
 	pthread_mutex_lock(&s->lock);
 
-	if (json_array_size(s->paths) < PATHS_MAX)
-		json_array_append_new(s->paths, carrier_json(c));
+	if (c->path)
+		path_lost(c);
 	s->bytes_sent += atomic_load(&c->bytes_sent);
 	s->bytes_received += atomic_load(&c->bytes_received);
 	channel_free(c->channel);
 	free(c->buffer);
 	c->channel = NULL;
+	c->path = NULL;
 	c->state = CARRIER_FREE;
+	pthread_cond_broadcast(&s->changed);
 }
 
 void carriers_reap(struct session *s)
@@ -478,6 +512,17 @@ unsigned carriers_alive(const struct session *s)
 
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		n += s->carrier[i].state == CARRIER_ALIVE;
+	return n;
+}
+
+unsigned carriers_of(const struct session *s, const struct path *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		n += s->carrier[i].path == p &&
+		     (s->carrier[i].state == CARRIER_ALIVE ||
+		      s->carrier[i].state == CARRIER_STARTING);
 	return n;
 }
 

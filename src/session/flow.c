@@ -3,12 +3,13 @@
 
 #include "base/clock.h"
 
-void flow_init(struct flow *f, uint64_t now_us)
+void flow_init(struct flow_control *f, uint64_t now_us)
 {
-	*f = (struct flow){ .rtt_us = UINT64_MAX, .sample_start_us = now_us };
+	*f = (struct flow_control){ .rtt_us = UINT64_MAX,
+				    .sample_start_us = now_us };
 }
 
-static void sample_end(struct flow *f, uint64_t now_us)
+static void sample_end(struct flow_control *f, uint64_t now_us)
 {
 	uint64_t rate =
 		f->sample_bytes * USEC_PER_SEC / (now_us - f->sample_start_us);
@@ -22,7 +23,7 @@ static void sample_end(struct flow *f, uint64_t now_us)
 	f->sample_full = false;
 }
 
-void flow_acked(struct flow *f, uint64_t bytes, uint64_t rtt_us,
+void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 		uint64_t now_us)
 {
 	if (rtt_us < f->rtt_us)
@@ -32,7 +33,7 @@ void flow_acked(struct flow *f, uint64_t bytes, uint64_t rtt_us,
 		sample_end(f, now_us);
 }
 
-void flow_waited(struct flow *f)
+void flow_waited(struct flow_control *f)
 {
 	f->sample_full = true;
 }
@@ -47,7 +48,7 @@ static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)
 	return bytes / USEC_PER_SEC;
 }
 
-uint64_t flow_limit(const struct flow *f)
+uint64_t flow_limit(const struct flow_control *f)
 {
 	uint64_t rtt_us = f->rtt_us != UINT64_MAX ? f->rtt_us : 0;
 	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST) +

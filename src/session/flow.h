@@ -30,7 +30,7 @@ enum {
 	FLOW_MOST = 12 * 1024 * 1024,
 };
 
-struct flow {
+struct flow_control {
 	uint64_t rate;   /* bytes per second, 0 before the first sample */
 	uint64_t rtt_us; /* least seen, UINT64_MAX before the first */
 
@@ -38,8 +38,8 @@ struct flow {
 	bool sample_full; /* somebody waited for room in this window */
 };
 
-void flow_init(struct flow *f, uint64_t now_us);
-void flow_acked(struct flow *f, uint64_t bytes, uint64_t rtt_us,
+void flow_init(struct flow_control *f, uint64_t now_us);
+void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 		uint64_t now_us);
-void flow_waited(struct flow *f);
-uint64_t flow_limit(const struct flow *f);
+void flow_waited(struct flow_control *f);
+uint64_t flow_limit(const struct flow_control *f);

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * How channels come to a session: hellos on both sides, the table of sessions
+ * How channels come to a session and go from it: hellos, the table of sessions
  * on the accepting side, and each session's keeper.
  *
  * The keeper is a thread on both sides.  It joins the threads of dead
- * channels, so that their frames leave over the others, and ends the session
- * when the peer was silent for longer than the outage limit.  A peer that goes
- * on talking to a session that ended is cut off after LINGER_US.  The side that
- * dialled has a dialler as well: it dials until the wanted number of channels
- * is there, first after REDIAL_LEAST_US, then twice as long each time.  They
- * are two because dialling a host that is gone takes seconds, in which the
- * frames of other dead channels must not wait.
+ * channels, so that their frames leave over the others; tells the peer when
+ * the cards here have changed; and ends the session when the peer was silent
+ * for longer than the outage limit.  A peer that goes on talking to a session
+ * that ended is cut off after LINGER_US.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,15 +24,7 @@
 #include "channel/tcp.h"
 #include "session/internal.h"
 
-enum {
-	DIAL_TIMEOUT_US = 3000000,
-	HELLO_TIMEOUT_US = 5000000,
-	REDIAL_LEAST_US = 200000,
-	REDIAL_MOST_US = 5000000,
-	/* A host that answers, but where nobody listens, has lost its daemon,
-	 * and the session with it. */
-	REFUSALS_MAX = 5,
-};
+enum { HELLO_TIMEOUT_US = 5000000 };
 
 struct session_table {
 	pthread_mutex_t lock;
@@ -45,7 +34,7 @@ struct session_table {
 
 /* --- hellos */
 
-static int hello_send(struct channel *c, const struct hello *h, struct error *e)
+int hello_send(struct channel *c, const struct hello *h, struct error *e)
 {
 	uint8_t buf[HELLO_MAX];
 	struct iovec iov = { buf, hello_write(h, buf) };
@@ -53,7 +42,7 @@ static int hello_send(struct channel *c, const struct hello *h, struct error *e)
 	return c->ops->write(c, &iov, 1, e);
 }
 
-static int hello_receive(struct channel *c, struct hello *ret, struct error *e)
+int hello_receive(struct channel *c, struct hello *ret, struct error *e)
 {
 	uint64_t deadline = clock_us() + HELLO_TIMEOUT_US;
 	uint8_t buf[HELLO_MAX];
@@ -67,7 +56,7 @@ static int hello_receive(struct channel *c, struct hello *ret, struct error *e)
 	return hello_read(ret, buf, len, e);
 }
 
-static struct hello hello_of(enum hello_kind kind, const char *text)
+struct hello hello_of(enum hello_kind kind, const char *text)
 {
 	struct hello h = { .version = WIRE_VERSION,
 			   .lowest = WIRE_LOWEST,
@@ -77,150 +66,7 @@ static struct hello hello_of(enum hello_kind kind, const char *text)
 	return h;
 }
 
-/* --- dialling */
-
-static int greet(struct session *s, struct channel *c, struct error *e)
-{
-	struct hello mine =
-		hello_of(s->id ? HELLO_JOIN : HELLO_OPEN, s->own_name);
-	struct hello theirs = { 0 };
-	uint16_t version;
-
-	mine.session = s->id;
-	memcpy(mine.secret, s->secret, SECRET_SIZE);
-	if (hello_send(c, &mine, e) < 0 || hello_receive(c, &theirs, e) < 0)
-		return error_code(e);
-	if (theirs.kind == HELLO_REFUSE)
-		return error_set(e, ECONNABORTED, "%s", theirs.text);
-	if (theirs.kind != HELLO_ACCEPT)
-		return error_set(e, EBADMSG, "answers with hello %d",
-				 theirs.kind);
-	if (hello_common_version(&version, &theirs, e) < 0)
-		return error_code(e);
-	if (s->id)
-		return 0;
-	s->id = theirs.session;
-	memcpy(s->secret, theirs.secret, SECRET_SIZE);
-	/* Finding an address that answers may have taken a while. */
-	atomic_store(&s->heard_us, clock_us());
-	return 0;
-}
-
-/* session_end() shuts down a channel whose hello is still awaited. */
-static void set_greeting(struct session *s, struct channel *c)
-{
-	WITH_LOCK(&s->lock);
-
-	s->greeting = c;
-	if (c && s->ended)
-		c->ops->shutdown(c);
-}
-
-static int dial_one(struct session *s, const char *address, struct error *e)
-{
-	struct channel *c;
-	int r;
-
-	if (tcp_dial(&c, address, s->port, clock_us() + DIAL_TIMEOUT_US,
-		     s->end_fd, e) < 0)
-		return error_code(e);
-	set_greeting(s, c);
-	r = greet(s, c, e);
-	set_greeting(s, NULL);
-	if (r < 0) {
-		channel_free(c);
-		return error_in(e, "host %s", s->peer);
-	}
-	return carrier_start(s, c, e);
-}
-
-static int dial_any(struct session *s, struct error *e)
-{
-	int r = error_set(e, EHOSTUNREACH, "host %s has no address", s->peer);
-
-	for (char **a = s->addresses;
-	     *a && r < 0 && r != -ECONNABORTED && r != -ECANCELED; a++)
-		r = dial_one(s, *a, e);
-	return r;
-}
-
-static int copy_addresses(struct session *s, const char *const *from,
-			  struct error *e)
-{
-	size_t n = 0;
-
-	while (from[n])
-		n++;
-	s->addresses = calloc(n + 1, sizeof(s->addresses[0]));
-	for (size_t i = 0; s->addresses && i < n; i++) {
-		s->addresses[i] = strdup(from[i]);
-		if (!s->addresses[i])
-			return error_set(e, ENOMEM, "no memory");
-	}
-	return s->addresses ? 0 : error_set(e, ENOMEM, "no memory");
-}
-
-int session_open(struct session **ret, const struct session_options *o,
-		 struct error *e)
-{
-	struct session *s;
-
-	if (session_new(&s, o->own_name, o->peer, o->outage_limit_us, e) < 0)
-		return error_code(e);
-	s->wanted = o->channels;
-	s->port = o->port;
-	/* The keeper reads the id that the first hello brings. */
-	if (copy_addresses(s, o->addresses, e) < 0 || dial_any(s, e) < 0) {
-		session_destroy(s);
-		return error_code(e);
-	}
-	if (keeper_start(s, e) < 0) {
-		session_destroy(s);
-		return error_code(e);
-	}
-	*ret = s;
-	return 0;
-}
-
 /* --- the keeper */
-
-struct redial {
-	uint64_t next_us, pause_us;
-	unsigned refusals;
-};
-
-static void redial_later(struct redial *r)
-{
-	r->pause_us = r->pause_us ? r->pause_us * 2 : REDIAL_LEAST_US;
-	if (r->pause_us > REDIAL_MOST_US)
-		r->pause_us = REDIAL_MOST_US;
-	r->next_us = clock_us() + r->pause_us;
-}
-
-/* The lock is let go of: dialling takes time. */
-static void redial(struct session *s, struct redial *r)
-{
-	struct error e = { 0 };
-	int got;
-
-	pthread_mutex_unlock(&s->lock);
-	got = dial_any(s, &e);
-	if (got == 0) {
-		log_info("session with %s: a channel is back", s->peer);
-		*r = (struct redial){ 0 };
-	} else {
-		log_debug("session with %s: %s", s->peer, e.text);
-		redial_later(r);
-		r->refusals = got == -ECONNREFUSED ? r->refusals + 1 : 0;
-	}
-	if (got == -ECONNABORTED || got == -EPROTONOSUPPORT)
-		session_end(s, true, e.text);
-	else if (r->refusals >= REFUSALS_MAX)
-		session_end(s, true,
-			    "the other host refuses connections: its droverd "
-			    "has ended, and the session with it");
-	pthread_mutex_lock(&s->lock);
-}
 
 static void outage_check(struct session *s)
 {
@@ -253,16 +99,32 @@ static bool anything_dying(const struct session *s)
 	return false;
 }
 
-static bool may_redial(const struct session *s)
-{
-	return s->addresses && !s->ended && carriers_alive(s) < s->wanted;
-}
-
 static void wait_until(struct session *s, uint64_t deadline_us)
 {
 	const struct timespec t = clock_timespec(deadline_us);
 
 	pthread_cond_timedwait(&s->changed, &s->lock, &t);
+}
+
+/* The watch's thread says that the cards here are not what they were. */
+static void cards_changed(void *context)
+{
+	struct session *s = context;
+
+	WITH_LOCK(&s->lock);
+
+	s->cards_due = s->plan_due = s->news = true;
+	pthread_cond_broadcast(&s->changed);
+}
+
+static void look_at_cards(struct session *s)
+{
+	if (!s->watch || !s->cards_due || s->ended)
+		return;
+	s->cards_due = false;
+	pthread_mutex_unlock(&s->lock);
+	cards_refresh(s);
+	pthread_mutex_lock(&s->lock);
 }
 
 static void *keeper_main(void *arg)
@@ -272,30 +134,14 @@ static void *keeper_main(void *arg)
 	WITH_LOCK(&s->lock);
 
 	while (!s->stopping || !all_gone(s)) {
-		if (!anything_dying(s))
+		if (!anything_dying(s) && !(s->cards_due && !s->ended))
 			wait_until(s, clock_us() + HEARTBEAT_US);
+		look_at_cards(s);
 		carriers_reap(s);
+		paths_measure(s);
 		outage_check(s);
 		if (s->ended && clock_us() - s->ended_us > LINGER_US)
 			carriers_shutdown(s);
-	}
-	return NULL;
-}
-
-static void *dialler_main(void *arg)
-{
-	struct session *s = arg;
-	struct redial r = { 0 };
-
-	WITH_LOCK(&s->lock);
-
-	while (!s->ended) {
-		if (!may_redial(s))
-			wait_until(s, USEC_NEVER);
-		else if (clock_us() < r.next_us)
-			wait_until(s, r.next_us);
-		else
-			redial(s, &r);
 	}
 	return NULL;
 }
@@ -311,35 +157,69 @@ static void keeper_stop(struct session *s)
 	pthread_join(s->keeper, NULL);
 }
 
+/* The threads of the dialling side besides the keeper. */
+static int start_paths(struct session *s, struct error *e)
+{
+	int r;
+
+	if (path_start(s, s->path[0], e) < 0) {
+		s->paths = 0; /* nothing to join */
+		return error_code(e);
+	}
+	if (!s->watch)
+		return 0;
+	r = pthread_create(&s->planner, NULL, planner_main, s);
+	if (r == 0)
+		return 0;
+	error_set(e, r, "no thread for the plan of a session");
+	session_end(s, true, e->text);
+	paths_join(s);
+	return error_code(e);
+}
+
+static void listen_to_watch(struct session *s)
+{
+	if (!s->watch)
+		return;
+	s->listener =
+		(struct nic_listener){ .changed = cards_changed, .context = s };
+	s->cards_due = s->plan_due = s->news = true;
+	nic_watch_listen(s->watch, &s->listener);
+}
+
 /* Ends the session when it fails. */
 int keeper_start(struct session *s, struct error *e)
 {
-	int r = pthread_create(&s->keeper, NULL, keeper_main, s);
+	int r;
 
+	listen_to_watch(s);
+	r = pthread_create(&s->keeper, NULL, keeper_main, s);
 	if (r != 0) {
 		/* Channels may run already: their end is kept here. */
 		error_set(e, r, "no thread for a session");
 		session_end(s, true, e->text);
 		s->stopping = true;
 		keeper_main(s);
-		return error_code(e);
+	} else if (!s->addresses || start_paths(s, e) == 0) {
+		return 0;
+	} else {
+		session_end(s, true, e->text);
+		keeper_stop(s);
 	}
-	if (!s->addresses)
-		return 0;
-	r = pthread_create(&s->dialler, NULL, dialler_main, s);
-	if (r == 0)
-		return 0;
-	error_set(e, r, "no thread for a session");
-	session_end(s, true, e->text);
-	keeper_stop(s);
+	if (s->watch)
+		nic_watch_leave(s->watch, &s->listener);
 	return error_code(e);
 }
 
 void keeper_join(struct session *s)
 {
-	if (s->addresses)
-		pthread_join(s->dialler, NULL);
+	if (s->watch)
+		nic_watch_leave(s->watch, &s->listener);
+	if (s->addresses && s->watch)
+		pthread_join(s->planner, NULL);
+	paths_join(s);
 	keeper_stop(s);
+	paths_remember(s);
 }
 
 /* --- accepting */
@@ -404,7 +284,46 @@ static int answer(const struct acceptor *a, struct session *s,
 		channel_free(c);
 		return error_code(e);
 	}
-	return carrier_start(s, c, e);
+	return carrier_start(s, c, NULL, e);
+}
+
+/* A channel over a pair of cards keeps to the card here as well, in both
+ * directions. */
+static int check_card(const struct acceptor *a, const struct inventory *inv,
+		      struct channel *c, struct error *e)
+{
+	const struct nic *own =
+		inventory_by_address(inv, c->local.family, c->local.bytes);
+	const struct nic *in = inventory_by_index(inv, c->arrived);
+
+	if (!own || own->kind == NIC_LOOPBACK ||
+	    (in && in->kind == NIC_LOOPBACK))
+		return 0;
+	if (in && in != own)
+		return error_set(e, EXDEV,
+				 "%s belongs to %s of host %s, but the "
+				 "connection came in over %s",
+				 c->from, own->name, a->own_name, in->name);
+	if (networks_rank(a->networks, own->name, &c->local) == RANK_NONE)
+		return error_set(e, EACCES,
+				 "%s (%s) is on no network over which host %s "
+				 "takes moves",
+				 c->from, own->name, a->own_name);
+	return tcp_keep_to(c, own->name, e);
+}
+
+static int check_way(const struct acceptor *a, struct channel *c,
+		     struct error *e)
+{
+	struct inventory *inv;
+	int r;
+
+	if (!a->watch || c->local.family == 0)
+		return 0;
+	inv = nic_watch_get(a->watch);
+	r = check_card(a, inv, c, e);
+	inventory_drop(inv);
+	return r;
 }
 
 /* One more channel.  A peer that missed the session's end hears of it here;
@@ -414,7 +333,7 @@ static int join_one(const struct acceptor *a, struct session *s,
 {
 	bool full;
 
-	if (session_check(s, e) < 0) {
+	if (session_check(s, e) < 0 || check_way(a, c, e) < 0) {
 		refuse(c, e);
 		return error_code(e);
 	}
@@ -480,6 +399,9 @@ static int session_begin(struct session **ret, const struct acceptor *a,
 		;
 	while (getrandom(s->secret, SECRET_SIZE, 0) < 0)
 		;
+	s->watch = a->watch;
+	if (a->watch)
+		s->networks = *a->networks;
 	if (keeper_start(s, e) == 0) {
 		*ret = s;
 		return 0;

@@ -12,8 +12,16 @@
 #include "base/pool.h"
 #include "base/scope.h"
 
-/* Room that only messages may use. */
-enum { MESSAGE_SLOTS = 256 };
+enum {
+	MESSAGE_SLOTS = 256, /* room that only messages may use */
+	LATE_US = 250000,
+	LATE_UNKNOWN_US =
+		50000, /* taken for a channel's delay before the first */
+	LATE_MARGIN_US = 2000,
+	LATE_OVER_US = 10000,
+	LATE_LOOK_US = 100000, /* how often idle channels look */
+	LATE_LOOK_URGENT_US = 4000,
+};
 
 int outbox_init(struct outbox *o, struct error *e)
 {
@@ -104,7 +112,9 @@ struct frame_out *outbox_frame(struct outbox *o)
 	assert(f);
 	f->head = (struct frame_head){ 0 };
 	f->iovs = 0;
-	f->summed = f->acked = f->resent = false;
+	atomic_store(&f->summed, false);
+	f->acked = f->resent = f->copied = false;
+	f->writers = 0;
 	f->next = f->prev = NULL;
 	return f;
 }
@@ -215,37 +225,113 @@ int outbox_put_message(struct outbox *o, const void *data, size_t len,
 	return 0;
 }
 
+void outbox_set_urgent(struct outbox *o, bool urgent)
+{
+	WITH_LOCK(&o->lock);
+
+	o->urgent = urgent;
+	pthread_cond_broadcast(&o->work);
+}
+
+static bool is_late(const struct outbox *o, const struct frame_out *f,
+		    unsigned channel, uint64_t now_us)
+{
+	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
+	uint64_t usual = o->delay_us[f->channel], mine = o->delay_us[channel];
+	uint64_t left;
+
+	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
+	    !atomic_load(&f->summed))
+		return false;
+	if (mine == 0)
+		mine = LATE_UNKNOWN_US;
+	if (age > LATE_US && age > 4 * usual)
+		return mine < age;
+	if (!o->urgent && f->head.kind != FRAME_MESSAGE)
+		return false;
+	/* One that is far over its time is expected to take as long again. */
+	left = usual > age ? usual - age : age;
+	if (age >= usual && age < 2 * usual + LATE_OVER_US)
+		return false;
+	return left > 2 * mine + LATE_MARGIN_US;
+}
+
+/* The first frame that @channel should write once more. */
+static struct frame_out *find_late(struct outbox *o, unsigned channel)
+{
+	uint64_t now = clock_us();
+
+	for (uint64_t s = o->base; s < o->next_seq; s++) {
+		struct frame_out *f = *slot_of(o, s);
+
+		if (f && is_late(o, f, channel, now))
+			return f;
+	}
+	return NULL;
+}
+
+/* A frame for @channel, or NULL. */
+static struct frame_out *take_frame(struct outbox *o, unsigned channel)
+{
+	struct frame_out *f = o->head;
+
+	if (f) {
+		unqueue(o, f);
+		f->copied = false;
+	} else if ((f = find_late(o, channel))) {
+		f->copied = f->resent = true;
+		o->stats.resent_frames++;
+		o->stats.resent_bytes += f->head.len;
+	} else {
+		return NULL;
+	}
+	f->state = FRAME_OUT;
+	f->writers++;
+	f->channel = channel;
+	f->sent_us = clock_us();
+	return f;
+}
+
+/* What is late comes about by time alone. */
+static void wait_work(struct outbox *o, uint64_t deadline_us)
+{
+	uint64_t until =
+		clock_us() + (o->urgent ? LATE_LOOK_URGENT_US : LATE_LOOK_US);
+	struct timespec t;
+
+	if (o->base == o->next_seq || until > deadline_us)
+		until = deadline_us;
+	t = clock_timespec(until);
+	pthread_cond_timedwait(&o->work, &o->lock, &t);
+}
+
 enum outbox_work outbox_take(struct outbox *o, unsigned channel,
 			     uint64_t deadline_us, struct frame_out **ret)
 {
-	const struct timespec until = clock_timespec(deadline_us);
-	int r = 0;
-
 	WITH_LOCK(&o->lock);
 
-	while (!o->closed && !o->dead[channel] && !o->ack_due && !o->head &&
-	       r != ETIMEDOUT)
-		r = pthread_cond_timedwait(&o->work, &o->lock, &until);
-	if (o->closed || o->dead[channel])
-		return OUTBOX_STOP;
-	if (o->ack_due || !o->head) {
-		o->ack_due = false;
-		return OUTBOX_ACK;
+	for (;;) {
+		if (o->closed || o->dead[channel])
+			return OUTBOX_STOP;
+		if (o->ack_due)
+			break;
+		*ret = take_frame(o, channel);
+		if (*ret)
+			return OUTBOX_FRAME;
+		if (clock_us() >= deadline_us)
+			break;
+		wait_work(o, deadline_us);
 	}
-	*ret = o->head;
-	unqueue(o, *ret);
-	(*ret)->state = FRAME_SENDING;
-	(*ret)->channel = channel;
-	(*ret)->sent_us = clock_us();
-	return OUTBOX_FRAME;
+	o->ack_due = false;
+	return OUTBOX_ACK;
 }
 
 void outbox_sent(struct outbox *o, struct frame_out *f)
 {
 	WITH_LOCK(&o->lock);
 
-	f->state = FRAME_SENT;
-	if (!f->acked)
+	f->writers--;
+	if (!f->acked || f->writers > 0)
 		return;
 	release(o, f);
 	pthread_cond_broadcast(&o->changed);
@@ -259,6 +345,12 @@ void outbox_ack_due(struct outbox *o)
 	pthread_cond_signal(&o->work);
 }
 
+/* An average over about 4 frames. */
+static void note_delay(uint64_t *usual_us, uint64_t us)
+{
+	*usual_us = *usual_us ? (*usual_us * 3 + us) / 4 : us;
+}
+
 /* Acknowledged: the number is settled; the memory follows when no channel
  * reads it any more. */
 static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
@@ -268,6 +360,8 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 	if (!f || f->head.seq != seq)
 		return;
 	*slot_of(o, seq) = NULL;
+	if (!f->resent && f->state == FRAME_OUT)
+		note_delay(&o->delay_us[f->channel], now_us - f->sent_us);
 	if (f->head.kind != FRAME_MESSAGE) {
 		*bytes_of(o, f) -= f->head.len;
 		o->stats.acked_bytes += f->head.len;
@@ -279,7 +373,7 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 	f->acked = true;
 	if (f->state == FRAME_QUEUED)
 		unqueue(o, f);
-	if (f->state != FRAME_SENDING)
+	if (f->writers == 0)
 		release(o, f);
 }
 
@@ -314,6 +408,7 @@ void outbox_channel_alive(struct outbox *o, unsigned channel)
 	WITH_LOCK(&o->lock);
 
 	o->dead[channel] = false;
+	o->delay_us[channel] = 0;
 }
 
 void outbox_channel_stop(struct outbox *o, unsigned channel)
@@ -344,7 +439,7 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 	for (uint64_t s = o->next_seq; s-- > o->base;) {
 		struct frame_out *f = *slot_of(o, s);
 
-		if (f && f->channel == channel && f->state == FRAME_SENT)
+		if (f && f->channel == channel && f->state == FRAME_OUT)
 			requeue(o, f);
 	}
 	pthread_cond_broadcast(&o->work);

@@ -5,7 +5,8 @@
  * side has applied them.
  *
  *   producers ──put──► queue ──take──► a channel writes it ──sent──► in flight
- *                        ▲                                              │
+ *                        ▲                  ▲                           │
+ *                        │                  └──── late: another one ◄───┤
  *                        └────────── the channel died ◄─────────────────┤
  *                                                            acknowledged: gone
  *
@@ -16,8 +17,16 @@
  *    `base` is the lowest of them (or the next number when there is none).
  *  - Queued frames are in the order of their numbers, apart from messages,
  *    which go in front; frames of a dead channel go back in order.
+ *  - A frame that is late is written once more, by a channel that has nothing
+ *    else to do; the first copy counts.  It is freed when it is acknowledged
+ *    and no channel reads it.
  *  - Producers wait while flow_limit() bytes are unacknowledged, so memory and
  *    time in here are bounded.  Messages and what was sent before never wait.
+ *
+ * Late is what is not acknowledged after 0.25 s and four times as long as its
+ * channel usually takes.  When the outbox is urgent (the guest is stopped), and
+ * for messages always, it is what the idle channel would deliver in half the
+ * time that the other one is expected to need.
  *
  * Threads: any number of producers, one taker per channel, acknowledgements
  * from any thread.  Everything is guarded by one lock, held for short times
@@ -26,6 +35,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -47,8 +57,7 @@ enum {
 enum frame_state {
 	FRAME_FREE,
 	FRAME_QUEUED,
-	FRAME_SENDING, /* the channel's thread reads it */
-	FRAME_SENT,
+	FRAME_OUT, /* a channel has it, or had it: not acknowledged */
 };
 
 struct frame_out {
@@ -61,11 +70,15 @@ struct frame_out {
 	uint8_t meta[BATCH_META_MAX];
 	void *owned; /* malloc'ed payload, freed with the frame */
 
+	atomic_bool summed; /* head.sum stands; set by the first writer */
+
 	/* Guarded by the outbox. */
 	enum frame_state state;
-	bool pooled, summed, acked, resent;
-	unsigned channel; /* in FRAME_SENDING and FRAME_SENT */
-	uint64_t sent_us;
+	bool pooled, acked;
+	bool resent, copied; /* once at all; since it was last queued */
+	unsigned writers;    /* channels that read it */
+	unsigned channel;    /* the last that took it, in FRAME_OUT */
+	uint64_t sent_us;    /* then */
 	struct frame_out *prev, *next;
 };
 
@@ -84,8 +97,9 @@ struct outbox {
 	pthread_mutex_t lock;
 	pthread_cond_t work;    /* takers wait */
 	pthread_cond_t changed; /* producers and waiters for acks wait */
-	bool closed, ack_due;
+	bool closed, ack_due, urgent;
 	bool dead[CHANNELS_MAX];
+	uint64_t delay_us[CHANNELS_MAX]; /* usual, 0: not known */
 	uint64_t next_seq, base, next_message;
 	uint64_t unacked_bytes; /* PAGES and stream 0, queued or in flight */
 	uint64_t side_bytes[STREAMS_MAX];
@@ -94,7 +108,7 @@ struct outbox {
 	struct frame_out *free;
 	struct frame_out *pool;
 	unsigned fresh; /* first of the pool that was never used */
-	struct flow flow;
+	struct flow_control flow;
 	struct outbox_stats stats;
 };
 
@@ -115,6 +129,9 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 /* Copies @len bytes; never waits. */
 int outbox_put_message(struct outbox *o, const void *data, size_t len,
 		       struct error *e);
+
+/* Somebody waits for all that is in here: see "late" above. */
+void outbox_set_urgent(struct outbox *o, bool urgent);
 
 /* Waits until there is something for @channel to write, at most until
  * @deadline_us, when OUTBOX_ACK is the answer. */

@@ -31,7 +31,8 @@ static int init_parts(struct session *s, struct error *e)
 	inbox_init(&s->in);
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->changed);
-	s->paths = json_array();
+	s->spares = json_array();
+	s->idle = json_array();
 	return 0;
 }
 
@@ -49,7 +50,7 @@ int session_new(struct session **ret, const char *own_name, const char *peer,
 	snprintf(s->own_name, sizeof(s->own_name), "%s", own_name);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
 	s->outage_limit_us = outage_limit_us;
-	s->heard_us = clock_us();
+	s->heard_us = s->opened_us = clock_us();
 	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
 		s->carrier[i].session = s;
 		s->carrier[i].index = i;
@@ -63,7 +64,11 @@ void session_destroy(struct session *s)
 	for (char **a = s->addresses; a && *a; a++)
 		free(*a);
 	free(s->addresses);
-	json_decref(s->paths);
+	paths_free(s);
+	free(s->cards_text);
+	json_decref(s->far_cards);
+	json_decref(s->spares);
+	json_decref(s->idle);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 	inbox_done(&s->in);
@@ -100,8 +105,7 @@ void session_end(struct session *s, bool failed, const char *why)
 		snprintf(s->why, sizeof(s->why), "%s", why);
 		pthread_cond_broadcast(&s->changed);
 		eventfd_write(s->end_fd, 1);
-		if (s->greeting)
-			s->greeting->ops->shutdown(s->greeting);
+		paths_shutdown(s);
 	}
 	outbox_close(&s->out);
 	inbox_close(&s->in);
@@ -213,6 +217,11 @@ void session_set_outage_limit(struct session *s, uint64_t limit_us)
 	pthread_cond_broadcast(&s->changed);
 }
 
+void session_set_urgent(struct session *s, bool urgent)
+{
+	outbox_set_urgent(&s->out, urgent);
+}
+
 struct outbox *session_outbox(struct session *s)
 {
 	return &s->out;
@@ -250,24 +259,4 @@ void session_stats(struct session *s, struct session_stats *ret)
 		ret->bytes_received +=
 			atomic_load(&s->carrier[i].bytes_received);
 	}
-}
-
-json_t *session_paths(struct session *s)
-{
-	json_t *all;
-
-	WITH_LOCK(&s->lock);
-
-	all = json_copy(s->paths);
-	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		if (s->carrier[i].state != CARRIER_FREE)
-			json_array_append_new(all,
-					      carrier_json(&s->carrier[i]));
-	return json_pack("{s:o,s:[]}", "paths", all, "cards");
-}
-
-void session_settle(struct session *s, uint64_t deadline_us)
-{
-	(void)s;
-	(void)deadline_us;
 }

@@ -11,7 +11,10 @@
  *
  *     session.c  life and death, messages, statistics
  *     carrier.c  the two threads of each channel
- *     join.c     hellos, dialling, the keeper that replaces dead channels
+ *     join.c     hellos, the accepting side, the keeper that buries channels
+ *     dial.c     the dialling side: a thread for each path
+ *     paths.c    which paths there are, and how many channels each shall have
+ *     cards.c    what each side tells the other of its cards
  *
  * Ownership: whoever opened or accepted a session ends it with session_free(),
  * after everybody who reads or writes its streams has ended; session_end()
@@ -97,6 +100,10 @@ void session_set_page_sink(struct session *s, const struct page_sink *sink);
 
 /* Without any sign of life from the peer for this long, the session ends. */
 void session_set_outage_limit(struct session *s, uint64_t limit_us);
+
+/* Somebody waits for all that was sent, say because the guest is stopped: what
+ * a slow channel still holds is sent again over a fast one. */
+void session_set_urgent(struct session *s, bool urgent);
 
 struct outbox *session_outbox(struct session *s);
 struct inbox *session_inbox(struct session *s);

@@ -20,6 +20,7 @@ static const struct {
 	[FRAME_MESSAGE] = { "MESSAGE", MESSAGE_MAX_PAYLOAD, true },
 	[FRAME_ACK] = { "ACK", ACK_MAX_PAYLOAD, false },
 	[FRAME_BYE] = { "BYE", BYE_MAX_PAYLOAD, false },
+	[FRAME_CARDS] = { "CARDS", CARDS_MAX_PAYLOAD, false },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == FRAME_KINDS, "a limit for every kind");

@@ -27,6 +27,7 @@ enum {
 	STREAM_MAX_PAYLOAD = 128 * 1024,
 	MESSAGE_MAX_PAYLOAD = 128 * 1024,
 	BYE_MAX_PAYLOAD = 512,
+	CARDS_MAX_PAYLOAD = 128 * 1024,
 	ACK_MAX_RANGES = 62,
 	ACK_MAX_PAYLOAD = 16 + ACK_MAX_RANGES * 16,
 
@@ -42,8 +43,9 @@ enum frame_kind {
 	FRAME_PAGES = 1,
 	FRAME_STREAM = 2,
 	FRAME_MESSAGE = 3,
-	FRAME_ACK = 4, /* not numbered */
-	FRAME_BYE = 5, /* not numbered */
+	FRAME_ACK = 4,   /* not numbered */
+	FRAME_BYE = 5,   /* not numbered */
+	FRAME_CARDS = 6, /* not numbered */
 	FRAME_KINDS,
 };
 
@@ -60,7 +62,8 @@ struct frame_head {
 	uint16_t stream; /* STREAM: number of the connection */
 	uint32_t len;    /* payload bytes */
 	uint64_t seq;    /* from 1; 0 in frames that are not numbered */
-	uint64_t offset; /* STREAM: of the first byte; MESSAGE: ordinal */
+	uint64_t offset; /* STREAM: of the first byte; MESSAGE: ordinal;
+			  * CARDS: generation */
 	uint64_t sum;    /* XXH3-64 of the payload */
 };
 

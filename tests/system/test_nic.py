@@ -42,7 +42,7 @@ class NicTest(unittest.TestCase):
             {name: nic["reason"] for name, nic in nics.items() if not nic["usable"]},
             {"lo": "lo never leaves this host",
              "lan2": "lan2 has no carrier: the cable or the other end is not there",
-             "docker0": "docker0 is a bridge for this host's own guests and containers"})
+             "docker0": "docker0 is a bridge for its host's own guests and containers"})
 
     def test_what_changes_is_seen_at_once(self):
         self.assertTrue(self.listed()["lan2"]["usable"])

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
 #include "ends.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,6 +19,8 @@
 #include "base/scope.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
+#include "network.h"
+#include "nic/watch.h"
 
 static int admit(void *context, const char *peer, const char *from,
 		 struct error *e)
@@ -87,12 +93,8 @@ static void *listen_main(void *arg)
 	return NULL;
 }
 
-void ends_init(struct ends *e, uint32_t seed)
+static void init_common(struct ends *e)
 {
-	struct sockaddr_in a;
-	socklen_t len = sizeof(a);
-	struct error err;
-
 	*e = (struct ends){ .stop_fd = eventfd(0, EFD_CLOEXEC) };
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->changed, NULL);
@@ -104,23 +106,114 @@ void ends_init(struct ends *e, uint32_t seed)
 					 .context = e,
 					 .outage_limit_us = 30 * USEC_PER_SEC,
 					 .sessions_max = 1 };
-	CHECK(tcp_listen(&e->listen_fd, "127.0.0.1", 0, &err) == 0);
+}
+
+static void listen_at(struct ends *e, const char *address)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	struct error err;
+
+	CHECK(tcp_listen(&e->listen_fd, address, 0, &err) == 0);
 	CHECK(getsockname(e->listen_fd, (struct sockaddr *)&a, &len) == 0);
 	e->port = ntohs(a.sin_port);
+}
+
+void ends_init(struct ends *e, uint32_t seed)
+{
+	init_common(e);
+	listen_at(e, "127.0.0.1");
 	e->cutter = cutter_new(e->port, seed);
 	CHECK(pthread_create(&e->listener, NULL, listen_main, e) == 0);
+}
+
+/* --- cards */
+
+static void ip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* In the namespace of the calling thread. */
+static void ip(const char *fmt, ...)
+{
+	char words[160], command[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	snprintf(command, sizeof(command), "ip %s", words);
+	CHECK(system(command) == 0); /* NOLINT(concurrency-mt-unsafe) */
+}
+
+static void address_links(const struct ends *e, unsigned own)
+{
+	for (unsigned k = 1; k <= e->links; k++) {
+		ip("address add 10.99.%u.%u/24 dev lan%u", k, own, k);
+		ip("link set lan%u up", k);
+	}
+}
+
+/* The far host: its namespace is this thread's, and that of all threads that
+ * come from it. */
+static void *far_main(void *arg)
+{
+	struct ends *e = arg;
+	struct error err;
+
+	CHECK(unshare(CLONE_NEWNET) == 0);
+	e->far_thread = gettid();
+	pthread_barrier_wait(&e->turn);
+	pthread_barrier_wait(&e->turn);
+	address_links(e, 2);
+	CHECK(nic_watch_new(&e->acceptor.watch, &err) == 0);
+	e->acceptor.networks = &e->networks;
+	listen_at(e, "0.0.0.0");
+	pthread_barrier_wait(&e->turn);
+	return listen_main(e);
+}
+
+void ends_init_cards(struct ends *e, unsigned links)
+{
+	struct error err;
+
+	network_make((const char *const[]){ NULL });
+	init_common(e);
+	e->links = links;
+	pthread_barrier_init(&e->turn, NULL, 2);
+	CHECK(pthread_create(&e->listener, NULL, far_main, e) == 0);
+	pthread_barrier_wait(&e->turn);
+	for (unsigned k = 1; k <= links; k++)
+		ip("link add lan%u type veth peer name lan%u netns %d", k, k,
+		   (int)e->far_thread);
+	address_links(e, 1);
+	pthread_barrier_wait(&e->turn);
+	pthread_barrier_wait(&e->turn);
+	CHECK(nic_watch_new(&e->cards.watch, &err) == 0);
+	e->cards.networks = &e->networks;
+	e->cards.policy = (struct path_policy){
+		.all = true, .per_card = 2, .per_rss_card = 2, .most = 32
+	};
+}
+
+void ends_plug(const struct ends *e, unsigned link, bool in)
+{
+	(void)e;
+	ip("link set lan%u %s", link, in ? "up" : "down");
 }
 
 int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	      struct error *err)
 {
-	static const char *const addresses[] = { "127.0.0.1", NULL };
-	const struct session_options o = { .own_name = "near",
-					   .peer = "far",
-					   .addresses = addresses,
-					   .port = cutter_port(e->cutter),
-					   .channels = channels,
-					   .outage_limit_us = outage_us };
+	static const char *const loopback[] = { "127.0.0.1", NULL };
+	static const char *const cards[] = { "10.99.1.2", "10.99.2.2", NULL };
+	const struct session_options o = {
+		.own_name = "near",
+		.peer = "far",
+		.addresses = e->links ? cards : loopback,
+		.port = e->cutter ? cutter_port(e->cutter) : e->port,
+		.cards = e->links ? &e->cards : NULL,
+		.channels = channels,
+		.outage_limit_us = outage_us
+	};
 
 	e->acceptor.outage_limit_us = outage_us;
 	if (session_open(&e->near, &o, err) < 0)
@@ -159,7 +252,8 @@ void ends_done(struct ends *e)
 {
 	eventfd_write(e->stop_fd, 1);
 	pthread_join(e->listener, NULL);
-	cutter_free(e->cutter);
+	if (e->cutter)
+		cutter_free(e->cutter);
 	{
 		WITH_LOCK(&e->lock);
 
@@ -169,6 +263,11 @@ void ends_done(struct ends *e)
 	close(e->listen_fd);
 	close(e->stop_fd);
 	session_table_free(e->table);
+	if (e->links) {
+		nic_watch_free(e->cards.watch);
+		nic_watch_free(e->acceptor.watch);
+		pthread_barrier_destroy(&e->turn);
+	}
 	pthread_cond_destroy(&e->changed);
 	pthread_mutex_destroy(&e->lock);
 }

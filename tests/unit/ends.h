@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Both ends of a session in one process, over loopback, with a bad network in
- * between.  `near` dialled, `far` accepted.
+ * Both ends of a session in one process.  `near` dialled, `far` accepted.
+ * Either over loopback, with a bad network in between; or in two network
+ * namespaces that several cards connect, which may be unplugged.
  */
 #pragma once
 
@@ -31,7 +32,14 @@ struct ends {
 	int listen_fd, stop_fd;
 	uint16_t port;
 	pthread_t listener;
-	struct cutter *cutter;
+	struct cutter *cutter; /* NULL with cards */
+
+	/* With cards: 10.99.K.1 on lanK here, 10.99.K.2 on lanK there. */
+	unsigned links;
+	pid_t far_thread; /* in the far namespace */
+	pthread_barrier_t turn;
+	struct session_cards cards; /* near's */
+	struct networks networks;   /* any */
 	const char *refuse; /* reason of admit(), NULL admits */
 
 	pthread_mutex_t lock;
@@ -43,6 +51,11 @@ struct ends {
 
 /* Listens; dials nothing yet. */
 void ends_init(struct ends *e, uint32_t seed);
+/* With cards instead; skips the test where there are no namespaces.  The
+ * calling thread and those that it starts from now on are on the near host. */
+void ends_init_cards(struct ends *e, unsigned links);
+/* Plugs card @link (from 1) in or out. */
+void ends_plug(const struct ends *e, unsigned link, bool in);
 /* 0 or the error of session_open(); waits for the far end too. */
 int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	      struct error *err);

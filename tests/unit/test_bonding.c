@@ -73,7 +73,7 @@ static struct nic_bond bond_with(unsigned members, struct flow *flow)
 		assert_int_equal(n->kind, NIC_BOND);
 		bond = n->bond;
 		memcpy(flow->from_mac, n->mac, NIC_MAC_BYTES);
-		inventory_free(inv);
+		inventory_drop(inv);
 		usleep(20000);
 	} while (bond.members != members && clock_us() < deadline);
 	assert_int_equal(bond.members, members);
@@ -241,7 +241,7 @@ static void test_modes_are_recognised(void **state)
 		if (n->bond.members > 0)
 			assert_int_equal(bond_predictable(&n->bond),
 					 modes[i].predictable);
-		inventory_free(inv);
+		inventory_drop(inv);
 	}
 }
 
@@ -259,7 +259,7 @@ static void test_members_are_left_to_their_bond(void **state)
 	assert_false(nic_usable(inv, network_card(inv, "a1"), why));
 	assert_string_equal(why, "a1 is a member of the bond bond0, which is "
 				 "used instead");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 int main(void)

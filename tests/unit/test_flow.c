@@ -7,7 +7,7 @@
 enum { MB = 1000 * 1000, RTT_US = 1000 };
 
 /* @seconds of a link that delivers @rate, in steps of 10 ms. */
-static uint64_t run(struct flow *f, uint64_t now, uint64_t rate, int ms)
+static uint64_t run(struct flow_control *f, uint64_t now, uint64_t rate, int ms)
 {
 	for (int t = 0; t < ms; t += 10) {
 		now += 10000;
@@ -19,7 +19,7 @@ static uint64_t run(struct flow *f, uint64_t now, uint64_t rate, int ms)
 
 static void an_unmeasured_link_gets_the_least(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 
 	(void)state;
 	flow_init(&f, 5);
@@ -28,7 +28,7 @@ static void an_unmeasured_link_gets_the_least(void **state)
 
 static void the_bound_is_a_round_trip_and_the_queue(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 
 	(void)state;
 	flow_init(&f, 0);
@@ -39,7 +39,7 @@ static void the_bound_is_a_round_trip_and_the_queue(void **state)
 
 static void the_bound_has_an_upper_end(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 
 	(void)state;
 	flow_init(&f, 0);
@@ -52,7 +52,7 @@ static void the_bound_has_an_upper_end(void **state)
 /* What waits here is sent while the guest stands still. */
 static void what_waits_beyond_a_round_trip_has_an_upper_end(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 
 	(void)state;
 	flow_init(&f, 0);
@@ -63,7 +63,7 @@ static void what_waits_beyond_a_round_trip_has_an_upper_end(void **state)
 
 static void a_slower_link_lowers_the_bound_when_somebody_waits(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 	uint64_t now;
 
 	(void)state;
@@ -75,7 +75,7 @@ static void a_slower_link_lowers_the_bound_when_somebody_waits(void **state)
 
 static void an_idle_sender_says_nothing_about_the_link(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 	uint64_t now, before;
 
 	(void)state;
@@ -89,7 +89,7 @@ static void an_idle_sender_says_nothing_about_the_link(void **state)
 
 static void the_least_round_trip_counts(void **state)
 {
-	struct flow f;
+	struct flow_control f;
 
 	(void)state;
 	flow_init(&f, 0);

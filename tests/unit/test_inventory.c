@@ -56,7 +56,7 @@ static void test_a_new_namespace_has_a_loopback_that_is_of_no_use(void **state)
 	assert_int_equal(lo->kind, NIC_LOOPBACK);
 	assert_false(lo->up);
 	expect_reason(inv, "lo", "lo never leaves this host");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void test_a_veth_tells_its_addresses_queues_and_speed(void **state)
@@ -89,7 +89,7 @@ static void test_a_veth_tells_its_addresses_queues_and_speed(void **state)
 	assert_ptr_equal(inventory_wire(inv, n), n);
 	expect_reason(inv, "a0", "");
 	expect_reason(inv, "b0", "b0 has no address");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void turn_tso_off(const char *name)
@@ -119,7 +119,7 @@ static void test_features_that_are_turned_off_are_off(void **state)
 	n = network_card(inv, "a0");
 	assert_false(nic_has(n, NIC_TSO));
 	assert_true(nic_has(n, NIC_TX_CHECKSUM));
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void test_down_and_without_carrier_are_told_apart(void **state)
@@ -131,13 +131,13 @@ static void test_down_and_without_carrier_are_told_apart(void **state)
 	     "address add 10.7.0.1/24 dev a0");
 	inv = network_read();
 	expect_reason(inv, "a0", "a0 is down");
-	inventory_free(inv);
+	inventory_drop(inv);
 	network_change("link set a0 up");
 	inv = network_read();
 	expect_reason(inv, "a0",
 		      "a0 has no carrier: the cable or the other end is not "
 		      "there");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void test_a_macvlan_uses_the_wire_of_what_it_stands_on(void **state)
@@ -155,7 +155,7 @@ static void test_a_macvlan_uses_the_wire_of_what_it_stands_on(void **state)
 	assert_int_equal(n->lower, network_card(inv, "a0")->ifindex);
 	assert_ptr_equal(inventory_wire(inv, n), network_card(inv, "a0"));
 	expect_reason(inv, "m0", "");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void test_bridges_without_a_way_out_are_of_no_use(void **state)
@@ -170,16 +170,16 @@ static void test_bridges_without_a_way_out_are_of_no_use(void **state)
 	     "link set b0 up", "link set a0 master inner");
 	inv = network_read();
 	expect_reason(inv, "inner",
-		      "inner is a bridge for this host's own guests and "
+		      "inner is a bridge for its host's own guests and "
 		      "containers");
 	expect_reason(inv, "docker0",
-		      "docker0 is a bridge for this host's own guests and "
+		      "docker0 is a bridge for its host's own guests and "
 		      "containers");
 	expect_reason(inv, "br-0123456789ab",
-		      "br-0123456789ab is a bridge for this host's own guests "
+		      "br-0123456789ab is a bridge for its host's own guests "
 		      "and containers");
 	expect_reason(inv, "a0", "a0 is a port of the bridge inner");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void test_a_bridge_with_a_way_out_uses_its_wire(void **state)
@@ -198,7 +198,7 @@ static void test_a_bridge_with_a_way_out_uses_its_wire(void **state)
 	assert_int_equal(n->kind, NIC_BRIDGE);
 	assert_ptr_equal(inventory_wire(inv, n), network_card(inv, "a0"));
 	expect_reason(inv, "br0", "");
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static void test_json_has_the_hash_only_for_a_single_card(void **state)
@@ -225,7 +225,7 @@ static void test_json_has_the_hash_only_for_a_single_card(void **state)
 	assert_true(json_is_false(json_object_get(one, "usable")));
 	json_decref(all);
 	json_decref(one);
-	inventory_free(inv);
+	inventory_drop(inv);
 }
 
 static struct nic_events *listen_to_all(void)

@@ -343,6 +343,114 @@ static void an_idle_channel_acknowledges_at_its_deadline(void **state)
 	outbox_unmade(o);
 }
 
+/* Channel 0 takes a fifth of a second for a frame, channel 1 a millisecond. */
+static struct outbox *slow_and_fast(void)
+{
+	struct outbox *o = outbox_made();
+
+	o->delay_us[0] = 200000;
+	o->delay_us[1] = 1000;
+	return o;
+}
+
+static struct frame_out *take_summed(struct outbox *o, unsigned channel)
+{
+	struct frame_out *f = take(o, channel);
+
+	assert_non_null(f);
+	atomic_store(&f->summed, true);
+	return f;
+}
+
+static void an_idle_channel_repeats_what_a_slow_one_holds(void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+
+	(void)state;
+	put(o, FRAME_PAGES, 0, 100);
+	f = take_summed(o, 0);
+	assert_null(take(o, 1));
+	outbox_set_urgent(o, true);
+	assert_ptr_equal(take(o, 1), f);
+	assert_null(take(o, 1));
+	assert_null(take(o, 0));
+	/* Two channels read it: it is nobody's to free before both are done. */
+	outbox_sent(o, f);
+	assert_int_equal(ack_below(o, 2), 0);
+	assert_int_equal(f->state, FRAME_OUT);
+	outbox_sent(o, f);
+	assert_int_equal(f->state, FRAME_FREE);
+	outbox_unmade(o);
+}
+
+static void a_slow_channel_repeats_nothing_of_a_fast_one(void **state)
+{
+	struct outbox *o = slow_and_fast();
+
+	(void)state;
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	outbox_sent(o, take_summed(o, 1));
+	assert_null(take(o, 0));
+	outbox_unmade(o);
+}
+
+static void messages_do_not_wait_for_a_slow_channel(void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(outbox_put_message(o, "{}", 2, &e), 0);
+	f = take_summed(o, 0);
+	outbox_sent(o, f);
+	assert_ptr_equal(take(o, 1), f);
+	outbox_sent(o, f);
+	outbox_unmade(o);
+}
+
+static void what_hangs_is_repeated_also_without_hurry(void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+
+	(void)state;
+	o->delay_us[0] = 1000;
+	put(o, FRAME_PAGES, 0, 100);
+	f = take_summed(o, 0);
+	outbox_sent(o, f);
+	assert_null(take(o, 1));
+	f->sent_us -= 300000;
+	assert_ptr_equal(take(o, 1), f);
+	outbox_sent(o, f);
+	outbox_unmade(o);
+}
+
+static void a_repeated_frame_belongs_to_the_channel_that_took_it_last(
+	void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+
+	(void)state;
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	f = take_summed(o, 0);
+	assert_ptr_equal(take(o, 1), f);
+	outbox_sent(o, f);
+	outbox_sent(o, f);
+	outbox_channel_stop(o, 0);
+	outbox_channel_died(o, 0);
+	assert_int_equal(f->state, FRAME_OUT);
+	outbox_channel_alive(o, 0);
+	outbox_channel_died(o, 1);
+	assert_int_equal(f->state, FRAME_QUEUED);
+	assert_int_equal(send_one(o, 0), 1);
+	outbox_unmade(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +471,12 @@ int main(void)
 		cmocka_unit_test(
 			waits_end_at_their_deadline_and_with_the_session),
 		cmocka_unit_test(an_idle_channel_acknowledges_at_its_deadline),
+		cmocka_unit_test(an_idle_channel_repeats_what_a_slow_one_holds),
+		cmocka_unit_test(a_slow_channel_repeats_nothing_of_a_fast_one),
+		cmocka_unit_test(messages_do_not_wait_for_a_slow_channel),
+		cmocka_unit_test(what_hangs_is_repeated_also_without_hurry),
+		cmocka_unit_test(
+			a_repeated_frame_belongs_to_the_channel_that_took_it_last),
 	};
 
 	return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);

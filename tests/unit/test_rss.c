@@ -155,8 +155,8 @@ static void test_a_flow_comes_by_the_queue_that_was_told(void **state)
 	assert_int_equal(inventory_read(&again, &e), 0);
 	check_same_hash(&inventory_by_name(again, name)->hash, &n->hash);
 	check_flows(n, &flow);
-	inventory_free(inv);
-	inventory_free(again);
+	inventory_drop(inv);
+	inventory_drop(again);
 }
 
 int main(void)

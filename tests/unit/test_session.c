@@ -23,6 +23,7 @@
 #include "channel/tcp.h"
 #include "ends.h"
 #include "session/inbox.h"
+#include "session/internal.h"
 #include "session/outbox.h"
 #include "wire/frame.h"
 
@@ -324,7 +325,6 @@ static void traffic_init(struct traffic *t, uint32_t seed)
 	memset(t, 0, sizeof(*t));
 	t->seed = seed;
 	t->sink = (struct page_sink){ apply, t };
-	ends_init(&t->ends, seed);
 }
 
 static void traffic_open(struct traffic *t, unsigned channels)
@@ -354,7 +354,8 @@ static void traffic_run(struct traffic *t, unsigned seconds, uint32_t hurt)
 		};
 	for (int i = 0; i <= SIDES; i++)
 		pthread_create(&r[i].thread, NULL, reading_main, &r[i]);
-	cutter_hurt(t->ends.cutter, hurt, 6);
+	if (t->ends.cutter)
+		cutter_hurt(t->ends.cutter, hurt, 6);
 	pthread_create(&near.thread, NULL, side_main, &near);
 	pthread_create(&far.thread, NULL, side_main, &far);
 	sleep(seconds);
@@ -378,6 +379,7 @@ static void run_whole(unsigned channels, uint32_t hurt)
 	struct session_stats near;
 
 	traffic_init(t, stress_seed());
+	ends_init(&t->ends, t->seed);
 	traffic_open(t, channels);
 	traffic_run(t, stress_seconds(), hurt);
 	session_stats(t->ends.near, &near);
@@ -420,6 +422,168 @@ static void all_arrives_once_over_four_channels_that_break(void **state)
 	run_whole(4, 1000000);
 }
 
+/* --- over cards */
+
+enum { LINKS = 3 };
+
+static void kill_a_channel(struct session *s, uint32_t *seed)
+{
+	struct carrier *c = &s->carrier[random_below(seed, CHANNELS_MAX)];
+
+	WITH_LOCK(&s->lock);
+
+	if (c->state == CARRIER_ALIVE)
+		c->channel->ops->shutdown(c->channel);
+}
+
+/* Now and then all cards are out at once. */
+static void *unplug_main(void *arg)
+{
+	struct traffic *t = arg;
+	uint32_t seed = t->seed ^ 55;
+	bool in[LINKS] = { true, true, true };
+
+	while (!atomic_load(&t->stop)) {
+		unsigned k = random_below(&seed, LINKS);
+
+		usleep(1000 * random_below(&seed, 250));
+		kill_a_channel(random_below(&seed, 2) ? t->ends.near
+						      : t->ends.far,
+			       &seed);
+		if (random_below(&seed, 3))
+			continue;
+		in[k] = !in[k];
+		ends_plug(&t->ends, k + 1, in[k]);
+	}
+	for (unsigned k = 0; k < LINKS; k++)
+		ends_plug(&t->ends, k + 1, true);
+	return NULL;
+}
+
+static void all_arrives_once_over_cards_that_come_and_go(void **state)
+{
+	struct traffic *t = malloc(sizeof(*t));
+	pthread_t unplug;
+
+	(void)state;
+	traffic_init(t, stress_seed());
+	ends_init_cards(&t->ends, LINKS);
+	traffic_open(t, 0);
+	session_settle(t->ends.near, clock_us() + 5 * USEC_PER_SEC);
+	pthread_create(&unplug, NULL, unplug_main, t);
+	traffic_run(t, stress_seconds(), 0);
+	pthread_join(unplug, NULL);
+	assert_true(t->applied > 10);
+	ends_close(&t->ends);
+	ends_done(&t->ends);
+	free(t);
+}
+
+/* The paths, once there are as many: the news of cards may still be coming. */
+static json_t *wait_paths(struct session *s, size_t count)
+{
+	uint64_t deadline = clock_us() + 5 * USEC_PER_SEC;
+
+	for (;;) {
+		json_t *paths;
+
+		session_settle(s, deadline);
+		paths = session_paths(s);
+		if (json_array_size(json_object_get(paths, "paths")) == count)
+			return paths;
+		json_decref(paths);
+		assert_true(clock_us() < deadline);
+		usleep(10000);
+	}
+}
+
+static json_t *path_by_card(json_t *paths, const char *nic)
+{
+	json_t *p;
+	size_t i;
+
+	json_array_foreach (json_object_get(paths, "paths"), i, p)
+		if (!strcmp(json_string_value(json_object_get(p, "from_nic")),
+			    nic))
+			return p;
+	fail_msg("no path from %s", nic);
+	return NULL;
+}
+
+static int number_of(json_t *o, const char *key)
+{
+	return (int)json_integer_value(json_object_get(o, key));
+}
+
+static void every_card_is_a_path_with_its_channels(void **state)
+{
+	struct ends *e = malloc(sizeof(*e));
+	struct error err;
+	json_t *paths;
+
+	(void)state;
+	ends_init_cards(e, LINKS);
+	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
+	paths = wait_paths(e->near, LINKS);
+	for (unsigned k = 1; k <= LINKS; k++) {
+		char name[IF_NAMESIZE];
+		json_t *p;
+
+		snprintf(name, sizeof(name), "lan%u", k);
+		p = path_by_card(paths, name);
+		assert_string_equal(json_string_value(
+					    json_object_get(p, "state")),
+				    "used");
+		assert_int_equal(number_of(p, "connections"), 2);
+		assert_int_equal(number_of(p, "connections_asked"), 2);
+	}
+	json_decref(paths);
+	ends_close(e);
+	ends_done(e);
+	free(e);
+}
+
+static void with_one_network_the_next_is_used_when_it_fails(void **state)
+{
+	struct ends *e = malloc(sizeof(*e));
+	uint64_t deadline;
+	struct error err;
+	json_t *paths;
+
+	(void)state;
+	ends_init_cards(e, 2);
+	e->cards.policy.all = false;
+	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
+	paths = wait_paths(e->near, 2);
+	assert_int_equal(number_of(path_by_card(paths, "lan1"), "connections"),
+			 2);
+	assert_int_equal(number_of(path_by_card(paths, "lan2"), "connections"),
+			 0);
+	json_decref(paths);
+	ends_plug(e, 1, false);
+	deadline = clock_us() + 5 * USEC_PER_SEC;
+	for (int n = 0; n < 2 && clock_us() < deadline;) {
+		usleep(10000);
+		paths = session_paths(e->near);
+		n = number_of(path_by_card(paths, "lan2"), "connections");
+		json_decref(paths);
+	}
+	assert_true(clock_us() < deadline);
+	/* The preferred one is back, and used instead. */
+	ends_plug(e, 1, true);
+	for (int n = 0, m = 1; (n < 2 || m > 0) && clock_us() < deadline;) {
+		usleep(10000);
+		paths = session_paths(e->near);
+		n = number_of(path_by_card(paths, "lan1"), "connections");
+		m = number_of(path_by_card(paths, "lan2"), "connections");
+		json_decref(paths);
+	}
+	assert_true(clock_us() < deadline);
+	ends_close(e);
+	ends_done(e);
+	free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +592,10 @@ int main(void)
 		cmocka_unit_test(all_arrives_once_over_one_channel_that_breaks),
 		cmocka_unit_test(
 			all_arrives_once_over_four_channels_that_break),
+		cmocka_unit_test(every_card_is_a_path_with_its_channels),
+		cmocka_unit_test(
+			with_one_network_the_next_is_used_when_it_fails),
+		cmocka_unit_test(all_arrives_once_over_cards_that_come_and_go),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What becomes of each path: for the plan, for reports, and for the next
+ * session. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/scope.h"
+#include "channel/channel.h"
+#include "nic/address.h"
+#include "session/internal.h"
+
+enum {
+	SAMPLE_US = 500000,
+	REMEMBER_BYTES = 16 * 1024 * 1024, /* less says nothing of a path */
+};
+
+struct sums {
+	unsigned channels;
+	uint64_t sent, received, retransmissions;
+};
+
+/* The channels that it has now, and those that it had. */
+static struct sums sums_of(const struct session *s, const struct path *p)
+{
+	struct sums r = { .channels = carriers_of(s, p),
+			  .sent = p->bytes_sent,
+			  .received = p->bytes_received,
+			  .retransmissions = p->retransmissions };
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
+		const struct carrier *c = &s->carrier[i];
+		struct channel_stats st;
+
+		if (c->state == CARRIER_FREE || c->path != p)
+			continue;
+		c->channel->ops->stats(c->channel, &st);
+		r.sent += atomic_load(&c->bytes_sent);
+		r.received += atomic_load(&c->bytes_received);
+		r.retransmissions += st.retransmissions;
+	}
+	return r;
+}
+
+void path_lost(struct carrier *c)
+{
+	struct session *s = c->session;
+	struct path *p = c->path;
+	struct channel_stats st;
+
+	c->channel->ops->stats(c->channel, &st);
+	p->bytes_sent += atomic_load(&c->bytes_sent);
+	p->bytes_received += atomic_load(&c->bytes_received);
+	p->retransmissions += st.retransmissions;
+	if (json_array_size(p->channels) < PATH_CHANNELS_MAX)
+		json_array_append_new(p->channels, carrier_json(c));
+	if (s->ended || c->let_go)
+		return;
+	p->drops++;
+	snprintf(p->why, sizeof(p->why), "%s", c->why);
+	if (carriers_of(s, p) > 0 || p->failed)
+		return;
+	p->failed = s->plan_due = true;
+}
+
+void paths_measure(struct session *s)
+{
+	uint64_t now = clock_us();
+
+	for (unsigned i = 0; i < s->paths; i++) {
+		struct path *p = s->path[i];
+		uint64_t passed = now - p->sample_us, sent;
+
+		if (p->sample_us && passed < SAMPLE_US)
+			continue;
+		sent = sums_of(s, p).sent;
+		if (p->sample_us) {
+			uint64_t rate = (sent - p->sample_bytes) *
+					USEC_PER_SEC / passed;
+
+			if (rate > p->peak_rate)
+				p->peak_rate = rate;
+		}
+		p->sample_us = now;
+		p->sample_bytes = sent;
+	}
+}
+
+/* Nothing of the session runs any more. */
+void paths_remember(struct session *s)
+{
+	for (unsigned i = 0; s->watch && i < s->paths; i++) {
+		const struct path *p = s->path[i];
+
+		if (!p->given && p->bytes_sent > REMEMBER_BYTES)
+			nic_watch_delivered(s->watch, &p->route[0].from,
+					    &p->route[0].to, p->peak_rate);
+	}
+}
+
+/* --- reports */
+
+static json_t *channels_json(const struct session *s, const struct path *p)
+{
+	json_t *all = json_copy(p->channels);
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state != CARRIER_FREE &&
+		    s->carrier[i].path == p)
+			json_array_append_new(all,
+					      carrier_json(&s->carrier[i]));
+	return all;
+}
+
+static const char *state_of(const struct path *p)
+{
+	if (p->given)
+		return "given";
+	if (p->failed)
+		return "failed";
+	return p->use == PAIR_SPARE ? "spare" : "used";
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? json_string(text) : json_null();
+}
+
+static json_t *path_json(const struct session *s, const struct path *p)
+{
+	char from[NIC_ADDRESS_TEXT] = "", to[NIC_ADDRESS_TEXT] = "";
+	const struct sums sums = sums_of(s, p);
+	uint64_t age = clock_us() - s->opened_us;
+
+	if (!p->given) {
+		nic_address_host(from, &p->route[p->turn % p->routes].from);
+		nic_address_host(to, &p->route[p->turn % p->routes].to);
+	}
+	return json_pack(
+		"{s:s,s:s,s:s,s:s,s:i,s:i,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:i,"
+		"s:o,s:o,s:o}",
+		"from_nic", p->near, "from", from, "to_nic", p->far, "to", to,
+		"network", p->rank, "speed_mbit", (int)p->speed_mbit, "state",
+		state_of(p), "connections_asked", (int)p->wanted, "connections",
+		(int)sums.channels, "bytes", (json_int_t)sums.sent, "received",
+		(json_int_t)sums.received, "rate",
+		(json_int_t)(age ? sums.sent * USEC_PER_SEC / age : 0),
+		"retransmissions", (json_int_t)sums.retransmissions, "drops",
+		(int)p->drops, "why", text_or_null(p->why), "flows",
+		text_or_null(p->flows), "channels", channels_json(s, p));
+}
+
+/* The accepting side has no paths, only the channels that came. */
+static json_t *accepted_json(const struct session *s)
+{
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state != CARRIER_FREE)
+			json_array_append_new(all,
+					      carrier_json(&s->carrier[i]));
+	return all;
+}
+
+json_t *session_paths(struct session *s)
+{
+	json_t *all = json_array(), *r;
+
+	WITH_LOCK(&s->lock);
+
+	for (unsigned i = 0; i < s->paths; i++)
+		json_array_append_new(all, path_json(s, s->path[i]));
+	json_array_extend(all, s->spares);
+	r = json_pack("{s:o,s:o}", "paths", all, "cards", json_copy(s->idle));
+	if (!s->addresses)
+		json_object_set_new(r, "channels", accepted_json(s));
+	return r;
+}
