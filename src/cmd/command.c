@@ -29,7 +29,7 @@ void call_complain(const struct call *c, const char *fmt, ...)
 int call_path(char *buf, size_t cap, const char *before, const char *name,
 	      const char *after, struct error *e)
 {
-	int r = text_check_name("machine, job or card", name, e);
+	int r = text_check_name("machine, job, card or host", name, e);
 
 	if (r < 0)
 		return r;
@@ -42,6 +42,21 @@ int call_set_text(json_t *body, const char *key, const char *value)
 	if (!value)
 		return 0;
 	return json_object_set_new(body, key, json_string(value));
+}
+
+int call_set_list(json_t *body, const char *key, const struct call *c,
+		  int option)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < c->repeats; i++)
+		if (c->repeat[i].option == option)
+			json_array_append_new(all,
+					      json_string(c->repeat[i].value));
+	if (json_array_size(all) > 0)
+		return json_object_set_new(body, key, all);
+	json_decref(all);
+	return 0;
 }
 
 int call_set_ms(json_t *body, const char *key, const char *value,

@@ -18,13 +18,21 @@ struct command_option {
 	const char *name;     /* "downtime-limit" */
 	const char *argument; /* "DURATION"; NULL: a switch */
 	const char *help;     /* lines parted by '\n', at most 50 wide */
+	bool repeatable;      /* all its values are kept, in order */
 };
+
+enum { CALL_REPEATS_MAX = 64 };
 
 struct call {
 	struct client *client;
 	char title[160];      /* "move web1", in front of complaints */
 	char **words;         /* as many as the command asks for */
 	const char **options; /* by place in the table; NULL: not given */
+	struct {
+		int option;
+		const char *value;
+	} repeat[CALL_REPEATS_MAX]; /* of those that are repeatable */
+	size_t repeats;
 	const char *socket;
 	bool json;
 };
@@ -64,6 +72,8 @@ int call_path(char *buf, size_t cap, const char *before, const char *name,
 
 /* Option values into @body; an option that was not given is left out. */
 int call_set_text(json_t *body, const char *key, const char *value);
+int call_set_list(json_t *body, const char *key, const struct call *c,
+		  int option);
 int call_set_ms(json_t *body, const char *key, const char *value,
 		struct error *e);
 int call_set_number(json_t *body, const char *key, const char *value,

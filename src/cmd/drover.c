@@ -4,6 +4,7 @@
  * drover: finds the command in the tables, parses its options, runs it, and
  * turns what it gives into one line and an exit status.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -133,7 +134,28 @@ static int count_words(const char *words)
 	return n;
 }
 
-enum parsed { PARSED_RUN, PARSED_HELP, PARSED_UNKNOWN, PARSED_BARE };
+enum parsed {
+	PARSED_RUN,
+	PARSED_HELP,
+	PARSED_UNKNOWN,
+	PARSED_BARE,
+	PARSED_MANY,
+};
+
+/* False when that is one too many. */
+static bool keep_option(struct call *call, const struct command *c, int place,
+			const char *value)
+{
+	assert(c->options);
+	call->options[place] = value;
+	if (!c->options[place].repeatable)
+		return true;
+	if (call->repeats == CALL_REPEATS_MAX)
+		return false;
+	call->repeat[call->repeats].option = place;
+	call->repeat[call->repeats++].value = value;
+	return true;
+}
 
 /* getopt_long() with the command's own options and those that all have. */
 static enum parsed parse_options(const struct command *c, struct call *call,
@@ -163,10 +185,11 @@ static enum parsed parse_options(const struct command *c, struct call *call,
 			call->socket = optarg;
 		else if (o == 'h')
 			return PARSED_HELP;
-		else if (o >= OPTION_BASE)
-			call->options[o - OPTION_BASE] = optarg ? optarg : "";
-		else
+		else if (o < OPTION_BASE)
 			return o == ':' ? PARSED_BARE : PARSED_UNKNOWN;
+		else if (!keep_option(call, c, o - OPTION_BASE,
+				      optarg ? optarg : ""))
+			return PARSED_MANY;
 	}
 	return PARSED_RUN;
 }
@@ -174,12 +197,17 @@ static enum parsed parse_options(const struct command *c, struct call *call,
 static int say_wrong_option(const struct command *c, enum parsed p,
 			    const char *option)
 {
+	static const struct {
+		const char *before, *after;
+	} wrong[] = {
+		[PARSED_UNKNOWN] = { "there is no option ", "" },
+		[PARSED_BARE] = { "", " needs a value" },
+		[PARSED_MANY] = { "too many of one option, at ", "" },
+	};
 	char text[160];
 
-	snprintf(text, sizeof(text),
-		 p == PARSED_BARE ? "%.100s needs a value"
-				  : "there is no option %.100s",
-		 option);
+	snprintf(text, sizeof(text), "%s%.100s%s", wrong[p].before, option,
+		 wrong[p].after);
 	return wrong_usage(c, NULL, text);
 }
 

@@ -13,6 +13,7 @@ static const struct output_field show_fields[] = {
 	{ "Lowest spoken", "wire.lowest", format_text, false },
 	{ "Listens on", "listen", format_list, false },
 	{ "Port", "port", format_text, false },
+	{ "Networks", "networks", format_list, false },
 	{ "Processors", "cpus", format_text, false },
 	{ "Memory", "memory.total", format_bytes, false },
 	{ "Available", "memory.available", format_bytes, false },

@@ -13,8 +13,9 @@ enum {
 	MOVE_TIMEOUT,
 	MOVE_ON_TIMEOUT,
 	MOVE_PAUSED,
-	MOVE_CHANNELS,
 	MOVE_OPTION,
+	MOVE_NETWORK,
+	MOVE_CONNECTIONS,
 	MOVE_BACKGROUND,
 };
 
@@ -30,10 +31,15 @@ static const struct command_option move_options[] = {
 			      "long as the rest takes)" },
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },
-	[MOVE_CHANNELS] = { "channels", "NUMBER",
-			    "connections between the hosts" },
 	[MOVE_OPTION] = { "option", "OPTION",
 			  "tcp, compression, multichannel or auto" },
+	[MOVE_NETWORK] = { "network", "LINE",
+			   "use only these networks, such as\n"
+			   "'10.0.0.0/24 eth1'; give it again for those\n"
+			   "that are less preferred",
+			   .repeatable = true },
+	[MOVE_CONNECTIONS] = { "connections", "NUMBER",
+			       "at most, over all cards" },
 	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
 	{ NULL, NULL, NULL },
 };
@@ -47,7 +53,8 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	if ((r = call_set_ms(body, "downtime_limit_ms", o[MOVE_DOWNTIME_LIMIT],
 			     e)) < 0 ||
 	    (r = call_set_ms(body, "timeout_ms", o[MOVE_TIMEOUT], e)) < 0 ||
-	    (r = call_set_number(body, "channels", o[MOVE_CHANNELS], e)) < 0)
+	    (r = call_set_number(body, "connections", o[MOVE_CONNECTIONS], e)) <
+		    0)
 		return r;
 	if (o[MOVE_ON_TIMEOUT] && strcmp(o[MOVE_ON_TIMEOUT], "abort") != 0 &&
 	    strcmp(o[MOVE_ON_TIMEOUT], "force") != 0)
@@ -56,6 +63,7 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 				 o[MOVE_ON_TIMEOUT]);
 	call_set_text(body, "on_timeout", o[MOVE_ON_TIMEOUT]);
 	call_set_text(body, "option", o[MOVE_OPTION]);
+	call_set_list(body, "networks", c, MOVE_NETWORK);
 	if (o[MOVE_PAUSED])
 		json_object_set_new(body, "paused", json_true());
 	return 0;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 
 /* drover nic: the network cards of this host. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/scope.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
+#include "cmd/paths.h"
 
-enum { PATH_CAP = 128, MBIT_PER_GBIT = 1000 };
+enum { PATH_CAP = 256, OPTION_MAX = 40 };
 
 /* The lines under a card's first have only an address. */
 static void format_or_blank(char buf[static OUTPUT_CELL], const json_t *value)
@@ -25,17 +28,11 @@ static void format_use(char buf[static OUTPUT_CELL], const json_t *value)
 		format_yes_no(buf, value);
 }
 
-/* "10G", "2.5G", "100M", and "-" where the driver does not tell. */
 static void format_speed(char buf[static OUTPUT_CELL], const json_t *value)
 {
-	double mbit = json_number_value(value);
-
-	if (!json_is_integer(value))
-		snprintf(buf, OUTPUT_CELL, "%s", value ? "-" : "");
-	else if (mbit < MBIT_PER_GBIT)
-		snprintf(buf, OUTPUT_CELL, "%.0fM", mbit);
-	else
-		snprintf(buf, OUTPUT_CELL, "%gG", mbit / MBIT_PER_GBIT);
+	buf[0] = '\0';
+	if (value)
+		paths_format_speed(buf, OUTPUT_CELL, value);
 }
 
 static void format_reason(char buf[static OUTPUT_CELL], const json_t *value)
@@ -192,6 +189,53 @@ static int run_show(struct call *c, struct error *e)
 	return 0;
 }
 
+enum { PLAN_OPTION };
+
+static const struct command_option plan_options[] = {
+	[PLAN_OPTION] = { "option", "OPTION",
+			  "plan for tcp, compression, multichannel or\n"
+			  "auto, not for what the configuration says" },
+	{ NULL, NULL, NULL },
+};
+
+static int plan_path(char path[static PATH_CAP], const struct call *c,
+		     struct error *e)
+{
+	const char *option = c->options[PLAN_OPTION];
+	AUTO_FREE char *escaped = NULL;
+	size_t used;
+	int r;
+
+	r = call_path(path, PATH_CAP, "/v1/nics/plan/", c->words[0], "", e);
+	if (r < 0 || !option)
+		return r;
+	if (strlen(option) > OPTION_MAX)
+		return error_set(e, EINVAL, "--option: '%.40s' is none",
+				 option);
+	escaped = client_escape(option);
+	if (!escaped)
+		return error_set(e, ENOMEM, "no memory for the request");
+	used = strlen(path);
+	snprintf(path + used, PATH_CAP - used, "?option=%s", escaped);
+	return 0;
+}
+
+static int run_plan(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *plan = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = plan_path(path, c, e)) < 0 ||
+	    (r = client_get(c->client, path, &plan, e)) < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, plan);
+	else
+		paths_print_plan(stdout, plan);
+	return 0;
+}
+
 const struct command nic_commands[] = {
 	{ "nic", "list", "", "Lists the network cards of this host",
 	  "USE says whether a card may carry migrations; for those that may\n"
@@ -199,5 +243,11 @@ const struct command nic_commands[] = {
 	  NULL, run_list },
 	{ "nic", "show", "NIC", "Shows one network card", NULL, NULL,
 	  run_show },
+	{ "nic", "plan", "HOST", "Shows the paths that lead to a host",
+	  "Connects to the host over each pair of cards, and says which of "
+	  "them a move\nwould use, in which order, with how many connections, "
+	  "and why not the others.\nNET is the line of the setting 'networks' "
+	  "that allows the pair.",
+	  plan_options, run_plan },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cmd/output.h"
+#include "cmd/paths.h"
 #include "cmd/progress.h"
 
 enum { TITLE_WIDTH = 16, WIDTH = 80, TEXT_CAP = 256 };
@@ -100,26 +101,6 @@ static void print_option(FILE *to, const json_t *r)
 	row(to, "Option", text);
 }
 
-static void print_path(FILE *to, const json_t *path, bool first)
-{
-	char from[OUTPUT_CELL], until[OUTPUT_CELL], end[OUTPUT_CELL];
-	char bytes[OUTPUT_CELL], rate[OUTPUT_CELL], text[3 * OUTPUT_CELL];
-	double lost = output_number(path, "retransmissions");
-
-	format_text(from, output_find(path, "from"));
-	format_text(until, output_find(path, "to"));
-	format_text(end, output_find(path, "why_ended"));
-	snprintf(text, sizeof(text), "%.0f: %.80s to %.80s",
-		 output_number(path, "channel"), from, until);
-	row(to, first ? "Paths" : "", text);
-	snprintf(text, sizeof(text),
-		 "%.16s, %.16s/s, %.0f retransmission%s%s%.200s",
-		 bytes_at(bytes, path, "bytes"), bytes_at(rate, path, "rate"),
-		 lost, lost == 1 ? "" : "s", strcmp(end, "-") ? "; " : "",
-		 strcmp(end, "-") ? end : "");
-	output_wrapped(to, "", TITLE_WIDTH + 3, text, WIDTH);
-}
-
 /* What the user wanted to hear, before all figures. */
 static void print_outcome(FILE *to, const json_t *job)
 {
@@ -141,7 +122,6 @@ static void print_outcome(FILE *to, const json_t *job)
 void report_print(FILE *to, const json_t *job)
 {
 	const json_t *r = output_find(job, "report");
-	const json_t *paths = output_find(r, "paths");
 	const json_t *reasons = output_find(r, "reasons");
 	const char *text;
 
@@ -152,8 +132,7 @@ void report_print(FILE *to, const json_t *job)
 	print_bytes(to, r);
 	print_rate(to, r);
 	print_option(to, r);
-	for (size_t i = 0; i < json_array_size(paths); i++)
-		print_path(to, json_array_get(paths, i), i == 0);
+	paths_print_report(to, r);
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		text = json_string_value(json_array_get(reasons, i));
 		row(to, i == 0 ? "Reasons" : "", text ? text : "");

@@ -207,13 +207,15 @@ static int route_run(const struct api_route *route, struct host *h,
 		     const char *name, const struct api_request *request,
 		     json_t **ret, struct error *e)
 {
-	struct api_call call = { .name = name, .file = request->file };
+	struct api_call call = { .name = name,
+				 .file = request->file,
+				 .option = request->option };
 	AUTO_FREE char *text = NULL;
 	AUTO_JSON json_t *body = NULL;
 	int r;
 
 	if (name[0] &&
-	    (r = text_check_name("machine, job or card", name, e)) < 0)
+	    (r = text_check_name("machine, job, card or host", name, e)) < 0)
 		return r;
 	if (!call.file)
 		call.file = "definition";

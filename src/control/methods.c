@@ -136,14 +136,21 @@ static int show_nic(struct host *h, const struct api_call *c, json_t **ret,
 	return nic_show(h, c->name, ret, e);
 }
 
+static int plan_nics(struct host *h, const struct api_call *c, json_t **ret,
+		     struct error *e)
+{
+	return nic_plan(h, c->name, c->option, ret, e);
+}
+
 static const struct api_field move_fields[] = {
 	{ "host", JSON_STRING, 1 },
 	{ "downtime_limit_ms", JSON_INTEGER, 0 },
 	{ "timeout_ms", JSON_INTEGER, 0 },
 	{ "on_timeout", JSON_STRING, 0 },
 	{ "paused", JSON_TRUE, 0 },
-	{ "channels", JSON_INTEGER, 0 },
 	{ "option", JSON_STRING, 0 },
+	{ "networks", JSON_ARRAY, 0 },
+	{ "connections", JSON_INTEGER, 0 },
 	{ NULL, JSON_NULL, 0 },
 };
 
@@ -195,6 +202,7 @@ const struct api_route api_routes[] = {
 	  resolve_fields },
 	{ "GET", "/v1/nics", list_nics, 200, API_NONE, NULL },
 	{ "GET", "/v1/nics/*", show_nic, 200, API_NONE, NULL },
+	{ "GET", "/v1/nics/plan/*", plan_nics, 200, API_NONE, NULL },
 	{ "POST", "/v1/relays", start_relay, 202, API_JSON, relay_fields },
 };
 /* clang-format on */

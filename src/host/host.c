@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "host/internal.h"
 #include "move/journal.h"
+#include "nic/networks.h"
+#include "nic/watch.h"
 #include "wire/hello.h"
 
 enum { STOP_US = 20000000, TURN_US = 100000 };
@@ -96,6 +98,7 @@ static void host_free(struct host *h)
 		job_drop(j);
 	}
 	session_table_free(h->sessions);
+	nic_watch_free(h->nics);
 	if (h->stop_fd >= 0)
 		close(h->stop_fd);
 	pthread_cond_destroy(&h->changed);
@@ -117,6 +120,14 @@ static int start_threads(struct host *h, struct error *e)
 	return error_set(e, r, "no thread to watch machines");
 }
 
+static int start_nics(struct host *h, struct error *e)
+{
+	int r = nic_watch_new(&h->nics, e);
+
+	h->move.nics = h->nics;
+	return r;
+}
+
 int host_start(struct host **ret, const struct settings *settings,
 	       struct error *e)
 {
@@ -130,7 +141,7 @@ int host_start(struct host **ret, const struct settings *settings,
 	if (!h->sessions || h->stop_fd < 0)
 		error_set(e, ENOMEM, "no memory for the service");
 	/* Peers may ask as soon as the port is open: the books come first. */
-	else if (make_all_folders(settings, e) == 0 &&
+	else if (make_all_folders(settings, e) == 0 && start_nics(h, e) == 0 &&
 		 machines_load(h, e) == 0 && start_threads(h, e) == 0) {
 		if (moves_recover(h, e) == 0) {
 			*ret = h;
@@ -238,14 +249,14 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 		for (struct job *j = h->jobs; j; j = j->next)
 			jobs += job_state(j) == JOB_RUNNING;
 	}
-	*ret = json_pack("{s:s,s:s,s:{s:i,s:i},s:o,s:i,s:i,s:i,s:o,s:i,s:s,"
-			 "s:o}",
+	*ret = json_pack("{s:s,s:s,s:{s:i,s:i},s:o,s:i,s:o,s:i,s:i,s:o,s:i,"
+			 "s:s,s:o}",
 			 "name", s->name, "version", DROVER_VERSION, "wire",
 			 "version", WIRE_VERSION, "lowest", WIRE_LOWEST,
 			 "listen", words_json(&s->listen), "port", (int)s->port,
-			 "machines", machines, "jobs", jobs, "memory",
-			 memory_json(), "cpus",
-			 (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu", s->qemu,
-			 "peers", peers_json(s));
+			 "networks", networks_json(&s->networks), "machines",
+			 machines, "jobs", jobs, "memory", memory_json(),
+			 "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu",
+			 s->qemu, "peers", peers_json(s));
 	return 0;
 }

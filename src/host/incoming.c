@@ -174,12 +174,20 @@ static const struct {
 } purposes[] = {
 	{ "move", serve_move },   { "compare", serve_compare },
 	{ "ask", serve_ask },     { "resolve", serve_resolve },
-	{ "relay", relay_serve },
+	{ "relay", relay_serve }, { "plan", paths_serve_plan },
+};
+
+/* A connection that is greeted. */
+struct greeting {
+	struct host *host;
+	struct acceptor acceptor; /* the host's, with this as its context */
+	struct channel *channel;
+	unsigned *count; /* of its kind */
 };
 
 static void opened(void *context, struct session *s)
 {
-	struct host *h = context;
+	struct host *h = ((struct greeting *)context)->host;
 	json_t *request;
 	const char *type;
 	struct error e;
@@ -229,8 +237,8 @@ static bool has_address(const struct peer *p, const char *from)
 static int admit(void *context, const char *peer, const char *from,
 		 struct error *e)
 {
-	const struct host *h = context;
-	const struct peer *p = settings_peer(h->settings, peer);
+	const struct greeting *g = context;
+	const struct peer *p = settings_peer(g->host->settings, peer);
 
 	if (!p)
 		return error_set(e, EACCES,
@@ -247,16 +255,10 @@ static int admit(void *context, const char *peer, const char *from,
 				 "knows %s under other addresses than %s: "
 				 "correct its [peer %s]",
 				 peer, from, peer);
-	return 0;
+	return paths_admit(g->host, g->channel->from, e);
 }
 
 /* --- connections */
-
-struct greeting {
-	struct host *host;
-	struct channel *channel;
-	unsigned *count; /* of its kind */
-};
 
 static bool is_familiar(const struct host *h, const char *from)
 {
@@ -295,7 +297,7 @@ static void *greet_main(void *arg)
 	struct greeting *g = arg;
 	struct error e;
 
-	if (session_accept(&g->host->acceptor, g->channel, &e) < 0)
+	if (session_accept(&g->acceptor, g->channel, &e) < 0)
 		log_warning("peer connection: %s", e.text);
 	greeting_over(g);
 	return NULL;
@@ -309,6 +311,8 @@ static void take_connection(struct host *h, int listener)
 	if (!g)
 		return;
 	g->host = h;
+	g->acceptor = h->acceptor;
+	g->acceptor.context = g;
 	if (tcp_accept(&g->channel, listener, &e) < 0) {
 		free(g);
 		return;
@@ -373,9 +377,10 @@ int incoming_start(struct host *h, struct error *e)
 		.table = h->sessions,
 		.admit = admit,
 		.opened = opened,
-		.context = h,
 		.outage_limit_us = h->settings->move.outage_limit_us,
 		.sessions_max = SESSIONS_MAX,
+		.watch = h->nics,
+		.networks = &h->settings->networks,
 	};
 	if (listen_all(h, e) < 0)
 		return error_code(e);

@@ -8,6 +8,7 @@
  *     moves.c      jobs, and moves away
  *     incoming.c   the peer port, and what peers ask for
  *     nics.c       the network cards
+ *     paths.c      over which networks sessions travel
  *     relays.c     relays for machines that somebody else manages
  *
  * host->lock guards the lists and all of a machine; it is held for short times
@@ -53,6 +54,7 @@ struct host {
 	const struct settings *settings;
 	struct move_host move;
 	struct session_table *sessions;
+	struct nic_watch *nics;
 	struct acceptor acceptor;
 	int listener[LISTENERS_MAX];
 	unsigned listeners;
@@ -102,6 +104,18 @@ int peer_of(struct host *h, const char *name, struct move_peer *ret,
 /* incoming.c */
 int incoming_start(struct host *h, struct error *e);
 void incoming_stop(struct host *h);
+
+/* paths.c */
+
+/* What a request asks for by its fields option, networks and connections, else
+ * what the settings say. */
+int paths_read(struct move_paths *ret, const struct settings *s,
+	       const json_t *options, struct error *e);
+/* May a session come in at this address of ours, "10.0.0.1:6600"?  -EACCES
+ * with the reason. */
+int paths_admit(const struct host *h, const char *at, struct error *e);
+/* Answers a peer's "plan" request; takes @s over. */
+void paths_serve_plan(struct host *h, struct session *s, const json_t *request);
 
 /* relays.c: answers a peer's "relay" request; takes @s over */
 void relay_serve(struct host *h, struct session *s, const json_t *request);

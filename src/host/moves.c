@@ -26,7 +26,6 @@ struct outgoing {
 	struct machine *machine;
 	struct move_peer peer;
 	struct move_options options;
-	char option[32];
 	json_t *entry; /* of the journal, when taken up after a restart */
 };
 
@@ -311,10 +310,6 @@ static int read_options(struct outgoing *o, const json_t *options,
 	const struct move_settings *d = &o->host->settings->move;
 	const char *at =
 		json_string_value(json_object_get(options, "on_timeout"));
-	const char *option =
-		json_string_value(json_object_get(options, "option"));
-	const json_t *channels = json_object_get(options, "channels");
-	json_int_t n = channels ? json_integer_value(channels) : d->channels;
 	struct move_options *r = &o->options;
 
 	if (read_ms(&r->downtime_limit_us, options, "downtime_limit_ms",
@@ -328,21 +323,11 @@ static int read_options(struct outgoing *o, const json_t *options,
 	if (at && strcmp(at, "abort") != 0 && strcmp(at, "force") != 0)
 		return error_set(e, EINVAL,
 				 "on_timeout is '%s': use abort or force", at);
-	if (n < 1 || n > CHANNELS_MAX)
-		return error_set(e, EINVAL, "channels must be from 1 to %d",
-				 CHANNELS_MAX);
-	if (option && strcmp(option, "tcp") != 0)
-		return error_set(e, EINVAL,
-				 "option '%s': this version has 'tcp' only",
-				 option);
 	r->force =
 		at ? !strcmp(at, "force") : d->on_timeout == ON_TIMEOUT_FORCE;
 	r->paused = json_is_true(json_object_get(options, "paused"));
-	r->channels = (unsigned)n;
 	r->outage_limit_us = d->outage_limit_us;
-	snprintf(o->option, sizeof(o->option), "%s", option ? option : "tcp");
-	r->option = o->option;
-	return 0;
+	return paths_read(&r->paths, o->host->settings, options, e);
 }
 
 static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
@@ -423,7 +408,7 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 
 	if (session_open(&s, &so, e) < 0) {
 		json_decref(description);
-		return error_set(e, EHOSTUNREACH, "%s", e->text);
+		return error_as(e, EHOSTUNREACH);
 	}
 	r = session_send(s,
 			 json_pack("{s:s,s:o}", "type", "compare", "machine",
@@ -438,7 +423,7 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 	if (r > 0 && !json_is_array(*ret))
 		return error_set(e, EHOSTUNREACH, "%s answers nonsense",
 				 peer->name);
-	return r < 0 ? error_set(e, EHOSTUNREACH, "%s", e->text) : 0;
+	return r < 0 ? error_as(e, EHOSTUNREACH) : 0;
 }
 
 static int compare_taken(struct host *h, const struct machine *machine,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The cards of this host, read anew whenever somebody asks. */
+/* The cards of this host, as the watch knows them. */
 #include <errno.h>
 
 #include "base/error.h"
 #include "base/scope.h"
-#include "host/host.h"
+#include "host/internal.h"
 #include "nic/inventory.h"
+#include "nic/watch.h"
 
 static void drop_inventory(struct inventory **inv)
 {
@@ -16,24 +17,18 @@ static void drop_inventory(struct inventory **inv)
 
 int nic_list(struct host *h, json_t **ret, struct error *e)
 {
-	AUTO_INVENTORY struct inventory *inv = NULL;
+	AUTO_INVENTORY struct inventory *inv = nic_watch_get(h->nics);
 
-	(void)h;
-	if (inventory_read(&inv, e) < 0)
-		return error_code(e);
+	(void)e;
 	*ret = inventory_json(inv);
 	return 0;
 }
 
 int nic_show(struct host *h, const char *name, json_t **ret, struct error *e)
 {
-	AUTO_INVENTORY struct inventory *inv = NULL;
-	const struct nic *n;
+	AUTO_INVENTORY struct inventory *inv = nic_watch_get(h->nics);
+	const struct nic *n = inventory_by_name(inv, name);
 
-	(void)h;
-	if (inventory_read(&inv, e) < 0)
-		return error_code(e);
-	n = inventory_by_name(inv, name);
 	if (!n)
 		return error_set(e, ENOENT, "there is no network card %s",
 				 name);

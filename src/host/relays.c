@@ -94,27 +94,26 @@ static void report(struct job *j, struct session *s, struct relay *r,
 {
 	struct session_stats st;
 	struct relay_stats rs;
+	json_t *all;
 
 	session_stats(s, &st);
 	relay_stats(r, &rs);
-	job_set_report(
-		j,
-		json_pack("{s:I,s:n,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I},s:I,s:o,"
-			  "s:[s*]}",
-			  "total_ms", (json_int_t)(took_us / USEC_PER_MS),
-			  "downtime_ms", "bytes", "zero",
-			  (json_int_t)(rs.zero_pages * MEMORY_PAGE), "raw",
-			  (json_int_t)(rs.data_pages * MEMORY_PAGE), "kept",
-			  (json_int_t)(rs.kept_pages * MEMORY_PAGE), "stream",
-			  (json_int_t)rs.stream_bytes, "wire",
-			  (json_int_t)st.bytes_sent, "resent",
-			  (json_int_t)st.out.resent_bytes, "duplicates",
-			  (json_int_t)st.duplicates, "rate",
-			  (json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
-							 took_us
-					       : 0),
-			  "paths", session_paths(s), "reasons",
-			  rs.opaque ? rs.why_opaque : NULL));
+	all = json_pack("{s:I,s:n,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I},s:I,s:[s*]}",
+			"total_ms", (json_int_t)(took_us / USEC_PER_MS),
+			"downtime_ms", "bytes", "zero",
+			(json_int_t)(rs.zero_pages * MEMORY_PAGE), "raw",
+			(json_int_t)(rs.data_pages * MEMORY_PAGE), "kept",
+			(json_int_t)(rs.kept_pages * MEMORY_PAGE), "stream",
+			(json_int_t)rs.stream_bytes, "wire",
+			(json_int_t)st.bytes_sent, "resent",
+			(json_int_t)st.out.resent_bytes, "duplicates",
+			(json_int_t)st.duplicates, "rate",
+			(json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
+						       took_us
+					     : 0),
+			"reasons", rs.opaque ? rs.why_opaque : NULL);
+	json_object_update_new(all, session_paths(s));
+	job_set_report(j, all);
 }
 
 static int send_ready(struct session *s, const struct guest_memory *m,
@@ -324,14 +323,18 @@ static int ask_ready(struct connecting *c, struct session *s,
 
 static int connect_relay(struct connecting *c, struct error *e)
 {
-	const struct move_settings *d = &c->host->settings->move;
+	const struct settings *d = c->host->settings;
+	const struct move_paths paths = settings_paths(d);
+	const struct session_cards cards =
+		move_paths_cards(&paths, c->host->nics);
 	const struct session_options so = {
-		.own_name = c->host->settings->name,
+		.own_name = d->name,
 		.peer = c->peer.name,
 		.addresses = c->peer.addresses,
 		.port = c->peer.port,
-		.channels = d->channels,
-		.outage_limit_us = d->outage_limit_us,
+		.cards = &cards,
+		.channels = move_paths_channels(&paths),
+		.outage_limit_us = d->move.outage_limit_us,
 	};
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));

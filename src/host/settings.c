@@ -15,8 +15,9 @@
 #include "base/ini.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "session/outbox.h"
 
-enum { PEERS_MAX = 256, CHANNELS_MAX = 32 };
+enum { PEERS_MAX = 256 };
 
 static const char *const on_timeout_names[] = {
 	[ON_TIMEOUT_ABORT] = "abort",
@@ -122,10 +123,30 @@ static int set_port(void *target, const struct ini_key *k, const char *value,
 	return set_number(target, k, value, UINT16_MAX, e);
 }
 
-static int set_channels(void *target, const struct ini_key *k,
-			const char *value, struct error *e)
+static int set_connections(void *target, const struct ini_key *k,
+			   const char *value, struct error *e)
 {
 	return set_number(target, k, value, CHANNELS_MAX, e);
+}
+
+static int set_networks(void *target, const struct ini_key *k,
+			const char *value, struct error *e)
+{
+	struct networks *n = field(target, k);
+	size_t before = n->count;
+
+	if (networks_add(n, value, e) < 0)
+		return error_code(e);
+	/* An empty list would allow what somebody meant to restrict. */
+	if (n->count == before)
+		return error_set(e, EINVAL, "'%s' needs a value", k->key);
+	return 0;
+}
+
+static int set_option(void *target, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	return move_option_find(field(target, k), value, e);
 }
 
 static int set_duration(void *target, const struct ini_key *k,
@@ -210,6 +231,18 @@ static json_t *show_on_timeout(const void *at)
 	return json_string(on_timeout_names[*(const enum on_timeout *)at]);
 }
 
+static json_t *show_networks(const void *at)
+{
+	return networks_json(at);
+}
+
+static json_t *show_option(const void *at)
+{
+	const struct move_option *const *option = at;
+
+	return json_string((*option)->name);
+}
+
 /* How what a setter has stored is shown. */
 static const struct {
 	int (*set)(void *target, const struct ini_key *k, const char *value,
@@ -218,9 +251,10 @@ static const struct {
 } types[] = {
 	{ set_text, show_text },         { set_name, show_text },
 	{ set_path, show_text },         { set_address, show_list },
-	{ set_port, show_number },       { set_channels, show_number },
+	{ set_port, show_number },       { set_connections, show_number },
 	{ set_duration, show_duration }, { set_limit, show_duration },
 	{ set_switch, show_switch },     { set_on_timeout, show_on_timeout },
+	{ set_networks, show_networks }, { set_option, show_option },
 };
 
 #define HOST(m) .offset = offsetof(struct settings, m)
@@ -234,6 +268,10 @@ static const struct ini_key keys[] = {
 	  .help = "address for peers", .repeatable = true },
 	{ "host", "port", set_port, "6600", HOST(port),
 	  .help = "TCP port for peers" },
+	{ "host", "networks", set_networks, HOST(networks),
+	  .help = "networks and cards for moves, equally preferred; further "
+		  "lines are less so",
+	  .repeatable = true },
 	{ "host", "state-directory", set_path, "/var/lib/drover",
 	  HOST(state_directory), .help = "machines, journal, history" },
 	{ "host", "run-directory", set_path, "/run/drover", HOST(run_directory),
@@ -250,11 +288,19 @@ static const struct ini_key keys[] = {
 	  .help = "longest move; 0 for no limit" },
 	{ "move", "on-timeout", set_on_timeout, "abort", MOVE(on_timeout),
 	  .help = "abort the move, or force it to its end" },
-	{ "move", "channels", set_channels, "1", MOVE(channels),
-	  .help = "TCP connections of a move" },
+	{ "move", "option", set_option, "tcp", MOVE(option),
+	  .help = "tcp, compression, multichannel or auto" },
+	{ "move", "connections-per-rss-card", set_connections, "4",
+	  MOVE(connections_per_rss_card),
+	  .help = "TCP connections over a card with several receive queues" },
+	{ "move", "connections-per-card", set_connections, "1",
+	  MOVE(connections_per_card),
+	  .help = "TCP connections over any other card" },
+	{ "move", "connections", set_connections, "32", MOVE(connections),
+	  .help = "TCP connections of a move, at most" },
 	{ "move", "outage-limit", set_limit, "5min", MOVE(outage_limit_us),
 	  .help = "longest time without a path while the guest runs" },
-	{ "move", "switchover-outage-limit", set_limit, "1s",
+	{ "move", "switchover-outage-limit", set_limit, "5s",
 	  MOVE(switchover_outage_limit_us),
 	  .help = "longest time without a path while the guest is paused" },
 	{ "peer", "address", set_address, PEER(addresses),
@@ -398,6 +444,18 @@ json_t *settings_json(const struct settings *s)
 	}
 	return json_pack("{s:o, s:o, s:o}", "host", host, "move", move, "peers",
 			 peers);
+}
+
+struct move_paths settings_paths(const struct settings *s)
+{
+	return (struct move_paths){
+		.option = s->move.option,
+		.networks = s->networks,
+		.policy = { .all = s->move.option->all,
+			    .per_card = s->move.connections_per_card,
+			    .per_rss_card = s->move.connections_per_rss_card,
+			    .most = s->move.connections },
+	};
 }
 
 const struct peer *settings_peer(const struct settings *s, const char *name)

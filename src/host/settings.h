@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "base/words.h"
+#include "move/paths.h"
+#include "nic/networks.h"
 
 struct error;
 struct sockaddr;
@@ -29,7 +31,9 @@ struct move_settings {
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
 	enum on_timeout on_timeout;
-	unsigned channels;
+	const struct move_option *option;
+	unsigned connections_per_rss_card, connections_per_card;
+	unsigned connections; /* at most, in all */
 	uint64_t outage_limit_us;
 	uint64_t switchover_outage_limit_us;
 };
@@ -38,6 +42,7 @@ struct settings {
 	char *name;
 	struct words listen; /* numeric addresses, at least one */
 	unsigned port;
+	struct networks networks; /* that moves may use; empty: all */
 	char *state_directory;
 	char *run_directory;
 	char *socket;
@@ -60,6 +65,9 @@ void settings_done(struct settings *s);
 /* Everything, with the names of the file: {"host": {...}, "move": {...},
  * "peers": [...]}.  Durations are microseconds.  A new reference. */
 json_t *settings_json(const struct settings *s);
+
+/* What a move that asks for nothing else uses. */
+struct move_paths settings_paths(const struct settings *s);
 
 /* NULL when there is none. */
 const struct peer *settings_peer(const struct settings *s, const char *name);

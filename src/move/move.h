@@ -17,11 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "move/paths.h"
 #include "qemu/definition.h"
 #include "qemu/launch.h"
 
 struct error;
 struct job;
+struct nic_watch;
 struct qmp;
 struct session;
 
@@ -34,6 +36,7 @@ struct move_host {
 	const char *run_directory;
 	const char *state_directory;
 	uint64_t switchover_outage_us;
+	struct nic_watch *nics;
 	/* The guest of @a runs here now: take it into the books. */
 	void (*arrived)(void *context, struct move_arrival *a);
 	void *context;
@@ -50,9 +53,8 @@ struct move_options {
 	uint64_t timeout_us; /* 0: none */
 	bool force;          /* at the time-out, pause the guest and finish */
 	bool paused;         /* leave the guest paused at the destination */
-	unsigned channels;
 	uint64_t outage_limit_us;
-	const char *option; /* asked for: "tcp", ... */
+	struct move_paths paths;
 };
 
 /* A machine that runs on this host. */

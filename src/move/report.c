@@ -69,14 +69,18 @@ static json_t *switchover_json(const struct move_times *t)
 static json_t *reasons(const struct move_times *t, const struct move_options *o,
 		       const struct relay_stats *rs)
 {
+	const struct move_option *option = o->paths.option;
 	json_t *all = json_array();
 
-	json_array_append_new(
-		all, json_sprintf("option '%s': this version has the TCP/IP "
-				  "option only, with %u connection%s over one "
-				  "network",
-				  o->option, o->channels,
-				  o->channels == 1 ? "" : "s"));
+	if (!option->all)
+		json_array_append_new(all, json_sprintf("option '%s' uses one "
+							"network at a time",
+							option->name));
+	if (option->compresses)
+		json_array_append_new(all, json_sprintf("asked for %s; this "
+							"version sends "
+							"uncompressed",
+							option->name));
 	if (rs->opaque)
 		json_array_append_new(all, json_sprintf("pages stayed in "
 							"QEMU's stream: %s",
@@ -93,35 +97,34 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 {
 	struct session_stats st = { 0 };
 	struct relay_stats rs = { 0 };
-	json_t *ways;
+	const struct move_option *option = o->paths.option;
+	json_t *report;
 	uint64_t rounds, took = t->running_us - t->migrate_us;
 
 	if (!s || !r)
 		return;
 	session_stats(s, &st);
 	relay_stats(r, &rs);
-	ways = session_paths(s);
 	{
 		pthread_mutex_lock(&job->lock);
 		rounds = job->progress.round;
 		pthread_mutex_unlock(&job->lock);
 	}
-	job_set_report(
-		job,
-		json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:I,s:s,s:s,s:o,s:o}",
-			  "total_ms", ms(t->start_us, t->running_us),
-			  "downtime_ms",
-			  ms(t->stopped_wall_us, t->running_wall_us),
-			  "switchover", switchover_json(t), "setup_ms",
-			  ms(t->start_us, t->migrate_us), "transfer_ms",
-			  ms(t->migrate_us, t->completed_us), "rounds",
-			  (json_int_t)rounds, "bytes", bytes_json(&st, &rs),
-			  "rate",
-			  (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
-						       took
-					    : 0),
-			  "option_asked", o->option, "option_got", "tcp",
-			  "paths", json_incref(json_object_get(ways, "paths")), "reasons",
-			  reasons(t, o, &rs)));
-	json_decref(ways);
+	report = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:I,s:s,s:s,s:o}",
+			   "total_ms", ms(t->start_us, t->running_us),
+			   "downtime_ms",
+			   ms(t->stopped_wall_us, t->running_wall_us),
+			   "switchover", switchover_json(t), "setup_ms",
+			   ms(t->start_us, t->migrate_us), "transfer_ms",
+			   ms(t->migrate_us, t->completed_us), "rounds",
+			   (json_int_t)rounds, "bytes", bytes_json(&st, &rs),
+			   "rate",
+			   (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
+							took
+					     : 0),
+			   "option_asked", option->name, "option_got",
+			   move_option_got(option), "reasons",
+			   reasons(t, o, &rs));
+	json_object_update_new(report, session_paths(s));
+	job_set_report(job, report);
 }

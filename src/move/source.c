@@ -104,12 +104,16 @@ static void un_check(struct source *m)
 
 static int st_connect(struct source *m, struct error *e)
 {
+	const struct move_paths *paths = &m->o->paths;
+	const struct session_cards cards =
+		move_paths_cards(paths, m->host->nics);
 	const struct session_options o = {
 		.own_name = m->host->own_name,
 		.peer = m->peer->name,
 		.addresses = m->peer->addresses,
 		.port = m->peer->port,
-		.channels = m->o->channels,
+		.cards = &cards,
+		.channels = move_paths_channels(paths),
 		.outage_limit_us = m->o->outage_limit_us,
 	};
 

@@ -416,22 +416,18 @@ static void explain_spare(struct pair *p, const struct pair *near,
 	if (!one)
 		say(p->why, "no connection is left for %s and %s there",
 		    p->near->name, p->far->name);
-	else if (near == far)
-		say(p->why, "not needed: %s and %s are used with each other",
-		    near->near->name, near->far->name);
-	else if (near && far)
-		say(p->why, "not needed: %s is used with %s, and %s with %s",
-		    near->near->name, near->far->name, far->near->name,
-		    far->far->name);
-	else if (!p->direct)
+	else if (near && far && near != far)
 		say(p->why,
-		    "not needed: it leads through a gateway, and %s and %s "
-		    "are used with each other",
-		    one->near->name, one->far->name);
+		    "not needed: %s is used with %s there, and %s there with "
+		    "%s",
+		    near->near->name, near->far->name, far->far->name,
+		    far->near->name);
 	else
 		say(p->why,
-		    "not needed: it adds no speed, %s and %s are used with "
-		    "each other",
+		    "not needed: %s%s and %s there are used with each other",
+		    near == far ? ""
+		    : p->direct ? "it adds no speed, "
+				: "it leads through a gateway, and ",
 		    one->near->name, one->far->name);
 }
 
@@ -444,18 +440,16 @@ static void explain(struct pairs *all, bool one_network)
 
 		if (p->use == PAIR_USED && !first)
 			first = p;
-		if (p->use == PAIR_FAILED)
+		else if (p->use == PAIR_FAILED)
 			say(p->why,
 			    "%s and %s there do not reach each other now",
 			    p->near->name, p->far->name);
-		if (p->use != PAIR_SPARE)
-			continue;
-		if (one_network)
+		else if (p->use == PAIR_SPARE && one_network && first)
 			say(p->why,
 			    "not needed: one network at a time, and %s and %s "
-			    "are used with each other",
+			    "there are used with each other",
 			    first->near->name, first->far->name);
-		else
+		else if (p->use == PAIR_SPARE)
 			explain_spare(p, user_near(all, p->near),
 				      user_far(all, p->far));
 	}

@@ -36,8 +36,8 @@ class Move(unittest.TestCase):
         self.assertEqual(pair.finish(), [])
 
     def test_memory_is_whole_with_four_channels(self):
-        pair = self.pair()
-        pair.move("--paused", "--channels", 4)
+        pair = self.pair(settings={"move": {"connections-per-card": 4}})
+        pair.move("--paused")
         self.check(pair)
 
     def test_the_guest_goes_on_and_was_not_silent_for_longer_than_reported(self):

@@ -61,21 +61,47 @@ RUNNING = {
         "downtime_estimate_ms": 210, "channels": 2, "outage": False},
     "report": None,
 }
+
+
+def path(state, asked, got, **more):
+    return {"from_nic": "eth0", "from": "10.0.0.1", "to_nic": "eth1",
+            "to": "10.0.0.2", "network": 0, "speed_mbit": 1000,
+            "state": state, "connections_asked": asked, "connections": got,
+            "bytes": 0, "received": 0, "rate": 0, "retransmissions": 0,
+            "drops": 0, "why": None, "flows": None, "channels": [], **more}
+
+
+LONG = {"from_nic": "enp129s0f0", "to_nic": "enp129s0f1",
+        "from": "fd00:aaaa:bbbb:cccc:dddd:eeee:ffff:1",
+        "to": "fd00:aaaa:bbbb:cccc:dddd:eeee:ffff:2"}
+PATHS = [
+    path("used", 4, 4, bytes=700 * MIB, received=4 * MIB, rate=60 * MIB,
+         retransmissions=3,
+         flows="Connections are spread over the members by their ports.",
+         channels=[{"channel": 0, "transport": "tcp",
+                    "from": "10.0.0.1:40112", "to": "10.0.0.2:6600",
+                    "bytes": 700 * MIB, "received": 4 * MIB,
+                    "rate": 60 * MIB, "retransmissions": 3,
+                    "connected_ms": 36000, "why_ended": None}]),
+    path("failed", 1, 0, bytes=500 * MIB, rate=58 * MIB, drops=1,
+         speed_mbit=25000, network=1,
+         why="write: Connection timed out after the cable was pulled out of "
+             "the card", **LONG),
+    path("spare", 0, 0, network=1, speed_mbit=None, to="10.0.0.3",
+         why="eth0 is used by a better path already"),
+    path("given", 1, 1, from_nic=None, to_nic=None, network=None,
+         speed_mbit=None, bytes=MIB, rate=MIB)]
+CARDS = [
+    {"side": "here", "nic": "docker0",
+     "why": "docker0 is a bridge for this host's own guests and containers"},
+    {"side": "there", "nic": "eth7", "why": "no route leads to it"}]
+PLAN = {"host": "beta", "option": "auto", "paths": PATHS, "cards": CARDS}
 REPORT = {
     "total_ms": 36400, "downtime_ms": 84, "setup_ms": 210, "rounds": 4,
     "bytes": {"zero": 2 * GIB, "raw": 3 * GIB, "stream": 4 * MIB,
               "wire": 1200 * MIB, "resent": 0, "duplicates": 0},
     "rate": 118 * MIB, "option_asked": "compression", "option_got": "tcp",
-    "paths": [
-        {"channel": 0, "from": "10.0.0.1:40112", "to": "10.0.0.2:6600",
-         "bytes": 700 * MIB, "rate": 60 * MIB, "retransmissions": 3,
-         "connected_ms": 36000, "why_ended": "the move ended"},
-        {"channel": 1, "from": "fd00:aaaa:bbbb:cccc:dddd:eeee:ffff:1:40113",
-         "to": "fd00:aaaa:bbbb:cccc:dddd:eeee:ffff:2:6600",
-         "bytes": 500 * MIB, "rate": 58 * MIB, "retransmissions": 0,
-         "connected_ms": 20000,
-         "why_ended": "write: Connection timed out after the cable was "
-                      "pulled out of the card"}],
+    "paths": PATHS, "cards": CARDS,
     "reasons": ["Compression was not used because the peer's version 0.1.0 "
                 "does not offer a codec that this host knows."],
 }
@@ -272,11 +298,17 @@ class Cli(unittest.TestCase):
                 (["vm", "show", "../x"], "drover vm show --help"),
                 (["vm", "adopt", "x1"], "drover vm adopt --help"),
                 (["move", "web1"], "drover move --help"),
-                (["move", "web1", "beta", "--chanels", "2"], "--chanels"),
-                (["move", "web1", "beta", "--channels"], "needs a value"),
-                (["move", "web1", "beta", "--channels", "0"], "'0'"),
+                (["move", "web1", "beta", "--conections", "2"],
+                 "--conections"),
+                (["move", "web1", "beta", "--connections"], "needs a value"),
+                (["move", "web1", "beta", "--connections", "0"], "'0'"),
                 (["move", "web1", "beta", "--timeout", "7apples"], "7apples"),
                 (["move", "web1", "beta", "--on-timeout", "cry"], "cry"),
+                (["move", "web1", "beta", *["--network", "eth1"] * 65],
+                 "too many of one option, at "),
+                (["nic", "plan"], "drover nic plan --help"),
+                (["nic", "plan", "../x"], "drover nic plan --help"),
+                (["nic", "plan", "beta", "--option", "x" * 41], "xxx"),
                 (["job", "resolve", "3f9a12cd"], "--run-here or --give-up"),
                 (["job", "resolve", "3f9a12cd", "--run-here", "--give-up"],
                  "--run-here or --give-up"),
@@ -426,10 +458,13 @@ class Cli(unittest.TestCase):
                  "/v1/machines/web1/move", {"host": "beta"}),
                 (["move", "--background", "web1", "beta", "--paused",
                   "--downtime-limit=300ms", "--timeout", "10min",
-                  "--on-timeout", "force", "--channels", "4", "--option",
+                  "--on-timeout", "force", "--connections", "4",
+                  "--network", "10.0.0.0/24 eth1", "--network", "eth2",
+                  "--option",
                   "tcp"], "POST", "/v1/machines/web1/move",
                  {"host": "beta", "paused": True, "downtime_limit_ms": 300,
-                  "timeout_ms": 600000, "on_timeout": "force", "channels": 4,
+                  "timeout_ms": 600000, "on_timeout": "force", "connections": 4,
+                  "networks": ["10.0.0.0/24 eth1", "eth2"],
                   "option": "tcp"})]:
             with self.subTest(args=args):
                 self.api.asked.clear()
@@ -496,10 +531,56 @@ class Cli(unittest.TestCase):
         self.assertIn("47%", lines[0])
         self.assertIn("118M/s", lines[0])
         self.assertIn("left 2m10s", lines[0])
+        text = " ".join(r.stdout.split())
         for says in ["36.4 s", "84 ms", "1.2 GiB", "tcp (asked for: "
-                     "compression)", "10.0.0.2:6600", "Reasons"]:
-            self.assertIn(says, r.stdout)
+                     "compression)", "Reasons",
+                     "Paths eth0 10.0.0.1 to eth1 10.0.0.2 ",
+                     "4 of 4 connections, 700 MiB sent, 60.0 MiB/s, "
+                     "3 retransmissions, 0 drops", "0 of 1 connections", "1 drop ",
+                     "Not used eth0 10.0.0.1 to eth1 10.0.0.3: eth0 "
+                     "is used by a better path", "here: docker0 is a bridge",
+                     "there: eth7: no route leads to it"]:
+            self.assertIn(says, text)
         self.assert_narrow(r.stdout)
+
+    def test_a_plan_is_a_table_and_the_reasons_under_it(self):
+        self.api.answers[("GET", "/v1/nics/plan/beta")] = (200, PLAN)
+        r = self.run_drover("nic", "plan", "beta")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assert_narrow(r.stdout)
+        lines = r.stdout.splitlines()
+        rows = [line.split() for line in lines[:9]]
+        self.assertEqual(rows[0], ["NIC", "ADDRESS", "NET", "STATE", "CONN",
+                                   "SPEED"])
+        self.assertEqual(rows[1], ["1", "eth0", "10.0.0.1", "1", "used", "4",
+                                   "1G"])
+        self.assertEqual(rows[2], ["to", "eth1", "10.0.0.2"])
+        self.assertEqual(rows[3], ["2", LONG["from_nic"], LONG["from"], "2",
+                                   "failed", "1", "25G"])
+        self.assertEqual(rows[7], ["4", "-", "10.0.0.1", "-", "given", "1",
+                                   "-"])
+        rest = " ".join(" ".join(lines[9:]).split())
+        for says in ["Flows 1: Connections are spread over the members",
+                     "Not used enp129s0f0 fd00:", "pulled out of the card",
+                     "here: docker0 is", "there: eth7: no route"]:
+            self.assertIn(says, rest)
+
+    def test_a_plan_for_machines_is_the_answer_itself(self):
+        self.api.answers[("GET", "/v1/nics/plan/beta?option=a%20b")] = (
+            200, PLAN)
+        r = self.run_drover("nic", "plan", "beta", "--option", "a b",
+                            "--json")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertEqual(json.loads(r.stdout), PLAN)
+
+    def test_a_plan_for_a_host_out_of_reach_is_one_line(self):
+        self.api.answers[("GET", "/v1/nics/plan/beta")] = (
+            502, {"error": "connect 10.0.0.2:6600: No route to host"})
+        r = self.run_drover("nic", "plan", "beta")
+        self.assertEqual(
+            (r.returncode, r.stdout, r.stderr),
+            (1, "", "drover: nic plan beta: connect 10.0.0.2:6600: No route "
+                    "to host\n"))
 
     def test_a_move_is_polled_five_times_a_second(self):
         self.api.move(*[RUNNING] * 10, DONE)

@@ -56,7 +56,7 @@ class Integrity(unittest.TestCase):
     def make(cls):
         cls.lab = Lab()
         # With a second channel the places would be other ones each time.
-        field = Field(cls.lab, limits={"channels": 1},
+        field = Field(cls.lab, limits={"connections-per-card": 1},
                       guest={"rate": "1M", "hot": "4M"})
         cls.proxies, cls.length = {}, {}
         for host, other in ((field.alpha, field.beta), (field.beta, field.alpha)):

@@ -25,10 +25,18 @@ class NicTest(unittest.TestCase):
         nics = self.host.drover("nic", "list", "--json").json
         return {nic["name"]: nic for nic in nics}
 
+    def wait(self, name, **wanted):
+        """Until the card is listed so; the kernel tells of carriers once a second."""
+        def found():
+            nic = self.listed().get(name, {})
+            return all(nic.get(key) == value for key, value in wanted.items())
+        wait_for(f"{name}: {wanted}", found, 3, 0.05)
+
     def test_cards_and_why_they_are_not_used(self):
         self.ip("link", "add", "docker0", "type", "bridge")
         self.ip("address", "add", "172.17.0.1/16", "dev", "docker0")
         self.network.links[1].down(1)
+        self.wait("lan2", reason="lan2 has no carrier: the cable or the other end is not there")
         nics = self.listed()
         self.assertEqual(list(nics), ["lo", "lan1", "lan2", "docker0"])
         first = nics["lan1"]
@@ -44,20 +52,21 @@ class NicTest(unittest.TestCase):
              "lan2": "lan2 has no carrier: the cable or the other end is not there",
              "docker0": "docker0 is a bridge for its host's own guests and containers"})
 
-    def test_what_changes_is_seen_at_once(self):
+    def test_what_changes_is_seen(self):
         self.assertTrue(self.listed()["lan2"]["usable"])
         self.network.links[1].down(0)
-        self.assertEqual(self.listed()["lan2"]["reason"], "lan2 is down")
+        self.wait("lan2", reason="lan2 is down")
         self.network.links[1].up(0)
         self.ip("address", "flush", "dev", "lan2")
-        self.assertEqual(self.listed()["lan2"]["reason"], "lan2 has no address")
+        self.wait("lan2", reason="lan2 has no address")
         self.ip("link", "delete", "lan2")
-        self.assertNotIn("lan2", self.listed())
+        self.wait("lan2", kind=None)
 
     def test_relations_between_cards(self):
         self.ip("link", "add", "over1", "link", "lan1", "type", "macvlan")
         self.ip("link", "add", "br0", "type", "bridge")
         self.ip("link", "set", "lan2", "master", "br0")
+        self.wait("lan2", master="br0")
         nics = self.listed()
         self.assertEqual((nics["over1"]["lower"], nics["over1"]["wire"]), ("lan1", "lan1"))
         self.assertEqual(nics["lan2"]["master"], "br0")
@@ -69,6 +78,8 @@ class NicTest(unittest.TestCase):
         for last in range(4):
             self.ip("address", "add", f"fd00:1111:2222:3333:4444:5555:6666:{7000 + last}/64",
                     "dev", "longestnameever", "nodad")
+        wait_for("the addresses", lambda: len(self.listed()["longestnameever"]["addresses"]) == 4,
+                 3, 0.05)
         for words in (("nic", "list"), ("nic", "show", "longestnameever"),
                       ("nic", "show", "lan1")):
             text = self.host.drover(*words).stdout

@@ -54,6 +54,12 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 	return answer(h, ret, e, "host_show");
 }
 
+int nic_plan(struct host *h, const char *peer, const char *option, json_t **ret,
+	     struct error *e)
+{
+	return answer(h, ret, e, "nic_plan %s %s", peer, option ? option : "-");
+}
+
 int machine_list(struct host *h, json_t **ret, struct error *e)
 {
 	return answer(h, ret, e, "machine_list");

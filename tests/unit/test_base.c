@@ -83,6 +83,16 @@ static void poll_timeout_rounds_up(void **state)
 	assert_true(clock_poll_ms(clock_us() + 10000) >= 9);
 }
 
+static void another_code_keeps_the_text(void **state)
+{
+	struct error e;
+
+	(void)state;
+	error_set(&e, ECONNREFUSED, "connect %s", "10.0.0.2");
+	assert_int_equal(error_as(&e, EHOSTUNREACH), -EHOSTUNREACH);
+	assert_string_equal(e.text, "connect 10.0.0.2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +101,7 @@ int main(void)
 		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(names_cannot_leave_their_folder),
 		cmocka_unit_test(context_stands_in_front_of_the_cause),
+		cmocka_unit_test(another_code_keeps_the_text),
 		cmocka_unit_test(poll_timeout_rounds_up),
 	};
 

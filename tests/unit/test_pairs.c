@@ -172,9 +172,11 @@ static void test_two_by_two_on_one_switch_use_each_card_once(void **state)
 	assert_int_equal(w->pairs.count, 4);
 	expect_used(w, "eth0-ens0*1 eth1-ens1*1");
 	expect_not(w, "eth0", "ens1", PAIR_SPARE,
-		   "not needed: eth0 is used with ens0, and eth1 with ens1");
+		   "not needed: eth0 is used with ens0 there, and ens1 there "
+		   "with eth1");
 	expect_not(w, "eth1", "ens0", PAIR_SPARE,
-		   "not needed: eth1 is used with ens1, and eth0 with ens0");
+		   "not needed: eth1 is used with ens1 there, and ens0 there "
+		   "with eth0");
 }
 
 static void test_two_by_two_of_unknown_speed_too(void **state)
@@ -220,8 +222,8 @@ static void test_a_fast_card_meets_several_slow_ones(void **state)
 	w->near.at[0].speed_mbit = 2000;
 	expect_used(w, "eth0-ens0*1 eth0-ens1*1");
 	expect_not(w, "eth0", "ens2", PAIR_SPARE,
-		   "not needed: it adds no speed, eth0 and ens0 are used with "
-		   "each other");
+		   "not needed: it adds no speed, eth0 and ens0 there are used "
+		   "with each other");
 	/* Nobody knows how fast: then it is tried. */
 	w->near.at[0].speed_mbit = 0;
 	expect_used(w, "eth0-ens0*1 eth0-ens1*1 eth0-ens2*1 eth0-ens3*1");
@@ -264,7 +266,8 @@ static void test_a_gateway_serves_only_cards_that_have_no_other(void **state)
 	/* The gateway's is faster, and still eth0 is not in it. */
 	expect_used(w, "eth1-ens1*1 eth0-ens0*1");
 	expect_not(w, "eth0", "ens1", PAIR_SPARE,
-		   "not needed: eth0 is used with ens0, and eth1 with ens1");
+		   "not needed: eth0 is used with ens0 there, and ens1 there "
+		   "with eth1");
 }
 
 static void test_a_gateway_takes_over_from_a_direct_pair_that_fails(
@@ -280,7 +283,7 @@ static void test_a_gateway_takes_over_from_a_direct_pair_that_fails(
 	expect_used(w, "eth0-ens0*1");
 	expect_not(w, "eth0", "ens1", PAIR_SPARE,
 		   "not needed: it leads through a gateway, and eth0 and ens0 "
-		   "are used with each other");
+		   "there are used with each other");
 	pair(w, "eth0", "ens0")->failed = true;
 	expect_used(w, "eth0-ens1*1");
 }
@@ -305,8 +308,8 @@ static void test_a_failed_pair_is_replaced_and_comes_back(void **state)
 	pair(w, "eth0", "ens0")->failed = false;
 	expect_used(w, "eth0-ens0*1");
 	expect_not(w, "eth0", "ens1", PAIR_SPARE,
-		   "not needed: it adds no speed, eth0 and ens0 are used with "
-		   "each other");
+		   "not needed: it adds no speed, eth0 and ens0 there are used "
+		   "with each other");
 }
 
 static void test_a_failure_does_not_move_what_works(void **state)
@@ -335,7 +338,7 @@ static void test_cards_of_one_wire_are_one_path(void **state)
 	find(w);
 	expect_used(w, "eth0-ens0*1");
 	expect_not(w, "eth0.5", "ens0.5", PAIR_SPARE,
-		   "not needed: eth0 and ens0 are used with each other");
+		   "not needed: eth0 and ens0 there are used with each other");
 }
 
 static void test_one_network_at_a_time_falls_by_rank(void **state)
@@ -351,8 +354,8 @@ static void test_one_network_at_a_time_falls_by_rank(void **state)
 	assert_int_equal(pair(w, "eth0", "ens0")->rank, 1);
 	expect_used(w, "eth1-ens1*1");
 	expect_not(w, "eth0", "ens0", PAIR_SPARE,
-		   "not needed: one network at a time, and eth1 and ens1 are "
-		   "used with each other");
+		   "not needed: one network at a time, and eth1 and ens1 "
+		   "there are used with each other");
 	pair(w, "eth1", "ens1")->failed = true;
 	expect_used(w, "eth0-ens0*1");
 	assert_int_equal(pair(w, "eth1", "ens1")->use, PAIR_FAILED);
@@ -534,6 +537,67 @@ static void test_a_long_list_of_a_peer_is_not_asked_through(void **state)
 	assert_string_equal(w->pairs.at[0].far->name, "eth1");
 }
 
+/* What must hold of any choice. */
+static void check_choice(struct world *w)
+{
+	unsigned connections = 0, used = 0, failed = 0;
+
+	pairs_choose(&w->pairs, &w->policy);
+	for (size_t i = 0; i < w->pairs.count; i++) {
+		const struct pair *p = &w->pairs.at[i];
+
+		assert_int_equal(p->connections == 0, p->use == PAIR_SPARE);
+		assert_int_equal(p->why[0] == '\0', p->use == PAIR_USED);
+		if (p->use == PAIR_USED) {
+			assert_false(p->failed);
+			connections += p->connections;
+			used++;
+		}
+		assert_true(p->use != PAIR_FAILED || p->failed);
+		failed += p->failed;
+	}
+	assert_true(connections <= w->policy.most);
+	/* Nobody goes without while anything works. */
+	assert_int_equal(used > 0, failed < w->pairs.count);
+	assert_true(w->policy.all || used <= 1);
+}
+
+/* As the hosts' cards come, fail and come back: a fixed sequence of chance. */
+static void test_any_choice_uses_what_works_and_explains_the_rest(void **state)
+{
+	static const unsigned speeds[] = { 0, 100, 1000, 10000 };
+	struct world *w = *state;
+	uint32_t chance = 7;
+
+	for (int round = 0; round < 300; round++) {
+		const unsigned near = 1 + chance / 65536 % 5;
+		const unsigned far = 1 + chance / 4096 % 5;
+
+		memset(&w->near, 0, sizeof(w->near));
+		memset(&w->far, 0, sizeof(w->far));
+		for (unsigned i = 0; i < near + far; i++) {
+			char name[16], address[32];
+
+			chance = chance * 1664525 + 1013904223;
+			snprintf(name, sizeof(name), "eth%u", i);
+			snprintf(address, sizeof(address), "10.0.%u.%u/24",
+				 chance >> 30, i + 1);
+			card(i < near ? &w->near : &w->far, name,
+			     speeds[chance >> 20 & 3], address);
+		}
+		w->gateway = chance >> 19 & 1;
+		w->policy.all = chance >> 18 & 3;
+		w->policy.most = 1 + (chance >> 12 & 7);
+		find(w);
+		for (int change = 0; change < 20 && w->pairs.count; change++) {
+			chance = chance * 1664525 + 1013904223;
+			w->pairs.at[(chance >> 8) % w->pairs.count].failed =
+				chance >> 31;
+			check_choice(w);
+		}
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -560,6 +624,7 @@ int main(void)
 		TEST(test_cards_that_are_down_there_are_tried_last),
 		TEST(test_a_card_that_is_in_no_pair_says_why),
 		TEST(test_a_long_list_of_a_peer_is_not_asked_through),
+		TEST(test_any_choice_uses_what_works_and_explains_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

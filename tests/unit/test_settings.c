@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "host/settings.h"
 
 static const char full[] = "[host]\n"
@@ -16,11 +18,16 @@ static const char full[] = "[host]\n"
 			   "listen = fd00::1\n"
 			   "port = 7000\n"
 			   "run-directory = /tmp/run\n"
+			   "networks = 10.77.0.0/24, eth1\n"
+			   "           fd00::/64\n"
 			   "[move]\n"
 			   "downtime-limit = 50ms\n"
 			   "timeout = 10min\n"
 			   "on-timeout = force\n"
-			   "channels = 8\n"
+			   "option = auto\n"
+			   "connections = 8\n"
+			   "connections-per-card = 2\n"
+			   "connections-per-rss-card = 3\n"
 			   "[peer beta]\n"
 			   "address = 10.77.0.2\n"
 			   "          10.78.0.2\n"
@@ -65,9 +72,13 @@ static void an_empty_file_gives_the_defaults(void **state)
 	assert_int_equal(s.move.downtime_limit_us, 300000);
 	assert_int_equal(s.move.timeout_us, 0);
 	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_ABORT);
-	assert_int_equal(s.move.channels, 1);
+	assert_string_equal(s.move.option->name, "tcp");
+	assert_int_equal(s.move.connections_per_rss_card, 4);
+	assert_int_equal(s.move.connections_per_card, 1);
+	assert_int_equal(s.move.connections, 32);
+	assert_int_equal(s.networks.count, 0);
 	assert_int_equal(s.move.outage_limit_us, 300000000);
-	assert_int_equal(s.move.switchover_outage_limit_us, 1000000);
+	assert_int_equal(s.move.switchover_outage_limit_us, 5000000);
 	assert_int_equal(s.peers_count, 0);
 	settings_done(&s);
 }
@@ -85,9 +96,43 @@ static void every_key_is_read(void **state)
 	assert_int_equal(s.move.downtime_limit_us, 50000);
 	assert_int_equal(s.move.timeout_us, 600000000);
 	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_FORCE);
-	assert_int_equal(s.move.channels, 8);
+	assert_string_equal(s.move.option->name, "auto");
+	assert_int_equal(s.move.connections, 8);
+	assert_int_equal(s.move.connections_per_card, 2);
+	assert_int_equal(s.move.connections_per_rss_card, 3);
+	assert_int_equal(s.networks.count, 3);
+	assert_int_equal(s.networks.ranks, 2);
 	assert_int_equal(s.peers_count, 2);
 	settings_done(&s);
+}
+
+static void an_option_says_whether_all_networks_are_used(void **state)
+{
+	static const struct {
+		const char *asked, *got;
+		bool all;
+	} cases[] = {
+		{ "tcp", "tcp", false },
+		{ "compression", "tcp", false },
+		{ "multichannel", "multichannel", true },
+		{ "auto", "multichannel", true },
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct settings s;
+		struct move_paths p;
+
+		snprintf(text, sizeof(text), "[move]\noption = %s\n",
+			 cases[i].asked);
+		s = parsed(text);
+		p = settings_paths(&s);
+		assert_string_equal(p.option->name, cases[i].asked);
+		assert_string_equal(move_option_got(p.option), cases[i].got);
+		assert_int_equal(p.policy.all, cases[i].all);
+		settings_done(&s);
+	}
 }
 
 static void peers_are_found_by_name(void **state)
@@ -138,8 +183,16 @@ static void peers_are_found_by_any_of_their_addresses(void **state)
 static void wrong_settings_are_explained(void **state)
 {
 	(void)state;
-	assert_refused("[move]\nchannels = 33\n",
-		       "t:2:12: '33' is not a number from 1 to 32");
+	assert_refused("[move]\nconnections = 33\n",
+		       "t:2:15: '33' is not a number from 1 to 32");
+	assert_refused("[move]\noption = rdma\n",
+		       "t:2:10: 'rdma' is no option: use tcp, compression, "
+		       "multichannel or auto");
+	assert_refused("[host]\nnetworks = eth1 10.0.0.0/33\n",
+		       "t:2:12: '10.0.0.0/33' is not a network: write "
+		       "10.0.0.0/24 or fd00::/64");
+	assert_refused("[host]\nnetworks = ,\n",
+		       "t:2:12: 'networks' needs a value");
 	assert_refused("[move]\ndowntime-limit = 0\n",
 		       "t:2:18: 'downtime-limit' must be at least 1ms");
 	assert_refused("[move]\non-timeout = stop\n",
@@ -161,19 +214,23 @@ static void json_shows_everything_by_the_names_of_the_file(void **state)
 {
 	struct settings s = parsed(full);
 	json_t *all = settings_json(&s);
-	const char *listen, *peer, *on_timeout;
+	const char *listen, *peer, *on_timeout, *network, *option;
 	int downtime, tls;
 
 	(void)state;
 	assert_int_equal(json_unpack(all,
-				     "{s:{s:[s,s]}, s:{s:i, s:s}, s:[{s:s, "
-				     "s:b}, o]}",
-				     "host", "listen", &listen, &peer, "move",
+				     "{s:{s:[s,s], s:[s,s]}, s:{s:i, s:s, "
+				     "s:s}, s:[{s:s, s:b}, o]}",
+				     "host", "listen", &listen, &peer,
+				     "networks", &network, &peer, "move",
 				     "downtime-limit", &downtime, "on-timeout",
-				     &on_timeout, "peers", "name", &peer, "tls",
-				     &tls, &(json_t *){ NULL }),
+				     &on_timeout, "option", &option, "peers",
+				     "name", &peer, "tls", &tls,
+				     &(json_t *){ NULL }),
 			 0);
 	assert_string_equal(listen, "10.77.0.1");
+	assert_string_equal(network, "10.77.0.0/24, eth1");
+	assert_string_equal(option, "auto");
 	assert_int_equal(downtime, 50000);
 	assert_string_equal(on_timeout, "force");
 	assert_string_equal(peer, "beta");
@@ -187,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(an_option_says_whether_all_networks_are_used),
 		cmocka_unit_test(peers_are_found_by_name),
 		cmocka_unit_test(peers_are_found_by_any_of_their_addresses),
 		cmocka_unit_test(wrong_settings_are_explained),

@@ -26,7 +26,8 @@ from .watch import Watch
 # Faster than the guest writes; and slower, so that pre-copy never ends by itself.
 FAST, SLOW = "1gbit", "100mbit"
 GUEST = {"fill": "40M", "hot": "32M", "rate": "24M"}
-LIMITS = {"outage-limit": "3s", "switchover-outage-limit": "1s", "channels": 2}
+LIMITS = {"outage-limit": "3s", "switchover-outage-limit": "1s",
+          "connections-per-card": 2}
 
 
 class Move:

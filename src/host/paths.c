@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Over which networks sessions travel: what a request asks for, at which of
+ * our addresses peers may come in, and the plan for a peer.
+ *
+ * A plan is a session that carries nothing: only by connecting over each pair
+ * of cards can it be told which of them work.  The peer keeps it open until
+ * we, who asked, end it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "channel/channel.h"
+#include "host/internal.h"
+#include "nic/inventory.h"
+#include "nic/watch.h"
+#include "session/outbox.h"
+
+enum {
+	SETTLE_US = 4000000,
+	PLAN_US = 10000000,
+	LIST_TEXT = 128,
+};
+
+static void drop_inventory(struct inventory **inv)
+{
+	inventory_drop(*inv);
+}
+
+/* --- what a request asks for */
+
+static int read_option(struct move_paths *p, const char *name, struct error *e)
+{
+	if (!name)
+		return 0;
+	if (move_option_find(&p->option, name, e) < 0)
+		return error_code(e);
+	p->policy.all = p->option->all;
+	return 0;
+}
+
+static int read_networks(struct move_paths *p, const json_t *lines,
+			 struct error *e)
+{
+	const json_t *line;
+	size_t i;
+
+	if (!lines)
+		return 0;
+	p->networks = (struct networks){ 0 };
+	json_array_foreach (lines, i, line) {
+		if (!json_is_string(line))
+			return error_set(e, EINVAL,
+					 "'networks' must be a list of "
+					 "strings");
+		if (networks_add(&p->networks, json_string_value(line), e) < 0)
+			return error_in(e, "networks");
+	}
+	/* An empty list would allow what the settings may forbid. */
+	if (p->networks.count == 0)
+		return error_set(e, EINVAL, "'networks' names no network");
+	return 0;
+}
+
+int paths_read(struct move_paths *ret, const struct settings *s,
+	       const json_t *options, struct error *e)
+{
+	const json_t *most = json_object_get(options, "connections");
+	json_int_t n = json_integer_value(most);
+	struct move_paths p = settings_paths(s);
+
+	if (read_option(&p,
+			json_string_value(json_object_get(options, "option")),
+			e) < 0 ||
+	    read_networks(&p, json_object_get(options, "networks"), e) < 0)
+		return error_code(e);
+	if (most && (n < 1 || n > CHANNELS_MAX))
+		return error_set(e, EINVAL, "connections must be from 1 to %d",
+				 CHANNELS_MAX);
+	if (most)
+		p.policy.most = (unsigned)n;
+	*ret = p;
+	return 0;
+}
+
+/* --- where peers may come in */
+
+/* From "10.0.0.1:6600" or "[fe80::1%eth0]:6600". */
+static int parse_end(struct nic_address *ret, const char *end)
+{
+	char text[CHANNEL_NAME_MAX];
+	bool v6 = end[0] == '[';
+	size_t len = strcspn(end + v6, v6 ? "]%" : ":");
+
+	snprintf(text, sizeof(text), "%.*s", (int)len, end + v6);
+	*ret = (struct nic_address){ .family = v6 ? AF_INET6 : AF_INET,
+				     .prefix = v6 ? 128 : 32 };
+	return inet_pton(ret->family, text, ret->bytes) == 1 ? 0 : -EINVAL;
+}
+
+/* "10.0.0.0/24; eth1 eth2" */
+static void networks_text(char buf[static LIST_TEXT], const struct networks *n)
+{
+	json_t *all = networks_json(n);
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < json_array_size(all) && used < LIST_TEXT; i++)
+		used += (size_t)snprintf(buf + used, LIST_TEXT - used, "%s%s",
+					 i ? "; " : "",
+					 json_string_value(
+						 json_array_get(all, i)));
+	json_decref(all);
+}
+
+int paths_admit(const struct host *h, const char *at, struct error *e)
+{
+	const struct networks *networks = &h->settings->networks;
+	SCOPED(drop_inventory) struct inventory *inv = NULL;
+	const struct nic *n = NULL;
+	struct nic_address address;
+	char listed[LIST_TEXT];
+
+	if (networks->count == 0)
+		return 0;
+	inv = nic_watch_get(h->nics);
+	if (parse_end(&address, at) == 0) {
+		n = inventory_by_address(inv, address.family, address.bytes);
+		if (networks_rank(networks, n ? n->name : "", &address) !=
+		    RANK_NONE)
+			return 0;
+	}
+	networks_text(listed, networks);
+	return error_set(e, EACCES,
+			 "takes moves on its networks %s only, and %s%s%s is "
+			 "on none of them",
+			 listed, at, n ? " of " : "", n ? n->name : "");
+}
+
+/* --- the plan */
+
+void paths_serve_plan(struct host *h, struct session *s, const json_t *request)
+{
+	uint64_t deadline = clock_us() + PLAN_US;
+	struct error e;
+	json_t *m;
+
+	(void)h;
+	(void)request;
+	while (session_await(s, deadline, &m, &e) >= 0)
+		json_decref(m);
+	session_free(s);
+}
+
+/* A peer of an older version knows no plans, and says so. */
+static int check_answer(struct session *s, struct error *e)
+{
+	json_t *m = NULL;
+	int r = session_receive(s, &m, e);
+
+	if (r > 0) {
+		const char *why =
+			json_string_value(json_object_get(m, "error"));
+
+		r = error_set(e, EPROTO, "%s: %.200s", session_peer(s),
+			      why ? why : "answers nonsense");
+	}
+	json_decref(m);
+	return r;
+}
+
+static int ask_plan(struct session *s, json_t *plan, struct error *e)
+{
+	int r = session_send(s, json_pack("{s:s}", "type", "plan"), e);
+
+	if (r < 0)
+		return r;
+	session_settle(s, clock_us() + SETTLE_US);
+	r = check_answer(s, e);
+	if (r < 0)
+		return r;
+	json_object_update_new(plan, session_paths(s));
+	session_end(s, false, "done");
+	return 0;
+}
+
+int nic_plan(struct host *h, const char *peer_name, const char *option,
+	     json_t **ret, struct error *e)
+{
+	struct move_paths paths = settings_paths(h->settings);
+	struct session_options o = { .own_name = h->settings->name,
+				     .outage_limit_us = PLAN_US };
+	struct session_cards cards;
+	struct session *s = NULL;
+	struct move_peer peer;
+	json_t *plan;
+	int r;
+
+	if (read_option(&paths, option, e) < 0 ||
+	    peer_of(h, peer_name, &peer, e) < 0)
+		return error_code(e);
+	cards = move_paths_cards(&paths, h->nics);
+	o.cards = &cards;
+	o.peer = peer.name;
+	o.addresses = peer.addresses;
+	o.port = peer.port;
+	o.channels = move_paths_channels(&paths);
+	plan = json_pack("{s:s,s:s}", "host", peer_name, "option",
+			 paths.option->name);
+	r = session_open(&s, &o, e);
+	if (r == 0)
+		r = ask_plan(s, plan, e);
+	session_free(s);
+	if (r < 0) {
+		json_decref(plan);
+		return error_as(e, EHOSTUNREACH);
+	}
+	*ret = plan;
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/paths.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+enum { ONE_NETWORK = false, ALL_NETWORKS = true, PLAIN = 0, COMPRESSED = 1 };
+
+static const struct move_option move_options[] = {
+	{ "tcp", ONE_NETWORK, PLAIN },
+	{ "compression", ONE_NETWORK, COMPRESSED },
+	{ "multichannel", ALL_NETWORKS, PLAIN },
+	{ "auto", ALL_NETWORKS, COMPRESSED },
+};
+
+int move_option_find(const struct move_option **ret, const char *name,
+		     struct error *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(move_options); i++) {
+		if (!strcmp(move_options[i].name, name)) {
+			*ret = &move_options[i];
+			return 0;
+		}
+	}
+	return error_set(e, EINVAL,
+			 "'%.40s' is no option: use tcp, compression, "
+			 "multichannel or auto",
+			 name);
+}
+
+const char *move_option_got(const struct move_option *o)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(move_options); i++)
+		if (move_options[i].all == o->all &&
+		    !move_options[i].compresses)
+			return move_options[i].name;
+	return o->name;
+}
+
+struct session_cards move_paths_cards(const struct move_paths *p,
+				      struct nic_watch *watch)
+{
+	return (struct session_cards){
+		.watch = watch,
+		.networks = &p->networks,
+		.policy = p->policy,
+	};
+}
+
+unsigned move_paths_channels(const struct move_paths *p)
+{
+	if (p->policy.per_card < p->policy.most)
+		return p->policy.per_card;
+	return p->policy.most;
+}

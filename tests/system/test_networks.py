@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Networks that a host's settings allow, and the plan of the paths to a peer."""
+import unittest
+
+from lab import Lab, needs
+from lab.host import ApiError, Host, connect
+from lab.network import Network
+
+TIME_LIMIT = 120
+
+
+@needs("src/cmd/droverd", "src/cmd/drover")
+class NetworksTest(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.network = Network(self.lab, links=2, rate=None)
+        self.alpha, self.beta = (
+            Host(self.lab, name, self.network[name], self.network.addresses(name))
+            for name in ("alpha", "beta"))
+        connect(self.alpha, self.beta)
+
+    def start(self, networks=None, option=None):
+        """Both daemons; the networks are those of beta, the option of alpha."""
+        if networks:
+            self.beta.settings["host"]["networks"] = networks
+        if option:
+            self.alpha.settings["move"] = {"option": option}
+        self.alpha.start()
+        self.beta.start()
+
+    def only_over(self, link):
+        self.alpha.peer(self.beta, [self.network.links[link].addresses[1]])
+
+    def plan(self, *words):
+        return self.alpha.drover("nic", "plan", "beta", *words, check=False)
+
+    def test_a_session_at_another_address_is_refused_with_the_reason(self):
+        self.only_over(1)
+        self.start(["lan1", "10.99.0.0/16"])
+        answer = self.plan()
+        self.assertEqual((answer.status, answer.stdout), (1, ""))
+        self.assertIn("takes moves on its networks lan1; 10.99.0.0/16 only, and "
+                      "10.77.2.2:6600 of lan2 is on none of them", answer.stderr)
+
+    def test_a_session_at_a_listed_address_or_card_is_taken(self):
+        for networks in (["lan1"], ["10.77.1.0/24 fd00::/64"]):
+            with self.subTest(networks=networks):
+                self.only_over(0)
+                self.start(networks)
+                self.assertEqual(self.plan().status, 0)
+                self.alpha.stop()
+                self.beta.stop()
+
+    def test_the_networks_are_shown(self):
+        self.start(["lan1 lan2", "10.99.0.0/16"])
+        shown = self.beta.api("GET", "/v1/host")
+        self.assertEqual(shown["networks"], ["lan1, lan2", "10.99.0.0/16"])
+        self.assertEqual(self.alpha.api("GET", "/v1/host")["networks"], [])
+
+    def test_a_plan_has_paths_and_the_option_and_leaves_nothing(self):
+        self.start(option="auto")
+        plan = self.plan("--json").json
+        self.assertEqual((plan["host"], plan["option"]), ("beta", "auto"))
+        self.assertTrue(plan["paths"])
+        self.assertEqual(self.plan("--option", "tcp", "--json").json["option"], "tcp")
+        text = self.plan().stdout
+        self.assertRegex(text, r"NIC +ADDRESS +NET  STATE +CONN  SPEED")
+        self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
+        self.assertEqual(self.alpha.api("GET", "/v1/jobs"), [])
+
+    def test_a_plan_that_cannot_be_made_says_why(self):
+        self.alpha.start()
+        for words, says in ((("beta",), r"connect 10\.77\.\d\.2:6600: Connection refused"),
+                            (("gamma",), "alpha knows no host called gamma"),
+                            (("beta", "--option", "fast"), "'fast' is no option")):
+            with self.subTest(words=words):
+                answer = self.alpha.drover("nic", "plan", *words, check=False)
+                self.assertEqual((answer.status, answer.stdout), (1, ""))
+                self.assertRegex(answer.stderr, says)
+
+    def test_a_move_with_wrong_networks_is_refused(self):
+        self.alpha.start()
+        for more, says in (({"networks": ["10.0.0.0/33"]}, "10.0.0.0/33"),
+                           ({"networks": []}, "names no network"),
+                           ({"connections": 33}, "connections must be from 1 to 32"),
+                           ({"channels": 2}, "'channels' is not known")):
+            with self.subTest(more=more):
+                with self.assertRaises(ApiError) as caught:
+                    self.alpha.api("POST", "/v1/machines/web1/move", {"host": "beta", **more})
+                self.assertEqual(caught.exception.status, 400)
+                self.assertIn(says, caught.exception.text)
+
+
+if __name__ == "__main__":
+    unittest.main()
