@@ -169,8 +169,11 @@ json_t *session_paths(struct session *s)
 
 	WITH_LOCK(&s->lock);
 
-	for (unsigned i = 0; i < s->paths; i++)
-		json_array_append_new(all, path_json(s, s->path[i]));
+	for (unsigned k = 0; k <= PAIRS_MAX; k++)
+		for (unsigned i = 0; i < s->paths; i++)
+			if (s->path[i]->order == k)
+				json_array_append_new(all,
+						      path_json(s, s->path[i]));
 	json_array_extend(all, s->spares);
 	r = json_pack("{s:o,s:o}", "paths", all, "cards", json_copy(s->idle));
 	if (!s->addresses)

@@ -137,10 +137,24 @@ static int dial_given(struct path *p, const char *address, struct error *e)
 	return greet_and_start(p, c, e);
 }
 
-/* An answer that will be the same at every address, or an end. */
-static bool is_final(int r)
+/* At every address of a rank; a refusal is the peer's own word, and tells more
+ * than another address that does not answer. */
+static int dial_rank(struct path *p, int rank, struct error *e)
 {
-	return r == -ECONNABORTED || r == -ECANCELED;
+	struct session *s = p->session;
+	int r = -EHOSTUNREACH;
+
+	for (char **a = s->addresses; *a && r < 0 && r != -ECANCELED; a++) {
+		struct error why;
+		int found = rank_of(s, *a, &why);
+
+		if (found == rank)
+			r = dial_given(p, *a, &why);
+		if ((found == rank && r < 0) || found == RANK_NONE)
+			if (e->code != ECONNABORTED)
+				*e = why;
+	}
+	return r;
 }
 
 /* In the order of their networks, then as they were given. */
@@ -150,17 +164,8 @@ static int dial_any(struct path *p, struct error *e)
 	int ranks = s->networks.ranks > 0 ? s->networks.ranks : 1;
 	int r = error_set(e, EHOSTUNREACH, "host %s has no address", s->peer);
 
-	for (int rank = 0; rank < ranks; rank++)
-		for (char **a = s->addresses; *a && r < 0 && !is_final(r);
-		     a++) {
-			struct error why;
-			int found = rank_of(s, *a, &why);
-
-			if (found == rank)
-				r = dial_given(p, *a, e);
-			else if (found == RANK_NONE && r == -EHOSTUNREACH)
-				*e = why;
-		}
+	for (int rank = 0; rank < ranks && r < 0 && r != -ECANCELED; rank++)
+		r = dial_rank(p, rank, e);
 	return r < 0 ? error_code(e) : 0;
 }
 

@@ -68,6 +68,7 @@ struct path {
 	uint16_t port[PORTS_MAX]; /* to dial from, for the first route */
 	unsigned ports;
 	enum pair_use use;
+	unsigned order; /* in the plan, the most preferred first */
 	int rank;
 	unsigned speed_mbit;
 	char flows[NIC_REASON]; /* how a bond spreads them; empty: no bond */
@@ -125,6 +126,7 @@ struct session {
 	bool cards_due;    /* ours may have changed: the keeper looks */
 	bool plan_due;     /* something that the plan rests on has changed */
 	bool news;         /* of cards, here or there: try failed paths now */
+	bool planning;     /* one is being made */
 	bool planned;      /* once at least */
 	char *cards_text;  /* ours, as JSON */
 	json_t *far_cards; /* the peer's; NULL: not heard of */

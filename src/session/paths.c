@@ -259,6 +259,7 @@ static void set_path(struct path *p, const struct plan *plan, size_t i)
 	p->routes = pair->routes;
 	memcpy(p->port, plan->from[i].port, sizeof(p->port));
 	p->ports = plan->from[i].ports;
+	p->order = (unsigned)i;
 	p->use = pair->use;
 	p->rank = pair->rank;
 	p->speed_mbit = slower_mbit(pair);
@@ -275,6 +276,7 @@ static void unlist(struct path *p, const struct plan *plan)
 
 	p->wanted = 0;
 	p->use = PAIR_SPARE;
+	p->order = PAIRS_MAX;
 	for (size_t i = 0; i < plan->near->count; i++)
 		if (!strcmp(plan->near->at[i].name, p->near))
 			found = &plan->near->at[i];
@@ -437,6 +439,7 @@ static void plan_once(struct session *s)
 	struct error e;
 
 	s->plan_due = s->news = false;
+	s->planning = true;
 	pthread_mutex_unlock(&s->lock);
 	p = calloc(1, sizeof(*p));
 	if (!p || plan_make(s, p, &e) < 0)
@@ -447,6 +450,8 @@ static void plan_once(struct session *s)
 	if (p)
 		plan_free(p);
 	pthread_mutex_lock(&s->lock);
+	s->planning = false;
+	pthread_cond_broadcast(&s->changed);
 }
 
 void *planner_main(void *session)
@@ -470,7 +475,7 @@ static bool is_settled(const struct session *s)
 {
 	if (s->ended)
 		return true;
-	if (!s->planned || s->plan_due)
+	if (!s->planned || s->plan_due || s->planning)
 		return false;
 	for (unsigned i = 0; i < s->paths; i++)
 		if (!s->path[i]->failed &&

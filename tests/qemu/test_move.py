@@ -40,6 +40,17 @@ class Move(unittest.TestCase):
         pair.move("--paused")
         self.check(pair)
 
+    def test_the_report_says_what_was_asked_for_and_what_was_done(self):
+        pair = self.pair()
+        report = pair.move("--paused", "--option", "compression", "--network", "lan2",
+                           "--network", "10.77.1.0/24", "--connections", 3)["report"]
+        self.assertEqual((report["option_asked"], report["option_got"]), ("compression", "tcp"))
+        self.assertEqual(report["reasons"][:2],
+                         ["option 'compression' uses one network at a time",
+                          "asked for compression; this version sends uncompressed"])
+        self.assertTrue(report["paths"])
+        self.assertIsInstance(report["cards"], list)
+
     def test_the_guest_goes_on_and_was_not_silent_for_longer_than_reported(self):
         pair = self.pair()
         job = pair.move()

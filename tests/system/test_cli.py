@@ -36,7 +36,8 @@ MIB = 1 << 20
 
 HOST = {
     "name": "alpha", "version": "0.1.0", "wire": {"version": 1, "lowest": 1},
-    "listen": ["10.0.0.1", "fd00::1"], "port": 6600, "machines": 2, "jobs": 1,
+    "listen": ["10.0.0.1", "fd00::1"], "port": 6600,
+    "networks": ["10.0.0.0/24, eth1"], "machines": 2, "jobs": 1,
     "memory": {"total": 64 * GIB, "available": 20 * GIB}, "cpus": 16,
     "qemu": "/usr/bin/qemu-system-x86_64",
     "peers": [{"name": "beta", "addresses": ["10.0.0.2", "10.1.0.2"],

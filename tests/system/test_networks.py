@@ -69,6 +69,39 @@ class NetworksTest(unittest.TestCase):
         self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
         self.assertEqual(self.alpha.api("GET", "/v1/jobs"), [])
 
+    def states(self, *words):
+        """{card here: (state, connections)} of a plan, and its other cards."""
+        plan = self.plan("--json", *words).json
+        paths = {p["from_nic"]: (p["state"], p["connections"]) for p in plan["paths"]}
+        return paths, {(c["side"], c["nic"]): c["why"] for c in plan["cards"]}
+
+    def test_a_plan_uses_one_network_or_all_as_the_option_says(self):
+        self.start()
+        one, all_of_them = self.states("--option", "tcp"), self.states("--option", "multichannel")
+        self.assertEqual(sorted(one[0].values()), [("spare", 0), ("used", 1)])
+        self.assertEqual(set(all_of_them[0].values()), {("used", 1)})
+
+    def test_networks_go_before_the_order_of_the_addresses_of_the_peer(self):
+        self.start()
+        self.assertEqual(self.states()[0], {"lan1": ("used", 1), "lan2": ("spare", 0)})
+        self.alpha.settings["host"]["networks"] = ["lan2", "10.77.1.0/24"]
+        self.alpha.restart()
+        self.assertEqual(self.states()[0], {"lan2": ("used", 1), "lan1": ("spare", 0)})
+
+    def test_a_plan_leaves_out_what_the_peer_does_not_allow(self):
+        self.only_over(1)
+        self.start(["lan2"])
+        paths, others = self.states()
+        self.assertEqual(paths, {"lan2": ("used", 1)})
+        self.assertIn("no network", others["there", "lan1"])
+
+    def test_a_plan_says_which_path_does_not_work_and_why(self):
+        self.start(["lan1", "lan2"])
+        self.network.links[0].blackhole()
+        paths, _ = self.states()
+        self.assertEqual(paths, {"lan2": ("used", 1), "lan1": ("failed", 0)})
+        self.assertRegex(self.plan().stdout, r"(?s)Not used +lan1 10\.77\.1\.1 to .*timed out")
+
     def test_a_plan_that_cannot_be_made_says_why(self):
         self.alpha.start()
         for words, says in ((("beta",), r"connect 10\.77\.\d\.2:6600: Connection refused"),
