@@ -41,15 +41,17 @@ class NetworkTest(unittest.TestCase):
 
     def connected(self, network, link=0):
         """A TCP connection from alpha to beta; (socket, what beta received)."""
-        address = network.links[link].addresses[1]
-        listener = network["beta"].socket()
-        listener.bind((address, 5000 + link))
+        return self.connected_to(network, "beta", network.links[link].addresses[1])
+
+    def connected_to(self, network, host, address):
+        listener = network[host].socket()
+        listener.bind((address, 5000))
         listener.listen()
         received = []
         serve(listener, received)
         near = network["alpha"].socket()
         near.settimeout(10)
-        near.connect((address, 5000 + link))
+        near.connect((address, 5000))
         self.addCleanup(listener.close)
         self.addCleanup(near.close)
         return near, received
@@ -100,6 +102,49 @@ class NetworkTest(unittest.TestCase):
         self.assertEqual(state["operstate"], "UP")
         network.links[0].heal(0)
         wait_for("bytes after the hole is gone", lambda: joined(received) == b"12", 20)
+
+    def test_a_reset_ends_the_connections_of_one_link_only(self):
+        network = Network(self.lab, links=2)
+        first, _ = self.connected(network, 0)
+        second, received = self.connected(network, 1)
+        network.links[0].reset()
+        with self.assertRaises(ConnectionResetError):
+            first.recv(1)
+        second.sendall(b"alive")
+        wait_for("bytes on the other link", lambda: joined(received) == b"alive")
+
+    def test_a_flap_is_down_for_its_time_and_up_when_it_returns(self):
+        network = Network(self.lab, links=1)
+        near, received = self.connected(network)
+        begin = time.monotonic()
+        at = network.links[0].flap(0.5)
+        self.assertGreaterEqual(at - begin, 0.5)
+        near.sendall(b"up")
+        wait_for("bytes after the flap", lambda: joined(received) == b"up", 20)
+
+    def test_the_shaper_counts_whole_frames(self):
+        network = Network(self.lab, rate=["200mbit", "100mbit"])
+        link = network.links[1]
+        self.assertEqual([x.rate for x in network.links], ["200mbit", "100mbit"])
+        near, received = self.connected(network, 1)
+        before = link.wire_bytes()
+        near.sendall(bytes(5_000_000))
+        near.shutdown(socket.SHUT_WR)
+        wait_for("the end", lambda: received and received[-1][1] is None)
+        wire = link.wire_bytes() - before
+        # 1448 bytes of each frame of 1514 are ours.
+        self.assertAlmostEqual(wire / 5_000_000, 1514 / 1448, delta=0.01)
+        self.assertGreaterEqual(wire, link.counters(0)["tx_bytes"] - 1000)
+
+    def test_a_link_can_be_added_and_have_the_address_of_another_host(self):
+        network = Network(self.lab, links=1)
+        network.host("gamma")
+        network.link("alpha", "gamma", addresses=("10.77.2.1", "10.77.2.2"))
+        network.link("gamma", "beta", addresses=("10.77.3.1", "10.77.2.2"))
+        near, received = self.connected_to(network, "gamma", "10.77.2.2")
+        near.sendall(b"wrong host")
+        wait_for("bytes at gamma", lambda: joined(received) == b"wrong host")
+        self.assertEqual(network.addresses("beta"), ["10.77.1.2", "10.77.2.2"])
 
     def test_hosts_do_not_hear_of_each_others_links(self):
         network = Network(self.lab, links=2)

@@ -10,6 +10,7 @@
     linux     a real guest: kernel and initramfs
     console   serial lines with the host's time; heartbeat gaps
     tap       recording the migration stream inside QEMU
+    progress  what a move says of itself, and where it stood still
     oracle    was what QEMU sent what the destination got?
     proxy     a TCP proxy with faults between two daemons
     suite     runs one file of tests for tests/run

@@ -58,10 +58,13 @@ class Move:
 
 class Field:
     def __init__(self, lab, *, arguments=(), memory="64M", guest=None, settings=None,
-                 qemu=machine.QEMU, there_qemu=None, machine_type="pc", limits=None):
+                 qemu=machine.QEMU, there_qemu=None, machine_type="pc", limits=None,
+                 links=1, rate=FAST):
+        """rate: of all links, or a list with that of each."""
         self.lab = lab
-        self.network = Network(lab, ("alpha", "beta"), links=1, rate=FAST)
-        self.link = self.network.links[0]
+        self.network = Network(lab, ("alpha", "beta"), links=links, rate=rate)
+        self.links = self.network.links
+        self.link = self.links[0]
         settings = {"move": {**LIMITS, **(limits or {})}, **(settings or {})}
         self.alpha, self.beta = (
             Host(lab, name, self.network[name], self.network.addresses(name),

@@ -70,6 +70,7 @@ class Qemu:
                  machine="q35", shared=True, incoming=False, paused=False, tapped=None,
                  namespace=None):
         self.lab, self.name = lab, name
+        self._killed = False
         self.monitor = lab.path(f"{name}.qmp")
         self.log = lab.path(f"{name}.log")
         backend = f"memory-backend-memfd,id=pc.ram,size={memory},share=on"
@@ -114,7 +115,10 @@ class Qemu:
 
     def kill(self):
         self.qmp.close()
+        if self._killed:
+            return
         if self.process.poll() is None:
+            self._killed = True
             self.process.kill()
         elif self.process.returncode:
             print(f"QEMU {self.name} ended with {self.process.returncode}: {self.errors()}")

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import threading
+import time
 
 from .core import Failed, _libc, wait_for
 
@@ -92,11 +93,11 @@ class Namespace:
 class Link:
     """One veth pair; ends 0 and 1."""
 
-    def __init__(self, lab, number, first, second, rate, mtu):
+    def __init__(self, lab, number, first, second, *, rate, mtu, addresses=None):
         self.lab, self.number, self.rate = lab, number, rate
         self.ends = (first, second)
         self.names = (f"lan{number}", f"lan{number}")
-        self.addresses = (f"10.77.{number}.1", f"10.77.{number}.2")
+        self.addresses = tuple(addresses or (f"10.77.{number}.1", f"10.77.{number}.2"))
         # Made inside the first namespace: no name of ours outside of the lab.
         first.run("ip", "link", "add", self.names[0], "mtu", mtu, "type", "veth",
                   "peer", "name", self.names[1], "mtu", mtu, "netns", second.holder.pid)
@@ -113,7 +114,7 @@ class Link:
     def shape(self, rate, *ends, latency="10ms"):
         """Limit what leaves each end; rate as tc(8) writes it: 1gbit, 40mbit."""
         for end in ends or (0, 1):
-            burst = max(64 * 1024, _bits(rate) // 8 // 500)
+            burst = max(64 * 1024, bits(rate) // 8 // 500)
             self.ends[end].run("tc", "qdisc", "replace", "dev", self.names[end], "root",
                                "tbf", "rate", rate, "burst", str(burst), "latency", latency)
         self.rate = rate
@@ -139,6 +140,25 @@ class Link:
             self._ip(end, "neighbor", "replace", self.addresses[1 - end], "lladdr", right,
                      "nud", "reachable", "dev", self.names[end])
 
+    def flap(self, seconds, end=0):
+        """Out and in again; the moment it was in."""
+        self.down(end)
+        time.sleep(seconds)
+        self.up(end)
+        return time.monotonic()
+
+    def reset(self, end=1):
+        """End every TCP connection of that end's address: the other end of
+        each gets a RST, its own process an error."""
+        # It complains about sockets of other kinds, which cannot be ended so.
+        self.ends[end].run("ss", "-Kt", "src", self.addresses[end])
+
+    def wire_bytes(self, end=0):
+        """What the shaper let out so far, in bytes of whole Ethernet frames: a
+        card's own count has the headers of a segmented packet only once."""
+        shown = self.ends[end].json("tc", "-s", "-j", "qdisc", "show", "dev", self.names[end])
+        return next(q["bytes"] for q in shown if q["kind"] == "tbf")
+
     def counters(self, end=0):
         """{"rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "tx_dropped"}"""
         stats = self.ends[end].json("ip", "-j", "-s", "link", "show", "dev",
@@ -147,7 +167,8 @@ class Link:
                 for what in ("bytes", "packets", "dropped")}
 
 
-def _bits(rate):
+def bits(rate):
+    """Bits per second of a rate as tc(8) writes it."""
     digits = rate.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = rate[len(digits):].lower()
     factor = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
@@ -158,18 +179,28 @@ class Network:
     """Namespaces by name, and the pairs between them."""
 
     def __init__(self, lab, names=("alpha", "beta"), links=2, rate="1gbit", mtu=1500):
+        """Two hosts get links at once, all of one rate or, from a list, each of its own."""
         self.lab = lab
         self.namespaces = {name: Namespace(lab, name) for name in names}
         self.links = []
         if len(names) == 2:
-            for _ in range(links):
-                self.link(*names, rate=rate, mtu=mtu)
+            rates = rate if isinstance(rate, (list, tuple)) else [rate] * links
+            for one in rates:
+                self.link(*names, rate=one, mtu=mtu)
 
     def __getitem__(self, name):
         return self.namespaces[name]
 
-    def link(self, first, second, rate="1gbit", mtu=1500):
-        link = Link(self.lab, len(self.links) + 1, self[first], self[second], rate, mtu)
+    def host(self, name):
+        """One more namespace, with no link yet."""
+        self.namespaces[name] = Namespace(self.lab, name)
+        return self.namespaces[name]
+
+    def link(self, first, second, rate="1gbit", mtu=1500, addresses=None):
+        """One more pair, also while something runs over the others.  With
+        addresses, a test can give a host one that somebody else has as well."""
+        link = Link(self.lab, len(self.links) + 1, self[first], self[second], rate=rate, mtu=mtu,
+                    addresses=addresses)
         self.links.append(link)
         return link
 
