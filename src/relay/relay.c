@@ -213,7 +213,7 @@ static void hold_switchover(struct relay *r)
 	struct outbox *o = session_outbox(r->session);
 	struct first_pass p = { .moved_us = clock_us() };
 
-	while (first_pass_runs(r, &p) || outbox_backlog(o) > FLOW_LEAST)
+	while (first_pass_runs(r, &p) || !outbox_is_small(o))
 		if (outbox_wait_change(o) < 0)
 			return;
 }

@@ -16,11 +16,12 @@ static void sample_end(struct flow_control *f, uint64_t now_us)
 
 	if (rate > f->rate)
 		f->rate = rate;
-	else if (f->sample_full) /* an average over about 8 samples, 0.4 s */
+	else if (f->sample_full &&
+		 !f->sample_idle) /* an average over about 8 samples, 0.4 s */
 		f->rate -= (f->rate - rate) / 8;
 	f->sample_start_us = now_us;
 	f->sample_bytes = 0;
-	f->sample_full = false;
+	f->sample_full = f->sample_idle = false;
 }
 
 void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
@@ -36,6 +37,11 @@ void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 void flow_waited(struct flow_control *f)
 {
 	f->sample_full = true;
+}
+
+void flow_idled(struct flow_control *f)
+{
+	f->sample_idle = true;
 }
 
 static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * How much may wait between the splitter and the far end.
+ * How much one channel may have in flight.
  *
  * QEMU measures its bandwidth by what we take from it, and decides by that
  * when to stop the guest.  Whatever waits in our buffers then has to be sent
  * while nobody runs the guest.  So what is unacknowledged is bounded in time:
- * as many bytes as the session delivered lately in one round trip, and those of
+ * as many bytes as the channel delivered lately in one round trip, and those of
  * FLOW_QUEUE_US but at most FLOW_QUEUE_MOST on top, between FLOW_LEAST and
- * FLOW_MOST in all.
+ * FLOW_MOST in all.  Each channel has a bound of its own: under a common one
+ * the slowest, which keeps what it takes the longest, would in the end have all
+ * of it.
  *
  * The bound exceeds what a round trip can deliver, so on a link that became
  * faster the measured rate, and with it the bound, grows by itself.  A window
- * in which nobody had to wait for room says nothing about the link and never
- * lowers the rate.
+ * in which nobody had to wait for room, or in which there was nothing to send,
+ * says nothing about the link and never lowers the rate.
  *
  * Pure arithmetic; the outbox's lock guards it.
  */
@@ -22,11 +24,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "wire/frame.h"
+
 enum {
 	FLOW_QUEUE_US = 20000,
 	FLOW_SAMPLE_US = 50000,
 	FLOW_QUEUE_MOST = 4 * 1024 * 1024,
-	FLOW_LEAST = 768 * 1024,
+	FLOW_LEAST = 2 * FRAME_MAX_PAYLOAD, /* one on the wire, one ahead */
 	FLOW_MOST = 12 * 1024 * 1024,
 };
 
@@ -36,10 +40,12 @@ struct flow_control {
 
 	uint64_t sample_start_us, sample_bytes;
 	bool sample_full; /* somebody waited for room in this window */
+	bool sample_idle; /* there was nothing to send for a while */
 };
 
 void flow_init(struct flow_control *f, uint64_t now_us);
 void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 		uint64_t now_us);
 void flow_waited(struct flow_control *f);
+void flow_idled(struct flow_control *f);
 uint64_t flow_limit(const struct flow_control *f);

@@ -38,6 +38,8 @@ int outbox_init(struct outbox *o, struct error *e)
 	clock_cond_init(&o->changed);
 	o->next_seq = o->base = 1;
 	flow_init(&o->flow, clock_us());
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		flow_init(&o->channel[i].flow, clock_us());
 	return 0;
 }
 
@@ -135,6 +137,18 @@ static uint64_t *bytes_of(struct outbox *o, const struct frame_out *f)
 		       : &o->unacked_bytes;
 }
 
+/* What may be unacknowledged of all but side streams. */
+static uint64_t limit_of_all(const struct outbox *o)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (o->channel[i].alive)
+			sum += flow_limit(&o->channel[i].flow) +
+			       FRAME_MAX_PAYLOAD;
+	return sum > OUTBOX_LEAST ? sum : OUTBOX_LEAST;
+}
+
 static bool has_room(struct outbox *o, const struct frame_out *f)
 {
 	uint64_t used = *bytes_of(o, f), limit = OUTBOX_SIDE_STREAM_LIMIT;
@@ -142,7 +156,7 @@ static bool has_room(struct outbox *o, const struct frame_out *f)
 	if (o->next_seq - o->base >= FRAME_WINDOW - MESSAGE_SLOTS)
 		return false;
 	if (bytes_of(o, f) == &o->unacked_bytes)
-		limit = flow_limit(&o->flow);
+		limit = limit_of_all(o);
 	return used == 0 || used + f->head.len <= limit;
 }
 
@@ -172,6 +186,15 @@ static void number(struct outbox *o, struct frame_out *f)
 		*bytes_of(o, f) += f->head.len;
 }
 
+/* One will do, if any one can take it. */
+static void wake_taker(struct outbox *o)
+{
+	if (o->limited > 0)
+		pthread_cond_broadcast(&o->work);
+	else
+		pthread_cond_signal(&o->work);
+}
+
 int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	       struct error *e)
 {
@@ -189,7 +212,7 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	if (ret_seq)
 		*ret_seq = f->head.seq;
 	queue_between(o, o->tail, f, NULL);
-	pthread_cond_signal(&o->work);
+	wake_taker(o);
 	return 0;
 }
 
@@ -221,7 +244,7 @@ int outbox_put_message(struct outbox *o, const void *data, size_t len,
 	number(o, f);
 	f->head.offset = o->next_message++;
 	queue_between(o, NULL, f, o->head);
-	pthread_cond_signal(&o->work);
+	wake_taker(o);
 	return 0;
 }
 
@@ -237,7 +260,8 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 		    unsigned channel, uint64_t now_us)
 {
 	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
-	uint64_t usual = o->delay_us[f->channel], mine = o->delay_us[channel];
+	uint64_t usual = o->channel[f->channel].delay_us;
+	uint64_t mine = o->channel[channel].delay_us;
 	uint64_t left;
 
 	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
@@ -270,16 +294,45 @@ static struct frame_out *find_late(struct outbox *o, unsigned channel)
 	return NULL;
 }
 
+static bool may_take(const struct outbox_channel *c, const struct frame_out *f)
+{
+	return f->head.kind == FRAME_MESSAGE || c->bytes == 0 ||
+	       c->bytes + f->head.len <= flow_limit(&c->flow);
+}
+
+static void uncharge(struct outbox *o, unsigned channel,
+		     const struct frame_out *f)
+{
+	struct outbox_channel *c = &o->channel[channel];
+
+	/* A channel that is new has nothing of its predecessor's. */
+	c->bytes -= c->bytes < f->head.len ? c->bytes : f->head.len;
+}
+
+/* No channel is charged with it any more. */
+static void settle_charge(struct outbox *o, const struct frame_out *f)
+{
+	if (f->state != FRAME_OUT)
+		return;
+	uncharge(o, f->channel, f);
+	if (f->before != NO_CHANNEL)
+		uncharge(o, f->before, f);
+}
+
 /* A frame for @channel, or NULL. */
 static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 {
 	struct frame_out *f = o->head;
 
+	if (f && !may_take(&o->channel[channel], f))
+		return NULL;
 	if (f) {
 		unqueue(o, f);
 		f->copied = false;
+		f->before = NO_CHANNEL;
 	} else if ((f = find_late(o, channel))) {
 		f->copied = f->resent = true;
+		f->before = f->channel; /* its socket is still full of it */
 		o->stats.resent_frames++;
 		o->stats.resent_bytes += f->head.len;
 	} else {
@@ -289,20 +342,29 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 	f->writers++;
 	f->channel = channel;
 	f->sent_us = clock_us();
+	o->channel[channel].bytes += f->head.len;
 	return f;
 }
 
 /* What is late comes about by time alone. */
-static void wait_work(struct outbox *o, uint64_t deadline_us)
+static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 {
 	uint64_t until =
 		clock_us() + (o->urgent ? LATE_LOOK_URGENT_US : LATE_LOOK_US);
+	struct flow_control *flow = &o->channel[channel].flow;
+	bool limited = o->head;
 	struct timespec t;
 
 	if (o->base == o->next_seq || until > deadline_us)
 		until = deadline_us;
 	t = clock_timespec(until);
+	if (limited)
+		flow_waited(flow);
+	else
+		flow_idled(flow);
+	o->limited += limited;
 	pthread_cond_timedwait(&o->work, &o->lock, &t);
+	o->limited -= limited;
 }
 
 enum outbox_work outbox_take(struct outbox *o, unsigned channel,
@@ -310,8 +372,10 @@ enum outbox_work outbox_take(struct outbox *o, unsigned channel,
 {
 	WITH_LOCK(&o->lock);
 
+	/* Its socket kept it busy until now. */
+	flow_waited(&o->channel[channel].flow);
 	for (;;) {
-		if (o->closed || o->dead[channel])
+		if (o->closed || o->channel[channel].stopped)
 			return OUTBOX_STOP;
 		if (o->ack_due)
 			break;
@@ -320,7 +384,7 @@ enum outbox_work outbox_take(struct outbox *o, unsigned channel,
 			return OUTBOX_FRAME;
 		if (clock_us() >= deadline_us)
 			break;
-		wait_work(o, deadline_us);
+		wait_work(o, channel, deadline_us);
 	}
 	o->ack_due = false;
 	return OUTBOX_ACK;
@@ -345,10 +409,14 @@ void outbox_ack_due(struct outbox *o)
 	pthread_cond_signal(&o->work);
 }
 
-/* An average over about 4 frames. */
-static void note_delay(uint64_t *usual_us, uint64_t us)
+/* The usual delay is an average over about 4 frames. */
+static void credit(struct outbox_channel *c, uint64_t bytes, uint64_t took_us,
+		   uint64_t now_us)
 {
-	*usual_us = *usual_us ? (*usual_us * 3 + us) / 4 : us;
+	flow_acked(&c->flow, bytes, took_us, now_us);
+	if (took_us == UINT64_MAX)
+		return;
+	c->delay_us = c->delay_us ? (c->delay_us * 3 + took_us) / 4 : took_us;
 }
 
 /* Acknowledged: the number is settled; the memory follows when no channel
@@ -356,20 +424,21 @@ static void note_delay(uint64_t *usual_us, uint64_t us)
 static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 {
 	struct frame_out *f = *slot_of(o, seq);
+	uint64_t took = UINT64_MAX; /* not known */
 
 	if (!f || f->head.seq != seq)
 		return;
 	*slot_of(o, seq) = NULL;
 	if (!f->resent && f->state == FRAME_OUT)
-		note_delay(&o->delay_us[f->channel], now_us - f->sent_us);
+		took = now_us - f->sent_us;
 	if (f->head.kind != FRAME_MESSAGE) {
 		*bytes_of(o, f) -= f->head.len;
 		o->stats.acked_bytes += f->head.len;
-		flow_acked(&o->flow, f->head.len,
-			   f->resent || f->sent_us == 0 ? UINT64_MAX
-							: now_us - f->sent_us,
-			   now_us);
+		flow_acked(&o->flow, f->head.len, took, now_us);
 	}
+	if (f->state == FRAME_OUT)
+		credit(&o->channel[f->channel], f->head.len, took, now_us);
+	settle_charge(o, f);
 	f->acked = true;
 	if (f->state == FRAME_QUEUED)
 		unqueue(o, f);
@@ -400,6 +469,8 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	while (o->base < o->next_seq && !*slot_of(o, o->base))
 		o->base++;
 	pthread_cond_broadcast(&o->changed);
+	if (o->limited > 0)
+		pthread_cond_broadcast(&o->work);
 	return 0;
 }
 
@@ -407,15 +478,17 @@ void outbox_channel_alive(struct outbox *o, unsigned channel)
 {
 	WITH_LOCK(&o->lock);
 
-	o->dead[channel] = false;
-	o->delay_us[channel] = 0;
+	o->channel[channel] = (struct outbox_channel){ .alive = true };
+	flow_init(&o->channel[channel].flow, clock_us());
+	pthread_cond_broadcast(&o->changed);
 }
 
 void outbox_channel_stop(struct outbox *o, unsigned channel)
 {
 	WITH_LOCK(&o->lock);
 
-	o->dead[channel] = true;
+	o->channel[channel].stopped = true;
+	o->channel[channel].alive = false;
 	pthread_cond_broadcast(&o->work);
 }
 
@@ -424,6 +497,7 @@ static void requeue(struct outbox *o, struct frame_out *f)
 {
 	struct frame_out *after = o->head;
 
+	settle_charge(o, f);
 	while (after && after->head.seq < f->head.seq)
 		after = after->next;
 	queue_between(o, after ? after->prev : o->tail, f, after);
@@ -499,11 +573,11 @@ int outbox_wait_change(struct outbox *o)
 	return o->closed ? -EPIPE : 0;
 }
 
-uint64_t outbox_backlog(struct outbox *o)
+bool outbox_is_small(struct outbox *o)
 {
 	WITH_LOCK(&o->lock);
 
-	return o->unacked_bytes;
+	return o->unacked_bytes < limit_of_all(o) / 2;
 }
 
 void outbox_stats(struct outbox *o, struct outbox_stats *ret)

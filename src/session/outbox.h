@@ -20,8 +20,9 @@
  *  - A frame that is late is written once more, by a channel that has nothing
  *    else to do; the first copy counts.  It is freed when it is acknowledged
  *    and no channel reads it.
- *  - Producers wait while flow_limit() bytes are unacknowledged, so memory and
- *    time in here are bounded.  Messages and what was sent before never wait.
+ *  - A channel takes no frame beyond its flow_limit(), and producers wait while
+ *    all channels have theirs and a frame for each is queued, so memory and
+ * time in here are bounded.  Messages never wait.
  *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
  * channel usually takes.  When the outbox is urgent (the guest is stopped), and
@@ -50,6 +51,9 @@ enum {
 	FRAME_POOL = 512,
 	FRAME_BUFFERS = 4, /* buffers whose bytes one frame may name */
 	CHANNELS_MAX = 32,
+	NO_CHANNEL = CHANNELS_MAX,
+	/* Unacknowledged bytes of all but side streams, at least. */
+	OUTBOX_LEAST = 768 * 1024,
 	/* Unacknowledged bytes of each stream but the first. */
 	OUTBOX_SIDE_STREAM_LIMIT = 256 * 1024,
 };
@@ -78,6 +82,7 @@ struct frame_out {
 	bool resent, copied; /* once at all; since it was last queued */
 	unsigned writers;    /* channels that read it */
 	unsigned channel;    /* the last that took it, in FRAME_OUT */
+	unsigned before;     /* the one that had it when it was late */
 	uint64_t sent_us;    /* then */
 	struct frame_out *prev, *next;
 };
@@ -93,13 +98,20 @@ struct outbox_stats {
 	uint64_t unacked_bytes, rate, rtt_us;
 };
 
+struct outbox_channel {
+	bool alive, stopped;
+	uint64_t bytes;    /* that it took and nobody acknowledged */
+	uint64_t delay_us; /* usual, 0: not known */
+	struct flow_control flow;
+};
+
 struct outbox {
 	pthread_mutex_t lock;
 	pthread_cond_t work;    /* takers wait */
 	pthread_cond_t changed; /* producers and waiters for acks wait */
 	bool closed, ack_due, urgent;
-	bool dead[CHANNELS_MAX];
-	uint64_t delay_us[CHANNELS_MAX]; /* usual, 0: not known */
+	unsigned limited; /* takers that wait because of their bound */
+	struct outbox_channel channel[CHANNELS_MAX];
 	uint64_t next_seq, base, next_message;
 	uint64_t unacked_bytes; /* PAGES and stream 0, queued or in flight */
 	uint64_t side_bytes[STREAMS_MAX];
@@ -107,8 +119,8 @@ struct outbox {
 	struct frame_out *slot[FRAME_WINDOW];
 	struct frame_out *free;
 	struct frame_out *pool;
-	unsigned fresh; /* first of the pool that was never used */
-	struct flow_control flow;
+	unsigned fresh;           /* first of the pool that was never used */
+	struct flow_control flow; /* of all channels together: the rate */
 	struct outbox_stats stats;
 };
 
@@ -157,5 +169,6 @@ int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
 /* Waits until frames were acknowledged, a tenth of a second at most; -EPIPE
  * once the outbox is closed. */
 int outbox_wait_change(struct outbox *o);
-uint64_t outbox_backlog(struct outbox *o); /* unacknowledged bytes */
+/* What is unacknowledged takes less than half of what it may. */
+bool outbox_is_small(struct outbox *o);
 void outbox_stats(struct outbox *o, struct outbox_stats *ret);

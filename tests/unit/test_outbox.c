@@ -54,6 +54,14 @@ static struct frame_out *take(struct outbox *o, unsigned channel)
 	return f;
 }
 
+static uint64_t backlog(struct outbox *o)
+{
+	struct outbox_stats st;
+
+	outbox_stats(o, &st);
+	return st.unacked_bytes;
+}
+
 static uint64_t send_one(struct outbox *o, unsigned channel)
 {
 	struct frame_out *f = take(o, channel);
@@ -231,7 +239,7 @@ static void nobody_may_acknowledge_what_was_never_numbered(void **state)
 	assert_int_equal(ack_below(o, 3), -EBADMSG);
 	assert_int_equal(ack_one(o, 2), -EBADMSG);
 	assert_int_equal(ack_below(o, 2), 0);
-	assert_int_equal(outbox_backlog(o), 0);
+	assert_int_equal(backlog(o), 0);
 	outbox_unmade(o);
 }
 
@@ -248,7 +256,7 @@ static void an_old_acknowledgement_changes_nothing(void **state)
 	assert_int_equal(ack_below(o, 2), 0);
 	assert_int_equal(ack_one(o, 1), 0);
 	assert_false(outbox_is_acked(o, 4));
-	assert_int_equal(outbox_backlog(o), 10);
+	assert_int_equal(backlog(o), 10);
 	outbox_unmade(o);
 }
 
@@ -287,7 +295,7 @@ static void a_producer_waits_for_room_and_the_end_wakes_it(void **state)
 	for (int i = 0; i < 200; i++) {
 		uint64_t seq = send_one(o, 0);
 
-		assert_true(outbox_backlog(o) <= FLOW_MOST);
+		assert_true(backlog(o) <= FLOW_MOST);
 		if (seq)
 			assert_int_equal(ack_below(o, seq + 1), 0);
 	}
@@ -305,7 +313,7 @@ static void one_full_stream_does_not_hold_up_another(void **state)
 	put(o, FRAME_STREAM, 1, OUTBOX_SIDE_STREAM_LIMIT);
 	put(o, FRAME_STREAM, 2, 100);
 	put(o, FRAME_PAGES, 0, 100);
-	assert_int_equal(outbox_backlog(o), 100);
+	assert_int_equal(backlog(o), 100);
 	outbox_unmade(o);
 }
 
@@ -348,8 +356,8 @@ static struct outbox *slow_and_fast(void)
 {
 	struct outbox *o = outbox_made();
 
-	o->delay_us[0] = 200000;
-	o->delay_us[1] = 1000;
+	o->channel[0].delay_us = 200000;
+	o->channel[1].delay_us = 1000;
 	return o;
 }
 
@@ -417,7 +425,7 @@ static void what_hangs_is_repeated_also_without_hurry(void **state)
 	struct frame_out *f;
 
 	(void)state;
-	o->delay_us[0] = 1000;
+	o->channel[0].delay_us = 1000;
 	put(o, FRAME_PAGES, 0, 100);
 	f = take_summed(o, 0);
 	outbox_sent(o, f);
@@ -451,6 +459,58 @@ static void a_repeated_frame_belongs_to_the_channel_that_took_it_last(
 	outbox_unmade(o);
 }
 
+static struct frame_out *take_big(struct outbox *o, unsigned channel)
+{
+	put(o, FRAME_PAGES, 0, FRAME_MAX_PAYLOAD);
+	return take(o, channel);
+}
+
+static void a_channel_takes_no_more_than_its_bound(void **state)
+{
+	struct outbox *o = outbox_made();
+	struct frame_out *f[3];
+
+	(void)state;
+	outbox_channel_alive(o, 0);
+	outbox_channel_alive(o, 1);
+	for (int i = 0; i < 2; i++) {
+		f[i] = take_big(o, 0);
+		assert_non_null(f[i]);
+		outbox_sent(o, f[i]);
+	}
+	f[2] = take_big(o, 0);
+	assert_null(f[2]);
+	/* Another one has its own, and messages have none. */
+	assert_int_equal(send_one(o, 1), 3);
+	assert_int_equal(outbox_put_message(o, "{}", 2, &(struct error){ 0 }),
+			 0);
+	assert_int_equal(send_one(o, 0), 4);
+	put(o, FRAME_PAGES, 0, 100);
+	assert_int_equal(send_one(o, 0), 0);
+	assert_int_equal(ack_one(o, 1), 0);
+	assert_int_equal(send_one(o, 0), 5);
+	outbox_unmade(o);
+}
+
+static void a_new_channel_has_nothing_of_its_predecessors(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	outbox_channel_alive(o, 0);
+	for (int i = 0; i < 2; i++)
+		outbox_sent(o, take_big(o, 0));
+	outbox_channel_stop(o, 0);
+	outbox_channel_died(o, 0);
+	assert_int_equal(o->channel[0].bytes, 0);
+	outbox_channel_alive(o, 0);
+	assert_int_equal(send_one(o, 0), 1);
+	assert_int_equal(send_one(o, 0), 2);
+	assert_int_equal(ack_below(o, 3), 0);
+	assert_int_equal(o->channel[0].bytes, 0);
+	outbox_unmade(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +531,8 @@ int main(void)
 		cmocka_unit_test(
 			waits_end_at_their_deadline_and_with_the_session),
 		cmocka_unit_test(an_idle_channel_acknowledges_at_its_deadline),
+		cmocka_unit_test(a_channel_takes_no_more_than_its_bound),
+		cmocka_unit_test(a_new_channel_has_nothing_of_its_predecessors),
 		cmocka_unit_test(an_idle_channel_repeats_what_a_slow_one_holds),
 		cmocka_unit_test(a_slow_channel_repeats_nothing_of_a_fast_one),
 		cmocka_unit_test(messages_do_not_wait_for_a_slow_channel),
