@@ -468,7 +468,7 @@ json_t *carrier_json(const struct carrier *c)
 	uint64_t sent = atomic_load(&c->bytes_sent);
 
 	c->channel->ops->stats(c->channel, &st);
-	return json_pack("{s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s*}",
+	return json_pack("{s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s?}",
 			 "channel", (json_int_t)c->index, "transport",
 			 c->channel->ops->name, "from", c->channel->from, "to",
 			 c->channel->to, "bytes", (json_int_t)sent, "received",

@@ -28,7 +28,10 @@
 
 enum {
 	DIAL_GIVEN_US = 3000000,
-	DIAL_PAIR_US = 1000000,
+	/* The first try; then twice as long each time.  A SYN that was lost
+	 * comes again only after a second: better to begin anew. */
+	DIAL_PAIR_LEAST_US = 300000,
+	DIAL_PAIR_MOST_US = 2400000,
 	REDIAL_LEAST_US = 200000,
 	REDIAL_MOST_US = 5000000,
 	/* A host that answers, but where nobody listens, has lost its daemon,
@@ -177,6 +180,7 @@ struct attempt {
 	struct pair_addresses ends;
 	uint16_t port[PORTS_MAX];
 	unsigned ports;
+	uint64_t limit_us;
 	bool given;
 };
 
@@ -191,10 +195,14 @@ static bool port_is_held(const struct session *s, uint16_t port)
 
 static struct attempt attempt_of(struct path *p)
 {
-	struct attempt a = { .given = p->given };
+	struct attempt a = { .given = p->given,
+			     .limit_us = DIAL_PAIR_LEAST_US };
 
 	if (p->given)
 		return a;
+	for (unsigned i = 0; i < p->failures; i++)
+		if (a.limit_us < DIAL_PAIR_MOST_US)
+			a.limit_us *= 2;
 	snprintf(a.near, sizeof(a.near), "%s", p->near);
 	a.ends = p->route[p->turn % p->routes];
 	for (unsigned i = 0; p->turn % p->routes == 0 && i < p->ports; i++)
@@ -211,7 +219,7 @@ static int dial_ports(struct channel **ret, struct session *s,
 			       .from = &a->ends.from,
 			       .to = &a->ends.to,
 			       .to_port = s->port };
-	uint64_t deadline = clock_us() + DIAL_PAIR_US;
+	uint64_t deadline = clock_us() + a->limit_us;
 	int r = -EADDRINUSE;
 
 	for (unsigned i = 0; i <= a->ports; i++) {
@@ -249,7 +257,7 @@ static bool has_work(const struct session *s, const struct path *p)
 
 void path_retry(struct path *p)
 {
-	p->next_us = p->pause_us = 0;
+	p->next_us = p->pause_us = p->failures = 0;
 	pthread_cond_broadcast(&p->session->changed);
 }
 
@@ -273,6 +281,7 @@ static void worked(struct path *p)
 	p->proved = true;
 	p->failed = false;
 	p->why[0] = '\0';
+	p->failures = 0;
 	p->next_us = p->pause_us = 0;
 }
 
@@ -285,6 +294,7 @@ static void failed(struct path *p, const struct error *e)
 	p->failed = true;
 	snprintf(p->why, sizeof(p->why), "%s", e->text);
 	p->turn++;
+	p->failures++;
 	later(p);
 	if (e->code != ECONNREFUSED || carriers_alive(s) > 0)
 		s->refusals = 0;

@@ -76,6 +76,7 @@ struct path {
 	bool failed;            /* it did not work when last tried */
 	bool proved;            /* it worked once: the other end is our peer */
 	char why[252];          /* it failed, or is not used */
+	unsigned failures; /* since it worked, or since there was news */
 	uint64_t next_us, pause_us;
 	struct channel *greeting; /* its hello is awaited */
 

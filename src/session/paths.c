@@ -269,26 +269,42 @@ static void set_path(struct path *p, const struct plan *plan, size_t i)
 		snprintf(p->why, sizeof(p->why), "%s", pair->why);
 }
 
-/* A path whose pair is gone: why, and nothing wanted of it. */
-static void unlist(struct path *p, const struct plan *plan)
+static const struct card *near_card(const struct plan *plan, const char *name)
 {
-	const struct card *found = NULL;
+	for (size_t i = 0; i < plan->near->count; i++)
+		if (!strcmp(plan->near->at[i].name, name))
+			return &plan->near->at[i];
+	return NULL;
+}
+
+/* Those of a card here that is down or gone; the keeper may not have noticed.
+ */
+static void lose_channels(struct session *s, const struct path *p)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].state != CARRIER_FREE &&
+		    s->carrier[i].path == p)
+			carrier_drop(&s->carrier[i], p->why);
+}
+
+/* A path whose pair is gone: why, and nothing wanted of it. */
+static void unlist(struct session *s, struct path *p, const struct plan *plan)
+{
+	const struct card *near = near_card(plan, p->near);
 
 	p->wanted = 0;
 	p->use = PAIR_SPARE;
 	p->order = PAIRS_MAX;
-	for (size_t i = 0; i < plan->near->count; i++)
-		if (!strcmp(plan->near->at[i].name, p->near))
-			found = &plan->near->at[i];
-	if (!found)
-		snprintf(p->why, sizeof(p->why), "%s is gone", p->near);
-	else if (found->why_not[0])
-		snprintf(p->why, sizeof(p->why), "%s", found->why_not);
-	else
+	if (near && !near->why_not[0]) {
 		snprintf(p->why, sizeof(p->why),
-			 "%s of the peer may not be "
-			 "used any more",
-			 p->far);
+			 "%s of the peer may not be used any more", p->far);
+		return;
+	}
+	if (near)
+		snprintf(p->why, sizeof(p->why), "%s", near->why_not);
+	else
+		snprintf(p->why, sizeof(p->why), "%s is gone", p->near);
+	lose_channels(s, p);
 }
 
 static json_t *spare_json(const struct pair *pair)
@@ -402,7 +418,7 @@ static void apply(struct session *s, struct plan *plan, bool news)
 		struct path *p = s->path[i];
 
 		if (!(listed >> i & 1) && !p->given)
-			unlist(p, plan);
+			unlist(s, p, plan);
 		else if (p->failed && news)
 			path_retry(p);
 	}
