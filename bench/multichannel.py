@@ -196,6 +196,7 @@ class Table:
     def __init__(self):
         self.rows = []
         self.missed = 0
+        self.stolen = stolen()
 
     def row(self, case, time_s, ideal_s, what, figure, bar, good):
         """One line, shown at once."""
@@ -207,9 +208,17 @@ class Table:
 
     def show(self, args):
         print(f"\n{args.memory} MiB random, medians of {args.runs}, kernel {platform.release()}, "
-              f"{os.cpu_count()} processors, {args.qemu}\n\n"
+              f"{os.cpu_count()} processors, {args.qemu}\n"
+              f"{stolen() - self.stolen:.0f} processor seconds were taken away by whoever runs "
+              "this machine\n\n"
               "| case | time | ideal | figure | bar | holds |\n|---|---|---|---|---|---|")
         print("\n".join(self.rows))
+
+
+def stolen():
+    """Seconds, over all processors, that this machine's own host took away."""
+    with open("/proc/stat", encoding="ascii") as f:
+        return int(f.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def note(text):
