@@ -49,22 +49,30 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 	uint16_t version;
 
 	mine.session = s->id;
-	memcpy(mine.secret, s->secret, SECRET_SIZE);
+	memcpy(mine.secret, s->secret, SECRET_JOINS);
 	if (hello_send(c, &mine, e) < 0 || hello_receive(c, &theirs, e) < 0)
 		return error_code(e);
 	if (theirs.kind == HELLO_REFUSE)
-		return error_set(e, ECONNABORTED, "%s", theirs.text);
+		return error_set(e,
+				 s->id && theirs.session == s->id
+					 ? EACCES
+					 : ECONNABORTED,
+				 "%s", theirs.text);
 	if (theirs.kind != HELLO_ACCEPT)
 		return error_set(e, EBADMSG, "answers with hello %d",
 				 theirs.kind);
 	if (hello_common_version(&version, &theirs, e) < 0)
 		return error_code(e);
-	if (s->id && (theirs.session != s->id ||
-		      memcmp(theirs.secret, s->secret, SECRET_SIZE) != 0))
+	if (s->id &&
+	    (theirs.session != s->id ||
+	     memcmp(theirs.secret + SECRET_JOINS, s->secret + SECRET_JOINS,
+		    SECRET_SIZE - SECRET_JOINS) != 0))
 		return error_set(e, EBADMSG,
 				 "answers for another session than ours");
 	if (s->id)
 		return 0;
+	if (theirs.session == 0)
+		return error_set(e, EBADMSG, "accepts without a session");
 	s->id = theirs.session;
 	memcpy(s->secret, theirs.secret, SECRET_SIZE);
 	/* Finding an address that answers may have taken a while. */
@@ -303,10 +311,11 @@ static void failed(struct path *p, const struct error *e)
 }
 
 /* What our peer itself says ends the session.  Another host may say anything:
- * a path that never worked may lead there. */
+ * a path that never worked may lead there, and one that did may lead there by
+ * now.  While a channel is left, the session lives at the peer. */
 static bool is_the_end(const struct path *p, const struct error *e)
 {
-	return p->proved &&
+	return p->proved && carriers_alive(p->session) == 0 &&
 	       (e->code == ECONNABORTED || e->code == EPROTONOSUPPORT ||
 		p->session->refusals >= REFUSALS_MAX);
 }

@@ -20,6 +20,10 @@ enum {
 	DAMAGED_MAX = 16,       /* frames with a wrong checksum in a session */
 	PATHS_MAX = 64,         /* that one session ever tries */
 	PATH_CHANNELS_MAX = 16, /* dead ones that a report shows of a path */
+	/* The secret's first bytes prove who joins, the others who accepts: a
+	 * host that was dialled by mistake learns only the former, and so
+	 * cannot pass for the peer. */
+	SECRET_JOINS = SECRET_SIZE / 2,
 };
 
 enum carrier_state {

@@ -255,31 +255,39 @@ void table_remove(struct session *s)
 	}
 }
 
-static void refuse(struct channel *c, const struct error *why)
+static void refuse_in(uint64_t session, struct channel *c,
+		      const struct error *why)
 {
 	struct hello h = hello_of(HELLO_REFUSE, why->text);
 	struct error ignored;
 
+	h.session = session;
 	hello_send(c, &h, &ignored);
 	channel_free(c);
 }
 
-static bool same_secret(const uint8_t *a, const uint8_t *b)
+static void refuse(struct channel *c, const struct error *why)
+{
+	refuse_in(0, c, why);
+}
+
+static bool may_join(const uint8_t *a, const uint8_t *b)
 {
 	uint8_t differ = 0;
 
-	for (size_t i = 0; i < SECRET_SIZE; i++)
+	for (size_t i = 0; i < SECRET_JOINS; i++)
 		differ |= a[i] ^ b[i];
 	return differ == 0;
 }
 
+/* @known: bytes of the secret that the other side has already. */
 static int answer(const struct acceptor *a, struct session *s,
-		  struct channel *c, struct error *e)
+		  struct channel *c, size_t known, struct error *e)
 {
 	struct hello h = hello_of(HELLO_ACCEPT, a->own_name);
 
 	h.session = s->id;
-	memcpy(h.secret, s->secret, SECRET_SIZE);
+	memcpy(h.secret + known, s->secret + known, SECRET_SIZE - known);
 	if (hello_send(c, &h, e) < 0) {
 		channel_free(c);
 		return error_code(e);
@@ -326,27 +334,31 @@ static int check_way(const struct acceptor *a, struct channel *c,
 	return r;
 }
 
+static int check_room(struct session *s, struct error *e)
+{
+	WITH_LOCK(&s->lock);
+
+	if (!carriers_full(s))
+		return 0;
+	return error_set(e, EBUSY, "the session with %s has %d channels",
+			 s->peer, CHANNELS_MAX);
+}
+
 /* One more channel.  A peer that missed the session's end hears of it here;
- * one that is ahead of us in noticing dead channels dials again. */
+ * one that is ahead of us in noticing dead channels dials again.  With the
+ * session's number only this connection is refused. */
 static int join_one(const struct acceptor *a, struct session *s,
 		    struct channel *c, struct error *e)
 {
-	bool full;
-
-	if (session_check(s, e) < 0 || check_way(a, c, e) < 0) {
+	if (session_check(s, e) < 0) {
 		refuse(c, e);
 		return error_code(e);
 	}
-	{
-		WITH_LOCK(&s->lock);
-
-		full = carriers_full(s);
+	if (check_way(a, c, e) < 0 || check_room(s, e) < 0) {
+		refuse_in(s->id, c, e);
+		return error_code(e);
 	}
-	if (!full)
-		return answer(a, s, c, e);
-	channel_free(c);
-	return error_set(e, EBUSY, "the session with %s has %d channels",
-			 s->peer, CHANNELS_MAX);
+	return answer(a, s, c, SECRET_JOINS, e);
 }
 
 /* The table's lock keeps session_free() from taking the session away. */
@@ -358,7 +370,7 @@ static int join(const struct acceptor *a, const struct hello *h,
 	WITH_LOCK(&a->table->lock);
 
 	for (s = a->table->first; s; s = s->next_in_table)
-		if (s->id == h->session && same_secret(s->secret, h->secret))
+		if (s->id == h->session && may_join(s->secret, h->secret))
 			return join_one(a, s, c, e);
 	error_set(e, ENOENT,
 		  "knows nothing of this session (has its droverd been "
@@ -432,7 +444,7 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 		s->next_in_table = a->table->first;
 		a->table->first = s;
 	}
-	if (answer(a, s, c, e) < 0) {
+	if (answer(a, s, c, 0, e) < 0) {
 		session_free(s);
 		return error_code(e);
 	}

@@ -7,8 +7,11 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,6 +21,7 @@
 #include "channel/tcp.h"
 #include "ends.h"
 #include "session/inbox.h"
+#include "session/internal.h"
 #include "session/outbox.h"
 #include "wire/frame.h"
 
@@ -195,10 +199,17 @@ static void a_wrong_secret_or_session_is_refused(void **state)
 	assert_int_equal(h.kind, HELLO_ACCEPT);
 	join.session = h.session;
 	memcpy(join.secret, h.secret, SECRET_SIZE);
-	join.secret[SECRET_SIZE - 1] ^= 1;
+	join.secret[0] ^= 1;
 	assert_int_equal(say_hello(&e, join).kind, HELLO_REFUSE);
-	join.secret[SECRET_SIZE - 1] ^= 1;
-	assert_int_equal(say_hello(&e, join).kind, HELLO_ACCEPT);
+	join.secret[0] ^= 1;
+	/* The half that proves the peer is told only once, to who opened. */
+	memset(join.secret + SECRET_JOINS, 0, SECRET_SIZE - SECRET_JOINS);
+	join = say_hello(&e, join);
+	assert_int_equal(join.kind, HELLO_ACCEPT);
+	assert_memory_equal(join.secret + SECRET_JOINS, h.secret + SECRET_JOINS,
+			    SECRET_SIZE - SECRET_JOINS);
+	memset(h.secret, 0, SECRET_JOINS);
+	assert_memory_equal(join.secret, h.secret, SECRET_JOINS);
 	channel_free(c);
 	session_free(ends_far(&e));
 	ends_done(&e);
@@ -420,6 +431,159 @@ static void a_restarted_host_ends_the_session_at_once(void **state)
 	session_table_free(fresh);
 }
 
+/* --- hand-made hosts that are dialled */
+
+enum { DIALLED_ID = 7 };
+
+struct dialled {
+	int listen_fd;
+	uint16_t port;
+	uint8_t secret[SECRET_SIZE];
+	struct channel *first; /* over which the session began */
+	struct session *near;
+	pthread_t opener;
+};
+
+static void *open_main(void *arg)
+{
+	static const char *const loopback[] = { "127.0.0.1", NULL };
+	struct dialled *d = arg;
+	const struct session_options o = { .own_name = "near",
+					   .peer = "far",
+					   .addresses = loopback,
+					   .port = d->port,
+					   .channels = 2,
+					   .outage_limit_us =
+						   20 * USEC_PER_SEC };
+	struct error err;
+
+	CHECK(session_open(&d->near, &o, &err) == 0);
+	return NULL;
+}
+
+/* The next connection, and what it says. */
+static struct channel *next_dialled(struct dialled *d, struct hello *ret)
+{
+	struct pollfd p = { .fd = d->listen_fd, .events = POLLIN };
+	struct channel *c;
+	struct error err;
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(tcp_accept(&c, d->listen_fd, &err), 0);
+	assert_int_equal(hear_hello(c, ret), 0);
+	return c;
+}
+
+static void answer_with(struct channel *c, enum hello_kind kind, uint64_t id,
+			const uint8_t *secret, const char *text)
+{
+	struct hello h = { .version = WIRE_VERSION,
+			   .lowest = WIRE_LOWEST,
+			   .kind = kind,
+			   .session = id };
+	uint8_t buf[HELLO_MAX];
+
+	if (secret)
+		memcpy(h.secret, secret, SECRET_SIZE);
+	snprintf(h.text, sizeof(h.text), "%s", text);
+	say(c, buf, hello_write(&h, buf));
+}
+
+static void dialled_init(struct dialled *d)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	struct error err;
+	struct hello h;
+
+	*d = (struct dialled){ .listen_fd = -1 };
+	memset(d->secret, 0xa5, SECRET_SIZE);
+	assert_int_equal(tcp_listen(&d->listen_fd, "127.0.0.1", 0, &err), 0);
+	getsockname(d->listen_fd, (struct sockaddr *)&a, &len);
+	d->port = ntohs(a.sin_port);
+	pthread_create(&d->opener, NULL, open_main, d);
+	d->first = next_dialled(d, &h);
+	assert_int_equal(h.kind, HELLO_OPEN);
+	answer_with(d->first, HELLO_ACCEPT, DIALLED_ID, d->secret, "far");
+	pthread_join(d->opener, NULL);
+}
+
+static void dialled_done(struct dialled *d)
+{
+	channel_free(d->first);
+	close(d->listen_fd);
+	session_end(d->near, false, "done");
+	session_free(d->near);
+}
+
+static void who_only_repeats_a_join_is_not_taken_for_the_peer(void **state)
+{
+	static const uint8_t none[SECRET_SIZE - SECRET_JOINS];
+	struct channel *c;
+	struct dialled d;
+	struct error err;
+	struct hello h;
+	uint8_t byte;
+
+	(void)state;
+	dialled_init(&d);
+	c = next_dialled(&d, &h);
+	assert_int_equal(h.kind, HELLO_JOIN);
+	assert_memory_equal(h.secret, d.secret, SECRET_JOINS);
+	assert_memory_equal(h.secret + SECRET_JOINS, none, sizeof(none));
+	answer_with(c, HELLO_ACCEPT, h.session, h.secret, "far");
+	/* A channel that was taken would say something within 200 ms. */
+	assert_int_equal(c->ops->read(c, &byte, 1, clock_us() + USEC_PER_SEC,
+				      &err),
+			 0);
+	channel_free(c);
+	dialled_done(&d);
+}
+
+static void refuse_next(struct dialled *d, uint64_t id, const char *text)
+{
+	struct hello h;
+	struct channel *c = next_dialled(d, &h);
+
+	answer_with(c, HELLO_REFUSE, id, NULL, text);
+	channel_free(c);
+}
+
+static void a_refusal_ends_no_session_that_still_has_a_channel(void **state)
+{
+	struct dialled d;
+	struct error err;
+
+	(void)state;
+	dialled_init(&d);
+	refuse_next(&d, 0, "knows nothing of this session");
+	usleep(100000);
+	assert_int_equal(session_check(d.near, &err), 0);
+	/* Once none is left, it does. */
+	d.first->ops->shutdown(d.first);
+	for (int i = 0; i < 5 && session_check(d.near, &err) == 0; i++) {
+		refuse_next(&d, 0, "knows nothing of this session");
+		usleep(50000);
+	}
+	assert_int_equal(session_check(d.near, &err), -ECONNABORTED);
+	dialled_done(&d);
+}
+
+static void a_refusal_of_one_connection_ends_no_session(void **state)
+{
+	struct dialled d;
+	struct error err;
+
+	(void)state;
+	dialled_init(&d);
+	d.first->ops->shutdown(d.first);
+	for (int i = 0; i < 3; i++)
+		refuse_next(&d, DIALLED_ID, "came in over another card");
+	usleep(100000);
+	assert_int_equal(session_check(d.near, &err), 0);
+	dialled_done(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +602,11 @@ int main(void)
 			whoever_joins_an_ended_session_is_told_why_it_ended),
 		cmocka_unit_test(what_a_peer_says_is_made_printable),
 		cmocka_unit_test(a_restarted_host_ends_the_session_at_once),
+		cmocka_unit_test(
+			who_only_repeats_a_join_is_not_taken_for_the_peer),
+		cmocka_unit_test(
+			a_refusal_ends_no_session_that_still_has_a_channel),
+		cmocka_unit_test(a_refusal_of_one_connection_ends_no_session),
 	};
 
 	return cmocka_run_group_tests_name("session_ends", tests, NULL, NULL);
