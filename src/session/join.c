@@ -303,11 +303,16 @@ static int check_card(const struct acceptor *a, const struct inventory *inv,
 	const struct nic *own =
 		inventory_by_address(inv, c->local.family, c->local.bytes);
 	const struct nic *in = inventory_by_index(inv, c->arrived);
+	char ignored[NIC_REASON];
+	bool is_card;
 
 	if (!own || own->kind == NIC_LOOPBACK ||
 	    (in && in->kind == NIC_LOOPBACK))
 		return 0;
-	if (in && in != own)
+	/* An address of the host itself, say on a dummy, has no card of its
+	 * own: packets come and go by any. */
+	is_card = nic_usable(inv, own, ignored);
+	if (is_card && in && in != own)
 		return error_set(e, EXDEV,
 				 "%s belongs to %s of host %s, but the "
 				 "connection came in over %s",
@@ -317,7 +322,7 @@ static int check_card(const struct acceptor *a, const struct inventory *inv,
 				 "%s (%s) is on no network over which host %s "
 				 "takes moves",
 				 c->from, own->name, a->own_name);
-	return tcp_keep_to(c, own->name, e);
+	return is_card ? tcp_keep_to(c, own->name, e) : 0;
 }
 
 static int check_way(const struct acceptor *a, struct channel *c,
