@@ -23,7 +23,7 @@
 #include "session/outbox.h"
 
 enum {
-	SETTLE_US = 4000000,
+	SETTLE_US = 6000000, /* longer than a hello is waited for */
 	PLAN_US = 10000000,
 	LIST_TEXT = 128,
 };
