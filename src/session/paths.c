@@ -254,6 +254,7 @@ static unsigned slower_mbit(const struct pair *pair)
 static void set_path(struct path *p, const struct plan *plan, size_t i)
 {
 	const struct pair *pair = &plan->pairs.at[i];
+	const enum pair_use was = p->use;
 
 	memcpy(p->route, pair->route, sizeof(p->route));
 	p->routes = pair->routes;
@@ -265,16 +266,35 @@ static void set_path(struct path *p, const struct plan *plan, size_t i)
 	p->speed_mbit = slower_mbit(pair);
 	p->wanted = pair->connections;
 	describe_flows(p, pair);
+	/* It is wanted again, and may still have the channels that it had. */
+	if (was == PAIR_SPARE && !p->failed)
+		p->why[0] = '\0';
 	if (pair->use == PAIR_SPARE)
 		snprintf(p->why, sizeof(p->why), "%s", pair->why);
 }
 
-static const struct card *near_card(const struct plan *plan, const char *name)
+static const struct card *card_of(const struct cards *cards, const char *name)
 {
-	for (size_t i = 0; i < plan->near->count; i++)
-		if (!strcmp(plan->near->at[i].name, name))
-			return &plan->near->at[i];
+	for (size_t i = 0; i < cards->count; i++)
+		if (!strcmp(cards->at[i].name, name))
+			return &cards->at[i];
 	return NULL;
+}
+
+/* The card here is all right. */
+static void blame_far(struct session *s, struct path *p,
+		      const struct plan *plan)
+{
+	const struct card *far = card_of(plan->far, p->far);
+	bool usable = far && !far->why_not[0];
+
+	if (!far)
+		snprintf(p->why, sizeof(p->why),
+			 "host %s has no card %s any more", s->peer, p->far);
+	else if (usable || !pairs_why_not(&plan->pairs, far, p->why))
+		snprintf(p->why, sizeof(p->why),
+			 "no route from %s to any address of %s there any more",
+			 p->near, p->far);
 }
 
 /* Those of a card here that is down or gone; the keeper may not have noticed.
@@ -290,14 +310,13 @@ static void lose_channels(struct session *s, const struct path *p)
 /* A path whose pair is gone: why, and nothing wanted of it. */
 static void unlist(struct session *s, struct path *p, const struct plan *plan)
 {
-	const struct card *near = near_card(plan, p->near);
+	const struct card *near = card_of(plan->near, p->near);
 
 	p->wanted = 0;
 	p->use = PAIR_SPARE;
 	p->order = PAIRS_MAX;
 	if (near && !near->why_not[0]) {
-		snprintf(p->why, sizeof(p->why),
-			 "%s of the peer may not be used any more", p->far);
+		blame_far(s, p, plan);
 		return;
 	}
 	if (near)
@@ -320,7 +339,11 @@ static json_t *spare_json(const struct pair *pair)
 			 "speed_mbit", (int)slower_mbit(pair), "state", "spare",
 			 "connections_asked", 0, "connections", 0, "bytes", 0,
 			 "received", 0, "rate", 0, "retransmissions", 0,
-			 "drops", 0, "why", pair->why, "flows", "channels");
+			 "drops", 0, "why",
+			 pair->use == PAIR_SPARE
+				 ? pair->why
+				 : "the session has no room for more paths",
+			 "flows", "channels");
 }
 
 static void note_idle(json_t *into, const char *side, const struct cards *cards,
