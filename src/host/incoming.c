@@ -27,12 +27,13 @@
 #include "channel/tcp.h"
 #include "host/internal.h"
 #include "move/commit.h"
+#include "nic/address.h"
 
 enum {
 	FIRST_MESSAGE_US = 10000000,
 	LINGER_US = 2000000,
 	/* Connections with a thread here, from addresses of no peer and from
-	 * those of peers. */
+	 * those of peers: of the settings, or of their cards. */
 	STRANGERS_MAX = 32,
 	FAMILIARS_MAX = 64,
 	/* Each holds some 0.4 MiB before it moves anything. */
@@ -212,24 +213,13 @@ static void opened(void *context, struct session *s)
 
 /* --- who may */
 
-/* "10.0.0.2:40000" and "[fd00::2]:40000" without their ports. */
-static void address_only(char *buf, size_t cap, const char *from)
+static bool has_address(const struct peer *p, const struct nic_address *from)
 {
-	const char *colon = strrchr(from, ':');
+	struct nic_address own;
 
-	if (from[0] == '[')
-		snprintf(buf, cap, "%.*s", (int)(colon - from) - 2, from + 1);
-	else
-		snprintf(buf, cap, "%.*s", (int)(colon - from), from);
-}
-
-static bool has_address(const struct peer *p, const char *from)
-{
-	char address[CHANNEL_NAME_MAX];
-
-	address_only(address, sizeof(address), from);
 	for (size_t i = 0; i < p->addresses.count; i++)
-		if (!strcmp(p->addresses.at[i], address))
+		if (nic_address_parse(&own, p->addresses.at[i]) == 0 &&
+		    nic_address_equal(&own, from))
 			return true;
 	return false;
 }
@@ -250,7 +240,7 @@ static int admit(void *context, const char *peer, const char *from,
 				 "wants TLS from %s, which this version does "
 				 "not have: set tls = off in its [peer %s]",
 				 peer, peer);
-	if (!has_address(p, from))
+	if (!has_address(p, &g->channel->remote))
 		return error_set(e, EACCES,
 				 "knows %s under other addresses than %s: "
 				 "correct its [peer %s]",
@@ -260,16 +250,16 @@ static int admit(void *context, const char *peer, const char *from,
 
 /* --- connections */
 
-static bool is_familiar(const struct host *h, const char *from)
+static bool is_familiar(const struct host *h, const struct nic_address *from)
 {
 	for (size_t i = 0; i < h->settings->peers_count; i++)
 		if (has_address(&h->settings->peers[i], from))
 			return true;
-	return false;
+	return session_table_knows(h->sessions, from);
 }
 
 /* Counts a connection that is to be greeted; NULL when there are too many. */
-static unsigned *count_greeting(struct host *h, const char *from)
+static unsigned *count_greeting(struct host *h, const struct nic_address *from)
 {
 	bool familiar = is_familiar(h, from);
 	unsigned *count = familiar ? &h->familiars : &h->strangers;
@@ -317,7 +307,7 @@ static void take_connection(struct host *h, int listener)
 		free(g);
 		return;
 	}
-	g->count = count_greeting(h, g->channel->to);
+	g->count = count_greeting(h, &g->channel->remote);
 	if (!g->count) {
 		channel_free(g->channel);
 		free(g);

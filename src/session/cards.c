@@ -103,15 +103,17 @@ int cards_received(struct session *s, uint64_t generation, const void *text,
 		json_decref(j);
 		return error_in(e, "cards of %s", s->peer);
 	}
-	cards_free(cards);
 
 	WITH_LOCK(&s->lock);
 
 	if (generation <= s->far_generation) {
+		cards_free(cards);
 		json_decref(j);
 		return 0;
 	}
+	cards_free(s->far_list);
 	json_decref(s->far_cards);
+	s->far_list = cards;
 	s->far_cards = j;
 	s->far_generation = generation;
 	s->plan_due = s->news = true;

@@ -80,7 +80,7 @@ struct path {
 	bool failed;            /* it did not work when last tried */
 	bool proved;            /* it worked once: the other end is our peer */
 	char why[252];          /* it failed, or is not used */
-	unsigned failures; /* since it worked, or since there was news */
+	unsigned failures;      /* since it worked, or since there was news */
 	uint64_t next_us, pause_us;
 	struct channel *greeting; /* its hello is awaited */
 
@@ -135,6 +135,7 @@ struct session {
 	bool planned;      /* once at least */
 	char *cards_text;  /* ours, as JSON */
 	json_t *far_cards; /* the peer's; NULL: not heard of */
+	struct cards *far_list; /* the same */
 	uint64_t far_generation;
 	json_t *spares; /* of the plan: pairs that are no path, */
 	json_t *idle;   /* and cards that are in no pair */

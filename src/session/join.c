@@ -22,6 +22,8 @@
 #include "base/text.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
+#include "nic/address.h"
+#include "nic/cards.h"
 #include "session/internal.h"
 
 enum { HELLO_TIMEOUT_US = 5000000 };
@@ -239,6 +241,30 @@ void session_table_free(struct session_table *t)
 		return;
 	pthread_mutex_destroy(&t->lock);
 	free(t);
+}
+
+static bool has_named(struct session *s, const struct nic_address *a)
+{
+	WITH_LOCK(&s->lock);
+
+	for (size_t i = 0; s->far_list && i < s->far_list->count; i++) {
+		const struct card *c = &s->far_list->at[i];
+
+		for (size_t k = 0; k < c->addresses; k++)
+			if (nic_address_equal(&c->address[k].address, a))
+				return true;
+	}
+	return false;
+}
+
+bool session_table_knows(struct session_table *t, const struct nic_address *a)
+{
+	WITH_LOCK(&t->lock);
+
+	for (struct session *s = t->first; s; s = s->next_in_table)
+		if (has_named(s, a))
+			return true;
+	return false;
 }
 
 void table_remove(struct session *s)

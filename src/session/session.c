@@ -12,6 +12,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "channel/channel.h"
+#include "nic/cards.h"
 #include "session/internal.h"
 
 static int init_parts(struct session *s, struct error *e)
@@ -67,6 +68,7 @@ void session_destroy(struct session *s)
 	paths_free(s);
 	free(s->cards_text);
 	json_decref(s->far_cards);
+	cards_free(s->far_list);
 	json_decref(s->spares);
 	json_decref(s->idle);
 	pthread_cond_destroy(&s->changed);

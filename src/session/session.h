@@ -146,6 +146,8 @@ struct acceptor {
 
 struct session_table *session_table_new(void);
 void session_table_free(struct session_table *t); /* must be empty */
+/* A peer with an open session has named the address as one of its cards'. */
+bool session_table_knows(struct session_table *t, const struct nic_address *a);
 
 /* Shakes hands on a fresh connection and adds it to its session, or refuses
  * it.  Takes @c over.  Blocks for some seconds at most. */

@@ -200,6 +200,13 @@ void ends_plug(const struct ends *e, unsigned link, bool in)
 	ip("link set lan%u %s", link, in ? "up" : "down");
 }
 
+void ends_readdress(const struct ends *e, unsigned link)
+{
+	(void)e;
+	ip("address flush dev lan%u", link);
+	ip("address add 10.98.%u.1/24 dev lan%u", link, link);
+}
+
 int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	      struct error *err)
 {

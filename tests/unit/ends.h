@@ -40,7 +40,7 @@ struct ends {
 	pthread_barrier_t turn;
 	struct session_cards cards; /* near's */
 	struct networks networks;   /* any */
-	const char *refuse; /* reason of admit(), NULL admits */
+	const char *refuse;         /* reason of admit(), NULL admits */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -56,6 +56,8 @@ void ends_init(struct ends *e, uint32_t seed);
 void ends_init_cards(struct ends *e, unsigned links);
 /* Plugs card @link (from 1) in or out. */
 void ends_plug(const struct ends *e, unsigned link, bool in);
+/* Gives card @link here an address of a network that is nowhere else. */
+void ends_readdress(const struct ends *e, unsigned link);
 /* 0 or the error of session_open(); waits for the far end too. */
 int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	      struct error *err);

@@ -22,6 +22,7 @@
 #include "channel/channel.h"
 #include "channel/tcp.h"
 #include "ends.h"
+#include "nic/address.h"
 #include "session/inbox.h"
 #include "session/internal.h"
 #include "session/outbox.h"
@@ -557,6 +558,63 @@ static void every_card_is_a_path_with_its_channels(void **state)
 	free(e);
 }
 
+static bool knows(struct ends *e, const char *text)
+{
+	struct nic_address a;
+
+	assert_int_equal(nic_address_parse(&a, text), 0);
+	return session_table_knows(e->table, &a);
+}
+
+static void addresses_of_the_peers_cards_are_known_while_it_lives(void **state)
+{
+	struct ends *e = malloc(sizeof(*e));
+	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
+	struct error err;
+
+	(void)state;
+	ends_init_cards(e, 2);
+	assert_false(knows(e, "10.99.2.1"));
+	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
+	while (!knows(e, "10.99.2.1") && clock_us() < deadline)
+		usleep(10000);
+	assert_true(knows(e, "10.99.2.1"));
+	assert_false(knows(e, "10.99.2.77"));
+	ends_close(e);
+	assert_false(knows(e, "10.99.2.1"));
+	ends_done(e);
+	free(e);
+}
+
+static void a_card_that_the_peer_lost_is_given_as_the_reason(void **state)
+{
+	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
+	struct ends *e = malloc(sizeof(*e));
+	const char *why = NULL;
+	json_t *paths = NULL;
+	struct error err;
+
+	(void)state;
+	ends_init_cards(e, 2);
+	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
+	json_decref(wait_paths(e->near, 2));
+	ends_readdress(e, 2);
+	while (!why || !strstr(why, "no route")) {
+		assert_true(clock_us() < deadline);
+		usleep(10000);
+		json_decref(paths);
+		paths = session_paths(e->near);
+		why = json_string_value(
+			json_object_get(path_by_card(paths, "lan2"), "why"));
+	}
+	assert_string_equal(why, "no route from lan2 to any address of lan2 "
+				 "there any more");
+	json_decref(paths);
+	ends_close(e);
+	ends_done(e);
+	free(e);
+}
+
 /* Over lan1 and over lan2. */
 static void wait_connections(struct session *s, int first, int second)
 {
@@ -613,6 +671,10 @@ int main(void)
 		cmocka_unit_test(every_card_is_a_path_with_its_channels),
 		cmocka_unit_test(
 			with_one_network_the_next_is_used_when_it_fails),
+		cmocka_unit_test(
+			addresses_of_the_peers_cards_are_known_while_it_lives),
+		cmocka_unit_test(
+			a_card_that_the_peer_lost_is_given_as_the_reason),
 		cmocka_unit_test(all_arrives_once_over_cards_that_come_and_go),
 	};
 
