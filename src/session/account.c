@@ -13,6 +13,8 @@
 
 enum {
 	SAMPLE_US = 500000,
+	SHORT_LIFE_US = 5000000,
+	CARRIED_BYTES = 64 * 1024,         /* less is hellos and the like */
 	REMEMBER_BYTES = 16 * 1024 * 1024, /* less says nothing of a path */
 };
 
@@ -59,6 +61,13 @@ void path_lost(struct carrier *c)
 		return;
 	p->drops++;
 	snprintf(p->why, sizeof(p->why), "%s", c->why);
+	/* Where hellos pass and frames do not, say because a switch is without
+	 * the cards' jumbo frames, every new channel would be a second lost. */
+	if (clock_us() - c->connected_us < SHORT_LIFE_US &&
+	    outbox_channel_acked(&s->out, c->index) < CARRIED_BYTES)
+		path_pause(p);
+	else
+		p->pause_us = 0;
 	if (carriers_of(s, p) > 0 || p->failed)
 		return;
 	p->failed = s->plan_due = true;

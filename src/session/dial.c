@@ -252,6 +252,18 @@ static int dial(struct path *p, const struct attempt *a, struct error *e)
 
 /* --- a path's thread */
 
+/* Those that die count until they are buried: only then is it known how long
+ * to wait before the next. */
+static unsigned held_by(const struct session *s, const struct path *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		n += s->carrier[i].path == p &&
+		     s->carrier[i].state != CARRIER_FREE;
+	return n;
+}
+
 static bool has_work(const struct session *s, const struct path *p)
 {
 	unsigned wanted = p->wanted;
@@ -260,7 +272,7 @@ static bool has_work(const struct session *s, const struct path *p)
 		return false;
 	if (wanted == 0 && p->proved && carriers_alive(s) == 0)
 		wanted = 1;
-	return carriers_of(s, p) < wanted;
+	return held_by(s, p) < wanted;
 }
 
 void path_retry(struct path *p)
@@ -269,7 +281,7 @@ void path_retry(struct path *p)
 	pthread_cond_broadcast(&p->session->changed);
 }
 
-static void later(struct path *p)
+void path_pause(struct path *p)
 {
 	p->pause_us = p->pause_us ? p->pause_us * 2 : REDIAL_LEAST_US;
 	if (p->pause_us > REDIAL_MOST_US)
@@ -290,7 +302,6 @@ static void worked(struct path *p)
 	p->failed = false;
 	p->why[0] = '\0';
 	p->failures = 0;
-	p->next_us = p->pause_us = 0;
 }
 
 static void failed(struct path *p, const struct error *e)
@@ -303,7 +314,7 @@ static void failed(struct path *p, const struct error *e)
 	snprintf(p->why, sizeof(p->why), "%s", e->text);
 	p->turn++;
 	p->failures++;
-	later(p);
+	path_pause(p);
 	if (e->code != ECONNREFUSED || carriers_alive(s) > 0)
 		s->refusals = 0;
 	else if (p->proved)

@@ -181,6 +181,8 @@ void paths_shutdown(struct session *s); /* what is being greeted; locked */
 void paths_join(struct session *s);     /* the session has ended */
 /* Its thread tries again at once; the lock is held. */
 void path_retry(struct path *p);
+/* It waits, twice as long as the last time; the lock is held. */
+void path_pause(struct path *p);
 
 /* paths.c */
 struct path *path_new(struct session *s); /* locked; NULL: too many */

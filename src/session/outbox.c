@@ -413,6 +413,7 @@ void outbox_ack_due(struct outbox *o)
 static void credit(struct outbox_channel *c, uint64_t bytes, uint64_t took_us,
 		   uint64_t now_us)
 {
+	c->acked += bytes;
 	flow_acked(&c->flow, bytes, took_us, now_us);
 	if (took_us == UINT64_MAX)
 		return;
@@ -490,6 +491,13 @@ void outbox_channel_stop(struct outbox *o, unsigned channel)
 	o->channel[channel].stopped = true;
 	o->channel[channel].alive = false;
 	pthread_cond_broadcast(&o->work);
+}
+
+uint64_t outbox_channel_acked(struct outbox *o, unsigned channel)
+{
+	WITH_LOCK(&o->lock);
+
+	return o->channel[channel].acked;
 }
 
 /* Back into the queue before the first frame with a higher number. */

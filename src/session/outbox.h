@@ -99,6 +99,7 @@ struct outbox_stats {
 };
 
 struct outbox_channel {
+	uint64_t acked; /* of frames that it was the last to take */
 	bool alive, stopped;
 	uint64_t bytes;    /* that it took and nobody acknowledged */
 	uint64_t delay_us; /* usual, 0: not known */
@@ -161,6 +162,8 @@ void outbox_channel_stop(struct outbox *o, unsigned channel);
 /* Neither thread of @channel runs any more: its frames leave over the others.
  */
 void outbox_channel_died(struct outbox *o, unsigned channel);
+/* Bytes of frames that it was the last to take, and that arrived. */
+uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
 
 bool outbox_is_acked(struct outbox *o, uint64_t seq);
 /* 0, -ETIMEDOUT, or -EPIPE once the outbox is closed. */

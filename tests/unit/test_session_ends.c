@@ -584,6 +584,30 @@ static void a_refusal_of_one_connection_ends_no_session(void **state)
 	dialled_done(&d);
 }
 
+static void a_path_whose_channels_die_at_once_is_given_time(void **state)
+{
+	uint64_t until = clock_us() + 3 * USEC_PER_SEC;
+	struct dialled d;
+	unsigned joins = 0;
+
+	(void)state;
+	dialled_init(&d);
+	while (clock_us() < until) {
+		struct pollfd p = { .fd = d.listen_fd, .events = POLLIN };
+		struct channel *c;
+		struct hello h;
+
+		if (poll(&p, 1, 100) == 0)
+			continue;
+		c = next_dialled(&d, &h);
+		answer_with(c, HELLO_ACCEPT, h.session, d.secret, "far");
+		channel_free(c);
+		joins++;
+	}
+	assert_true(joins > 1 && joins < 12);
+	dialled_done(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -607,6 +631,8 @@ int main(void)
 		cmocka_unit_test(
 			a_refusal_ends_no_session_that_still_has_a_channel),
 		cmocka_unit_test(a_refusal_of_one_connection_ends_no_session),
+		cmocka_unit_test(
+			a_path_whose_channels_die_at_once_is_given_time),
 	};
 
 	return cmocka_run_group_tests_name("session_ends", tests, NULL, NULL);
