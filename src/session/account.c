@@ -139,6 +139,11 @@ static json_t *text_or_null(const char *text)
 	return text[0] ? json_string(text) : json_null();
 }
 
+json_t *speed_or_null(unsigned mbit)
+{
+	return mbit ? json_integer((json_int_t)mbit) : json_null();
+}
+
 static json_t *path_json(const struct session *s, const struct path *p)
 {
 	char from[NIC_ADDRESS_TEXT] = "", to[NIC_ADDRESS_TEXT] = "";
@@ -150,10 +155,12 @@ static json_t *path_json(const struct session *s, const struct path *p)
 		nic_address_host(to, &p->route[p->turn % p->routes].to);
 	}
 	return json_pack(
-		"{s:s,s:s,s:s,s:s,s:i,s:i,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:i,"
+		"{s:o,s:o,s:o,s:o,s:o,s:o,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:i,"
 		"s:o,s:o,s:o}",
-		"from_nic", p->near, "from", from, "to_nic", p->far, "to", to,
-		"network", p->rank, "speed_mbit", (int)p->speed_mbit, "state",
+		"from_nic", text_or_null(p->near), "from", text_or_null(from),
+		"to_nic", text_or_null(p->far), "to", text_or_null(to),
+		"network", p->given ? json_null() : json_integer(p->rank),
+		"speed_mbit", speed_or_null(p->speed_mbit), "state",
 		state_of(p), "connections_asked", (int)p->wanted, "connections",
 		(int)sums.channels, "bytes", (json_int_t)sums.sent, "received",
 		(json_int_t)sums.received, "rate",

@@ -193,6 +193,7 @@ void paths_free(struct session *s);
 void path_lost(struct carrier *c);     /* its channel has ended; locked */
 void paths_measure(struct session *s); /* of the keeper; locked */
 void paths_remember(struct session *s);
+json_t *speed_or_null(unsigned mbit); /* 0: not known */
 
 /* cards.c */
 void cards_refresh(struct session *s); /* not locked; of the keeper */

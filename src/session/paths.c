@@ -332,14 +332,14 @@ static json_t *spare_json(const struct pair *pair)
 
 	nic_address_host(from, &pair->route[0].from);
 	nic_address_host(to, &pair->route[0].to);
-	return json_pack("{s:s,s:s,s:s,s:s,s:i,s:i,s:s,s:i,s:i,s:i,s:i,s:i,"
+	return json_pack("{s:s,s:s,s:s,s:s,s:i,s:o,s:s,s:i,s:i,s:i,s:i,s:i,"
 			 "s:i,s:i,s:s,s:n,s:[]}",
 			 "from_nic", pair->near->name, "from", from, "to_nic",
 			 pair->far->name, "to", to, "network", pair->rank,
-			 "speed_mbit", (int)slower_mbit(pair), "state", "spare",
-			 "connections_asked", 0, "connections", 0, "bytes", 0,
-			 "received", 0, "rate", 0, "retransmissions", 0,
-			 "drops", 0, "why",
+			 "speed_mbit", speed_or_null(slower_mbit(pair)),
+			 "state", "spare", "connections_asked", 0,
+			 "connections", 0, "bytes", 0, "received", 0, "rate", 0,
+			 "retransmissions", 0, "drops", 0, "why",
 			 pair->use == PAIR_SPARE
 				 ? pair->why
 				 : "the session has no room for more paths",

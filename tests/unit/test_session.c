@@ -546,6 +546,7 @@ static void every_card_is_a_path_with_its_channels(void **state)
 
 		snprintf(name, sizeof(name), "lan%u", k);
 		p = path_by_card(paths, name);
+		assert_true(json_is_integer(json_object_get(p, "network")));
 		assert_string_equal(json_string_value(
 					    json_object_get(p, "state")),
 				    "used");
