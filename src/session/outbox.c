@@ -129,12 +129,16 @@ void outbox_give_back(struct outbox *o, struct frame_out *f)
 	pthread_cond_broadcast(&o->changed);
 }
 
+static bool on_side_stream(const struct frame_out *f)
+{
+	return f->head.kind == FRAME_STREAM && f->head.stream > 0;
+}
+
 /* The count that @f weighs on. */
 static uint64_t *bytes_of(struct outbox *o, const struct frame_out *f)
 {
-	return f->head.kind == FRAME_STREAM && f->head.stream > 0
-		       ? &o->side_bytes[f->head.stream]
-		       : &o->unacked_bytes;
+	return on_side_stream(f) ? &o->side_bytes[f->head.stream]
+				 : &o->unacked_bytes;
 }
 
 /* What may be unacknowledged of all but side streams. */
@@ -294,19 +298,46 @@ static struct frame_out *find_late(struct outbox *o, unsigned channel)
 	return NULL;
 }
 
-static bool may_take(const struct outbox_channel *c, const struct frame_out *f)
+/* Whether channels have a bound for it.  Side streams have one each already,
+ * and may be read at the other end only when what stands in the main one has
+ * arrived there, or the other way round. */
+static bool is_bounded(const struct frame_out *f)
 {
-	return f->head.kind == FRAME_MESSAGE || c->bytes == 0 ||
-	       c->bytes + f->head.len <= flow_limit(&c->flow);
+	return f->head.kind != FRAME_MESSAGE && !on_side_stream(f);
+}
+
+static bool has_room_for(const struct outbox_channel *c, uint32_t len)
+{
+	return c->bytes == 0 || c->bytes + len <= flow_limit(&c->flow);
+}
+
+/* The first of the queue that @channel may take, or NULL. */
+static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
+{
+	const struct outbox_channel *c = &o->channel[channel];
+	struct frame_out *f = o->head;
+
+	if (f && has_room_for(c, f->head.len))
+		return f;
+	while (f && is_bounded(f))
+		f = f->next;
+	return f;
+}
+
+static void charge(struct outbox *o, unsigned channel,
+		   const struct frame_out *f)
+{
+	if (is_bounded(f))
+		o->channel[channel].bytes += f->head.len;
 }
 
 static void uncharge(struct outbox *o, unsigned channel,
 		     const struct frame_out *f)
 {
-	struct outbox_channel *c = &o->channel[channel];
-
-	/* A channel that is new has nothing of its predecessor's. */
-	c->bytes -= c->bytes < f->head.len ? c->bytes : f->head.len;
+	if (!is_bounded(f))
+		return;
+	assert(o->channel[channel].bytes >= f->head.len);
+	o->channel[channel].bytes -= f->head.len;
 }
 
 /* No channel is charged with it any more. */
@@ -322,9 +353,9 @@ static void settle_charge(struct outbox *o, const struct frame_out *f)
 /* A frame for @channel, or NULL. */
 static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 {
-	struct frame_out *f = o->head;
+	struct frame_out *f = find_queued(o, channel);
 
-	if (f && !may_take(&o->channel[channel], f))
+	if (!f && o->head)
 		return NULL;
 	if (f) {
 		unqueue(o, f);
@@ -342,7 +373,7 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 	f->writers++;
 	f->channel = channel;
 	f->sent_us = clock_us();
-	o->channel[channel].bytes += f->head.len;
+	charge(o, channel, f);
 	return f;
 }
 
@@ -351,17 +382,18 @@ static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 {
 	uint64_t until =
 		clock_us() + (o->urgent ? LATE_LOOK_URGENT_US : LATE_LOOK_US);
-	struct flow_control *flow = &o->channel[channel].flow;
-	bool limited = o->head;
+	struct outbox_channel *c = &o->channel[channel];
+	/* A frame that comes now may be too much for it. */
+	bool limited = o->head || !has_room_for(c, FRAME_MAX_PAYLOAD);
 	struct timespec t;
 
 	if (o->base == o->next_seq || until > deadline_us)
 		until = deadline_us;
 	t = clock_timespec(until);
-	if (limited)
-		flow_waited(flow);
+	if (o->head)
+		flow_waited(&c->flow);
 	else
-		flow_idled(flow);
+		flow_idled(&c->flow);
 	o->limited += limited;
 	pthread_cond_timedwait(&o->work, &o->lock, &t);
 	o->limited -= limited;
@@ -470,7 +502,7 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	while (o->base < o->next_seq && !*slot_of(o, o->base))
 		o->base++;
 	pthread_cond_broadcast(&o->changed);
-	if (o->limited > 0)
+	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
 	return 0;
 }
@@ -521,8 +553,14 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 	for (uint64_t s = o->next_seq; s-- > o->base;) {
 		struct frame_out *f = *slot_of(o, s);
 
-		if (f && f->channel == channel && f->state == FRAME_OUT)
+		if (!f || f->state != FRAME_OUT)
+			continue;
+		if (f->channel == channel) {
 			requeue(o, f);
+		} else if (f->before == channel) {
+			uncharge(o, channel, f);
+			f->before = NO_CHANNEL;
+		}
 	}
 	pthread_cond_broadcast(&o->work);
 }

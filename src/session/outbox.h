@@ -22,7 +22,8 @@
  *    and no channel reads it.
  *  - A channel takes no frame beyond its flow_limit(), and producers wait while
  *    all channels have theirs and a frame for each is queued, so memory and
- * time in here are bounded.  Messages never wait.
+ *    time in here are bounded.  Messages never wait.  Nor do frames of a side
+ *    stream wait for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
  * channel usually takes.  When the outbox is urgent (the guest is stopped), and
@@ -101,7 +102,8 @@ struct outbox_stats {
 struct outbox_channel {
 	uint64_t acked; /* of frames that it was the last to take */
 	bool alive, stopped;
-	uint64_t bytes;    /* that it took and nobody acknowledged */
+	uint64_t bytes;    /* of PAGES and stream 0 that it took and nobody
+			    * acknowledged */
 	uint64_t delay_us; /* usual, 0: not known */
 	struct flow_control flow;
 };
@@ -111,7 +113,7 @@ struct outbox {
 	pthread_cond_t work;    /* takers wait */
 	pthread_cond_t changed; /* producers and waiters for acks wait */
 	bool closed, ack_due, urgent;
-	unsigned limited; /* takers that wait because of their bound */
+	unsigned limited; /* takers that wait and whose bound may be reached */
 	struct outbox_channel channel[CHANNELS_MAX];
 	uint64_t next_seq, base, next_message;
 	uint64_t unacked_bytes; /* PAGES and stream 0, queued or in flight */

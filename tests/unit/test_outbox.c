@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -492,6 +493,88 @@ static void a_channel_takes_no_more_than_its_bound(void **state)
 	outbox_unmade(o);
 }
 
+/* The other end reads side streams when it has what stands in the main one: a
+ * deadlock if either could keep the other from leaving. */
+static void side_streams_that_nobody_reads_hold_up_no_channel(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	outbox_channel_alive(o, 0);
+	for (uint16_t stream = 1; stream <= 8; stream++) {
+		uint64_t seq = put(o, FRAME_STREAM, stream, 131072);
+
+		assert_int_equal(send_one(o, 0), seq);
+	}
+	assert_int_equal(put(o, FRAME_STREAM, 0, 131072), 9);
+	assert_int_equal(send_one(o, 0), 9);
+	outbox_unmade(o);
+}
+
+static void a_full_main_stream_does_not_hold_up_side_streams(void **state)
+{
+	struct outbox *o = outbox_made();
+	uint64_t seq;
+
+	(void)state;
+	outbox_channel_alive(o, 0);
+	for (int i = 0; i < 6; i++)
+		put(o, FRAME_STREAM, 0, 131072);
+	while (send_one(o, 0))
+		;
+	seq = put(o, FRAME_STREAM, 1, 100);
+	assert_int_equal(send_one(o, 0), seq);
+	assert_int_equal(send_one(o, 0), 0);
+	assert_int_equal(ack_one(o, 1), 0);
+	assert_int_equal(send_one(o, 0), 5);
+	outbox_unmade(o);
+}
+
+struct taking {
+	struct outbox *o;
+	unsigned channel;
+	struct frame_out *got;
+};
+
+static void *take_soon(void *arg)
+{
+	struct taking *t = arg;
+
+	outbox_take(t->o, t->channel, clock_us() + 60 * USEC_PER_MS, &t->got);
+	return NULL;
+}
+
+/* Whichever of the two waits the longer and would be woken first. */
+static void a_full_channel_keeps_no_frame_from_an_idle_one(void **state)
+{
+	(void)state;
+	for (unsigned full = 0; full < 2; full++) {
+		struct outbox *o = outbox_made();
+		struct taking t[2] = { { o, 0, NULL }, { o, 1, NULL } };
+		pthread_t thread[2];
+
+		outbox_channel_alive(o, 0);
+		outbox_channel_alive(o, 1);
+		for (int i = 0; i < 2; i++) {
+			put(o, FRAME_PAGES, 0, FRAME_MAX_PAYLOAD);
+			outbox_sent(o, take(o, full));
+		}
+		for (int i = 0; i < 2; i++) {
+			pthread_create(&thread[i], NULL, take_soon, &t[i]);
+			usleep(10000);
+		}
+		put(o, FRAME_PAGES, 0, FRAME_MAX_PAYLOAD);
+		usleep(10000);
+		outbox_close(o);
+		for (int i = 0; i < 2; i++)
+			pthread_join(thread[i], NULL);
+		assert_null(t[full].got);
+		assert_non_null(t[!full].got);
+		outbox_sent(o, t[!full].got);
+		outbox_unmade(o);
+	}
+}
+
 static void a_new_channel_has_nothing_of_its_predecessors(void **state)
 {
 	struct outbox *o = outbox_made();
@@ -508,6 +591,29 @@ static void a_new_channel_has_nothing_of_its_predecessors(void **state)
 	assert_int_equal(send_one(o, 0), 2);
 	assert_int_equal(ack_below(o, 3), 0);
 	assert_int_equal(o->channel[0].bytes, 0);
+	outbox_unmade(o);
+}
+
+/* Nor is it credited with what its predecessor was charged for. */
+static void what_a_dead_channel_was_charged_is_forgotten(void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+
+	(void)state;
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	f = take_summed(o, 0);
+	assert_ptr_equal(take(o, 1), f);
+	outbox_sent(o, f);
+	outbox_sent(o, f);
+	outbox_channel_stop(o, 0);
+	outbox_channel_died(o, 0);
+	outbox_channel_alive(o, 0);
+	put(o, FRAME_PAGES, 0, 100);
+	assert_int_equal(send_one(o, 0), 2);
+	assert_int_equal(ack_one(o, 1), 0);
+	assert_int_equal(o->channel[0].bytes, 100);
 	outbox_unmade(o);
 }
 
@@ -532,6 +638,13 @@ int main(void)
 			waits_end_at_their_deadline_and_with_the_session),
 		cmocka_unit_test(an_idle_channel_acknowledges_at_its_deadline),
 		cmocka_unit_test(a_channel_takes_no_more_than_its_bound),
+		cmocka_unit_test(
+			side_streams_that_nobody_reads_hold_up_no_channel),
+		cmocka_unit_test(
+			a_full_main_stream_does_not_hold_up_side_streams),
+		cmocka_unit_test(
+			a_full_channel_keeps_no_frame_from_an_idle_one),
+		cmocka_unit_test(what_a_dead_channel_was_charged_is_forgotten),
 		cmocka_unit_test(a_new_channel_has_nothing_of_its_predecessors),
 		cmocka_unit_test(an_idle_channel_repeats_what_a_slow_one_holds),
 		cmocka_unit_test(a_slow_channel_repeats_nothing_of_a_fast_one),
