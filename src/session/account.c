@@ -62,12 +62,13 @@ void path_lost(struct carrier *c)
 	p->drops++;
 	snprintf(p->why, sizeof(p->why), "%s", c->why);
 	/* Where hellos pass and frames do not, say because a switch is without
-	 * the cards' jumbo frames, every new channel would be a second lost. */
-	if (clock_us() - c->connected_us < SHORT_LIFE_US &&
-	    outbox_channel_acked(&s->out, c->index) < CARRIED_BYTES)
-		path_pause(p);
-	else
+	 * the cards' jumbo frames, every new channel would be a second lost.
+	 * One pause for all that ended together. */
+	if (clock_us() - c->connected_us >= SHORT_LIFE_US ||
+	    outbox_channel_acked(&s->out, c->index) >= CARRIED_BYTES)
 		p->pause_us = 0;
+	else if (p->next_us <= clock_us())
+		path_pause(p);
 	if (carriers_of(s, p) > 0 || p->failed)
 		return;
 	p->failed = s->plan_due = true;

@@ -441,6 +441,7 @@ static void slot_started(struct carrier *c, bool started)
 	if (c->failed)
 		c->state = CARRIER_DYING;
 	if (!started) {
+		outbox_channel_stop(&s->out, c->index);
 		free(c->buffer);
 		c->channel = NULL;
 		c->state = CARRIER_FREE;

@@ -3,9 +3,10 @@
 /*
  * The dialling side.  Each path has a thread that dials, says hello and starts
  * a channel whenever the path has fewer of them than it shall have; after a
- * failure it waits REDIAL_LEAST_US, then twice as long each time.  They are
- * many because dialling a host that does not answer takes a second, in which
- * the other paths must not wait.
+ * failure it waits REDIAL_LEAST_US, then twice as long each time, also when
+ * the hello came back but nothing else got through.  They are many because
+ * dialling a host that does not answer takes a second, in which the other paths
+ * must not wait.
  *
  * A connection of a pair of cards keeps to the card here by SO_BINDTODEVICE, or
  * where that is not allowed by its source address; the other side does the
@@ -292,16 +293,22 @@ void path_pause(struct path *p)
 static void worked(struct path *p)
 {
 	struct session *s = p->session;
+	const bool before = p->proved;
 
-	if (p->proved && p->failed)
-		log_info("session with %s: the path over %s is back", s->peer,
-			 p->given ? "the given addresses" : p->near);
-	s->plan_due = s->plan_due || p->failed || !p->proved;
+	s->plan_due = s->plan_due || !before;
 	s->refusals = 0;
 	p->proved = true;
+	p->failures = 0;
+	/* The channel may have ended already: path_lost() says what follows. */
+	if (carriers_of(s, p) == 0)
+		return;
+	if (p->failed && before)
+		log_info("session with %s: the path over %s is back", s->peer,
+			 p->given ? "the given addresses" : p->near);
+	/* More than wanted: nothing else was left for a moment. */
+	s->plan_due = s->plan_due || p->failed || carriers_of(s, p) > p->wanted;
 	p->failed = false;
 	p->why[0] = '\0';
-	p->failures = 0;
 }
 
 static void failed(struct path *p, const struct error *e)
@@ -309,8 +316,8 @@ static void failed(struct path *p, const struct error *e)
 	struct session *s = p->session;
 
 	log_debug("session with %s: %s", s->peer, e->text);
-	s->plan_due = s->plan_due || !p->failed;
-	p->failed = true;
+	if (!p->failed && carriers_of(s, p) == 0)
+		p->failed = s->plan_due = true;
 	snprintf(p->why, sizeof(p->why), "%s", e->text);
 	p->turn++;
 	p->failures++;

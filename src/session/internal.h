@@ -77,7 +77,8 @@ struct path {
 	unsigned speed_mbit;
 	char flows[NIC_REASON]; /* how a bond spreads them; empty: no bond */
 	unsigned wanted;        /* channels */
-	bool failed;            /* it did not work when last tried */
+	bool failed;            /* it did not work when last tried, and has no
+				 * channel */
 	bool proved;            /* it worked once: the other end is our peer */
 	char why[252];          /* it failed, or is not used */
 	unsigned failures;      /* since it worked, or since there was news */

@@ -442,7 +442,7 @@ static void apply(struct session *s, struct plan *plan, bool news)
 
 		if (!(listed >> i & 1) && !p->given)
 			unlist(s, p, plan);
-		else if (p->failed && news)
+		else if ((p->failed || p->failures > 0) && news)
 			path_retry(p);
 	}
 	json_array_clear(s->idle);
@@ -517,7 +517,7 @@ static bool is_settled(const struct session *s)
 	if (!s->planned || s->plan_due || s->planning)
 		return false;
 	for (unsigned i = 0; i < s->paths; i++)
-		if (!s->path[i]->failed &&
+		if (!s->path[i]->failed && s->path[i]->failures == 0 &&
 		    carriers_of(s, s->path[i]) < s->path[i]->wanted)
 			return false;
 	return true;
