@@ -372,11 +372,23 @@ static unsigned deal_round(struct pairs *all, const struct path_policy *policy,
 	return left;
 }
 
+static bool any_failed(const struct pairs *all)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->at[i].use == PAIR_FAILED)
+			return true;
+	return false;
+}
+
 static void deal(struct pairs *all, const struct path_policy *policy)
 {
 	const unsigned most = within(policy->most, 1, PAIRS_CONNECTIONS_MAX);
 	unsigned left = most, before;
 
+	/* There are no more in a session: with none left, what failed could
+	 * never show that it works again. */
+	if (most == PAIRS_CONNECTIONS_MAX && any_failed(all))
+		left--;
 	do {
 		before = left;
 		left = deal_round(all, policy, left);

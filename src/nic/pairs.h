@@ -25,7 +25,8 @@
  * That is first done as if all pairs worked.  Those of it that do are used,
  * whatever becomes of others; then the same is done again for the cards that
  * are left.  So a failure moves nothing that works, and when it is over, all is
- * as before.
+ * as before.  While something has failed, one of PAIRS_CONNECTIONS_MAX is kept
+ * free for trying it.
  *
  * Pure functions apart from the routes, which the caller may replace.
  */

@@ -434,6 +434,16 @@ static void test_the_limit_of_connections_is_dealt_in_order(void **state)
 	w->policy.most = 1000;
 	w->policy.per_rss_card = 30;
 	expect_used(w, "eth0-ens0*16 eth1-ens1*16");
+	/* All but the one that is needed to try what failed. */
+	w->policy.per_rss_card = 32;
+	pair(w, "eth0", "ens0")->failed = true;
+	pair(w, "eth0", "ens1")->failed = true;
+	pair(w, "eth1", "ens0")->failed = true;
+	expect_used(w, "eth1-ens1*31");
+	pair(w, "eth0", "ens0")->failed = false;
+	pair(w, "eth0", "ens1")->failed = false;
+	pair(w, "eth1", "ens0")->failed = false;
+	w->policy.per_rss_card = 30;
 	/* The card that receives decides. */
 	w->far.at[0].rss = false;
 	w->near.at[0].rss = true;
