@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "channel/channel.h"
+#include "nic/address.h"
 #include "nic/cards.h"
 #include "nic/routes.h"
 #include "session/internal.h"
@@ -48,7 +49,9 @@ static void drop_dead(struct session *s, const struct inventory *inv)
 			continue;
 		n = inventory_by_address(inv, c->channel->local.family,
 					 c->channel->local.bytes);
-		if (n && n->up && n->carrier)
+		/* Addresses that no peer may be told of are not listed. */
+		if (n ? n->up && n->carrier
+		      : !nic_address_is_host(&c->channel->local))
 			continue;
 		if (n)
 			snprintf(why, sizeof(why), "%s %s", n->name,
