@@ -132,6 +132,14 @@ static int class_of(const struct inventory *inv, const struct nic *n)
 	return is_only_down(inv, n) ? 1 : 2;
 }
 
+/* The host's end of a guest's or a container's cable: hundreds of them say
+ * nothing to anybody who plans a path. */
+static bool is_inner_port(const struct nic *n)
+{
+	return n->master && (n->kind == NIC_TUN || n->kind == NIC_VETH) &&
+	       n->addresses_count == 0;
+}
+
 int cards_of(struct cards **ret, const struct inventory *inv,
 	     const struct networks *n, struct error *e)
 {
@@ -143,7 +151,7 @@ int cards_of(struct cards **ret, const struct inventory *inv,
 		for (size_t i = 0; i < inv->count; i++) {
 			const struct nic *nic = &inv->at[i];
 
-			if (nic->kind == NIC_LOOPBACK ||
+			if (nic->kind == NIC_LOOPBACK || is_inner_port(nic) ||
 			    c->count == CARDS_MAX ||
 			    class_of(inv, nic) != class)
 				continue;

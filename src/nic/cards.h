@@ -58,7 +58,8 @@ struct cards {
 	struct card at[CARDS_MAX];
 };
 
-/* Free with cards_free().  Loopback is left out.  A card none of whose
+/* Free with cards_free().  Loopback and the ports to guests and containers are
+ * left out.  A card none of whose
  * addresses is on @n is listed with that as the reason.  Of more than CARDS_MAX
  * those that may be used come first, then those that are only down. */
 int cards_of(struct cards **ret, const struct inventory *inv,

@@ -30,6 +30,7 @@
 #include "session/internal.h"
 
 enum {
+	PLAN_PAUSE_US = 50000, /* however fast the peer's news come */
 	PORT_LOWEST = 32768,
 	PORT_HIGHEST = 60999,
 	SPARES_MAX = 32, /* in a report */
@@ -496,14 +497,20 @@ static void plan_once(struct session *s)
 void *planner_main(void *session)
 {
 	struct session *s = session;
+	uint64_t next_us = 0;
 
 	WITH_LOCK(&s->lock);
 
 	while (!s->ended) {
-		if (s->plan_due)
-			plan_once(s);
-		else
-			pthread_cond_wait(&s->changed, &s->lock);
+		const struct timespec t =
+			clock_timespec(s->plan_due ? next_us : USEC_NEVER);
+
+		if (!s->plan_due || clock_us() < next_us) {
+			pthread_cond_timedwait(&s->changed, &s->lock, &t);
+			continue;
+		}
+		plan_once(s);
+		next_us = clock_us() + PLAN_PAUSE_US;
 	}
 	return NULL;
 }
