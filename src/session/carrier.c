@@ -527,6 +527,15 @@ unsigned carriers_of(const struct session *s, const struct path *p)
 	return n;
 }
 
+bool carriers_dying(const struct session *s, const struct path *p)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].path == p &&
+		    s->carrier[i].state == CARRIER_DYING)
+			return true;
+	return false;
+}
+
 bool carriers_full(const struct session *s)
 {
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)

@@ -269,7 +269,8 @@ static bool has_work(const struct session *s, const struct path *p)
 {
 	unsigned wanted = p->wanted;
 
-	if (!p->given && p->routes == 0)
+	/* path_lost() says when to go on. */
+	if ((!p->given && p->routes == 0) || carriers_dying(s, p))
 		return false;
 	if (wanted == 0 && p->proved && carriers_alive(s) == 0)
 		wanted = 1;

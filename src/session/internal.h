@@ -161,6 +161,7 @@ int carrier_start(struct session *s, struct channel *c, struct path *p,
 void carriers_reap(struct session *s);
 unsigned carriers_alive(const struct session *s);
 unsigned carriers_of(const struct session *s, const struct path *p);
+bool carriers_dying(const struct session *s, const struct path *p);
 bool carriers_full(const struct session *s);
 /* Makes every thread of every carrier return. */
 void carriers_shutdown(struct session *s);
