@@ -334,6 +334,8 @@ static int connect_relay(struct connecting *c, struct error *e)
 		.port = c->peer.port,
 		.cards = &cards,
 		.channels = move_paths_channels(&paths),
+		.press = move_paths_press(&paths) ? c->host->press : NULL,
+		.press_policy = paths.press,
 		.outage_limit_us = d->move.outage_limit_us,
 	};
 	AUTO_FREE struct relay_block *blocks =

@@ -120,6 +120,8 @@ void session_free(struct session *s)
 	if (s->table)
 		table_remove(s);
 	keeper_join(s);
+	if (s->press)
+		press_leave(s->press, &s->client);
 	session_destroy(s);
 }
 
@@ -235,6 +237,24 @@ struct inbox *session_inbox(struct session *s)
 const char *session_peer(const struct session *s)
 {
 	return s->peer;
+}
+
+json_t *session_press(struct session *s)
+{
+	struct outbox_stats st;
+	json_t *r;
+
+	if (!s->press)
+		return json_null();
+	outbox_stats(&s->out, &st);
+	r = press_json(s->press, &s->client);
+	json_object_update_new(r, json_pack("{s:I,s:I,s:I,s:I}", "before",
+					    (json_int_t)st.press.in, "after",
+					    (json_int_t)st.press.out, "dense",
+					    (json_int_t)st.press.dense,
+					    "raw_link_free",
+					    (json_int_t)st.press.free));
+	return r;
 }
 
 void session_stats(struct session *s, struct session_stats *ret)
