@@ -505,6 +505,9 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0)
 		pthread_cond_broadcast(&o->work);
+	/* The press has its buffers back. */
+	if (o->press)
+		press_kick(o->press);
 	return 0;
 }
 
@@ -568,9 +571,11 @@ void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
 		} else if (f->state == FRAME_QUEUED && f->writers == 0 && b) {
 			replace(o, f, b, len);
 			unused = NULL;
-		} else if (f->state == FRAME_QUEUED) {
+		} else {
+			/* It may be queued again, when its channel dies. */
 			f->press = PRESS_NOT;
-			o->stats.press.dense += b ? 0 : f->weight;
+			if (f->state == FRAME_QUEUED && !b)
+				o->stats.press.dense += f->weight;
 		}
 		if (o->press_always)
 			pthread_cond_broadcast(&o->work);
@@ -621,6 +626,8 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 			requeue(o, f);
 	}
 	pthread_cond_broadcast(&o->work);
+	if (o->press)
+		press_kick(o->press);
 }
 
 static bool settled(struct outbox *o, uint64_t seq)

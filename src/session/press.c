@@ -139,6 +139,24 @@ static double through(const struct press_record *r, double link,
 	return got < most ? got : most;
 }
 
+unsigned press_best(const struct press_record record[PRESS_CHOICES],
+		    double link, unsigned workers)
+{
+	unsigned which = 0;
+	double best = 0;
+
+	for (unsigned i = 0; i < PRESS_CHOICES; i++) {
+		double t = through(&record[i], link, workers);
+
+		/* A slower codec has to be worth it. */
+		if (t > best * 1.02) {
+			best = t;
+			which = i;
+		}
+	}
+	return which;
+}
+
 /* Bytes a second that the link took lately. */
 static double link_rate(struct outbox *o)
 {
@@ -150,25 +168,13 @@ static double link_rate(struct outbox *o)
 
 static unsigned choose(const struct press *p, struct press_client *c)
 {
-	double link, best = 0;
-
 	c->turn++;
 	for (unsigned i = 0; i < PRESS_CHOICES; i++)
 		if (c->record[i].frames == 0)
 			return i;
 	if (c->turn % TRY_OTHERS == 0)
 		return c->turn / TRY_OTHERS % PRESS_CHOICES;
-	link = link_rate(c->outbox);
-	c->best = 0;
-	for (unsigned i = 0; i < PRESS_CHOICES; i++) {
-		double t = through(&c->record[i], link, p->workers);
-
-		/* A slower codec has to be worth it. */
-		if (t > best * 1.02) {
-			best = t;
-			c->best = i;
-		}
-	}
+	c->best = press_best(c->record, link_rate(c->outbox), p->workers);
 	return c->best;
 }
 
@@ -336,12 +342,13 @@ static json_t *record_json(struct codec_choice how,
 
 json_t *press_json(struct press *p, struct press_client *c)
 {
-	const struct codec_choice *used =
-		c->policy.fixed ? &c->policy.choice : &choices[c->best];
+	const struct codec_choice *used = &c->policy.choice;
 	json_t *tried = json_array();
 
 	WITH_LOCK(&p->lock);
 
+	if (!c->policy.fixed)
+		used = &choices[c->best];
 	for (unsigned i = 0; i < PRESS_CHOICES; i++)
 		if (c->record[i].frames > 0)
 			json_array_append_new(tried,

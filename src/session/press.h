@@ -72,5 +72,10 @@ void press_leave(struct press *p, struct press_client *c);
 /* A frame waits.  From any thread, with any lock. */
 void press_kick(struct press *p);
 
+/* The choice with the most bytes a second over a link that delivers @link of
+ * them; every record has frames. */
+unsigned press_best(const struct press_record record[PRESS_CHOICES],
+		    double link, unsigned workers);
+
 /* What has been used and why, see docs/api.md. */
 json_t *press_json(struct press *p, struct press_client *c);

@@ -114,15 +114,21 @@ void session_end(struct session *s, bool failed, const char *why)
 
 void session_free(struct session *s)
 {
+	struct press *press;
+
 	if (!s)
 		return;
 	session_end(s, false, "done");
 	if (s->table)
 		table_remove(s);
 	keeper_join(s);
-	if (s->press)
-		press_leave(s->press, &s->client);
+	press = s->press;
+	if (press)
+		press_leave(press, &s->client);
 	session_destroy(s);
+	/* Others may wait for the buffers that it had. */
+	if (press)
+		press_kick(press);
 }
 
 int session_check(struct session *s, struct error *e)
