@@ -257,9 +257,8 @@ static int apply_pages(struct carrier *c, const struct frame_head *h,
 
 	if (!sink)
 		return error_set(e, EBADMSG, "pages, but no memory for them");
-	if (batch_head_read(&batch, c->buffer, h->len, &data, &len, e) < 0)
-		return error_code(e);
-	if (batch.codec != CODEC_RAW && expand(c, &batch, &data, len, e) < 0)
+	if (batch_head_read(&batch, c->buffer, h->len, &data, &len, e) < 0 ||
+	    (batch.codec != CODEC_RAW && expand(c, &batch, &data, len, e) < 0))
 		return error_in(e, "frame %" PRIu64, h->seq);
 	if (sink->apply(sink->context, &batch, data, e) < 0)
 		return error_code(e);
