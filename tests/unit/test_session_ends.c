@@ -385,7 +385,7 @@ static void puppet_pages(struct puppet *p, uint64_t seq, uint8_t codec,
 /* Two pages of 'z', then a unit that is none. */
 static void check_wrong_unit(const struct unit *u)
 {
-	const struct iovec pages = { malloc(2 * WIRE_PAGE), 2 * WIRE_PAGE };
+	const struct iovec pages = { malloc(2UL * WIRE_PAGE), 2UL * WIRE_PAGE };
 	atomic_uint applied = 0;
 	const struct page_sink sink = { count_pages, &applied };
 	struct codec_state *codecs;
