@@ -66,21 +66,31 @@ void pool_free(struct pool *p)
 	free(p);
 }
 
-struct buffer *pool_take(struct pool *p)
+/* The first of the free ones; the lock is held. */
+static struct buffer *take(struct pool *p)
 {
-	struct buffer *b;
+	struct buffer *b = p->free;
 
-	WITH_LOCK(&p->lock);
-
-	while (!p->free && !p->closed)
-		pthread_cond_wait(&p->returned, &p->lock);
-	if (p->closed)
-		return NULL;
-	b = p->free;
 	p->free = b->next_free;
 	p->idle--;
 	atomic_store_explicit(&b->refs, 1, memory_order_relaxed);
 	return b;
+}
+
+struct buffer *pool_take(struct pool *p)
+{
+	WITH_LOCK(&p->lock);
+
+	while (!p->free && !p->closed)
+		pthread_cond_wait(&p->returned, &p->lock);
+	return p->closed ? NULL : take(p);
+}
+
+struct buffer *pool_try(struct pool *p)
+{
+	WITH_LOCK(&p->lock);
+
+	return p->free && !p->closed ? take(p) : NULL;
 }
 
 void pool_close(struct pool *p)

@@ -27,6 +27,8 @@ void pool_free(struct pool *p); /* every buffer must have come back */
 
 /* One reference for the caller; NULL once the pool is closed. */
 struct buffer *pool_take(struct pool *p);
+/* NULL when none is free; never waits. */
+struct buffer *pool_try(struct pool *p);
 void pool_close(struct pool *p);
 size_t pool_buffer_bytes(const struct pool *p);
 

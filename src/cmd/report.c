@@ -85,6 +85,36 @@ static void print_rate(FILE *to, const json_t *r)
 	row(to, "Ratio", text);
 }
 
+/* What the workers did, and why not more. */
+static void print_press(FILE *to, const json_t *r)
+{
+	char text[TEXT_CAP], a[OUTPUT_CELL], b[OUTPUT_CELL], c[OUTPUT_CELL];
+	const char *codec = output_string(r, "press.codec");
+	double before = output_number(r, "press.before");
+	double after = output_number(r, "press.after");
+	double raw = output_number(r, "press.raw_link_free");
+	double dense = output_number(r, "press.dense");
+	double all = before + raw + dense;
+
+	if (!codec || all <= 0)
+		return;
+	if (after > 0) {
+		snprintf(text, sizeof(text),
+			 "%.16s to %.16s, ratio %.2f, last by %.16s level "
+			 "%.0f, in %.32s of processor time",
+			 bytes_at(a, r, "press.before"),
+			 bytes_at(b, r, "press.after"), before / after, codec,
+			 output_number(r, "press.level"),
+			 time_at(c, r, "press.processor_ms"));
+		row(to, "Compressed", text);
+	}
+	snprintf(text, sizeof(text),
+		 "%.0f%% of the pages because the link was free, %.0f%% "
+		 "because they do not get smaller",
+		 100 * raw / all, 100 * dense / all);
+	row(to, "Sent raw", text);
+}
+
 static void print_option(FILE *to, const json_t *r)
 {
 	const char *asked = output_string(r, "option_asked");
@@ -131,6 +161,7 @@ void report_print(FILE *to, const json_t *job)
 	print_times(to, r);
 	print_bytes(to, r);
 	print_rate(to, r);
+	print_press(to, r);
 	print_option(to, r);
 	paths_print_report(to, r);
 	for (size_t i = 0; i < json_array_size(reasons); i++) {

@@ -99,6 +99,7 @@ static void host_free(struct host *h)
 	}
 	session_table_free(h->sessions);
 	nic_watch_free(h->nics);
+	press_free(h->press);
 	if (h->stop_fd >= 0)
 		close(h->stop_fd);
 	pthread_cond_destroy(&h->changed);
@@ -120,12 +121,14 @@ static int start_threads(struct host *h, struct error *e)
 	return error_set(e, r, "no thread to watch machines");
 }
 
-static int start_nics(struct host *h, struct error *e)
+/* What all sessions share. */
+static int start_shared(struct host *h, struct error *e)
 {
-	int r = nic_watch_new(&h->nics, e);
-
+	if (nic_watch_new(&h->nics, e) < 0 || press_new(&h->press, 0, e) < 0)
+		return error_code(e);
 	h->move.nics = h->nics;
-	return r;
+	h->move.press = h->press;
+	return 0;
 }
 
 int host_start(struct host **ret, const struct settings *settings,
@@ -141,8 +144,9 @@ int host_start(struct host **ret, const struct settings *settings,
 	if (!h->sessions || h->stop_fd < 0)
 		error_set(e, ENOMEM, "no memory for the service");
 	/* Peers may ask as soon as the port is open: the books come first. */
-	else if (make_all_folders(settings, e) == 0 && start_nics(h, e) == 0 &&
-		 machines_load(h, e) == 0 && start_threads(h, e) == 0) {
+	else if (make_all_folders(settings, e) == 0 &&
+		 start_shared(h, e) == 0 && machines_load(h, e) == 0 &&
+		 start_threads(h, e) == 0) {
 		if (moves_recover(h, e) == 0) {
 			*ret = h;
 			return 0;

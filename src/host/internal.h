@@ -55,6 +55,7 @@ struct host {
 	struct move_host move;
 	struct session_table *sessions;
 	struct nic_watch *nics;
+	struct press *press;
 	struct acceptor acceptor;
 	int listener[LISTENERS_MAX];
 	unsigned listeners;

@@ -113,6 +113,7 @@ static void report(struct job *j, struct session *s, struct relay *r,
 					     : 0),
 			"reasons", rs.opaque ? rs.why_opaque : NULL);
 	json_object_update_new(all, session_paths(s));
+	json_object_set_new(all, "press", session_press(s));
 	job_set_report(j, all);
 }
 
@@ -334,6 +335,8 @@ static int connect_relay(struct connecting *c, struct error *e)
 		.port = c->peer.port,
 		.cards = &cards,
 		.channels = move_paths_channels(&paths),
+		.press = move_paths_press(&paths) ? c->host->press : NULL,
+		.press_policy = paths.press,
 		.outage_limit_us = d->move.outage_limit_us,
 	};
 	AUTO_FREE struct relay_block *blocks =

@@ -24,6 +24,12 @@ static const char *const on_timeout_names[] = {
 	[ON_TIMEOUT_FORCE] = "force",
 };
 
+static const char *const compress_names[] = {
+	[COMPRESS_IDLE] = "idle",
+	[COMPRESS_ALWAYS] = "always",
+	[COMPRESS_NEVER] = "never",
+};
+
 /* An address of either family in one form: IPv4 as mapped IPv6. */
 struct address {
 	uint8_t bytes[16];
@@ -143,6 +149,53 @@ static int set_networks(void *target, const struct ini_key *k,
 	return 0;
 }
 
+static int set_compress(void *target, const struct ini_key *k,
+			const char *value, struct error *e)
+{
+	enum compress *what = field(target, k);
+
+	for (size_t i = 0; i < ARRAY_SIZE(compress_names); i++) {
+		if (!strcmp(value, compress_names[i])) {
+			*what = (enum compress)i;
+			return 0;
+		}
+	}
+	return error_set(e, EINVAL, "'%.80s' is none of idle, always and never",
+			 value);
+}
+
+/* "auto", "lz4", "zstd:3" */
+static int set_codec(void *target, const struct ini_key *k, const char *value,
+		     struct error *e)
+{
+	struct codec_setting *c = field(target, k);
+	char name[16];
+	size_t len = strcspn(value, ":");
+	const struct codec *codec;
+	uint64_t level;
+	int id;
+
+	*c = (struct codec_setting){ 0 };
+	if (!strcmp(value, "auto"))
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)(len < 15 ? len : 15), value);
+	id = codec_find(name);
+	if (id <= CODEC_NONE)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no codec: use auto, lz4, zstd or "
+				 "zstd:LEVEL",
+				 value);
+	codec = codec_get((unsigned)id);
+	level = (uint64_t)codec->lowest;
+	if (value[len] &&
+	    text_parse_number(&level, value + len + 1, (uint64_t)codec->lowest,
+			      (uint64_t)codec->highest, e) < 0)
+		return error_in(e, "level of %s", name);
+	c->fixed = true;
+	c->choice = (struct codec_choice){ (enum codec_id)id, (int)level };
+	return 0;
+}
+
 static int set_option(void *target, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
@@ -236,6 +289,21 @@ static json_t *show_networks(const void *at)
 	return networks_json(at);
 }
 
+static json_t *show_compress(const void *at)
+{
+	return json_string(compress_names[*(const enum compress *)at]);
+}
+
+static json_t *show_codec(const void *at)
+{
+	const struct codec_setting *c = at;
+
+	if (!c->fixed)
+		return json_string("auto");
+	return json_sprintf("%s:%d", codec_get(c->choice.id)->name,
+			    c->choice.level);
+}
+
 static json_t *show_option(const void *at)
 {
 	const struct move_option *const *option = at;
@@ -255,6 +323,7 @@ static const struct {
 	{ set_duration, show_duration }, { set_limit, show_duration },
 	{ set_switch, show_switch },     { set_on_timeout, show_on_timeout },
 	{ set_networks, show_networks }, { set_option, show_option },
+	{ set_compress, show_compress }, { set_codec, show_codec },
 };
 
 #define HOST(m) .offset = offsetof(struct settings, m)
@@ -288,6 +357,10 @@ static const struct ini_key keys[] = {
 	  .help = "longest move; 0 for no limit" },
 	{ "move", "on-timeout", set_on_timeout, "abort", MOVE(on_timeout),
 	  .help = "abort the move, or force it to its end" },
+	{ "move", "compress", set_compress, "idle", MOVE(compress),
+	  .help = "idle: with idle cycles only; always: wait for it; never" },
+	{ "move", "codec", set_codec, "auto", MOVE(codec),
+	  .help = "auto, lz4, zstd or zstd:LEVEL" },
 	{ "move", "option", set_option, "tcp", MOVE(option),
 	  .help = "tcp, compression, multichannel or auto" },
 	{ "move", "connections-per-rss-card", set_connections, "4",
@@ -455,6 +528,10 @@ struct move_paths settings_paths(const struct settings *s)
 			    .per_card = s->move.connections_per_card,
 			    .per_rss_card = s->move.connections_per_rss_card,
 			    .most = s->move.connections },
+		.never_press = s->move.compress == COMPRESS_NEVER,
+		.press = { .always = s->move.compress == COMPRESS_ALWAYS,
+			   .fixed = s->move.codec.fixed,
+			   .choice = s->move.codec.choice },
 	};
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/words.h"
+#include "codec/codec.h"
 #include "move/paths.h"
 #include "nic/networks.h"
 
@@ -27,7 +28,16 @@ struct peer {
 	bool tls;
 };
 
+enum compress { COMPRESS_IDLE, COMPRESS_ALWAYS, COMPRESS_NEVER };
+
+struct codec_setting {
+	bool fixed; /* otherwise it is chosen by what is measured */
+	struct codec_choice choice;
+};
+
 struct move_settings {
+	enum compress compress;
+	struct codec_setting codec;
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
 	enum on_timeout on_timeout;

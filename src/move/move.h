@@ -37,6 +37,7 @@ struct move_host {
 	const char *state_directory;
 	uint64_t switchover_outage_us;
 	struct nic_watch *nics;
+	struct press *press;
 	/* The guest of @a runs here now: take it into the books. */
 	void (*arrived)(void *context, struct move_arrival *a);
 	void *context;

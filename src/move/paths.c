@@ -31,13 +31,18 @@ int move_option_find(const struct move_option **ret, const char *name,
 			 name);
 }
 
-const char *move_option_got(const struct move_option *o)
+const char *move_option_got(const struct move_option *o, bool press)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(move_options); i++)
 		if (move_options[i].all == o->all &&
-		    !move_options[i].compresses)
+		    move_options[i].compresses == press)
 			return move_options[i].name;
 	return o->name;
+}
+
+bool move_paths_press(const struct move_paths *p)
+{
+	return p->option->compresses && !p->never_press;
 }
 
 struct session_cards move_paths_cards(const struct move_paths *p,

@@ -17,22 +17,28 @@ struct nic_watch;
 
 struct move_option {
 	const char *name;
-	bool all;        /* every network at once; one at a time otherwise */
-	bool compresses; /* what is asked for: this version never does */
+	bool all; /* every network at once; one at a time otherwise */
+	bool compresses;
 };
 
 /* -EINVAL for a name that is none. */
 int move_option_find(const struct move_option **ret, const char *name,
 		     struct error *e);
 
-/* The name of the option that asks for what this version does of @o. */
-const char *move_option_got(const struct move_option *o);
+/* The name of the option that asks for what is done: without compression when
+ * @press is not set. */
+const char *move_option_got(const struct move_option *o, bool press);
 
 struct move_paths {
 	const struct move_option *option;
 	struct networks networks;  /* that may be used; empty: all */
 	struct path_policy policy; /* `all` as the option says */
+	bool never_press;          /* whatever the option says */
+	struct press_policy press; /* otherwise */
 };
+
+/* Whether pages are compressed. */
+bool move_paths_press(const struct move_paths *p);
 
 /* For the options of a session.  Points into @p. */
 struct session_cards move_paths_cards(const struct move_paths *p,

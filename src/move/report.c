@@ -76,10 +76,10 @@ static json_t *reasons(const struct move_times *t, const struct move_options *o,
 		json_array_append_new(all, json_sprintf("option '%s' uses one "
 							"network at a time",
 							option->name));
-	if (option->compresses)
-		json_array_append_new(all, json_sprintf("asked for %s; this "
-							"version sends "
-							"uncompressed",
+	if (option->compresses && o->paths.never_press)
+		json_array_append_new(all, json_sprintf("asked for %s, but the "
+							"settings say "
+							"compress = never",
 							option->name));
 	if (rs->opaque)
 		json_array_append_new(all, json_sprintf("pages stayed in "
@@ -123,8 +123,9 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 							took
 					     : 0),
 			   "option_asked", option->name, "option_got",
-			   move_option_got(option), "reasons",
-			   reasons(t, o, &rs));
+			   move_option_got(option, move_paths_press(&o->paths)),
+			   "reasons", reasons(t, o, &rs));
 	json_object_update_new(report, session_paths(s));
+	json_object_set_new(report, "press", session_press(s));
 	job_set_report(job, report);
 }

@@ -114,6 +114,8 @@ static int st_connect(struct source *m, struct error *e)
 		.port = m->peer->port,
 		.cards = &cards,
 		.channels = move_paths_channels(paths),
+		.press = move_paths_press(paths) ? m->host->press : NULL,
+		.press_policy = paths->press,
 		.outage_limit_us = m->o->outage_limit_us,
 	};
 

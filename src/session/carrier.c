@@ -227,6 +227,25 @@ static int read_head(struct carrier *c, uint8_t buf[FRAME_HEAD_SIZE],
 	return read_all(c, buf + n, FRAME_HEAD_SIZE - (size_t)n, e);
 }
 
+/* A pressed batch's pages, into the carrier's scratch. */
+static int expand(struct carrier *c, const struct batch_head *batch,
+		  const uint8_t **data, size_t len, struct error *e)
+{
+	const struct codec_unit unit = { batch->codec, *data, len };
+
+	if (!c->codecs && codec_state_new(&c->codecs, e) < 0)
+		return error_code(e);
+	if (!c->pages)
+		c->pages = malloc(CODEC_UNIT_MAX);
+	if (!c->pages)
+		return error_set(e, ENOMEM, "no memory for pressed pages");
+	if (codec_expand(c->codecs, unit, c->pages,
+			 (size_t)batch->pages * WIRE_PAGE, e) < 0)
+		return error_code(e);
+	*data = c->pages;
+	return 0;
+}
+
 static int apply_pages(struct carrier *c, const struct frame_head *h,
 		       struct error *e)
 {
@@ -239,7 +258,9 @@ static int apply_pages(struct carrier *c, const struct frame_head *h,
 	if (!sink)
 		return error_set(e, EBADMSG, "pages, but no memory for them");
 	if (batch_head_read(&batch, c->buffer, h->len, &data, &len, e) < 0 ||
-	    sink->apply(sink->context, &batch, data, e) < 0)
+	    (batch.codec != CODEC_RAW && expand(c, &batch, &data, len, e) < 0))
+		return error_in(e, "frame %" PRIu64, h->seq);
+	if (sink->apply(sink->context, &batch, data, e) < 0)
 		return error_code(e);
 	inbox_pages_applied(&s->in, h->seq);
 	return 0;
@@ -494,6 +515,10 @@ static void reap(struct session *s, struct carrier *c)
 	s->bytes_received += atomic_load(&c->bytes_received);
 	channel_free(c->channel);
 	free(c->buffer);
+	free(c->pages);
+	codec_state_free(c->codecs);
+	c->pages = NULL;
+	c->codecs = NULL;
 	c->channel = NULL;
 	c->path = NULL;
 	c->state = CARRIER_FREE;

@@ -486,6 +486,12 @@ int session_open(struct session **ret, const struct session_options *o,
 		session_destroy(s);
 		return error_code(e);
 	}
+	if (o->press) {
+		s->press = o->press;
+		s->client.outbox = &s->out;
+		s->client.policy = o->press_policy;
+		press_join(s->press, &s->client);
+	}
 	*ret = s;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "nic/watch.h"
 #include "session/inbox.h"
 #include "session/outbox.h"
+#include "session/press.h"
 #include "session/session.h"
 
 enum {
@@ -42,8 +43,10 @@ struct carrier {
 	struct path *path; /* NULL on the accepting side */
 	pthread_t reader, writer;
 	uint64_t connected_us;
-	uint8_t *buffer;     /* the reader's: one payload */
-	uint64_t cards_sent; /* the writer's: generation */
+	uint8_t *buffer; /* the reader's: one payload */
+	uint8_t *pages;  /* the reader's: expanded; NULL until needed */
+	struct codec_state *codecs; /* the same */
+	uint64_t cards_sent;        /* the writer's: generation */
 
 	/* guarded by the session */
 	enum carrier_state state;
@@ -115,6 +118,8 @@ struct session {
 
 	struct outbox out;
 	struct inbox in;
+	struct press *press; /* NULL: nothing is pressed */
+	struct press_client client;
 	_Atomic(const struct page_sink *) sink;
 
 	pthread_mutex_t lock;   /* guards what follows */

@@ -11,9 +11,12 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/scope.h"
+#include "session/press.h"
 
 enum {
-	MESSAGE_SLOTS = 256, /* room that only messages may use */
+	MESSAGE_SLOTS = 256,    /* room that only messages may use */
+	PRESS_LEAST = 8 * 1024, /* less is not worth it */
+	PRESS_LOOK = 64,        /* frames that a channel looks through */
 	LATE_US = 250000,
 	LATE_UNKNOWN_US =
 		50000, /* taken for a channel's delay before the first */
@@ -38,6 +41,7 @@ int outbox_init(struct outbox *o, struct error *e)
 	clock_cond_init(&o->changed);
 	o->next_seq = o->base = 1;
 	flow_init(&o->flow, clock_us());
+	flow_init(&o->wire, clock_us());
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		flow_init(&o->channel[i].flow, clock_us());
 	return 0;
@@ -114,6 +118,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 	assert(f);
 	f->head = (struct frame_head){ 0 };
 	f->iovs = 0;
+	f->press = PRESS_NOT;
 	atomic_store(&f->summed, false);
 	f->acked = f->resent = f->copied = false;
 	f->writers = 0;
@@ -150,7 +155,9 @@ static uint64_t limit_of_all(const struct outbox *o)
 		if (o->channel[i].alive)
 			sum += flow_limit(&o->channel[i].flow) +
 			       FRAME_MAX_PAYLOAD;
-	return sum > OUTBOX_LEAST ? sum : OUTBOX_LEAST;
+	if (sum < OUTBOX_LEAST)
+		sum = OUTBOX_LEAST;
+	return sum + (uint64_t)o->press_ahead * FRAME_MAX_PAYLOAD;
 }
 
 static bool has_room(struct outbox *o, const struct frame_out *f)
@@ -186,8 +193,12 @@ static void number(struct outbox *o, struct frame_out *f)
 	f->head.seq = o->next_seq++;
 	assert(!*slot_of(o, f->head.seq));
 	*slot_of(o, f->head.seq) = f;
+	f->weight = f->head.len;
 	if (f->head.kind != FRAME_MESSAGE)
-		*bytes_of(o, f) += f->head.len;
+		*bytes_of(o, f) += f->weight;
+	if (o->press && f->head.kind == FRAME_PAGES &&
+	    f->head.len > PRESS_LEAST)
+		f->press = PRESS_WAITING;
 }
 
 /* One will do, if any one can take it. */
@@ -206,6 +217,7 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 
 	while (!o->closed && !has_room(o, f)) {
 		flow_waited(&o->flow);
+		flow_waited(&o->wire);
 		pthread_cond_wait(&o->changed, &o->lock);
 	}
 	if (o->closed) {
@@ -217,6 +229,8 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 		*ret_seq = f->head.seq;
 	queue_between(o, o->tail, f, NULL);
 	wake_taker(o);
+	if (f->press == PRESS_WAITING)
+		press_kick(o->press);
 	return 0;
 }
 
@@ -311,14 +325,32 @@ static bool has_room_for(const struct outbox_channel *c, uint32_t len)
 	return c->bytes == 0 || c->bytes + len <= flow_limit(&c->flow);
 }
 
+/* What a channel takes next: the first that is ready; or else one that nobody
+ * works on, or that a worker has not finished.  NULL: it has to wait. */
+static struct frame_out *next_frame(const struct outbox *o)
+{
+	struct frame_out *waiting = NULL, *f = o->head;
+
+	for (unsigned i = 0; f && i < PRESS_LOOK; i++, f = f->next) {
+		if (f->press == PRESS_NOT || f->press == PRESS_DONE)
+			return f;
+		if (!waiting && f->press == PRESS_WAITING)
+			waiting = f;
+	}
+	if (o->press_always && !o->urgent)
+		return NULL;
+	return waiting ? waiting : o->head;
+}
+
 /* The first of the queue that @channel may take, or NULL. */
 static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
 {
 	const struct outbox_channel *c = &o->channel[channel];
-	struct frame_out *f = o->head;
+	struct frame_out *f = next_frame(o);
 
-	if (f && has_room_for(c, f->head.len))
+	if (f && has_room_for(c, f->weight))
 		return f;
+	f = o->head;
 	while (f && is_bounded(f))
 		f = f->next;
 	return f;
@@ -328,7 +360,7 @@ static void charge(struct outbox *o, unsigned channel,
 		   const struct frame_out *f)
 {
 	if (is_bounded(f))
-		o->channel[channel].bytes += f->head.len;
+		o->channel[channel].bytes += f->weight;
 }
 
 static void uncharge(struct outbox *o, unsigned channel,
@@ -336,8 +368,8 @@ static void uncharge(struct outbox *o, unsigned channel,
 {
 	if (!is_bounded(f))
 		return;
-	assert(o->channel[channel].bytes >= f->head.len);
-	o->channel[channel].bytes -= f->head.len;
+	assert(o->channel[channel].bytes >= f->weight);
+	o->channel[channel].bytes -= f->weight;
 }
 
 /* No channel is charged with it any more. */
@@ -359,6 +391,8 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 		return NULL;
 	if (f) {
 		unqueue(o, f);
+		if (f->press == PRESS_WAITING || f->press == PRESS_BUSY)
+			o->stats.press.free += f->weight;
 		f->copied = false;
 		f->before = NO_CHANNEL;
 	} else if ((f = find_late(o, channel))) {
@@ -465,12 +499,13 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 	if (!f->resent && f->state == FRAME_OUT)
 		took = now_us - f->sent_us;
 	if (f->head.kind != FRAME_MESSAGE) {
-		*bytes_of(o, f) -= f->head.len;
-		o->stats.acked_bytes += f->head.len;
-		flow_acked(&o->flow, f->head.len, took, now_us);
+		*bytes_of(o, f) -= f->weight;
+		o->stats.acked_bytes += f->weight;
+		flow_acked(&o->flow, f->weight, took, now_us);
+		flow_acked(&o->wire, f->head.len, took, now_us);
 	}
 	if (f->state == FRAME_OUT)
-		credit(&o->channel[f->channel], f->head.len, took, now_us);
+		credit(&o->channel[f->channel], f->weight, took, now_us);
 	settle_charge(o, f);
 	f->acked = true;
 	if (f->state == FRAME_QUEUED)
@@ -504,7 +539,82 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
+	/* The press has its buffers back. */
+	if (o->press)
+		press_kick(o->press);
 	return 0;
+}
+
+/* --- the press */
+
+void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
+		      bool always)
+{
+	WITH_LOCK(&o->lock);
+
+	o->press = p;
+	o->press_ahead = ahead;
+	o->press_always = always;
+}
+
+struct frame_out *outbox_press_take(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	if (o->closed)
+		return NULL;
+	for (struct frame_out *f = o->head; f; f = f->next)
+		if (f->press == PRESS_WAITING) {
+			f->press = PRESS_BUSY;
+			f->writers++;
+			return f;
+		}
+	return NULL;
+}
+
+/* Nobody else reads it: it is queued and was never taken, or all who took it
+ * have ended. */
+static void replace(struct outbox *o, struct frame_out *f, struct buffer *b,
+		    size_t len)
+{
+	o->stats.press.in += f->head.len;
+	o->stats.press.out += len;
+	for (unsigned i = 0; i < f->buffers; i++)
+		buffer_drop(f->buffer[i]);
+	f->buffer[0] = b;
+	f->buffers = 1;
+	f->iov[0] = (struct iovec){ b->data, len };
+	f->iovs = 1;
+	f->head.len = (uint32_t)len;
+	f->press = PRESS_DONE;
+	atomic_store(&f->summed, false);
+}
+
+void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
+		       size_t len)
+{
+	struct buffer *unused = b;
+
+	{
+		WITH_LOCK(&o->lock);
+
+		f->writers--;
+		if (f->acked && f->writers == 0) {
+			release(o, f);
+			pthread_cond_broadcast(&o->changed);
+		} else if (f->state == FRAME_QUEUED && f->writers == 0 && b) {
+			replace(o, f, b, len);
+			unused = NULL;
+		} else {
+			/* It may be queued again, when its channel dies. */
+			f->press = PRESS_NOT;
+			if (f->state == FRAME_QUEUED && !b)
+				o->stats.press.dense += f->weight;
+		}
+		if (o->press_always)
+			pthread_cond_broadcast(&o->work);
+	}
+	buffer_drop(unused);
 }
 
 void outbox_channel_alive(struct outbox *o, unsigned channel)
@@ -563,6 +673,8 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 		}
 	}
 	pthread_cond_broadcast(&o->work);
+	if (o->press)
+		press_kick(o->press);
 }
 
 static bool settled(struct outbox *o, uint64_t seq)
@@ -633,5 +745,6 @@ void outbox_stats(struct outbox *o, struct outbox_stats *ret)
 	*ret = o->stats;
 	ret->unacked_bytes = o->unacked_bytes;
 	ret->rate = o->flow.rate;
+	ret->wire_rate = o->wire.rate;
 	ret->rtt_us = o->flow.rtt_us;
 }

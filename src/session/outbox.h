@@ -25,6 +25,11 @@
  *    time in here are bounded.  Messages never wait.  Nor do frames of a side
  *    stream wait for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
+ * With a press, a channel takes what is ready (pressed, or not for the press)
+ * first, and what waits for a worker at once when there is nothing else: a
+ * worker holds no frame hostage.  Frames of pages may overtake each other; what
+ * counts in all bounds is their weight, the bytes before they were pressed.
+ *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
  * channel usually takes.  When the outbox is urgent (the guest is stopped), and
  * for messages always, it is what the idle channel would deliver in half the
@@ -47,6 +52,7 @@
 
 struct buffer;
 struct error;
+struct press;
 
 enum {
 	FRAME_POOL = 512,
@@ -65,6 +71,15 @@ enum frame_state {
 	FRAME_OUT, /* a channel has it, or had it: not acknowledged */
 };
 
+/* Whether the press workers have to do with a frame of pages. */
+enum frame_press {
+	PRESS_NOT,     /* leaves as it was made */
+	PRESS_WAITING, /* for a worker, or for a channel that has nothing better
+			*/
+	PRESS_BUSY,    /* a worker reads it */
+	PRESS_DONE,    /* pressed */
+};
+
 struct frame_out {
 	/* Filled in by the producer, then read only. */
 	struct frame_head head; /* seq by outbox_put(), sum by the sender */
@@ -80,8 +95,10 @@ struct frame_out {
 	/* Guarded by the outbox. */
 	enum frame_state state;
 	bool pooled, acked;
+	enum frame_press press;
+	uint32_t weight;     /* bytes that it counts for: as it was made */
 	bool resent, copied; /* once at all; since it was last queued */
-	unsigned writers;    /* channels that read it */
+	unsigned writers;    /* channels and workers that read it */
 	unsigned channel;    /* the last that took it, in FRAME_OUT */
 	unsigned before;     /* the one that had it when it was late */
 	uint64_t sent_us;    /* then */
@@ -94,9 +111,18 @@ enum outbox_work {
 	OUTBOX_STOP, /* this channel, or the outbox, is finished */
 };
 
+/* Bytes of pages and what became of them. */
+struct press_stats {
+	uint64_t in, out; /* pressed: before and after */
+	uint64_t dense;   /* could not be pressed */
+	uint64_t free;    /* sent raw because a channel had nothing else */
+};
+
 struct outbox_stats {
+	struct press_stats press;
 	uint64_t acked_bytes, resent_frames, resent_bytes;
 	uint64_t unacked_bytes, rate, rtt_us;
+	uint64_t wire_rate; /* as rate, in bytes as they were sent */
 };
 
 struct outbox_channel {
@@ -124,6 +150,10 @@ struct outbox {
 	struct frame_out *pool;
 	unsigned fresh;           /* first of the pool that was never used */
 	struct flow_control flow; /* of all channels together: the rate */
+	struct flow_control wire; /* the same in bytes as they were sent */
+	struct press *press;      /* NULL: nothing is pressed */
+	bool press_always;        /* channels wait for the workers */
+	unsigned press_ahead;     /* frames that may wait for the workers */
 	struct outbox_stats stats;
 };
 
@@ -166,6 +196,20 @@ void outbox_channel_stop(struct outbox *o, unsigned channel);
 void outbox_channel_died(struct outbox *o, unsigned channel);
 /* Bytes of frames that it was the last to take, and that arrived. */
 uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
+
+/* --- for the press (press.h) */
+
+/* Frames of pages wait for workers from now on, @ahead of them besides what
+ * the channels hold; @always: channels take nothing that is not ready. */
+void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
+		      bool always);
+/* The first frame that waits, which is busy from now on; NULL. */
+struct frame_out *outbox_press_take(struct outbox *o);
+/* Ends it.  @b holds the payload of @len bytes that the frame has instead from
+ * now on; NULL: it leaves as it is.  Takes @b over.  Nothing happens to a frame
+ * that a channel took meanwhile. */
+void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
+		       size_t len);
 
 bool outbox_is_acked(struct outbox *o, uint64_t seq);
 /* 0, -ETIMEDOUT, or -EPIPE once the outbox is closed. */

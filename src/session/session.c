@@ -116,13 +116,21 @@ void session_end(struct session *s, bool failed, const char *why)
 
 void session_free(struct session *s)
 {
+	struct press *press;
+
 	if (!s)
 		return;
 	session_end(s, false, "done");
 	if (s->table)
 		table_remove(s);
 	keeper_join(s);
+	press = s->press;
+	if (press)
+		press_leave(press, &s->client);
 	session_destroy(s);
+	/* Others may wait for the buffers that it had. */
+	if (press)
+		press_kick(press);
 }
 
 int session_check(struct session *s, struct error *e)
@@ -237,6 +245,24 @@ struct inbox *session_inbox(struct session *s)
 const char *session_peer(const struct session *s)
 {
 	return s->peer;
+}
+
+json_t *session_press(struct session *s)
+{
+	struct outbox_stats st;
+	json_t *r;
+
+	if (!s->press)
+		return json_null();
+	outbox_stats(&s->out, &st);
+	r = press_json(s->press, &s->client);
+	json_object_update_new(r, json_pack("{s:I,s:I,s:I,s:I}", "before",
+					    (json_int_t)st.press.in, "after",
+					    (json_int_t)st.press.out, "dense",
+					    (json_int_t)st.press.dense,
+					    "raw_link_free",
+					    (json_int_t)st.press.free));
+	return r;
 }
 
 void session_stats(struct session *s, struct session_stats *ret)

@@ -30,6 +30,7 @@
 #include "nic/networks.h"
 #include "nic/pairs.h"
 #include "session/outbox.h"
+#include "session/press.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
 
@@ -63,6 +64,9 @@ struct session_options {
 	 * @channels are kept open over it. */
 	const struct session_cards *cards;
 	unsigned channels;
+	/* NULL: pages travel as they are. */
+	struct press *press; /* outlives the session */
+	struct press_policy press_policy;
 	uint64_t outage_limit_us;
 };
 
@@ -121,6 +125,8 @@ void session_stats(struct session *s, struct session_stats *ret);
 /* {"paths": [...], "cards": [...]}: every path that was used or might have
  * been, and the cards of both sides that are on none, see docs/api.md. */
 json_t *session_paths(struct session *s);
+/* What the press did for the session, see docs/api.md; null without one. */
+json_t *session_press(struct session *s);
 /* Waits until every path that should be used has been tried. */
 void session_settle(struct session *s, uint64_t deadline_us);
 

@@ -87,7 +87,10 @@ struct batch_run {
 	enum batch_run_kind kind;
 };
 
-enum { CODEC_RAW = 0 };
+enum {
+	CODEC_RAW = 0,
+	BATCH_CODEC_AT = 2, /* place of the codec's number in the payload */
+};
 
 struct batch_head {
 	uint16_t block; /* number in the destination's block table */

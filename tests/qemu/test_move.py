@@ -10,8 +10,7 @@ from lab.pair import Pair
 TIME_LIMIT = 600
 
 
-@needs(*PROGRAMS, "guest/drover-stress.elf")
-class Move(unittest.TestCase):
+class Moves(unittest.TestCase):
     source = destination = machine.QEMU
     machine_type = "pc"
 
@@ -29,6 +28,9 @@ class Move(unittest.TestCase):
         self.assertTrue(verdict.good, verdict)
         self.assertEqual(verdict.destination[0].missing, 0)
 
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Move(Moves):
     def test_the_destination_has_each_page_as_it_was_sent_last(self):
         pair = self.pair()
         pair.move("--paused")
@@ -41,13 +43,14 @@ class Move(unittest.TestCase):
         self.check(pair)
 
     def test_the_report_says_what_was_asked_for_and_what_was_done(self):
-        pair = self.pair()
+        pair = self.pair(settings={"move": {"compress": "never"}})
         report = pair.move("--paused", "--option", "compression", "--network", "lan2",
                            "--network", "10.77.1.0/24", "--connections", 3)["report"]
         self.assertEqual((report["option_asked"], report["option_got"]), ("compression", "tcp"))
         self.assertEqual(report["reasons"][:2],
                          ["option 'compression' uses one network at a time",
-                          "asked for compression; this version sends uncompressed"])
+                          "asked for compression, but the settings say compress = never"])
+        self.assertIsNone(report["press"])
         self.assertTrue(report["paths"])
         self.assertIsInstance(report["cards"], list)
 
@@ -58,6 +61,43 @@ class Move(unittest.TestCase):
         gap = pair.console.gap_across(pair.source_pid, pair.beta.machine("guest")["pid"])
         self.assertLess(gap.seconds * 1000, job["report"]["downtime_ms"] + 100)
         self.assertEqual(pair.finish(), [])
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class CompressedMove(Moves):
+    """A guest of zeros, text and noise, over two cards of 1 Gbit/s."""
+
+    def pressed(self, option, **settings):
+        """A move with @option; its report. What arrived is what was sent."""
+        pair = self.pair(settings={"move": settings})
+        report = pair.move("--paused", "--option", option)["report"]
+        self.check(pair)
+        press = report["press"]
+        print(press)
+        self.assertEqual(report["option_got"], option)
+        self.assertGreater(press["after"], 0)
+        self.assertGreater(press["before"], press["after"])
+        self.assertGreater(press["processor_ms"], 0)
+        self.assertRegex(pair.said, r"Compressed +[\d.]+ \S+ to [\d.]+ \S+, ratio [\d.]+, last by "
+                                    fr"{press['codec']} level {press['level']}")
+        self.assertRegex(pair.said, r"Sent raw +\d+% of the pages because the link was free")
+        self.assertLessEqual(max(map(len, pair.said.splitlines())), 80, pair.said)
+        return report
+
+    def test_memory_is_whole_when_it_was_compressed(self):
+        report = self.pressed("compression")
+        used = [p for p in report["paths"] if p["bytes"] > 1 << 20]
+        self.assertEqual(len(used), 1, used)
+
+    def test_memory_is_whole_when_it_was_compressed_over_all_cards(self):
+        report = self.pressed("auto")
+        used = [p for p in report["paths"] if p["bytes"] > 1 << 20]
+        self.assertEqual(len(used), 2, used)
+
+    def test_memory_is_whole_with_one_codec_that_is_always_used(self):
+        press = self.pressed("auto", compress="always", codec="zstd:3")["press"]
+        self.assertEqual((press["codec"], press["level"]), ("zstd", 3))
+        self.assertEqual(press["tried"], [])
 
 
 NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"

@@ -101,10 +101,14 @@ REPORT = {
     "total_ms": 36400, "downtime_ms": 84, "setup_ms": 210, "rounds": 4,
     "bytes": {"zero": 2 * GIB, "raw": 3 * GIB, "stream": 4 * MIB,
               "wire": 1200 * MIB, "resent": 0, "duplicates": 0},
-    "rate": 118 * MIB, "option_asked": "compression", "option_got": "tcp",
+    "rate": 118 * MIB, "option_asked": "auto", "option_got": "compression",
+    "press": {"codec": "zstd", "level": 2, "why": "it lets the most through",
+              "tried": [], "processor_ms": 41250, "before": 2 * GIB,
+              "after": 700 * MIB, "dense": 256 * MIB,
+              "raw_link_free": 768 * MIB},
     "paths": PATHS, "cards": CARDS,
-    "reasons": ["Compression was not used because the peer's version 0.1.0 "
-                "does not offer a codec that this host knows."],
+    "reasons": ["Only one network was used because the peer's version 0.1.0 "
+                "does not offer any other that this host knows."],
 }
 DONE = dict(RUNNING, state="done", stage="done", ended=1700000036,
             progress=dict(RUNNING["progress"], percent=100, time_left_ms=0),
@@ -533,8 +537,12 @@ class Cli(unittest.TestCase):
         self.assertIn("118M/s", lines[0])
         self.assertIn("left 2m10s", lines[0])
         text = " ".join(r.stdout.split())
-        for says in ["36.4 s", "84 ms", "1.2 GiB", "tcp (asked for: "
-                     "compression)", "Reasons",
+        for says in ["36.4 s", "84 ms", "1.2 GiB", "compression (asked "
+                     "for: auto)", "Reasons",
+                     "Compressed 2.0 GiB to 700 MiB, ratio 2.93, last by "
+                     "zstd level 2, in 41.2 s of processor time",
+                     "Sent raw 25% of the pages because the link was free, "
+                     "8% because they do not get smaller",
                      "Paths eth0 10.0.0.1 to eth1 10.0.0.2 ",
                      "4 of 4 connections, 700 MiB sent, 60.0 MiB/s, "
                      "3 retransmissions, 0 drops", "0 of 1 connections", "1 drop ",
@@ -543,6 +551,14 @@ class Cli(unittest.TestCase):
                      "there: eth7: no route leads to it"]:
             self.assertIn(says, text)
         self.assert_narrow(r.stdout)
+
+    def test_a_report_without_a_press_says_nothing_of_it(self):
+        self.api.move(dict(DONE, report=dict(REPORT, press=None)))
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertIn("Total time", r.stdout)
+        self.assertNotIn("Compressed", r.stdout)
+        self.assertNotIn("Sent raw", r.stdout)
 
     def test_a_plan_is_a_table_and_the_reasons_under_it(self):
         self.api.answers[("GET", "/v1/nics/plan/beta")] = (200, PLAN)

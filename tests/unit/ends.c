@@ -219,6 +219,8 @@ int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 		.port = e->cutter ? cutter_port(e->cutter) : e->port,
 		.cards = e->links ? &e->cards : NULL,
 		.channels = channels,
+		.press = e->press,
+		.press_policy = e->press_policy,
 		.outage_limit_us = outage_us
 	};
 

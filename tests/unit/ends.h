@@ -40,7 +40,9 @@ struct ends {
 	pthread_barrier_t turn;
 	struct session_cards cards; /* near's */
 	struct networks networks;   /* any */
-	const char *refuse;         /* reason of admit(), NULL admits */
+	struct press *press;        /* near's, may be NULL; the caller's */
+	struct press_policy press_policy;
+	const char *refuse; /* reason of admit(), NULL admits */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

@@ -53,8 +53,10 @@ static void fill_page(uint8_t *data, uint64_t page, uint64_t version)
 {
 	uint64_t *word = (uint64_t *)(void *)data;
 
+	/* Some pages can be pressed, others cannot. */
 	for (size_t i = 0; i < WIRE_PAGE / sizeof(*word); i++)
-		word[i] = page * 0x9e3779b97f4a7c15 + version * 31 + i;
+		word[i] = page * 0x9e3779b97f4a7c15 + version * 31 +
+			  (page % 8 < 6 ? i % 64 : i * i * 0xd6e8feb86659fd93);
 	word[0] = page;
 	word[1] = version;
 }
@@ -399,6 +401,57 @@ static void run_whole(unsigned channels, uint32_t hurt)
 	free(t);
 }
 
+/* --- pressed */
+
+static void say_pressed(struct session *s)
+{
+	struct outbox_stats st;
+
+	outbox_stats(session_outbox(s), &st);
+	print_message("pressed %llu bytes to %llu, raw %llu, dense %llu\n",
+		      (unsigned long long)st.press.in,
+		      (unsigned long long)st.press.out,
+		      (unsigned long long)st.press.free,
+		      (unsigned long long)st.press.dense);
+	assert_true(st.press.in > st.press.out && st.press.out > 0);
+}
+
+static void run_pressed(bool always)
+{
+	struct traffic *t = malloc(sizeof(*t));
+	struct press *press;
+	struct error e;
+
+	assert_int_equal(press_new(&press, 2, &e), 0);
+	traffic_init(t, stress_seed());
+	ends_init(&t->ends, t->seed);
+	t->ends.press = press;
+	t->ends.press_policy.always = always;
+	traffic_open(t, 4);
+	traffic_run(t, stress_seconds(), 1000000);
+	assert_true(t->applied > 10);
+	assert_true(cutter_faults(t->ends.cutter) > 0);
+	if (always)
+		say_pressed(t->ends.near);
+	cutter_hurt(t->ends.cutter, 0, 0);
+	ends_close(&t->ends);
+	ends_done(&t->ends);
+	press_free(press);
+	free(t);
+}
+
+static void all_arrives_once_when_idle_workers_press_it(void **state)
+{
+	(void)state;
+	run_pressed(false);
+}
+
+static void all_arrives_once_when_channels_wait_for_the_press(void **state)
+{
+	(void)state;
+	run_pressed(true);
+}
+
 static void all_arrives_once_over_one_channel(void **state)
 {
 	(void)state;
@@ -461,23 +514,43 @@ static void *unplug_main(void *arg)
 	return NULL;
 }
 
-static void all_arrives_once_over_cards_that_come_and_go(void **state)
+static void run_unplugged(struct press *press)
 {
 	struct traffic *t = malloc(sizeof(*t));
 	pthread_t unplug;
 
-	(void)state;
 	traffic_init(t, stress_seed());
 	ends_init_cards(&t->ends, LINKS);
+	t->ends.press = press;
+	t->ends.press_policy.always = press;
 	traffic_open(t, 0);
 	session_settle(t->ends.near, clock_us() + 5 * USEC_PER_SEC);
 	pthread_create(&unplug, NULL, unplug_main, t);
 	traffic_run(t, stress_seconds(), 0);
 	pthread_join(unplug, NULL);
 	assert_true(t->applied > 10);
+	if (press)
+		say_pressed(t->ends.near);
 	ends_close(&t->ends);
 	ends_done(&t->ends);
 	free(t);
+}
+
+static void all_arrives_once_over_cards_that_come_and_go(void **state)
+{
+	(void)state;
+	run_unplugged(NULL);
+}
+
+static void all_arrives_once_pressed_over_cards_that_come_and_go(void **state)
+{
+	struct press *press;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(press_new(&press, 2, &e), 0);
+	run_unplugged(press);
+	press_free(press);
 }
 
 static json_t *path_by_card(json_t *paths, const char *nic)
@@ -669,6 +742,9 @@ int main(void)
 		cmocka_unit_test(all_arrives_once_over_one_channel_that_breaks),
 		cmocka_unit_test(
 			all_arrives_once_over_four_channels_that_break),
+		cmocka_unit_test(all_arrives_once_when_idle_workers_press_it),
+		cmocka_unit_test(
+			all_arrives_once_when_channels_wait_for_the_press),
 		cmocka_unit_test(every_card_is_a_path_with_its_channels),
 		cmocka_unit_test(
 			with_one_network_the_next_is_used_when_it_fails),
@@ -677,6 +753,8 @@ int main(void)
 		cmocka_unit_test(
 			a_card_that_the_peer_lost_is_given_as_the_reason),
 		cmocka_unit_test(all_arrives_once_over_cards_that_come_and_go),
+		cmocka_unit_test(
+			all_arrives_once_pressed_over_cards_that_come_and_go),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);

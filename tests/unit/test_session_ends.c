@@ -18,8 +18,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
+#include "codec/codec.h"
 #include "ends.h"
 #include "session/inbox.h"
 #include "session/internal.h"
@@ -330,6 +332,108 @@ static void frames_that_break_the_rules_end_the_session(void **state)
 		"\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0", "never sent");
 }
 
+/* --- pressed pages */
+
+struct unit {
+	const char *what;
+	uint8_t codec, data[24];
+	size_t len;
+};
+
+/* Batches of two pages. */
+static const struct unit wrong_units[] = {
+	{ "nothing", CODEC_LZ4, "", 0 },
+	{ "of no codec", 200, "abc", 3 },
+	{ "lz4: literals cut short", CODEC_LZ4, "\xf0\x80zzz", 5 },
+	{ "lz4: a match before its start", CODEC_LZ4,
+	  "\x1fz\xff\x7f\xff\xff\0\x50zzzzz", 13 },
+	{ "lz4: less than its pages", CODEC_LZ4, "\x50hello", 6 },
+	/* A match of 4 KiB and more, many times over. */
+	{ "lz4: more than its pages", CODEC_LZ4,
+	  "\x1fz\1\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+	  "\xff\xff\xff\xff",
+	  21 },
+	{ "zstd: no frame", CODEC_ZSTD, "hello, world", 12 },
+	/* Single segment, content size of 4 GiB, one empty block. */
+	{ "zstd: a bomb", CODEC_ZSTD,
+	  "\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff\1\0\0", 12 },
+	/* The right content size, and a block of one repeated byte that
+	 * says it has more. */
+	{ "zstd: a block beyond its frame", CODEC_ZSTD,
+	  "\x28\xb5\x2f\xfd\x60\0\x1f\x03\0\x10z", 11 },
+};
+
+static int count_pages(void *context, const struct batch_head *b,
+		       const uint8_t *data, struct error *e)
+{
+	atomic_uint *applied = context;
+
+	(void)e;
+	for (size_t i = 0; i < (size_t)b->pages * WIRE_PAGE; i++)
+		CHECK(data[i] == 'z');
+	atomic_fetch_add(applied, b->pages);
+	return 0;
+}
+
+static void puppet_pages(struct puppet *p, uint64_t seq, uint8_t codec,
+			 const void *unit, size_t len)
+{
+	const struct batch_head b = { .codec = codec,
+				      .runs = 1,
+				      .pages = 2,
+				      .run = { { 0, 2, RUN_DATA } } };
+	uint8_t payload[BATCH_META_MAX + 64];
+	size_t meta = batch_head_write(&b, payload);
+
+	assert_true(len <= 64);
+	memcpy(payload + meta, unit, len);
+	puppet_sends(p,
+		     (struct frame_head){ .kind = FRAME_PAGES,
+					  .len = (uint32_t)(meta + len),
+					  .seq = seq },
+		     payload);
+}
+
+/* Two pages of 'z', then a unit that is none. */
+static void check_wrong_unit(const struct unit *u)
+{
+	const struct iovec pages = { malloc(2UL * WIRE_PAGE), 2UL * WIRE_PAGE };
+	atomic_uint applied = 0;
+	const struct page_sink sink = { count_pages, &applied };
+	struct codec_state *codecs;
+	uint8_t good[64];
+	struct puppet p;
+	struct error err;
+	size_t len;
+
+	assert_non_null(pages.iov_base);
+	memset(pages.iov_base, 'z', pages.iov_len);
+	assert_int_equal(codec_state_new(&codecs, &err), 0);
+	len = codec_press(codecs, (struct codec_choice){ CODEC_LZ4, 1 }, &pages,
+			  1, good, sizeof(good));
+	assert_true(len > 0);
+	puppet_init(&p);
+	session_set_page_sink(p.ends.far, &sink);
+	puppet_pages(&p, 1, CODEC_LZ4, good, len);
+	puppet_pages(&p, 2, u->codec, u->data, u->len);
+	wait_end(p.ends.far, &err);
+	print_message("%s: %s\n", u->what, err.text);
+	if (!strstr(err.text, "frame 2: "))
+		fail_msg("%s", err.text);
+	assert_int_equal(applied, 2);
+	puppet_done(&p);
+	codec_state_free(codecs);
+	free(pages.iov_base);
+}
+
+static void a_unit_that_is_none_ends_the_session_and_writes_nothing(
+	void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong_units); i++)
+		check_wrong_unit(&wrong_units[i]);
+}
+
 static void *talk_for_ever(void *arg)
 {
 	static const uint8_t ack[16] = { [7] = 1 };
@@ -621,6 +725,8 @@ int main(void)
 		cmocka_unit_test(a_wrong_secret_or_session_is_refused),
 		cmocka_unit_test(a_frame_that_comes_twice_is_dropped),
 		cmocka_unit_test(frames_that_break_the_rules_end_the_session),
+		cmocka_unit_test(
+			a_unit_that_is_none_ends_the_session_and_writes_nothing),
 		cmocka_unit_test(a_peer_that_talks_on_after_the_end_is_cut_off),
 		cmocka_unit_test(a_session_more_than_the_limit_is_refused),
 		cmocka_unit_test(

@@ -32,6 +32,7 @@ class Pair:
             name, *(guest or machine.stress_arguments(fill="384M")), *self.console.arguments(),
             memory=memory, machine=machine_type, vcpus=vcpus)
         self.bytes = None
+        self.said = None  # what the last `drover move` printed
         self.source_pid = self.source_memory = None
 
     def start(self):
@@ -51,6 +52,7 @@ class Pair:
         """`drover move`; the job as alpha knows it in the end."""
         answer = self.alpha.drover("move", self.name, "beta", *options, check=False,
                                    timeout=timeout)
+        self.said = answer.stdout
         job = self.alpha.newest_job(kind="move")
         if check and (answer.status or job["state"] != "done"):
             raise Failed(f"move: status {answer.status}, job {job['state']}: "

@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The press and its side of the outbox.  The first tests play the workers
+ * themselves: the press that they name to the outbox has no client, so that
+ * nobody else takes what waits.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "codec/codec.h"
+#include "session/outbox.h"
+#include "session/press.h"
+
+enum {
+	PAGES = 4,    /* in a frame: more than what is not worth pressing */
+	BUFFERS = 24, /* that the press has for one worker */
+};
+
+struct desk {
+	struct press *press;
+	struct pool *raw, *pressed;
+	struct outbox out;
+	struct press_client client;
+};
+
+static struct desk *desk_made(struct press *p, bool always)
+{
+	struct desk *d = calloc(1, sizeof(*d));
+	struct error e;
+
+	assert_non_null(d);
+	d->press = p;
+	assert_int_equal(pool_new(&d->raw, 64, (size_t)PAGES * WIRE_PAGE, &e),
+			 0);
+	assert_int_equal(pool_new(&d->pressed, 4, FRAME_MAX_PAYLOAD, &e), 0);
+	assert_int_equal(outbox_init(&d->out, &e), 0);
+	outbox_channel_alive(&d->out, 0);
+	outbox_channel_alive(&d->out, 1);
+	outbox_set_press(&d->out, p, 64, always);
+	d->client.outbox = &d->out;
+	d->client.policy.always = always;
+	return d;
+}
+
+/* Every buffer has come back: pool_free() sees to it. */
+static void desk_unmade(struct desk *d)
+{
+	outbox_close(&d->out);
+	outbox_done(&d->out);
+	pool_free(d->raw);
+	pool_free(d->pressed);
+	free(d);
+}
+
+static struct press *press_made(unsigned workers)
+{
+	struct press *p;
+	struct error e;
+
+	assert_int_equal(press_new(&p, workers, &e), 0);
+	return p;
+}
+
+enum content { CONTENT_TEXT, CONTENT_NOISE };
+
+static void fill(uint8_t *data, size_t len, enum content what, uint32_t seed)
+{
+	static const char words[] = "the herd goes over the old road at dusk, ";
+
+	for (size_t i = 0; i < len; i++) {
+		seed = seed * 1664525 + 1013904223;
+		data[i] = what == CONTENT_NOISE
+				  ? (uint8_t)(seed >> 24)
+				  : (uint8_t)words[(i + i / 512) %
+						   (sizeof(words) - 1)];
+	}
+}
+
+static uint64_t put(struct desk *d, enum content what)
+{
+	struct batch_head b = { .runs = 1,
+				.pages = PAGES,
+				.run = { { 7, PAGES, RUN_DATA } } };
+	struct frame_out *f = outbox_frame(&d->out);
+	uint64_t seq;
+	struct error e;
+
+	assert_non_null(f);
+	f->buffer[0] = pool_take(d->raw);
+	f->buffers = 1;
+	fill(f->buffer[0]->data, (size_t)PAGES * WIRE_PAGE, what, 1);
+	f->iov[0] = (struct iovec){ f->meta, batch_head_write(&b, f->meta) };
+	f->iov[1] =
+		(struct iovec){ f->buffer[0]->data, (size_t)PAGES * WIRE_PAGE };
+	f->iovs = 2;
+	f->head.kind = FRAME_PAGES;
+	f->head.len = (uint32_t)(f->iov[0].iov_len + f->iov[1].iov_len);
+	assert_int_equal(outbox_put(&d->out, f, &seq, &e), 0);
+	return seq;
+}
+
+static struct frame_out *take(struct desk *d, unsigned channel)
+{
+	struct frame_out *f = NULL;
+
+	if (outbox_take(&d->out, channel, clock_us() + 1000, &f) !=
+	    OUTBOX_FRAME)
+		return NULL;
+	return f;
+}
+
+/* The number of the next frame, 0 for none. */
+static uint64_t send_one(struct desk *d, unsigned channel)
+{
+	struct frame_out *f = take(d, channel);
+	uint64_t seq = f ? f->head.seq : 0;
+
+	if (f)
+		outbox_sent(&d->out, f);
+	return seq;
+}
+
+static void ack(struct desk *d, uint64_t seq)
+{
+	const struct ack a = { .ranges = 1, .range = { { seq, 1 } } };
+	struct error e;
+
+	assert_int_equal(outbox_acked(&d->out, &a, &e), 0);
+}
+
+static unsigned idle(struct pool *p, unsigned most)
+{
+	struct buffer *b[64];
+	unsigned n = 0;
+
+	while (n < most && (b[n] = pool_try(p)))
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		buffer_drop(b[i]);
+	return n;
+}
+
+/* A worker ends: what it made has 100 bytes. */
+static void worker_ends(struct desk *d, struct frame_out *f)
+{
+	struct buffer *b = pool_take(d->pressed);
+
+	memset(b->data, 'p', 100);
+	outbox_press_done(&d->out, f, b, 100);
+}
+
+static struct press_stats stats_of(struct desk *d)
+{
+	struct outbox_stats st;
+
+	outbox_stats(&d->out, &st);
+	return st.press;
+}
+
+/* --- the outbox */
+
+static void a_pressed_frame_goes_first(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *first, *second, *f;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	put(d, CONTENT_TEXT);
+	first = outbox_press_take(&d->out);
+	second = outbox_press_take(&d->out);
+	assert_int_equal(first->head.seq, 1);
+	assert_int_equal(second->head.seq, 2);
+	assert_null(outbox_press_take(&d->out));
+	worker_ends(d, second);
+	f = take(d, 0);
+	assert_ptr_equal(f, second);
+	assert_int_equal(f->head.len, 100);
+	assert_int_equal(f->iovs, 1);
+	assert_memory_equal(f->iov[0].iov_base, "pppp", 4);
+	outbox_sent(&d->out, f);
+	worker_ends(d, first);
+	assert_int_equal(send_one(d, 0), 1);
+	assert_int_equal(stats_of(d).out, 200);
+	assert_int_equal(stats_of(d).free, 0);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void a_frame_that_waits_leaves_raw_when_nothing_is_ready(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *busy, *f;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	put(d, CONTENT_TEXT);
+	busy = outbox_press_take(&d->out);
+	/* Nobody works on the second one; then the first one's worker loses. */
+	f = take(d, 0);
+	assert_int_equal(f->head.seq, 2);
+	assert_int_equal(f->iovs, 2);
+	outbox_sent(&d->out, f);
+	f = take(d, 0);
+	assert_ptr_equal(f, busy);
+	assert_int_equal(f->iovs, 2);
+	outbox_sent(&d->out, f);
+	worker_ends(d, busy);
+	assert_int_equal(stats_of(d).in, 0);
+	assert_int_equal(stats_of(d).free, 2 * busy->weight);
+	assert_int_equal(idle(d->pressed, 4), 4);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void a_frame_lives_until_its_worker_has_ended(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *f;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	f = outbox_press_take(&d->out);
+	assert_int_equal(send_one(d, 0), 1);
+	ack(d, 1);
+	assert_true(outbox_is_acked(&d->out, 1));
+	assert_int_equal(idle(d->raw, 64), 63); /* the worker reads one */
+	worker_ends(d, f);
+	assert_int_equal(idle(d->raw, 64), 64);
+	assert_int_equal(idle(d->pressed, 4), 4);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void a_requeued_frame_that_is_acknowledged_outlives_its_worker(
+	void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *f;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	f = outbox_press_take(&d->out);
+	assert_int_equal(send_one(d, 0), 1);
+	outbox_channel_died(&d->out, 0);
+	ack(d, 1); /* it had arrived, and the worker is still at it */
+	assert_int_equal(send_one(d, 1), 0);
+	assert_int_equal(idle(d->raw, 64), 63);
+	worker_ends(d, f);
+	assert_int_equal(idle(d->raw, 64), 64);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void what_the_worker_gives_back_leaves_as_it_was_made(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, true);
+	struct frame_out *f;
+
+	(void)state;
+	put(d, CONTENT_NOISE);
+	f = outbox_press_take(&d->out);
+	outbox_press_done(&d->out, f, NULL, 0);
+	assert_null(outbox_press_take(&d->out));
+	f = take(d, 0);
+	assert_int_equal(f->iovs, 2);
+	assert_int_equal(stats_of(d).dense, f->head.len);
+	assert_int_equal(stats_of(d).free, 0);
+	outbox_sent(&d->out, f);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void always_waits_for_workers_unless_it_is_urgent(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, true);
+	struct frame_out *f;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		put(d, CONTENT_TEXT);
+	assert_int_equal(send_one(d, 0), 0);
+	f = outbox_press_take(&d->out);
+	assert_int_equal(send_one(d, 0), 0);
+	worker_ends(d, f);
+	assert_int_equal(send_one(d, 0), 1);
+	f = outbox_press_take(&d->out);
+	assert_int_equal(send_one(d, 0), 0);
+	outbox_set_urgent(&d->out, true);
+	assert_int_equal(send_one(d, 0), 3);
+	assert_int_equal(send_one(d, 0), 2);
+	worker_ends(d, f);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void a_frame_of_a_dead_channel_is_pressed_after_all(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *f;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	f = outbox_press_take(&d->out);
+	assert_int_equal(send_one(d, 0), 1);
+	outbox_channel_died(&d->out, 0);
+	worker_ends(d, f);
+	f = take(d, 1);
+	assert_int_equal(f->head.seq, 1);
+	assert_int_equal(f->head.len, 100);
+	assert_false(atomic_load(&f->summed));
+	outbox_sent(&d->out, f);
+	assert_int_equal(send_one(d, 1), 0);
+	assert_int_equal(idle(d->raw, 64), 64);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void a_frame_that_a_channel_still_writes_is_not_replaced(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *f, *late;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	f = outbox_press_take(&d->out);
+	assert_ptr_equal(take(d, 0), f);
+	atomic_store(&f->summed, true);
+	outbox_set_urgent(&d->out, true);
+	while (!(late = take(d, 1)))
+		;
+	assert_ptr_equal(late, f);
+	outbox_sent(&d->out, late);
+	outbox_channel_died(&d->out, 1);
+	worker_ends(d, f); /* channel 0 has not ended */
+	assert_int_equal(f->iovs, 2);
+	assert_int_equal(stats_of(d).in, 0);
+	outbox_sent(&d->out, f);
+	assert_int_equal(send_one(d, 1), 1);
+	desk_unmade(d);
+	press_free(p);
+}
+
+/* Its worker has ended in vain: nobody else will make it ready. */
+static void always_does_not_wait_for_a_worker_that_has_ended(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, true);
+	struct frame_out *f;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	f = outbox_press_take(&d->out);
+	outbox_set_urgent(&d->out, true);
+	assert_int_equal(send_one(d, 0), 1);
+	outbox_set_urgent(&d->out, false);
+	worker_ends(d, f);
+	outbox_channel_died(&d->out, 0);
+	assert_int_equal(send_one(d, 1), 1);
+	desk_unmade(d);
+	press_free(p);
+}
+
+/* --- the press */
+
+static json_int_t number(json_t *o, const char *key)
+{
+	json_t *n = json_object_get(o, key);
+
+	assert_true(json_is_integer(n));
+	return json_integer_value(n);
+}
+
+static uint64_t pressed(struct desk *d)
+{
+	/* Frames: every one weighs the same. */
+	return stats_of(d).in /
+	       (BATCH_HEAD_SIZE + BATCH_RUN_SIZE + PAGES * WIRE_PAGE);
+}
+
+static void wait_pressed(struct desk *d, uint64_t frames)
+{
+	uint64_t deadline = clock_us() + 20 * USEC_PER_SEC;
+
+	while (pressed(d) < frames) {
+		assert_true(clock_us() < deadline);
+		usleep(1000);
+	}
+}
+
+static void check_frame(struct desk *d, struct frame_out *f)
+{
+	static uint8_t want[PAGES * WIRE_PAGE], got[PAGES * WIRE_PAGE];
+	struct codec_state *codecs;
+	struct batch_head b;
+	const uint8_t *data;
+	size_t len;
+	struct error e;
+
+	(void)d;
+	fill(want, sizeof(want), CONTENT_TEXT, 1);
+	assert_int_equal(f->iovs, 1);
+	assert_int_equal(batch_head_read(&b, f->iov[0].iov_base,
+					 f->iov[0].iov_len, &data, &len, &e),
+			 0);
+	assert_int_equal(b.pages, PAGES);
+	assert_int_equal(b.run[0].first, 7);
+	assert_int_equal(codec_state_new(&codecs, &e), 0);
+	assert_int_equal(codec_expand(codecs,
+				      (struct codec_unit){ b.codec, data, len },
+				      got, sizeof(got), &e),
+			 0);
+	assert_memory_equal(got, want, sizeof(want));
+	codec_state_free(codecs);
+}
+
+static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
+{
+	struct press *p = press_made(2);
+	struct desk *d = desk_made(p, true);
+	json_t *said;
+	struct frame_out *f;
+
+	(void)state;
+	press_join(p, &d->client);
+	for (int i = 0; i < 12; i++)
+		put(d, CONTENT_TEXT);
+	for (int i = 0; i < 12; i++) {
+		while (!(f = take(d, 0)))
+			;
+		check_frame(d, f);
+		outbox_sent(&d->out, f);
+	}
+	said = press_json(p, &d->client);
+	assert_int_equal(json_array_size(json_object_get(said, "tried")),
+			 PRESS_CHOICES);
+	assert_true(number(said, "processor_ms") >= 0);
+	json_decref(said);
+	outbox_close(&d->out);
+	press_leave(p, &d->client);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void a_codec_that_the_settings_name_is_the_only_one(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, true);
+	json_t *said;
+	struct frame_out *f;
+
+	(void)state;
+	d->client.policy.fixed = true;
+	d->client.policy.choice = (struct codec_choice){ CODEC_ZSTD, 5 };
+	press_join(p, &d->client);
+	for (int i = 0; i < 6; i++) {
+		put(d, CONTENT_TEXT);
+		while (!(f = take(d, 0)))
+			;
+		assert_int_equal(((uint8_t *)f->iov[0]
+					  .iov_base)[BATCH_CODEC_AT],
+				 CODEC_ZSTD);
+		outbox_sent(&d->out, f);
+	}
+	said = press_json(p, &d->client);
+	assert_string_equal(json_string_value(json_object_get(said, "codec")),
+			    "zstd");
+	assert_int_equal(number(said, "level"), 5);
+	json_decref(said);
+	outbox_close(&d->out);
+	press_leave(p, &d->client);
+	desk_unmade(d);
+	press_free(p);
+}
+
+static void dense_frames_leave_as_they_are(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, true);
+	struct frame_out *f;
+
+	(void)state;
+	press_join(p, &d->client);
+	for (int i = 0; i < 4; i++) {
+		put(d, CONTENT_NOISE);
+		while (!(f = take(d, 0)))
+			;
+		assert_int_equal(f->iovs, 2);
+		outbox_sent(&d->out, f);
+	}
+	assert_int_equal(stats_of(d).in, 0);
+	assert_int_equal(stats_of(d).dense, 4 * f->head.len);
+	outbox_close(&d->out);
+	press_leave(p, &d->client);
+	desk_unmade(d);
+	press_free(p);
+}
+
+/* One worker has buffers for so many frames: half of them for each. */
+static void two_clients_are_served_in_turn(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *a = desk_made(p, true), *b = desk_made(p, true);
+	struct frame_out *f;
+
+	(void)state;
+	for (int i = 0; i < BUFFERS; i++) {
+		put(a, CONTENT_TEXT);
+		put(b, CONTENT_TEXT);
+	}
+	press_join(p, &a->client);
+	press_join(p, &b->client);
+	press_kick(p);
+	wait_pressed(a, BUFFERS / 2);
+	wait_pressed(b, BUFFERS / 2);
+	assert_int_equal(pressed(a), BUFFERS / 2);
+	assert_int_equal(pressed(b), BUFFERS / 2);
+	/* What comes back goes on, though no frame is put any more. */
+	for (int i = 0; i < BUFFERS / 2; i++) {
+		f = take(a, 0);
+		assert_non_null(f);
+		outbox_sent(&a->out, f);
+		ack(a, f->head.seq);
+	}
+	wait_pressed(a, BUFFERS / 2 + BUFFERS / 4);
+	wait_pressed(b, BUFFERS / 2 + BUFFERS / 4);
+	outbox_close(&a->out);
+	press_leave(p, &a->client);
+	outbox_close(&b->out);
+	press_leave(p, &b->client);
+	desk_unmade(a);
+	desk_unmade(b);
+	press_free(p);
+}
+
+static void a_client_leaves_while_workers_have_its_frames(void **state)
+{
+	struct press *p = press_made(3);
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		struct desk *d = desk_made(p, round % 2);
+
+		press_join(p, &d->client);
+		for (int i = 0; i < 8; i++)
+			put(d, CONTENT_TEXT);
+		for (int i = 0; i < round % 4; i++)
+			send_one(d, 0);
+		outbox_close(&d->out);
+		press_leave(p, &d->client);
+		assert_int_equal(d->client.frames, 0);
+		desk_unmade(d);
+	}
+	press_free(p);
+}
+
+/* --- the choice */
+
+/* MB/s of one worker, and the ratio. */
+static struct press_record record(double rate, double ratio)
+{
+	return (struct press_record){ .in = 1e6,
+				      .out = 1e6 / ratio,
+				      .took_us = 1e6 / rate,
+				      .frames = 9 };
+}
+
+static void a_slower_link_gets_a_smaller_codec(void **state)
+{
+	const struct press_record known[PRESS_CHOICES] = { record(500, 2),
+							   record(250, 3),
+							   record(150, 3.3) };
+
+	(void)state;
+	assert_int_equal(press_best(known, 12.5e6, 1), 2);
+	assert_int_equal(press_best(known, 125e6, 1), 1);
+	assert_int_equal(press_best(known, 1250e6, 1), 0);
+	/* More processors, or more of them. */
+	assert_int_equal(press_best(known, 125e6, 4), 2);
+}
+
+static void a_slower_codec_has_to_be_worth_it(void **state)
+{
+	const struct press_record known[PRESS_CHOICES] = { record(500, 3),
+							   record(250, 3.03),
+							   record(150, 3.05) };
+
+	(void)state;
+	assert_int_equal(press_best(known, 12.5e6, 1), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pressed_frame_goes_first),
+		cmocka_unit_test(
+			a_frame_that_waits_leaves_raw_when_nothing_is_ready),
+		cmocka_unit_test(a_frame_lives_until_its_worker_has_ended),
+		cmocka_unit_test(
+			a_requeued_frame_that_is_acknowledged_outlives_its_worker),
+		cmocka_unit_test(
+			what_the_worker_gives_back_leaves_as_it_was_made),
+		cmocka_unit_test(always_waits_for_workers_unless_it_is_urgent),
+		cmocka_unit_test(
+			a_frame_of_a_dead_channel_is_pressed_after_all),
+		cmocka_unit_test(
+			a_frame_that_a_channel_still_writes_is_not_replaced),
+		cmocka_unit_test(
+			always_does_not_wait_for_a_worker_that_has_ended),
+		cmocka_unit_test(
+			workers_press_what_waits_and_all_codecs_are_tried),
+		cmocka_unit_test(
+			a_codec_that_the_settings_name_is_the_only_one),
+		cmocka_unit_test(dense_frames_leave_as_they_are),
+		cmocka_unit_test(two_clients_are_served_in_turn),
+		cmocka_unit_test(a_client_leaves_while_workers_have_its_frames),
+		cmocka_unit_test(a_slower_link_gets_a_smaller_codec),
+		cmocka_unit_test(a_slower_codec_has_to_be_worth_it),
+	};
+
+	return cmocka_run_group_tests_name("press", tests, NULL, NULL);
+}
