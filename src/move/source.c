@@ -34,6 +34,7 @@ enum {
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
 	TAKE_BACK_US = 15000000,
 	PROGRESS_US = 250000,
+	FAR_S = 2, /* seconds that the rest takes when the end is far */
 	REASON_US = 500000,   /* for the other side to say what went wrong */
 	CONFIRM_US = 5000000, /* for "running" after COMMIT */
 	UNLIMITED = 1 << 30,  /* bytes per second, times 1024 below */
@@ -300,6 +301,7 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 		job_set_stage(m->job, "switchover");
 		session_set_outage_limit(m->session,
 					 m->host->switchover_outage_us);
+		session_set_far(m->session, false);
 		session_set_urgent(m->session, true);
 		fault_point("source:switchover");
 		return 0;
@@ -394,6 +396,10 @@ static int update_progress(struct source *m, struct error *e)
 	if (monitor_migration(m->qmp, &info, e) < 0)
 		return error_code(e);
 	session_stats(m->session, &st);
+	/* QEMU stops the guest when the rest takes the downtime limit. */
+	session_set_far(m->session,
+			!m->times.stopped_wall_us &&
+				info.remaining / FAR_S > st.out.rate);
 	progress_update(&m->progress, &info, &st);
 	job_set_progress(m->job, &m->progress);
 	/* QEMU 8.2 and newer decide by this when the rest fits. */

@@ -57,8 +57,10 @@ static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)
 uint64_t flow_limit(const struct flow_control *f)
 {
 	uint64_t rtt_us = f->rtt_us != UINT64_MAX ? f->rtt_us : 0;
-	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST) +
-			 bytes_in(f->rate, FLOW_QUEUE_US, FLOW_QUEUE_MOST);
+	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST);
+
+	bytes += f->far ? bytes_in(f->rate, FLOW_QUEUE_FAR_US, FLOW_MOST)
+			: bytes_in(f->rate, FLOW_QUEUE_US, FLOW_QUEUE_MOST);
 
 	if (bytes < FLOW_LEAST)
 		return FLOW_LEAST;

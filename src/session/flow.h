@@ -12,6 +12,10 @@
  * the slowest, which keeps what it takes the longest, would in the end have all
  * of it.
  *
+ * While the guest is far from being stopped nothing has to be sent in a hurry,
+ * and FLOW_QUEUE_FAR_US wait instead: that bridges the moments in which this
+ * host's processors, or a virtual machine that it is, do something else.
+ *
  * The bound exceeds what a round trip can deliver, so on a link that became
  * faster the measured rate, and with it the bound, grows by itself.  A window
  * in which nobody had to wait for room, or in which there was nothing to send,
@@ -28,6 +32,7 @@
 
 enum {
 	FLOW_QUEUE_US = 20000,
+	FLOW_QUEUE_FAR_US = 100000,
 	FLOW_SAMPLE_US = 50000,
 	FLOW_QUEUE_MOST = 4 * 1024 * 1024,
 	FLOW_LEAST = 2 * FRAME_MAX_PAYLOAD, /* one on the wire, one ahead */
@@ -37,6 +42,7 @@ enum {
 struct flow_control {
 	uint64_t rate;   /* bytes per second, 0 before the first sample */
 	uint64_t rtt_us; /* least seen, UINT64_MAX before the first */
+	bool far;        /* nobody is going to wait for the rest soon */
 
 	uint64_t sample_start_us, sample_bytes;
 	bool sample_full; /* somebody waited for room in this window */

@@ -266,6 +266,17 @@ int outbox_put_message(struct outbox *o, const void *data, size_t len,
 	return 0;
 }
 
+void outbox_set_far(struct outbox *o, bool far)
+{
+	WITH_LOCK(&o->lock);
+
+	o->far = far;
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		o->channel[i].flow.far = far;
+	pthread_cond_broadcast(&o->changed);
+	pthread_cond_broadcast(&o->work);
+}
+
 void outbox_set_urgent(struct outbox *o, bool urgent)
 {
 	WITH_LOCK(&o->lock);
@@ -623,6 +634,7 @@ void outbox_channel_alive(struct outbox *o, unsigned channel)
 
 	o->channel[channel] = (struct outbox_channel){ .alive = true };
 	flow_init(&o->channel[channel].flow, clock_us());
+	o->channel[channel].flow.far = o->far;
 	pthread_cond_broadcast(&o->changed);
 }
 

@@ -138,7 +138,7 @@ struct outbox {
 	pthread_mutex_t lock;
 	pthread_cond_t work;    /* takers wait */
 	pthread_cond_t changed; /* producers and waiters for acks wait */
-	bool closed, ack_due, urgent;
+	bool closed, ack_due, urgent, far;
 	unsigned limited; /* takers that wait and whose bound may be reached */
 	struct outbox_channel channel[CHANNELS_MAX];
 	uint64_t next_seq, base, next_message;
@@ -174,6 +174,10 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 /* Copies @len bytes; never waits. */
 int outbox_put_message(struct outbox *o, const void *data, size_t len,
 		       struct error *e);
+
+/* Nobody is going to wait for all that is in here soon: more may be on its way
+ * (flow.h). */
+void outbox_set_far(struct outbox *o, bool far);
 
 /* Somebody waits for all that is in here: see "late" above. */
 void outbox_set_urgent(struct outbox *o, bool urgent);

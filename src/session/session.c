@@ -227,6 +227,11 @@ void session_set_outage_limit(struct session *s, uint64_t limit_us)
 	pthread_cond_broadcast(&s->changed);
 }
 
+void session_set_far(struct session *s, bool far)
+{
+	outbox_set_far(&s->out, far);
+}
+
 void session_set_urgent(struct session *s, bool urgent)
 {
 	outbox_set_urgent(&s->out, urgent);

@@ -61,6 +61,19 @@ static void what_waits_beyond_a_round_trip_has_an_upper_end(void **state)
 			FLOW_QUEUE_MOST + 1100 * MB / 1000);
 }
 
+static void far_from_the_end_more_may_wait(void **state)
+{
+	struct flow_control f;
+
+	(void)state;
+	flow_init(&f, 0);
+	run(&f, 0, 60 * MB, 1000);
+	f.far = true;
+	assert_in_range(flow_limit(&f), 6 * MB, 6 * MB + MB / 10);
+	run(&f, 0, 50000ULL * MB, 1000);
+	assert_int_equal(flow_limit(&f), FLOW_MOST);
+}
+
 static void a_slower_link_lowers_the_bound_when_somebody_waits(void **state)
 {
 	struct flow_control f;
@@ -107,6 +120,7 @@ int main(void)
 		cmocka_unit_test(the_bound_has_an_upper_end),
 		cmocka_unit_test(
 			what_waits_beyond_a_round_trip_has_an_upper_end),
+		cmocka_unit_test(far_from_the_end_more_may_wait),
 		cmocka_unit_test(
 			a_slower_link_lowers_the_bound_when_somebody_waits),
 		cmocka_unit_test(an_idle_sender_says_nothing_about_the_link),
