@@ -285,19 +285,30 @@ void outbox_set_urgent(struct outbox *o, bool urgent)
 	pthread_cond_broadcast(&o->work);
 }
 
+/* How long @channel would take for a frame of @len bytes. */
+static uint64_t expected_us(const struct outbox *o, unsigned channel,
+			    uint32_t len)
+{
+	const struct outbox_channel *c = &o->channel[channel];
+	const struct flow_control *flow = &c->flow;
+
+	if (flow->rate > 0 && flow->rtt_us != UINT64_MAX)
+		return flow->rtt_us +
+		       (c->bytes + len) * USEC_PER_SEC / flow->rate;
+	return c->delay_us ? c->delay_us : LATE_UNKNOWN_US;
+}
+
 static bool is_late(const struct outbox *o, const struct frame_out *f,
 		    unsigned channel, uint64_t now_us)
 {
 	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
 	uint64_t usual = o->channel[f->channel].delay_us;
-	uint64_t mine = o->channel[channel].delay_us;
+	uint64_t mine = expected_us(o, channel, f->head.len);
 	uint64_t left;
 
 	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
 	    !atomic_load(&f->summed))
 		return false;
-	if (mine == 0)
-		mine = LATE_UNKNOWN_US;
 	if (age > LATE_US && age > 4 * usual)
 		return mine < age;
 	if (!o->urgent && f->head.kind != FRAME_MESSAGE)
