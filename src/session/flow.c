@@ -11,14 +11,18 @@ void flow_init(struct flow_control *f, uint64_t now_us)
 
 static void sample_end(struct flow_control *f, uint64_t now_us)
 {
-	uint64_t rate =
-		f->sample_bytes * USEC_PER_SEC / (now_us - f->sample_start_us);
+	uint64_t took = now_us - f->sample_start_us;
+	uint64_t rate = (f->sample_bytes + f->before_bytes) * USEC_PER_SEC /
+			(took + f->before_us);
 
 	if (rate > f->rate)
 		f->rate = rate;
 	else if (f->sample_full &&
 		 !f->sample_idle) /* an average over about 8 samples, 0.4 s */
 		f->rate -= (f->rate - rate) / 8;
+	/* A long one had pauses in it. */
+	f->before_us = took < 2 * FLOW_SAMPLE_US ? took : 0;
+	f->before_bytes = f->before_us ? f->sample_bytes : 0;
 	f->sample_start_us = now_us;
 	f->sample_bytes = 0;
 	f->sample_full = f->sample_idle = false;

@@ -16,6 +16,9 @@
  * and FLOW_QUEUE_FAR_US wait instead: that bridges the moments in which this
  * host's processors, or a virtual machine that it is, do something else.
  *
+ * The rate is measured over two samples: acknowledgements that come late come
+ * all at once, and the two together are what the link delivered.
+ *
  * The bound exceeds what a round trip can deliver, so on a link that became
  * faster the measured rate, and with it the bound, grows by itself.  A window
  * in which nobody had to wait for room, or in which there was nothing to send,
@@ -45,6 +48,7 @@ struct flow_control {
 	bool far;        /* nobody is going to wait for the rest soon */
 
 	uint64_t sample_start_us, sample_bytes;
+	uint64_t before_us, before_bytes; /* the sample before; 0: none */
 	bool sample_full; /* somebody waited for room in this window */
 	bool sample_idle; /* there was nothing to send for a while */
 };

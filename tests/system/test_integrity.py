@@ -37,6 +37,10 @@ LATE = {"loaded": ("backward", "destination:loaded"),
         "running": ("backward", "destination:running")}
 
 
+# Through the proxy and not around it, over the cards.
+MOVE = ("--paused", "--network", "127.0.0.0/8")
+
+
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Integrity(unittest.TestCase):
     lab = field = None
@@ -71,7 +75,7 @@ class Integrity(unittest.TestCase):
     def learn(cls):
         """How many bytes an undisturbed move takes, each way."""
         cls.stop_guest()
-        status, errors = cls.field.move("--paused").wait()
+        status, errors = cls.field.move(*MOVE).wait()
         assert status == 0, errors
         for way in ("forward", "backward"):
             cls.length[way] = cls.proxies[cls.field.here.name].connections[-1][way]
@@ -103,13 +107,13 @@ class Integrity(unittest.TestCase):
         source = self.before()
         fault = self.proxies[self.field.here.name].fault(way, act, self.place(where, way),
                                                          **options)
-        self.after(self.field.move("--paused"), fault, source)
+        self.after(self.field.move(*MOVE), fault, source)
 
     def damage_late(self, act, way, point, **options):
         field, way_through = self.field, self.proxies[self.field.here.name]
         field.faults(**{"here" if point.startswith("source") else "there": point})
         source = self.before()
-        move = field.move("--paused")
+        move = field.move(*MOVE)
         field.reached(point)
         number = len(way_through.connections) - 1
         ahead = options.pop("ahead")

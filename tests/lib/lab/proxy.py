@@ -86,11 +86,22 @@ class Proxy:
                 number = len(self.connections)
                 self.connections.append({"forward": 0, "backward": 0})
                 self._sockets += [near, far]
-            for ends, direction in (((near, far), "forward"), ((far, near), "backward")):
-                for end in ends:
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._pump, args=(*ends, number, direction),
-                                 daemon=True).start()
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._carry, args=(near, far, number),
+                             daemon=True).start()
+
+    def _carry(self, near, far, number):
+        """Both directions to their ends.  Only a closed socket answers what is
+        still on its way to it, and lets its sender go."""
+        pumps = [threading.Thread(target=self._pump, args=(*ends, number, direction), daemon=True)
+                 for ends, direction in (((near, far), "forward"), ((far, near), "backward"))]
+        for pump in pumps:
+            pump.start()
+        for pump in pumps:
+            pump.join()
+        for end in (near, far):
+            end.close()
 
     def _next_fault(self, direction, number, begin, end):
         with self._lock:
