@@ -21,7 +21,7 @@ static void sample_end(struct flow_control *f, uint64_t now_us)
 		 !f->sample_idle) /* an average over about 8 samples, 0.4 s */
 		f->rate -= (f->rate - rate) / 8;
 	/* A long one had pauses in it. */
-	f->before_us = took < 2 * FLOW_SAMPLE_US ? took : 0;
+	f->before_us = took < 2ULL * FLOW_SAMPLE_US ? took : 0;
 	f->before_bytes = f->before_us ? f->sample_bytes : 0;
 	f->sample_start_us = now_us;
 	f->sample_bytes = 0;
