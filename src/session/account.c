@@ -114,9 +114,11 @@ void paths_remember(struct session *s)
  * What is given out shares nothing with the session: its owner may free it
  * without the lock. */
 
+/* Those of a path; on the accepting side, which has no paths, all (NULL). */
 static json_t *channels_json(const struct session *s, const struct path *p)
 {
-	json_t *all = json_deep_copy(p->channels);
+	json_t *all =
+		p && p->channels ? json_deep_copy(p->channels) : json_array();
 
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		if (s->carrier[i].state != CARRIER_FREE &&
@@ -140,12 +142,12 @@ static json_t *text_or_null(const char *text)
 	return text[0] ? json_string(text) : json_null();
 }
 
-json_t *speed_or_null(unsigned mbit)
+static json_t *speed_or_null(unsigned mbit)
 {
 	return mbit ? json_integer((json_int_t)mbit) : json_null();
 }
 
-static json_t *path_json(const struct session *s, const struct path *p)
+json_t *path_json(const struct session *s, const struct path *p)
 {
 	char from[NIC_ADDRESS_TEXT] = "", to[NIC_ADDRESS_TEXT] = "";
 	const struct sums sums = sums_of(s, p);
@@ -171,18 +173,6 @@ static json_t *path_json(const struct session *s, const struct path *p)
 		text_or_null(p->flows), "channels", channels_json(s, p));
 }
 
-/* The accepting side has no paths, only the channels that came. */
-static json_t *accepted_json(const struct session *s)
-{
-	json_t *all = json_array();
-
-	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		if (s->carrier[i].state != CARRIER_FREE)
-			json_array_append_new(all,
-					      carrier_json(&s->carrier[i]));
-	return all;
-}
-
 json_t *session_paths(struct session *s)
 {
 	json_t *all = json_array(), *spare, *r;
@@ -200,6 +190,6 @@ json_t *session_paths(struct session *s)
 	r = json_pack("{s:o,s:o}", "paths", all, "cards",
 		      json_deep_copy(s->idle));
 	if (!s->addresses)
-		json_object_set_new(r, "channels", accepted_json(s));
+		json_object_set_new(r, "channels", channels_json(s, NULL));
 	return r;
 }

@@ -16,7 +16,6 @@
 #include "channel/channel.h"
 #include "nic/address.h"
 #include "nic/cards.h"
-#include "nic/routes.h"
 #include "session/internal.h"
 
 static void publish(struct session *s, char *text)
@@ -97,27 +96,24 @@ int cards_received(struct session *s, uint64_t generation, const void *text,
 		   size_t len, struct error *e)
 {
 	struct cards *cards;
-	json_t *j;
+	json_t *j = json_loadb(text, len, 0, NULL);
+	int r;
 
-	j = json_loadb(text, len, 0, NULL);
 	if (!j)
 		return error_set(e, EBADMSG, "a list of cards that is no JSON");
-	if (cards_parse(&cards, j, e) < 0) {
-		json_decref(j);
+	r = cards_parse(&cards, j, e);
+	json_decref(j);
+	if (r < 0)
 		return error_in(e, "cards of %s", s->peer);
-	}
 
 	WITH_LOCK(&s->lock);
 
 	if (generation <= s->far_generation) {
 		cards_free(cards);
-		json_decref(j);
 		return 0;
 	}
-	cards_free(s->far_list);
-	json_decref(s->far_cards);
-	s->far_list = cards;
-	s->far_cards = j;
+	cards_free(s->far_cards);
+	s->far_cards = cards;
 	s->far_generation = generation;
 	s->plan_due = s->news = true;
 	pthread_cond_broadcast(&s->changed);

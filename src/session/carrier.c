@@ -31,36 +31,31 @@
 #include "channel/channel.h"
 #include "session/internal.h"
 
-static void carrier_fail(struct carrier *c, const struct error *e)
+/* The lock is held. */
+static void end_once(struct carrier *c, const char *why)
 {
-	struct session *s = c->session;
-
-	{
-		WITH_LOCK(&s->lock);
-
-		if (c->failed)
-			return;
-		c->failed = true;
-		if (c->state == CARRIER_ALIVE)
-			c->state = CARRIER_DYING;
-		snprintf(c->why, sizeof(c->why), "%s",
-			 s->ended ? "done" : e->text);
-		pthread_cond_broadcast(&s->changed);
-	}
-	outbox_channel_stop(&s->out, c->index);
-	c->channel->ops->shutdown(c->channel);
-}
-
-void carrier_drop(struct carrier *c, const char *why)
-{
-	if (c->failed || c->state != CARRIER_ALIVE)
+	if (c->failed)
 		return;
 	c->failed = true;
-	c->state = CARRIER_DYING;
+	if (c->state == CARRIER_ALIVE)
+		c->state = CARRIER_DYING;
 	snprintf(c->why, sizeof(c->why), "%s", why);
 	pthread_cond_broadcast(&c->session->changed);
 	outbox_channel_stop(&c->session->out, c->index);
 	c->channel->ops->shutdown(c->channel);
+}
+
+static void carrier_fail(struct carrier *c, const struct error *e)
+{
+	WITH_LOCK(&c->session->lock);
+
+	end_once(c, c->session->ended ? "done" : e->text);
+}
+
+void carrier_drop(struct carrier *c, const char *why)
+{
+	if (c->state == CARRIER_ALIVE)
+		end_once(c, why);
 }
 
 /* --- writing */

@@ -253,28 +253,17 @@ static int dial(struct path *p, const struct attempt *a, struct error *e)
 
 /* --- a path's thread */
 
-/* Those that die count until they are buried: only then is it known how long
- * to wait before the next. */
-static unsigned held_by(const struct session *s, const struct path *p)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		n += s->carrier[i].path == p &&
-		     s->carrier[i].state != CARRIER_FREE;
-	return n;
-}
-
 static bool has_work(const struct session *s, const struct path *p)
 {
 	unsigned wanted = p->wanted;
 
-	/* path_lost() says when to go on. */
+	/* Only when a dead one is buried is it known how long to wait before
+	 * the next. */
 	if ((!p->given && p->routes == 0) || carriers_dying(s, p))
 		return false;
 	if (wanted == 0 && p->proved && carriers_alive(s) == 0)
 		wanted = 1;
-	return held_by(s, p) < wanted;
+	return carriers_of(s, p) < wanted;
 }
 
 void path_retry(struct path *p)

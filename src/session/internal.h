@@ -140,8 +140,7 @@ struct session {
 	bool planning;     /* one is being made */
 	bool planned;      /* once at least */
 	char *cards_text;  /* ours, as JSON */
-	json_t *far_cards; /* the peer's; NULL: not heard of */
-	struct cards *far_list; /* the same */
+	struct cards *far_cards; /* the peer's; NULL: not heard of */
 	uint64_t far_generation;
 	json_t *spares; /* of the plan: pairs that are no path, */
 	json_t *idle;   /* and cards that are in no pair */
@@ -200,7 +199,8 @@ void paths_free(struct session *s);
 void path_lost(struct carrier *c);     /* its channel has ended; locked */
 void paths_measure(struct session *s); /* of the keeper; locked */
 void paths_remember(struct session *s);
-json_t *speed_or_null(unsigned mbit); /* 0: not known */
+json_t *path_json(const struct session *s, const struct path *p); /* locked */
+/* locked */ /* 0: not known */
 
 /* cards.c */
 void cards_refresh(struct session *s); /* not locked; of the keeper */

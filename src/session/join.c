@@ -247,8 +247,8 @@ static bool has_named(struct session *s, const struct nic_address *a)
 {
 	WITH_LOCK(&s->lock);
 
-	for (size_t i = 0; s->far_list && i < s->far_list->count; i++) {
-		const struct card *c = &s->far_list->at[i];
+	for (size_t i = 0; s->far_cards && i < s->far_cards->count; i++) {
+		const struct card *c = &s->far_cards->at[i];
 
 		for (size_t k = 0; k < c->addresses; k++)
 			if (nic_address_equal(&c->address[k].address, a))

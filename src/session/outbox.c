@@ -270,6 +270,8 @@ void outbox_set_far(struct outbox *o, bool far)
 {
 	WITH_LOCK(&o->lock);
 
+	if (o->far == far)
+		return;
 	o->far = far;
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		o->channel[i].flow.far = far;
@@ -303,12 +305,12 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 {
 	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
 	uint64_t usual = o->channel[f->channel].delay_us;
-	uint64_t mine = expected_us(o, channel, f->head.len);
-	uint64_t left;
+	uint64_t left, mine;
 
 	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
 	    !atomic_load(&f->summed))
 		return false;
+	mine = expected_us(o, channel, f->head.len);
 	if (age > LATE_US && age > 4 * usual)
 		return mine < age;
 	if (!o->urgent && f->head.kind != FRAME_MESSAGE)

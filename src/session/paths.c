@@ -82,10 +82,10 @@ static int read_far(struct session *s, struct plan *p, struct error *e)
 	{
 		WITH_LOCK(&s->lock);
 
-		text = json_deep_copy(s->far_cards);
+		if (!s->far_cards)
+			return 0;
+		text = cards_json(s->far_cards);
 	}
-	if (!text)
-		return 0;
 	r = cards_parse(&p->far, text, e);
 	json_decref(text);
 	return r;
@@ -315,7 +315,6 @@ static void unlist(struct session *s, struct path *p, const struct plan *plan)
 
 	p->wanted = 0;
 	p->use = PAIR_SPARE;
-	p->order = PAIRS_MAX;
 	if (near && !near->why_not[0]) {
 		blame_far(s, p, plan);
 		return;
@@ -327,24 +326,22 @@ static void unlist(struct session *s, struct path *p, const struct plan *plan)
 	lose_channels(s, p);
 }
 
-static json_t *spare_json(const struct pair *pair)
+/* As a path that never was. */
+static json_t *spare_json(const struct session *s, const struct pair *pair)
 {
-	char from[NIC_ADDRESS_TEXT], to[NIC_ADDRESS_TEXT];
+	struct path p = { .routes = 1,
+			  .route = { pair->route[0] },
+			  .use = PAIR_SPARE,
+			  .rank = pair->rank,
+			  .speed_mbit = slower_mbit(pair) };
 
-	nic_address_host(from, &pair->route[0].from);
-	nic_address_host(to, &pair->route[0].to);
-	return json_pack("{s:s,s:s,s:s,s:s,s:i,s:o,s:s,s:i,s:i,s:i,s:i,s:i,"
-			 "s:i,s:i,s:s,s:n,s:[]}",
-			 "from_nic", pair->near->name, "from", from, "to_nic",
-			 pair->far->name, "to", to, "network", pair->rank,
-			 "speed_mbit", speed_or_null(slower_mbit(pair)),
-			 "state", "spare", "connections_asked", 0,
-			 "connections", 0, "bytes", 0, "received", 0, "rate", 0,
-			 "retransmissions", 0, "drops", 0, "why",
-			 pair->use == PAIR_SPARE
-				 ? pair->why
-				 : "the session has no room for more paths",
-			 "flows", "channels");
+	snprintf(p.near, sizeof(p.near), "%s", pair->near->name);
+	snprintf(p.far, sizeof(p.far), "%s", pair->far->name);
+	snprintf(p.why, sizeof(p.why), "%s",
+		 pair->use == PAIR_SPARE
+			 ? pair->why
+			 : "the session has no room for more paths");
+	return path_json(s, &p);
 }
 
 static void note_idle(json_t *into, const char *side, const struct cards *cards,
@@ -363,29 +360,22 @@ static void note_idle(json_t *into, const char *side, const struct cards *cards,
 	}
 }
 
-/* Which paths the plan lists, in bits by their index. */
-static uint64_t set_paths(struct session *s, struct plan *plan)
+/* Those that the plan does not list keep the last place. */
+static void set_paths(struct session *s, const struct plan *plan)
 {
-	uint64_t listed = 0;
-
-	_Static_assert(PATHS_MAX <= 64, "a bit for every path");
 	json_array_clear(s->spares);
+	for (unsigned i = 0; i < s->paths; i++)
+		if (!s->path[i]->given)
+			s->path[i]->order = PAIRS_MAX;
 	for (size_t i = 0; i < plan->pairs.count; i++) {
 		const struct pair *pair = &plan->pairs.at[i];
 		struct path *p = path_for(s, pair);
 
-		if (!p) {
-			if (json_array_size(s->spares) < SPARES_MAX)
-				json_array_append_new(s->spares,
-						      spare_json(pair));
-			continue;
-		}
-		set_path(p, plan, i);
-		for (unsigned k = 0; k < s->paths; k++)
-			if (s->path[k] == p)
-				listed |= 1ULL << k;
+		if (p)
+			set_path(p, plan, i);
+		else if (json_array_size(s->spares) < SPARES_MAX)
+			json_array_append_new(s->spares, spare_json(s, pair));
 	}
-	return listed;
 }
 
 /* Cards that pair are better than an address that belongs to none. */
@@ -431,17 +421,15 @@ static void let_go(struct session *s)
 
 static void apply(struct session *s, struct plan *plan, bool news)
 {
-	uint64_t listed;
-
 	WITH_LOCK(&s->lock);
 
 	if (s->ended)
 		return;
-	listed = set_paths(s, plan);
+	set_paths(s, plan);
 	for (unsigned i = 0; i < s->paths; i++) {
 		struct path *p = s->path[i];
 
-		if (!(listed >> i & 1) && !p->given)
+		if (p->order == PAIRS_MAX && !p->given)
 			unlist(s, p, plan);
 		else if ((p->failed || p->failures > 0) && news)
 			path_retry(p);

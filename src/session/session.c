@@ -67,8 +67,7 @@ void session_destroy(struct session *s)
 	free(s->addresses);
 	paths_free(s);
 	free(s->cards_text);
-	json_decref(s->far_cards);
-	cards_free(s->far_list);
+	cards_free(s->far_cards);
 	json_decref(s->spares);
 	json_decref(s->idle);
 	pthread_cond_destroy(&s->changed);

@@ -15,6 +15,8 @@
  *     dial.c     the dialling side: a thread for each path
  *     paths.c    which paths there are, and how many channels each shall have
  *     cards.c    what each side tells the other of its cards
+ *     account.c  what became of each path, for plans and reports
+ *     press.c    compresses what waits, for all sessions of a host
  *
  * Ownership: whoever opened or accepted a session ends it with session_free(),
  * after everybody who reads or writes its streams has ended; session_end()
