@@ -23,7 +23,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+from common import ROOT, begin
+
 MIB = 1 << 20
 PORT = 7000
 # Of the guest's memory, what it does not fill.
@@ -370,11 +371,7 @@ PARTS = {f.__name__: f for f in (equal, unequal, mptcp, lost, outage, downtime)}
 
 def main():
     args = options()
-    os.environ["DROVER_BUILD"] = os.path.realpath(args.build)
-    sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-    sys.dont_write_bytecode = True
-    from lab import core
-    core.own_namespaces()
+    begin(args.build)
     table = Table()
     for name, part in PARTS.items():
         if name in args.only:

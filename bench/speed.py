@@ -20,7 +20,8 @@ import statistics
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+from common import ROOT, begin
+
 MIB = 1 << 20
 
 
@@ -133,11 +134,7 @@ def show(rows, peaks, args):
 
 def main():
     args = options()
-    os.environ["DROVER_BUILD"] = os.path.realpath(args.build)
-    sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-    sys.dont_write_bytecode = True
-    from lab import core
-    core.own_namespaces()
+    begin(args.build)
     with core.Lab() as lab:
         show(*measure(lab, args), args)
     return 0

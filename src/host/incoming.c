@@ -245,7 +245,7 @@ static int admit(void *context, const char *peer, const char *from,
 				 "knows %s under other addresses than %s: "
 				 "correct its [peer %s]",
 				 peer, from, peer);
-	return paths_admit(g->host, g->channel->from, e);
+	return paths_admit(g->host, g->channel, e);
 }
 
 /* --- connections */

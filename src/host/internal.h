@@ -112,9 +112,9 @@ void incoming_stop(struct host *h);
  * what the settings say. */
 int paths_read(struct move_paths *ret, const struct settings *s,
 	       const json_t *options, struct error *e);
-/* May a session come in at this address of ours, "10.0.0.1:6600"?  -EACCES
- * with the reason. */
-int paths_admit(const struct host *h, const char *at, struct error *e);
+/* May a session come in over this connection, at our address?  -EACCES with
+ * the reason. */
+int paths_admit(const struct host *h, const struct channel *c, struct error *e);
 /* Answers a peer's "plan" request; takes @s over. */
 void paths_serve_plan(struct host *h, struct session *s, const json_t *request);
 

@@ -9,12 +9,6 @@
 #include "nic/inventory.h"
 #include "nic/watch.h"
 
-static void drop_inventory(struct inventory **inv)
-{
-	inventory_drop(*inv);
-}
-#define AUTO_INVENTORY SCOPED(drop_inventory)
-
 int nic_list(struct host *h, json_t **ret, struct error *e)
 {
 	AUTO_INVENTORY struct inventory *inv = nic_watch_get(h->nics);

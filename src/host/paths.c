@@ -8,7 +8,6 @@
  * of cards can it be told which of them work.  The peer keeps it open until
  * we, who asked, end it.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,11 +26,6 @@ enum {
 	PLAN_US = 10000000,
 	LIST_TEXT = 128,
 };
-
-static void drop_inventory(struct inventory **inv)
-{
-	inventory_drop(*inv);
-}
 
 /* --- what a request asks for */
 
@@ -91,19 +85,6 @@ int paths_read(struct move_paths *ret, const struct settings *s,
 
 /* --- where peers may come in */
 
-/* From "10.0.0.1:6600" or "[fe80::1%eth0]:6600". */
-static int parse_end(struct nic_address *ret, const char *end)
-{
-	char text[CHANNEL_NAME_MAX];
-	bool v6 = end[0] == '[';
-	size_t len = strcspn(end + v6, v6 ? "]%" : ":");
-
-	snprintf(text, sizeof(text), "%.*s", (int)len, end + v6);
-	*ret = (struct nic_address){ .family = v6 ? AF_INET6 : AF_INET,
-				     .prefix = v6 ? 128 : 32 };
-	return inet_pton(ret->family, text, ret->bytes) == 1 ? 0 : -EINVAL;
-}
-
 /* "10.0.0.0/24; eth1 eth2" */
 static void networks_text(char buf[static LIST_TEXT], const struct networks *n)
 {
@@ -119,28 +100,24 @@ static void networks_text(char buf[static LIST_TEXT], const struct networks *n)
 	json_decref(all);
 }
 
-int paths_admit(const struct host *h, const char *at, struct error *e)
+int paths_admit(const struct host *h, const struct channel *c, struct error *e)
 {
 	const struct networks *networks = &h->settings->networks;
-	SCOPED(drop_inventory) struct inventory *inv = NULL;
-	const struct nic *n = NULL;
-	struct nic_address address;
+	AUTO_INVENTORY struct inventory *inv = NULL;
+	const struct nic *n;
 	char listed[LIST_TEXT];
 
 	if (networks->count == 0)
 		return 0;
 	inv = nic_watch_get(h->nics);
-	if (parse_end(&address, at) == 0) {
-		n = inventory_by_address(inv, address.family, address.bytes);
-		if (networks_rank(networks, n ? n->name : "", &address) !=
-		    RANK_NONE)
-			return 0;
-	}
+	n = inventory_by_address(inv, c->local.family, c->local.bytes);
+	if (networks_rank(networks, n ? n->name : "", &c->local) != RANK_NONE)
+		return 0;
 	networks_text(listed, networks);
 	return error_set(e, EACCES,
 			 "takes moves on its networks %s only, and %s%s%s is "
 			 "on none of them",
-			 listed, at, n ? " of " : "", n ? n->name : "");
+			 listed, c->from, n ? " of " : "", n ? n->name : "");
 }
 
 /* --- the plan */

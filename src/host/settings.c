@@ -149,19 +149,26 @@ static int set_networks(void *target, const struct ini_key *k,
 	return 0;
 }
 
+/* Its place among the names; -1: it is none of them. */
+static int find_word(const char *const *names, size_t n, const char *value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(value, names[i]))
+			return (int)i;
+	return -1;
+}
+
 static int set_compress(void *target, const struct ini_key *k,
 			const char *value, struct error *e)
 {
-	enum compress *what = field(target, k);
+	int i = find_word(compress_names, ARRAY_SIZE(compress_names), value);
 
-	for (size_t i = 0; i < ARRAY_SIZE(compress_names); i++) {
-		if (!strcmp(value, compress_names[i])) {
-			*what = (enum compress)i;
-			return 0;
-		}
-	}
-	return error_set(e, EINVAL, "'%.80s' is none of idle, always and never",
-			 value);
+	if (i < 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is none of idle, always and never",
+				 value);
+	*(enum compress *)field(target, k) = (enum compress)i;
+	return 0;
 }
 
 /* "auto", "lz4", "zstd:3" */
@@ -237,16 +244,14 @@ static int set_switch(void *target, const struct ini_key *k, const char *value,
 static int set_on_timeout(void *target, const struct ini_key *k,
 			  const char *value, struct error *e)
 {
-	enum on_timeout *what = field(target, k);
+	int i = find_word(on_timeout_names, ARRAY_SIZE(on_timeout_names),
+			  value);
 
-	for (size_t i = 0; i < ARRAY_SIZE(on_timeout_names); i++) {
-		if (!strcmp(value, on_timeout_names[i])) {
-			*what = (enum on_timeout)i;
-			return 0;
-		}
-	}
-	return error_set(e, EINVAL, "'%.80s' is neither abort nor force",
-			 value);
+	if (i < 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is neither abort nor force", value);
+	*(enum on_timeout *)field(target, k) = (enum on_timeout)i;
+	return 0;
 }
 
 static json_t *show_text(const void *at)

@@ -35,7 +35,7 @@ void inventory_drop(struct inventory *inv)
 	free(inv);
 }
 
-static void drop_inventory(struct inventory **inv)
+void scope_inventory(struct inventory **inv)
 {
 	inventory_drop(*inv);
 }
@@ -149,7 +149,7 @@ static bool wire_has_rss(const struct inventory *inv, const struct nic *n)
 
 int inventory_read(struct inventory **ret, struct error *e)
 {
-	SCOPED(drop_inventory) struct inventory *inv = calloc(1, sizeof(*inv));
+	AUTO_INVENTORY struct inventory *inv = calloc(1, sizeof(*inv));
 	AUTO_NETLINK struct nl_sock *sock = NULL;
 
 	if (!inv)

@@ -27,6 +27,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/scope.h"
+
 struct error;
 
 enum {
@@ -164,6 +166,8 @@ int inventory_read(struct inventory **ret, struct error *e);
  * changes.  The last one frees it; NULL is fine. */
 struct inventory *inventory_hold(struct inventory *inv);
 void inventory_drop(struct inventory *inv);
+void scope_inventory(struct inventory **inv);
+#define AUTO_INVENTORY SCOPED(scope_inventory)
 
 /* NULL: there is none. */
 struct nic *inventory_by_name(const struct inventory *inv, const char *name);

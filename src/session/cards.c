@@ -65,7 +65,7 @@ static void drop_dead(struct session *s, const struct inventory *inv)
 
 void cards_refresh(struct session *s)
 {
-	struct inventory *inv = nic_watch_get(s->watch);
+	AUTO_INVENTORY struct inventory *inv = nic_watch_get(s->watch);
 	struct cards *cards = NULL;
 	struct error e;
 	json_t *j;
@@ -79,7 +79,6 @@ void cards_refresh(struct session *s)
 		json_decref(j);
 	}
 	cards_free(cards);
-	inventory_drop(inv);
 }
 
 int cards_send_text(struct session *s, uint64_t *ret_generation, char **ret,

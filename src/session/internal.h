@@ -200,7 +200,6 @@ void path_lost(struct carrier *c);     /* its channel has ended; locked */
 void paths_measure(struct session *s); /* of the keeper; locked */
 void paths_remember(struct session *s);
 json_t *path_json(const struct session *s, const struct path *p); /* locked */
-/* locked */ /* 0: not known */
 
 /* cards.c */
 void cards_refresh(struct session *s); /* not locked; of the keeper */

@@ -354,15 +354,12 @@ static int check_card(const struct acceptor *a, const struct inventory *inv,
 static int check_way(const struct acceptor *a, struct channel *c,
 		     struct error *e)
 {
-	struct inventory *inv;
-	int r;
+	AUTO_INVENTORY struct inventory *inv = NULL;
 
 	if (!a->watch || c->local.family == 0)
 		return 0;
 	inv = nic_watch_get(a->watch);
-	r = check_card(a, inv, c, e);
-	inventory_drop(inv);
-	return r;
+	return check_card(a, inv, c, e);
 }
 
 static int check_room(struct session *s, struct error *e)

@@ -67,11 +67,9 @@ static struct path *path_of(struct session *s, const struct pair *pair)
 
 static int read_near(struct session *s, struct plan *p, struct error *e)
 {
-	struct inventory *inv = nic_watch_get(s->watch);
-	int r = cards_of(&p->near, inv, &s->networks, e);
+	AUTO_INVENTORY struct inventory *inv = nic_watch_get(s->watch);
 
-	inventory_drop(inv);
-	return r;
+	return cards_of(&p->near, inv, &s->networks, e);
 }
 
 static int read_far(struct session *s, struct plan *p, struct error *e)

@@ -7,19 +7,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "channel/channel.h"
 #include "host/internal.h"
 #include "network.h"
+#include "nic/address.h"
 #include "nic/watch.h"
-
-static struct settings parsed(const char *text)
-{
-	struct settings s;
-	struct error e;
-
-	if (settings_parse(&s, "t", text, strlen(text), &e) < 0)
-		fail_msg("%s", e.text);
-	return s;
-}
+#include "parsed.h"
 
 /* --- requests */
 
@@ -134,20 +127,36 @@ static void door_close(struct door *d)
 	settings_done(&d->settings);
 }
 
+/* A connection that came in at "10.0.0.1:6600" or "[fd00::1]:6600". */
+static struct channel came_in(const char *at)
+{
+	struct channel c = { 0 };
+	char host[CHANNEL_NAME_MAX];
+	bool v6 = at[0] == '[';
+
+	snprintf(c.from, sizeof(c.from), "%s", at);
+	snprintf(host, sizeof(host), "%.*s",
+		 (int)strcspn(at + v6, v6 ? "]" : ":"), at + v6);
+	assert_int_equal(nic_address_parse(&c.local, host), 0);
+	return c;
+}
+
 static void assert_admitted(const struct door *d, const char *at)
 {
+	const struct channel c = came_in(at);
 	struct error e;
 
-	if (paths_admit(&d->host, at, &e) < 0)
+	if (paths_admit(&d->host, &c, &e) < 0)
 		fail_msg("%s", e.text);
 }
 
 static void assert_kept_out(const struct door *d, const char *at,
 			    const char *expected)
 {
+	const struct channel c = came_in(at);
 	struct error e;
 
-	assert_int_equal(paths_admit(&d->host, at, &e), -EACCES);
+	assert_int_equal(paths_admit(&d->host, &c, &e), -EACCES);
 	assert_string_equal(e.text, expected);
 }
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "host/settings.h"
+#include "parsed.h"
 
 static const char full[] = "[host]\n"
 			   "name = alpha\n"
@@ -35,16 +36,6 @@ static const char full[] = "[host]\n"
 			   "[peer gamma]\n"
 			   "address = fd00::3\n"
 			   "port = 6601\n";
-
-static struct settings parsed(const char *text)
-{
-	struct settings s;
-	struct error e;
-
-	if (settings_parse(&s, "t", text, strlen(text), &e) < 0)
-		fail_msg("%s", e.text);
-	return s;
-}
 
 static void assert_refused(const char *text, const char *expected)
 {
