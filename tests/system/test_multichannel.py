@@ -5,7 +5,6 @@ Short moves of a few seconds over cards of 100 Mbit/s.  Where the guest's memory
 is judged, the move ends paused and the oracle compares it with what QEMU sent.
 `bench/multichannel.py` has the same with 2 GiB, and the times.
 """
-import statistics
 import time
 import unittest
 
@@ -470,19 +469,27 @@ class BadPath(Case):
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Downtime(Case):
+    """What a slow card still holds when the guest stops leaves over another.
+
+    How many milliseconds that saves is measured by bench/multichannel.py.  Here
+    the card is so slow that one frame of pages alone would take longer than the
+    whole downtime may.
+    """
+
+    SLOW_BITS = 3_000_000
+    FRAME_BITS = 64 * 4096 * 8
+
     def test_one_slow_card_does_not_stretch_the_downtime(self):
         field = self.field(3, guest={"fill": "48M", "rate": "16M", "hot": "8M"},
-                           rate=["400mbit", "400mbit", "20mbit"])
-
-        def downtimes(moves=3):
-            return statistics.median(
-                self.finished(field, field.move(*MULTICHANNEL))["downtime_ms"]
-                for _ in range(moves))
-        with_slow = downtimes()
-        field.links[2].down()
-        without = downtimes()
-        print(f"downtime {with_slow} ms with the slow card, {without} ms without")
-        self.assertLess(with_slow, without + 150)
+                           rate=["400mbit", "400mbit", f"{self.SLOW_BITS}bit"])
+        for number in range(3):
+            report = self.finished(field, field.move(*MULTICHANNEL))
+            slow = by_card(report)["lan3"]
+            print(f"move {number}: downtime {report['downtime_ms']} ms, slow card "
+                  f"{slow['bytes']} bytes, sent again {report['bytes']['resent']}")
+            self.assertEqual(slow["state"], "used")
+            self.assertLess(report["downtime_ms"],
+                            1000 * self.FRAME_BITS / self.SLOW_BITS)
 
 
 if __name__ == "__main__":
