@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/error.h"
 #include "base/scope.h"
@@ -25,12 +27,18 @@ static const struct kind {
 	const char *link; /* how the link begins; NULL: by the mem-path */
 	bool shared;      /* unless share= says otherwise */
 	bool canonical;   /* block names of machine types up to 4.0 */
+	bool named;       /* the link goes on with the id */
 } kinds[] = {
-	{ "memory-backend-memfd", "/memfd:memory-backend-memfd", true, true },
-	{ "memory-backend-file", NULL, false, true },
-	{ "memory-backend-shm", "/dev/shm/qemu-", true, false },
+	{ .type = "memory-backend-memfd",
+	  .link = "/memfd:memory-backend-memfd",
+	  .shared = true,
+	  .canonical = true },
+	{ .type = "memory-backend-file", .canonical = true },
+	{ .type = "memory-backend-shm",
+	  .link = "/dev/shm/qemu-",
+	  .shared = true },
 	/* From QEMU 10.0 on, shared anonymous memory is a memfd too. */
-	{ "memory-backend-ram", "/memfd:", false, false },
+	{ .type = "memory-backend-ram", .link = "/memfd:", .named = true },
 };
 
 struct object {
@@ -38,7 +46,9 @@ struct object {
 	json_t *properties;
 	const char *id;
 	uint64_t size_bytes;
-	bool used; /* as RAM of the machine */
+	bool used;        /* as RAM of the machine */
+	int fd;           /* of the process; -1: none was found */
+	uint64_t address; /* where the process has it mapped, 0: nowhere */
 };
 
 struct search {
@@ -211,6 +221,15 @@ static bool is_in_folder(const char *link, const char *id)
 	return base && !strncmp(base, begin, strlen(begin));
 }
 
+static bool begins_as(const char *link, const struct object *o)
+{
+	char begin[BACKEND_NAME_MAX + 32];
+
+	snprintf(begin, sizeof(begin), "%s%s%s", o->kind->link,
+		 o->kind->named ? o->id : "", o->kind->named ? " " : "");
+	return !strncmp(link, begin, strlen(begin));
+}
+
 static bool is_file_of(const struct search *s, const struct object *o, int fd,
 		       const struct stat *st)
 {
@@ -227,7 +246,7 @@ static bool is_file_of(const struct search *s, const struct object *o, int fd,
 	if (process_link(&link, s->pid, name, &ignored) < 0)
 		return false;
 	if (o->kind->link)
-		return !strncmp(link, o->kind->link, strlen(o->kind->link));
+		return begins_as(link, o);
 	if (!mem_path || stat_mem_path(s, mem_path, &of_path) < 0)
 		return false;
 	if (S_ISDIR(of_path.st_mode))
@@ -253,13 +272,78 @@ static int take_file(struct search *s, const struct object *o)
 	return -1;
 }
 
-static void open_backend(struct backend *b, struct search *s,
+/* Where the process has its file mapped. */
+static uint64_t mapped_at(const struct search *s, int fd)
+{
+	AUTO_FREE char *line = NULL;
+	char path[64];
+	struct stat st;
+	size_t cap = 0;
+	uint64_t found = 0;
+	FILE *maps;
+
+	fd_path(path, s, fd);
+	if (stat(path, &st) < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)s->pid);
+	maps = fopen(path, "re");
+	while (maps && found == 0 && getline(&line, &cap, maps) > 0) {
+		unsigned dev_major, dev_minor;
+		unsigned long inode;
+		uint64_t from;
+
+		if (sscanf(line, "%" SCNx64 "-%*x %*s %*x %x:%x %lu", &from,
+			   &dev_major, &dev_minor, &inode) == 4 &&
+		    inode == st.st_ino &&
+		    makedev(dev_major, dev_minor) == st.st_dev)
+			found = from;
+	}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* Also for those that nobody uses, so that the others find their own. */
+static void take_files(struct search *s)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		struct object *o = &s->objects[i];
+
+		o->fd = take_file(s, o);
+		if (o->fd >= 0 && o->kind->link)
+			o->address = mapped_at(s, o->fd);
+	}
+}
+
+/*
+ * Files of one kind and size differ by nothing but their order.  QEMU makes
+ * them in the order of its options: descriptors go upwards then, and mappings
+ * downwards.  A descriptor or a hole that was free in between puts one of the
+ * two out of order, and nobody can say whose memory is whose.
+ */
+static bool is_doubtful(const struct search *s, const struct object *o)
+{
+	if (!o->kind->link || o->kind->named)
+		return false;
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct object *p = &s->objects[i];
+
+		if (p == o || p->kind != o->kind || p->fd < 0 ||
+		    p->size_bytes != o->size_bytes)
+			continue;
+		if (p->address == 0 || o->address == 0 ||
+		    (p < o) != (p->address > o->address))
+			return true;
+	}
+	return false;
+}
+
+static void open_backend(struct backend *b, const struct search *s,
 			 const struct object *o)
 {
 	bool canonical = s->old_machine && o->kind->canonical;
 	char path[64], buf[32];
 	const char *offset = option_text(o->properties, "offset", buf, 32);
-	int fd;
 
 	canonical =
 		option_is_on(o->properties,
@@ -268,20 +352,23 @@ static void open_backend(struct backend *b, struct search *s,
 		 o->id);
 	b->fd = -1;
 	b->len_bytes = o->size_bytes;
-	/* Taken in any case, so that the next object finds its own. */
-	fd = take_file(s, o);
 	if (!option_is_on(o->properties, "share", o->kind->shared))
 		snprintf(b->reason, sizeof(b->reason),
 			 "private memory (share=off)");
 	else if (offset && strcmp(offset, "0") != 0)
 		snprintf(b->reason, sizeof(b->reason),
 			 "memory at an offset in its file");
-	else if (fd < 0)
+	else if (o->fd < 0)
 		snprintf(b->reason, sizeof(b->reason),
 			 "%s without a file that can be opened", o->kind->type);
+	else if (is_doubtful(s, o))
+		snprintf(b->reason, sizeof(b->reason),
+			 "its file cannot be told from that of another %s of "
+			 "its size",
+			 o->kind->type);
 	if (b->reason[0])
 		return;
-	fd_path(path, s, fd);
+	fd_path(path, s, o->fd);
 	b->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (b->fd < 0)
 		snprintf(b->reason, sizeof(b->reason), "%s: %s", path,
@@ -299,6 +386,7 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 	if (process_words(&s->words, pid, e) < 0 || read_fds(s, e) < 0)
 		return error_code(e);
 	read_options(s);
+	take_files(s);
 	for (unsigned i = 0; i < s->count; i++) {
 		struct backend b = { 0 };
 

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -398,6 +399,109 @@ static void backends_of_equal_size_are_told_apart(void **state)
 	guest_end(&g);
 }
 
+/* Private memory has no file, and does not take that of another one. */
+static void private_memory_takes_no_others_file(void **state)
+{
+	struct guest_memory *m;
+	struct guest g;
+	struct error e;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g,
+		    "memory = 96M\narguments = -nodefaults\n"
+		    "  -object memory-backend-ram,id=r0,size=32M\n"
+		    "  -object memory-backend-memfd,id=n0,size=32M,share=on\n"
+		    "  -object memory-backend-memfd,id=n1,size=32M,share=on\n"
+		    "  -numa node,memdev=r0 -numa node,memdev=n0\n"
+		    "  -numa node,memdev=n1\n",
+		    true);
+	m = memory_in(&g);
+	assert_int_equal(memory_blocks(m), 2);
+	assert_int_equal(memory_left_out(m), 1);
+	assert_string_equal(memory_block(m, 0)->name, "n0");
+	assert_int_equal(memory_write(m, 0, MIB, page(0x11), PAGE, &e), 0);
+	assert_int_equal(memory_write(m, 1, MIB, page(0x22), PAGE, &e), 0);
+	assert_qemu_sees(&g, 33 * MIB, "0x11111111");
+	assert_qemu_sees(&g, 65 * MIB, "0x22222222");
+	memory_free(m);
+	guest_end(&g);
+}
+
+/* What a QEMU looks like in which a descriptor or a hole was free while it
+ * made its memory: this program with a QEMU's arguments. */
+static const char *const disordered[] = {
+	"qemu",
+	"-machine",
+	"pc,memory-backend=a",
+	"-object",
+	"memory-backend-memfd,id=a,size=4M",
+	"-object",
+	"memory-backend-memfd,id=b,size=4M",
+	NULL,
+};
+
+static void *map_file(int fd, void *at)
+{
+	return mmap(at, 4 * MIB, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+}
+
+/* The first file lies below the second, until standard input ends. */
+static int imitate_disorder(void)
+{
+	uint8_t *base = mmap(NULL, 16 * MIB, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char c;
+
+	munmap(base, 16 * MIB);
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = memfd_create("memory-backend-memfd", 0);
+
+		if (ftruncate(fd, 4 * MIB) < 0 ||
+		    map_file(fd, base + i * 8 * MIB) == MAP_FAILED)
+			return 1;
+	}
+	if (write(STDOUT_FILENO, "r", 1) < 0)
+		return 1;
+	return read(STDIN_FILENO, &c, 1) != 0;
+}
+
+static void files_that_cannot_be_told_apart_are_left_out(void **state)
+{
+	struct guest_memory *m;
+	struct error e;
+	int to[2], from[2], status;
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(to[0], STDIN_FILENO);
+		dup2(from[1], STDOUT_FILENO);
+		execv("/proc/self/exe", (char **)(uintptr_t)disordered);
+		_exit(1);
+	}
+	assert_int_equal(read(from[0], &c, 1), 1);
+	if (memory_of_process(&m, pid, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(memory_blocks(m), 0);
+	assert_string_equal(memory_reason(m, 0),
+			    "a: its file cannot be told from that of another "
+			    "memory-backend-memfd of its size");
+	memory_free(m);
+	for (unsigned i = 0; i < 2; i++) {
+		close(to[i]);
+		close(from[i]);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void a_file_backend_is_found_by_its_path(void **state)
 {
 	struct guest_memory *m;
@@ -460,7 +564,7 @@ static void a_process_that_is_gone_is_an_error(void **state)
 	assert_string_equal(e.text, "there is no process 1073741823");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_there),
@@ -474,10 +578,14 @@ int main(void)
 		cmocka_unit_test(used_up_huge_pages_are_an_error_and_no_signal),
 		cmocka_unit_test(a_waiting_qemu_sees_what_was_written),
 		cmocka_unit_test(backends_of_equal_size_are_told_apart),
+		cmocka_unit_test(private_memory_takes_no_others_file),
+		cmocka_unit_test(files_that_cannot_be_told_apart_are_left_out),
 		cmocka_unit_test(a_file_backend_is_found_by_its_path),
 		cmocka_unit_test(private_memory_is_left_out_with_the_reason),
 		cmocka_unit_test(a_process_that_is_gone_is_an_error),
 	};
 
+	if (argc > 1 && !strcmp(argv[0], disordered[0]))
+		return imitate_disorder();
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }
