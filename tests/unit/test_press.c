@@ -33,6 +33,7 @@ struct desk {
 	struct press_client client;
 };
 
+/* No channel is alive yet, for which a worker would leave something. */
 static struct desk *desk_made(struct press *p, bool always)
 {
 	struct desk *d = calloc(1, sizeof(*d));
@@ -44,8 +45,6 @@ static struct desk *desk_made(struct press *p, bool always)
 			 0);
 	assert_int_equal(pool_new(&d->pressed, 4, FRAME_MAX_PAYLOAD, &e), 0);
 	assert_int_equal(outbox_init(&d->out, &e), 0);
-	outbox_channel_alive(&d->out, 0);
-	outbox_channel_alive(&d->out, 1);
 	outbox_set_press(&d->out, p, 64, always);
 	d->client.outbox = &d->out;
 	d->client.policy.always = always;
@@ -220,6 +219,7 @@ static void a_frame_that_waits_leaves_raw_when_nothing_is_ready(void **state)
 	worker_ends(d, busy);
 	assert_int_equal(stats_of(d).in, 0);
 	assert_int_equal(stats_of(d).free, 2 * busy->weight);
+	assert_int_equal(stats_of(d).taken_back, busy->weight);
 	assert_int_equal(idle(d->pressed, 4), 4);
 	desk_unmade(d);
 	press_free(p);
@@ -353,8 +353,50 @@ static void a_frame_that_a_channel_still_writes_is_not_replaced(void **state)
 	worker_ends(d, f); /* channel 0 has not ended */
 	assert_int_equal(f->iovs, 2);
 	assert_int_equal(stats_of(d).in, 0);
+	assert_int_equal(stats_of(d).free, f->weight);
 	outbox_sent(&d->out, f);
 	assert_int_equal(send_one(d, 1), 1);
+	assert_int_equal(stats_of(d).free, f->weight);
+	desk_unmade(d);
+	press_free(p);
+}
+
+/* Whatever became of it: pressed, dense, or raw because the link was free. */
+static void each_frame_counts_once_however_often_it_is_sent(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, false);
+	struct frame_out *first, *second;
+	uint64_t weight, late;
+
+	(void)state;
+	put(d, CONTENT_TEXT);
+	put(d, CONTENT_TEXT);
+	late = put(d, CONTENT_TEXT);
+	first = outbox_press_take(&d->out);
+	second = outbox_press_take(&d->out);
+	weight = first->weight;
+	while (send_one(d, 0))
+		;
+	assert_int_equal(stats_of(d).free, 3 * weight);
+	outbox_channel_died(&d->out, 0);
+	assert_int_equal(stats_of(d).free, 0); /* all may be pressed yet */
+	worker_ends(d, first);
+	outbox_press_done(&d->out, second, NULL, 0);
+	ack(d, late); /* it had arrived */
+	assert_int_equal(stats_of(d).in, weight);
+	assert_int_equal(stats_of(d).dense, weight);
+	assert_int_equal(stats_of(d).free, weight);
+	while (send_one(d, 1))
+		;
+	outbox_channel_died(&d->out, 1);
+	while (send_one(d, 0))
+		;
+	assert_int_equal(stats_of(d).in, weight);
+	assert_int_equal(stats_of(d).dense, weight);
+	assert_int_equal(stats_of(d).free, weight);
+	assert_int_equal(stats_of(d).frames, 3);
+	assert_int_equal(stats_of(d).taken_back, 0);
 	desk_unmade(d);
 	press_free(p);
 }
@@ -623,6 +665,8 @@ int main(void)
 			a_frame_of_a_dead_channel_is_pressed_after_all),
 		cmocka_unit_test(
 			a_frame_that_a_channel_still_writes_is_not_replaced),
+		cmocka_unit_test(
+			each_frame_counts_once_however_often_it_is_sent),
 		cmocka_unit_test(
 			always_does_not_wait_for_a_worker_that_has_ended),
 		cmocka_unit_test(
