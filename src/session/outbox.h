@@ -123,21 +123,20 @@ struct press_stats {
 	uint64_t frames; /* that were offered */
 };
 
-/* How the destination is, as it said last. */
+/* The other side's answer to how well it keeps up (struct ack). */
 struct outbox_far {
-	uint32_t backlog; /* bytes that arrived there and are not applied */
-	uint64_t placed; /* bytes of pages that it wrote, since the beginning */
-	uint64_t busy_us; /* time of all its receivers for that */
+	uint32_t backlog;
+	uint64_t placed, busy_us;
 };
 
 struct outbox_stats {
 	struct press_stats press;
-	struct outbox_far far_end;
 	unsigned channels; /* alive */
 	unsigned pressed;  /* frames that hold a buffer of the press */
 	uint64_t acked_bytes, resent_frames, resent_bytes;
 	uint64_t unacked_bytes, rate, rtt_us;
 	uint64_t wire_rate; /* as rate, in bytes as they were sent */
+	struct outbox_far far_end;
 };
 
 struct outbox_channel {
