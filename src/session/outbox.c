@@ -195,7 +195,7 @@ static void number(struct outbox *o, struct frame_out *f)
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
 	if (o->press && f->head.kind == FRAME_PAGES &&
-	    f->head.len > PRESS_LEAST) {
+	    f->head.len > f->iov[0].iov_len + PRESS_LEAST) {
 		f->press = PRESS_WAITING;
 		o->stats.press.frames++;
 	}
