@@ -6,6 +6,7 @@
 
 enum {
 	TRY_OTHERS = 48,
+	TRY_US = 100000,
 	BEHIND_US = 10000,
 	FAR_BUSY_US = 20000, /* of the receivers, that a rate is made of */
 };
@@ -81,15 +82,23 @@ static void watch_far(struct choice *c, const struct outbox_far *far)
 	c->busy_us = far->busy_us;
 }
 
+double choice_share(const struct choice *c, uint64_t busy_us)
+{
+	if (c->usual_us <= 0)
+		return 1;
+	if ((double)busy_us * c->share > c->usual_us)
+		return c->usual_us / (double)busy_us;
+	return c->share;
+}
+
 struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
-			       unsigned workers)
+			       double workers)
 {
 	struct choice_case k = { .link = (double)st->wire_rate,
-				 .workers = workers };
+				 .workers = workers,
+				 .now_us = clock_us() };
 
 	watch_far(c, &st->far_end);
-	if (c->wall_us > 0)
-		k.workers *= least(c->got_us / c->wall_us, 1);
 	if (c->backlog > k.link * BEHIND_US / USEC_PER_SEC)
 		k.far = c->far_rate * st->channels;
 	return k;
@@ -106,7 +115,9 @@ unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 	c->best = choice_best(c->record, k);
 	c->limited_by_far = k->far > 0;
 	if (c->best == CHOICE_NONE) {
-		if (st->press.frames < c->tried_at + TRY_OTHERS)
+		struct outbox_rest rest = choice_rest(c);
+
+		if (st->press.frames < rest.frames && k->now_us < rest.until_us)
 			return CHOICE_NONE;
 		return c->turn % CHOICES;
 	}
@@ -115,10 +126,23 @@ unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 	return c->best;
 }
 
-void choice_taken(struct choice *c, const struct outbox_stats *st)
+void choice_taken(struct choice *c, const struct outbox_stats *st,
+		  uint64_t now_us)
 {
 	c->turn++;
 	c->tried_at = st->press.frames;
+	c->tried_us = now_us;
+}
+
+struct outbox_rest choice_rest(const struct choice *c)
+{
+	return (struct outbox_rest){ .frames = c->tried_at + TRY_OTHERS,
+				     .until_us = c->tried_us + TRY_US };
+}
+
+static void approach(double *average, double value)
+{
+	*average += *average > 0 ? (value - *average) / 4 : value;
 }
 
 void choice_learn(struct choice *c, unsigned which,
@@ -126,8 +150,11 @@ void choice_learn(struct choice *c, unsigned which,
 {
 	struct choice_record *r = &c->record[which];
 
-	c->got_us += s->got_us + 1 - c->got_us / 16;
-	c->wall_us += s->wall_us + 1 - c->wall_us / 16;
+	/* One more, so that no time is nothing. */
+	double got_us = s->got_us + 1;
+
+	approach(&c->share, least(got_us / (s->wall_us + 1), 1));
+	approach(&c->usual_us, got_us);
 	/* Stretches know what does not press (stretch.h); the record is of what
 	 * does. */
 	if (s->out >= s->in)
@@ -135,8 +162,7 @@ void choice_learn(struct choice *c, unsigned which,
 	r->frames++;
 	r->in += s->in - r->in / 16;
 	r->out += s->out - r->out / 16;
-	/* One more, so that no time is nothing. */
-	r->took_us += s->got_us + 1 - r->took_us / 16;
+	r->took_us += got_us - r->took_us / 16;
 }
 
 const char *choice_why(const struct choice *c)

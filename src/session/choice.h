@@ -16,7 +16,7 @@
  *
  *  - r, and the processor time that pressing costs, are measured for each codec
  *    over about 16 frames; one frame of TRY_OTHERS measures another codec, or,
- *    when none is best, one of as many that are offered.
+ *    when none is best, one of as many that are offered, or one in TRY_US.
  *  - P follows from that time and from how much of a processor a worker gets
  *    while it has something to press, which is the same for all codecs: on a
  *    busy host all become slower at once, also those that are seldom tried.
@@ -33,6 +33,7 @@
 
 #include "codec/codec.h"
 
+struct outbox_rest;
 struct outbox_stats;
 
 enum { CHOICES = 3, CHOICE_NONE = CHOICES };
@@ -49,15 +50,19 @@ struct choice_case {
 	double workers; /* processors that press */
 	double far;     /* bytes of pages a second; 0: no limit */
 	bool always;    /* none is no choice */
+	uint64_t now_us;
 };
 
 struct choice {
 	struct choice_record record[CHOICES];
-	unsigned turn;          /* frames that were handed out */
-	unsigned best;          /* as found last */
-	bool limited_by_far;    /* then */
-	double got_us, wall_us; /* processor time and time, of about 16 */
-	uint64_t tried_at;      /* frames offered when one was handed out */
+	unsigned turn;       /* frames that were handed out */
+	unsigned best;       /* as found last */
+	bool limited_by_far; /* then */
+	/* Of a processor that a worker gets, and what a frame takes of it; over
+	 * about 4 frames.  0: not known. */
+	double share, usual_us;
+	/* When a frame was handed out: frames offered until then, and time. */
+	uint64_t tried_at, tried_us;
 
 	/* The destination, over the last while. */
 	uint64_t heard_us, placed, busy_us;
@@ -79,15 +84,25 @@ double choice_rate(const struct choice_record *r);
 unsigned choice_best(const struct choice_record record[CHOICES],
 		     const struct choice_case *k);
 
-/* What the press knows of the case. */
-struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
-			       unsigned workers);
+/* How much of a processor a worker gets that has been at its frame for
+ * @busy_us, 0: that has none.  One that waits in vain is not heard of before it
+ * ends, so what it has waited for already counts. */
+double choice_share(const struct choice *c, uint64_t busy_us);
 
-/* The codec for the next frame, CHOICE_NONE for leaving it alone.  Nothing is
- * counted before choice_taken(). */
+/* What is known of the case, now; with the @workers' shares together. */
+struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
+			       double workers);
+
+/* The codec for the next frame; CHOICE_NONE for leaving it alone, see
+ * choice_rest().  Nothing is counted before choice_taken(). */
 unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 		     const struct choice_case *k);
-void choice_taken(struct choice *c, const struct outbox_stats *st);
+void choice_taken(struct choice *c, const struct outbox_stats *st,
+		  uint64_t now_us);
+
+/* With none: the number of offered frames, or the time, until which all are
+ * left alone. */
+struct outbox_rest choice_rest(const struct choice *c);
 
 void choice_learn(struct choice *c, unsigned which,
 		  const struct choice_sample *s);

@@ -210,6 +210,19 @@ static void wake_taker(struct outbox *o)
 		pthread_cond_signal(&o->work);
 }
 
+/* Wakes the press if there is a frame for one of its workers. */
+static void offer(struct outbox *o)
+{
+	const struct outbox_rest *rest = &o->press_rest;
+
+	if (!o->press || !press_wants(o->press) ||
+	    (o->stats.press.frames < rest->frames &&
+	     clock_us() < rest->until_us))
+		return;
+	if (pick_for_worker(o))
+		press_kick(o->press);
+}
+
 int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	       struct error *e)
 {
@@ -230,7 +243,7 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	queue_between(o, o->tail, f, NULL);
 	wake_taker(o);
 	if (f->press == PRESS_WAITING)
-		press_kick(o->press);
+		offer(o);
 	return 0;
 }
 
@@ -522,9 +535,8 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
-	/* The press has its buffers back. */
-	if (o->press)
-		press_kick(o->press);
+	/* The press has its buffers back, and channels have room. */
+	offer(o);
 	return 0;
 }
 
@@ -554,6 +566,13 @@ struct frame_out *outbox_press_take(struct outbox *o)
 		f->writers++;
 	}
 	return f;
+}
+
+void outbox_press_rest(struct outbox *o, struct outbox_rest rest)
+{
+	WITH_LOCK(&o->lock);
+
+	o->press_rest = rest;
 }
 
 /* Nobody else reads it: it is queued and was never taken, or all who took it
@@ -674,8 +693,7 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 		}
 	}
 	pthread_cond_broadcast(&o->work);
-	if (o->press)
-		press_kick(o->press);
+	offer(o);
 }
 
 static bool settled(struct outbox *o, uint64_t seq)

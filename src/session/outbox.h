@@ -139,6 +139,11 @@ struct outbox_stats {
 	struct outbox_far far_end;
 };
 
+/* No frame is for the press before so many were offered, or before the time. */
+struct outbox_rest {
+	uint64_t frames, until_us;
+};
+
 struct outbox_channel {
 	uint64_t acked; /* of frames that it was the last to take */
 	bool alive, stopped;
@@ -169,6 +174,7 @@ struct outbox {
 	bool press_always;        /* channels wait for the workers */
 	unsigned press_ahead;     /* frames that may wait for the workers */
 	unsigned pressed;         /* frames whose payload is a worker's */
+	struct outbox_rest press_rest;
 	struct outbox_stats stats;
 };
 
@@ -224,6 +230,8 @@ void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
 		      bool always);
 /* The frame for a worker (pick.h), which is busy from now on; NULL. */
 struct frame_out *outbox_press_take(struct outbox *o);
+/* The press wants to hear of none until then. */
+void outbox_press_rest(struct outbox *o, struct outbox_rest rest);
 /* Ends it.  @b holds the payload of @len bytes that the frame has instead from
  * now on; NULL: it leaves as it is.  Takes @b over.  Nothing happens to a frame
  * that a channel took meanwhile. */

@@ -40,6 +40,7 @@ struct worker {
 	struct buffer *buffer;
 	unsigned choice; /* CHOICE_NONE: the policy's */
 	struct codec_choice how;
+	uint64_t began_us;    /* when it was handed out */
 	size_t meta, in, out; /* bytes; out: 0 for not to be pressed */
 	uint64_t took_us, processor_us;
 };
@@ -49,6 +50,7 @@ struct press {
 	pthread_t desk;
 	sem_t wake;
 	atomic_bool stop;
+	atomic_uint idle; /* workers without a frame */
 	unsigned workers;
 	struct worker *worker;
 
@@ -71,7 +73,7 @@ static uint64_t processor_us(void)
 
 static void press_one(struct worker *w)
 {
-	uint64_t began = clock_us(), cpu = processor_us();
+	uint64_t cpu = processor_us();
 	const struct frame_out *f = w->frame;
 	size_t cap = f->head.len - f->head.len / 16; /* less is no gain */
 
@@ -81,7 +83,7 @@ static void press_one(struct worker *w)
 	w->buffer->data[BATCH_CODEC_AT] = (uint8_t)w->how.id;
 	w->out = codec_press(w->codecs, w->how, &f->iov[1], f->iovs - 1,
 			     w->buffer->data + w->meta, cap - w->meta);
-	w->took_us = clock_us() - began;
+	w->took_us = clock_us() - w->began_us;
 	w->processor_us = processor_us() - cpu;
 }
 
@@ -201,6 +203,21 @@ static bool has_enough(const struct press *p, const struct press_client *c,
 	return st->pressed + c->frames >= p->workers * BUFFERS_EACH / p->joined;
 }
 
+/* The processors that the workers get, as far as @c knows. */
+static double shares(const struct press *p, const struct press_client *c)
+{
+	uint64_t now = clock_us();
+	double all = 0;
+
+	for (unsigned i = 0; i < p->workers; i++) {
+		const struct worker *w = &p->worker[i];
+		bool busy = atomic_load(&w->turn) == TURN_WORKER;
+
+		all += choice_share(&c->choice, busy ? now - w->began_us : 0);
+	}
+	return all;
+}
+
 /* A frame of @c for @w; false: there is none to press now. */
 static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 {
@@ -213,17 +230,19 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 	w->choice = CHOICE_NONE;
 	w->how = c->policy.choice;
 	if (!c->policy.fixed) {
-		k = choice_case(&c->choice, &st, p->workers);
+		k = choice_case(&c->choice, &st, shares(p, c));
 		k.always = c->policy.always;
 		w->choice = choice_next(&c->choice, &st, &k);
-		if (w->choice == CHOICE_NONE)
+		if (w->choice == CHOICE_NONE) {
+			outbox_press_rest(c->outbox, choice_rest(&c->choice));
 			return false;
+		}
 		w->how = choice_codec(w->choice);
 	}
 	w->frame = next_of(c);
 	if (!w->frame)
 		return false;
-	choice_taken(&c->choice, &st);
+	choice_taken(&c->choice, &st, clock_us());
 	w->client = c;
 	return true;
 }
@@ -255,6 +274,7 @@ static bool hand_out(struct press *p, struct worker *w)
 		return false;
 	}
 	w->client->frames++;
+	w->began_us = clock_us();
 	atomic_store(&w->turn, TURN_WORKER);
 	sem_post(&w->go);
 	return true;
@@ -262,15 +282,22 @@ static bool hand_out(struct press *p, struct worker *w)
 
 static void desk_round(struct press *p)
 {
+	unsigned idle = 0;
+
 	WITH_LOCK(&p->lock);
 
 	for (unsigned i = 0; i < p->workers; i++)
 		if (atomic_load(&p->worker[i].turn) == TURN_RESULT)
 			collect(p, &p->worker[i]);
+	/* Who kicks from now on is heard. */
+	atomic_store(&p->idle, p->workers);
 	for (unsigned i = 0; i < p->workers; i++)
 		if (atomic_load(&p->worker[i].turn) == TURN_DESK &&
 		    !hand_out(p, &p->worker[i]))
 			break;
+	for (unsigned i = 0; i < p->workers; i++)
+		idle += atomic_load(&p->worker[i].turn) == TURN_DESK;
+	atomic_store(&p->idle, idle);
 }
 
 static void *desk_main(void *arg)
@@ -285,6 +312,11 @@ static void *desk_main(void *arg)
 		desk_round(p);
 	}
 	return NULL;
+}
+
+bool press_wants(struct press *p)
+{
+	return atomic_load(&p->idle) > 0;
 }
 
 void press_kick(struct press *p)
@@ -427,6 +459,7 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 		free(p);
 		return error_set(e, ENOMEM, "no memory for the press");
 	}
+	atomic_store(&p->idle, workers);
 	sem_init(&p->wake, 0, 0);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);

@@ -58,7 +58,9 @@ void press_join(struct press *p, struct press_client *c);
 /* Waits until no worker reads a frame of it; its outbox is closed. */
 void press_leave(struct press *p, struct press_client *c);
 
-/* A frame waits.  From any thread, with any lock. */
+/* From any thread, with any lock: whether a worker is without a frame, and that
+ * there may be one for it. */
+bool press_wants(struct press *p);
 void press_kick(struct press *p);
 
 /* What has been used and why, see docs/api.md. */

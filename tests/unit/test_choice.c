@@ -148,7 +148,7 @@ static void always_is_never_none(void **state)
 static struct choice_case case_of(struct choice *c,
 				  const struct outbox_stats *st)
 {
-	return choice_case(c, st, 2);
+	return choice_case(c, st, 2 * choice_share(c, 0));
 }
 
 static void a_worker_that_waits_for_a_processor_is_part_of_one(void **state)
@@ -171,9 +171,24 @@ static void a_worker_that_waits_for_a_processor_is_part_of_one(void **state)
 		choice_learn(&c, ZSTD1, &tenth);
 	assert_true(case_of(&c, &st).workers < 0.22);
 	assert_true(choice_rate(&c.record[LZ4]) == rate);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 16; i++)
 		choice_learn(&c, ZSTD1, &whole);
 	assert_true(case_of(&c, &st).workers > 1.9);
+}
+
+static void a_worker_that_does_not_come_back_counts_already(void **state)
+{
+	const struct choice_sample half = { 100, 50, 1000, 2000 };
+	struct choice c = { 0 };
+
+	(void)state;
+	assert_true(choice_share(&c, 5000) == 1); /* nothing is known */
+	for (int i = 0; i < 64; i++)
+		choice_learn(&c, LZ4, &half);
+	assert_float_equal(choice_share(&c, 0), 0.5, 0.01);
+	assert_float_equal(choice_share(&c, 1900), 0.5, 0.01);
+	assert_float_equal(choice_share(&c, 20000), 0.05, 0.001);
+	assert_float_equal(choice_share(&c, 2000000), 0.0005, 0.00001);
 }
 
 static void what_was_pressed_in_vain_says_nothing_of_the_rest(void **state)
@@ -252,7 +267,7 @@ static void each_codec_is_tried_first(void **state)
 	(void)state;
 	for (unsigned i = 0; i < CHOICES; i++) {
 		assert_int_equal(choice_next(&c, &st, &k), i);
-		choice_taken(&c, &st);
+		choice_taken(&c, &st, 0);
 		choice_learn(&c, i, &s);
 	}
 	assert_int_equal(choice_next(&c, &st, &k), LZ4);
@@ -271,7 +286,7 @@ static void others_are_measured_now_and_then(void **state)
 	(void)state;
 	for (int i = 0; i < 48 * 9; i++) {
 		count[choice_next(&c, &st, &k)]++;
-		choice_taken(&c, &st);
+		choice_taken(&c, &st, 0);
 	}
 	assert_int_equal(count[ZSTD1], 3);
 	assert_int_equal(count[ZSTD2], 3);
@@ -284,10 +299,12 @@ static void with_none_one_of_48_frames_is_tried(void **state)
 						      record(150, 1.01) };
 	struct outbox_stats st = { .wire_rate = 100000000 };
 	struct choice c = learnt(known);
-	const struct choice_case k = case_of(&c, &st);
+	struct choice_case k = case_of(&c, &st);
+
 	unsigned count[CHOICES] = { 0 };
 
 	(void)state;
+	k.now_us = 0;
 	for (st.press.frames = 1; st.press.frames <= 48 * 9;
 	     st.press.frames++) {
 		unsigned which = choice_next(&c, &st, &k);
@@ -295,12 +312,18 @@ static void with_none_one_of_48_frames_is_tried(void **state)
 		if (which == NONE)
 			continue;
 		count[which]++;
-		choice_taken(&c, &st);
+		choice_taken(&c, &st, 0);
 	}
 	assert_int_equal(count[LZ4], 3);
 	assert_int_equal(count[ZSTD1], 3);
 	assert_int_equal(count[ZSTD2], 3);
 	assert_non_null(strstr(choice_why(&c), "would not"));
+	/* Or one each tenth of a second, when few are offered. */
+	st.press.frames = c.tried_at + 1;
+	k.now_us = c.tried_us + 99999;
+	assert_int_equal(choice_next(&c, &st, &k), NONE);
+	k.now_us++;
+	assert_int_not_equal(choice_next(&c, &st, &k), NONE);
 }
 
 int main(void)
@@ -316,6 +339,8 @@ int main(void)
 		cmocka_unit_test(always_is_never_none),
 		cmocka_unit_test(
 			a_worker_that_waits_for_a_processor_is_part_of_one),
+		cmocka_unit_test(
+			a_worker_that_does_not_come_back_counts_already),
 		cmocka_unit_test(
 			what_was_pressed_in_vain_says_nothing_of_the_rest),
 		cmocka_unit_test(the_destination_is_a_limit_while_it_is_behind),
