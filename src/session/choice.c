@@ -82,15 +82,6 @@ static void watch_far(struct choice *c, const struct outbox_far *far)
 	c->busy_us = far->busy_us;
 }
 
-double choice_share(const struct choice *c, uint64_t busy_us)
-{
-	if (c->usual_us <= 0)
-		return 1;
-	if ((double)busy_us * c->share > c->usual_us)
-		return c->usual_us / (double)busy_us;
-	return c->share;
-}
-
 struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
 			       double workers)
 {
@@ -140,21 +131,11 @@ struct outbox_rest choice_rest(const struct choice *c)
 				     .until_us = c->tried_us + TRY_US };
 }
 
-static void approach(double *average, double value)
-{
-	*average += *average > 0 ? (value - *average) / 4 : value;
-}
-
 void choice_learn(struct choice *c, unsigned which,
 		  const struct choice_sample *s)
 {
 	struct choice_record *r = &c->record[which];
 
-	/* One more, so that no time is nothing. */
-	double got_us = s->got_us + 1;
-
-	approach(&c->share, least(got_us / (s->wall_us + 1), 1));
-	approach(&c->usual_us, got_us);
 	/* Stretches know what does not press (stretch.h); the record is of what
 	 * does. */
 	if (s->out >= s->in)
@@ -162,7 +143,8 @@ void choice_learn(struct choice *c, unsigned which,
 	r->frames++;
 	r->in += s->in - r->in / 16;
 	r->out += s->out - r->out / 16;
-	r->took_us += got_us - r->took_us / 16;
+	/* One more, so that no time is nothing. */
+	r->took_us += s->got_us + 1 - r->took_us / 16;
 }
 
 const char *choice_why(const struct choice *c)

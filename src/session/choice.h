@@ -17,9 +17,9 @@
  *  - r, and the processor time that pressing costs, are measured for each codec
  *    over about 16 frames; one frame of TRY_OTHERS measures another codec, or,
  *    when none is best, one of as many that are offered, or one in TRY_US.
- *  - P follows from that time and from how much of a processor a worker gets
- *    while it has something to press, which is the same for all codecs: on a
- *    busy host all become slower at once, also those that are seldom tried.
+ *  - P follows from that time and from how much of the processors the workers
+ *    get (yield.h), which is the same for all codecs: on a busy host all become
+ *    slower at once, also those that are seldom tried.
  *  - D counts only while the destination is behind: more than BEHIND_US of the
  *    link's rate has arrived there and is not applied.  It is what one receiver
  *    placed lately in its busy time, times the receivers.
@@ -58,9 +58,6 @@ struct choice {
 	unsigned turn;       /* frames that were handed out */
 	unsigned best;       /* as found last */
 	bool limited_by_far; /* then */
-	/* Of a processor that a worker gets, and what a frame takes of it; over
-	 * about 4 frames.  0: not known. */
-	double share, usual_us;
 	/* When a frame was handed out: frames offered until then, and time. */
 	uint64_t tried_at, tried_us;
 
@@ -72,7 +69,7 @@ struct choice {
 
 /* One frame that was pressed; @out is @in when it was in vain. */
 struct choice_sample {
-	double in, out, got_us, wall_us;
+	double in, out, got_us;
 };
 
 struct codec_choice choice_codec(unsigned which);
@@ -84,12 +81,7 @@ double choice_rate(const struct choice_record *r);
 unsigned choice_best(const struct choice_record record[CHOICES],
 		     const struct choice_case *k);
 
-/* How much of a processor a worker gets that has been at its frame for
- * @busy_us, 0: that has none.  One that waits in vain is not heard of before it
- * ends, so what it has waited for already counts. */
-double choice_share(const struct choice *c, uint64_t busy_us);
-
-/* What is known of the case, now; with the @workers' shares together. */
+/* What is known of the case, now; @workers: processors that they get. */
 struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
 			       double workers);
 

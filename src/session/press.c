@@ -16,6 +16,7 @@
 #include "base/pool.h"
 #include "base/scope.h"
 #include "session/outbox.h"
+#include "session/yield.h"
 #include "wire/reader.h"
 
 enum {
@@ -35,6 +36,7 @@ struct worker {
 	struct codec_state *codecs;
 
 	/* The desk's, or in TURN_WORKER the worker's. */
+	struct yield yield;
 	struct press_client *client;
 	struct frame_out *frame;
 	struct buffer *buffer;
@@ -50,7 +52,9 @@ struct press {
 	pthread_t desk;
 	sem_t wake;
 	atomic_bool stop;
-	atomic_uint idle; /* workers without a frame */
+	/* When a worker can take a frame: in the past when one is idle, never
+	 * when all have one. */
+	atomic_uint_fast64_t idle_us;
 	unsigned workers;
 	struct worker *worker;
 
@@ -58,7 +62,7 @@ struct press {
 	pthread_cond_t left;
 	struct press_client *clients;
 	struct press_client *next; /* whose turn it is */
-	unsigned joined;           /* clients */
+	unsigned joined, always;   /* clients; those that wait for workers */
 };
 
 /* --- workers */
@@ -139,7 +143,6 @@ static void learn(struct press_client *c, const struct worker *w)
 		.in = (double)w->in,
 		.out = (double)(w->out ? w->meta + w->out : w->in),
 		.got_us = (double)w->processor_us,
-		.wall_us = (double)w->took_us,
 	};
 
 	atomic_fetch_add(&c->processor_us, w->processor_us);
@@ -155,6 +158,7 @@ static void collect(struct press *p, struct worker *w)
 	bool pressed = w->out > 0;
 
 	learn(c, w);
+	yield_worked(&w->yield, w->processor_us, w->took_us, clock_us());
 	outbox_press_done(c->outbox, w->frame, pressed ? w->buffer : NULL,
 			  w->meta + w->out);
 	if (!pressed)
@@ -203,8 +207,8 @@ static bool has_enough(const struct press *p, const struct press_client *c,
 	return st->pressed + c->frames >= p->workers * BUFFERS_EACH / p->joined;
 }
 
-/* The processors that the workers get, as far as @c knows. */
-static double shares(const struct press *p, const struct press_client *c)
+/* The processors that the workers get. */
+static double processors(const struct press *p)
 {
 	uint64_t now = clock_us();
 	double all = 0;
@@ -213,7 +217,9 @@ static double shares(const struct press *p, const struct press_client *c)
 		const struct worker *w = &p->worker[i];
 		bool busy = atomic_load(&w->turn) == TURN_WORKER;
 
-		all += choice_share(&c->choice, busy ? now - w->began_us : 0);
+		if (!yield_rests(&w->yield, now))
+			all += yield_share(&w->yield,
+					   busy ? now - w->began_us : 0);
 	}
 	return all;
 }
@@ -225,12 +231,13 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 	struct choice_case k;
 
 	outbox_stats(c->outbox, &st);
-	if (has_enough(p, c, &st))
+	if (has_enough(p, c, &st) ||
+	    (!c->policy.always && yield_rests(&w->yield, clock_us())))
 		return false;
 	w->choice = CHOICE_NONE;
 	w->how = c->policy.choice;
 	if (!c->policy.fixed) {
-		k = choice_case(&c->choice, &st, shares(p, c));
+		k = choice_case(&c->choice, &st, processors(p));
 		k.always = c->policy.always;
 		w->choice = choice_next(&c->choice, &st, &k);
 		if (w->choice == CHOICE_NONE) {
@@ -263,41 +270,52 @@ static bool next_job(struct press *p, struct worker *w)
 	return false;
 }
 
-static bool hand_out(struct press *p, struct worker *w)
+static void hand_out(struct press *p, struct worker *w)
 {
 	w->buffer = pool_try(p->buffers);
 	if (!w->buffer)
-		return false;
+		return;
 	if (!next_job(p, w)) {
 		buffer_drop(w->buffer);
 		w->buffer = NULL;
-		return false;
+		return;
 	}
 	w->client->frames++;
 	w->began_us = clock_us();
 	atomic_store(&w->turn, TURN_WORKER);
 	sem_post(&w->go);
-	return true;
+}
+
+/* Who waits for the workers gets them also when they should rest. */
+static uint64_t idle_from(const struct press *p)
+{
+	uint64_t first = USEC_NEVER;
+
+	for (unsigned i = 0; i < p->workers; i++) {
+		uint64_t from = p->worker[i].yield.until_us;
+
+		if (atomic_load(&p->worker[i].turn) != TURN_DESK)
+			continue;
+		if (p->always > 0)
+			from = 0;
+		first = from < first ? from : first;
+	}
+	return first;
 }
 
 static void desk_round(struct press *p)
 {
-	unsigned idle = 0;
-
 	WITH_LOCK(&p->lock);
 
 	for (unsigned i = 0; i < p->workers; i++)
 		if (atomic_load(&p->worker[i].turn) == TURN_RESULT)
 			collect(p, &p->worker[i]);
 	/* Who kicks from now on is heard. */
-	atomic_store(&p->idle, p->workers);
+	atomic_store(&p->idle_us, 0);
 	for (unsigned i = 0; i < p->workers; i++)
-		if (atomic_load(&p->worker[i].turn) == TURN_DESK &&
-		    !hand_out(p, &p->worker[i]))
-			break;
-	for (unsigned i = 0; i < p->workers; i++)
-		idle += atomic_load(&p->worker[i].turn) == TURN_DESK;
-	atomic_store(&p->idle, idle);
+		if (atomic_load(&p->worker[i].turn) == TURN_DESK)
+			hand_out(p, &p->worker[i]);
+	atomic_store(&p->idle_us, idle_from(p));
 }
 
 static void *desk_main(void *arg)
@@ -316,7 +334,7 @@ static void *desk_main(void *arg)
 
 bool press_wants(struct press *p)
 {
-	return atomic_load(&p->idle) > 0;
+	return clock_us() >= atomic_load(&p->idle_us);
 }
 
 void press_kick(struct press *p)
@@ -334,6 +352,7 @@ void press_join(struct press *p, struct press_client *c)
 		c->next = p->clients;
 		p->clients = c;
 		p->joined++;
+		p->always += c->policy.always;
 	}
 	outbox_set_press(c->outbox, p, AHEAD_EACH * p->workers,
 			 c->policy.always);
@@ -347,6 +366,7 @@ void press_leave(struct press *p, struct press_client *c)
 		if (*at == c) {
 			*at = c->next;
 			p->joined--;
+			p->always -= c->policy.always;
 			break;
 		}
 	p->next = NULL;
@@ -459,7 +479,6 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 		free(p);
 		return error_set(e, ENOMEM, "no memory for the press");
 	}
-	atomic_store(&p->idle, workers);
 	sem_init(&p->wake, 0, 0);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);

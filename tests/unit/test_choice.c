@@ -148,53 +148,13 @@ static void always_is_never_none(void **state)
 static struct choice_case case_of(struct choice *c,
 				  const struct outbox_stats *st)
 {
-	return choice_case(c, st, 2 * choice_share(c, 0));
-}
-
-static void a_worker_that_waits_for_a_processor_is_part_of_one(void **state)
-{
-	struct outbox_stats st = { .wire_rate = 1000000 };
-	struct choice c = { 0 };
-	/* As much of the time as it took. */
-	const struct choice_sample whole = { 100, 50, 1000, 1000 };
-	const struct choice_sample tenth = { 100, 50, 1000, 10000 };
-	double rate;
-
-	(void)state;
-	assert_true(case_of(&c, &st).workers == 2);
-	for (int i = 0; i < 64; i++)
-		choice_learn(&c, LZ4, &whole);
-	assert_true(case_of(&c, &st).workers > 1.99);
-	rate = choice_rate(&c.record[LZ4]);
-	/* Those that were not tried meanwhile are slower as well. */
-	for (int i = 0; i < 100; i++)
-		choice_learn(&c, ZSTD1, &tenth);
-	assert_true(case_of(&c, &st).workers < 0.22);
-	assert_true(choice_rate(&c.record[LZ4]) == rate);
-	for (int i = 0; i < 16; i++)
-		choice_learn(&c, ZSTD1, &whole);
-	assert_true(case_of(&c, &st).workers > 1.9);
-}
-
-static void a_worker_that_does_not_come_back_counts_already(void **state)
-{
-	const struct choice_sample half = { 100, 50, 1000, 2000 };
-	struct choice c = { 0 };
-
-	(void)state;
-	assert_true(choice_share(&c, 5000) == 1); /* nothing is known */
-	for (int i = 0; i < 64; i++)
-		choice_learn(&c, LZ4, &half);
-	assert_float_equal(choice_share(&c, 0), 0.5, 0.01);
-	assert_float_equal(choice_share(&c, 1900), 0.5, 0.01);
-	assert_float_equal(choice_share(&c, 20000), 0.05, 0.001);
-	assert_float_equal(choice_share(&c, 2000000), 0.0005, 0.00001);
+	return choice_case(c, st, 2);
 }
 
 static void what_was_pressed_in_vain_says_nothing_of_the_rest(void **state)
 {
-	const struct choice_sample good = { 100, 50, 1000, 1000 };
-	const struct choice_sample vain = { 100, 100, 1000, 1000 };
+	const struct choice_sample good = { 100, 50, 1000 };
+	const struct choice_sample vain = { 100, 100, 1000 };
 	struct choice c = { 0 };
 	double ratio;
 
@@ -259,7 +219,7 @@ static struct choice learnt(const struct choice_record known[CHOICES])
 
 static void each_codec_is_tried_first(void **state)
 {
-	const struct choice_sample s = { 1e6, 5e5, 1000, 1000 };
+	const struct choice_sample s = { 1e6, 5e5, 1000 };
 	struct outbox_stats st = { .wire_rate = 100000000 };
 	struct choice c = { 0 };
 	struct choice_case k = case_of(&c, &st);
@@ -337,10 +297,6 @@ int main(void)
 		cmocka_unit_test(
 			a_destination_that_is_behind_gets_a_lighter_codec_then_none),
 		cmocka_unit_test(always_is_never_none),
-		cmocka_unit_test(
-			a_worker_that_waits_for_a_processor_is_part_of_one),
-		cmocka_unit_test(
-			a_worker_that_does_not_come_back_counts_already),
 		cmocka_unit_test(
 			what_was_pressed_in_vain_says_nothing_of_the_rest),
 		cmocka_unit_test(the_destination_is_a_limit_while_it_is_behind),
