@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/scope.h"
+#include "session/idle.h"
 #include "session/outbox.h"
 #include "session/yield.h"
 #include "wire/reader.h"
@@ -62,7 +63,8 @@ struct press {
 	pthread_cond_t left;
 	struct press_client *clients;
 	struct press_client *next; /* whose turn it is */
-	unsigned joined, always;   /* clients; those that wait for workers */
+	struct idle idle;
+	unsigned joined, always; /* clients; those that wait for workers */
 };
 
 /* --- workers */
@@ -156,9 +158,14 @@ static void collect(struct press *p, struct worker *w)
 {
 	struct press_client *c = w->client;
 	bool pressed = w->out > 0;
+	uint64_t now;
 
 	learn(c, w);
-	yield_worked(&w->yield, w->processor_us, w->took_us, clock_us());
+	yield_worked(&w->yield, w->processor_us, w->took_us);
+	now = clock_us();
+	yield_rest(&w->yield,
+		   yield_gets_little(&w->yield) && !idle_spare(&p->idle, now),
+		   now);
 	outbox_press_done(c->outbox, w->frame, pressed ? w->buffer : NULL,
 			  w->meta + w->out);
 	if (!pressed)

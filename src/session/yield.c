@@ -9,9 +9,23 @@ static void approach(double *average, double value)
 	*average += *average > 0 ? (value - *average) / 4 : value;
 }
 
-static void rest(struct yield *y, uint64_t now_us)
+void yield_worked(struct yield *y, uint64_t got_us, uint64_t wall_us)
 {
-	if (yield_share(y, 0) < share_least) {
+	/* One more, so that no time is nothing. */
+	double got = (double)got_us + 1, share = got / ((double)wall_us + 1);
+
+	approach(&y->share, share < 1 ? share : 1);
+	approach(&y->got_us, got);
+}
+
+bool yield_gets_little(const struct yield *y)
+{
+	return yield_share(y, 0) < share_least;
+}
+
+void yield_rest(struct yield *y, bool wanted, uint64_t now_us)
+{
+	if (wanted) {
 		y->rest_us *= 2;
 		if (y->rest_us < YIELD_REST_LEAST_US)
 			y->rest_us = YIELD_REST_LEAST_US;
@@ -23,17 +37,6 @@ static void rest(struct yield *y, uint64_t now_us)
 			y->rest_us = 0;
 	}
 	y->until_us = now_us + y->rest_us;
-}
-
-void yield_worked(struct yield *y, uint64_t got_us, uint64_t wall_us,
-		  uint64_t now_us)
-{
-	/* One more, so that no time is nothing. */
-	double got = (double)got_us + 1, share = got / ((double)wall_us + 1);
-
-	approach(&y->share, share < 1 ? share : 1);
-	approach(&y->got_us, got);
-	rest(y, now_us);
 }
 
 bool yield_rests(const struct yield *y, uint64_t now_us)

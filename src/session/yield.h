@@ -11,10 +11,11 @@
  *
  * So a worker watches what it gets.  Threads that run now and then interrupt it
  * for a moment, and lose nothing.  Where it gets less than SHARE_LEAST of the
- * time, somebody wants the processor all the time: then it rests after each
- * frame, REST_LEAST_US first and twice as long each time up to REST_MOST_US,
- * and a quarter of that again when it gets more.  So a busy processor loses
- * less than 1 % to it, and one that becomes idle is used again within a second.
+ * time and no processor has time to spare (idle.h), others want them all: then
+ * it rests after each frame, REST_LEAST_US first and twice as long each time up
+ * to REST_MOST_US, and a quarter of that again when it gets more.  So a busy
+ * processor loses less than 1 % to it, and one that becomes idle is used again
+ * within a second.
  *
  * Pure arithmetic; the desk's.
  */
@@ -36,8 +37,11 @@ struct yield {
 };
 
 /* A frame took @got_us of a processor and @wall_us from its handing out on. */
-void yield_worked(struct yield *y, uint64_t got_us, uint64_t wall_us,
-		  uint64_t now_us);
+void yield_worked(struct yield *y, uint64_t got_us, uint64_t wall_us);
+/* It gets too little. */
+bool yield_gets_little(const struct yield *y);
+/* After each frame; @wanted: others want all processors. */
+void yield_rest(struct yield *y, bool wanted, uint64_t now_us);
 
 bool yield_rests(const struct yield *y, uint64_t now_us);
 

@@ -4,6 +4,13 @@
 #include "base/clock.h"
 #include "session/yield.h"
 
+static void worked(struct yield *y, uint64_t got_us, uint64_t wall_us,
+		   uint64_t now_us)
+{
+	yield_worked(y, got_us, wall_us);
+	yield_rest(y, yield_gets_little(y), now_us);
+}
+
 /* Works for a second; each frame takes @got_us, and waits for @wait_us.  The
  * processor time of all. */
 static uint64_t work(struct yield *y, uint64_t *now, uint64_t got_us,
@@ -18,7 +25,7 @@ static uint64_t work(struct yield *y, uint64_t *now, uint64_t got_us,
 		}
 		*now += got_us + wait_us;
 		got += got_us;
-		yield_worked(y, got_us, got_us + wait_us, *now);
+		worked(y, got_us, got_us + wait_us, *now);
 	}
 	return got;
 }
@@ -71,7 +78,7 @@ static void a_processor_that_becomes_idle_is_used_within_a_second(void **state)
 	before = now;
 	while (y.rest_us > 0) {
 		now = y.until_us + 700;
-		yield_worked(&y, 700, 700, now);
+		worked(&y, 700, 700, now);
 	}
 	assert_true(now - before < USEC_PER_SEC);
 }
@@ -83,10 +90,10 @@ static void one_long_wait_is_not_enough(void **state)
 
 	(void)state;
 	work(&y, &now, 1000, 0);
-	yield_worked(&y, 1000, 10000, now);
+	worked(&y, 1000, 10000, now);
 	assert_false(yield_rests(&y, now));
-	yield_worked(&y, 1000, 10000, now);
-	yield_worked(&y, 1000, 10000, now);
+	worked(&y, 1000, 10000, now);
+	worked(&y, 1000, 10000, now);
 	assert_true(yield_rests(&y, now));
 	assert_true(work(&y, &now, 1000, 0) > 900000);
 }
@@ -97,7 +104,7 @@ static void a_worker_that_does_not_come_back_counts_already(void **state)
 
 	(void)state;
 	assert_true(yield_share(&y, 5000) == 1); /* nothing is known */
-	yield_worked(&y, 1000, 2000, 0);
+	worked(&y, 1000, 2000, 0);
 	assert_float_equal(yield_share(&y, 0), 0.5, 0.01);
 	assert_float_equal(yield_share(&y, 1900), 0.5, 0.01);
 	assert_float_equal(yield_share(&y, 20000), 0.05, 0.001);
