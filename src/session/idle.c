@@ -2,7 +2,7 @@
 #include "session/idle.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,7 +25,7 @@ static uint64_t read_idle(const struct idle *i)
 {
 	AUTO_CLOSE int fd =
 		open(i->path ? i->path : "/proc/uptime", O_RDONLY | O_CLOEXEC);
-	char text[128];
+	char text[128], *end, *after;
 	double idle;
 	ssize_t n;
 
@@ -35,7 +35,9 @@ static uint64_t read_idle(const struct idle *i)
 	if (n <= 0)
 		return 0;
 	text[n] = '\0';
-	if (sscanf(text, "%*f %lf", &idle) != 1 || idle < 0)
+	strtod(text, &end); /* the host's own time */
+	idle = strtod(end, &after);
+	if (after == end || !(idle >= 0))
 		return 0;
 	return (uint64_t)(idle * USEC_PER_SEC + 0.5);
 }
