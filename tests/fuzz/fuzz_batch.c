@@ -24,7 +24,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { PAGES = 80, TOUCHED = 60, RAM = PAGES * WIRE_PAGE };
+enum {
+	PAGES = 80,
+	TOUCHED = 60,
+	RAM = PAGES * WIRE_PAGE,
+	TOUCHED_BYTES = TOUCHED * WIRE_PAGE,
+};
 
 static struct place place;
 static struct codec_state *codecs;
@@ -42,8 +47,7 @@ static void set_up(void)
 			before[i][k] = (uint8_t)(i + k / 64 + 1);
 	assert(fd >= 0 && ftruncate(fd, RAM) == 0);
 	/* The last pages are holes. */
-	assert(pwrite(fd, before, TOUCHED * WIRE_PAGE, 0) ==
-	       TOUCHED * WIRE_PAGE);
+	assert(pwrite(fd, before, TOUCHED_BYTES, 0) == TOUCHED_BYTES);
 	assert(memory_of_fd(&m, "ram", fd, &e) == 0);
 	ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert(ram != MAP_FAILED);
@@ -163,10 +167,12 @@ static bool inside(const struct batch_head *b)
 static bool model_place(const struct batch_head *b, uint8_t *side,
 			const uint8_t *data)
 {
-	struct walk w = { side, data };
+	struct walk w;
 
 	if (!inside(b))
 		return false;
+	w.side = side;
+	w.data = data;
 	for (unsigned i = 0; i < b->runs; i++) {
 		const struct batch_run *r = &b->run[i];
 
@@ -184,7 +190,7 @@ static void check_place(const struct batch_head *b, struct batch_body body)
 	static uint8_t pages[CODEC_UNIT_MAX];
 	struct codec_unit unit = { b->codec, body.data, body.len };
 	/* Just as long as they are, so that a checker sees what reads on. */
-	uint8_t *side = malloc(b->side ? b->side : 1);
+	uint8_t *side = calloc(1, b->side ? b->side : 1);
 	struct error e = { 0 };
 	bool right;
 	int r;
