@@ -574,8 +574,11 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 		ret->connected = r->connection[0].used;
 	}
 	if (!r->source) {
-		ret->data_pages = atomic_load(&r->place.pages);
-		ret->zero_pages = atomic_load(&r->place.zero_pages);
+		for (unsigned i = 0; i < RUN_KINDS; i++)
+			if (i != RUN_ZERO)
+				ret->data_pages +=
+					atomic_load(&r->place.pages[i]);
+		ret->zero_pages = atomic_load(&r->place.pages[RUN_ZERO]);
 		return;
 	}
 	ret->ram_bytes = atomic_load(&d->ram_bytes);
