@@ -67,6 +67,25 @@ static void print_bytes(FILE *to, const json_t *r)
 	}
 }
 
+/* In which form they left; nothing where all left whole or as zeros. */
+static void print_pages(FILE *to, const json_t *r)
+{
+	char text[TEXT_CAP], cell[OUTPUT_CELL];
+	double filled = output_number(r, "pages.filled");
+	double unchanged = output_number(r, "pages.unchanged");
+	double delta = output_number(r, "pages.delta");
+
+	if (filled + unchanged + delta <= 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "%.0f whole, %.0f zero, %.0f of one repeated word, %.0f that "
+		 "had not changed, %.0f as what had changed in them (%.32s)",
+		 output_number(r, "pages.data"), output_number(r, "pages.zero"),
+		 filled, unchanged, delta,
+		 bytes_at(cell, r, "pages.delta_bytes"));
+	row(to, "Pages", text);
+}
+
 static void print_rate(FILE *to, const json_t *r)
 {
 	double wire = output_number(r, "bytes.wire");
@@ -89,6 +108,7 @@ static void print_rate(FILE *to, const json_t *r)
 static void print_press(FILE *to, const json_t *r)
 {
 	char text[TEXT_CAP], a[OUTPUT_CELL], b[OUTPUT_CELL], c[OUTPUT_CELL];
+	char level[16];
 	const char *codec = output_string(r, "press.codec");
 	double before = output_number(r, "press.before");
 	double after = output_number(r, "press.after");
@@ -99,13 +119,16 @@ static void print_press(FILE *to, const json_t *r)
 	if (!codec || all <= 0)
 		return;
 	if (after > 0) {
+		level[0] = '\0';
+		if (strcmp(codec, "none") != 0)
+			snprintf(level, sizeof(level), " level %.0f",
+				 output_number(r, "press.level"));
 		snprintf(text, sizeof(text),
-			 "%.16s to %.16s, ratio %.2f, last by %.16s level "
-			 "%.0f, in %.32s of processor time",
+			 "%.16s to %.16s, ratio %.2f, last by %.16s%s, "
+			 "in %.32s of processor time",
 			 bytes_at(a, r, "press.before"),
 			 bytes_at(b, r, "press.after"), before / after, codec,
-			 output_number(r, "press.level"),
-			 time_at(c, r, "press.processor_ms"));
+			 level, time_at(c, r, "press.processor_ms"));
 		row(to, "Compressed", text);
 	}
 	snprintf(text, sizeof(text),
@@ -160,6 +183,7 @@ void report_print(FILE *to, const json_t *job)
 	print_outcome(to, job);
 	print_times(to, r);
 	print_bytes(to, r);
+	print_pages(to, r);
 	print_rate(to, r);
 	print_press(to, r);
 	print_option(to, r);

@@ -42,11 +42,11 @@ struct nic_watch;
 struct session;
 struct session_table;
 
-/* Where arriving pages go.  Called by many threads at once; the pages must
- * stand in memory when it returns. */
+/* Where arriving pages go, expanded.  Called by many threads at once; the pages
+ * must stand in memory when it returns. */
 struct page_sink {
 	int (*apply)(void *context, const struct batch_head *batch,
-		     const uint8_t *data, struct error *e);
+		     const struct batch_body *body, struct error *e);
 	void *context;
 };
 
@@ -122,7 +122,8 @@ struct session_stats {
 	uint64_t bytes_sent, bytes_received; /* frames with their headers */
 	uint64_t duplicates, damaged;        /* frames that arrived so */
 	unsigned channels;                   /* alive now */
-	bool outage; /* nothing heard from the peer for a second */
+	bool outage;  /* nothing heard from the peer for a second */
+	bool presses; /* with a press */
 };
 
 void session_stats(struct session *s, struct session_stats *ret);
