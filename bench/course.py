@@ -38,7 +38,8 @@ class Run:
     report: dict = field(default_factory=dict)
     ideal: float = 0.0
     error: str = ""
-    corrupt: int = 0
+    corrupt: int = 0            # bad pages that the guest told of
+    extra: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
