@@ -10,6 +10,7 @@ the bar.  A run that failed is shown, and its row does not hold.
 
     rates   tcp against compression over one card of 100 Mbit/s to unshaped
     one     compression against QEMU's tcp and multifd with zstd, 1 x 1 Gbit/s
+    real    the same, and tcp, with pages of real programs and documents
     two     auto against QEMU's over MPTCP, 2 x 1 Gbit/s
     dense   memory that does not get smaller
     busy    every processor is used by somebody else
@@ -28,12 +29,14 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 
+import pages
 import plot
-from common import Table, conditions, failures, median, note, ratios, stolen
+from common import MIB, Table, conditions, failures, median, note, ratios, stolen
 from course import Course, DOWNTIME_MS, Guest, QemuMode, beside, in_turns, processors
 from lab.core import BUILD, own_namespaces
 from lab.progress import STAGES, Progress
@@ -179,6 +182,23 @@ def one(bench):
                            compression=drover(course, "compression"))
     ours = runs["compression"]
     bench.ratio("1 x 1 Gbit/s, mixed", ours, runs["qemu"], "QEMU tcp", 0.55)
+    bench.ratio("the same", ours, runs["zstd"], "QEMU multifd zstd 1", 0.75)
+
+
+def real(bench):
+    """A quarter of the memory is a file of such pages, the rest are copies."""
+    with tempfile.TemporaryDirectory(prefix="drover-bench-") as folder:
+        path = os.path.join(folder, "pages")
+        programs, text = pages.write(path, bench.args.memory * MIB // 4)
+        note(f"{programs // MIB} MiB of programs, {text // MIB} MiB of text")
+        with Course(bench.args, "1gbit", guest=Guest(content="file", file=path)) as course:
+            runs = bench.turns("1 x 1 Gbit/s, real", qemu=qemu(course),
+                               zstd=qemu(course, processors(), "zstd"),
+                               tcp=drover(course, "tcp"),
+                               compression=drover(course, "compression"))
+    ours = runs["compression"]
+    bench.ratio("1 x 1 Gbit/s, programs and text", ours, runs["tcp"], "tcp", 1.03)
+    bench.ratio("the same", ours, runs["qemu"], "QEMU tcp", 0.55)
     bench.ratio("the same", ours, runs["zstd"], "QEMU multifd zstd 1", 0.75)
 
 
@@ -428,7 +448,7 @@ def load(bench):
         f"{bench.args.memory} MiB of mixed data, 1 Gbit/s, {processors()} processors", rows))
 
 
-PARTS = {f.__name__: f for f in (rates, one, two, dense, busy, half, hot, dirty, modes, load)}
+PARTS = {f.__name__: f for f in (rates, one, real, two, dense, busy, half, hot, dirty, modes, load)}
 
 
 def main():

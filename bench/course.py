@@ -49,10 +49,15 @@ class Guest:
     rate: str = "0"
     hot: str = "16M"
     touch: str = "page"
+    file: str = ""              # for the content "file"
 
     def arguments(self, memory_mib):
-        return ["-kernel", machine.STRESS, "-append",
-                f"fill={memory_mib - REST_MIB}M content={self.content} rate={self.rate} "
+        fill, words = memory_mib - REST_MIB, []
+        if self.file:
+            fill -= -(-os.path.getsize(self.file) // MIB)
+            words = ["-initrd", self.file]
+        return ["-kernel", machine.STRESS, *words, "-append",
+                f"fill={fill}M content={self.content} rate={self.rate} "
                 f"hot={self.hot} touch={self.touch} verify=0 heartbeat=20"]
 
 
