@@ -29,7 +29,17 @@ def stolen():
 def conditions(args):
     """What the figures of this run hang on."""
     return {"memory_mib": args.memory, "runs": args.runs, "kernel": platform.release(),
-            "processors": os.cpu_count(), "qemu": args.qemu}
+            "processors": os.cpu_count(), "qemu": args.qemu, "autogroup": autogroup()}
+
+
+def autogroup():
+    """Whether the kernel gives each session a fair share of the processors, so
+    that the idle class means less than a process of the same session only."""
+    try:
+        with open("/proc/sys/kernel/sched_autogroup_enabled", encoding="ascii") as f:
+            return f.read().strip() == "1"
+    except FileNotFoundError:
+        return False
 
 
 class Table:

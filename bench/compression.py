@@ -36,9 +36,9 @@ from dataclasses import asdict
 
 import pages
 import plot
-from common import MIB, Table, conditions, failures, median, note, ratios, stolen
+from common import MIB, Table, autogroup, conditions, failures, median, note, ratios, stolen
 from course import Course, DOWNTIME_MS, Guest, QemuMode, beside, in_turns, processors
-from lab.core import BUILD, own_namespaces
+from lab.core import BUILD, Lab, own_namespaces
 from lab.progress import STAGES, Progress
 from load import Spinners
 
@@ -62,6 +62,8 @@ def options():
     parser.add_argument("--quick", action="store_true", help="smaller and fewer")
     parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS),
                         metavar="PART")
+    parser.add_argument("--one-group", action="store_true",
+                        help="all processes in one session, so one scheduling group")
     parser.add_argument("--qemu", default="/usr/bin/qemu-system-x86_64")
     args = parser.parse_args()
     args.runs = args.runs or (1 if args.quick else 5)
@@ -88,7 +90,7 @@ class Results:
 
     def keep(self, part, rows, cases, taken_s):
         self.parts[part] = {
-            **conditions(self.args), "ended": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            **conditions(self.args), "one_group": self.args.one_group, "ended": time.strftime("%Y-%m-%dT%H:%M:%S"),
             "stolen_s": round(taken_s, 1), "rows": rows,
             "cases": {case: {kind: [asdict(r) for r in runs] for kind, runs in kinds.items()}
                       for case, kinds in cases.items()}}
@@ -454,12 +456,15 @@ PARTS = {f.__name__: f for f in (rates, one, real, two, dense, busy, half, hot, 
 def main():
     args = options()
     own_namespaces()
+    Lab.sessions = not args.one_group
     bench = Bench(args, Results(args))
     for name, part in PARTS.items():
         if name in args.only:
             bench.run(name, part)
     bench.table.show(args, "of memory")
-    print(f"\nresults and plots: {os.path.relpath(bench.results.folder)}")
+    groups = "one" if args.one_group or not autogroup() else "one for each session"
+    print(f"\nscheduling groups: {groups}\nresults and plots: "
+          f"{os.path.relpath(bench.results.folder)}")
     return 1 if bench.table.missed else 0
 
 
