@@ -318,17 +318,20 @@ def level(found, begin, end):
 
 def followed(found, busy_span):
     """Levels before, during and after, and the seconds until the share was half
-    the way to the next one, both ways; or None."""
+    the way to the next one, both ways; or None.  A share that is not halved
+    while the host is busy does not follow it: seconds are None then."""
     begin, end = busy_span
     levels = (level(found, 0, begin), level(found, begin + FOLLOW_S, end),
               level(found, end + FOLLOW_S, float("inf")))
     if None in levels:
         return None
     down, up = (levels[0] + levels[1]) / 2, (levels[1] + levels[2]) / 2
+    if levels[1] > min(levels[0], levels[2]) / 2:
+        return {"levels": levels, "fell_s": None, "rose_s": None}
     # The share of a time belongs to what ended then: the first one may have
     # begun before the change.
-    fell = next((at - begin for at, s in found if at > begin and s <= down), float("inf"))
-    rose = next((at - end for at, s in found if at > end and s >= up), float("inf"))
+    fell = next((at - begin for at, s in found if at > begin and s <= down), None)
+    rose = next((at - end for at, s in found if at > end and s >= up), None)
     return {"levels": levels, "fell_s": fell, "rose_s": rose}
 
 
@@ -354,9 +357,15 @@ def half(bench):
         runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]
     good = [r for r in runs if not r.error and r.extra["followed"]]
     for way, words in (("fell_s", "falls"), ("rose_s", "rises")):
-        late = statistics.median([r.extra["followed"][way] for r in good] or [float("inf")])
+        late = [r.extra["followed"][way] for r in good]
+        if not late or None in late:
+            figure, holds = f"never in {late.count(None)} of {len(late)}", False
+        else:
+            middle = statistics.median(late)
+            figure = f"{middle:.2f} s ({min(late):.2f} to {max(late):.2f})"
+            holds = middle <= FOLLOW_S
         bench.row(f"busy in the middle: the share {words}", runs, None, "", what="within",
-                  figure=f"{late:.2f} s", bar=f"at most {FOLLOW_S:.0f} s", good=late <= FOLLOW_S)
+                  figure=figure, bar=f"at most {FOLLOW_S:.0f} s", good=holds)
     for r in good:
         before, during, after = r.extra["followed"]["levels"]
         note(f"compressed: {before:.0%} before, {during:.0%} during, {after:.0%} after")

@@ -253,9 +253,11 @@ def attempt(measure):
 
 
 def in_turns(turns, **kinds):
-    """Each kind once in each turn; the runs of each."""
+    """Each kind once in each turn, there and back; the runs of each."""
     found = {name: [] for name in kinds}
+    order = list(kinds)
     for _ in range(turns):
-        for name, measure in kinds.items():
-            found[name].append(shown(name, attempt(measure)))
+        for name in order:
+            found[name].append(shown(name, attempt(kinds[name])))
+        order.reverse()
     return found
