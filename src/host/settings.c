@@ -366,7 +366,7 @@ static const struct ini_key keys[] = {
 	  .help = "idle: with idle cycles only; always: wait for it; never" },
 	{ "move", "codec", set_codec, "auto", MOVE(codec),
 	  .help = "auto, lz4, zstd or zstd:LEVEL" },
-	{ "move", "option", set_option, "tcp", MOVE(option),
+	{ "move", "option", set_option, "compression", MOVE(option),
 	  .help = "tcp, compression, multichannel or auto" },
 	{ "move", "connections-per-rss-card", set_connections, "4",
 	  MOVE(connections_per_rss_card),

@@ -260,12 +260,14 @@ json_t *session_press(struct session *s)
 		return json_null();
 	outbox_stats(&s->out, &st);
 	r = press_json(s->press, &s->client);
-	json_object_update_new(r, json_pack("{s:I,s:I,s:I,s:I}", "before",
+	json_object_update_new(r, json_pack("{s:I,s:I,s:I,s:I,s:I}", "before",
 					    (json_int_t)st.press.in, "after",
 					    (json_int_t)st.press.out, "dense",
 					    (json_int_t)st.press.dense,
 					    "raw_link_free",
-					    (json_int_t)st.press.free));
+					    (json_int_t)st.press.free,
+					    "taken_back",
+					    (json_int_t)st.press.taken_back));
 	return r;
 }
 
