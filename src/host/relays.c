@@ -50,6 +50,8 @@ static void show_progress(struct job *j, struct session *s, struct relay *r)
 	p.rate = st.out.rate;
 	p.channels = st.channels;
 	p.outage = st.outage;
+	p.presses = st.presses;
+	p.press = st.out.press;
 	job_set_progress(j, &p);
 }
 

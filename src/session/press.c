@@ -402,6 +402,13 @@ static json_t *tried_json(const struct choice *c)
 	return tried;
 }
 
+static const char *why_compress(const struct press_client *c)
+{
+	if (c->policy.always)
+		return "the settings say so: connections wait for the workers";
+	return "what a connection can take at once does not wait for a worker";
+}
+
 json_t *press_json(struct press *p, struct press_client *c)
 {
 	struct codec_choice used = c->policy.choice;
@@ -413,9 +420,11 @@ json_t *press_json(struct press *p, struct press_client *c)
 		used = choice_codec(c->choice.best);
 		why = choice_why(&c->choice);
 	}
-	return json_pack("{s:s,s:i,s:s,s:o,s:I}", "codec",
-			 codec_get(used.id)->name, "level", used.level, "why",
-			 why, "tried", tried_json(&c->choice), "processor_ms",
+	return json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:I}", "compress",
+			 c->policy.always ? "always" : "idle", "why_compress",
+			 why_compress(c), "codec", codec_get(used.id)->name,
+			 "level", used.level, "why", why, "tried",
+			 tried_json(&c->choice), "processor_ms",
 			 (json_int_t)(atomic_load(&c->processor_us) / 1000));
 }
 

@@ -496,6 +496,9 @@ static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
 	assert_int_equal(json_array_size(json_object_get(said, "tried")),
 			 CHOICES);
 	assert_true(number(said, "processor_ms") >= 0);
+	assert_string_equal(json_string_value(
+				    json_object_get(said, "compress")),
+			    "always");
 	json_decref(said);
 	outbox_close(&d->out);
 	press_leave(p, &d->client);
