@@ -51,6 +51,7 @@ class Table:
         self.rows = []
         self.missed = 0
         self.stolen = stolen()
+        self.load = os.getloadavg()[0]
 
     def row(self, case, time_s, beside, what, figure, bar, good):
         """good: None where nothing was asked for."""
@@ -64,7 +65,7 @@ class Table:
         print(f"\n{args.memory} MiB {about}, medians of {args.runs}, kernel "
               f"{platform.release()}, {os.cpu_count()} processors, {args.qemu}\n"
               f"{stolen() - self.stolen:.0f} processor seconds were taken away by whoever runs "
-              f"this machine\n\n{self.head}")
+              f"this machine; its load was {self.load:.1f} at the beginning\n\n{self.head}")
         print("\n".join(self.rows))
 
 

@@ -49,6 +49,7 @@ LINKS = {"100 Mbit/s": "100mbit", "1 Gbit/s": "1gbit", "2.5 Gbit/s": "2500mbit",
 SHARE_S = 0.25
 # How soon the share of compressed pages has to follow the host's load.
 FOLLOW_S = 1.0
+HALF_MIB = 2048
 # More than that much downtime is more than one run differs from the next.
 DOWNTIME_SPREAD_MS = 20
 # What `tcp` needs for the first round of `hot` alone is a third of it.
@@ -88,10 +89,10 @@ class Results:
         """A path without its suffix."""
         return os.path.join(self.folder, name)
 
-    def keep(self, part, rows, cases, taken_s):
+    def keep(self, part, cases, **more):
         self.parts[part] = {
-            **conditions(self.args), "one_group": self.args.one_group, "ended": time.strftime("%Y-%m-%dT%H:%M:%S"),
-            "stolen_s": round(taken_s, 1), "rows": rows,
+            **conditions(self.args), "one_group": self.args.one_group,
+            "ended": time.strftime("%Y-%m-%dT%H:%M:%S"), **more,
             "cases": {case: {kind: [asdict(r) for r in runs] for kind, runs in kinds.items()}
                       for case, kinds in cases.items()}}
         with open(self.path, "w", encoding="utf-8") as f:
@@ -138,9 +139,11 @@ class Bench:
                  good=None if bar is None else middle < bar if strictly else middle <= bar)
 
     def run(self, name, part):
-        rows, self.cases, taken = len(self.table.rows), {}, stolen()
+        rows, self.cases = len(self.table.rows), {}
+        taken, load_before = stolen(), os.getloadavg()[0]
         part(self)
-        self.results.keep(name, self.table.rows[rows:], self.cases, stolen() - taken)
+        self.results.keep(name, rows=self.table.rows[rows:], cases=self.cases,
+                          stolen_s=round(stolen() - taken, 1), load_before=load_before)
 
 
 def spread(runs):
@@ -227,7 +230,7 @@ def dense(bench):
                            compression=drover(course, "compression"))
     ours = runs["compression"]
     bench.ratio("1 Gbit/s, random", ours, runs["tcp"], "tcp", 1.02)
-    used = statistics.median(worker_share(r) for r in ours if r.seconds)
+    used = statistics.median([worker_share(r) for r in ours if not r.error] or [1.0])
     bench.row("the same: workers", ours, None, "", what="of a processor",
               figure=f"{used:.1%}", bar="at most 10 %", good=used <= 0.1)
 
@@ -352,7 +355,10 @@ def over_thirds(course):
 
 
 def half(bench):
-    with Course(bench.args, scaled_link(bench.args), guest=MIXED) as course:
+    # Less memory would mean a link that needs no more than the little that the
+    # workers get on a busy host as well.
+    args = argparse.Namespace(**{**vars(bench.args), "memory": max(bench.args.memory, HALF_MIB)})
+    with Course(args, scaled_link(args), guest=MIXED) as course:
         course.start_daemons()
         runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]
     good = [r for r in runs if not r.error and r.extra["followed"]]
@@ -373,8 +379,10 @@ def half(bench):
     if drawn:
         bench.results.drawn(plot.over_time(
             bench.results.base("share-over-time"),
-            f"Pages compressed; {processors()} processes spin in between",
-            [r.extra["shares"] for r in drawn], [drawn[0].extra["busy"]]))
+            f"Pages compressed, with {processors()} processes that spin",
+            [[(at - r.extra["busy"][0], share) for at, share in r.extra["shares"]]
+             for r in drawn],
+            statistics.median(end - begin for begin, end in (r.extra["busy"] for r in drawn))))
 
 
 def hot(bench):

@@ -46,16 +46,16 @@ def over_rates(base, title, labels, series):
         f"plot {curves}"]))
 
 
-def over_time(base, title, shares, busy):
-    """shares: one list of (seconds, share) for each run; busy: spans of it."""
+def over_time(base, title, shares, busy_s):
+    """shares: one list of (seconds, share) for each run; the host is busy from 0
+    to busy_s."""
     blocks = [block(f"s{n}", rows) for n, rows in enumerate(shares)]
-    boxes = [f"set object {n + 1} rectangle from {begin:.3f}, graph 0 to {end:.3f}, graph 1 "
-             "fillcolor rgb '#f4d9c6' fillstyle solid noborder behind"
-             for n, (begin, end) in enumerate(busy)]
+    busy = (f"set object 1 rectangle from 0, graph 0 to {busy_s:.3f}, graph 1 "
+            "fillcolor rgb '#f4d9c6' fillstyle solid noborder behind")
     curves = ", \\\n".join(f"$s{n} using 1:(100 * $2) with linespoints lc {n + 1} pt 7 ps 0.5 "
                            f"title 'run {n + 1}'" for n in range(len(shares)))
     return draw(base, "\n".join([
-        *blocks, *boxes, f"set title '{title}'", "set xlabel 's from the first page'",
+        *blocks, busy, f"set title '{title}'", "set xlabel 's since they spin'",
         "set ylabel 'pages compressed, %'", "set yrange [0:100]", "set grid",
         f"plot {curves}"]))
 
