@@ -174,7 +174,8 @@ def downtime(args, table):
             Course(args, "1000mbit", "1000mbit", "50mbit", guest=guest) as slow:
         runs = measured(args, without=over_all(without), slow=over_all(slow))
     more = median(runs["slow"], "downtime") - median(runs["without"], "downtime")
-    table.row("downtime, 2 x 1000 and one of 50 Mbit/s", f"{median(runs['slow'], 'downtime'):.0f} ms",
+    table.row("downtime, 2 x 1000 and one of 50 Mbit/s",
+              f"{median(runs['slow'], 'downtime'):.0f} ms",
               f"{median(runs['without'], 'downtime'):.0f} ms without", "more by",
               f"{more:.0f} ms", "at most 20 ms", more <= 20)
 
