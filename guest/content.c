@@ -24,6 +24,7 @@ const struct content content_kinds[] = {
 	{ "text", { PAGE_TEXT, PAGE_TEXT, PAGE_TEXT, PAGE_TEXT }, 0 },
 	{ "mixed", { PAGE_ZERO, PAGE_TEXT, PAGE_TEXT, PAGE_RANDOM }, 1 },
 	{ "random", { PAGE_RANDOM, PAGE_RANDOM, PAGE_RANDOM, PAGE_RANDOM }, 0 },
+	{ "file", { PAGE_FILE, PAGE_FILE, PAGE_FILE, PAGE_FILE }, 0 },
 	{ NULL, { PAGE_ZERO }, 0 },
 };
 
@@ -39,6 +40,9 @@ static const char tokens[VOCABULARY * TOKEN_BYTES + 1] =
 	"customercountry address unknown returnedpayment overduereminder";
 
 static uint64_t vocabulary[VOCABULARY];
+
+static const uint64_t *file;
+static uint64_t file_pages;
 
 /* A body being written. */
 struct pen {
@@ -58,6 +62,12 @@ static inline uint64_t lcg(uint64_t state)
 	return state * LCG_FACTOR + LCG_TERM;
 }
 
+void content_set_file(const uint64_t *from, uint64_t bytes)
+{
+	file = from;
+	file_pages = bytes / PAGE_BYTES;
+}
+
 void content_init(void)
 {
 	for (unsigned i = 0; i < VOCABULARY; i++)
@@ -65,6 +75,11 @@ void content_init(void)
 			vocabulary[i] |=
 				(uint64_t)(uint8_t)tokens[i * TOKEN_BYTES + j]
 				<< (8 * j);
+}
+
+bool content_lacks_file(const struct content *c)
+{
+	return c->pattern[0] == PAGE_FILE && file_pages == 0;
 }
 
 enum page_kind content_kind(const struct content *c, uint64_t page)
@@ -118,6 +133,16 @@ static struct sums text_write(uint64_t *body, uint64_t key)
 	return pen.sums;
 }
 
+static struct sums file_write(uint64_t *body, uint64_t key)
+{
+	struct pen pen = { .at = body };
+	const uint64_t *in = file + key % file_pages * PAGE_WORDS + HEAD_WORDS;
+
+	while (pen.at < body + BODY_WORDS)
+		pen_put(&pen, *in++);
+	return pen.sums;
+}
+
 _Static_assert(BODY_WORDS % LINE_WORDS == 0, "both writers end exactly");
 
 void content_write(struct page *p, enum page_kind kind, uint64_t number,
@@ -125,8 +150,11 @@ void content_write(struct page *p, enum page_kind kind, uint64_t number,
 {
 	p->number = number;
 	p->generation = generation;
-	p->sums = kind == PAGE_TEXT ? text_write(p->body, key)
-				    : random_write(p->body, key);
+	if (kind == PAGE_FILE)
+		p->sums = file_write(p->body, generation ? key : number);
+	else
+		p->sums = kind == PAGE_TEXT ? text_write(p->body, key)
+					    : random_write(p->body, key);
 }
 
 void content_touch(struct page *p, uint64_t generation, uint64_t key)

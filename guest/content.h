@@ -2,9 +2,9 @@
 /*
  * What a page holds. A zero page is all zero and never written. Every other
  * page starts with a head that names it, followed by a body that is text-like
- * (compresses 2 to 4:1) or random (does not compress). The kind depends on the
- * page's number alone: runs of CONTENT_RUN pages of each kind, in a pattern of
- * four, the zero runs first.
+ * (compresses 2 to 4:1), random (does not compress), or what a page of a file
+ * has in this place. The kind depends on the page's number alone: runs of
+ * CONTENT_RUN pages of each kind, in a pattern of four, the zero runs first.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 #define HEAD_WORDS 4u
 #define BODY_WORDS (PAGE_WORDS - HEAD_WORDS)
 
-enum page_kind { PAGE_ZERO, PAGE_TEXT, PAGE_RANDOM };
+enum page_kind { PAGE_ZERO, PAGE_TEXT, PAGE_RANDOM, PAGE_FILE };
 
 struct content {
 	const char *name;
@@ -51,12 +51,19 @@ extern const struct content content_kinds[];
 
 void content_init(void);
 
+/* For content that is taken from a file; what is no whole page is left out. */
+void content_set_file(const uint64_t *from, uint64_t bytes);
+
+/* Whether it is taken from a file, and there is none. */
+bool content_lacks_file(const struct content *c);
+
 enum page_kind content_kind(const struct content *c, uint64_t page);
 
 /* A number that looks random, from one that does not. */
 uint64_t content_mix(uint64_t value);
 
-/* Writes a whole page; what is in the body follows from `key`. */
+/* Writes a whole page; what is in the body follows from `key`. Pages of a file
+ * come in its order in generation 0. */
 void content_write(struct page *p, enum page_kind kind, uint64_t number,
 		   uint64_t generation, uint64_t key);
 

@@ -142,6 +142,7 @@ void guest_main(const struct start_info *info)
 	if (!cmdline_read(&settings, (const char *)info->command_line))
 		halt();
 	stop_if(memory_init(&memory, info));
+	content_set_file(memory.module, memory.module_bytes);
 	stop_if(store_init(&store, &memory, &settings));
 	if (store.hot == 0)
 		settings.dirty_bytes_per_s = 0;

@@ -30,6 +30,13 @@ struct map_entry {
 	uint32_t reserved;
 };
 
+struct module_entry {
+	uint64_t start;
+	uint64_t bytes;
+	uint64_t command_line;
+	uint64_t reserved;
+};
+
 extern uint64_t boot_pointers[DIRECTORY_ENTRIES];
 extern char __image_end[];
 
@@ -38,7 +45,19 @@ static uint64_t round_up(uint64_t value, uint64_t to)
 	return (value + to - 1) / to * to;
 }
 
-/* Keeps RAM above the image, in whole pages. */
+static void module_find(struct memory *m, const struct start_info *info)
+{
+	const struct module_entry *first =
+		(const struct module_entry *)info->module_list;
+
+	if (info->modules == 0)
+		return;
+	m->module = (const uint64_t *)first->start;
+	m->module_bytes = first->bytes;
+}
+
+/* Keeps RAM above the image and below the module, which QEMU puts at the end
+ * of the memory below 4 GiB, in whole pages. */
 static void spans_read(struct memory *m, const struct map_entry *map,
 		       unsigned entries)
 {
@@ -48,6 +67,9 @@ static void spans_read(struct memory *m, const struct map_entry *map,
 		uint64_t start = round_up(map[i].start, PAGE_BYTES);
 		uint64_t end = map[i].start + map[i].bytes;
 
+		if (m->module && start < (uintptr_t)m->module &&
+		    end > (uintptr_t)m->module)
+			end = (uintptr_t)m->module;
 		end -= end % PAGE_BYTES;
 		if (map[i].type != MEMORY_MAP_RAM)
 			continue;
@@ -93,6 +115,7 @@ const char *memory_init(struct memory *m, const struct start_info *info)
 		return "not started through the PVH entry";
 	if (info->version < 1 || info->memory_map_entries == 0)
 		return "the start info has no memory map";
+	module_find(m, info);
 	spans_read(m, (const struct map_entry *)info->memory_map,
 		   info->memory_map_entries);
 	if (m->span_count == 0 || m->spans[0].start != (uintptr_t)__image_end)

@@ -24,6 +24,9 @@ struct memory {
 	uint64_t pages;
 	/* Room for one bit per page, all 0 at the start. */
 	uint64_t *page_bits;
+	/* The module that QEMU was given as initrd, if any; in no span. */
+	const uint64_t *module;
+	uint64_t module_bytes;
 };
 
 /* xen/include/public/arch-x86/hvm/start_info.h */

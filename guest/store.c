@@ -128,6 +128,8 @@ const char *store_init(struct store *s, const struct memory *m,
 		.seed = settings->seed,
 		.touch_few = settings->touch_few,
 	};
+	if (content_lacks_file(s->content))
+		return "content=file needs a file of 4 KiB at least (-initrd)";
 	if (s->pages > m->pages)
 		return "fill= is more than the free memory";
 	if (s->pages == 0 && m->pages > SPARE_BYTES / PAGE_BYTES)

@@ -134,6 +134,35 @@ class Behaviour:
         guest.wait_beat('several rounds', lambda b: b.generation >= 10, 10)
         self.assertEqual(guest.corrupt_lines(), [])
 
+    def test_pages_are_those_of_a_file(self):
+        pages = 1000
+        with open(self.ram_file('file'), 'wb') as f:
+            f.write(b''.join(struct.pack('<Q', n) * (PAGE // 8) for n in range(pages)))
+        guest = self.guest('fill=90M content=file hot=4M rate=20M verify=200M', memory='128M',
+                           ram_file=self.ram_file(), args=('-initrd', self.ram_file('file')))
+        ready = guest.wait_ready()
+        self.check_health(guest, 20 * MIB)
+        self.assertEqual(int(ready['pages']) * PAGE, 90 * MIB)
+        with open(self.ram_file(), 'rb') as f:
+            # Behind the hot set, and where the file begins again.
+            for page in (1024, 1999, 2000, 2001, 22000):
+                f.seek(int(ready['base'], 16) + page * PAGE)
+                head = struct.unpack('<QQ', f.read(16))
+                self.assertEqual(head, (page, 0))
+                f.seek(16, os.SEEK_CUR)
+                self.assertEqual(f.read(8), struct.pack('<Q', page % pages))
+
+    def test_content_of_a_file_needs_one(self):
+        guest = self.guest('content=file', memory='64M')
+        self.assertIn('-initrd', guest.wait_line(r'^drover-stress: .*', 10).group(0))
+
+    def test_the_file_is_no_memory_to_fill(self):
+        with open(self.ram_file('file'), 'wb') as f:
+            f.write(bytes(40 * MIB))
+        guest = self.guest('content=file', memory='128M',
+                           args=('-initrd', self.ram_file('file')))
+        self.assertLess(int(guest.wait_ready()['pages']) * PAGE, (128 - 40 - 16) * MIB)
+
     def test_heartbeat_period_is_a_parameter(self):
         guest = self.guest('fill=16M heartbeat=20', memory='64M')
         guest.wait_ready()

@@ -134,6 +134,9 @@ def qemu10():
 class Lab:
     """with Lab() as lab: ...   or   lab = Lab(); self.addCleanup(lab.close)"""
 
+    # Each process in a session, and so perhaps a scheduling group, of its own.
+    sessions = True
+
     def __init__(self):
         global _count
         base = os.environ.get(MARK) or f"drv{os.getpid()}-"
@@ -170,7 +173,7 @@ class Lab:
             kwargs.setdefault("stdout", output)
             kwargs.setdefault("stderr", subprocess.STDOUT if log else None)
             return subprocess.Popen(argv, env={**self.environ, **(environ or {})},
-                                    start_new_session=True, **kwargs)
+                                    start_new_session=self.sessions, **kwargs)
         finally:
             if log:
                 output.close()

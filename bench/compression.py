@@ -1,0 +1,491 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Compression with idle cycles, beside Drover's own `tcp` and QEMU's modes.
+
+    bench/compression.py [--quick] [--runs N] [--memory MIB] [--only PART...]
+
+The stress guest on the course of bench/course.py.  What is compared is measured
+in turns; a ratio is taken pair by pair, and the median of them is held against
+the bar.  A run that failed is shown, and its row does not hold.
+
+    rates   tcp against compression over one card of 100 Mbit/s to unshaped
+    one     compression against QEMU's tcp and multifd with zstd, 1 x 1 Gbit/s
+    real    the same, and tcp, with pages of real programs and documents
+    two     auto against QEMU's over MPTCP, 2 x 1 Gbit/s
+    dense   memory that does not get smaller
+    busy    every processor is used by somebody else
+    half    the same from a third of the move to two thirds
+    hot     a hot set that is dirtied in few bytes per page, faster than the link
+    dirty   a dirty rate of 80 % of the link
+    modes   time against link rate of all modes (a plot, no bar)
+    load    pages compressed against processes that spin (a plot, no bar)
+
+Prints a table in Markdown with the bar beside each figure, and leaves results
+as JSON and plots as SVG and PNG in build/bench/.  The exit status is 1 when a
+bar was missed.
+"""
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+
+import pages
+import plot
+from common import MIB, Table, autogroup, conditions, failures, median, note, ratios, stolen
+from course import Course, DOWNTIME_MS, Guest, QemuMode, beside, in_turns, processors
+from lab.core import BUILD, Lab, own_namespaces
+from lab.progress import STAGES, Progress
+from load import Spinners
+
+MIXED = Guest(content="mixed")
+LINKS = {"100 Mbit/s": "100mbit", "1 Gbit/s": "1gbit", "2.5 Gbit/s": "2500mbit",
+         "unshaped": None}
+# A share is taken over so many seconds of a move at least.
+SHARE_S = 0.25
+# How soon the share of compressed pages has to follow the host's load.
+FOLLOW_S = 1.0
+HALF_MIB = 2048
+# More than that much downtime is more than one run differs from the next.
+DOWNTIME_SPREAD_MS = 20
+# Codecs make half of mixed data: this is more than they alone can follow.
+HOT_FACTOR = 3
+# What `tcp` needs for the first round of `hot` alone is a third of it.
+HOT_TIMEOUT_S = 75
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--runs", type=int, default=0, help="of each case (5; quick: 1)")
+    parser.add_argument("--memory", type=int, default=0, help="MiB (2048; quick: 512)")
+    parser.add_argument("--quick", action="store_true", help="smaller and fewer")
+    parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS),
+                        metavar="PART")
+    parser.add_argument("--one-group", action="store_true",
+                        help="all processes in one session, so one scheduling group")
+    parser.add_argument("--qemu", default="/usr/bin/qemu-system-x86_64")
+    args = parser.parse_args()
+    args.runs = args.runs or (1 if args.quick else 5)
+    args.memory = args.memory or (512 if args.quick else 2048)
+    return args
+
+
+class Results:
+    """What was measured, by part: in a file that keeps the parts of earlier runs."""
+
+    def __init__(self, args):
+        self.args = args
+        self.folder = os.path.join(BUILD, "bench")
+        os.makedirs(self.folder, exist_ok=True)
+        self.path = self.base("compression") + ".json"
+        self.parts = {}
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as f:
+                self.parts = json.load(f)
+
+    def base(self, name):
+        """A path without its suffix."""
+        return os.path.join(self.folder, name)
+
+    def keep(self, part, cases, **more):
+        self.parts[part] = {
+            **conditions(self.args), "one_group": self.args.one_group,
+            "ended": time.strftime("%Y-%m-%dT%H:%M:%S"), **more,
+            "cases": {case: {kind: [asdict(r) for r in runs] for kind, runs in kinds.items()}
+                      for case, kinds in cases.items()}}
+        with open(self.path, "w", encoding="utf-8") as f:
+            json.dump(self.parts, f, indent=1)
+
+    def drawn(self, why_not):
+        if why_not:
+            note(f"no plot: {why_not}")
+
+
+class Bench:
+    """What a part has at hand: the table, and the runs that are kept."""
+
+    def __init__(self, args, results):
+        self.args, self.results = args, results
+        self.table = Table("beside")
+        self.cases = {}
+
+    def turns(self, case, **kinds):
+        runs = in_turns(self.args.runs, **kinds)
+        self.cases[case] = runs
+        return runs
+
+    def row(self, case, runs, others, name, *, what, figure, bar, good):
+        """others: what the runs are compared with, named so."""
+        failed = failures(runs, others or [])
+        if failed:
+            figure += f" ({len(failed)} of {len(runs) + len(others or [])} failed)"
+            good = False
+        self.table.row(case, spread(runs), f"{name} {spread(others)}" if others else "",
+                       what, figure, bar, good)
+
+    def ratio(self, case, runs, others, name, bar, strictly=False):
+        """Time against the others', pair by pair."""
+        found = ratios(runs, others)
+        if not found:
+            self.row(case, runs, others, name, what=f"time / {name}", figure="none", bar=bar,
+                     good=False)
+            return
+        middle = statistics.median(found)
+        self.row(case, runs, others, name, what=f"time / {name}",
+                 figure=f"{middle:.3f} ({min(found):.3f} to {max(found):.3f})",
+                 bar=f"{'below' if strictly else 'at most'} {bar}" if bar else "",
+                 good=None if bar is None else middle < bar if strictly else middle <= bar)
+
+    def run(self, name, part):
+        rows, self.cases = len(self.table.rows), {}
+        taken, load_before = stolen(), os.getloadavg()[0]
+        part(self)
+        self.results.keep(name, rows=self.table.rows[rows:], cases=self.cases,
+                          stolen_s=round(stolen() - taken, 1), load_before=load_before)
+
+
+def spread(runs):
+    good = [r.seconds for r in runs if not r.error]
+    if len(good) < 2:
+        return f"{median(runs):.2f} s"
+    return f"{median(runs):.2f} s ({min(good):.2f} to {max(good):.2f})"
+
+
+def drover(course, option, *words, during=None):
+    return lambda: course.drover(option, *words, during=during)
+
+
+def qemu(course, channels=0, compression="none", mptcp=False):
+    return lambda: course.qemu(QemuMode(channels, compression, mptcp))
+
+
+def scaled_link(args):
+    """A rate at which a move lasts as long with any size of memory: `tcp` takes
+    25 s for mixed data."""
+    return f"{args.memory // 4}mbit"
+
+
+def mib_per_s(link_mbit, share):
+    return f"{int(link_mbit * 1e6 / 8 * share) >> 20}M"
+
+
+# -- the parts
+def rates(bench):
+    for words, link in LINKS.items():
+        with Course(bench.args, link, guest=MIXED) as course:
+            runs = bench.turns(words, tcp=drover(course, "tcp"),
+                               compression=drover(course, "compression"))
+        bench.ratio(f"{words}, mixed", runs["compression"], runs["tcp"], "tcp", 1.03)
+
+
+def one(bench):
+    with Course(bench.args, "1gbit", guest=MIXED) as course:
+        runs = bench.turns("1 x 1 Gbit/s", qemu=qemu(course),
+                           zstd=qemu(course, processors(), "zstd"),
+                           compression=drover(course, "compression"))
+    ours = runs["compression"]
+    bench.ratio("1 x 1 Gbit/s, mixed", ours, runs["qemu"], "QEMU tcp", 0.55)
+    bench.ratio("the same", ours, runs["zstd"], "QEMU multifd zstd 1", 0.75)
+
+
+def real(bench):
+    """A quarter of the memory is a file of such pages, the rest are copies."""
+    with tempfile.TemporaryDirectory(prefix="drover-bench-") as folder:
+        path = os.path.join(folder, "pages")
+        programs, text = pages.write(path, bench.args.memory * MIB // 4)
+        note(f"{programs // MIB} MiB of programs, {text // MIB} MiB of text")
+        with Course(bench.args, "1gbit", guest=Guest(content="file", file=path)) as course:
+            runs = bench.turns("1 x 1 Gbit/s, real", qemu=qemu(course),
+                               zstd=qemu(course, processors(), "zstd"),
+                               tcp=drover(course, "tcp"),
+                               compression=drover(course, "compression"))
+    ours = runs["compression"]
+    bench.ratio("1 x 1 Gbit/s, programs and text", ours, runs["tcp"], "tcp", 1.03)
+    bench.ratio("the same", ours, runs["qemu"], "QEMU tcp", 0.55)
+    bench.ratio("the same", ours, runs["zstd"], "QEMU multifd zstd 1", 0.75)
+
+
+def two(bench):
+    # As in bench/multichannel.py: less queueing is bad for MPTCP.
+    with Course(bench.args, "1gbit", "1gbit", latency="50ms", guest=MIXED) as course:
+        course.use_mptcp()
+        runs = bench.turns("2 x 1 Gbit/s", qemu=qemu(course, mptcp=True),
+                           zstd=qemu(course, processors(), "zstd", mptcp=True),
+                           auto=drover(course, "auto"))
+    bench.ratio("2 x 1 Gbit/s, mixed, auto", runs["auto"], runs["qemu"], "QEMU tcp, MPTCP", 0.55)
+    bench.ratio("the same", runs["auto"], runs["zstd"], "QEMU multifd zstd 1, MPTCP", 1,
+                strictly=True)
+
+
+def worker_share(run):
+    """Of one processor, what the workers took during the move."""
+    return (run.report.get("press") or {}).get("processor_ms", 0) / 1000 / run.seconds
+
+
+def dense(bench):
+    with Course(bench.args, "1gbit", guest=Guest(content="random")) as course:
+        runs = bench.turns("random", tcp=drover(course, "tcp"),
+                           compression=drover(course, "compression"))
+    ours = runs["compression"]
+    bench.ratio("1 Gbit/s, random", ours, runs["tcp"], "tcp", 1.02)
+    used = statistics.median([worker_share(r) for r in ours if not r.error] or [1.0])
+    bench.row("the same: workers", ours, None, "", what="of a processor",
+              figure=f"{used:.1%}", bar="at most 10 %", good=used <= 0.1)
+
+
+def spun(course, option, number):
+    """A move beside spinners; what these got done."""
+    spinners = Spinners(course.lab, number)
+    run = course.drover(option, during=spinners)
+    run.extra["turns_per_s"] = spinners.rate()
+    return run
+
+
+def busy(bench):
+    number = processors()
+    with Course(bench.args, "1gbit", guest=MIXED) as course:
+        runs = bench.turns("busy", tcp=lambda: spun(course, "tcp", number),
+                           compression=lambda: spun(course, "compression", number))
+    case = f"1 Gbit/s, mixed, {number} processes spin"
+    bench.ratio(case, runs["compression"], runs["tcp"], "tcp", 1.05)
+    losses = [1 - c.extra["turns_per_s"] / t.extra["turns_per_s"]
+              for c, t in zip(runs["compression"], runs["tcp"]) if not c.error and not t.error]
+    loss = statistics.median(losses or [1])
+    bench.row("the same: what the processes lose", runs["compression"], runs["tcp"], "tcp",
+              what="throughput lost", figure=f"{loss:.1%} ({min(losses or [1]):.1%} to "
+              f"{max(losses or [1]):.1%})", bar="at most 2 %", good=loss <= 0.02)
+
+
+def pressed(counters):
+    """Bytes of pages that left compressed, and of all that left; None where the
+    counters are missing."""
+    if not counters:
+        return None
+    return counters["before"], sum(counters[k] for k in ("before", "dense", "raw_link_free"))
+
+
+def shares(samples):
+    """(when, share of the pages since the last one that left compressed)."""
+    found, last = [], None
+    for s in samples:
+        counts = pressed(s.progress.get("press"))
+        if s.stage not in STAGES or counts is None:
+            continue
+        if last is None:
+            last = (s.at, *counts)
+        elif s.at - last[0] >= SHARE_S and counts[1] > last[2]:
+            found.append((s.at, (counts[0] - last[1]) / (counts[1] - last[2])))
+            last = (s.at, *counts)
+    return found
+
+
+class Third:
+    """Spinners from a third of a move to two thirds of it."""
+
+    def __init__(self, course, spinners):
+        self.course, self.spinners = course, spinners
+        self.progress = None
+        self.over = False
+
+    @contextmanager
+    def context(self):
+        with ExitStack() as stack:
+            stack.callback(self.spinners.close)
+            self.progress = stack.enter_context(Progress(self.course.hosts[0]))
+            stack.enter_context(beside(self.watch))
+            try:
+                yield
+            finally:
+                self.over = True
+
+    def watch(self):
+        if self.wait_percent(33):
+            self.spinners.go()
+            self.wait_percent(67)
+            self.spinners.pause()
+
+    def wait_percent(self, percent):
+        while not self.over:
+            if self.progress.samples and self.progress.samples[-1].progress["percent"] >= percent:
+                return True
+            time.sleep(0.02)
+        return False
+
+
+def level(found, begin, end):
+    inside = [share for at, share in found if begin < at <= end]
+    return statistics.median(inside) if inside else None
+
+
+def followed(found, busy_span):
+    """Levels before, during and after, and the seconds until the share was half
+    the way to the next one, both ways; or None.  A share that is not halved
+    while the host is busy does not follow it: seconds are None then."""
+    begin, end = busy_span
+    levels = (level(found, 0, begin), level(found, begin + FOLLOW_S, end),
+              level(found, end + FOLLOW_S, float("inf")))
+    if None in levels:
+        return None
+    down, up = (levels[0] + levels[1]) / 2, (levels[1] + levels[2]) / 2
+    if levels[1] > min(levels[0], levels[2]) / 2:
+        return {"levels": levels, "fell_s": None, "rose_s": None}
+    # The share of a time belongs to what ended then: the first one may have
+    # begun before the change.
+    fell = next((at - begin for at, s in found if at > begin and s <= down), None)
+    rose = next((at - end for at, s in found if at > end and s >= up), None)
+    return {"levels": levels, "fell_s": fell, "rose_s": rose}
+
+
+def over_thirds(course):
+    third = Third(course, Spinners(course.lab, processors()))
+    run = course.drover("compression", during=third.context())
+    found = shares(third.progress.samples)
+    spans = third.spinners.spans
+    if run.error or not found or not spans:
+        run.error = run.error or ("no counters of the press in the job's progress" if not found
+                                  else "the move was over before a third of it was seen")
+        return run
+    begin = found[0][0]
+    run.extra["busy"] = [s - begin for s in spans[0][:2]]
+    run.extra["shares"] = [(at - begin, share) for at, share in found]
+    run.extra["followed"] = followed(run.extra["shares"], run.extra["busy"])
+    return run
+
+
+def half(bench):
+    # Less memory would mean a link that needs no more than the little that the
+    # workers get on a busy host as well.
+    args = argparse.Namespace(**{**vars(bench.args), "memory": max(bench.args.memory, HALF_MIB)})
+    with Course(args, scaled_link(args), guest=MIXED) as course:
+        course.start_daemons()
+        runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]
+    good = [r for r in runs if not r.error and r.extra["followed"]]
+    for way, words in (("fell_s", "falls"), ("rose_s", "rises")):
+        late = [r.extra["followed"][way] for r in good]
+        if not late or None in late:
+            figure, holds = f"never in {late.count(None)} of {len(late)}", False
+        else:
+            middle = statistics.median(late)
+            figure = f"{middle:.2f} s ({min(late):.2f} to {max(late):.2f})"
+            holds = middle <= FOLLOW_S
+        bench.row(f"busy in the middle: the share {words}", runs, None, "", what="within",
+                  figure=figure, bar=f"at most {FOLLOW_S:.0f} s", good=holds)
+    for r in good:
+        before, during, after = r.extra["followed"]["levels"]
+        note(f"compressed: {before:.0%} before, {during:.0%} during, {after:.0%} after")
+    drawn = [r for r in runs if "shares" in r.extra]
+    if drawn:
+        bench.results.drawn(plot.over_time(
+            bench.results.base("share-over-time"),
+            f"Pages compressed, with {processors()} processes that spin",
+            [[(at - r.extra["busy"][0], share) for at, share in r.extra["shares"]]
+             for r in drawn],
+            statistics.median(end - begin for begin, end in (r.extra["busy"] for r in drawn))))
+
+
+def hot(bench):
+    memory = bench.args.memory
+    # The bounded cache holds 5 % of the guest; in the downtime's limit the link
+    # carries a quarter of this.
+    guest = Guest(content="mixed", touch="few", hot=f"{memory * 4 // 100}M",
+                  rate=mib_per_s(memory // 4, HOT_FACTOR))
+    words = ("--timeout", f"{HOT_TIMEOUT_S}s", "--on-timeout", "abort")
+    with Course(bench.args, scaled_link(bench.args), guest=guest) as course:
+        runs = bench.turns("hot", tcp=drover(course, "tcp", *words),
+                           compression=drover(course, "compression", *words))
+    ours, tcp = runs["compression"], runs["tcp"]
+    ends = [sum(not r.error for r in one) for one in (ours, tcp)]
+    case = f"hot set of {guest.hot}, few bytes per page, dirtied at {HOT_FACTOR} times the link"
+    bench.row(case, ours, None, "", what="ends:",
+              figure=f"{ends[0]} of {len(ours)}; with tcp {ends[1]} of {len(tcp)} within "
+              f"{HOT_TIMEOUT_S} s", bar="all; with tcp none",
+              good=ends == [len(ours), 0])
+    longest = max((r.downtime for r in ours if not r.error), default=float("inf"))
+    bench.row("the same: downtime", ours, None, "", what="at most", figure=f"{longest:.0f} ms",
+              bar=f"at most {DOWNTIME_MS} ms", good=longest <= DOWNTIME_MS)
+
+
+def dirty(bench):
+    memory = bench.args.memory
+    guest = Guest(content="mixed", hot=f"{memory // 4}M", rate=mib_per_s(memory // 4, 0.8))
+    with Course(bench.args, scaled_link(bench.args), guest=guest) as course:
+        runs = bench.turns("dirty", tcp=drover(course, "tcp"),
+                           compression=drover(course, "compression"))
+    ours, tcp = runs["compression"], runs["tcp"]
+    case = "mixed, dirtied at 80 % of the link"
+    more = median(ours, "downtime") - median(tcp, "downtime")
+    bench.row(f"{case}: downtime", ours, tcp, "tcp", what="more by",
+              figure=f"{more:.0f} ms ({median(tcp, 'downtime'):.0f} ms with tcp)",
+              bar=f"at most {DOWNTIME_SPREAD_MS} ms", good=more <= DOWNTIME_SPREAD_MS)
+    rounds = [statistics.median([r.report["rounds"] for r in one if not r.error] or [0])
+              for one in (ours, tcp)]
+    bench.row(f"{case}: rounds", ours, tcp, "tcp", what="rounds",
+              figure=f"{rounds[0]:g}", bar=f"at most {rounds[1]:g}, as tcp",
+              good=rounds[0] <= rounds[1])
+
+
+def modes(bench):
+    """Two cards of each rate, of which auto uses both."""
+    series = {}
+    for place, (words, link) in enumerate(LINKS.items()):
+        with Course(bench.args, link, link, guest=MIXED) as course:
+            runs = bench.turns(f"2 cards, {words}", **{
+                "tcp": drover(course, "tcp"), "compression": drover(course, "compression"),
+                "auto, both cards": drover(course, "auto"), "QEMU tcp": qemu(course),
+                "QEMU multifd": qemu(course, processors()),
+                "QEMU multifd zstd": qemu(course, processors(), "zstd")})
+        for name, all_runs in runs.items():
+            good = [r.seconds for r in all_runs if not r.error]
+            if good:
+                series.setdefault(name, []).append(
+                    (place, statistics.median(good), min(good), max(good)))
+        bench.ratio(f"2 x {words}, mixed, auto", runs["auto, both cards"], runs["QEMU tcp"],
+                    "QEMU tcp, one card", None)
+    bench.results.drawn(plot.over_rates(
+        bench.results.base("time-over-rate"), f"{bench.args.memory} MiB of mixed data",
+        list(LINKS), series))
+
+
+def load(bench):
+    """From an idle host to one with twice as much to do as it can."""
+    numbers = range(2 * processors() + 1)
+    with Course(bench.args, "1gbit", guest=MIXED) as course:
+        runs = bench.turns("load", **{f"{n} spin": lambda n=n: spun(course, "compression", n)
+                                      for n in numbers})
+    rows = []
+    for n, all_runs in zip(numbers, runs.values()):
+        counts = [pressed(r.report["press"]) for r in all_runs if not r.error]
+        if counts:
+            share = statistics.median(b / a for b, a in counts)
+            rows.append((n, share, median(all_runs)))
+            bench.row(f"1 Gbit/s, mixed, {n} processes spin", all_runs, None, "",
+                      what="compressed", figure=f"{share:.0%}", bar="", good=None)
+    bench.results.drawn(plot.over_load(
+        bench.results.base("share-over-load"),
+        f"{bench.args.memory} MiB of mixed data, 1 Gbit/s, {processors()} processors", rows))
+
+
+PARTS = {f.__name__: f for f in (rates, one, real, two, dense, busy, half, hot, dirty, modes, load)}
+
+
+def main():
+    args = options()
+    own_namespaces()
+    Lab.sessions = not args.one_group
+    bench = Bench(args, Results(args))
+    for name, part in PARTS.items():
+        if name in args.only:
+            bench.run(name, part)
+    bench.table.show(args, "of memory")
+    groups = "one" if args.one_group or not autogroup() else "one for each session"
+    print(f"\nscheduling groups: {groups}\nresults and plots: "
+          f"{os.path.relpath(bench.results.folder)}")
+    return 1 if bench.table.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Plots by gnuplot, each as SVG and as PNG.
+
+`tools/setup bench` installs it.  The data are written into the script, which
+stays beside the pictures.
+"""
+import shutil
+import subprocess
+
+TERMINALS = (("svg", "svg size 800,500 font 'sans,13' background 'white'"),
+             ("png", "pngcairo size 1200,750 font 'sans,14'"))
+
+
+def block(name, rows):
+    """Rows of numbers as a data block that the script can plot."""
+    return "\n".join([f"${name} << EOD", *(" ".join(map(str, row)) for row in rows), "EOD"])
+
+
+def draw(base, script):
+    """BASE.svg, BASE.png and BASE.gp; why not, or None."""
+    with open(f"{base}.gp", "w", encoding="utf-8") as f:
+        f.write(f"{script}\n")
+    if not shutil.which("gnuplot"):
+        return "gnuplot is missing: tools/setup bench"
+    for suffix, terminal in TERMINALS:
+        words = f"set terminal {terminal}; set output '{base}.{suffix}'"
+        done = subprocess.run(["gnuplot", "-e", words, f"{base}.gp"], text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        if done.returncode != 0:
+            return done.stderr.strip()
+    return None
+
+
+def over_rates(base, title, labels, series):
+    """series: {name: [(place of the label, median, least, most)]}."""
+    blocks = [block(f"s{n}", rows) for n, rows in enumerate(series.values())]
+    tics = ", ".join(f"'{label}' {n}" for n, label in enumerate(labels))
+    curves = ", \\\n".join(
+        f"$s{n} using 1:2 with lines lc {n + 1} lw 2 notitle, "
+        f"$s{n} using 1:2:3:4 with yerrorbars lc {n + 1} pt {n + 4} title '{name}'"
+        for n, name in enumerate(series))
+    return draw(base, "\n".join([
+        *blocks, f"set title '{title}'", f"set xtics ({tics})",
+        f"set xrange [-0.3:{len(labels) - 0.7}]", "set xlabel 'each card'",
+        "set logscale y", "set ylabel 'total time, s'", "set grid", "set key top right",
+        f"plot {curves}"]))
+
+
+def over_time(base, title, shares, busy_s):
+    """shares: one list of (seconds, share) for each run; the host is busy from 0
+    to busy_s."""
+    blocks = [block(f"s{n}", rows) for n, rows in enumerate(shares)]
+    busy = (f"set object 1 rectangle from 0, graph 0 to {busy_s:.3f}, graph 1 "
+            "fillcolor rgb '#f4d9c6' fillstyle solid noborder behind")
+    curves = ", \\\n".join(f"$s{n} using 1:(100 * $2) with linespoints lc {n + 1} pt 7 ps 0.5 "
+                           f"title 'run {n + 1}'" for n in range(len(shares)))
+    return draw(base, "\n".join([
+        *blocks, busy, f"set title '{title}'", "set xlabel 's since they spin'",
+        "set ylabel 'pages compressed, %'", "set yrange [0:100]", "set grid",
+        f"plot {curves}"]))
+
+
+def over_load(base, title, rows):
+    """rows: (processes, share, seconds)."""
+    return draw(base, "\n".join([
+        block("rows", rows), f"set title '{title}'", "set xlabel 'processes that spin'",
+        "set xtics 1", "set ylabel 'pages compressed, %'", "set yrange [0:100]",
+        "set y2label 'total time, s'", "set y2range [0:*]", "set y2tics", "set grid",
+        "plot $rows using 1:(100 * $2) with linespoints pt 7 lw 2 title 'compressed', "
+        "$rows using 1:3 axes x1y2 with linespoints pt 5 lw 2 title 'time'"]))
