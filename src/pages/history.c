@@ -24,6 +24,15 @@ struct history_place {
 
 static const uint8_t zeros[WIRE_PAGE];
 
+uint64_t history_size_bytes(const struct history_size *s, uint64_t ram_bytes)
+{
+	uint64_t bytes = ram_bytes / 100 * s->percent;
+
+	if (!s->relative)
+		return s->bytes;
+	return bytes < HISTORY_CACHE_MOST ? bytes : HISTORY_CACHE_MOST;
+}
+
 /* Zeros; memory appears as it is used. */
 static int map(void **ret, uint64_t bytes, const char *what, struct error *e)
 {

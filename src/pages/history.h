@@ -49,6 +49,7 @@ enum {
 	HISTORY_DELTA_MAX = 1024, /* beyond it the page itself is better */
 	HISTORY_CHANCES_NEW = 1,
 	HISTORY_CHANCES_MOST = 8,
+	HISTORY_CACHE_MOST = 512 << 20,
 };
 
 enum history_answer {
@@ -77,7 +78,17 @@ struct history {
 	uint32_t hand, admitted;
 };
 
-/* @cache_bytes: 0 for no deltas. */
+/* How large a cache shall be, as people say it. */
+struct history_size {
+	bool relative;
+	uint64_t bytes;
+	unsigned percent; /* when relative: of the guest's memory */
+};
+
+/* For a guest of @ram_bytes; what is relative is at most HISTORY_CACHE_MOST. */
+uint64_t history_size_bytes(const struct history_size *s, uint64_t ram_bytes);
+
+/* @cache_bytes: 0 for none; then what was zero alone gives deltas. */
 int history_init(struct history *h, uint64_t cache_bytes, struct error *e);
 void history_done(struct history *h); /* also of one that is all zeros */
 
