@@ -73,7 +73,7 @@ static int batch_seal(struct divert *d, struct error *e)
 	if (!f)
 		return 0;
 	d->open = NULL;
-	meta = batch_head_write(&d->batch, f->meta);
+	meta = batch_head_write(&d->batch, NULL, f->meta);
 	f->iov[0] = (struct iovec){ f->meta, meta };
 	f->head.kind = FRAME_PAGES;
 	f->head.len = (uint32_t)(meta + (size_t)d->batch.pages * WIRE_PAGE);

@@ -40,10 +40,11 @@ static int place_run(struct place *p, const struct batch_head *b,
 	return 0;
 }
 
-static int apply(void *context, const struct batch_head *b, const uint8_t *data,
-		 struct error *e)
+static int apply(void *context, const struct batch_head *b,
+		 const struct batch_body *body, struct error *e)
 {
 	struct place *p = context;
+	const uint8_t *data = body->data;
 
 	if (b->block >= memory_blocks(p->memory))
 		return error_set(e, EBADMSG, "pages of RAM block number %u",

@@ -224,9 +224,9 @@ static int read_head(struct carrier *c, uint8_t buf[FRAME_HEAD_SIZE],
 
 /* A pressed batch's pages, into the carrier's scratch. */
 static int expand(struct carrier *c, const struct batch_head *batch,
-		  const uint8_t **data, size_t len, struct error *e)
+		  struct batch_body *body, struct error *e)
 {
-	const struct codec_unit unit = { batch->codec, *data, len };
+	const struct codec_unit unit = { batch->codec, body->data, body->len };
 
 	if (!c->codecs && codec_state_new(&c->codecs, e) < 0)
 		return error_code(e);
@@ -237,7 +237,8 @@ static int expand(struct carrier *c, const struct batch_head *batch,
 	if (codec_expand(c->codecs, unit, c->pages,
 			 (size_t)batch->pages * WIRE_PAGE, e) < 0)
 		return error_code(e);
-	*data = c->pages;
+	body->data = c->pages;
+	body->len = (size_t)batch->pages * WIRE_PAGE;
 	return 0;
 }
 
@@ -247,16 +248,14 @@ static int apply_pages(struct carrier *c, const struct frame_head *h,
 	struct session *s = c->session;
 	const struct page_sink *sink = atomic_load(&s->sink);
 	struct batch_head batch;
-	const uint8_t *data;
-	size_t len;
+	struct batch_body body;
 
 	if (!sink)
 		return error_set(e, EBADMSG, "pages, but no memory for them");
-	if (batch_head_read(&batch, c->buffer, h->len, &data, &len, e) < 0 ||
-	    (batch.codec != CODEC_RAW && expand(c, &batch, &data, len, e) < 0))
+	if (batch_head_read(&batch, c->buffer, h->len, &body, e) < 0 ||
+	    (batch.codec != CODEC_RAW && expand(c, &batch, &body, e) < 0) ||
+	    sink->apply(sink->context, &batch, &body, e) < 0)
 		return error_in(e, "frame %" PRIu64, h->seq);
-	if (sink->apply(sink->context, &batch, data, e) < 0)
-		return error_code(e);
 	inbox_pages_applied(&s->in, h->seq);
 	return 0;
 }

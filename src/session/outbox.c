@@ -538,6 +538,13 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 		release(o, f);
 }
 
+/* Acknowledgements may overtake each other. */
+static void hear(struct outbox_far *far, const struct ack *a)
+{
+	if (a->placed >= far->placed)
+		*far = (struct outbox_far){ a->backlog, a->placed, a->busy_us };
+}
+
 int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 {
 	const struct ack_range *last =
@@ -553,6 +560,7 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	    (last && last->first + last->count > o->next_seq))
 		return error_set(e, EBADMSG,
 				 "acknowledges frames that were never sent");
+	hear(&o->stats.far_end, a);
 	for (uint64_t s = o->base; s < a->below; s++)
 		settle(o, s, now);
 	for (unsigned i = 0; i < a->ranges; i++)

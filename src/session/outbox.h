@@ -118,11 +118,18 @@ struct press_stats {
 	uint64_t free;    /* sent raw because a channel had nothing else */
 };
 
+/* The other side's answer to how well it keeps up (struct ack). */
+struct outbox_far {
+	uint32_t backlog;
+	uint64_t placed, busy_us;
+};
+
 struct outbox_stats {
 	struct press_stats press;
 	uint64_t acked_bytes, resent_frames, resent_bytes;
 	uint64_t unacked_bytes, rate, rtt_us;
 	uint64_t wire_rate; /* as rate, in bytes as they were sent */
+	struct outbox_far far_end;
 };
 
 struct outbox_channel {

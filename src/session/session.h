@@ -42,11 +42,11 @@ struct nic_watch;
 struct session;
 struct session_table;
 
-/* Where arriving pages go.  Called by many threads at once; the pages must
- * stand in memory when it returns. */
+/* Where arriving pages go, expanded.  Called by many threads at once; the pages
+ * must stand in memory when it returns. */
 struct page_sink {
 	int (*apply)(void *context, const struct batch_head *batch,
-		     const uint8_t *data, struct error *e);
+		     const struct batch_body *body, struct error *e);
 	void *context;
 };
 

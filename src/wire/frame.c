@@ -25,7 +25,11 @@ static const struct {
 
 _Static_assert(ARRAY_SIZE(kinds) == FRAME_KINDS, "a limit for every kind");
 
-enum { SUMMED = FRAME_HEAD_SIZE - 8 };
+enum {
+	SUMMED = FRAME_HEAD_SIZE - 8,
+	/* Apart from the frames' sums, which have none. */
+	PAGE_SUM_SEED = 0x50414745,
+};
 
 void frame_head_write(const struct frame_head *h, uint64_t seed,
 		      uint8_t buf[FRAME_HEAD_SIZE])
@@ -86,7 +90,13 @@ uint64_t frame_sum(const struct iovec *iov, int n)
 	return XXH3_64bits_digest(&state);
 }
 
-size_t batch_head_write(const struct batch_head *b, uint8_t buf[BATCH_META_MAX])
+uint64_t page_sum(const void *page)
+{
+	return XXH3_64bits_withSeed(page, WIRE_PAGE, PAGE_SUM_SEED);
+}
+
+size_t batch_head_write(const struct batch_head *b, const uint8_t *side,
+			uint8_t buf[BATCH_META_MAX])
 {
 	struct writer w = writer_to(buf, BATCH_META_MAX);
 
@@ -95,11 +105,14 @@ size_t batch_head_write(const struct batch_head *b, uint8_t buf[BATCH_META_MAX])
 	write_u8(&w, 0);
 	write_u16(&w, b->runs);
 	write_u16(&w, b->pages);
+	write_u32(&w, b->side);
 	for (unsigned i = 0; i < b->runs; i++) {
 		write_u64(&w, b->run[i].first);
 		write_u32(&w, b->run[i].count);
 		write_u32(&w, (uint32_t)b->run[i].kind);
 	}
+	assert(b->side <= BATCH_SIDE_MAX);
+	write_bytes(&w, side, b->side);
 	assert(!w.bad);
 	return writer_used(&w);
 }
@@ -114,7 +127,7 @@ static int batch_run_read(struct batch_run *ret, struct reader *r,
 	kind = read_u32(r);
 	if (r->bad)
 		return error_set(e, EBADMSG, "batch cut short");
-	if (kind != RUN_DATA && kind != RUN_ZERO)
+	if (kind >= RUN_KINDS)
 		return error_set(e, EBADMSG, "run of unknown kind %u", kind);
 	if (ret->count == 0 || ret->first > UINT64_MAX / WIRE_PAGE - ret->count)
 		return error_set(e, EBADMSG,
@@ -124,10 +137,61 @@ static int batch_run_read(struct batch_run *ret, struct reader *r,
 	return 0;
 }
 
+static void skip_deltas(struct reader *r, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		uint16_t len = read_u16(r);
+
+		reader_take(r, BATCH_SUM_SIZE);
+		if (len < BATCH_DELTA_LEAST || len > BATCH_DELTA_MOST)
+			r->bad = true;
+		reader_take(r, len);
+	}
+}
+
+/* Whether the side bytes are just what the runs say. */
+static int check_side(const struct batch_head *b, const uint8_t *side,
+		      struct error *e)
+{
+	struct reader r = reader_of(side, b->side);
+
+	for (unsigned i = 0; i < b->runs && !r.bad; i++) {
+		const struct batch_run *run = &b->run[i];
+
+		if (run->kind == RUN_FILL)
+			reader_take(&r, BATCH_FILL_SIZE);
+		else if (run->kind == RUN_SAME)
+			reader_take(&r, (size_t)run->count * BATCH_SUM_SIZE);
+		else if (run->kind == RUN_DELTA)
+			skip_deltas(&r, run->count);
+	}
+	if (!reader_done(&r))
+		return error_set(e, EBADMSG,
+				 "batch whose runs do not have the %u side "
+				 "bytes that it has",
+				 b->side);
+	return 0;
+}
+
+static int check_data(const struct batch_head *b, size_t len, struct error *e)
+{
+	/* A codec's own reader knows what its bytes should be. */
+	if (b->codec != CODEC_RAW &&
+	    (b->pages == 0 || len >= (size_t)b->pages * WIRE_PAGE))
+		return error_set(e, EBADMSG,
+				 "batch of %u pages pressed into %zu bytes",
+				 b->pages, len);
+	if (b->codec == CODEC_RAW && len != (size_t)b->pages * WIRE_PAGE)
+		return error_set(e, EBADMSG, "batch of %u pages in %zu bytes",
+				 b->pages, len);
+	return 0;
+}
+
 int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
-		    const uint8_t **ret_data, size_t *ret_len, struct error *e)
+		    struct batch_body *ret_body, struct error *e)
 {
 	struct reader r = reader_of(payload, len);
+	struct batch_body body;
 	uint64_t pages = 0;
 
 	ret->block = read_u16(&r);
@@ -135,6 +199,7 @@ int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 	read_u8(&r);
 	ret->runs = read_u16(&r);
 	ret->pages = read_u16(&r);
+	ret->side = read_u32(&r);
 	if (r.bad || ret->runs == 0 || ret->runs > BATCH_MAX_RUNS)
 		return error_set(e, EBADMSG, "batch of %u runs", ret->runs);
 	for (unsigned i = 0; i < ret->runs; i++) {
@@ -147,19 +212,16 @@ int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 		return error_set(e, EBADMSG,
 				 "batch of %u pages whose runs have %" PRIu64,
 				 ret->pages, pages);
-	/* A codec's own reader knows what its bytes should be. */
-	if (ret->codec != CODEC_RAW &&
-	    (pages == 0 || reader_left(&r) >= pages * WIRE_PAGE))
-		return error_set(e, EBADMSG,
-				 "batch of %" PRIu64
-				 " pages pressed into %zu bytes",
-				 pages, reader_left(&r));
-	if (ret->codec == CODEC_RAW && reader_left(&r) != pages * WIRE_PAGE)
-		return error_set(e, EBADMSG,
-				 "batch of %" PRIu64 " pages in %zu bytes",
-				 pages, reader_left(&r));
-	*ret_data = r.at;
-	*ret_len = reader_left(&r);
+	if (ret->side > BATCH_SIDE_MAX || ret->side > reader_left(&r))
+		return error_set(e, EBADMSG, "batch of %u side bytes",
+				 ret->side);
+	body.side = reader_take(&r, ret->side);
+	body.data = r.at;
+	body.len = reader_left(&r);
+	if (check_side(ret, body.side, e) < 0 ||
+	    check_data(ret, body.len, e) < 0)
+		return error_code(e);
+	*ret_body = body;
 	return 0;
 }
 
@@ -168,7 +230,10 @@ size_t ack_write(const struct ack *a, uint8_t buf[ACK_MAX_PAYLOAD])
 	struct writer w = writer_to(buf, ACK_MAX_PAYLOAD);
 
 	write_u64(&w, a->below);
-	write_u64(&w, a->ranges);
+	write_u32(&w, a->ranges);
+	write_u32(&w, a->backlog);
+	write_u64(&w, a->placed);
+	write_u64(&w, a->busy_us);
 	for (unsigned i = 0; i < a->ranges; i++) {
 		write_u64(&w, a->range[i].first);
 		write_u64(&w, a->range[i].count);
@@ -180,13 +245,15 @@ size_t ack_write(const struct ack *a, uint8_t buf[ACK_MAX_PAYLOAD])
 int ack_read(struct ack *ret, const void *payload, size_t len, struct error *e)
 {
 	struct reader r = reader_of(payload, len);
-	uint64_t ranges, floor;
+	uint64_t floor;
 
 	ret->below = read_u64(&r);
-	ranges = read_u64(&r);
-	if (r.bad || ranges > ACK_MAX_RANGES)
+	ret->ranges = read_u32(&r);
+	ret->backlog = read_u32(&r);
+	ret->placed = read_u64(&r);
+	ret->busy_us = read_u64(&r);
+	if (r.bad || ret->ranges > ACK_MAX_RANGES)
 		return error_set(e, EBADMSG, "ACK of %zu bytes", len);
-	ret->ranges = (unsigned)ranges;
 	floor = ret->below;
 	for (unsigned i = 0; i < ret->ranges; i++) {
 		struct ack_range *g = &ret->range[i];

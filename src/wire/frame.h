@@ -20,16 +20,24 @@ enum {
 	FRAME_HEAD_SIZE = 40,
 	BATCH_MAX_PAGES = 64, /* carried as data in one frame */
 	BATCH_MAX_RUNS = 128,
-	BATCH_HEAD_SIZE = 8,
+	BATCH_HEAD_SIZE = 12,
 	BATCH_RUN_SIZE = 16,
-	BATCH_META_MAX = BATCH_HEAD_SIZE + BATCH_MAX_RUNS * BATCH_RUN_SIZE,
+	BATCH_SIDE_MAX = 32 * 1024,
+	BATCH_FILL_SIZE = 8, /* side bytes of a RUN_FILL */
+	BATCH_SUM_SIZE = 8,  /* of each page of a RUN_SAME */
+	BATCH_DELTA_HEAD =
+		10, /* of each page of a RUN_DELTA, before its delta */
+	BATCH_DELTA_LEAST = 4,
+	BATCH_DELTA_MOST = 4 + WIRE_PAGE,
+	BATCH_META_MAX = BATCH_HEAD_SIZE + BATCH_MAX_RUNS * BATCH_RUN_SIZE +
+			 BATCH_SIDE_MAX,
 	FRAME_MAX_PAYLOAD = BATCH_META_MAX + BATCH_MAX_PAGES * WIRE_PAGE,
 	STREAM_MAX_PAYLOAD = 128 * 1024,
 	MESSAGE_MAX_PAYLOAD = 128 * 1024,
 	BYE_MAX_PAYLOAD = 512,
 	CARDS_MAX_PAYLOAD = 128 * 1024,
 	ACK_MAX_RANGES = 62,
-	ACK_MAX_PAYLOAD = 16 + ACK_MAX_RANGES * 16,
+	ACK_MAX_PAYLOAD = 32 + ACK_MAX_RANGES * 16,
 
 	/* Frames between the lowest unacknowledged number and the highest
 	 * one sent.  A frame beyond is a protocol error. */
@@ -79,7 +87,17 @@ uint64_t frame_sum(const struct iovec *iov, int n);
 
 /* --- PAGES */
 
-enum batch_run_kind { RUN_DATA = 0, RUN_ZERO = 1 };
+/* What a run's pages are, and what stands for them in the side bytes. */
+enum batch_run_kind {
+	RUN_DATA,  /* in the data; no side bytes */
+	RUN_ZERO,  /* zeros; none */
+	RUN_FILL,  /* one word again and again: the word as it stands in memory
+		    */
+	RUN_SAME,  /* what the destination has: page_sum() of each */
+	RUN_DELTA, /* that, changed: of each its delta's length (2), page_sum()
+		    * of what it becomes (8), the delta (codec/delta.h) */
+	RUN_KINDS,
+};
 
 struct batch_run {
 	uint64_t first; /* page number inside the block */
@@ -97,16 +115,29 @@ struct batch_head {
 	uint8_t codec;
 	uint16_t runs;
 	uint16_t pages; /* of all RUN_DATA runs together */
+	uint32_t side;  /* bytes of all runs together */
 	struct batch_run run[BATCH_MAX_RUNS];
 };
 
-/* Bytes written to @buf: head and runs; the data follow in run order. */
-size_t batch_head_write(const struct batch_head *b,
+/* Bytes written to @buf: head, runs and the @b->side bytes at @side, which may
+ * be NULL when there are none; the data follow in run order. */
+size_t batch_head_write(const struct batch_head *b, const uint8_t *side,
 			uint8_t buf[BATCH_META_MAX]);
 
-/* @ret_data: the encoded pages inside @payload, @ret_len bytes. */
+/* What follows the runs, inside of the payload. */
+struct batch_body {
+	const uint8_t
+		*side; /* of each run what its kind has, just filling it */
+	const uint8_t *data; /* the encoded pages */
+	size_t len;          /* of data */
+};
+
 int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
-		    const uint8_t **ret_data, size_t *ret_len, struct error *e);
+		    struct batch_body *ret_body, struct error *e);
+
+/* Of WIRE_PAGE bytes.  It proves that both sides mean the same page; that the
+ * frame is intact, its own sum does. */
+uint64_t page_sum(const void *page);
 
 /* --- ACK */
 
@@ -115,7 +146,11 @@ struct ack_range {
 };
 
 struct ack {
-	uint64_t below; /* every frame with a lower number is applied */
+	uint64_t below;   /* every frame with a lower number is applied */
+	uint32_t backlog; /* bytes that have arrived and nobody has read */
+	uint64_t placed;  /* bytes of RUN_DATA and RUN_DELTA pages that stand in
+			   * memory, since the session began */
+	uint64_t busy_us; /* that all readers together took for them */
 	unsigned ranges;
 	struct ack_range range[ACK_MAX_RANGES]; /* and these, ascending */
 };

@@ -13,8 +13,8 @@
 struct error;
 
 enum {
-	WIRE_VERSION = 1, /* what this build speaks */
-	WIRE_LOWEST = 1,  /* the oldest version that it still speaks */
+	WIRE_VERSION = 2, /* what this build speaks */
+	WIRE_LOWEST = 2,  /* the oldest version that it still speaks */
 
 	HELLO_HEAD_SIZE = 56,
 	HELLO_SUM_SIZE = 8,

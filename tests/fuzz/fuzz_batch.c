@@ -15,16 +15,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	uint8_t again[BATCH_META_MAX];
 	struct batch_head b;
 	struct error e = { 0 };
-	const uint8_t *pages;
-	size_t pages_len, meta;
+	struct batch_body body;
+	size_t meta;
 	uint64_t count = 0;
 
-	if (batch_head_read(&b, data, len, &pages, &pages_len, &e) < 0) {
+	if (batch_head_read(&b, data, len, &body, &e) < 0) {
 		assert(e.code != 0 && e.text[0]);
 		return 0;
 	}
 	assert(b.runs >= 1 && b.runs <= BATCH_MAX_RUNS);
-	assert(pages >= data && pages + pages_len == data + len);
+	assert(body.side >= data && body.side + b.side == body.data);
+	assert(body.data + body.len == data + len);
 	for (unsigned i = 0; i < b.runs; i++) {
 		const struct batch_run *r = &b.run[i];
 		uint64_t end;
@@ -37,11 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	assert(count == b.pages && count <= BATCH_MAX_PAGES);
 	if (b.codec == CODEC_RAW)
-		assert(pages_len == count * WIRE_PAGE);
+		assert(body.len == count * WIRE_PAGE);
 	else
-		assert(count > 0 && pages_len < count * WIRE_PAGE);
-	meta = batch_head_write(&b, again);
-	assert(meta + pages_len == len);
+		assert(count > 0 && body.len < count * WIRE_PAGE);
+	meta = batch_head_write(&b, body.side, again);
+	assert(meta + body.len == len);
 	/* All but the byte that nobody looks at. */
 	assert(!memcmp(again, data, 3) &&
 	       !memcmp(again + 4, data + 4, meta - 4));

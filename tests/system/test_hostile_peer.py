@@ -33,7 +33,7 @@ def xxh3(data, seed=0):
     return _xxh.XXH3_64bits_withSeed(data, len(data), seed)
 
 
-def hello(kind, text=b"alpha", session=0, secret=bytes(32), version=1, lowest=1):
+def hello(kind, text=b"alpha", session=0, secret=bytes(32), version=2, lowest=2):
     head = b"DROVER\r\n" + struct.pack(">HHHHQ", version, lowest, kind, len(text), session)
     data = head + secret + text
     return data + struct.pack(">Q", xxh3(data))
@@ -213,10 +213,10 @@ class HostilePeer(unittest.TestCase):
         self.assertIn(words, reason or "", frame)
 
     def test_frames_that_break_the_rules_end_the_session_with_a_sentence(self):
-        batch = struct.pack(">HBBHH", 700, 0, 0, 1, 0) + struct.pack(">QII", 0, 1, 1)
+        batch = struct.pack(">HBBHHI", 700, 0, 0, 1, 0, 0) + struct.pack(">QII", 0, 1, 1)
         self.ends("no memory for them", kind=PAGES, payload=batch)
         self.ends("frame 5000 while 1 is missing", kind=STREAM, payload=b"x", seq=5000)
-        self.ends("never sent", kind=ACK, payload=struct.pack(">QQ", 99, 0))
+        self.ends("never sent", kind=ACK, payload=struct.pack(">QIIQQ", 99, 0, 0, 0, 0))
         self.ends("ACK of 5 bytes", kind=ACK, payload=b"12345")
 
     def test_frames_that_cannot_be_end_their_channel(self):

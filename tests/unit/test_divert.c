@@ -102,10 +102,11 @@ static void land_zero(struct copy *c, uint32_t block, uint32_t page)
 	land(c, block, page, version);
 }
 
-static int apply(void *context, const struct batch_head *b, const uint8_t *data,
-		 struct error *e)
+static int apply(void *context, const struct batch_head *b,
+		 const struct batch_body *body, struct error *e)
 {
 	struct copy *c = context;
+	const uint8_t *data = body->data;
 
 	(void)e;
 	for (unsigned i = 0; i < b->runs; i++) {

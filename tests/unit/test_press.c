@@ -99,7 +99,8 @@ static uint64_t put(struct desk *d, enum content what)
 	f->buffer[0] = pool_take(d->raw);
 	f->buffers = 1;
 	fill(f->buffer[0]->data, (size_t)PAGES * WIRE_PAGE, what, 1);
-	f->iov[0] = (struct iovec){ f->meta, batch_head_write(&b, f->meta) };
+	f->iov[0] =
+		(struct iovec){ f->meta, batch_head_write(&b, NULL, f->meta) };
 	f->iov[1] =
 		(struct iovec){ f->buffer[0]->data, (size_t)PAGES * WIRE_PAGE };
 	f->iovs = 2;
@@ -411,21 +412,21 @@ static void check_frame(struct desk *d, struct frame_out *f)
 	static uint8_t want[PAGES * WIRE_PAGE], got[PAGES * WIRE_PAGE];
 	struct codec_state *codecs;
 	struct batch_head b;
-	const uint8_t *data;
-	size_t len;
+	struct batch_body body;
 	struct error e;
 
 	(void)d;
 	fill(want, sizeof(want), CONTENT_TEXT, 1);
 	assert_int_equal(f->iovs, 1);
 	assert_int_equal(batch_head_read(&b, f->iov[0].iov_base,
-					 f->iov[0].iov_len, &data, &len, &e),
+					 f->iov[0].iov_len, &body, &e),
 			 0);
 	assert_int_equal(b.pages, PAGES);
 	assert_int_equal(b.run[0].first, 7);
 	assert_int_equal(codec_state_new(&codecs, &e), 0);
 	assert_int_equal(codec_expand(codecs,
-				      (struct codec_unit){ b.codec, data, len },
+				      (struct codec_unit){ b.codec, body.data,
+							   body.len },
 				      got, sizeof(got), &e),
 			 0);
 	assert_memory_equal(got, want, sizeof(want));

@@ -70,10 +70,11 @@ static void check_page(const uint8_t *data, uint64_t page, uint64_t version)
 	CHECK(memcmp(data, want, WIRE_PAGE) == 0);
 }
 
-static int apply(void *context, const struct batch_head *b, const uint8_t *data,
-		 struct error *e)
+static int apply(void *context, const struct batch_head *b,
+		 const struct batch_body *body, struct error *e)
 {
 	struct traffic *t = context;
+	const uint8_t *data = body->data;
 
 	(void)e;
 	for (unsigned i = 0; i < b->runs; i++) {
@@ -127,7 +128,7 @@ static int put_pages(struct traffic *t, uint64_t first, uint32_t count)
 			  ++t->sent_version[first + i]);
 	f->owned = data;
 	f->iov[0].iov_base = f->meta;
-	f->iov[0].iov_len = batch_head_write(&b, f->meta);
+	f->iov[0].iov_len = batch_head_write(&b, NULL, f->meta);
 	f->iov[1] = (struct iovec){ data, (size_t)count * WIRE_PAGE };
 	f->iovs = 2;
 	f->head.kind = FRAME_PAGES;
