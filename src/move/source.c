@@ -261,6 +261,7 @@ static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 		.listen_path = path,
 		.blocks = m->blocks,
 		.n_blocks = m->n_blocks,
+		.repeats = move_paths_repeats(&m->o->paths),
 	};
 
 	migrate_socket(path, sizeof(path), m);

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "codec/delta.h"
 #include "wire/sum.h"
 
@@ -236,27 +237,22 @@ enum history_answer history_page(struct history *h, unsigned block,
 	return ret->len > 0 ? HISTORY_DELTA : HISTORY_DATA;
 }
 
-static void note(struct history *h, unsigned block, uint64_t page,
-		 const uint8_t *data, bool remember)
+void history_filled(struct history *h, unsigned block, uint64_t page,
+		    uint64_t word, bool remember)
 {
 	uint64_t *known = known_sum(h, block, page);
+	uint64_t words[WIRE_PAGE / sizeof(word)];
+	const uint8_t *data = zeros;
 
 	if (*known == 0 && !remember)
 		return;
-	*known = data == zeros ? h->zero_sum : sum_of(h, data);
+	if (word) {
+		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+			words[i] = word;
+		data = (const uint8_t *)words;
+	}
+	*known = word ? sum_of(h, data) : h->zero_sum;
 	keep(h, block, page, data, false);
-}
-
-void history_filled(struct history *h, unsigned block, uint64_t page,
-		    const uint8_t *data, bool remember)
-{
-	note(h, block, page, data, remember);
-}
-
-void history_zero(struct history *h, unsigned block, uint64_t page,
-		  bool remember)
-{
-	note(h, block, page, zeros, remember);
 }
 
 void history_forget(struct history *h, unsigned block, uint64_t page)

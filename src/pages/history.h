@@ -104,11 +104,9 @@ enum history_answer history_page(struct history *h, unsigned block,
 				 uint64_t page, const uint8_t *data,
 				 bool remember, struct history_delta *ret);
 
-/* The version leaves in a short form of its own. */
+/* The version is @word again and again. */
 void history_filled(struct history *h, unsigned block, uint64_t page,
-		    const uint8_t *data, bool remember);
-void history_zero(struct history *h, unsigned block, uint64_t page,
-		  bool remember);
+		    uint64_t word, bool remember);
 
 /* The destination gets this page in some other way. */
 void history_forget(struct history *h, unsigned block, uint64_t page);

@@ -37,6 +37,9 @@ struct relay_options {
 	const char *listen_path;
 	const struct relay_block *blocks; /* that the destination can place */
 	unsigned n_blocks;
+	/* a cache for finding what the destination has already; NULL: every
+	 * page travels as it is */
+	const struct history_size *repeats;
 
 	/* destination: where QEMU listens, and its memory, which may be NULL */
 	const char *connect_path;
@@ -59,10 +62,11 @@ int relay_event_fd(const struct relay *r);
 int relay_check(struct relay *r, struct error *e);
 
 struct relay_stats {
-	uint64_t ram_bytes;  /* of all blocks; source, once known */
-	uint64_t data_pages; /* diverted (source), placed (destination) */
-	uint64_t zero_pages;
-	uint64_t kept_pages; /* left in the stream */
+	uint64_t ram_bytes; /* of all blocks; source, once known */
+	/* diverted (source), placed (destination) */
+	uint64_t pages[RUN_KINDS];
+	uint64_t delta_bytes; /* that pages of RUN_DELTA took; source */
+	uint64_t kept_pages;  /* left in the stream */
 	uint64_t stream_bytes;
 	uint64_t read_bytes; /* from QEMU */
 	bool connected;      /* QEMU's connection 0 is there */
@@ -72,3 +76,5 @@ struct relay_stats {
 };
 
 void relay_stats(struct relay *r, struct relay_stats *ret);
+/* Of all kinds. */
+uint64_t relay_stats_pages(const struct relay_stats *s);

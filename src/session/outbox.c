@@ -110,6 +110,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 
 	while (!o->free && o->fresh == FRAME_POOL && !o->closed) {
 		flow_waited(&o->flow);
+		atomic_fetch_add(&o->waits, 1);
 		pthread_cond_wait(&o->changed, &o->lock);
 	}
 	if (o->closed)
@@ -197,7 +198,7 @@ static void number(struct outbox *o, struct frame_out *f)
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
 	if (o->press && f->head.kind == FRAME_PAGES &&
-	    f->head.len > PRESS_LEAST)
+	    f->head.len - f->iov[0].iov_len > PRESS_LEAST)
 		f->press = PRESS_WAITING;
 }
 
@@ -218,6 +219,7 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	while (!o->closed && !has_room(o, f)) {
 		flow_waited(&o->flow);
 		flow_waited(&o->wire);
+		atomic_fetch_add(&o->waits, 1);
 		pthread_cond_wait(&o->changed, &o->lock);
 	}
 	if (o->closed) {
@@ -769,6 +771,11 @@ bool outbox_is_small(struct outbox *o)
 	WITH_LOCK(&o->lock);
 
 	return o->unacked_bytes < limit_of_all(o) / 2;
+}
+
+uint64_t outbox_waits(struct outbox *o)
+{
+	return atomic_load_explicit(&o->waits, memory_order_relaxed);
 }
 
 void outbox_stats(struct outbox *o, struct outbox_stats *ret)

@@ -120,7 +120,7 @@ static void what_was_zero_needs_no_cache_for_a_delta(void **state)
 {
 	(void)state;
 	setup(0);
-	history_zero(&h, 0, 7, true);
+	history_filled(&h, 0, 7, 0, true);
 	memset(there[0][7], 0, WIRE_PAGE);
 	here[0][7][500] = 1;
 	assert_int_equal(carry(0, 7, true), HISTORY_DELTA);
@@ -150,7 +150,7 @@ static void while_the_link_is_free_only_known_pages_are_looked_at(void **state)
 	noise(here[0][7]);
 	assert_int_equal(carry(0, 7, false), HISTORY_DATA);
 	assert_int_equal(carry(0, 7, false), HISTORY_DATA);
-	history_zero(&h, 0, 8, false);
+	history_filled(&h, 0, 8, 0, false);
 	assert_int_equal(h.block[0].sum[7], 0);
 	assert_int_equal(h.block[0].sum[8], 0);
 
@@ -169,13 +169,13 @@ static void a_page_that_is_short_in_between_stays_known(void **state)
 	setup(4);
 	noise(here[0][7]);
 	carry(0, 7, true);
-	history_zero(&h, 0, 7, false);
+	history_filled(&h, 0, 7, 0, false);
 	memset(here[0][7], 0, WIRE_PAGE);
 	memset(there[0][7], 0, WIRE_PAGE);
 	assert_int_equal(carry(0, 7, true), HISTORY_SAME);
 	memset(here[0][7], 3, WIRE_PAGE);
 	memset(there[0][7], 3, WIRE_PAGE);
-	history_filled(&h, 0, 7, here[0][7], false);
+	history_filled(&h, 0, 7, 0x0303030303030303, false);
 	assert_int_equal(carry(0, 7, true), HISTORY_SAME);
 	history_done(&h);
 }
@@ -253,17 +253,14 @@ static void step(unsigned counts[3])
 {
 	unsigned b = roll(BLOCKS), p = roll(roll(3) ? PAGES / 6 : PAGES);
 	bool remember = roll(8) > 0;
-	uint8_t word;
+	uint64_t word;
 
 	switch (roll(12)) {
 	case 0: /* short forms */
-		word = roll(2) ? (uint8_t)roll(256) : 0;
-		memset(here[b][p], word, WIRE_PAGE);
-		memset(there[b][p], word, WIRE_PAGE);
-		if (word)
-			history_filled(&h, b, p, here[b][p], remember);
-		else
-			history_zero(&h, b, p, remember);
+		word = roll(2) ? 0x0101010101010101 * roll(256) : 0;
+		memset(here[b][p], (int)(word & 255), WIRE_PAGE);
+		memset(there[b][p], (int)(word & 255), WIRE_PAGE);
+		history_filled(&h, b, p, word, remember);
 		return;
 	case 1: /* some other way */
 		history_forget(&h, b, p);
