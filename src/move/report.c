@@ -65,9 +65,9 @@ json_t *report_pages(const struct relay_stats *rs)
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
 			 (json_int_t)rs->pages[RUN_ZERO], "filled",
 			 (json_int_t)rs->pages[RUN_FILL], "unchanged",
-			 (json_int_t)rs->pages[RUN_SAME], "changed",
-			 (json_int_t)rs->pages[RUN_DELTA], "changed_bytes",
-			 (json_int_t)rs->delta_bytes, "whole",
+			 (json_int_t)rs->pages[RUN_SAME], "delta",
+			 (json_int_t)rs->pages[RUN_DELTA], "delta_bytes",
+			 (json_int_t)rs->delta_bytes, "data",
 			 (json_int_t)rs->pages[RUN_DATA]);
 }
 

@@ -576,8 +576,8 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 		ret->connected = r->connection[0].used;
 	}
 	if (!r->source) {
-		ret->pages[RUN_DATA] = atomic_load(&r->place.pages);
-		ret->pages[RUN_ZERO] = atomic_load(&r->place.zero_pages);
+		for (unsigned i = 0; i < RUN_KINDS; i++)
+			ret->pages[i] = atomic_load(&r->place.pages[i]);
 		return;
 	}
 	ret->ram_bytes = atomic_load(&d->ram_bytes);

@@ -101,6 +101,8 @@ REPORT = {
     "total_ms": 36400, "downtime_ms": 84, "setup_ms": 210, "rounds": 4,
     "bytes": {"zero": 2 * GIB, "raw": 3 * GIB, "stream": 4 * MIB,
               "wire": 1200 * MIB, "resent": 0, "duplicates": 0},
+    "pages": {"zero": 524288, "filled": 2048, "unchanged": 16384,
+              "delta": 131072, "delta_bytes": 9 * MIB, "data": 636928},
     "rate": 118 * MIB, "option_asked": "auto", "option_got": "compression",
     "press": {"codec": "zstd", "level": 2, "why": "it lets the most through",
               "tried": [], "processor_ms": 41250, "before": 2 * GIB,
