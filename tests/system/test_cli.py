@@ -541,6 +541,9 @@ class Cli(unittest.TestCase):
         text = " ".join(r.stdout.split())
         for says in ["36.4 s", "84 ms", "1.2 GiB", "compression (asked "
                      "for: auto)", "Reasons",
+                     "Pages 636928 whole, 524288 zero, 2048 of one repeated "
+                     "word, 16384 that had not changed, 131072 as what had "
+                     "changed in them (9.0 MiB)",
                      "Compressed 2.0 GiB to 700 MiB, ratio 2.93, last by "
                      "zstd level 2, in 41.2 s of processor time",
                      "Sent raw 25% of the pages because the link was free, "
@@ -555,10 +558,13 @@ class Cli(unittest.TestCase):
         self.assert_narrow(r.stdout)
 
     def test_a_report_without_a_press_says_nothing_of_it(self):
-        self.api.move(dict(DONE, report=dict(REPORT, press=None)))
+        plain = {"zero": 9, "filled": 0, "unchanged": 0, "delta": 0, "delta_bytes": 0,
+                 "data": 99}
+        self.api.move(dict(DONE, report=dict(REPORT, press=None, pages=plain)))
         r = self.run_drover("move", "web1", "beta")
         self.assertEqual((r.returncode, r.stderr), (0, ""))
         self.assertIn("Total time", r.stdout)
+        self.assertNotIn("Pages", r.stdout)
         self.assertNotIn("Compressed", r.stdout)
         self.assertNotIn("Sent raw", r.stdout)
 
