@@ -69,6 +69,8 @@ int history_init(struct history *h, uint64_t cache_bytes, struct error *e)
 		return 0;
 	if (map(&p, places * WIRE_PAGE, "versions of pages", e) < 0)
 		return error_code(e);
+	/* Places are given out in order, so that large pages fill up. */
+	madvise(p, places * WIRE_PAGE, MADV_HUGEPAGE);
 	h->cache = p;
 	h->places = (uint32_t)places;
 	if (map(&p, places * sizeof(*h->place), "versions of pages", e) < 0)
