@@ -54,10 +54,13 @@ void batch_open(struct batch *b, struct frame_out *f, unsigned block)
 
 static bool extends_last_run(const struct batch *b, const struct batch_page *p)
 {
-	const struct batch_run *r = &b->head.run[b->head.runs - 1];
+	const struct batch_run *r;
 
-	if (b->head.runs == 0 || r->kind != p->kind ||
-	    r->first + r->count != p->number || r->count == UINT32_MAX)
+	if (b->head.runs == 0)
+		return false;
+	r = &b->head.run[b->head.runs - 1];
+	if (r->kind != p->kind || r->first + r->count != p->number ||
+	    r->count == UINT32_MAX)
 		return false;
 	/* One word stands for all of the run. */
 	return p->kind != RUN_FILL ||

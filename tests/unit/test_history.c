@@ -108,7 +108,7 @@ static void a_page_that_changed_much_is_sent_whole(void **state)
 	noise(here[0][7]);
 	for (int i = 0; i < 4; i++) {
 		for (unsigned k = 0; k <= HISTORY_DELTA_MAX / DELTA_WORD; k++)
-			here[0][7][k * DELTA_WORD] ^= 1;
+			here[0][7][(size_t)k * DELTA_WORD] ^= 1;
 		assert_int_equal(carry(0, 7, true), HISTORY_DATA);
 	}
 	here[0][7][0] ^= 1;
@@ -257,7 +257,7 @@ static void step(unsigned counts[3])
 
 	switch (roll(12)) {
 	case 0: /* short forms */
-		word = roll(2) ? 0x0101010101010101 * roll(256) : 0;
+		word = roll(2) ? UINT64_C(0x0101010101010101) * roll(256) : 0;
 		memset(here[b][p], (int)(word & 255), WIRE_PAGE);
 		memset(there[b][p], (int)(word & 255), WIRE_PAGE);
 		history_filled(&h, b, p, word, remember);
