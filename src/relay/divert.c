@@ -20,7 +20,10 @@ enum {
 	 * mostly zero pages fill buffers with bytes that nobody names. */
 	BUFFERS = 2 * FLOW_MOST / BUFFER_BYTES,
 	IDLE_MS = 1, /* QEMU says nothing for so long: send what we have */
-	FREELY = 64, /* frames without a wait: the link is free */
+	/* What remembering a new page costs at most (bench/micro/history), and
+	 * how much of what was waited is kept for it. */
+	REMEMBER_US = 1,
+	SLACK_MOST_US = 20000,
 };
 
 _Static_assert(BUFFER_BYTES > 2 * SPLIT_RECORD_MAX,
@@ -66,26 +69,26 @@ static int begin_batch(struct divert *d, unsigned block, struct error *e)
 	return 0;
 }
 
-static void count_freely(struct divert *d)
+/* This thread had to wait. */
+static void gain_slack(struct divert *d, uint64_t us)
 {
-	uint64_t waits = outbox_waits(d->out);
-
-	d->frames_freely++;
-	if (d->waits != waits)
-		d->frames_freely = 0;
-	d->waits = waits;
+	d->slack_us += us < SLACK_MOST_US ? (int64_t)us : SLACK_MOST_US;
+	if (d->slack_us > SLACK_MOST_US)
+		d->slack_us = SLACK_MOST_US;
 }
 
 static int seal_batch(struct divert *d, struct error *e)
 {
 	const struct batch_head *b = &d->batch.head;
-	uint64_t seq;
+	uint64_t seq, waited;
 
 	if (!d->batch.frame)
 		return 0;
 	if (outbox_put(d->out, batch_close(&d->batch), &seq, e) < 0)
 		return error_code(e);
-	count_freely(d);
+	waited = outbox_waited_us(d->out);
+	gain_slack(d, waited - d->waited_us);
+	d->waited_us = waited;
 	for (unsigned i = 0; i < b->runs; i++)
 		track_carried(&d->track, b->block, b->run[i].first,
 			      b->run[i].count, seq);
@@ -128,31 +131,28 @@ static int on_stream(void *context, const uint8_t *data, size_t len,
 static int wait_landed(struct divert *d, unsigned block, uint64_t page,
 		       struct error *e)
 {
-	uint64_t frame = track_frame(&d->track, block, page);
+	uint64_t frame = track_frame(&d->track, block, page), start;
 
 	if (frame == 0 || outbox_is_acked(d->out, frame))
 		return 0;
-	d->frames_freely = 0;
 	if (flush(d, e) < 0)
 		return error_code(e);
+	start = clock_us();
 	if (outbox_wait_acked(d->out, frame, USEC_NEVER) < 0)
 		return error_set(e, EPIPE, "the session has ended");
+	gain_slack(d, clock_us() - start);
 	return 0;
 }
 
-/* Has the link held us back lately? */
-static bool link_is_busy(const struct divert *d)
-{
-	return d->frames_freely < FREELY;
-}
-
 /* As the history knows it, which has @data for the last version then. */
-static void describe_data(struct divert *d, unsigned block, const uint8_t *data,
-			  bool remember)
+static void describe_data(struct divert *d, unsigned block, const uint8_t *data)
 {
 	struct batch_page *p = &d->page;
 	struct history_delta delta;
+	bool remember = d->slack_us > 0;
 
+	if (remember)
+		d->slack_us -= REMEMBER_US;
 	switch (history_page(d->history, block, p->number, data, remember,
 			     &delta)) {
 	case HISTORY_SAME:
@@ -176,9 +176,9 @@ static void describe(struct divert *d, unsigned block, uint64_t page,
 		batch_page_filled(&d->page, word);
 		if (d->history)
 			history_filled(d->history, block, page, word,
-				       link_is_busy(d));
+				       d->slack_us > 0);
 	} else if (d->history) {
-		describe_data(d, block, data, link_is_busy(d));
+		describe_data(d, block, data);
 	} else {
 		batch_page_data(&d->page, data, d->buffer);
 	}
@@ -283,12 +283,10 @@ static ssize_t read_some(struct divert *d, int fd, void *buf, size_t cap,
 static int next_buffer(struct divert *d, size_t from, size_t *have,
 		       struct error *e)
 {
-	struct buffer *next = pool_try(d->pool);
+	uint64_t start = clock_us();
+	struct buffer *next = pool_take(d->pool);
 
-	if (!next) {
-		d->frames_freely = 0;
-		next = pool_take(d->pool);
-	}
+	gain_slack(d, clock_us() - start);
 	if (!next)
 		return error_set(e, EPIPE, "the session has ended");
 	memcpy(next->data, d->buffer->data + from, *have - from);
@@ -373,7 +371,6 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 	memset(d, 0, sizeof(*d));
 	d->out = out;
 	d->stream = stream;
-	d->frames_freely = FREELY;
 	track_init(&d->track);
 	if (pool_new(&d->pool, BUFFERS, BUFFER_BYTES, e) < 0 ||
 	    split_new(&d->splitter, &ops, d, e) < 0)

@@ -18,8 +18,9 @@
  * acknowledged; that, and the outbox, hold QEMU back.
  *
  * To find out what is shorter costs processor time, which nobody misses while
- * the link is what holds this thread back.  Only then are new pages remembered:
- * on a free link the pages pass as if there were no history.
+ * the link is what holds this thread back.  So new pages are remembered only in
+ * time that it has lately spent waiting: on a free link the pages pass as if
+ * there were no history.
  */
 #pragma once
 
@@ -55,8 +56,8 @@ struct divert {
 	struct splitter *splitter;
 	struct track track;
 	struct history *history; /* NULL: every page travels as it is */
-	unsigned frames_freely;  /* since the link last held us back */
-	uint64_t waits;          /* of the outbox, when it was last asked */
+	int64_t slack_us;        /* waited and not yet spent on it */
+	uint64_t waited_us;      /* of the outbox, when it was last asked */
 	struct batch batch;
 	struct batch_page page; /* being described */
 	uint8_t *stream_data;   /* the stream bytes being gathered */

@@ -162,7 +162,7 @@ struct outbox {
 	bool press_always;        /* channels wait for the workers */
 	unsigned press_ahead;     /* frames that may wait for the workers */
 	struct outbox_stats stats;
-	atomic_uint_fast64_t waits; /* of producers */
+	atomic_uint_fast64_t waited_us; /* producers, all together */
 };
 
 int outbox_init(struct outbox *o, struct error *e);
@@ -232,7 +232,7 @@ int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
 int outbox_wait_change(struct outbox *o);
 /* What is unacknowledged takes less than half of what it may. */
 bool outbox_is_small(struct outbox *o);
-/* How often a producer has had to wait: it grows while the channels, and not
- * the producers, are what is slow. */
-uint64_t outbox_waits(struct outbox *o);
+/* How long producers have had to wait, all together: it grows while the
+ * channels, and not the producers, are what is slow. */
+uint64_t outbox_waited_us(struct outbox *o);
 void outbox_stats(struct outbox *o, struct outbox_stats *ret);
