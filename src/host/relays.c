@@ -51,6 +51,7 @@ static void show_progress(struct job *j, struct session *s, struct relay *r)
 	p.rate = st.out.rate;
 	p.channels = st.channels;
 	p.outage = st.outage;
+	p.pages = rs.pages;
 	job_set_progress(j, &p);
 }
 
@@ -102,7 +103,7 @@ static void report(struct job *j, struct session *s, struct relay *r,
 	all = json_pack("{s:I,s:n,s:o,s:o,s:I,s:[s*]}", "total_ms",
 			(json_int_t)(took_us / USEC_PER_MS), "downtime_ms",
 			"bytes", report_bytes(&st, &rs), "pages",
-			report_pages(&rs), "rate",
+			report_pages(&rs.pages), "rate",
 			(json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
 						       took_us
 					     : 0),

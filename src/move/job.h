@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "relay/relay.h"
+
 struct error;
 
 enum job_state {
@@ -39,6 +41,7 @@ struct job_progress {
 	int64_t time_left_ms, downtime_estimate_ms; /* -1: not known */
 	unsigned channels;
 	bool outage;
+	struct relay_pages pages;
 };
 
 struct job {

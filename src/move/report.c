@@ -12,7 +12,7 @@
 #include "wire/frame.h"
 
 void progress_update(struct job_progress *p, const struct migration_info *q,
-		     const struct session_stats *s)
+		     const struct session_stats *s, const struct relay_stats *r)
 {
 	int percent = 0;
 
@@ -22,6 +22,7 @@ void progress_update(struct job_progress *p, const struct migration_info *q,
 		percent = 99;
 	if (percent > p->percent)
 		p->percent = percent;
+	p->pages = r->pages;
 	p->bytes_sent = s->bytes_sent;
 	p->ram_total = q->total;
 	p->rate = s->out.rate;
@@ -47,11 +48,11 @@ static json_t *ms(uint64_t from_us, uint64_t to_us)
 json_t *report_bytes(const struct session_stats *st,
 		     const struct relay_stats *rs)
 {
-	uint64_t zero = rs->pages[RUN_ZERO];
+	uint64_t zero = rs->pages.of[RUN_ZERO];
 
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
 			 (json_int_t)(zero * WIRE_PAGE), "raw",
-			 (json_int_t)((relay_stats_pages(rs) - zero) *
+			 (json_int_t)((relay_pages_sum(&rs->pages) - zero) *
 				      WIRE_PAGE),
 			 "kept", (json_int_t)(rs->kept_pages * WIRE_PAGE),
 			 "stream", (json_int_t)rs->stream_bytes, "wire",
@@ -60,15 +61,15 @@ json_t *report_bytes(const struct session_stats *st,
 			 (json_int_t)st->duplicates);
 }
 
-json_t *report_pages(const struct relay_stats *rs)
+json_t *report_pages(const struct relay_pages *p)
 {
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
-			 (json_int_t)rs->pages[RUN_ZERO], "filled",
-			 (json_int_t)rs->pages[RUN_FILL], "unchanged",
-			 (json_int_t)rs->pages[RUN_SAME], "delta",
-			 (json_int_t)rs->pages[RUN_DELTA], "delta_bytes",
-			 (json_int_t)rs->delta_bytes, "data",
-			 (json_int_t)rs->pages[RUN_DATA]);
+			 (json_int_t)p->of[RUN_ZERO], "filled",
+			 (json_int_t)p->of[RUN_FILL], "unchanged",
+			 (json_int_t)p->of[RUN_SAME], "delta",
+			 (json_int_t)p->of[RUN_DELTA], "delta_bytes",
+			 (json_int_t)p->delta_bytes, "data",
+			 (json_int_t)p->of[RUN_DATA]);
 }
 
 /* Where the downtime went, each from the moment the guest was stopped. */
@@ -133,7 +134,7 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 			   ms(t->start_us, t->migrate_us), "transfer_ms",
 			   ms(t->migrate_us, t->completed_us), "rounds",
 			   (json_int_t)rounds, "bytes", report_bytes(&st, &rs),
-			   "pages", report_pages(&rs), "rate",
+			   "pages", report_pages(&rs.pages), "rate",
 			   (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
 							took
 					     : 0),

@@ -577,13 +577,13 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 	}
 	if (!r->source) {
 		for (unsigned i = 0; i < RUN_KINDS; i++)
-			ret->pages[i] = atomic_load(&r->place.pages[i]);
+			ret->pages.of[i] = atomic_load(&r->place.pages[i]);
 		return;
 	}
 	ret->ram_bytes = atomic_load(&d->ram_bytes);
 	for (unsigned i = 0; i < RUN_KINDS; i++)
-		ret->pages[i] = atomic_load(&d->made[i]);
-	ret->delta_bytes = atomic_load(&d->delta_bytes);
+		ret->pages.of[i] = atomic_load(&d->made[i]);
+	ret->pages.delta_bytes = atomic_load(&d->delta_bytes);
 	ret->kept_pages = atomic_load(&d->kept_pages);
 	ret->stream_bytes = atomic_load(&d->stream_bytes);
 	ret->read_bytes = atomic_load(&d->read_bytes);
@@ -594,11 +594,11 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 		       sizeof(ret->why_opaque));
 }
 
-uint64_t relay_stats_pages(const struct relay_stats *s)
+uint64_t relay_pages_sum(const struct relay_pages *p)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < RUN_KINDS; i++)
-		sum += s->pages[i];
+		sum += p->of[i];
 	return sum;
 }

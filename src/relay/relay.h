@@ -61,12 +61,16 @@ int relay_event_fd(const struct relay *r);
 /* 0: it goes on; 1: connection 0 has ended both ways; negative: it broke. */
 int relay_check(struct relay *r, struct error *e);
 
+/* Of guest memory, diverted (source) or placed (destination). */
+struct relay_pages {
+	uint64_t of[RUN_KINDS];
+	uint64_t delta_bytes; /* that those of RUN_DELTA took; source */
+};
+
 struct relay_stats {
 	uint64_t ram_bytes; /* of all blocks; source, once known */
-	/* diverted (source), placed (destination) */
-	uint64_t pages[RUN_KINDS];
-	uint64_t delta_bytes; /* that pages of RUN_DELTA took; source */
-	uint64_t kept_pages;  /* left in the stream */
+	struct relay_pages pages;
+	uint64_t kept_pages; /* left in the stream */
 	uint64_t stream_bytes;
 	uint64_t read_bytes; /* from QEMU */
 	bool connected;      /* QEMU's connection 0 is there */
@@ -77,4 +81,4 @@ struct relay_stats {
 
 void relay_stats(struct relay *r, struct relay_stats *ret);
 /* Of all kinds. */
-uint64_t relay_stats_pages(const struct relay_stats *s);
+uint64_t relay_pages_sum(const struct relay_pages *p);

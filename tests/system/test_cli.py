@@ -59,7 +59,9 @@ RUNNING = {
         "percent": 47, "bytes_sent": 2254857830, "ram_total": 4 * GIB,
         "rate": 118 * MIB, "round": 3, "dirty_rate": 20 * MIB,
         "remaining": 2 * GIB, "time_left_ms": 130000,
-        "downtime_estimate_ms": 210, "channels": 2, "outage": False},
+        "downtime_estimate_ms": 210, "channels": 2, "outage": False,
+        "pages": {"zero": 262144, "filled": 1024, "unchanged": 8192,
+                  "delta": 65536, "delta_bytes": 4718592, "data": 318464}},
     "report": None,
 }
 
