@@ -7,6 +7,10 @@
 #include "session/outbox.h"
 #include "wire/reader.h"
 
+/* A short frame may stand for any number of pages, and the other side writes
+ * all of them before it reads on. */
+enum { PAGES_MOST = 4096 };
+
 void batch_page_data(struct batch_page *p, const uint8_t *data,
 		     struct buffer *buffer)
 {
@@ -49,6 +53,7 @@ void batch_open(struct batch *b, struct frame_out *f, unsigned block)
 	b->head = (struct batch_head){ .block = (uint16_t)block,
 				       .codec = CODEC_RAW };
 	b->end = 0;
+	b->pages = 0;
 	f->iovs = 1; /* what is before the data comes first */
 }
 
@@ -73,7 +78,7 @@ bool batch_takes(const struct batch *b, unsigned block,
 {
 	const struct frame_out *f = b->frame;
 
-	if (!f || b->head.block != block)
+	if (!f || b->head.block != block || b->pages == PAGES_MOST)
 		return false;
 	if (b->head.runs == BATCH_MAX_RUNS && !extends_last_run(b, p))
 		return false;
@@ -105,6 +110,7 @@ void batch_add(struct batch *b, const struct batch_page *p)
 {
 	bool extends = extends_last_run(b, p);
 
+	b->pages++;
 	if (extends)
 		b->head.run[b->head.runs - 1].count++;
 	else

@@ -45,6 +45,7 @@ struct batch {
 	struct frame_out *frame; /* NULL: none is open */
 	struct batch_head head;
 	uint64_t end; /* behind the highest page */
+	unsigned pages; /* of any kind */
 	uint8_t side[BATCH_SIDE_MAX];
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "codec/same.h"
 #include "session/outbox.h"
@@ -383,25 +384,42 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 	return 0;
 }
 
-int divert_set_repeats(struct divert *d, const struct history_size *size,
+static int history_new(struct history **ret, uint64_t cache_bytes,
 		       const struct relay_block *blocks, unsigned n,
 		       struct error *e)
 {
-	uint64_t ram_bytes = 0;
+	struct history *h = malloc(sizeof(*h));
+	int r;
+
+	if (!h)
+		return error_set(e, ENOMEM, "no memory for a history");
+	r = history_init(h, cache_bytes, e);
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		r = history_add_block(h, i, blocks[i].len_bytes, e);
+	if (r < 0) {
+		history_done(h);
+		free(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+void divert_set_repeats(struct divert *d, const struct history_size *size,
+			const struct relay_block *blocks, unsigned n)
+{
+	uint64_t ram_bytes = 0, cache_bytes;
+	struct error e;
 
 	for (unsigned i = 0; i < n; i++)
 		ram_bytes += blocks[i].len_bytes;
-	d->history = malloc(sizeof(*d->history));
-	if (!d->history)
-		return error_set(e, ENOMEM, "no memory for a relay");
-	if (history_init(d->history, history_size_bytes(size, ram_bytes), e) <
-	    0)
-		return error_code(e);
-	for (unsigned i = 0; i < n; i++)
-		if (history_add_block(d->history, i, blocks[i].len_bytes, e) <
-		    0)
-			return error_code(e);
-	return 0;
+	cache_bytes = history_size_bytes(size, ram_bytes);
+	if (history_new(&d->history, cache_bytes, blocks, n, &e) == 0)
+		return;
+	log_warning("move: no earlier versions of pages are kept: %s", e.text);
+	if (history_new(&d->history, 0, blocks, n, &e) < 0)
+		log_warning("move: unchanged pages are not looked for: %s",
+			    e.text);
 }
 
 void divert_done(struct divert *d)

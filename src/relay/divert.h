@@ -73,11 +73,10 @@ struct divert {
 
 int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 		const struct relay_block *blocks, unsigned n, struct error *e);
-/* Pages are compared with earlier versions, with a cache of @size.  Before it
- * runs, after divert_init(). */
-int divert_set_repeats(struct divert *d, const struct history_size *size,
-		       const struct relay_block *blocks, unsigned n,
-		       struct error *e);
+/* Pages are compared with earlier versions, with a cache of @size, as far as
+ * there is memory for it.  Before it runs, after divert_init(). */
+void divert_set_repeats(struct divert *d, const struct history_size *size,
+			const struct relay_block *blocks, unsigned n);
 /* After divert_run() has returned and the outbox, whose frames name the
  * buffers, is gone. */
 void divert_done(struct divert *d);

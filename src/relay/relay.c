@@ -473,10 +473,11 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 		return 0;
 	}
 	if (divert_init(&r->divert, session_outbox(o->session), 0, o->blocks,
-			o->n_blocks, e) < 0 ||
-	    (o->repeats && divert_set_repeats(&r->divert, o->repeats, o->blocks,
-					      o->n_blocks, e) < 0))
+			o->n_blocks, e) < 0)
 		return error_code(e);
+	if (o->repeats)
+		divert_set_repeats(&r->divert, o->repeats, o->blocks,
+				   o->n_blocks);
 	r->divert.alone = is_alone;
 	r->divert.context = r;
 	return listen_unix(r, e);

@@ -260,15 +260,13 @@ static int expand(struct carrier *c, const struct batch_head *batch,
 	return 0;
 }
 
+/* For the choice of codec: of batches without data it could learn nothing. */
 static void count_placed(struct session *s, const struct batch_head *b,
 			 uint64_t began_us)
 {
-	uint64_t pages = 0;
-
-	for (unsigned i = 0; i < b->runs; i++)
-		if (b->run[i].kind == RUN_DATA || b->run[i].kind == RUN_DELTA)
-			pages += b->run[i].count;
-	atomic_fetch_add(&s->placed, pages * WIRE_PAGE);
+	if (b->pages == 0)
+		return;
+	atomic_fetch_add(&s->placed, (uint64_t)b->pages * WIRE_PAGE);
 	atomic_fetch_add(&s->busy_us, clock_us() - began_us);
 }
 

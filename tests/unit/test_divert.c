@@ -13,7 +13,9 @@
 #include "unit.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -394,9 +396,7 @@ static struct copy *copy_begin(unsigned channels, bool repeats)
 			 0);
 	c->repeats = repeats;
 	if (repeats)
-		assert_int_equal(divert_set_repeats(&c->divert, &cache,
-						    diverted, 2, &e),
-				 0);
+		divert_set_repeats(&c->divert, &cache, diverted, 2);
 	return c;
 }
 
@@ -513,6 +513,41 @@ static void the_end_of_the_session_ends_the_reader(void **state)
 	copy_end(c);
 }
 
+/* Bytes that are mapped, on top of which a limit can be set. */
+static uint64_t address_space(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Earlier versions are a help; a move goes on without them. */
+static void no_memory_for_earlier_versions_is_no_error(void **state)
+{
+	const struct history_size too_much = { .bytes = 1ULL << 60 };
+	const struct relay_block block = { "pc.ram", PAGES * STREAM_PAGE };
+	struct divert *d = malloc(sizeof(*d));
+	struct rlimit before, limit;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(divert_init(d, NULL, 0, &block, 1, &e), 0);
+	assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+	limit = before;
+	limit.rlim_cur = address_space() + (1 << 30);
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+	divert_set_repeats(d, &too_much, &block, 1);
+	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+	assert_non_null(d->history);
+	assert_int_equal(d->history->places, 0);
+	divert_done(d);
+	free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +560,7 @@ int main(void)
 			so_it_does_as_what_has_changed_over_channels_that_break),
 		cmocka_unit_test(so_it_does_with_all_of_it),
 		cmocka_unit_test(the_end_of_the_session_ends_the_reader),
+		cmocka_unit_test(no_memory_for_earlier_versions_is_no_error),
 	};
 
 	return cmocka_run_group_tests_name("divert", tests, NULL, NULL);
