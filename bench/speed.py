@@ -93,7 +93,7 @@ def drover(lab, hosts, args, number):
     alpha.drover("vm", "start", name)
     console.wait_line("^drover-stress ready", 120)
     time.sleep(1)
-    alpha.drover("move", name, "beta", "--json", timeout=300)
+    alpha.drover("move", name, "beta", "--json", "--option", "tcp", timeout=300)
     report = alpha.newest_job()["report"]
     hosts[1].drover("vm", "stop", name)
     console.close()

@@ -108,6 +108,7 @@ static void print_rate(FILE *to, const json_t *r)
 static void print_press(FILE *to, const json_t *r)
 {
 	char text[TEXT_CAP], a[OUTPUT_CELL], b[OUTPUT_CELL], c[OUTPUT_CELL];
+	char level[16];
 	const char *codec = output_string(r, "press.codec");
 	double before = output_number(r, "press.before");
 	double after = output_number(r, "press.after");
@@ -118,13 +119,16 @@ static void print_press(FILE *to, const json_t *r)
 	if (!codec || all <= 0)
 		return;
 	if (after > 0) {
+		level[0] = '\0';
+		if (strcmp(codec, "none") != 0)
+			snprintf(level, sizeof(level), " level %.0f",
+				 output_number(r, "press.level"));
 		snprintf(text, sizeof(text),
-			 "%.16s to %.16s, ratio %.2f, last by %.16s level "
-			 "%.0f, in %.32s of processor time",
+			 "%.16s to %.16s, ratio %.2f, last by %.16s%s, "
+			 "in %.32s of processor time",
 			 bytes_at(a, r, "press.before"),
 			 bytes_at(b, r, "press.after"), before / after, codec,
-			 output_number(r, "press.level"),
-			 time_at(c, r, "press.processor_ms"));
+			 level, time_at(c, r, "press.processor_ms"));
 		row(to, "Compressed", text);
 	}
 	snprintf(text, sizeof(text),

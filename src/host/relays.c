@@ -52,6 +52,8 @@ static void show_progress(struct job *j, struct session *s, struct relay *r)
 	p.channels = st.channels;
 	p.outage = st.outage;
 	p.pages = rs.pages;
+	p.presses = st.presses;
+	p.press = st.out.press;
 	job_set_progress(j, &p);
 }
 

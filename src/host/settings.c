@@ -405,7 +405,7 @@ static const struct ini_key keys[] = {
 	{ "move", "repeat-cache", set_cache, "5%", MOVE(repeat_cache),
 	  .help = "memory for versions of pages: a share of the guest's, or a "
 		  "size" },
-	{ "move", "option", set_option, "tcp", MOVE(option),
+	{ "move", "option", set_option, "compression", MOVE(option),
 	  .help = "tcp, compression, multichannel or auto" },
 	{ "move", "connections-per-rss-card", set_connections, "4",
 	  MOVE(connections_per_rss_card),

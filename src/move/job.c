@@ -234,20 +234,31 @@ static json_t *number_or_null(int64_t n)
 	return n < 0 ? json_null() : json_integer(n);
 }
 
+static json_t *press_json(const struct job_progress *p)
+{
+	if (!p->presses)
+		return json_null();
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "before",
+			 (json_int_t)p->press.in, "after",
+			 (json_int_t)p->press.out, "dense",
+			 (json_int_t)p->press.dense, "raw_link_free",
+			 (json_int_t)p->press.free, "taken_back",
+			 (json_int_t)p->press.taken_back);
+}
+
 static json_t *progress_json(const struct job_progress *p)
 {
-	return json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:i,s:b,s:o}",
-			 "percent", p->percent, "bytes_sent",
-			 (json_int_t)p->bytes_sent, "ram_total",
-			 (json_int_t)p->ram_total, "rate", (json_int_t)p->rate,
-			 "round", (json_int_t)p->round, "dirty_rate",
-			 (json_int_t)p->dirty_rate, "remaining",
-			 (json_int_t)p->remaining, "time_left_ms",
-			 number_or_null(p->time_left_ms),
-			 "downtime_estimate_ms",
-			 number_or_null(p->downtime_estimate_ms), "channels",
-			 (int)p->channels, "outage", p->outage, "pages",
-			 report_pages(&p->pages));
+	return json_pack(
+		"{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:i,s:b,s:o,s:o}",
+		"percent", p->percent, "bytes_sent", (json_int_t)p->bytes_sent,
+		"ram_total", (json_int_t)p->ram_total, "rate",
+		(json_int_t)p->rate, "round", (json_int_t)p->round,
+		"dirty_rate", (json_int_t)p->dirty_rate, "remaining",
+		(json_int_t)p->remaining, "time_left_ms",
+		number_or_null(p->time_left_ms), "downtime_estimate_ms",
+		number_or_null(p->downtime_estimate_ms), "channels",
+		(int)p->channels, "outage", p->outage, "pages",
+		report_pages(&p->pages), "press", press_json(p));
 }
 
 /* A copy of the report: what one thread writes out is nobody else's. */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "relay/relay.h"
+#include "session/outbox.h"
 
 struct error;
 
@@ -42,6 +43,8 @@ struct job_progress {
 	unsigned channels;
 	bool outage;
 	struct relay_pages pages;
+	bool presses;             /* what follows is meant */
+	struct press_stats press; /* so far */
 };
 
 struct job {

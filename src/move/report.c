@@ -31,6 +31,8 @@ void progress_update(struct job_progress *p, const struct migration_info *q,
 	p->remaining = q->remaining;
 	p->channels = s->channels;
 	p->outage = s->outage;
+	p->presses = s->presses;
+	p->press = s->out.press;
 	p->downtime_estimate_ms = q->expected_downtime_ms;
 	p->time_left_ms = -1; /* also when the guest is faster than the link */
 	if (s->out.rate > q->dirty_rate)

@@ -11,18 +11,13 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/scope.h"
+#include "session/pick.h"
 #include "session/press.h"
 
 enum {
 	MESSAGE_SLOTS = 256,    /* room that only messages may use */
 	PRESS_LEAST = 8 * 1024, /* less is not worth it */
-	PRESS_LOOK = 64,        /* frames that a channel looks through */
-	LATE_US = 250000,
-	LATE_UNKNOWN_US =
-		50000, /* taken for a channel's delay before the first */
-	LATE_MARGIN_US = 2000,
-	LATE_OVER_US = 10000,
-	LATE_LOOK_US = 100000, /* how often idle channels look */
+	LATE_LOOK_US = 100000,  /* how often idle channels look */
 	LATE_LOOK_URGENT_US = 4000,
 };
 
@@ -56,6 +51,8 @@ static void release(struct outbox *o, struct frame_out *f)
 {
 	for (unsigned i = 0; i < f->buffers; i++)
 		buffer_drop(f->buffer[i]);
+	if (f->press == PRESS_DONE)
+		o->pressed--;
 	free(f->owned);
 	if (!f->pooled) {
 		free(f);
@@ -127,6 +124,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 	f->head = (struct frame_head){ 0 };
 	f->iovs = 0;
 	f->press = PRESS_NOT;
+	f->left_raw = false;
 	atomic_store(&f->summed, false);
 	f->acked = f->resent = f->copied = false;
 	f->writers = 0;
@@ -205,8 +203,10 @@ static void number(struct outbox *o, struct frame_out *f)
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
 	if (o->press && f->head.kind == FRAME_PAGES &&
-	    f->head.len - f->iov[0].iov_len > PRESS_LEAST)
+	    f->head.len > f->iov[0].iov_len + PRESS_LEAST) {
 		f->press = PRESS_WAITING;
+		o->stats.press.frames++;
+	}
 }
 
 /* One will do, if any one can take it. */
@@ -216,6 +216,19 @@ static void wake_taker(struct outbox *o)
 		pthread_cond_broadcast(&o->work);
 	else
 		pthread_cond_signal(&o->work);
+}
+
+/* Wakes the press if there is a frame for one of its workers. */
+static void offer(struct outbox *o)
+{
+	const struct outbox_rest *rest = &o->press_rest;
+
+	if (!o->press || !press_wants(o->press) ||
+	    (o->stats.press.frames < rest->frames &&
+	     clock_us() < rest->until_us))
+		return;
+	if (pick_for_worker(o))
+		press_kick(o->press);
 }
 
 int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
@@ -238,7 +251,7 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	queue_between(o, o->tail, f, NULL);
 	wake_taker(o);
 	if (f->press == PRESS_WAITING)
-		press_kick(o->press);
+		offer(o);
 	return 0;
 }
 
@@ -295,55 +308,6 @@ void outbox_set_urgent(struct outbox *o, bool urgent)
 	pthread_cond_broadcast(&o->work);
 }
 
-/* How long @channel would take for a frame of @len bytes. */
-static uint64_t expected_us(const struct outbox *o, unsigned channel,
-			    uint32_t len)
-{
-	const struct outbox_channel *c = &o->channel[channel];
-	const struct flow_control *flow = &c->flow;
-
-	if (flow->rate > 0 && flow->rtt_us != UINT64_MAX)
-		return flow->rtt_us +
-		       (c->bytes + len) * USEC_PER_SEC / flow->rate;
-	return c->delay_us ? c->delay_us : LATE_UNKNOWN_US;
-}
-
-static bool is_late(const struct outbox *o, const struct frame_out *f,
-		    unsigned channel, uint64_t now_us)
-{
-	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
-	uint64_t usual = o->channel[f->channel].delay_us;
-	uint64_t left, mine;
-
-	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
-	    !atomic_load(&f->summed))
-		return false;
-	mine = expected_us(o, channel, f->head.len);
-	if (age > LATE_US && age > 4 * usual)
-		return mine < age;
-	if (!o->urgent && f->head.kind != FRAME_MESSAGE)
-		return false;
-	/* One that is far over its time is expected to take as long again. */
-	left = usual > age ? usual - age : age;
-	if (age >= usual && age < 2 * usual + LATE_OVER_US)
-		return false;
-	return left > 2 * mine + LATE_MARGIN_US;
-}
-
-/* The first frame that @channel should write once more. */
-static struct frame_out *find_late(struct outbox *o, unsigned channel)
-{
-	uint64_t now = clock_us();
-
-	for (uint64_t s = o->base; s < o->next_seq; s++) {
-		struct frame_out *f = *slot_of(o, s);
-
-		if (f && is_late(o, f, channel, now))
-			return f;
-	}
-	return NULL;
-}
-
 /* Whether channels have a bound for it.  Side streams have one each already,
  * and may be read at the other end only when what stands in the main one has
  * arrived there, or the other way round. */
@@ -352,35 +316,13 @@ static bool is_bounded(const struct frame_out *f)
 	return f->head.kind != FRAME_MESSAGE && !on_side_stream(f);
 }
 
-static bool has_room_for(const struct outbox_channel *c, uint32_t len)
-{
-	return c->bytes == 0 || c->bytes + len <= flow_limit(&c->flow);
-}
-
-/* What a channel takes next: the first that is ready; or else one that nobody
- * works on, or that a worker has not finished.  NULL: it has to wait. */
-static struct frame_out *next_frame(const struct outbox *o)
-{
-	struct frame_out *waiting = NULL, *f = o->head;
-
-	for (unsigned i = 0; f && i < PRESS_LOOK; i++, f = f->next) {
-		if (f->press == PRESS_NOT || f->press == PRESS_DONE)
-			return f;
-		if (!waiting && f->press == PRESS_WAITING)
-			waiting = f;
-	}
-	if (o->press_always && !o->urgent)
-		return NULL;
-	return waiting ? waiting : o->head;
-}
-
 /* The first of the queue that @channel may take, or NULL. */
 static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
 {
 	const struct outbox_channel *c = &o->channel[channel];
-	struct frame_out *f = next_frame(o);
+	struct frame_out *f = pick_for_channel(o);
 
-	if (f && has_room_for(c, f->weight))
+	if (f && pick_has_room(c, f->weight))
 		return f;
 	f = o->head;
 	while (f && is_bounded(f))
@@ -414,6 +356,27 @@ static void settle_charge(struct outbox *o, const struct frame_out *f)
 		uncharge(o, f->before, f);
 }
 
+/* Each frame that the press was meant to have counts once: as pressed, as
+ * dense, or here, when it has left without the press having been done with it.
+ */
+static void count_raw(struct outbox *o, struct frame_out *f)
+{
+	if (f->press != PRESS_WAITING && f->press != PRESS_BUSY)
+		return;
+	o->stats.press.free += f->weight;
+	f->left_raw = true;
+}
+
+/* It is back, and a worker may have it yet. */
+static void uncount_raw(struct outbox *o, struct frame_out *f)
+{
+	if (!f->left_raw ||
+	    (f->press != PRESS_WAITING && f->press != PRESS_BUSY))
+		return;
+	o->stats.press.free -= f->weight;
+	f->left_raw = false;
+}
+
 /* A frame for @channel, or NULL. */
 static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 {
@@ -423,11 +386,10 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 		return NULL;
 	if (f) {
 		unqueue(o, f);
-		if (f->press == PRESS_WAITING || f->press == PRESS_BUSY)
-			o->stats.press.free += f->weight;
+		count_raw(o, f);
 		f->copied = false;
 		f->before = NO_CHANNEL;
-	} else if ((f = find_late(o, channel))) {
+	} else if ((f = pick_late(o, channel))) {
 		f->copied = f->resent = true;
 		f->before = f->channel; /* its socket is still full of it */
 		o->stats.resent_frames++;
@@ -450,7 +412,7 @@ static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 		clock_us() + (o->urgent ? LATE_LOOK_URGENT_US : LATE_LOOK_US);
 	struct outbox_channel *c = &o->channel[channel];
 	/* A frame that comes now may be too much for it. */
-	bool limited = o->head || !has_room_for(c, FRAME_MAX_PAYLOAD);
+	bool limited = o->head || !pick_has_room(c, FRAME_MAX_PAYLOAD);
 	struct timespec t;
 
 	if (o->base == o->next_seq || until > deadline_us)
@@ -540,8 +502,10 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 		credit(&o->channel[f->channel], f->weight, took, now_us);
 	settle_charge(o, f);
 	f->acked = true;
-	if (f->state == FRAME_QUEUED)
+	if (f->state == FRAME_QUEUED) {
 		unqueue(o, f);
+		count_raw(o, f);
+	}
 	if (f->writers == 0)
 		release(o, f);
 }
@@ -579,9 +543,8 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
-	/* The press has its buffers back. */
-	if (o->press)
-		press_kick(o->press);
+	/* The press has its buffers back, and channels have room. */
+	offer(o);
 	return 0;
 }
 
@@ -599,17 +562,25 @@ void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
 
 struct frame_out *outbox_press_take(struct outbox *o)
 {
+	struct frame_out *f;
+
 	WITH_LOCK(&o->lock);
 
 	if (o->closed)
 		return NULL;
-	for (struct frame_out *f = o->head; f; f = f->next)
-		if (f->press == PRESS_WAITING) {
-			f->press = PRESS_BUSY;
-			f->writers++;
-			return f;
-		}
-	return NULL;
+	f = pick_for_worker(o);
+	if (f) {
+		f->press = PRESS_BUSY;
+		f->writers++;
+	}
+	return f;
+}
+
+void outbox_press_rest(struct outbox *o, struct outbox_rest rest)
+{
+	WITH_LOCK(&o->lock);
+
+	o->press_rest = rest;
 }
 
 /* Nobody else reads it: it is queued and was never taken, or all who took it
@@ -619,6 +590,7 @@ static void replace(struct outbox *o, struct frame_out *f, struct buffer *b,
 {
 	o->stats.press.in += f->head.len;
 	o->stats.press.out += len;
+	o->pressed++;
 	for (unsigned i = 0; i < f->buffers; i++)
 		buffer_drop(f->buffer[i]);
 	f->buffer[0] = b;
@@ -630,6 +602,21 @@ static void replace(struct outbox *o, struct frame_out *f, struct buffer *b,
 	atomic_store(&f->summed, false);
 }
 
+/* What the worker has is of no use, or there is nothing. */
+static void leave_raw(struct outbox *o, struct frame_out *f, bool in_vain)
+{
+	if (!in_vain)
+		o->stats.press.taken_back += f->weight;
+	if (!f->acked && f->state == FRAME_QUEUED) {
+		if (in_vain)
+			o->stats.press.dense += f->weight;
+		else
+			count_raw(o, f);
+	}
+	/* It may be queued again, when its channel dies. */
+	f->press = PRESS_NOT;
+}
+
 void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
 		       size_t len)
 {
@@ -639,17 +626,16 @@ void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
 		WITH_LOCK(&o->lock);
 
 		f->writers--;
-		if (f->acked && f->writers == 0) {
-			release(o, f);
-			pthread_cond_broadcast(&o->changed);
-		} else if (f->state == FRAME_QUEUED && f->writers == 0 && b) {
+		if (f->state == FRAME_QUEUED && !f->acked && f->writers == 0 &&
+		    b) {
 			replace(o, f, b, len);
 			unused = NULL;
 		} else {
-			/* It may be queued again, when its channel dies. */
-			f->press = PRESS_NOT;
-			if (f->state == FRAME_QUEUED && !b)
-				o->stats.press.dense += f->weight;
+			leave_raw(o, f, /* in_vain */ !b);
+		}
+		if (f->acked && f->writers == 0) {
+			release(o, f);
+			pthread_cond_broadcast(&o->changed);
 		}
 		if (o->press_always)
 			pthread_cond_broadcast(&o->work);
@@ -689,6 +675,7 @@ static void requeue(struct outbox *o, struct frame_out *f)
 	struct frame_out *after = o->head;
 
 	settle_charge(o, f);
+	uncount_raw(o, f);
 	while (after && after->head.seq < f->head.seq)
 		after = after->next;
 	queue_between(o, after ? after->prev : o->tail, f, after);
@@ -714,8 +701,7 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 		}
 	}
 	pthread_cond_broadcast(&o->work);
-	if (o->press)
-		press_kick(o->press);
+	offer(o);
 }
 
 static bool settled(struct outbox *o, uint64_t seq)
@@ -789,6 +775,9 @@ void outbox_stats(struct outbox *o, struct outbox_stats *ret)
 	WITH_LOCK(&o->lock);
 
 	*ret = o->stats;
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		ret->channels += o->channel[i].alive;
+	ret->pressed = o->pressed;
 	ret->unacked_bytes = o->unacked_bytes;
 	ret->rate = o->flow.rate;
 	ret->wire_rate = o->wire.rate;

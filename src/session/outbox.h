@@ -26,9 +26,10 @@
  *    stream wait for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
  * With a press, a channel takes what is ready (pressed, or not for the press)
- * first, and what waits for a worker at once when there is nothing else: a
- * worker holds no frame hostage.  Frames of pages may overtake each other; what
- * counts in all bounds is their weight, the bytes before they were pressed.
+ * first, and what waits for a worker at once when there is nothing else
+ * (pick.h): a worker holds no frame hostage.  Frames of pages may overtake each
+ * other; what counts in all bounds is their weight, the bytes before they were
+ * pressed.
  *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
  * channel usually takes.  When the outbox is urgent (the guest is stopped), and
@@ -95,6 +96,7 @@ struct frame_out {
 	/* Guarded by the outbox. */
 	enum frame_state state;
 	bool pooled, acked;
+	bool left_raw; /* counted so; a worker might have had it */
 	enum frame_press press;
 	uint32_t weight;     /* bytes that it counts for: as it was made */
 	bool resent, copied; /* once at all; since it was last queued */
@@ -116,6 +118,9 @@ struct press_stats {
 	uint64_t in, out; /* pressed: before and after */
 	uint64_t dense;   /* could not be pressed */
 	uint64_t free;    /* sent raw because a channel had nothing else */
+	/* A worker's, dropped: a channel took them raw meanwhile. */
+	uint64_t taken_back;
+	uint64_t frames; /* that were offered */
 };
 
 /* The other side's answer to how well it keeps up (struct ack). */
@@ -126,10 +131,17 @@ struct outbox_far {
 
 struct outbox_stats {
 	struct press_stats press;
+	unsigned channels; /* alive */
+	unsigned pressed;  /* frames that hold a buffer of the press */
 	uint64_t acked_bytes, resent_frames, resent_bytes;
 	uint64_t unacked_bytes, rate, rtt_us;
 	uint64_t wire_rate; /* as rate, in bytes as they were sent */
 	struct outbox_far far_end;
+};
+
+/* No frame is for the press before so many were offered, or before the time. */
+struct outbox_rest {
+	uint64_t frames, until_us;
 };
 
 struct outbox_channel {
@@ -161,6 +173,8 @@ struct outbox {
 	struct press *press;      /* NULL: nothing is pressed */
 	bool press_always;        /* channels wait for the workers */
 	unsigned press_ahead;     /* frames that may wait for the workers */
+	unsigned pressed;         /* frames whose payload is a worker's */
+	struct outbox_rest press_rest;
 	struct outbox_stats stats;
 	atomic_uint_fast64_t waited_us; /* producers, all together */
 };
@@ -215,8 +229,10 @@ uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
  * the channels hold; @always: channels take nothing that is not ready. */
 void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
 		      bool always);
-/* The first frame that waits, which is busy from now on; NULL. */
+/* The frame for a worker (pick.h), which is busy from now on; NULL. */
 struct frame_out *outbox_press_take(struct outbox *o);
+/* The press wants to hear of none until then. */
+void outbox_press_rest(struct outbox *o, struct outbox_rest rest);
 /* Ends it.  @b holds the payload of @len bytes that the frame has instead from
  * now on; NULL: it leaves as it is.  Takes @b over.  Nothing happens to a frame
  * that a channel took meanwhile. */

@@ -15,19 +15,14 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/scope.h"
+#include "session/idle.h"
 #include "session/outbox.h"
+#include "wire/reader.h"
 
 enum {
 	WORKERS_MAX = 64,
 	BUFFERS_EACH = 24, /* pressed frames that wait or travel, per worker */
-	TRY_OTHERS = 48,   /* every so many frames another codec is measured */
 	AHEAD_EACH = 3,    /* frames that may wait, per worker */
-};
-
-static const struct codec_choice choices[PRESS_CHOICES] = {
-	{ CODEC_LZ4, 1 },
-	{ CODEC_ZSTD, 1 },
-	{ CODEC_ZSTD, 2 },
 };
 
 /* Who may touch a worker's job. */
@@ -44,8 +39,9 @@ struct worker {
 	struct press_client *client;
 	struct frame_out *frame;
 	struct buffer *buffer;
-	unsigned choice; /* of the table, PRESS_CHOICES: the policy's */
+	unsigned choice; /* CHOICE_NONE: the policy's */
 	struct codec_choice how;
+	uint64_t began_us;    /* when it was handed out */
 	size_t meta, in, out; /* bytes; out: 0 for not to be pressed */
 	uint64_t took_us, processor_us;
 };
@@ -55,6 +51,8 @@ struct press {
 	pthread_t desk;
 	sem_t wake;
 	atomic_bool stop;
+	/* From when on a worker may take a frame: never when all have one. */
+	atomic_uint_fast64_t idle_us;
 	unsigned workers;
 	struct worker *worker;
 
@@ -62,6 +60,8 @@ struct press {
 	pthread_cond_t left;
 	struct press_client *clients;
 	struct press_client *next; /* whose turn it is */
+	struct idle idle;
+	unsigned joined, always; /* clients; those that wait for workers */
 };
 
 /* --- workers */
@@ -76,7 +76,7 @@ static uint64_t processor_us(void)
 
 static void press_one(struct worker *w)
 {
-	uint64_t began = clock_us(), cpu = processor_us();
+	uint64_t cpu = processor_us();
 	const struct frame_out *f = w->frame;
 	size_t cap = f->head.len - f->head.len / 16; /* less is no gain */
 
@@ -86,7 +86,7 @@ static void press_one(struct worker *w)
 	w->buffer->data[BATCH_CODEC_AT] = (uint8_t)w->how.id;
 	w->out = codec_press(w->codecs, w->how, &f->iov[1], f->iovs - 1,
 			     w->buffer->data + w->meta, cap - w->meta);
-	w->took_us = clock_us() - began;
+	w->took_us = clock_us() - w->began_us;
 	w->processor_us = processor_us() - cpu;
 }
 
@@ -96,8 +96,9 @@ static void warm_up(struct worker *w)
 	uint8_t page[WIRE_PAGE] = { 0 }, out[WIRE_PAGE];
 	const struct iovec in = { page, sizeof(page) };
 
-	for (unsigned i = 0; i < PRESS_CHOICES; i++)
-		codec_press(w->codecs, choices[i], &in, 1, out, sizeof(out));
+	for (unsigned i = 0; i < CHOICES; i++)
+		codec_press(w->codecs, choice_codec(i), &in, 1, out,
+			    sizeof(out));
 }
 
 static void *worker_main(void *arg)
@@ -122,80 +123,41 @@ static void *worker_main(void *arg)
 	}
 }
 
-/* --- the choice */
-
-/* Bytes a second of one worker. */
-static double press_rate(const struct press_record *r)
-{
-	return r->in * USEC_PER_SEC / r->took_us;
-}
-
-static double through(const struct press_record *r, double link,
-		      unsigned workers)
-{
-	double press = press_rate(r) * workers, ratio = r->in / r->out;
-	double most = link * ratio, got = link + press * (1 - 1 / ratio);
-
-	return got < most ? got : most;
-}
-
-unsigned press_best(const struct press_record record[PRESS_CHOICES],
-		    double link, unsigned workers)
-{
-	unsigned which = 0;
-	double best = 0;
-
-	for (unsigned i = 0; i < PRESS_CHOICES; i++) {
-		double t = through(&record[i], link, workers);
-
-		/* A slower codec has to be worth it. */
-		if (t > best * 1.02) {
-			best = t;
-			which = i;
-		}
-	}
-	return which;
-}
-
-/* Bytes a second that the link took lately. */
-static double link_rate(struct outbox *o)
-{
-	struct outbox_stats st;
-
-	outbox_stats(o, &st);
-	return (double)st.wire_rate;
-}
-
-static unsigned choose(const struct press *p, struct press_client *c)
-{
-	c->turn++;
-	for (unsigned i = 0; i < PRESS_CHOICES; i++)
-		if (c->record[i].frames == 0)
-			return i;
-	if (c->turn % TRY_OTHERS == 0)
-		return c->turn / TRY_OTHERS % PRESS_CHOICES;
-	c->best = press_best(c->record, link_rate(c->outbox), p->workers);
-	return c->best;
-}
-
-static void learn(struct press_record *r, const struct worker *w)
-{
-	r->frames++;
-	r->in += (double)w->in - r->in / 16;
-	r->out += (double)(w->out ? w->meta + w->out : w->in) - r->out / 16;
-	r->took_us += (double)w->took_us + 1 - r->took_us / 16;
-}
-
 /* --- the desk */
+
+/* Where a frame's first page stands in the guest. */
+static struct stretch stretch_of(const struct frame_out *f)
+{
+	const uint8_t *meta = f->iov[0].iov_base;
+	struct reader head = reader_of(meta, BATCH_HEAD_SIZE);
+	struct reader run = reader_of(meta + BATCH_HEAD_SIZE, sizeof(uint64_t));
+
+	return (struct stretch){ .block = read_u16(&head),
+				 .page = read_u64(&run) };
+}
+
+static void learn(struct press_client *c, const struct worker *w)
+{
+	const struct choice_sample s = {
+		.in = (double)w->in,
+		.out = (double)(w->out ? w->meta + w->out : w->in),
+		.got_us = (double)w->processor_us,
+	};
+
+	atomic_fetch_add(&c->processor_us, w->processor_us);
+	if (w->choice < CHOICES)
+		choice_learn(&c->choice, w->choice, &s);
+	stretch_found(&c->stretches, stretch_of(w->frame),
+		      w->out ? STRETCH_PRESSES : STRETCH_IS_DENSE, clock_us());
+}
 
 static void collect(struct press *p, struct worker *w)
 {
 	struct press_client *c = w->client;
 	bool pressed = w->out > 0;
 
-	if (w->choice < PRESS_CHOICES)
-		learn(&c->record[w->choice], w);
-	atomic_fetch_add(&c->processor_us, w->processor_us);
+	learn(c, w);
+	idle_used(&p->idle, w->processor_us);
 	outbox_press_done(c->outbox, w->frame, pressed ? w->buffer : NULL,
 			  w->meta + w->out);
 	if (!pressed)
@@ -207,60 +169,112 @@ static void collect(struct press *p, struct worker *w)
 	pthread_cond_broadcast(&p->left);
 }
 
+static bool is_dense(struct press_client *c, const struct frame_out *f)
+{
+	struct stretch s = stretch_of(f);
+	uint64_t now = clock_us();
+
+	if (stretch_skips(&c->stretches, s, now))
+		return true;
+	if (!codec_is_dense(&f->iov[1], f->iovs - 1))
+		return false;
+	stretch_found(&c->stretches, s, STRETCH_LOOKS_DENSE, now);
+	return true;
+}
+
 /* The next frame that is worth pressing; what is not is given back at once. */
 static struct frame_out *next_of(struct press_client *c)
 {
-	struct frame_out *f;
+	struct frame_out *f = outbox_press_take(c->outbox);
+	uint64_t began = f ? processor_us() : 0;
+	bool any = f;
 
-	while ((f = outbox_press_take(c->outbox))) {
-		if (f->iovs > 1 && !codec_is_dense(&f->iov[1], f->iovs - 1))
-			return f;
+	while (f && is_dense(c, f)) {
 		outbox_press_done(c->outbox, f, NULL, 0);
+		f = outbox_press_take(c->outbox);
 	}
-	return NULL;
+	if (any)
+		atomic_fetch_add(&c->processor_us, processor_us() - began);
+	return f;
+}
+
+/* Buffers are for all: one session over a slow link must not keep those that a
+ * fast one could use. */
+static bool has_enough(const struct press *p, const struct press_client *c,
+		       const struct outbox_stats *st)
+{
+	return st->pressed + c->frames >= p->workers * BUFFERS_EACH / p->joined;
+}
+
+/* A frame of @c for @w; false: there is none to press now. */
+static bool take_job(struct press *p, struct press_client *c, struct worker *w)
+{
+	struct outbox_stats st;
+	struct choice_case k;
+
+	outbox_stats(c->outbox, &st);
+	if (has_enough(p, c, &st) ||
+	    (!c->policy.always && !idle_may_work(&p->idle, clock_us())))
+		return false;
+	w->choice = CHOICE_NONE;
+	w->how = c->policy.choice;
+	if (!c->policy.fixed) {
+		k = choice_case(&c->choice, &st, p->idle.allowed);
+		k.always = c->policy.always;
+		w->choice = choice_next(&c->choice, &st, &k);
+		if (w->choice == CHOICE_NONE) {
+			outbox_press_rest(c->outbox, choice_rest(&c->choice));
+			return false;
+		}
+		w->how = choice_codec(w->choice);
+	}
+	w->frame = next_of(c);
+	if (!w->frame)
+		return false;
+	choice_taken(&c->choice, &st, clock_us());
+	w->client = c;
+	return true;
 }
 
 /* Clients in turn. */
-static struct frame_out *next_frame(struct press *p, struct press_client **ret)
+static bool next_job(struct press *p, struct worker *w)
 {
-	struct press_client *first = p->next ? p->next : p->clients;
-	struct press_client *c = first;
+	struct press_client *c = p->next ? p->next : p->clients;
 
-	while (c) {
-		struct frame_out *f = next_of(c);
+	for (unsigned i = 0; i < p->joined; i++) {
+		bool got = take_job(p, c, w);
 
-		*ret = c;
 		c = c->next ? c->next : p->clients;
 		p->next = c;
-		if (f)
-			return f;
-		if (c == first)
-			break;
+		if (got)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
-static bool hand_out(struct press *p, struct worker *w)
+static void hand_out(struct press *p, struct worker *w)
 {
 	w->buffer = pool_try(p->buffers);
 	if (!w->buffer)
-		return false;
-	w->frame = next_frame(p, &w->client);
-	if (!w->frame) {
+		return;
+	if (!next_job(p, w)) {
 		buffer_drop(w->buffer);
 		w->buffer = NULL;
-		return false;
-	}
-	w->choice = PRESS_CHOICES;
-	w->how = w->client->policy.choice;
-	if (!w->client->policy.fixed) {
-		w->choice = choose(p, w->client);
-		w->how = choices[w->choice];
+		return;
 	}
 	w->client->frames++;
+	w->began_us = clock_us();
 	atomic_store(&w->turn, TURN_WORKER);
 	sem_post(&w->go);
-	return true;
+}
+
+/* Who waits for the workers gets them also when no processor is idle. */
+static uint64_t idle_from(const struct press *p)
+{
+	for (unsigned i = 0; i < p->workers; i++)
+		if (atomic_load(&p->worker[i].turn) == TURN_DESK)
+			return p->always > 0 ? 0 : idle_next_us(&p->idle);
+	return USEC_NEVER;
 }
 
 static void desk_round(struct press *p)
@@ -270,10 +284,12 @@ static void desk_round(struct press *p)
 	for (unsigned i = 0; i < p->workers; i++)
 		if (atomic_load(&p->worker[i].turn) == TURN_RESULT)
 			collect(p, &p->worker[i]);
+	/* Who kicks from now on is heard. */
+	atomic_store(&p->idle_us, 0);
 	for (unsigned i = 0; i < p->workers; i++)
-		if (atomic_load(&p->worker[i].turn) == TURN_DESK &&
-		    !hand_out(p, &p->worker[i]))
-			break;
+		if (atomic_load(&p->worker[i].turn) == TURN_DESK)
+			hand_out(p, &p->worker[i]);
+	atomic_store(&p->idle_us, idle_from(p));
 }
 
 static void *desk_main(void *arg)
@@ -290,6 +306,11 @@ static void *desk_main(void *arg)
 	return NULL;
 }
 
+bool press_wants(struct press *p)
+{
+	return clock_us() >= atomic_load(&p->idle_us);
+}
+
 void press_kick(struct press *p)
 {
 	sem_post(&p->wake);
@@ -304,6 +325,8 @@ void press_join(struct press *p, struct press_client *c)
 
 		c->next = p->clients;
 		p->clients = c;
+		p->joined++;
+		p->always += c->policy.always;
 	}
 	outbox_set_press(c->outbox, p, AHEAD_EACH * p->workers,
 			 c->policy.always);
@@ -316,6 +339,8 @@ void press_leave(struct press *p, struct press_client *c)
 	for (struct press_client **at = &p->clients; *at; at = &(*at)->next)
 		if (*at == c) {
 			*at = c->next;
+			p->joined--;
+			p->always -= c->policy.always;
 			break;
 		}
 	p->next = NULL;
@@ -323,40 +348,50 @@ void press_leave(struct press *p, struct press_client *c)
 		pthread_cond_wait(&p->left, &p->lock);
 }
 
-static const char *why(const struct press_client *c)
-{
-	if (c->policy.fixed)
-		return "the settings name it";
-	return "it lets the most through at the measured rates of link and "
-	       "processors";
-}
-
 static json_t *record_json(struct codec_choice how,
-			   const struct press_record *r)
+			   const struct choice_record *r)
 {
 	return json_pack("{s:s,s:i,s:I,s:f,s:I}", "codec",
 			 codec_get(how.id)->name, "level", how.level, "frames",
 			 (json_int_t)r->frames, "ratio", r->in / r->out, "rate",
-			 (json_int_t)press_rate(r));
+			 (json_int_t)choice_rate(r));
+}
+
+static json_t *tried_json(const struct choice *c)
+{
+	json_t *tried = json_array();
+
+	for (unsigned i = 0; i < CHOICES; i++)
+		if (c->record[i].frames > 0)
+			json_array_append_new(tried,
+					      record_json(choice_codec(i),
+							  &c->record[i]));
+	return tried;
+}
+
+static const char *why_compress(const struct press_client *c)
+{
+	if (c->policy.always)
+		return "the settings say so: connections wait for the workers";
+	return "what a connection can take at once does not wait for a worker";
 }
 
 json_t *press_json(struct press *p, struct press_client *c)
 {
-	const struct codec_choice *used = &c->policy.choice;
-	json_t *tried = json_array();
+	struct codec_choice used = c->policy.choice;
+	const char *why = "the settings name it";
 
 	WITH_LOCK(&p->lock);
 
-	if (!c->policy.fixed)
-		used = &choices[c->best];
-	for (unsigned i = 0; i < PRESS_CHOICES; i++)
-		if (c->record[i].frames > 0)
-			json_array_append_new(tried,
-					      record_json(choices[i],
-							  &c->record[i]));
-	return json_pack("{s:s,s:i,s:s,s:o,s:I}", "codec",
-			 codec_get(used->id)->name, "level", used->level, "why",
-			 why(c), "tried", tried, "processor_ms",
+	if (!c->policy.fixed) {
+		used = choice_codec(c->choice.best);
+		why = choice_why(&c->choice);
+	}
+	return json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:I}", "compress",
+			 c->policy.always ? "always" : "idle", "why_compress",
+			 why_compress(c), "codec", codec_get(used.id)->name,
+			 "level", used.level, "why", why, "tried",
+			 tried_json(&c->choice), "processor_ms",
 			 (json_int_t)(atomic_load(&c->processor_us) / 1000));
 }
 
@@ -427,6 +462,7 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 		free(p);
 		return error_set(e, ENOMEM, "no memory for the press");
 	}
+	p->idle.most = workers;
 	sem_init(&p->wake, 0, 0);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);

@@ -13,11 +13,8 @@
  * atomic word and semaphores.  The frame stays in its outbox meanwhile, where a
  * channel may take it raw; then the worker's result is dropped.
  *
- * Which codec: for a link that delivers L bytes a second, a codec that presses
- * P bytes a second to 1/r lets min(L r, L + P (1 - 1/r)) bytes a second
- * through; the one with the most is used.  P and r are measured all the time,
- * for the others by a batch now and then; P by the clock, so it falls when the
- * processors are busy.
+ * Which codec, if any: choice.h.  How many processors they may use: idle.h.
+ * What is not even looked at: stretch.h.
  */
 #pragma once
 
@@ -28,12 +25,12 @@
 #include <stdint.h>
 
 #include "codec/codec.h"
+#include "session/choice.h"
+#include "session/stretch.h"
 
 struct error;
 struct outbox;
 struct press;
-
-enum { PRESS_CHOICES = 3 };
 
 struct press_policy {
 	bool always; /* channels wait for the workers */
@@ -42,22 +39,15 @@ struct press_policy {
 	struct codec_choice choice;
 };
 
-/* What is known of one codec and level, in one session. */
-struct press_record {
-	double in, out;  /* bytes before and after, of about 16 frames */
-	double took_us;  /* one worker's time for them */
-	uint64_t frames; /* pressed so */
-};
-
 /* A session at the press.  The desk's from press_join() to press_leave(). */
 struct press_client {
 	struct outbox *outbox;
 	struct press_policy policy;
-	struct press_record record[PRESS_CHOICES];
-	unsigned turn, best;
+	struct choice choice;
+	struct stretches stretches;
 	unsigned frames; /* that workers have now */
 	struct press_client *next;
-	atomic_uint_fast64_t processor_us; /* of the workers */
+	atomic_uint_fast64_t processor_us; /* workers', and for looking */
 };
 
 /* @workers: 0 for one per processor. */
@@ -69,13 +59,10 @@ void press_join(struct press *p, struct press_client *c);
 /* Waits until no worker reads a frame of it; its outbox is closed. */
 void press_leave(struct press *p, struct press_client *c);
 
-/* A frame waits.  From any thread, with any lock. */
+/* From any thread, with any lock: whether a worker is without a frame, and that
+ * there may be one for it. */
+bool press_wants(struct press *p);
 void press_kick(struct press *p);
-
-/* The choice with the most bytes a second over a link that delivers @link of
- * them; every record has frames. */
-unsigned press_best(const struct press_record record[PRESS_CHOICES],
-		    double link, unsigned workers);
 
 /* What has been used and why, see docs/api.md. */
 json_t *press_json(struct press *p, struct press_client *c);

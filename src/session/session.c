@@ -251,21 +251,35 @@ const char *session_peer(const struct session *s)
 	return s->peer;
 }
 
+/* Of bytes that may be none. */
+static json_t *share(uint64_t part, uint64_t of)
+{
+	return of ? json_real((double)part / (double)of) : json_null();
+}
+
 json_t *session_press(struct session *s)
 {
-	struct outbox_stats st;
+	struct press_stats *st;
+	struct outbox_stats all;
 	json_t *r;
 
 	if (!s->press)
 		return json_null();
-	outbox_stats(&s->out, &st);
+	outbox_stats(&s->out, &all);
+	st = &all.press;
 	r = press_json(s->press, &s->client);
-	json_object_update_new(r, json_pack("{s:I,s:I,s:I,s:I}", "before",
-					    (json_int_t)st.press.in, "after",
-					    (json_int_t)st.press.out, "dense",
-					    (json_int_t)st.press.dense,
-					    "raw_link_free",
-					    (json_int_t)st.press.free));
+	json_object_update_new(r,
+			       json_pack("{s:I,s:I,s:o,s:I,s:I,s:o,s:I}",
+					 "before", (json_int_t)st->in, "after",
+					 (json_int_t)st->out, "ratio",
+					 share(st->in, st->out), "dense",
+					 (json_int_t)st->dense, "raw_link_free",
+					 (json_int_t)st->free,
+					 "share_raw_link_free",
+					 share(st->free,
+					       st->in + st->dense + st->free),
+					 "taken_back",
+					 (json_int_t)st->taken_back));
 	return r;
 }
 
@@ -277,6 +291,7 @@ void session_stats(struct session *s, struct session_stats *ret)
 	outbox_stats(&s->out, &ret->out);
 	ret->duplicates = in.duplicates;
 	ret->outage = session_silent_us(s) > USEC_PER_SEC;
+	ret->presses = s->press != NULL;
 
 	WITH_LOCK(&s->lock);
 

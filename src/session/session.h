@@ -122,7 +122,8 @@ struct session_stats {
 	uint64_t bytes_sent, bytes_received; /* frames with their headers */
 	uint64_t duplicates, damaged;        /* frames that arrived so */
 	unsigned channels;                   /* alive now */
-	bool outage; /* nothing heard from the peer for a second */
+	bool outage;  /* nothing heard from the peer for a second */
+	bool presses; /* with a press */
 };
 
 void session_stats(struct session *s, struct session_stats *ret);

@@ -134,6 +134,33 @@ static void a_job_is_shown_whatever_its_error_says(void **state)
 	job_drop(j);
 }
 
+static void progress_says_what_the_press_did_so_far(void **state)
+{
+	struct job *j = job_made();
+	struct job_progress p = { .presses = true,
+				  .press = { .in = 3, .out = 2, .dense = 4 } };
+	json_t *shown, *press;
+
+	(void)state;
+	job_set_progress(j, &p);
+	shown = job_json(j);
+	press = json_object_get(json_object_get(shown, "progress"), "press");
+	assert_int_equal(json_integer_value(json_object_get(press, "before")),
+			 3);
+	assert_int_equal(json_integer_value(json_object_get(press, "after")),
+			 2);
+	assert_int_equal(json_integer_value(json_object_get(press, "dense")),
+			 4);
+	json_decref(shown);
+	p.presses = false;
+	job_set_progress(j, &p);
+	shown = job_json(j);
+	press = json_object_get(json_object_get(shown, "progress"), "press");
+	assert_true(json_is_null(press));
+	json_decref(shown);
+	job_drop(j);
+}
+
 static void progress_that_is_not_known_is_null(void **state)
 {
 	struct job *j = job_made();
@@ -194,6 +221,7 @@ int main(void)
 		cmocka_unit_test(doubt_can_turn_into_any_end),
 		cmocka_unit_test(asking_wakes_the_job),
 		cmocka_unit_test(a_job_is_shown_whatever_its_error_says),
+		cmocka_unit_test(progress_says_what_the_press_did_so_far),
 		cmocka_unit_test(progress_that_is_not_known_is_null),
 		cmocka_unit_test(a_job_lives_as_long_as_anybody_holds_it),
 	};

@@ -64,7 +64,7 @@ static void an_empty_file_gives_the_defaults(void **state)
 	assert_int_equal(s.move.downtime_limit_us, 300000);
 	assert_int_equal(s.move.timeout_us, 0);
 	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_ABORT);
-	assert_string_equal(s.move.option->name, "tcp");
+	assert_string_equal(s.move.option->name, "compression");
 	assert_true(s.move.repeat_cache.relative);
 	assert_int_equal(s.move.repeat_cache.percent, 5);
 	assert_int_equal(s.move.connections_per_rss_card, 4);

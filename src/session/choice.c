@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/choice.h"
+
+#include "base/clock.h"
+#include "session/outbox.h"
+
+enum {
+	TRY_OTHERS = 48,
+	TRY_US = 100000,
+	BEHIND_US = 10000,
+	FAR_BUSY_US = 20000, /* of the receivers, that a rate is made of */
+};
+
+/* What a heavier choice has to win. */
+static const double worth = 1.02;
+
+/* Lightest first. */
+static const struct codec_choice codecs[CHOICES + 1] = {
+	{ CODEC_LZ4, 1 },
+	{ CODEC_ZSTD, 1 },
+	{ CODEC_ZSTD, 2 },
+	[CHOICE_NONE] = { CODEC_NONE, 0 },
+};
+
+struct codec_choice choice_codec(unsigned which)
+{
+	return codecs[which];
+}
+
+double choice_rate(const struct choice_record *r)
+{
+	return r->in * USEC_PER_SEC / r->took_us;
+}
+
+/* --- the best */
+
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static double through(const struct choice_record *r,
+		      const struct choice_case *k)
+{
+	double ratio = r->in / r->out, press = choice_rate(r) * k->workers;
+	double got = least(k->link * ratio, k->link + press * (1 - 1 / ratio));
+
+	return k->far > 0 ? least(got, k->far) : got;
+}
+
+unsigned choice_best(const struct choice_record record[CHOICES],
+		     const struct choice_case *k)
+{
+	bool none = !k->always && k->link > 0;
+	unsigned which = none ? CHOICE_NONE : 0;
+	double best = none ? k->link : through(&record[0], k);
+
+	for (unsigned i = 0; i < CHOICES; i++) {
+		double t = through(&record[i], k);
+
+		if (t > best * worth) {
+			best = t;
+			which = i;
+		}
+	}
+	return which;
+}
+
+/* --- the case */
+
+static void watch_far(struct choice *c, const struct outbox_far *far)
+{
+	if (far->busy_us == c->heard_us)
+		return;
+	c->heard_us = far->busy_us;
+	c->backlog += ((double)far->backlog - c->backlog) / 8;
+	if (far->busy_us < c->busy_us + FAR_BUSY_US)
+		return;
+	c->far_rate = (double)(far->placed - c->placed) * USEC_PER_SEC /
+		      (double)(far->busy_us - c->busy_us);
+	c->placed = far->placed;
+	c->busy_us = far->busy_us;
+}
+
+struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
+			       double workers)
+{
+	struct choice_case k = { .link = (double)st->wire_rate,
+				 .workers = workers,
+				 .now_us = clock_us() };
+
+	watch_far(c, &st->far_end);
+	if (c->backlog > k.link * BEHIND_US / USEC_PER_SEC)
+		k.far = c->far_rate * st->channels;
+	return k;
+}
+
+/* --- one frame after the other */
+
+unsigned choice_next(struct choice *c, const struct outbox_stats *st,
+		     const struct choice_case *k)
+{
+	for (unsigned i = 0; i < CHOICES; i++)
+		if (c->record[i].frames == 0)
+			return i;
+	c->best = choice_best(c->record, k);
+	c->limited_by_far = k->far > 0;
+	if (c->best == CHOICE_NONE) {
+		struct outbox_rest rest = choice_rest(c);
+
+		if (st->press.frames < rest.frames && k->now_us < rest.until_us)
+			return CHOICE_NONE;
+		return c->turn % CHOICES;
+	}
+	if (c->turn % TRY_OTHERS == 0)
+		return c->turn / TRY_OTHERS % CHOICES;
+	return c->best;
+}
+
+void choice_taken(struct choice *c, const struct outbox_stats *st,
+		  uint64_t now_us)
+{
+	c->turn++;
+	c->tried_at = st->press.frames;
+	c->tried_us = now_us;
+}
+
+struct outbox_rest choice_rest(const struct choice *c)
+{
+	return (struct outbox_rest){ .frames = c->tried_at + TRY_OTHERS,
+				     .until_us = c->tried_us + TRY_US };
+}
+
+void choice_learn(struct choice *c, unsigned which,
+		  const struct choice_sample *s)
+{
+	struct choice_record *r = &c->record[which];
+
+	/* Stretches know what does not press (stretch.h); the record is of what
+	 * does. */
+	if (s->out >= s->in)
+		return;
+	r->frames++;
+	r->in += s->in - r->in / 16;
+	r->out += s->out - r->out / 16;
+	/* One more, so that no time is nothing. */
+	r->took_us += s->got_us + 1 - r->took_us / 16;
+}
+
+const char *choice_why(const struct choice *c)
+{
+	if (c->limited_by_far)
+		return "the destination is behind: no more is sent than it "
+		       "expands and places";
+	if (c->best == CHOICE_NONE)
+		return "compressing would not let more through at the measured "
+		       "rates of link and processors";
+	return "it lets the most through at the measured rates of link and "
+	       "processors";
+}

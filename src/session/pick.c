@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/pick.h"
+
+#include "base/clock.h"
+#include "session/outbox.h"
+
+enum {
+	LOOK_MOST = 64, /* frames of the queue that are looked at */
+	LATE_US = 250000,
+	LATE_UNKNOWN_US =
+		50000, /* taken for a channel's delay before the first */
+	LATE_MARGIN_US = 2000,
+	LATE_OVER_US = 10000,
+};
+
+/* --- what is queued */
+
+static bool is_ready(const struct frame_out *f)
+{
+	return f->press == PRESS_NOT || f->press == PRESS_DONE;
+}
+
+/* Messages go in front with the newest numbers, and nobody waits for them. */
+static bool is_overtaken(const struct frame_out *f, const struct frame_out *by)
+{
+	return by->head.kind != FRAME_MESSAGE &&
+	       by->head.seq > f->head.seq + OVERTAKEN_MOST;
+}
+
+bool pick_has_room(const struct outbox_channel *c, uint32_t len)
+{
+	return c->bytes == 0 || c->bytes + len <= flow_limit(&c->flow);
+}
+
+struct frame_out *pick_for_channel(const struct outbox *o)
+{
+	struct frame_out *waiting = NULL, *f = o->head;
+
+	for (unsigned i = 0; f && i < LOOK_MOST; i++, f = f->next) {
+		if (is_ready(f))
+			return is_overtaken(o->head, f) ? o->head : f;
+		if (!waiting && f->press == PRESS_WAITING)
+			waiting = f;
+	}
+	if (o->press_always && !o->urgent)
+		return NULL;
+	return waiting ? waiting : o->head;
+}
+
+/* Channels that may take a frame as soon as their sockets have room. */
+static unsigned channels_with_room(const struct outbox *o)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (o->channel[i].alive &&
+		    pick_has_room(&o->channel[i], FRAME_MAX_PAYLOAD))
+			n++;
+	return n;
+}
+
+static unsigned ready_frames(const struct outbox *o, unsigned most)
+{
+	const struct frame_out *f = o->head;
+	unsigned n = 0;
+
+	for (unsigned i = 0; f && n < most && i < LOOK_MOST; i++, f = f->next)
+		n += is_ready(f);
+	return n;
+}
+
+struct frame_out *pick_for_worker(const struct outbox *o)
+{
+	unsigned theirs = o->press_always ? 0 : channels_with_room(o);
+	struct frame_out *f = o->head;
+
+	theirs -= ready_frames(o, theirs);
+	for (unsigned i = 0; f && i < LOOK_MOST; i++, f = f->next)
+		if (f->press == PRESS_WAITING && theirs-- == 0)
+			return f;
+	return NULL;
+}
+
+/* --- what has left and is late */
+
+/* How long @channel would take for a frame of @len bytes. */
+static uint64_t expected_us(const struct outbox *o, unsigned channel,
+			    uint32_t len)
+{
+	const struct outbox_channel *c = &o->channel[channel];
+	const struct flow_control *flow = &c->flow;
+
+	if (flow->rate > 0 && flow->rtt_us != UINT64_MAX)
+		return flow->rtt_us +
+		       (c->bytes + len) * USEC_PER_SEC / flow->rate;
+	return c->delay_us ? c->delay_us : LATE_UNKNOWN_US;
+}
+
+static bool is_late(const struct outbox *o, const struct frame_out *f,
+		    unsigned channel, uint64_t now_us)
+{
+	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
+	uint64_t usual = o->channel[f->channel].delay_us;
+	uint64_t left, mine;
+
+	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
+	    !atomic_load(&f->summed))
+		return false;
+	mine = expected_us(o, channel, f->head.len);
+	if (age > LATE_US && age > 4 * usual)
+		return mine < age;
+	if (!o->urgent && f->head.kind != FRAME_MESSAGE)
+		return false;
+	/* One that is far over its time is expected to take as long again. */
+	left = usual > age ? usual - age : age;
+	if (age >= usual && age < 2 * usual + LATE_OVER_US)
+		return false;
+	return left > 2 * mine + LATE_MARGIN_US;
+}
+
+struct frame_out *pick_late(const struct outbox *o, unsigned channel)
+{
+	uint64_t now = clock_us();
+
+	for (uint64_t s = o->base; s < o->next_seq; s++) {
+		struct frame_out *f = o->slot[s % FRAME_WINDOW];
+
+		if (f && is_late(o, f, channel, now))
+			return f;
+	}
+	return NULL;
+}

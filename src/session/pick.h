@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Which frame is next: for a channel, and for a press worker.
+ *
+ *     head                                                          tail
+ *     waiting  waiting  READY  busy  READY  waiting  waiting  waiting
+ *        3        4       1      5     2        6        7       8
+ *                                           (in which channels take them)
+ *
+ * A channel takes the first that is ready (pressed, or not for the press), else
+ * the first that waits, else the first that a worker has.  A worker leaves what
+ * the channels with room will take next to them, ready or not, and takes the
+ * first that waits behind that: so it is seldom overtaken, and the oldest are
+ * pressed first all the same when channels have enough that is ready.
+ *
+ * Ready frames overtake others, but only so far: one that OVERTAKEN_MOST
+ * numbers are ahead of leaves before them as it is, whatever a worker is doing
+ * with it. So what the other side holds back, because a lower number is
+ * missing, is bounded, and so is the window of numbers.
+ *
+ * Read only; the outbox's lock guards it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct frame_out;
+struct outbox;
+struct outbox_channel;
+
+enum { OVERTAKEN_MOST = 64 };
+
+/* Whether @c may have @len bytes more. */
+bool pick_has_room(const struct outbox_channel *c, uint32_t len);
+
+/* NULL: nothing is queued, or what is has to wait for the workers. */
+struct frame_out *pick_for_channel(const struct outbox *o);
+/* NULL: nothing that would be ready before a channel wants it. */
+struct frame_out *pick_for_worker(const struct outbox *o);
+/* The first that another channel has and that @channel, which has nothing else
+ * to do, should write once more: see "late" in outbox.h.  NULL. */
+struct frame_out *pick_late(const struct outbox *o, unsigned channel);
