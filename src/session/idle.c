@@ -10,7 +10,7 @@
 
 enum {
 	WINDOW_US = 100000,
-	LOOK_US = 80000, /* /proc/uptime counts in 10 ms */
+	LOOK_US = 50000, /* /proc/uptime counts in 10 ms */
 	LOOK_EVERY_US = 700000,
 	STALE_US = 1000000,
 	CREDIT_US = 50000,      /* of each processor that may be used */
