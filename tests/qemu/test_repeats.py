@@ -109,7 +109,8 @@ class Repeats(unittest.TestCase):
         self.check(pair)
 
     def test_a_destination_with_other_memory_ends_the_move_and_the_guest_stays(self):
-        pair = self.pair(**{"downtime-limit": "1ms"})
+        # So much that QEMU never finds a moment to switch over.
+        pair = self.pair(rate="400M", **{"downtime-limit": "1ms"})
         number = pair.alpha.drover("move", "guest", "beta", "--option", "compression",
                                    "--background", "--json").json["id"]
         wait_for("deltas", lambda: pair.alpha.job(number)["progress"]["pages"]["delta"] > 500,
