@@ -46,6 +46,8 @@ struct channel_ops {
 	/* Both directions, at once. */
 	void (*shutdown)(struct channel *c);
 	void (*stats)(struct channel *c, struct channel_stats *ret);
+	/* Bytes that have arrived and nobody has read. */
+	size_t (*unread)(struct channel *c);
 	void (*free)(struct channel *c);
 };
 

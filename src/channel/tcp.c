@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -105,6 +106,13 @@ static void tcp_stats(struct channel *c, struct channel_stats *ret)
 	ret->rtt_us = info.tcpi_rtt;
 }
 
+static size_t tcp_unread(struct channel *c)
+{
+	int n = 0;
+
+	return ioctl(tcp_of(c)->fd, FIONREAD, &n) < 0 || n < 0 ? 0 : (size_t)n;
+}
+
 static void tcp_free(struct channel *c)
 {
 	close(tcp_of(c)->fd);
@@ -118,6 +126,7 @@ static const struct channel_ops tcp_ops = {
 	.finish = tcp_finish,
 	.shutdown = tcp_shutdown,
 	.stats = tcp_stats,
+	.unread = tcp_unread,
 	.free = tcp_free,
 };
 

@@ -67,6 +67,25 @@ static void print_bytes(FILE *to, const json_t *r)
 	}
 }
 
+/* In which form they left; nothing where all left whole or as zeros. */
+static void print_pages(FILE *to, const json_t *r)
+{
+	char text[TEXT_CAP], cell[OUTPUT_CELL];
+	double filled = output_number(r, "pages.filled");
+	double unchanged = output_number(r, "pages.unchanged");
+	double delta = output_number(r, "pages.delta");
+
+	if (filled + unchanged + delta <= 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "%.0f whole, %.0f zero, %.0f of one repeated word, %.0f that "
+		 "had not changed, %.0f as what had changed in them (%.32s)",
+		 output_number(r, "pages.data"), output_number(r, "pages.zero"),
+		 filled, unchanged, delta,
+		 bytes_at(cell, r, "pages.delta_bytes"));
+	row(to, "Pages", text);
+}
+
 static void print_rate(FILE *to, const json_t *r)
 {
 	double wire = output_number(r, "bytes.wire");
@@ -164,6 +183,7 @@ void report_print(FILE *to, const json_t *job)
 	print_outcome(to, job);
 	print_times(to, r);
 	print_bytes(to, r);
+	print_pages(to, r);
 	print_rate(to, r);
 	print_press(to, r);
 	print_option(to, r);

@@ -16,6 +16,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "host/internal.h"
+#include "move/report.h"
 #include "pages/memory.h"
 #include "relay/blocks.h"
 #include "relay/relay.h"
@@ -50,6 +51,7 @@ static void show_progress(struct job *j, struct session *s, struct relay *r)
 	p.rate = st.out.rate;
 	p.channels = st.channels;
 	p.outage = st.outage;
+	p.pages = rs.pages;
 	p.presses = st.presses;
 	p.press = st.out.press;
 	job_set_progress(j, &p);
@@ -100,16 +102,10 @@ static void report(struct job *j, struct session *s, struct relay *r,
 
 	session_stats(s, &st);
 	relay_stats(r, &rs);
-	all = json_pack("{s:I,s:n,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I},s:I,s:[s*]}",
-			"total_ms", (json_int_t)(took_us / USEC_PER_MS),
-			"downtime_ms", "bytes", "zero",
-			(json_int_t)(rs.zero_pages * MEMORY_PAGE), "raw",
-			(json_int_t)(rs.data_pages * MEMORY_PAGE), "kept",
-			(json_int_t)(rs.kept_pages * MEMORY_PAGE), "stream",
-			(json_int_t)rs.stream_bytes, "wire",
-			(json_int_t)st.bytes_sent, "resent",
-			(json_int_t)st.out.resent_bytes, "duplicates",
-			(json_int_t)st.duplicates, "rate",
+	all = json_pack("{s:I,s:n,s:o,s:o,s:I,s:[s*]}", "total_ms",
+			(json_int_t)(took_us / USEC_PER_MS), "downtime_ms",
+			"bytes", report_bytes(&st, &rs), "pages",
+			report_pages(&rs.pages), "rate",
 			(json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
 						       took_us
 					     : 0),
@@ -343,7 +339,9 @@ static int connect_relay(struct connecting *c, struct error *e)
 	};
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
-	struct relay_options o = { .listen_path = c->listen, .blocks = blocks };
+	struct relay_options o = { .listen_path = c->listen,
+				   .blocks = blocks,
+				   .repeats = move_paths_repeats(&paths) };
 
 	if (!blocks)
 		return error_set(e, ENOMEM, "no memory for a relay");

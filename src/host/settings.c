@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -203,6 +204,31 @@ static int set_codec(void *target, const struct ini_key *k, const char *value,
 	return 0;
 }
 
+/* "5%", "256M", "0" */
+static int set_cache(void *target, const struct ini_key *k, const char *value,
+		     struct error *e)
+{
+	struct history_size *size = field(target, k);
+	size_t len = strcspn(value, "%");
+	uint64_t percent, bytes;
+	char number[8];
+
+	snprintf(number, sizeof(number), "%.*s", (int)(len < 7 ? len : 7),
+		 value);
+	if (!strcmp(value + len, "%") &&
+	    text_parse_number(&percent, number, 0, 100, e) == 0)
+		*size = (struct history_size){ .relative = true,
+					       .percent = (unsigned)percent };
+	else if (!value[len] && text_parse_bytes(&bytes, value, e) == 0)
+		*size = (struct history_size){ .bytes = bytes };
+	else
+		return error_set(e, EINVAL,
+				 "'%.80s' is no size and no share of a guest's "
+				 "memory: write 256M, 5%% or 0",
+				 value);
+	return 0;
+}
+
 static int set_option(void *target, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
@@ -309,6 +335,15 @@ static json_t *show_codec(const void *at)
 			    c->choice.level);
 }
 
+static json_t *show_cache(const void *at)
+{
+	const struct history_size *size = at;
+
+	if (size->relative)
+		return json_sprintf("%u%%", size->percent);
+	return json_sprintf("%" PRIu64, size->bytes);
+}
+
 static json_t *show_option(const void *at)
 {
 	const struct move_option *const *option = at;
@@ -329,6 +364,7 @@ static const struct {
 	{ set_switch, show_switch },     { set_on_timeout, show_on_timeout },
 	{ set_networks, show_networks }, { set_option, show_option },
 	{ set_compress, show_compress }, { set_codec, show_codec },
+	{ set_cache, show_cache },
 };
 
 #define HOST(m) .offset = offsetof(struct settings, m)
@@ -366,6 +402,9 @@ static const struct ini_key keys[] = {
 	  .help = "idle: with idle cycles only; always: wait for it; never" },
 	{ "move", "codec", set_codec, "auto", MOVE(codec),
 	  .help = "auto, lz4, zstd or zstd:LEVEL" },
+	{ "move", "repeat-cache", set_cache, "5%", MOVE(repeat_cache),
+	  .help = "memory for versions of pages: a share of the guest's, or a "
+		  "size" },
 	{ "move", "option", set_option, "compression", MOVE(option),
 	  .help = "tcp, compression, multichannel or auto" },
 	{ "move", "connections-per-rss-card", set_connections, "4",
@@ -537,6 +576,7 @@ struct move_paths settings_paths(const struct settings *s)
 		.press = { .always = s->move.compress == COMPRESS_ALWAYS,
 			   .fixed = s->move.codec.fixed,
 			   .choice = s->move.codec.choice },
+		.repeat_cache = s->move.repeat_cache,
 	};
 }
 

@@ -15,6 +15,7 @@
 #include "codec/codec.h"
 #include "move/paths.h"
 #include "nic/networks.h"
+#include "pages/history.h"
 
 struct error;
 struct sockaddr;
@@ -38,6 +39,7 @@ struct codec_setting {
 struct move_settings {
 	enum compress compress;
 	struct codec_setting codec;
+	struct history_size repeat_cache;
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
 	enum on_timeout on_timeout;

@@ -263,7 +263,8 @@ static void show_progress(struct destination *d)
 	relay_stats(d->relay, &rs);
 	for (unsigned i = 0; i < memory_blocks(d->memory); i++)
 		total += memory_block(d->memory, i)->len_bytes;
-	have = (rs.data_pages + rs.zero_pages) * MEMORY_PAGE;
+	have = relay_pages_sum(&rs.pages) * MEMORY_PAGE;
+	p.pages = rs.pages;
 	p.ram_total = total;
 	p.bytes_sent = st.bytes_received;
 	p.channels = st.channels;

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "move/report.h"
 
 static const uint8_t may_go[JOB_STATES] = {
 	[JOB_RUNNING] = 1 << JOB_IN_DOUBT | 1 << JOB_DONE | 1 << JOB_FAILED |
@@ -247,18 +248,17 @@ static json_t *press_json(const struct job_progress *p)
 
 static json_t *progress_json(const struct job_progress *p)
 {
-	return json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:i,s:b,s:o}",
-			 "percent", p->percent, "bytes_sent",
-			 (json_int_t)p->bytes_sent, "ram_total",
-			 (json_int_t)p->ram_total, "rate", (json_int_t)p->rate,
-			 "round", (json_int_t)p->round, "dirty_rate",
-			 (json_int_t)p->dirty_rate, "remaining",
-			 (json_int_t)p->remaining, "time_left_ms",
-			 number_or_null(p->time_left_ms),
-			 "downtime_estimate_ms",
-			 number_or_null(p->downtime_estimate_ms), "channels",
-			 (int)p->channels, "outage", p->outage, "press",
-			 press_json(p));
+	return json_pack(
+		"{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:i,s:b,s:o,s:o}",
+		"percent", p->percent, "bytes_sent", (json_int_t)p->bytes_sent,
+		"ram_total", (json_int_t)p->ram_total, "rate",
+		(json_int_t)p->rate, "round", (json_int_t)p->round,
+		"dirty_rate", (json_int_t)p->dirty_rate, "remaining",
+		(json_int_t)p->remaining, "time_left_ms",
+		number_or_null(p->time_left_ms), "downtime_estimate_ms",
+		number_or_null(p->downtime_estimate_ms), "channels",
+		(int)p->channels, "outage", p->outage, "pages",
+		report_pages(&p->pages), "press", press_json(p));
 }
 
 /* A copy of the report: what one thread writes out is nobody else's. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "relay/relay.h"
 #include "session/outbox.h"
 
 struct error;
@@ -41,6 +42,7 @@ struct job_progress {
 	int64_t time_left_ms, downtime_estimate_ms; /* -1: not known */
 	unsigned channels;
 	bool outage;
+	struct relay_pages pages;
 	bool presses;             /* what follows is meant */
 	struct press_stats press; /* so far */
 };

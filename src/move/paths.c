@@ -45,6 +45,11 @@ bool move_paths_press(const struct move_paths *p)
 	return p->option->compresses && !p->never_press;
 }
 
+const struct history_size *move_paths_repeats(const struct move_paths *p)
+{
+	return move_paths_press(p) ? &p->repeat_cache : NULL;
+}
+
 struct session_cards move_paths_cards(const struct move_paths *p,
 				      struct nic_watch *watch)
 {

@@ -10,6 +10,7 @@
 
 #include "nic/networks.h"
 #include "nic/pairs.h"
+#include "pages/history.h"
 #include "session/session.h"
 
 struct error;
@@ -31,14 +32,19 @@ const char *move_option_got(const struct move_option *o, bool press);
 
 struct move_paths {
 	const struct move_option *option;
-	struct networks networks;  /* that may be used; empty: all */
-	struct path_policy policy; /* `all` as the option says */
-	bool never_press;          /* whatever the option says */
-	struct press_policy press; /* otherwise */
+	struct networks networks;         /* that may be used; empty: all */
+	struct path_policy policy;        /* `all` as the option says */
+	bool never_press;                 /* whatever the option says */
+	struct press_policy press;        /* otherwise */
+	struct history_size repeat_cache; /* likewise */
 };
 
 /* Whether pages are compressed. */
 bool move_paths_press(const struct move_paths *p);
+
+/* For the options of a relay; NULL when every page travels as it is.  Points
+ * into @p. */
+const struct history_size *move_paths_repeats(const struct move_paths *p);
 
 /* For the options of a session.  Points into @p. */
 struct session_cards move_paths_cards(const struct move_paths *p,

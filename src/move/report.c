@@ -12,7 +12,7 @@
 #include "wire/frame.h"
 
 void progress_update(struct job_progress *p, const struct migration_info *q,
-		     const struct session_stats *s)
+		     const struct session_stats *s, const struct relay_stats *r)
 {
 	int percent = 0;
 
@@ -22,6 +22,7 @@ void progress_update(struct job_progress *p, const struct migration_info *q,
 		percent = 99;
 	if (percent > p->percent)
 		p->percent = percent;
+	p->pages = r->pages;
 	p->bytes_sent = s->bytes_sent;
 	p->ram_total = q->total;
 	p->rate = s->out.rate;
@@ -46,16 +47,31 @@ static json_t *ms(uint64_t from_us, uint64_t to_us)
 	return json_integer((json_int_t)((to_us - from_us) / USEC_PER_MS));
 }
 
-static json_t *bytes_json(const struct session_stats *st,
-			  const struct relay_stats *rs)
+json_t *report_bytes(const struct session_stats *st,
+		     const struct relay_stats *rs)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
-			 (json_int_t)(rs->zero_pages * WIRE_PAGE), "raw",
-			 (json_int_t)(rs->data_pages * WIRE_PAGE), "stream",
-			 (json_int_t)rs->stream_bytes, "wire",
+	uint64_t zero = rs->pages.of[RUN_ZERO];
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
+			 (json_int_t)(zero * WIRE_PAGE), "raw",
+			 (json_int_t)((relay_pages_sum(&rs->pages) - zero) *
+				      WIRE_PAGE),
+			 "kept", (json_int_t)(rs->kept_pages * WIRE_PAGE),
+			 "stream", (json_int_t)rs->stream_bytes, "wire",
 			 (json_int_t)st->bytes_sent, "resent",
 			 (json_int_t)st->out.resent_bytes, "duplicates",
 			 (json_int_t)st->duplicates);
+}
+
+json_t *report_pages(const struct relay_pages *p)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
+			 (json_int_t)p->of[RUN_ZERO], "filled",
+			 (json_int_t)p->of[RUN_FILL], "unchanged",
+			 (json_int_t)p->of[RUN_SAME], "delta",
+			 (json_int_t)p->of[RUN_DELTA], "delta_bytes",
+			 (json_int_t)p->delta_bytes, "data",
+			 (json_int_t)p->of[RUN_DATA]);
 }
 
 /* Where the downtime went, each from the moment the guest was stopped. */
@@ -112,15 +128,15 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 		rounds = job->progress.round;
 		pthread_mutex_unlock(&job->lock);
 	}
-	report = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:I,s:s,s:s,s:o}",
+	report = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:s,s:s,s:o}",
 			   "total_ms", ms(t->start_us, t->running_us),
 			   "downtime_ms",
 			   ms(t->stopped_wall_us, t->running_wall_us),
 			   "switchover", switchover_json(t), "setup_ms",
 			   ms(t->start_us, t->migrate_us), "transfer_ms",
 			   ms(t->migrate_us, t->completed_us), "rounds",
-			   (json_int_t)rounds, "bytes", bytes_json(&st, &rs),
-			   "rate",
+			   (json_int_t)rounds, "bytes", report_bytes(&st, &rs),
+			   "pages", report_pages(&rs.pages), "rate",
 			   (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
 							took
 					     : 0),

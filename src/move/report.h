@@ -4,6 +4,7 @@
  * shapes. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,6 +13,8 @@ struct job_progress;
 struct migration_info;
 struct move_options;
 struct relay;
+struct relay_pages;
+struct relay_stats;
 struct session;
 struct session_stats;
 
@@ -24,9 +27,16 @@ struct move_times {
 	bool forced;                /* paused at the time-out */
 };
 
-/* From what QEMU and the session say now; the percentage never falls. */
+/* From what all of them say now; the percentage never falls. */
 void progress_update(struct job_progress *p, const struct migration_info *q,
-		     const struct session_stats *s);
+		     const struct session_stats *s,
+		     const struct relay_stats *r);
+
+/* What was carried, in bytes, and how many pages in which form.  Of moves, and
+ * of relays. */
+json_t *report_bytes(const struct session_stats *st,
+		     const struct relay_stats *rs);
+json_t *report_pages(const struct relay_pages *p);
 
 /* Sets the job's report.  @s and @r may be NULL (after a restart). */
 void report_source(struct job *job, struct session *s, struct relay *r,

@@ -261,6 +261,7 @@ static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 		.listen_path = path,
 		.blocks = m->blocks,
 		.n_blocks = m->n_blocks,
+		.repeats = move_paths_repeats(&m->o->paths),
 	};
 
 	migrate_socket(path, sizeof(path), m);
@@ -386,6 +387,7 @@ static int update_progress(struct source *m, struct error *e)
 {
 	struct migration_info info;
 	struct session_stats st;
+	struct relay_stats rs;
 
 	/* While it switches over, QEMU's monitor does not answer, and whoever
 	 * waits for it hears of no cancel and no failure. */
@@ -400,7 +402,8 @@ static int update_progress(struct source *m, struct error *e)
 	session_set_far(m->session,
 			!m->times.stopped_wall_us &&
 				info.remaining / FAR_S > st.out.rate);
-	progress_update(&m->progress, &info, &st);
+	relay_stats(m->relay, &rs);
+	progress_update(&m->progress, &info, &st, &rs);
 	job_set_progress(m->job, &m->progress);
 	/* QEMU 8.2 and newer decide by this when the rest fits. */
 	if (st.out.rate > 0 &&

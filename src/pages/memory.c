@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "pages/backends.h"
 
-enum { BITS = 64, ZEROS = 64 * 1024, REASON_MAX = 512 };
+enum { BITS = 64, ZEROS = 64 * 1024, FILL = 16 * 1024, REASON_MAX = 512 };
 
 struct block {
 	struct memory_block public; /* set before the threads start */
@@ -260,15 +260,15 @@ static int check_range(const struct guest_memory *m, unsigned block,
 	return 0;
 }
 
-static int failed(const struct block *b, uint64_t offset, uint64_t len,
-		  struct error *e)
+static int failed(const struct block *b, const char *verb, uint64_t offset,
+		  uint64_t len, struct error *e)
 {
 	char size[32];
 	int code = errno;
 
 	text_bytes(size, sizeof(size), len);
 	errno = code;
-	return error_sys(e, "write %s of %s at 0x%" PRIx64, size,
+	return error_sys(e, "%s %s of %s at 0x%" PRIx64, verb, size,
 			 b->public.name, offset);
 }
 
@@ -289,7 +289,7 @@ static int allocate(struct block *b, uint64_t offset, uint64_t len,
 				      (off_t)size);
 		while (r < 0 && errno == EINTR);
 		if (r < 0)
-			return failed(b, offset, len, e);
+			return failed(b, "write", offset, len, e);
 		bits_set(b->present, i, i + 1);
 	}
 	return 0;
@@ -314,7 +314,7 @@ static int put(struct block *b, uint64_t offset, const void *data, size_t len,
 		if (n == 0)
 			errno = ENOSPC;
 		if (n <= 0)
-			return failed(b, offset, len, e);
+			return failed(b, "write", offset, len, e);
 		at += n;
 		offset += (uint64_t)n;
 		len -= (size_t)n;
@@ -368,6 +368,70 @@ int memory_zero(struct guest_memory *m, unsigned block, uint64_t offset,
 			n = ZEROS;
 		if (n > 0 && put(b, offset, zeros, (size_t)n, e) < 0)
 			return error_code(e);
+		offset += n;
+	}
+	return 0;
+}
+
+int memory_fill(struct guest_memory *m, unsigned block, uint64_t offset,
+		uint64_t len, uint64_t word, struct error *e)
+{
+	uint64_t words[FILL / sizeof(word)];
+	uint64_t chunk = len < FILL ? len : FILL;
+
+	if (word == 0)
+		return memory_zero(m, block, offset, len, e);
+	if (check_range(m, block, offset, len, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < chunk / sizeof(word); i++)
+		words[i] = word;
+	for (; len > 0; offset += chunk, len -= chunk) {
+		if (chunk > len)
+			chunk = len;
+		if (memory_write(m, block, offset, words, (size_t)chunk, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
+static int get(const struct block *b, uint64_t offset, uint8_t *ret, size_t len,
+	       struct error *e)
+{
+	while (len > 0) {
+		ssize_t n = pread(b->public.fd, ret, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0)
+			return failed(b, "read", offset, len, e);
+		ret += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int memory_read(const struct guest_memory *m, unsigned block, uint64_t offset,
+		void *ret, size_t len, struct error *e)
+{
+	uint64_t end = offset + len;
+	const struct block *b;
+	uint8_t *to = ret;
+
+	if (check_range(m, block, offset, len, e) < 0)
+		return error_code(e);
+	b = &m->blocks[block];
+	while (offset < end) {
+		bool written = bit_test(b->written, offset / MEMORY_PAGE);
+		size_t n = (size_t)run_of(b, offset, end, written);
+
+		if (!written)
+			memset(to, 0, n);
+		else if (get(b, offset, to, n, e) < 0)
+			return error_code(e);
+		to += n;
 		offset += n;
 	}
 	return 0;

@@ -16,10 +16,13 @@
  *
  * Per block, a bit per 4 KiB page says whether the page can hold anything but
  * zeros.  Pages whose bit is clear are never touched for a zero, so a guest's
- * untouched memory costs nothing at the destination.
+ * untouched memory costs nothing at the destination.  Nor does reading it: what
+ * has no bit is zeros, and the rest goes through pread(), which allocates no
+ * page, huge or not.
  *
- * Threads: memory_write() and memory_zero() may be called by many at once for
- * pages that are not the same; everything else by one thread.
+ * Threads: memory_write(), memory_zero(), memory_fill() and memory_read() may
+ * be called by many at once for pages that are not the same; everything else by
+ * one thread.
  */
 #pragma once
 
@@ -63,5 +66,10 @@ int memory_write(struct guest_memory *m, unsigned block, uint64_t offset,
 		 const void *data, size_t len, struct error *e);
 int memory_zero(struct guest_memory *m, unsigned block, uint64_t offset,
 		uint64_t len, struct error *e);
+/* @word: eight bytes as they stand in memory, again and again. */
+int memory_fill(struct guest_memory *m, unsigned block, uint64_t offset,
+		uint64_t len, uint64_t word, struct error *e);
+int memory_read(const struct guest_memory *m, unsigned block, uint64_t offset,
+		void *ret, size_t len, struct error *e);
 
 void memory_free(struct guest_memory *m);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "codec/same.h"
 #include "session/outbox.h"
 
 enum {
@@ -19,6 +20,10 @@ enum {
 	 * mostly zero pages fill buffers with bytes that nobody names. */
 	BUFFERS = 2 * FLOW_MOST / BUFFER_BYTES,
 	IDLE_MS = 1, /* QEMU says nothing for so long: send what we have */
+	/* What remembering a new page costs at most (bench/micro/history), and
+	 * how much of what was waited is kept for it. */
+	REMEMBER_US = 1,
+	SLACK_MOST_US = 20000,
 };
 
 _Static_assert(BUFFER_BYTES > 2 * SPLIT_RECORD_MAX,
@@ -53,41 +58,46 @@ static int stream_seal(struct divert *d, uint8_t flags, struct error *e)
 	return outbox_put(d->out, f, NULL, e);
 }
 
-static int batch_open(struct divert *d, unsigned block, struct error *e)
+/* An empty batch for pages of @block. */
+static int begin_batch(struct divert *d, unsigned block, struct error *e)
 {
-	d->open = outbox_frame(d->out);
-	if (!d->open)
+	struct frame_out *f = outbox_frame(d->out);
+
+	if (!f)
 		return error_set(e, EPIPE, "the session has ended");
-	d->batch = (struct batch_head){ .block = (uint16_t)block,
-					.codec = CODEC_RAW };
-	d->open->iovs = 1; /* the head comes first */
+	batch_open(&d->batch, f, block);
 	return 0;
 }
 
-static int batch_seal(struct divert *d, struct error *e)
+/* This thread had to wait. */
+static void gain_slack(struct divert *d, uint64_t us)
 {
-	struct frame_out *f = d->open;
-	uint64_t seq;
-	size_t meta;
+	d->slack_us += us < SLACK_MOST_US ? (int64_t)us : SLACK_MOST_US;
+	if (d->slack_us > SLACK_MOST_US)
+		d->slack_us = SLACK_MOST_US;
+}
 
-	if (!f)
+static int seal_batch(struct divert *d, struct error *e)
+{
+	const struct batch_head *b = &d->batch.head;
+	uint64_t seq, waited;
+
+	if (!d->batch.frame)
 		return 0;
-	d->open = NULL;
-	meta = batch_head_write(&d->batch, NULL, f->meta);
-	f->iov[0] = (struct iovec){ f->meta, meta };
-	f->head.kind = FRAME_PAGES;
-	f->head.len = (uint32_t)(meta + (size_t)d->batch.pages * WIRE_PAGE);
-	if (outbox_put(d->out, f, &seq, e) < 0)
+	if (outbox_put(d->out, batch_close(&d->batch), &seq, e) < 0)
 		return error_code(e);
-	for (unsigned i = 0; i < d->batch.runs; i++)
-		track_carried(&d->track, d->batch.block, d->batch.run[i].first,
-			      d->batch.run[i].count, seq);
+	waited = outbox_waited_us(d->out);
+	gain_slack(d, waited - d->waited_us);
+	d->waited_us = waited;
+	for (unsigned i = 0; i < b->runs; i++)
+		track_carried(&d->track, b->block, b->run[i].first,
+			      b->run[i].count, seq);
 	return 0;
 }
 
 static int flush(struct divert *d, struct error *e)
 {
-	if (batch_seal(d, e) < 0)
+	if (seal_batch(d, e) < 0)
 		return error_code(e);
 	return d->stream_len > 0 ? stream_seal(d, 0, e) : 0;
 }
@@ -117,100 +127,92 @@ static int on_stream(void *context, const uint8_t *data, size_t len,
 	return 0;
 }
 
-static bool extends(const struct batch_run *r, enum batch_run_kind kind,
-		    uint64_t page)
-{
-	return r->kind == kind && r->first + r->count == page &&
-	       r->count < UINT32_MAX;
-}
-
-/* Does one more page of this kind fit into the open batch? */
-static bool batch_takes(const struct divert *d, unsigned block,
-			enum batch_run_kind kind, uint64_t page)
-{
-	const struct batch_head *b = &d->batch;
-	const struct frame_out *f = d->open;
-
-	if (!f || b->block != block)
-		return false;
-	if (b->runs == BATCH_MAX_RUNS &&
-	    !extends(&b->run[b->runs - 1], kind, page))
-		return false;
-	if (kind == RUN_ZERO)
-		return true;
-	return b->pages < BATCH_MAX_PAGES &&
-	       (f->buffers < FRAME_BUFFERS ||
-		f->buffer[f->buffers - 1] == d->buffer);
-}
-
-static void batch_add(struct divert *d, enum batch_run_kind kind, uint64_t page,
-		      const uint8_t *data)
-{
-	struct batch_head *b = &d->batch;
-	struct frame_out *f = d->open;
-
-	if (b->runs > 0 && extends(&b->run[b->runs - 1], kind, page))
-		b->run[b->runs - 1].count++;
-	else
-		b->run[b->runs++] = (struct batch_run){ page, 1, kind };
-	if (kind == RUN_ZERO)
-		return;
-	b->pages++;
-	f->iov[f->iovs++] =
-		(struct iovec){ (void *)(uintptr_t)data, WIRE_PAGE };
-	if (f->buffers == 0 || f->buffer[f->buffers - 1] != d->buffer)
-		f->buffer[f->buffers++] = buffer_hold(d->buffer);
-}
-
 /* The page's last version must have arrived before a newer one leaves. */
 static int wait_landed(struct divert *d, unsigned block, uint64_t page,
 		       struct error *e)
 {
-	uint64_t frame = track_frame(&d->track, block, page);
+	uint64_t frame = track_frame(&d->track, block, page), start;
 
 	if (frame == 0 || outbox_is_acked(d->out, frame))
 		return 0;
 	if (flush(d, e) < 0)
 		return error_code(e);
+	start = clock_us();
 	if (outbox_wait_acked(d->out, frame, USEC_NEVER) < 0)
 		return error_set(e, EPIPE, "the session has ended");
+	gain_slack(d, clock_us() - start);
 	return 0;
 }
 
-/* Zero runs are long and the open batch knows them: a page must not be in it
- * twice either. */
-static bool in_open_batch(const struct divert *d, unsigned block, uint64_t page)
+/* As the history knows it, which has @data for the last version then. */
+static void describe_data(struct divert *d, unsigned block, const uint8_t *data)
 {
-	const struct batch_head *b = &d->batch;
+	struct batch_page *p = &d->page;
+	struct history_delta delta;
+	bool remember = d->slack_us > 0;
 
-	if (!d->open || b->block != block)
-		return false;
-	for (unsigned i = 0; i < b->runs; i++)
-		if (page >= b->run[i].first &&
-		    page - b->run[i].first < b->run[i].count)
-			return true;
-	return false;
+	if (remember)
+		d->slack_us -= REMEMBER_US;
+	switch (history_page(d->history, block, p->number, data, remember,
+			     &delta)) {
+	case HISTORY_SAME:
+		batch_page_same(p, data);
+		break;
+	case HISTORY_DELTA:
+		batch_page_delta(p, data, &delta);
+		break;
+	case HISTORY_DATA:
+		batch_page_data(p, data, d->buffer);
+	}
+}
+
+static void describe(struct divert *d, unsigned block, uint64_t page,
+		     const uint8_t *data)
+{
+	uint64_t word = 0;
+
+	d->page.number = page;
+	if (!data || (d->history && page_is_filled(data, &word))) {
+		batch_page_filled(&d->page, word);
+		if (d->history)
+			history_filled(d->history, block, page, word,
+				       d->slack_us > 0);
+	} else if (d->history) {
+		describe_data(d, block, data);
+	} else {
+		batch_page_data(&d->page, data, d->buffer);
+	}
+}
+
+/* Nobody else writes it. */
+static void add(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	n += atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, n, memory_order_relaxed);
 }
 
 static int on_page(void *context, unsigned block, uint64_t offset,
 		   const uint8_t *data, struct error *e)
 {
 	struct divert *d = context;
-	enum batch_run_kind kind = data ? RUN_DATA : RUN_ZERO;
 	uint64_t page = offset / WIRE_PAGE;
 
 	if (track_stays(&d->track, block, page))
 		return 0;
-	if (in_open_batch(d, block, page) && batch_seal(d, e) < 0)
+	if (batch_has(&d->batch, block, page) && seal_batch(d, e) < 0)
 		return error_code(e);
 	if (wait_landed(d, block, page, e) < 0)
 		return error_code(e);
-	if (!batch_takes(d, block, kind, page)) {
-		if (batch_seal(d, e) < 0 || batch_open(d, block, e) < 0)
+	describe(d, block, page, data);
+	if (!batch_takes(&d->batch, block, &d->page)) {
+		if (seal_batch(d, e) < 0 || begin_batch(d, block, e) < 0)
 			return error_code(e);
 	}
-	batch_add(d, kind, page, data);
-	if (d->batch.pages == BATCH_MAX_PAGES && batch_seal(d, e) < 0)
+	batch_add(&d->batch, &d->page);
+	add(&d->made[d->page.kind], 1);
+	if (d->page.kind == RUN_DELTA)
+		add(&d->delta_bytes, d->page.side_len);
+	if (batch_is_full(&d->batch) && seal_batch(d, e) < 0)
 		return error_code(e);
 	return 1;
 }
@@ -218,8 +220,11 @@ static int on_page(void *context, unsigned block, uint64_t offset,
 static void on_stays(void *context, unsigned block, uint64_t offset)
 {
 	struct divert *d = context;
+	uint64_t page = offset / WIRE_PAGE;
 
-	track_set_stays(&d->track, block, offset / WIRE_PAGE);
+	track_set_stays(&d->track, block, page);
+	if (d->history)
+		history_forget(d->history, block, page);
 }
 
 static bool on_may_divert(void *context)
@@ -242,9 +247,6 @@ static void publish(struct divert *d)
 {
 	const struct split_stats *s = split_stats(d->splitter);
 
-	atomic_store_explicit(&d->pages, s->pages, memory_order_relaxed);
-	atomic_store_explicit(&d->zero_pages, s->zero_pages,
-			      memory_order_relaxed);
 	atomic_store_explicit(&d->kept_pages, s->kept_pages,
 			      memory_order_relaxed);
 	atomic_store_explicit(&d->stream_bytes, s->stream_bytes,
@@ -263,7 +265,7 @@ static ssize_t read_some(struct divert *d, int fd, void *buf, size_t cap,
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 
-	if (d->open || d->stream_len > 0) {
+	if (d->batch.frame || d->stream_len > 0) {
 		if (poll(&p, 1, IDLE_MS) == 0 && flush(d, e) < 0)
 			return error_code(e);
 	}
@@ -281,8 +283,10 @@ static ssize_t read_some(struct divert *d, int fd, void *buf, size_t cap,
 static int next_buffer(struct divert *d, size_t from, size_t *have,
 		       struct error *e)
 {
+	uint64_t start = clock_us();
 	struct buffer *next = pool_take(d->pool);
 
+	gain_slack(d, clock_us() - start);
 	if (!next)
 		return error_set(e, EPIPE, "the session has ended");
 	memcpy(next->data, d->buffer->data + from, *have - from);
@@ -332,9 +336,9 @@ int divert_run(struct divert *d, int fd, struct error *e)
 {
 	int r = run(d, fd, e);
 
-	if (d->open)
-		outbox_give_back(d->out, d->open);
-	d->open = NULL;
+	if (d->batch.frame)
+		outbox_give_back(d->out, d->batch.frame);
+	d->batch.frame = NULL;
 	buffer_drop(d->buffer);
 	d->buffer = NULL;
 	return r;
@@ -347,8 +351,11 @@ void divert_stop(struct divert *d)
 
 uint64_t divert_pages(const struct divert *d)
 {
-	return atomic_load(&d->pages) + atomic_load(&d->zero_pages) +
-	       atomic_load(&d->kept_pages);
+	uint64_t sum = atomic_load(&d->kept_pages);
+
+	for (unsigned i = 0; i < RUN_KINDS; i++)
+		sum += atomic_load(&d->made[i]);
+	return sum;
 }
 
 bool divert_first_pass_done(const struct divert *d)
@@ -376,8 +383,32 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 	return 0;
 }
 
+int divert_set_repeats(struct divert *d, const struct history_size *size,
+		       const struct relay_block *blocks, unsigned n,
+		       struct error *e)
+{
+	uint64_t ram_bytes = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		ram_bytes += blocks[i].len_bytes;
+	d->history = malloc(sizeof(*d->history));
+	if (!d->history)
+		return error_set(e, ENOMEM, "no memory for a relay");
+	if (history_init(d->history, history_size_bytes(size, ram_bytes), e) <
+	    0)
+		return error_code(e);
+	for (unsigned i = 0; i < n; i++)
+		if (history_add_block(d->history, i, blocks[i].len_bytes, e) <
+		    0)
+			return error_code(e);
+	return 0;
+}
+
 void divert_done(struct divert *d)
 {
+	if (d->history)
+		history_done(d->history);
+	free(d->history);
 	free(d->stream_data);
 	track_done(&d->track);
 	split_free(d->splitter);

@@ -4,7 +4,8 @@
  * The source's reader of one connection: QEMU's bytes become PAGES and STREAM
  * frames in the outbox.
  *
- *   socket ─read─► buffer ─split─┬─ page: named by the open batch, not copied
+ *   socket ─read─► buffer ─split─┬─ page: named by the open batch, not copied,
+ *                                │        or what is shorter (history.h)
  *                                └─ the rest: copied behind the open stream
  *
  * A batch is sealed when it has 64 pages, when its block changes, when QEMU
@@ -15,6 +16,11 @@
  * The copies of a page on this host are two: socket to buffer, buffer to
  * socket.  A buffer is free again when the last frame that names it has been
  * acknowledged; that, and the outbox, hold QEMU back.
+ *
+ * To find out what is shorter costs processor time, which nobody misses while
+ * the link is what holds this thread back.  So new pages are remembered only in
+ * time that it has lately spent waiting: on a free link the pages pass as if
+ * there were no history.
  */
 #pragma once
 
@@ -22,12 +28,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pages/history.h"
 #include "pages/track.h"
 #include "qemu/split.h"
+#include "relay/batch.h"
 #include "wire/frame.h"
 
 struct error;
-struct frame_out;
 struct outbox;
 
 /* A RAM block that the destination can place pages in. */
@@ -48,20 +55,29 @@ struct divert {
 	struct buffer *buffer; /* being filled and fed */
 	struct splitter *splitter;
 	struct track track;
-	struct frame_out *open; /* the batch being filled, or NULL */
-	struct batch_head batch;
-	uint8_t *stream_data; /* the stream bytes being gathered */
+	struct history *history; /* NULL: every page travels as it is */
+	int64_t slack_us;        /* waited and not yet spent on it */
+	uint64_t waited_us;      /* of the outbox, when it was last asked */
+	struct batch batch;
+	struct batch_page page; /* being described */
+	uint8_t *stream_data;   /* the stream bytes being gathered */
 	size_t stream_len;
 	uint64_t stream_offset; /* of the first of them */
 
 	/* counters */
-	atomic_uint_fast64_t pages, zero_pages, kept_pages, stream_bytes;
+	atomic_uint_fast64_t made[RUN_KINDS]; /* pages */
+	atomic_uint_fast64_t delta_bytes, kept_pages, stream_bytes;
 	atomic_uint_fast64_t ram_bytes, read_bytes;
 	atomic_bool opaque, ram_done;
 };
 
 int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 		const struct relay_block *blocks, unsigned n, struct error *e);
+/* Pages are compared with earlier versions, with a cache of @size.  Before it
+ * runs, after divert_init(). */
+int divert_set_repeats(struct divert *d, const struct history_size *size,
+		       const struct relay_block *blocks, unsigned n,
+		       struct error *e);
 /* After divert_run() has returned and the outbox, whose frames name the
  * buffers, is gone. */
 void divert_done(struct divert *d);

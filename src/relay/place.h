@@ -3,10 +3,15 @@
 /*
  * The destination's page sink: batches become guest memory.
  *
- * A batch arrives verified in the channel's own buffer and is written from
- * there in one call per run.  (Receiving straight into guest memory would save
- * that copy, but let damaged bytes, and late copies of a frame that was sent
- * again, touch it.)
+ * A batch arrives verified in the channel's own buffer, expanded if it was
+ * pressed, and is written from there in one call per run.  (Receiving straight
+ * into guest memory would save that copy, but let damaged bytes, and late
+ * copies of a frame that was sent again, touch it.)
+ *
+ * Pages that are said to be the same, or to differ by a delta, are compared by
+ * their sum with what is in memory, the latter on a copy before they are
+ * written.  The source may be wrong about what is here, by a chance as much as
+ * by a mistake; then the session ends and the guest goes on where it is.
  */
 #pragma once
 
@@ -20,7 +25,7 @@ struct guest_memory;
 struct place {
 	struct page_sink sink; /* for session_set_page_sink() */
 	struct guest_memory *memory;
-	atomic_uint_fast64_t pages, zero_pages;
+	atomic_uint_fast64_t pages[RUN_KINDS]; /* placed, by kind of run */
 };
 
 void place_init(struct place *p, struct guest_memory *memory);

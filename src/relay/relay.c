@@ -473,7 +473,9 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 		return 0;
 	}
 	if (divert_init(&r->divert, session_outbox(o->session), 0, o->blocks,
-			o->n_blocks, e) < 0)
+			o->n_blocks, e) < 0 ||
+	    (o->repeats && divert_set_repeats(&r->divert, o->repeats, o->blocks,
+					      o->n_blocks, e) < 0))
 		return error_code(e);
 	r->divert.alone = is_alone;
 	r->divert.context = r;
@@ -574,13 +576,14 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 		ret->connected = r->connection[0].used;
 	}
 	if (!r->source) {
-		ret->data_pages = atomic_load(&r->place.pages);
-		ret->zero_pages = atomic_load(&r->place.zero_pages);
+		for (unsigned i = 0; i < RUN_KINDS; i++)
+			ret->pages.of[i] = atomic_load(&r->place.pages[i]);
 		return;
 	}
 	ret->ram_bytes = atomic_load(&d->ram_bytes);
-	ret->data_pages = atomic_load(&d->pages);
-	ret->zero_pages = atomic_load(&d->zero_pages);
+	for (unsigned i = 0; i < RUN_KINDS; i++)
+		ret->pages.of[i] = atomic_load(&d->made[i]);
+	ret->pages.delta_bytes = atomic_load(&d->delta_bytes);
 	ret->kept_pages = atomic_load(&d->kept_pages);
 	ret->stream_bytes = atomic_load(&d->stream_bytes);
 	ret->read_bytes = atomic_load(&d->read_bytes);
@@ -589,4 +592,13 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 	if (ret->opaque) /* written before the flag, never again */
 		memcpy(ret->why_opaque, split_stats(d->splitter)->why_opaque,
 		       sizeof(ret->why_opaque));
+}
+
+uint64_t relay_pages_sum(const struct relay_pages *p)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < RUN_KINDS; i++)
+		sum += p->of[i];
+	return sum;
 }

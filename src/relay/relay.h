@@ -37,6 +37,9 @@ struct relay_options {
 	const char *listen_path;
 	const struct relay_block *blocks; /* that the destination can place */
 	unsigned n_blocks;
+	/* a cache for finding what the destination has already; NULL: every
+	 * page travels as it is */
+	const struct history_size *repeats;
 
 	/* destination: where QEMU listens, and its memory, which may be NULL */
 	const char *connect_path;
@@ -58,10 +61,15 @@ int relay_event_fd(const struct relay *r);
 /* 0: it goes on; 1: connection 0 has ended both ways; negative: it broke. */
 int relay_check(struct relay *r, struct error *e);
 
+/* Of guest memory, diverted (source) or placed (destination). */
+struct relay_pages {
+	uint64_t of[RUN_KINDS];
+	uint64_t delta_bytes; /* that those of RUN_DELTA took; source */
+};
+
 struct relay_stats {
-	uint64_t ram_bytes;  /* of all blocks; source, once known */
-	uint64_t data_pages; /* diverted (source), placed (destination) */
-	uint64_t zero_pages;
+	uint64_t ram_bytes; /* of all blocks; source, once known */
+	struct relay_pages pages;
 	uint64_t kept_pages; /* left in the stream */
 	uint64_t stream_bytes;
 	uint64_t read_bytes; /* from QEMU */
@@ -72,3 +80,5 @@ struct relay_stats {
 };
 
 void relay_stats(struct relay *r, struct relay_stats *ret);
+/* Of all kinds. */
+uint64_t relay_pages_sum(const struct relay_pages *p);

@@ -93,13 +93,31 @@ static int write_plain(struct carrier *c, struct frame_head *h,
 	return 0;
 }
 
+/* What waits in the channels' sockets for their readers. */
+static uint32_t backlog(struct session *s)
+{
+	uint64_t sum = 0;
+
+	WITH_LOCK(&s->lock);
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (s->carrier[i].channel)
+			sum += s->carrier[i].channel->ops->unread(
+				s->carrier[i].channel);
+	return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
 static int write_ack(struct carrier *c, struct error *e)
 {
 	uint8_t payload[ACK_MAX_PAYLOAD];
 	struct frame_head h = { .kind = FRAME_ACK };
+	struct session *s = c->session;
 	struct ack a;
 
-	inbox_ack(&c->session->in, &a);
+	inbox_ack(&s->in, &a);
+	a.backlog = backlog(s);
+	a.placed = atomic_load(&s->placed);
+	a.busy_us = atomic_load(&s->busy_us);
 	h.len = (uint32_t)ack_write(&a, payload);
 	return write_plain(c, &h, payload, e);
 }
@@ -242,6 +260,18 @@ static int expand(struct carrier *c, const struct batch_head *batch,
 	return 0;
 }
 
+static void count_placed(struct session *s, const struct batch_head *b,
+			 uint64_t began_us)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < b->runs; i++)
+		if (b->run[i].kind == RUN_DATA || b->run[i].kind == RUN_DELTA)
+			pages += b->run[i].count;
+	atomic_fetch_add(&s->placed, pages * WIRE_PAGE);
+	atomic_fetch_add(&s->busy_us, clock_us() - began_us);
+}
+
 static int apply_pages(struct carrier *c, const struct frame_head *h,
 		       struct error *e)
 {
@@ -249,6 +279,7 @@ static int apply_pages(struct carrier *c, const struct frame_head *h,
 	const struct page_sink *sink = atomic_load(&s->sink);
 	struct batch_head batch;
 	struct batch_body body;
+	uint64_t began = clock_us();
 
 	if (!sink)
 		return error_set(e, EBADMSG, "pages, but no memory for them");
@@ -256,6 +287,7 @@ static int apply_pages(struct carrier *c, const struct frame_head *h,
 	    (batch.codec != CODEC_RAW && expand(c, &batch, &body, e) < 0) ||
 	    sink->apply(sink->context, &batch, &body, e) < 0)
 		return error_in(e, "frame %" PRIu64, h->seq);
+	count_placed(s, &batch, began);
 	inbox_pages_applied(&s->in, h->seq);
 	return 0;
 }

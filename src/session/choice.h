@@ -18,7 +18,7 @@
  *    over about 16 frames; one frame of TRY_OTHERS measures another codec, or,
  *    when none is best, one of as many that are offered, or one in TRY_US.
  *  - P follows from that time and from how much of the processors the workers
- *    get (yield.h), which is the same for all codecs: on a busy host all become
+ *    get (idle.h), which is the same for all codecs: on a busy host all become
  *    slower at once, also those that are seldom tried.
  *  - D counts only while the destination is behind: more than BEHIND_US of the
  *    link's rate has arrived there and is not applied.  It is what one receiver

@@ -148,6 +148,7 @@ struct session {
 	atomic_uint_fast64_t cards_generation; /* of cards_text; 0: none */
 
 	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
+	atomic_uint_fast64_t placed, busy_us; /* as in struct ack */
 };
 
 /* session.c */

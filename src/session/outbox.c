@@ -99,6 +99,14 @@ static struct frame_out *take_free(struct outbox *o)
 	return f;
 }
 
+static void hold_producer(struct outbox *o)
+{
+	uint64_t start = clock_us();
+
+	pthread_cond_wait(&o->changed, &o->lock);
+	atomic_fetch_add(&o->waited_us, clock_us() - start);
+}
+
 struct frame_out *outbox_frame(struct outbox *o)
 {
 	struct frame_out *f;
@@ -107,7 +115,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 
 	while (!o->free && o->fresh == FRAME_POOL && !o->closed) {
 		flow_waited(&o->flow);
-		pthread_cond_wait(&o->changed, &o->lock);
+		hold_producer(o);
 	}
 	if (o->closed)
 		return NULL;
@@ -231,7 +239,7 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 	while (!o->closed && !has_room(o, f)) {
 		flow_waited(&o->flow);
 		flow_waited(&o->wire);
-		pthread_cond_wait(&o->changed, &o->lock);
+		hold_producer(o);
 	}
 	if (o->closed) {
 		release(o, f);
@@ -755,6 +763,11 @@ bool outbox_is_small(struct outbox *o)
 	WITH_LOCK(&o->lock);
 
 	return o->unacked_bytes < limit_of_all(o) / 2;
+}
+
+uint64_t outbox_waited_us(struct outbox *o)
+{
+	return atomic_load_explicit(&o->waited_us, memory_order_relaxed);
 }
 
 void outbox_stats(struct outbox *o, struct outbox_stats *ret)

@@ -176,6 +176,7 @@ struct outbox {
 	unsigned pressed;         /* frames whose payload is a worker's */
 	struct outbox_rest press_rest;
 	struct outbox_stats stats;
+	atomic_uint_fast64_t waited_us; /* producers, all together */
 };
 
 int outbox_init(struct outbox *o, struct error *e);
@@ -247,4 +248,7 @@ int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
 int outbox_wait_change(struct outbox *o);
 /* What is unacknowledged takes less than half of what it may. */
 bool outbox_is_small(struct outbox *o);
+/* How long producers have had to wait, all together: it grows while the
+ * channels, and not the producers, are what is slow. */
+uint64_t outbox_waited_us(struct outbox *o);
 void outbox_stats(struct outbox *o, struct outbox_stats *ret);

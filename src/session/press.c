@@ -17,7 +17,6 @@
 #include "base/scope.h"
 #include "session/idle.h"
 #include "session/outbox.h"
-#include "session/yield.h"
 #include "wire/reader.h"
 
 enum {
@@ -37,7 +36,6 @@ struct worker {
 	struct codec_state *codecs;
 
 	/* The desk's, or in TURN_WORKER the worker's. */
-	struct yield yield;
 	struct press_client *client;
 	struct frame_out *frame;
 	struct buffer *buffer;
@@ -53,8 +51,7 @@ struct press {
 	pthread_t desk;
 	sem_t wake;
 	atomic_bool stop;
-	/* When a worker can take a frame: in the past when one is idle, never
-	 * when all have one. */
+	/* From when on a worker may take a frame: never when all have one. */
 	atomic_uint_fast64_t idle_us;
 	unsigned workers;
 	struct worker *worker;
@@ -158,14 +155,9 @@ static void collect(struct press *p, struct worker *w)
 {
 	struct press_client *c = w->client;
 	bool pressed = w->out > 0;
-	uint64_t now;
 
 	learn(c, w);
-	yield_worked(&w->yield, w->processor_us, w->took_us);
-	now = clock_us();
-	yield_rest(&w->yield,
-		   yield_gets_little(&w->yield) && !idle_spare(&p->idle, now),
-		   now);
+	idle_used(&p->idle, w->processor_us);
 	outbox_press_done(c->outbox, w->frame, pressed ? w->buffer : NULL,
 			  w->meta + w->out);
 	if (!pressed)
@@ -214,23 +206,6 @@ static bool has_enough(const struct press *p, const struct press_client *c,
 	return st->pressed + c->frames >= p->workers * BUFFERS_EACH / p->joined;
 }
 
-/* The processors that the workers get. */
-static double processors(const struct press *p)
-{
-	uint64_t now = clock_us();
-	double all = 0;
-
-	for (unsigned i = 0; i < p->workers; i++) {
-		const struct worker *w = &p->worker[i];
-		bool busy = atomic_load(&w->turn) == TURN_WORKER;
-
-		if (!yield_rests(&w->yield, now))
-			all += yield_share(&w->yield,
-					   busy ? now - w->began_us : 0);
-	}
-	return all;
-}
-
 /* A frame of @c for @w; false: there is none to press now. */
 static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 {
@@ -239,12 +214,12 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 
 	outbox_stats(c->outbox, &st);
 	if (has_enough(p, c, &st) ||
-	    (!c->policy.always && yield_rests(&w->yield, clock_us())))
+	    (!c->policy.always && !idle_may_work(&p->idle, clock_us())))
 		return false;
 	w->choice = CHOICE_NONE;
 	w->how = c->policy.choice;
 	if (!c->policy.fixed) {
-		k = choice_case(&c->choice, &st, processors(p));
+		k = choice_case(&c->choice, &st, p->idle.allowed);
 		k.always = c->policy.always;
 		w->choice = choice_next(&c->choice, &st, &k);
 		if (w->choice == CHOICE_NONE) {
@@ -293,21 +268,13 @@ static void hand_out(struct press *p, struct worker *w)
 	sem_post(&w->go);
 }
 
-/* Who waits for the workers gets them also when they should rest. */
+/* Who waits for the workers gets them also when no processor is idle. */
 static uint64_t idle_from(const struct press *p)
 {
-	uint64_t first = USEC_NEVER;
-
-	for (unsigned i = 0; i < p->workers; i++) {
-		uint64_t from = p->worker[i].yield.until_us;
-
-		if (atomic_load(&p->worker[i].turn) != TURN_DESK)
-			continue;
-		if (p->always > 0)
-			from = 0;
-		first = from < first ? from : first;
-	}
-	return first;
+	for (unsigned i = 0; i < p->workers; i++)
+		if (atomic_load(&p->worker[i].turn) == TURN_DESK)
+			return p->always > 0 ? 0 : idle_next_us(&p->idle);
+	return USEC_NEVER;
 }
 
 static void desk_round(struct press *p)
@@ -495,6 +462,7 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 		free(p);
 		return error_set(e, ENOMEM, "no memory for the press");
 	}
+	p->idle.most = workers;
 	sem_init(&p->wake, 0, 0);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);

@@ -13,8 +13,8 @@
  * atomic word and semaphores.  The frame stays in its outbox meanwhile, where a
  * channel may take it raw; then the worker's result is dropped.
  *
- * Which codec, if any: choice.h.  When a worker leaves its processor to others:
- * yield.h.  What is not even looked at: stretch.h.
+ * Which codec, if any: choice.h.  How many processors they may use: idle.h.
+ * What is not even looked at: stretch.h.
  */
 #pragma once
 

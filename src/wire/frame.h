@@ -147,10 +147,10 @@ struct ack_range {
 
 struct ack {
 	uint64_t below;   /* every frame with a lower number is applied */
-	uint32_t backlog; /* bytes that have arrived and nobody has read */
 	uint64_t placed;  /* bytes of RUN_DATA and RUN_DELTA pages that stand in
 			   * memory, since the session began */
 	uint64_t busy_us; /* that all readers together took for them */
+	uint32_t backlog; /* bytes that have arrived and nobody has read */
 	unsigned ranges;
 	struct ack_range range[ACK_MAX_RANGES]; /* and these, ascending */
 };

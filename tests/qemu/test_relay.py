@@ -81,13 +81,15 @@ class RelayCase(unittest.TestCase):
 
     source_qemu = destination_qemu = machine.QEMU
     machine_type = "pc-i440fx-7.2"
+    settings = None
 
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
         self.network = Network(self.lab, rate=None)
         self.alpha, self.beta = connect(*(
-            Host(self.lab, name, self.network[name], self.network.addresses(name))
+            Host(self.lab, name, self.network[name], self.network.addresses(name),
+                 settings=self.settings)
             for name in ("alpha", "beta")))
         for host in (self.alpha, self.beta):
             host.start()
@@ -389,6 +391,19 @@ class Relay(RelayCase):
 
 
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
+class CompressedRelay(RelayCase):
+    settings = {"move": {"option": "compression", "repeat-cache": "32M"}}
+
+    def test_pages_travel_as_what_has_changed_in_them(self):
+        self.network.links[0].shape("200mbit")
+        self.start(stress(touch="few"))
+        report = self.migrate(passes=6)
+        print(report["pages"])
+        self.assertGreater(report["pages"]["delta"], 100)
+        self.assertGreater(report["press"]["before"], 0)
+        self.check_goes_on(self.check().lost_by_qemu)
+
+
 class RelayOfQemu10(Relay):
     source_qemu = destination_qemu = qemu10()[0]
     machine_type = "q35"

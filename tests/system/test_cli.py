@@ -59,7 +59,9 @@ RUNNING = {
         "percent": 47, "bytes_sent": 2254857830, "ram_total": 4 * GIB,
         "rate": 118 * MIB, "round": 3, "dirty_rate": 20 * MIB,
         "remaining": 2 * GIB, "time_left_ms": 130000,
-        "downtime_estimate_ms": 210, "channels": 2, "outage": False},
+        "downtime_estimate_ms": 210, "channels": 2, "outage": False,
+        "pages": {"zero": 262144, "filled": 1024, "unchanged": 8192,
+                  "delta": 65536, "delta_bytes": 4718592, "data": 318464}},
     "report": None,
 }
 
@@ -101,6 +103,8 @@ REPORT = {
     "total_ms": 36400, "downtime_ms": 84, "setup_ms": 210, "rounds": 4,
     "bytes": {"zero": 2 * GIB, "raw": 3 * GIB, "stream": 4 * MIB,
               "wire": 1200 * MIB, "resent": 0, "duplicates": 0},
+    "pages": {"zero": 524288, "filled": 2048, "unchanged": 16384,
+              "delta": 131072, "delta_bytes": 9 * MIB, "data": 636928},
     "rate": 118 * MIB, "option_asked": "auto", "option_got": "compression",
     "press": {"codec": "zstd", "level": 2, "why": "it lets the most through",
               "tried": [], "processor_ms": 41250, "before": 2 * GIB,
@@ -539,6 +543,9 @@ class Cli(unittest.TestCase):
         text = " ".join(r.stdout.split())
         for says in ["36.4 s", "84 ms", "1.2 GiB", "compression (asked "
                      "for: auto)", "Reasons",
+                     "Pages 636928 whole, 524288 zero, 2048 of one repeated "
+                     "word, 16384 that had not changed, 131072 as what had "
+                     "changed in them (9.0 MiB)",
                      "Compressed 2.0 GiB to 700 MiB, ratio 2.93, last by "
                      "zstd level 2, in 41.2 s of processor time",
                      "Sent raw 25% of the pages because the link was free, "
@@ -553,10 +560,13 @@ class Cli(unittest.TestCase):
         self.assert_narrow(r.stdout)
 
     def test_a_report_without_a_press_says_nothing_of_it(self):
-        self.api.move(dict(DONE, report=dict(REPORT, press=None)))
+        plain = {"zero": 9, "filled": 0, "unchanged": 0, "delta": 0, "delta_bytes": 0,
+                 "data": 99}
+        self.api.move(dict(DONE, report=dict(REPORT, press=None, pages=plain)))
         r = self.run_drover("move", "web1", "beta")
         self.assertEqual((r.returncode, r.stderr), (0, ""))
         self.assertIn("Total time", r.stdout)
+        self.assertNotIn("Pages", r.stdout)
         self.assertNotIn("Compressed", r.stdout)
         self.assertNotIn("Sent raw", r.stdout)
 

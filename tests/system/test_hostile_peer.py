@@ -16,6 +16,7 @@ import unittest
 from lab import Lab, needs
 from lab.core import Failed, wait_for
 from lab.host import PROGRAMS
+from lab.oracle import Memory
 from lab.pair import Pair
 from lab import machine
 
@@ -23,6 +24,9 @@ TIME_LIMIT = 300
 PAGES, STREAM, MESSAGE, ACK, BYE = 1, 2, 3, 4, 5
 OPEN, JOIN, ACCEPT, REFUSE = 1, 2, 3, 4
 RESIDENT_LIMIT = 96 << 20
+PAGE, MEMORY = 4096, 64 << 20
+DATA, ZERO, FILL, SAME, DELTA = range(5)
+LZ4, ZSTD = 1, 2
 
 _xxh = ctypes.CDLL("libxxhash.so.0")
 _xxh.XXH3_64bits_withSeed.restype = ctypes.c_uint64
@@ -37,6 +41,24 @@ def hello(kind, text=b"alpha", session=0, secret=bytes(32), version=2, lowest=2)
     head = b"DROVER\r\n" + struct.pack(">HHHHQ", version, lowest, kind, len(text), session)
     data = head + secret + text
     return data + struct.pack(">Q", xxh3(data))
+
+
+def page_sum(page):
+    return struct.pack(">Q", xxh3(page, 0x50414745))
+
+
+def delta(content, *records, length=None):
+    """Side bytes that say: the page becomes `content` by (skip, words)."""
+    data = b"".join(struct.pack(">HH", skip, len(words) // 8) + words for skip, words in records)
+    return struct.pack(">H", len(data) if length is None else length) + page_sum(content) + data
+
+
+def batch(block, runs, side=b"", data=b"", codec=0, side_length=None):
+    """Of (first page, pages, kind)."""
+    pages = sum(count for _, count, kind in runs if kind == DATA)
+    return struct.pack(">HBBHHI", block, codec, 0, len(runs), pages,
+                       len(side) if side_length is None else side_length) + \
+        b"".join(struct.pack(">QII", *run) for run in runs) + side + data
 
 
 class Peer:
@@ -213,8 +235,7 @@ class HostilePeer(unittest.TestCase):
         self.assertIn(words, reason or "", frame)
 
     def test_frames_that_break_the_rules_end_the_session_with_a_sentence(self):
-        batch = struct.pack(">HBBHHI", 700, 0, 0, 1, 0, 0) + struct.pack(">QII", 0, 1, 1)
-        self.ends("no memory for them", kind=PAGES, payload=batch)
+        self.ends("no memory for them", kind=PAGES, payload=batch(700, [(0, 1, ZERO)]))
         self.ends("frame 5000 while 1 is missing", kind=STREAM, payload=b"x", seq=5000)
         self.ends("never sent", kind=ACK, payload=struct.pack(">QIIQQ", 99, 0, 0, 0, 0))
         self.ends("ACK of 5 bytes", kind=ACK, payload=b"12345")
@@ -294,6 +315,66 @@ class HostilePeer(unittest.TestCase):
             wait_for("the arrival is undone",
                      lambda: not self.beta.api("GET", "/v1/machines"), 20, 0.05)
         self.assertFalse(os.path.exists(mark))
+
+    # -- pages
+    def arriving_qemu(self):
+        """Nobody names it before the guest is here: the daemon's only child."""
+        found = []
+        for task in os.listdir(f"/proc/{self.beta.pid}/task"):
+            with open(f"/proc/{self.beta.pid}/task/{task}/children", encoding="ascii") as f:
+                found += f.read().split()
+        self.assertEqual(len(found), 1)
+        return int(found[0])
+
+    def arrival(self):
+        """A peer for whom a QEMU waits, the number of its RAM, and that memory."""
+        peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n")
+        reply = peer.reply() or {}
+        self.assertEqual(reply.get("type"), "prepared", reply)
+        block = [b["name"] for b in reply["blocks"]].index("pc.ram")
+        memory = Memory.of_process(self.arriving_qemu(), MEMORY)
+        self.addCleanup(memory.close)
+        return peer, block, memory
+
+    def refused_pages(self, words, runs, side=b"", data=b"", **more):
+        """One batch that is right, then this one, which ends the session; the
+        guest's memory has nothing of it."""
+        peer, block, memory = self.arrival()
+        before = bytearray(memory[:])
+        before[5 * PAGE:6 * PAGE] = b"p" * PAGE
+        peer.frame(PAGES, batch(block, [(5, 1, DATA), (9, 1, SAME)],
+                                page_sum(bytes(PAGE)), b"p" * PAGE))
+        peer.frame(PAGES, batch(block, runs, side, data, **more))
+        self.assertIn("frame 3: " + words, peer.goodbye() or "", runs)
+        self.assertTrue(memory[:] == before, f"{runs} changed the guest's memory")
+        peer.socket.close()
+        wait_for("the arrival is undone",
+                 lambda: not self.beta.api("GET", "/v1/machines"), 20, 0.05)
+
+    def test_repeats_of_what_is_not_here_end_the_session_and_write_nothing(self):
+        differs = "page {} of RAM block pc.ram is not what the source says it is"
+        self.refused_pages(differs.format(5), [(5, 1, SAME), (7, 1, DATA)],
+                           page_sum(b"q" * PAGE), b"d" * PAGE)
+        self.refused_pages(differs.format(5), [(5, 1, DELTA)],
+                           delta(b"q" * PAGE, (0, b"q" * 8)))
+        self.refused_pages("page 5 of RAM block pc.ram: delta of 20 bytes: wrong record",
+                           [(5, 1, DELTA)], delta(b"p" * PAGE, (511, b"q" * 16)))
+
+    def test_pages_with_wrong_lengths_end_the_session_and_write_nothing(self):
+        last = MEMORY // PAGE - 1
+        for runs, side, data, more, words in (
+                ([(7, 2, DATA)], b"", b"\x50hello", {"codec": LZ4}, ""),
+                ([(7, 2, DATA)], b"", b"\x1fz\xff\x7f\xff\xff\0\x50zzzzz", {"codec": LZ4}, ""),
+                ([(7, 2, DATA)], b"", b"\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff\1\0\0",
+                 {"codec": ZSTD}, ""),
+                ([(7, 2, DATA)], b"", bytes(PAGE), {}, "batch of 2 pages in 4096 bytes"),
+                ([(7, 1, FILL)], bytes(9), b"", {}, "batch whose runs do not have"),
+                ([(7, 1, FILL), (8, 1, SAME)], bytes(8), b"", {}, "batch whose runs do not have"),
+                ([(7, 1, DELTA)], delta(bytes(PAGE), (0, bytes(8)), length=13), b"", {},
+                 "batch whose runs do not have"),
+                ([(7, 1, FILL)], bytes(8), b"", {"side_length": 1 << 31}, "batch of 2147483648"),
+                ([(7, 1, FILL), (last, 2, FILL)], b"f" * 16, b"", {}, "2 pages at page 16383")):
+            self.refused_pages(words, runs, side, data, **more)
 
     # -- many
     def flood(self, first, n=1500):

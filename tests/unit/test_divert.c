@@ -19,10 +19,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "codec/delta.h"
 #include "ends.h"
 #include "relay/divert.h"
 #include "session/inbox.h"
 #include "stream.h"
+#include "wire/reader.h"
 
 enum { BLOCKS = 3, PAGES = 300, RAM_ID = 2, SECTIONS_MAX = 200000 };
 
@@ -39,10 +41,11 @@ struct copy {
 	uint32_t seed;
 	int fd[2]; /* QEMU's end, ours */
 	atomic_bool stop;
-	bool xbzrle;
+	bool xbzrle, repeats;
 
 	uint32_t sent[BLOCKS][PAGES]; /* the last version; QEMU's thread */
 	atomic_uint landed[BLOCKS][PAGES];
+	uint8_t memory[BLOCKS][PAGES][STREAM_PAGE];
 
 	/* What had been sent at the end of each section, as a sum. */
 	pthread_mutex_t lock;
@@ -54,7 +57,7 @@ struct copy {
 	bool ended;
 };
 
-/* --- content: even versions are zero pages */
+/* --- content */
 
 static bool is_zero(uint32_t version)
 {
@@ -71,6 +74,34 @@ static void fill(uint8_t body[STREAM_PAGE], uint32_t block, uint32_t page,
 	word[0] = version;
 }
 
+/* With repeats: versions that are the one before, have one word for all, or
+ * differ from the one before in two words. */
+static void fill_repeats(uint8_t body[STREAM_PAGE], uint32_t block,
+			 uint32_t page, uint32_t version)
+{
+	uint32_t *word = (uint32_t *)(void *)body;
+
+	if (version % 16 == 7)
+		version--;
+	if (version % 16 == 9) {
+		for (uint32_t i = 0; i < STREAM_PAGE / 4; i++)
+			word[i] = version;
+		return;
+	}
+	fill(body, block, page, version - version % 16);
+	word[0] = version;
+	word[version % 1000] = version;
+}
+
+static void content(const struct copy *c, uint8_t body[STREAM_PAGE],
+		    uint32_t block, uint32_t page, uint32_t version)
+{
+	if (c->repeats)
+		fill_repeats(body, block, page, version);
+	else
+		fill(body, block, page, version);
+}
+
 static void land(struct copy *c, uint32_t block, uint32_t page,
 		 uint32_t version)
 {
@@ -85,12 +116,12 @@ static void land_data(struct copy *c, uint32_t block, uint32_t page,
 {
 	static _Thread_local uint8_t want[STREAM_PAGE]
 		__attribute__((aligned(8)));
-	uint32_t version;
+	uint32_t version = atomic_load(&c->landed[block][page]) + 1;
 
-	memcpy(&version, data, sizeof(version));
-	fill(want, block, page, version);
+	content(c, want, block, page, version);
 	CHECK(memcmp(want, data, STREAM_PAGE) == 0);
 	CHECK(!is_zero(version));
+	memcpy(c->memory[block][page], data, STREAM_PAGE);
 	land(c, block, page, version);
 }
 
@@ -99,29 +130,75 @@ static void land_zero(struct copy *c, uint32_t block, uint32_t page)
 	uint32_t version = atomic_load(&c->landed[block][page]) + 1;
 
 	CHECK(is_zero(version));
+	memset(c->memory[block][page], 0, STREAM_PAGE);
 	land(c, block, page, version);
+}
+
+static void land_filled(struct copy *c, uint32_t block, uint32_t page,
+			const uint8_t *word)
+{
+	uint8_t body[STREAM_PAGE];
+
+	for (size_t i = 0; i < STREAM_PAGE; i += BATCH_FILL_SIZE)
+		memcpy(body + i, word, BATCH_FILL_SIZE);
+	land_data(c, block, page, body);
+}
+
+/* From what stands in memory. */
+static void land_repeat(struct copy *c, enum batch_run_kind kind,
+			uint32_t block, uint32_t page, struct reader *side)
+{
+	uint16_t len = kind == RUN_DELTA ? read_u16(side) : 0;
+	uint64_t sum = read_u64(side);
+	uint8_t body[STREAM_PAGE];
+	struct error e;
+
+	memcpy(body, c->memory[block][page], STREAM_PAGE);
+	if (kind == RUN_DELTA)
+		CHECK(delta_apply(body, reader_take(side, len), len, &e) == 0);
+	CHECK(page_sum(body) == sum);
+	land_data(c, block, page, body);
+}
+
+static void land_run(struct copy *c, const struct batch_head *b,
+		     const struct batch_run *run, struct reader *side,
+		     const uint8_t **data)
+{
+	const uint8_t *word = NULL;
+
+	if (run->kind == RUN_FILL)
+		word = reader_take(side, BATCH_FILL_SIZE);
+	for (uint32_t k = 0; k < run->count; k++) {
+		uint32_t page = (uint32_t)run->first + k;
+
+		CHECK(b->block < 2 && page < PAGES);
+		if (run->kind == RUN_ZERO) {
+			land_zero(c, b->block, page);
+		} else if (run->kind == RUN_FILL) {
+			land_filled(c, b->block, page, word);
+		} else if (run->kind == RUN_DATA) {
+			land_data(c, b->block, page, *data);
+			*data += WIRE_PAGE;
+		} else {
+			land_repeat(c, run->kind, b->block, page, side);
+		}
+	}
 }
 
 static int apply(void *context, const struct batch_head *b,
 		 const struct batch_body *body, struct error *e)
 {
 	struct copy *c = context;
+	struct reader side = reader_of(body->side, b->side);
 	const uint8_t *data = body->data;
 
 	(void)e;
-	for (unsigned i = 0; i < b->runs; i++) {
-		for (uint32_t k = 0; k < b->run[i].count; k++) {
-			uint32_t page = (uint32_t)b->run[i].first + k;
-
-			CHECK(b->block < 2 && page < PAGES);
-			if (b->run[i].kind == RUN_ZERO) {
-				land_zero(c, b->block, page);
-				continue;
-			}
-			land_data(c, b->block, page, data);
-			data += WIRE_PAGE;
-		}
-	}
+	/* Slow enough to hold the source back. */
+	if (c->repeats)
+		usleep(200);
+	for (unsigned i = 0; i < b->runs; i++)
+		land_run(c, b, &b->run[i], &side, &data);
+	CHECK(reader_done(&side));
 	return 0;
 }
 
@@ -197,7 +274,7 @@ static void put_page(struct copy *c, struct stream *s, uint32_t block,
 	uint8_t body[STREAM_PAGE] __attribute__((aligned(8)));
 
 	c->sent_sum++;
-	fill(body, block, page, version);
+	content(c, body, block, page, version);
 	if (is_zero(version))
 		stream_page(s, blocks[block].name, offset, PAGE_ZERO, "", 1);
 	else if (c->xbzrle && random_below(&c->seed, 40) == 0)
@@ -291,8 +368,10 @@ static void *divert_main(void *arg)
 	return NULL;
 }
 
-static struct copy *copy_begin(unsigned channels)
+static struct copy *copy_begin(unsigned channels, bool repeats)
 {
+	/* Less than what is hot. */
+	const struct history_size cache = { .bytes = PAGES * WIRE_PAGE / 2 };
 	static const struct relay_block diverted[] = {
 		{ "pc.ram", PAGES * STREAM_PAGE },
 		{ "vga.vram", PAGES * STREAM_PAGE },
@@ -313,6 +392,11 @@ static struct copy *copy_begin(unsigned channels)
 	assert_int_equal(divert_init(&c->divert, session_outbox(c->ends.near),
 				     0, diverted, 2, &e),
 			 0);
+	c->repeats = repeats;
+	if (repeats)
+		assert_int_equal(divert_set_repeats(&c->divert, &cache,
+						    diverted, 2, &e),
+				 0);
 	return c;
 }
 
@@ -336,22 +420,27 @@ static void copy_check(const struct copy *c)
 	for (unsigned b = 0; b < BLOCKS; b++)
 		for (unsigned p = 0; p < PAGES; p++)
 			assert_int_equal(c->landed[b][p], c->sent[b][p]);
-	assert_true(c->divert.pages > 0);
-	assert_true(c->divert.zero_pages > 0);
+	for (unsigned i = 0; i < RUN_KINDS; i++) {
+		bool plain = i == RUN_DATA || i == RUN_ZERO;
+
+		print_message("%llu of kind %u\n",
+			      (unsigned long long)c->divert.made[i], i);
+		assert_int_equal(c->divert.made[i] > 0, plain || c->repeats);
+	}
 	assert_true(c->divert.kept_pages > 0);
 	assert_true(c->divert.ram_done);
 	assert_false(c->divert.opaque);
-	assert_int_equal(c->divert.pages + c->divert.zero_pages +
-				 c->divert.kept_pages,
-			 c->sent_sum);
+	assert_int_equal(divert_pages(&c->divert), c->sent_sum);
 }
 
-static void run_whole(unsigned channels, uint32_t hurt, bool xbzrle)
+enum { PLAIN = 0, XBZRLE = 1, REPEATS = 2 };
+
+static void run_whole(unsigned channels, uint32_t hurt, unsigned how)
 {
-	struct copy *c = copy_begin(channels);
+	struct copy *c = copy_begin(channels, how & REPEATS);
 	pthread_t source, diverter, destination;
 
-	c->xbzrle = xbzrle;
+	c->xbzrle = how & XBZRLE;
 	pthread_create(&destination, NULL, destination_main, c);
 	pthread_create(&diverter, NULL, divert_main, c);
 	pthread_create(&source, NULL, source_main, c);
@@ -374,24 +463,43 @@ static void run_whole(unsigned channels, uint32_t hurt, bool xbzrle)
 static void every_version_lands_once_and_in_order(void **state)
 {
 	(void)state;
-	run_whole(1, 0, false);
+	run_whole(1, 0, PLAIN);
 }
 
 static void so_it_does_over_four_channels_that_break(void **state)
 {
 	(void)state;
-	run_whole(4, 2000000, false);
+	run_whole(4, 2000000, PLAIN);
 }
 
 static void so_it_does_when_records_of_pages_stay_in_the_stream(void **state)
 {
 	(void)state;
-	run_whole(4, 2000000, true);
+	run_whole(4, 2000000, XBZRLE);
+}
+
+static void so_it_does_as_what_has_changed(void **state)
+{
+	(void)state;
+	run_whole(1, 0, REPEATS);
+}
+
+static void so_it_does_as_what_has_changed_over_channels_that_break(
+	void **state)
+{
+	(void)state;
+	run_whole(4, 500000, REPEATS);
+}
+
+static void so_it_does_with_all_of_it(void **state)
+{
+	(void)state;
+	run_whole(4, 500000, REPEATS | XBZRLE);
 }
 
 static void the_end_of_the_session_ends_the_reader(void **state)
 {
-	struct copy *c = copy_begin(1);
+	struct copy *c = copy_begin(1, true);
 	struct stream s = { 0 };
 	struct error e;
 
@@ -412,6 +520,10 @@ int main(void)
 		cmocka_unit_test(so_it_does_over_four_channels_that_break),
 		cmocka_unit_test(
 			so_it_does_when_records_of_pages_stay_in_the_stream),
+		cmocka_unit_test(so_it_does_as_what_has_changed),
+		cmocka_unit_test(
+			so_it_does_as_what_has_changed_over_channels_that_break),
+		cmocka_unit_test(so_it_does_with_all_of_it),
 		cmocka_unit_test(the_end_of_the_session_ends_the_reader),
 	};
 

@@ -1,25 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 
-/* By a file that looks like /proc/stat. */
+/* By a file that looks like /proc/uptime, of a host of two processors. */
 #include "unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "session/idle.h"
+
+enum { FRAME_US = 1000, STEP_US = 1000 };
 
 static char path[64];
 
-/* Ticks of 10 ms since the host was started. */
-static void says(unsigned idle, unsigned iowait)
+struct host {
+	struct idle idle;
+	uint64_t now_us, idle_us;
+	double others; /* processors that somebody else wants */
+};
+
+static void says(uint64_t idle_us)
 {
 	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
-	fprintf(f, "cpu  900 7 800 %u %u 3 4 0 0 0\ncpu0 1 2 3 4\n", idle,
-		iowait);
+	fprintf(f, "1234.00 %.2f\n", (double)idle_us / USEC_PER_SEC);
 	fclose(f);
+}
+
+static struct host host_made(double others)
+{
+	return (struct host){ .idle = { .most = 2, .path = path },
+			      .now_us = USEC_PER_SEC,
+			      .idle_us = USEC_PER_SEC,
+			      .others = others };
+}
+
+/* One step of time, in which each worker that may presses a frame.  Like the
+ * kernel between groups: they get at least half of what they want. */
+static double step(struct host *h)
+{
+	double wanted = 0, left = 2 - h->others;
+
+	says(h->idle_us);
+	for (int i = 0; i < 2; i++)
+		if (idle_may_work(&h->idle, h->now_us)) {
+			wanted++;
+			idle_used(&h->idle, FRAME_US);
+		}
+	left -= wanted;
+	h->now_us += STEP_US;
+	if (left > 0)
+		h->idle_us += (uint64_t)(left * STEP_US);
+	return wanted;
+}
+
+/* Processors that the workers used. */
+static double run(struct host *h, unsigned ms)
+{
+	double used = 0;
+
+	for (unsigned i = 0; i < ms; i++)
+		used += step(h);
+	return used / ms;
 }
 
 static int made(void **state)
@@ -36,72 +80,105 @@ static int unmade(void **state)
 	return 0;
 }
 
-static void a_quarter_of_a_processor_is_to_spare(void **state)
+static void an_idle_host_is_used_nearly_all_the_time(void **state)
 {
-	struct idle i = { .path = path };
+	struct host h = host_made(0);
 
 	(void)state;
-	says(1000, 10);
-	assert_false(idle_spare(&i, 1000000)); /* since when? */
-	says(1004, 11);
-	assert_true(idle_spare(&i, 1200000)); /* 50 of 200 ms */
-	says(1007, 12);
-	assert_false(idle_spare(&i, 1400000));
+	run(&h, 200);
+	assert_true(run(&h, 5000) > 1.75);
 }
 
-static void it_is_looked_at_ten_times_a_second_at_most(void **state)
+static void what_others_leave_is_used_and_no_more(void **state)
 {
-	struct idle i = { .path = path };
+	struct host h = host_made(1);
+	double used;
 
 	(void)state;
-	says(1000, 0);
-	idle_spare(&i, 1000000);
-	says(1100, 0);
-	assert_false(idle_spare(&i, 1099999));
-	assert_true(idle_spare(&i, 1100000));
-	says(1100, 0);
-	assert_true(idle_spare(&i, 1199999));
-	assert_false(idle_spare(&i, 1200000));
+	run(&h, 200);
+	used = run(&h, 5000);
+	assert_true(used > 0.8 && used < 1.05);
 }
 
-static void what_was_long_ago_does_not_count(void **state)
+static void a_busy_host_loses_nothing(void **state)
 {
-	struct idle i = { .path = path };
+	struct host h = host_made(2);
 
 	(void)state;
-	says(1000, 0);
-	idle_spare(&i, 1000000);
-	says(9000, 0);
-	assert_false(idle_spare(&i, 9000000));
-	says(9100, 0);
-	assert_true(idle_spare(&i, 9100000));
+	assert_true(run(&h, 5000) == 0);
+	h.others = 1.9; /* too little to tell */
+	assert_true(run(&h, 5000) == 0);
 }
 
-static void a_host_that_does_not_say_has_none_to_spare(void **state)
+static void it_follows_within_a_second(void **state)
 {
-	struct idle i = { .path = "/nowhere/stat" };
+	struct host h = host_made(0);
 
 	(void)state;
-	assert_false(idle_spare(&i, 1000000));
-	assert_false(idle_spare(&i, 1200000));
+	run(&h, 2000);
+	h.others = 2;
+	run(&h, 1000);
+	assert_true(run(&h, 1000) == 0);
+	h.others = 0.5;
+	run(&h, 300);
+	assert_true(run(&h, 1000) > 1.2);
+}
+
+static void it_looks_before_it_works(void **state)
+{
+	struct host h = host_made(0);
+
+	(void)state;
+	assert_false(idle_may_work(&h.idle, h.now_us));
+	assert_true(idle_next_us(&h.idle) > h.now_us);
+	run(&h, 200);
+	assert_true(h.idle.allowed > 1.7);
+	/* Nobody has asked for a long time. */
+	h.now_us += 10 * USEC_PER_SEC;
+	assert_false(idle_may_work(&h.idle, h.now_us));
+}
+
+static void it_says_when_to_ask_again(void **state)
+{
+	struct host h = host_made(1.5);
+	uint64_t next;
+
+	(void)state;
+	run(&h, 200);
+	while (idle_may_work(&h.idle, h.now_us))
+		idle_used(&h.idle, FRAME_US);
+	next = idle_next_us(&h.idle);
+	assert_true(next > h.now_us && next <= h.now_us + 100000);
+}
+
+static void a_host_that_does_not_say_has_none(void **state)
+{
+	struct idle i = { .most = 2, .path = "/nowhere/uptime" };
+
+	(void)state;
+	for (uint64_t now = 1; now < 1000000; now += 10000)
+		assert_false(idle_may_work(&i, now));
 }
 
 static void this_host_says(void **state)
 {
-	struct idle i = { 0 };
+	struct idle i = { .most = 2 };
 
 	(void)state;
-	idle_spare(&i, 1000000);
-	assert_true(i.ticks > 0);
+	idle_may_work(&i, 1000000);
+	assert_true(i.begun_us > 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_quarter_of_a_processor_is_to_spare),
-		cmocka_unit_test(it_is_looked_at_ten_times_a_second_at_most),
-		cmocka_unit_test(what_was_long_ago_does_not_count),
-		cmocka_unit_test(a_host_that_does_not_say_has_none_to_spare),
+		cmocka_unit_test(an_idle_host_is_used_nearly_all_the_time),
+		cmocka_unit_test(what_others_leave_is_used_and_no_more),
+		cmocka_unit_test(a_busy_host_loses_nothing),
+		cmocka_unit_test(it_follows_within_a_second),
+		cmocka_unit_test(it_looks_before_it_works),
+		cmocka_unit_test(it_says_when_to_ask_again),
+		cmocka_unit_test(a_host_that_does_not_say_has_none),
 		cmocka_unit_test(this_host_says),
 	};
 

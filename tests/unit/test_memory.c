@@ -147,6 +147,70 @@ static void nothing_is_written_outside_of_a_block(void **state)
 	close(fd);
 }
 
+static void a_fill_repeats_its_word_and_only_there(void **state)
+{
+	int fd = shared_file(MIB, 0);
+	struct guest_memory *m = memory_of(fd);
+	uint64_t word;
+	char had[16];
+	struct error e;
+
+	(void)state;
+	memcpy(&word, "12345678", 8);
+	/* More than one piece of what it writes at once. */
+	assert_int_equal(memory_fill(m, 0, 2 * PAGE, 9 * PAGE, word, &e), 0);
+	assert_int_equal(allocated(fd), 9 * PAGE);
+	for (int at = 0; at < MIB; at += 16) {
+		bool in = at >= 2 * PAGE && at < 11 * PAGE;
+
+		assert_int_equal(pread(fd, had, 16, at), 16);
+		assert_memory_equal(had,
+				    in ? (const void *)"1234567812345678"
+				       : page(0),
+				    16);
+	}
+	assert_int_equal(memory_fill(m, 0, MIB - PAGE, 2 * PAGE, word, &e),
+			 -ERANGE);
+	assert_int_equal(memory_fill(m, 0, 0, MIB, 0, &e), 0);
+	assert_int_equal(byte_at(fd, 2 * PAGE), 0);
+	assert_int_equal(allocated(fd), 9 * PAGE);
+	memory_free(m);
+	close(fd);
+}
+
+static void reading_gives_what_is_there_and_allocates_nothing(void **state)
+{
+	uint8_t *got = malloc(MIB);
+	int fd = shared_file(MIB, 0);
+	struct guest_memory *m;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, page(3), PAGE, 17 * PAGE), PAGE);
+	m = memory_of(fd);
+	assert_int_equal(memory_write(m, 0, 19 * PAGE, page(4), PAGE, &e), 0);
+	memset(got, 0xee, MIB);
+	assert_int_equal(memory_read(m, 0, 0, got, MIB, &e), 0);
+	for (int i = 0; i < MIB / PAGE; i++)
+		assert_memory_equal(got + (size_t)i * PAGE,
+				    page(i == 17   ? 3
+					 : i == 19 ? 4
+						   : 0),
+				    PAGE);
+	assert_int_equal(allocated(fd), 2 * PAGE);
+	assert_int_equal(memory_read(m, 0, MIB - PAGE, got, 2 * PAGE, &e),
+			 -ERANGE);
+	assert_int_equal(memory_read(m, 1, 0, got, PAGE, &e), -ERANGE);
+	assert_int_equal(memory_read(m, 0, 12, got, PAGE, &e), -EINVAL);
+	assert_int_equal(ftruncate(fd, 18 * PAGE), 0);
+	assert_int_equal(memory_read(m, 0, 19 * PAGE, got, PAGE, &e), -EIO);
+	assert_string_equal(e.text, "read 4.0 KiB of pc.ram at 0x13000: "
+				    "Input/output error");
+	memory_free(m);
+	close(fd);
+	free(got);
+}
+
 struct worker {
 	struct guest_memory *memory;
 	unsigned first;
@@ -259,6 +323,7 @@ static long huge_pages(long set)
 static void huge_pages_are_written_page_by_page(void **state)
 {
 	long old = huge_pages(4);
+	uint8_t got[2 * PAGE];
 	struct guest_memory *m;
 	struct error e;
 	void *map;
@@ -286,7 +351,18 @@ static void huge_pages_are_written_page_by_page(void **state)
 	assert_int_equal(memory_write(m, 0, 2 * MIB - PAGE, page(5), PAGE, &e),
 			 0);
 	assert_int_equal(((uint8_t *)map)[2 * MIB - 1], 5);
+	assert_int_equal(memory_read(m, 0, 2 * MIB - PAGE, got, sizeof(got),
+				     &e),
+			 0);
+	assert_memory_equal(got, page(5), PAGE);
+	assert_memory_equal(got + PAGE, page(0), PAGE);
 	munmap(map, 8 * MIB);
+	memory_free(m);
+	/* Not fresh: all may have been written, and most was not. */
+	m = memory_of(fd);
+	assert_int_equal(memory_read(m, 0, 6 * MIB, got, PAGE, &e), 0);
+	assert_memory_equal(got, page(0), PAGE);
+	assert_int_equal(allocated(fd), 2 * MIB);
 	memory_free(m);
 	close(fd);
 	huge_pages(old);
@@ -468,6 +544,9 @@ int main(void)
 		cmocka_unit_test(
 			old_content_is_cleared_by_zeros_but_holes_stay),
 		cmocka_unit_test(nothing_is_written_outside_of_a_block),
+		cmocka_unit_test(a_fill_repeats_its_word_and_only_there),
+		cmocka_unit_test(
+			reading_gives_what_is_there_and_allocates_nothing),
 		cmocka_unit_test(many_threads_write_neighbouring_pages),
 		cmocka_unit_test(a_full_memory_is_an_error_and_no_signal),
 		cmocka_unit_test(huge_pages_are_written_page_by_page),

@@ -422,6 +422,29 @@ static void always_does_not_wait_for_a_worker_that_has_ended(void **state)
 	press_free(p);
 }
 
+static void small_frames_and_those_without_pages_are_not_for_the_press(
+	void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *d = desk_made(p, true);
+	struct frame_out *f = outbox_frame(&d->out);
+	struct error e;
+
+	(void)state;
+	/* All of it is what comes before the pages, say sums of repeats. */
+	f->iov[0] = (struct iovec){ f->meta, sizeof(f->meta) };
+	f->iovs = 1;
+	f->head.kind = FRAME_PAGES;
+	f->head.len = sizeof(f->meta);
+	assert_int_equal(outbox_put(&d->out, f, NULL, &e), 0);
+	assert_null(outbox_press_take(&d->out));
+	assert_int_equal(send_one(d, 0), 1);
+	assert_int_equal(stats_of(d).frames, 0);
+	assert_int_equal(stats_of(d).free, 0);
+	desk_unmade(d);
+	press_free(p);
+}
+
 /* --- the press */
 
 static json_int_t number(json_t *o, const char *key)
@@ -642,6 +665,8 @@ int main(void)
 			each_frame_counts_once_however_often_it_is_sent),
 		cmocka_unit_test(
 			always_does_not_wait_for_a_worker_that_has_ended),
+		cmocka_unit_test(
+			small_frames_and_those_without_pages_are_not_for_the_press),
 		cmocka_unit_test(
 			workers_press_what_waits_and_all_codecs_are_tried),
 		cmocka_unit_test(

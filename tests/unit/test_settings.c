@@ -26,6 +26,7 @@ static const char full[] = "[host]\n"
 			   "timeout = 10min\n"
 			   "on-timeout = force\n"
 			   "option = auto\n"
+			   "repeat-cache = 256M\n"
 			   "connections = 8\n"
 			   "connections-per-card = 2\n"
 			   "connections-per-rss-card = 3\n"
@@ -64,6 +65,8 @@ static void an_empty_file_gives_the_defaults(void **state)
 	assert_int_equal(s.move.timeout_us, 0);
 	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_ABORT);
 	assert_string_equal(s.move.option->name, "compression");
+	assert_true(s.move.repeat_cache.relative);
+	assert_int_equal(s.move.repeat_cache.percent, 5);
 	assert_int_equal(s.move.connections_per_rss_card, 4);
 	assert_int_equal(s.move.connections_per_card, 1);
 	assert_int_equal(s.move.connections, 32);
@@ -88,6 +91,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(s.move.timeout_us, 600000000);
 	assert_int_equal(s.move.on_timeout, ON_TIMEOUT_FORCE);
 	assert_string_equal(s.move.option->name, "auto");
+	assert_int_equal(s.move.repeat_cache.bytes, 256 << 20);
 	assert_int_equal(s.move.connections, 8);
 	assert_int_equal(s.move.connections_per_card, 2);
 	assert_int_equal(s.move.connections_per_rss_card, 3);
@@ -193,6 +197,12 @@ static void wrong_settings_are_explained(void **state)
 	assert_refused("[host]\nlisten = eth0\n",
 		       "t:2:10: 'eth0' is no address: write 10.0.0.2 or "
 		       "fd00::2");
+	assert_refused("[move]\nrepeat-cache = 101%\n",
+		       "t:2:16: '101%' is no size and no share of a guest's "
+		       "memory: write 256M, 5% or 0");
+	assert_refused("[move]\nrepeat-cache = 5%M\n",
+		       "t:2:16: '5%M' is no size and no share of a guest's "
+		       "memory: write 256M, 5% or 0");
 	assert_refused("[host]\nsocket = x\n",
 		       "t:2:10: 'socket' must be a path that starts with '/'");
 	assert_refused("[peer b]\n", "t:1:1: [peer b] has no address");
@@ -201,6 +211,61 @@ static void wrong_settings_are_explained(void **state)
 	assert_refused("[peer ../b]\n",
 		       "t:1:1: '../b' is not a name for a host: use 1 to 63 "
 		       "characters, the first a letter or digit");
+}
+
+static void a_cache_is_a_share_of_the_guest_or_a_size(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+		uint64_t ram, bytes;
+	} cases[] = {
+		{ "", "5%", 1ULL << 30, (1ULL << 30) / 100 * 5 },
+		{ "repeat-cache = 5%", "5%", 1ULL << 40, 512ULL << 20 },
+		{ "repeat-cache = 0%", "0%", 1ULL << 30, 0 },
+		{ "repeat-cache = 0", "0", 1ULL << 30, 0 },
+		{ "repeat-cache = 2G", "2147483648", 1ULL << 30, 2ULL << 30 },
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct settings s;
+		struct move_paths p;
+		json_t *all;
+		const char *shown;
+
+		snprintf(text, sizeof(text), "[move]\noption = auto\n%s\n",
+			 cases[i].text);
+		s = parsed(text);
+		p = settings_paths(&s);
+		assert_int_equal(history_size_bytes(move_paths_repeats(&p),
+						    cases[i].ram),
+				 cases[i].bytes);
+		all = settings_json(&s);
+		assert_int_equal(json_unpack(all, "{s:{s:s}}", "move",
+					     "repeat-cache", &shown),
+				 0);
+		assert_string_equal(shown, cases[i].shown);
+		json_decref(all);
+		settings_done(&s);
+	}
+}
+
+static void without_compression_nothing_is_repeated(void **state)
+{
+	static const char *const texts[] = {
+		"[move]\noption = tcp\n",
+		"[move]\noption = auto\ncompress = never\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct settings s = parsed(texts[i]);
+		struct move_paths p = settings_paths(&s);
+
+		assert_null(move_paths_repeats(&p));
+		settings_done(&s);
+	}
 }
 
 static void json_shows_everything_by_the_names_of_the_file(void **state)
@@ -241,6 +306,8 @@ int main(void)
 		cmocka_unit_test(peers_are_found_by_name),
 		cmocka_unit_test(peers_are_found_by_any_of_their_addresses),
 		cmocka_unit_test(wrong_settings_are_explained),
+		cmocka_unit_test(a_cache_is_a_share_of_the_guest_or_a_size),
+		cmocka_unit_test(without_compression_nothing_is_repeated),
 		cmocka_unit_test(
 			json_shows_everything_by_the_names_of_the_file),
 	};

@@ -465,6 +465,170 @@ static void a_pressed_batch_without_pages_is_refused(void **state)
 	assert_string_equal(e.text, "batch of 0 pages pressed into 4 bytes");
 }
 
+/* A batch of every kind of run; returns its length. */
+static size_t mixed_batch(uint8_t *buf)
+{
+	static const uint8_t side[8 + 16 + 22 + 24] = { 'A',
+							'B',
+							'C',
+							'D',
+							'E',
+							'F',
+							'G',
+							'H',
+							[8 + 16 + 1] = 12,
+							[8 + 16 + 22 + 1] =
+								14 };
+	const struct batch_head b = { .runs = 5,
+				      .pages = 1,
+				      .side = sizeof(side),
+				      .run = { { 1, 1, RUN_DATA },
+					       { 10, 3, RUN_FILL },
+					       { 20, 2, RUN_SAME },
+					       { 30, 4, RUN_ZERO },
+					       { 40, 2, RUN_DELTA } } };
+	size_t n = batch_head_write(&b, side, buf);
+
+	memset(buf + n, 0x5a, WIRE_PAGE);
+	return n + WIRE_PAGE;
+}
+
+static void side_bytes_stand_between_runs_and_data(void **state)
+{
+	size_t len = mixed_batch(scratch), side;
+	struct batch_body body;
+	struct batch_head got;
+	struct error e;
+
+	(void)state;
+	side = BATCH_HEAD_SIZE + 5UL * BATCH_RUN_SIZE;
+	assert_int_equal(batch_head_read(&got, scratch, len, &body, &e), 0);
+	assert_int_equal(got.run[2].kind, RUN_SAME);
+	assert_int_equal(got.run[4].kind, RUN_DELTA);
+	assert_int_equal(got.side, 70);
+	assert_ptr_equal(body.side, scratch + side);
+	assert_memory_equal(body.side, "ABCDEFGH", 8);
+	assert_ptr_equal(body.data, body.side + 70);
+	assert_int_equal(body.len, WIRE_PAGE);
+}
+
+static void a_batch_with_side_bytes_cut_anywhere_is_refused(void **state)
+{
+	size_t len = mixed_batch(scratch);
+	struct batch_head got;
+	struct error e;
+
+	(void)state;
+	for (size_t n = 0; n < len; n += n < 300 ? 1 : 997)
+		assert_int_equal(batch_reads(scratch, n, &got, &e), -EBADMSG);
+	assert_int_equal(batch_reads(scratch, len + 1, &got, &e), -EBADMSG);
+}
+
+/* One byte of the mixed batch, changed. */
+static void side_bytes_that_are_not_the_runs_are_refused(void **state)
+{
+	enum {
+		RUNS_AT = BATCH_HEAD_SIZE,
+		COUNT_AT = 11, /* last byte of a run's */
+		KIND_AT = 15,
+		SIDE_AT = RUNS_AT + 5 * BATCH_RUN_SIZE,
+		DELTA_AT = SIDE_AT + 8 + 16,
+	};
+	static const struct {
+		size_t at;
+		uint8_t byte;
+	} wrong[] = {
+		{ 11, 69 },  /* side */
+		{ 11, 71 },  /* side */
+		{ 8, 0x80 }, /* 2 GiB of it */
+		{ RUNS_AT + 1 * BATCH_RUN_SIZE + KIND_AT, RUN_ZERO },
+		{ RUNS_AT + 1 * BATCH_RUN_SIZE + KIND_AT, RUN_DELTA },
+		{ RUNS_AT + 2 * BATCH_RUN_SIZE + COUNT_AT, 1 },
+		{ RUNS_AT + 2 * BATCH_RUN_SIZE + COUNT_AT, 3 },
+		{ RUNS_AT + 2 * BATCH_RUN_SIZE + COUNT_AT - 3, 0x80 },
+		{ RUNS_AT + 3 * BATCH_RUN_SIZE + KIND_AT, RUN_FILL },
+		{ RUNS_AT + 4 * BATCH_RUN_SIZE + COUNT_AT, 1 },
+		{ RUNS_AT + 4 * BATCH_RUN_SIZE + COUNT_AT, 3 },
+		{ RUNS_AT + 4 * BATCH_RUN_SIZE + COUNT_AT - 3, 0xff },
+		{ DELTA_AT + 1, 11 },
+		{ DELTA_AT + 1, 13 },
+		{ DELTA_AT + 1, 3 },
+		{ DELTA_AT, 0xff },
+		{ DELTA_AT + 22 + 1, 15 },
+	};
+	struct batch_head got;
+	struct error e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		size_t len = mixed_batch(scratch);
+
+		scratch[wrong[i].at] = wrong[i].byte;
+		if (batch_reads(scratch, len, &got, &e) != -EBADMSG)
+			fail_msg("case %zu is accepted", i);
+	}
+}
+
+/* One delta of @len bytes. */
+static int delta_of_length_reads(uint16_t len)
+{
+	struct batch_head b = { .runs = 1,
+				.side = (uint32_t)BATCH_DELTA_HEAD + len,
+				.run = { { 0, 1, RUN_DELTA } } };
+	uint8_t side[BATCH_DELTA_HEAD + BATCH_DELTA_MOST + 1] = {
+		(uint8_t)(len >> 8), (uint8_t)len
+	};
+	struct error e;
+
+	return batch_reads(scratch, batch_head_write(&b, side, scratch), &b,
+			   &e);
+}
+
+static void deltas_keep_their_limits(void **state)
+{
+	(void)state;
+	assert_int_equal(delta_of_length_reads(0), -EBADMSG);
+	assert_int_equal(delta_of_length_reads(BATCH_DELTA_LEAST - 1),
+			 -EBADMSG);
+	assert_int_equal(delta_of_length_reads(BATCH_DELTA_LEAST), 0);
+	assert_int_equal(delta_of_length_reads(BATCH_DELTA_MOST), 0);
+	assert_int_equal(delta_of_length_reads(BATCH_DELTA_MOST + 1), -EBADMSG);
+}
+
+static void side_bytes_keep_their_limit(void **state)
+{
+	enum { MOST = BATCH_SIDE_MAX / BATCH_SUM_SIZE };
+	static uint8_t side[BATCH_SIDE_MAX + BATCH_SUM_SIZE];
+	struct batch_head b = { .runs = 1,
+				.side = BATCH_SIDE_MAX,
+				.run = { { 0, MOST, RUN_SAME } } };
+	struct batch_head got;
+	size_t len = batch_head_write(&b, side, scratch);
+	struct error e;
+
+	(void)state;
+	assert_int_equal(batch_reads(scratch, len, &got, &e), 0);
+	scratch[BATCH_HEAD_SIZE - 1] = BATCH_SUM_SIZE; /* of side */
+	scratch[BATCH_HEAD_SIZE + 11] = 1;             /* of the run's count */
+	assert_int_equal(batch_reads(scratch, len + BATCH_SUM_SIZE, &got, &e),
+			 -EBADMSG);
+	assert_string_equal(e.text, "batch of 32776 side bytes");
+}
+
+static void a_page_has_a_sum_of_its_own_kind(void **state)
+{
+	static uint8_t page[WIRE_PAGE];
+	struct iovec whole = { page, sizeof(page) };
+	uint64_t sum;
+
+	(void)state;
+	sum = page_sum(page);
+	assert_true(sum == page_sum(page));
+	assert_true(sum != frame_sum(&whole, 1));
+	page[WIRE_PAGE - 1] = 1;
+	assert_true(sum != page_sum(page));
+}
+
 /* --- acknowledgements */
 
 static void an_ack_is_read_as_it_was_written(void **state)
@@ -552,6 +716,13 @@ int main(void)
 		cmocka_unit_test(
 			a_pressed_batch_says_its_codec_and_where_the_unit_is),
 		cmocka_unit_test(a_pressed_batch_without_pages_is_refused),
+		cmocka_unit_test(side_bytes_stand_between_runs_and_data),
+		cmocka_unit_test(
+			a_batch_with_side_bytes_cut_anywhere_is_refused),
+		cmocka_unit_test(side_bytes_that_are_not_the_runs_are_refused),
+		cmocka_unit_test(deltas_keep_their_limits),
+		cmocka_unit_test(side_bytes_keep_their_limit),
+		cmocka_unit_test(a_page_has_a_sum_of_its_own_kind),
 		cmocka_unit_test(an_ack_is_read_as_it_was_written),
 		cmocka_unit_test(an_ack_with_wrong_ranges_is_refused),
 		cmocka_unit_test(an_ack_of_another_length_is_refused),
