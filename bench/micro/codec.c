@@ -402,7 +402,9 @@ static void all_measure(const struct set *mixed, int files, char **file)
 	int n = 0;
 
 	for (const struct content *c = content_kinds; c->name; c++) {
-		if (!strcmp(c->name, mixed_content()->name))
+		if (content_lacks_file(c))
+			continue;
+		if (c == mixed_content())
 			sets[n++] = *mixed;
 		sets[n++] = guest_set(c);
 	}
