@@ -35,6 +35,12 @@ lint:
 	@$(MAKE) --no-print-directory all
 	@tools/lint $(B)
 
+# What a page costs at each stage, against bench/micro/instructions.txt.
+instructions:
+	@tools/setup build instructions
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/instructions $(B)
+
 # SECONDS_EACH per target; the corpus in tests/fuzz/corpus is read, not grown.
 SECONDS_EACH ?= 60
 fuzz:
@@ -43,4 +49,4 @@ fuzz:
 	@tools/fuzz build-fuzz $(SECONDS_EACH)
 
 clean:; rm -rf build build-*
-.PHONY: all demo test unit install asan tsan lint fuzz clean
+.PHONY: all demo test unit install asan tsan lint instructions fuzz clean

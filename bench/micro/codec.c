@@ -5,21 +5,25 @@
  * on any files that are named: the figures that the choice of codec rests on.
  *
  *     build/bench/micro/codec [FILE...]
+ *     build/bench/micro/codec --count
  *
  * Units of 64 pages, each in pieces of one page as they stand in a migration
  * stream, one thread.  Each figure is the best of several rounds, so that what
- * else the machine does counts little.  Judges nothing.
+ * else the machine does counts little.  The first table is of mixed data as
+ * they reach a codec, without zero pages; only it is counted, and of the codecs
+ * only what is Drover's.  Judges nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "codec/codec.h"
 #include "codec/delta.h"
 #include "codec/same.h"
 #include "content.h"
+#include "micro.h"
 #include "wire/sum.h"
 
 enum {
@@ -39,16 +43,10 @@ struct set {
 
 static struct codec_state *state;
 static uint8_t out[CODEC_UNIT_MAX], back[CODEC_UNIT_MAX];
-/* Keeps the compiler from dropping what nobody else reads. */
-static volatile uint64_t sink;
 
-/* Processor time: what others do on the machine is not counted. */
 static double now_us(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+	return micro_now_ns() / 1e3;
 }
 
 static const uint8_t *page_of(const struct set *s, unsigned page)
@@ -176,7 +174,7 @@ static void step_measure(const struct set *s, const char *name, unsigned times,
 			sum += step(s, i);
 		best = least(best, now_us() - start);
 	}
-	sink = sum;
+	micro_use(sum);
 	printf("| %s | %s | %.0f ns | %.1f |\n", s->name, name,
 	       best * 1e3 / times, (double)sum / times);
 }
@@ -206,13 +204,7 @@ static void set_measure_steps(const struct set *s)
 
 static uint8_t *set_room(void)
 {
-	uint8_t *data = calloc(PAGES, PITCH);
-
-	if (!data) {
-		fprintf(stderr, "no memory\n");
-		exit(1);
-	}
-	return data;
+	return micro_memory((uint64_t)PAGES * PITCH);
 }
 
 static struct set guest_set(const struct content *c)
@@ -275,9 +267,117 @@ static struct set file_set(const char *path)
 	return s;
 }
 
+/* --- beside a memcpy, and for tools/instructions */
+
+struct bench {
+	const struct set *set;
+	struct codec_choice how;
+	uint8_t *unit[UNITS]; /* pressed */
+	size_t len[UNITS];
+};
+
+static void each_page(struct bench *b,
+		      uint64_t (*step)(const struct set *, unsigned))
+{
+	for (unsigned i = 0; i < micro_pages(); i++)
+		micro_use(step(b->set, i % PAGES));
+}
+
+static void filled(void *context)
+{
+	each_page(context, per_page_filled);
+}
+
+static void delta_near(void *context)
+{
+	each_page(context, per_page_delta_near);
+}
+
+static void delta_far(void *context)
+{
+	each_page(context, per_page_delta_far);
+}
+
+static void dense(void *context)
+{
+	const struct bench *b = context;
+
+	for (unsigned i = 0; i < micro_pages() / UNIT_PAGES; i++)
+		micro_use(per_unit_dense(b->set, i % UNITS));
+}
+
+static void prepare_lz4(void *context)
+{
+	struct bench *b = context;
+
+	b->how = (struct codec_choice){ CODEC_LZ4, codec_lz4.lowest };
+}
+
+static void prepare_zstd(void *context)
+{
+	struct bench *b = context;
+
+	b->how = (struct codec_choice){ CODEC_ZSTD, codec_zstd.lowest };
+}
+
+static void press(void *context)
+{
+	struct bench *b = context;
+	struct iovec iov[UNIT_PAGES];
+
+	for (unsigned i = 0; i < micro_pages() / UNIT_PAGES; i++) {
+		unsigned unit = i % UNITS;
+
+		unit_pieces(b->set, unit, iov);
+		b->len[unit] = codec_press(state, b->how, iov, UNIT_PAGES,
+					   b->unit[unit], CODEC_UNIT_MAX);
+	}
+}
+
+/* Of what the row before has pressed. */
+static void expand(void *context)
+{
+	const struct bench *b = context;
+	struct error e;
+
+	for (unsigned i = 0; i < micro_pages() / UNIT_PAGES; i++) {
+		unsigned unit = i % UNITS;
+
+		if (b->len[unit] == 0)
+			continue;
+		if (codec_expand(state,
+				 (struct codec_unit){ b->how.id, b->unit[unit],
+						      b->len[unit] },
+				 back, sizeof(back), &e) < 0)
+			micro_fail(&e);
+	}
+}
+
+static const struct micro_row rows[] = {
+	{ "probe: is it dense", NULL, dense },
+	{ "is it one word", NULL, filled },
+	{ "delta made, few bytes changed", NULL, delta_near },
+	{ "delta given up, another page", NULL, delta_far },
+	{ "lz4, pressed", prepare_lz4, press },
+	{ "lz4, expanded", prepare_lz4, expand, .copy = MICRO_TO_MEMORY },
+	{ "zstd 1, pressed", prepare_zstd, press },
+	{ "zstd 1, expanded", prepare_zstd, expand, .copy = MICRO_TO_MEMORY },
+};
+
+static void stages_run(const struct set *s)
+{
+	struct bench b = { .set = s };
+
+	for (unsigned i = 0; i < UNITS; i++)
+		b.unit[i] = micro_memory(CODEC_UNIT_MAX);
+	micro_run("codec", rows, ARRAY_SIZE(rows), &b);
+	for (unsigned i = 0; i < UNITS; i++)
+		free(b.unit[i]);
+}
+
 static void sets_measure(struct set *sets, int n)
 {
-	printf("| data | codec | ratio | press MB/s | expand MB/s |\n");
+	printf("\n| data | codec | ratio | press MB/s | expand MB/s |\n");
 	printf("|---|---|---|---|---|\n");
 	for (int i = 0; i < n; i++)
 		set_measure(&sets[i]);
@@ -286,28 +386,50 @@ static void sets_measure(struct set *sets, int n)
 		set_measure_steps(&sets[i]);
 }
 
-int main(int argc, char **argv)
+static const struct content *mixed_content(void)
+{
+	const struct content *c = content_kinds;
+
+	while (strcmp(c->name, "mixed") != 0)
+		c++;
+	return c;
+}
+
+static void all_measure(const struct set *mixed, int files, char **file)
 {
 	enum { SETS_MAX = 32 };
 	struct set sets[SETS_MAX];
-	struct error e;
 	int n = 0;
 
-	if (codec_state_new(&state, &e) < 0) {
-		fprintf(stderr, "%s\n", e.text);
-		return 1;
-	}
-	content_init();
 	for (const struct content *c = content_kinds; c->name; c++) {
-		if (!strcmp(c->name, "mixed"))
-			sets[n++] = travelling_set(c);
+		if (content_lacks_file(c))
+			continue;
+		if (c == mixed_content())
+			sets[n++] = *mixed;
 		sets[n++] = guest_set(c);
 	}
-	for (int i = 1; i < argc && n < SETS_MAX; i++)
-		sets[n++] = file_set(argv[i]);
+	for (int i = 0; i < files && n < SETS_MAX; i++)
+		sets[n++] = file_set(file[i]);
 	sets_measure(sets, n);
 	while (n > 0)
-		free(sets[--n].data);
+		if (sets[--n].data != mixed->data)
+			free(sets[n].data);
+}
+
+int main(int argc, char **argv)
+{
+	struct set mixed;
+	struct error e;
+
+	micro_begin(argc, argv, "FILE...|");
+	if (codec_state_new(&state, &e) < 0)
+		micro_fail(&e);
+	content_init();
+	mixed = travelling_set(mixed_content());
+	stages_run(&mixed);
+	if (!micro_counts())
+		all_measure(&mixed, argc - 1, argv + 1);
+	free(mixed.data);
 	codec_state_free(state);
 	return 0;
 }

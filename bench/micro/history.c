@@ -14,11 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "codec/same.h"
 #include "content.h"
+#include "micro.h"
 #include "pages/history.h"
 
 enum { ROUNDS = 5, MIB_USUAL = 256, PAGES_PER_MIB = 256 };
@@ -26,16 +26,6 @@ enum { ROUNDS = 5, MIB_USUAL = 256, PAGES_PER_MIB = 256 };
 static struct history history;
 static uint8_t *memory;
 static uint64_t pages;
-/* Keeps the compiler from dropping what nobody else reads. */
-static volatile uint64_t sink;
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static uint8_t *page_of(uint64_t page)
 {
@@ -62,20 +52,20 @@ static double pass(bool remember, enum history_answer expected,
 {
 	struct history_delta delta;
 	uint64_t others = 0, word;
-	double start = now_ns();
+	double start = micro_now_ns();
 
 	for (uint64_t i = 0; i < pages; i++) {
 		const uint8_t *data = page_of(i);
 		enum history_answer a = HISTORY_DATA;
 
-		sink += page_is_filled(data, &word);
+		micro_use(page_is_filled(data, &word));
 		a = history_page(&history, 0, i, data, remember, &delta);
 		if (a != HISTORY_DATA)
-			sink += page_sum(data);
+			micro_use(page_sum(data));
 		others += a != expected;
 	}
 	*ret_others = others;
-	return (now_ns() - start) / (double)pages;
+	return (micro_now_ns() - start) / (double)pages;
 }
 
 static void begin(uint64_t cache_pages)
