@@ -44,7 +44,7 @@ void batch_page_delta(struct batch_page *p, const uint8_t *data,
 struct batch {
 	struct frame_out *frame; /* NULL: none is open */
 	struct batch_head head;
-	uint64_t end; /* behind the highest page */
+	uint64_t end;   /* behind the highest page */
 	unsigned pages; /* of any kind */
 	uint8_t side[BATCH_SIDE_MAX];
 };

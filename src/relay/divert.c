@@ -78,6 +78,42 @@ static void gain_slack(struct divert *d, uint64_t us)
 		d->slack_us = SLACK_MOST_US;
 }
 
+static uint64_t bytes_for_qemu(const struct batch_head *b)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < b->runs; i++)
+		if (b->run[i].kind != RUN_ZERO)
+			pages += b->run[i].count;
+	return pages * WIRE_PAGE;
+}
+
+/* QEMU may stop the guest, and would count on what repeats let through. */
+static bool is_paced(struct divert *d)
+{
+	uint64_t rate = 0;
+	bool near = outbox_is_near(d->out, &rate);
+
+	d->pace.least = (double)rate;
+	return near && atomic_load(&d->made[RUN_SAME]) +
+				       atomic_load(&d->made[RUN_DELTA]) >
+			       0;
+}
+
+static void keep_pace(struct divert *d, uint64_t bytes)
+{
+	uint64_t us;
+
+	pace_took(&d->pace, bytes, clock_us());
+	while (is_paced(d)) {
+		us = pace_wait_us(&d->pace, clock_us());
+		if (us == 0)
+			return;
+		usleep((useconds_t)us);
+	}
+	pace_forgive(&d->pace);
+}
+
 static int seal_batch(struct divert *d, struct error *e)
 {
 	const struct batch_head *b = &d->batch.head;
@@ -93,6 +129,8 @@ static int seal_batch(struct divert *d, struct error *e)
 	for (unsigned i = 0; i < b->runs; i++)
 		track_carried(&d->track, b->block, b->run[i].first,
 			      b->run[i].count, seq);
+	if (d->history)
+		keep_pace(d, bytes_for_qemu(b));
 	return 0;
 }
 

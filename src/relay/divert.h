@@ -32,6 +32,7 @@
 #include "pages/track.h"
 #include "qemu/split.h"
 #include "relay/batch.h"
+#include "relay/pace.h"
 #include "wire/frame.h"
 
 struct error;
@@ -58,6 +59,7 @@ struct divert {
 	struct history *history; /* NULL: every page travels as it is */
 	int64_t slack_us;        /* waited and not yet spent on it */
 	uint64_t waited_us;      /* of the outbox, when it was last asked */
+	struct pace pace;
 	struct batch batch;
 	struct batch_page page; /* being described */
 	uint8_t *stream_data;   /* the stream bytes being gathered */

@@ -152,20 +152,6 @@ static uint64_t *bytes_of(struct outbox *o, const struct frame_out *f)
 				 : &o->unacked_bytes;
 }
 
-/* What may be unacknowledged of all but side streams. */
-static uint64_t limit_of_all(const struct outbox *o)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		if (o->channel[i].alive)
-			sum += flow_limit(&o->channel[i].flow) +
-			       FRAME_MAX_PAYLOAD;
-	if (sum < OUTBOX_LEAST)
-		sum = OUTBOX_LEAST;
-	return sum + (uint64_t)o->press_ahead * FRAME_MAX_PAYLOAD;
-}
-
 static bool has_room(struct outbox *o, const struct frame_out *f)
 {
 	uint64_t used = *bytes_of(o, f), limit = OUTBOX_SIDE_STREAM_LIMIT;
@@ -173,7 +159,7 @@ static bool has_room(struct outbox *o, const struct frame_out *f)
 	if (o->next_seq - o->base >= FRAME_WINDOW - MESSAGE_SLOTS)
 		return false;
 	if (bytes_of(o, f) == &o->unacked_bytes)
-		limit = limit_of_all(o);
+		limit = pick_limit(o);
 	return used == 0 || used + f->head.len <= limit;
 }
 
@@ -298,6 +284,14 @@ void outbox_set_far(struct outbox *o, bool far)
 		o->channel[i].flow.far = far;
 	pthread_cond_broadcast(&o->changed);
 	pthread_cond_broadcast(&o->work);
+}
+
+bool outbox_is_near(struct outbox *o, uint64_t *ret_rate)
+{
+	WITH_LOCK(&o->lock);
+
+	*ret_rate = o->wire.rate;
+	return !o->far && !o->urgent && !o->closed;
 }
 
 void outbox_set_urgent(struct outbox *o, bool urgent)
@@ -762,7 +756,7 @@ bool outbox_is_small(struct outbox *o)
 {
 	WITH_LOCK(&o->lock);
 
-	return o->unacked_bytes < limit_of_all(o) / 2;
+	return o->unacked_bytes < pick_limit(o) / 2;
 }
 
 uint64_t outbox_waited_us(struct outbox *o)

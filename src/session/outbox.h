@@ -201,6 +201,10 @@ int outbox_put_message(struct outbox *o, const void *data, size_t len,
  * (flow.h). */
 void outbox_set_far(struct outbox *o, bool far);
 
+/* QEMU may stop the guest at any moment: neither far nor urgent yet.
+ * @ret_rate: bytes a second that the link takes. */
+bool outbox_is_near(struct outbox *o, uint64_t *ret_rate);
+
 /* Somebody waits for all that is in here: see "late" above. */
 void outbox_set_urgent(struct outbox *o, bool urgent);
 

@@ -13,6 +13,34 @@ enum {
 	LATE_OVER_US = 10000,
 };
 
+/* --- bounds */
+
+/* For the workers, on top of what the channels need: so many frames, but no
+ * more than leaves in the time of flow.h. */
+static uint64_t ahead_bytes(const struct outbox *o)
+{
+	uint64_t frames = (uint64_t)o->press_ahead * FRAME_MAX_PAYLOAD;
+	uint64_t us = o->far ? FLOW_QUEUE_FAR_US : FLOW_QUEUE_US;
+	uint64_t bytes = o->flow.rate * us / USEC_PER_SEC;
+
+	if (o->flow.rate == 0 || bytes > frames)
+		return frames;
+	return bytes < FLOW_LEAST && FLOW_LEAST < frames ? FLOW_LEAST : bytes;
+}
+
+uint64_t pick_limit(const struct outbox *o)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (o->channel[i].alive)
+			sum += flow_limit(&o->channel[i].flow) +
+			       FRAME_MAX_PAYLOAD;
+	if (sum < OUTBOX_LEAST)
+		sum = OUTBOX_LEAST;
+	return sum + ahead_bytes(o);
+}
+
 /* --- what is queued */
 
 static bool is_ready(const struct frame_out *f)
