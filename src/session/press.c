@@ -22,8 +22,12 @@
 enum {
 	WORKERS_MAX = 64,
 	BUFFERS_EACH = 24, /* pressed frames that wait or travel, per worker */
-	AHEAD_EACH = 3,    /* frames that may wait, per worker */
+	BUFFERS_MOST = 192,
+	AHEAD_EACH = 3, /* frames that may wait, per worker */
+	AHEAD_MOST = 64,
 };
+
+_Static_assert(BUFFERS_MOST >= 2 * WORKERS_MAX, "one in work, one that waits");
 
 /* Who may touch a worker's job. */
 enum turn { TURN_DESK, TURN_WORKER, TURN_RESULT };
@@ -48,6 +52,7 @@ struct worker {
 
 struct press {
 	struct pool *buffers;
+	unsigned n_buffers;
 	pthread_t desk;
 	sem_t wake;
 	atomic_bool stop;
@@ -203,7 +208,7 @@ static struct frame_out *next_of(struct press_client *c)
 static bool has_enough(const struct press *p, const struct press_client *c,
 		       const struct outbox_stats *st)
 {
-	return st->pressed + c->frames >= p->workers * BUFFERS_EACH / p->joined;
+	return st->pressed + c->frames >= p->n_buffers / p->joined;
 }
 
 /* A frame of @c for @w; false: there is none to press now. */
@@ -318,6 +323,11 @@ void press_kick(struct press *p)
 
 /* --- clients */
 
+static unsigned at_most(unsigned n, unsigned most)
+{
+	return n < most ? n : most;
+}
+
 void press_join(struct press *p, struct press_client *c)
 {
 	{
@@ -328,7 +338,8 @@ void press_join(struct press *p, struct press_client *c)
 		p->joined++;
 		p->always += c->policy.always;
 	}
-	outbox_set_press(c->outbox, p, AHEAD_EACH * p->workers,
+	outbox_set_press(c->outbox, p,
+			 at_most(AHEAD_EACH * p->workers, AHEAD_MOST),
 			 c->policy.always);
 }
 
@@ -463,11 +474,11 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 		return error_set(e, ENOMEM, "no memory for the press");
 	}
 	p->idle.most = workers;
+	p->n_buffers = at_most(workers * BUFFERS_EACH, BUFFERS_MOST);
 	sem_init(&p->wake, 0, 0);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
-	if (pool_new(&p->buffers, (size_t)workers * BUFFERS_EACH,
-		     FRAME_MAX_PAYLOAD, e) < 0 ||
+	if (pool_new(&p->buffers, p->n_buffers, FRAME_MAX_PAYLOAD, e) < 0 ||
 	    start_all(p, workers, e) < 0) {
 		workers_stop(p);
 		free_parts(p);
