@@ -234,7 +234,7 @@ class Requests(Case):
         xxh = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
         xxh.restype, xxh.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
         self.answer_with(6998, hello + struct.pack(">Q", xxh(hello, len(hello))))
-        self.refused("speaks wire versions 8 to 9, this host 1 to 1", "move", "guest", "newer",
+        self.refused("speaks wire versions 8 to 9, this host 2 to 2", "move", "guest", "newer",
                      jobs_too=False)
 
     def test_a_peer_that_is_something_else(self):
