@@ -25,8 +25,7 @@ def damage(path):
             os.pwrite(f.fileno(), bytes([byte ^ 1]), at)
 
 
-@needs(*PROGRAMS, "guest/drover-stress.elf")
-class Repeats(unittest.TestCase):
+class Case(unittest.TestCase):
     program = machine.QEMU
 
     def setUp(self):
@@ -58,6 +57,9 @@ class Repeats(unittest.TestCase):
         print(report["pages"], report["bytes"], f"{report['downtime_ms']} ms")
         return report
 
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Deltas(Case):
     def test_a_hot_set_faster_than_the_link_arrives_as_deltas(self):
         pair = self.pair()
         report = self.move(pair)
@@ -88,6 +90,9 @@ class Repeats(unittest.TestCase):
         self.assertGreater(report["bytes"]["resent"], 0)
         self.check(pair)
 
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Repeats(Case):
     def test_deltas_are_whole_when_one_of_two_cards_fails(self):
         guest = machine.stress_arguments(fill="96M", rate="60M", hot="40M", touch="few")
         pair = Pair(self.lab, links=2, rate="50mbit", memory="160M", guest=guest,
@@ -144,7 +149,7 @@ class Repeats(unittest.TestCase):
 
 
 @unittest.skipIf(qemu10()[0] is None, f"no QEMU 10: {qemu10()[1]}")
-class RepeatsOfQemu10(Repeats):
+class DeltasOfQemu10(Deltas):
     program = qemu10()[0]
 
 
