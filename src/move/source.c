@@ -262,6 +262,7 @@ static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 		.blocks = m->blocks,
 		.n_blocks = m->n_blocks,
 		.repeats = move_paths_repeats(&m->o->paths),
+		.switchover_outage_us = m->host->switchover_outage_us,
 	};
 
 	migrate_socket(path, sizeof(path), m);
@@ -300,6 +301,7 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 	if (!strcmp(name, "STOP")) {
 		m->times.stopped_wall_us = event_wall_us(event);
 		job_set_stage(m->job, "switchover");
+		/* The splitter has said so earlier, unless it is blind. */
 		session_set_outage_limit(m->session,
 					 m->host->switchover_outage_us);
 		session_set_far(m->session, false);

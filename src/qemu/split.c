@@ -297,6 +297,8 @@ static enum step read_subsection(struct splitter *s, struct reader *r,
 static enum step begin_body(struct splitter *s, uint32_t id, const char *name,
 			    unsigned type)
 {
+	if (type == T_END && s->ops->ending)
+		s->ops->ending(s->context);
 	s->section = id;
 	s->ram_end = false;
 	if (s->have_ram && id == s->ram_id) {

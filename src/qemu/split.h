@@ -56,6 +56,9 @@ struct split_ops {
 	void (*stays)(void *context, unsigned block, uint64_t offset);
 	/* Asked once, before the first page: may pages be diverted at all? */
 	bool (*may_divert)(void *context);
+	/* The guest has stopped: an END section has begun.  May come several
+	 * times; may be NULL. */
+	void (*ending)(void *context);
 };
 
 struct split_stats {

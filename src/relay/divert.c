@@ -273,11 +273,24 @@ static bool on_may_divert(void *context)
 	return !d->alone || d->alone(d->context);
 }
 
+/* QEMU's event says it, too, but its monitor is silent while it switches over:
+ * whoever asked it something just before hears of the event too late. */
+static void on_ending(void *context)
+{
+	struct divert *d = context;
+
+	outbox_set_far(d->out, false);
+	outbox_set_urgent(d->out, true);
+	if (d->ending)
+		d->ending(d->context);
+}
+
 static const struct split_ops ops = {
 	.stream = on_stream,
 	.page = on_page,
 	.stays = on_stays,
 	.may_divert = on_may_divert,
+	.ending = on_ending,
 };
 
 /* --- reading */

@@ -47,8 +47,9 @@ struct relay_block {
 struct divert {
 	/* set before it runs */
 	struct outbox *out;
-	uint16_t stream;              /* number of the connection */
-	bool (*alone)(void *context); /* no other connection exists */
+	uint16_t stream;               /* number of the connection */
+	bool (*alone)(void *context);  /* no other connection exists */
+	void (*ending)(void *context); /* the guest has stopped; or NULL */
 	void *context;
 
 	/* owned by the reading thread */

@@ -45,6 +45,7 @@ struct relay {
 	/* set before the threads start */
 	struct session *session;
 	bool source;
+	uint64_t switchover_outage_us;
 	struct sockaddr_un address; /* listened on, or connected to */
 	int listen_fd;              /* source */
 	int stop_fd;                /* readable once the relay stops */
@@ -459,6 +460,14 @@ static int listen_unix(struct relay *r, struct error *e)
 	return 0;
 }
 
+static void is_ending(void *context)
+{
+	struct relay *r = context;
+
+	if (r->switchover_outage_us)
+		session_set_outage_limit(r->session, r->switchover_outage_us);
+}
+
 static int relay_setup(struct relay *r, const struct relay_options *o,
 		       struct error *e)
 {
@@ -478,7 +487,9 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	if (o->repeats)
 		divert_set_repeats(&r->divert, o->repeats, o->blocks,
 				   o->n_blocks);
+	r->switchover_outage_us = o->switchover_outage_us;
 	r->divert.alone = is_alone;
+	r->divert.ending = is_ending;
 	r->divert.context = r;
 	return listen_unix(r, e);
 }

@@ -41,6 +41,9 @@ struct relay_options {
 	 * page travels as it is */
 	const struct history_size *repeats;
 
+	/* Of the session, from when the guest has stopped; 0: as before. */
+	uint64_t switchover_outage_us;
+
 	/* destination: where QEMU listens, and its memory, which may be NULL */
 	const char *connect_path;
 	struct guest_memory *memory;

@@ -129,7 +129,7 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 {
 	uint64_t age = now_us > f->sent_us ? now_us - f->sent_us : 0;
 	uint64_t usual = o->channel[f->channel].delay_us;
-	uint64_t left, mine;
+	uint64_t mine;
 
 	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
 	    !atomic_load(&f->summed))
@@ -139,11 +139,10 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 		return mine < age;
 	if (!o->urgent && f->head.kind != FRAME_MESSAGE)
 		return false;
-	/* One that is far over its time is expected to take as long again. */
-	left = usual > age ? usual - age : age;
-	if (age >= usual && age < 2 * usual + LATE_OVER_US)
-		return false;
-	return left > 2 * mine + LATE_MARGIN_US;
+	if (age < usual)
+		return usual - age > 2 * mine + LATE_MARGIN_US;
+	/* Over its time: as soon as it would have been here long ago. */
+	return age > 2 * mine + LATE_OVER_US;
 }
 
 struct frame_out *pick_late(const struct outbox *o, unsigned channel)

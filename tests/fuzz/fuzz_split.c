@@ -69,8 +69,8 @@ static bool may_divert(void *context)
 	return true;
 }
 
-static const struct split_ops ops = { on_stream, on_page, on_stays,
-				      may_divert };
+static const struct split_ops ops = { on_stream, on_page, on_stays, may_divert,
+				      NULL };
 
 static int feed(struct splitter *s, const uint8_t *data, size_t len,
 		uint32_t seed)

@@ -83,7 +83,7 @@ struct run {
 	struct stream_reader reader;
 	bool diverts, takes, reads;
 	bool stays[ARRAY_SIZE(blocks)][PAGES];
-	unsigned pages, stayed;
+	unsigned pages, stayed, endings, pages_before_end;
 };
 
 static int got_stream(void *context, const uint8_t *data, size_t len,
@@ -131,8 +131,16 @@ static bool may_divert(void *context)
 	return r->diverts;
 }
 
+static void ending(void *context)
+{
+	struct run *r = context;
+
+	if (r->endings++ == 0)
+		r->pages_before_end = r->pages;
+}
+
 static const struct split_ops ops = { got_stream, got_page, got_stays,
-				      may_divert };
+				      may_divert, ending };
 
 /* Blocks 0 and 1 are diverted. */
 static void run_init(struct run *r)
@@ -351,6 +359,23 @@ static void every_page_arrives_with_pieces_of_any_size(void **state)
 	whole_stream(&s);
 	for (size_t i = 0; i < ARRAY_SIZE(chunk); i++)
 		split_and_compare(&s, chunk[i]);
+	stream_free(&s);
+}
+
+/* In pieces of a byte: as soon as the section's head is there. */
+static void the_end_is_told_before_its_pages(void **state)
+{
+	struct stream s;
+	struct run r;
+	struct error e;
+
+	(void)state;
+	whole_stream(&s);
+	run_init(&r);
+	assert_int_equal(run_feed(&r, &s, 1, &e), 0);
+	assert_int_equal(r.endings, 1);
+	assert_int_equal(r.pages_before_end, r.pages - 1);
+	run_done(&r);
 	stream_free(&s);
 }
 
@@ -668,6 +693,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_page_arrives_with_pieces_of_any_size),
+		cmocka_unit_test(the_end_is_told_before_its_pages),
 		cmocka_unit_test(the_counters_tell_what_became_of_the_pages),
 		cmocka_unit_test(
 			a_stream_with_nothing_to_divert_is_not_changed),
