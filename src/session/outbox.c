@@ -126,7 +126,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 	f->press = PRESS_NOT;
 	f->left_raw = false;
 	atomic_store(&f->summed, false);
-	f->acked = f->resent = f->copied = false;
+	f->acked = f->resent = false;
 	f->writers = 0;
 	f->next = f->prev = NULL;
 	return f;
@@ -381,10 +381,9 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 	if (f) {
 		unqueue(o, f);
 		count_raw(o, f);
-		f->copied = false;
 		f->before = NO_CHANNEL;
 	} else if ((f = pick_late(o, channel))) {
-		f->copied = f->resent = true;
+		f->resent = true;
 		f->before = f->channel; /* its socket is still full of it */
 		o->stats.resent_frames++;
 		o->stats.resent_bytes += f->head.len;

@@ -34,7 +34,8 @@
  * Late is what is not acknowledged after 0.25 s and four times as long as its
  * channel usually takes.  When the outbox is urgent (the guest is stopped), and
  * for messages always, it is what the idle channel would deliver in half the
- * time that the other one is expected to need.
+ * time that the other one is expected to need.  A channel that has delivered
+ * nothing yet writes none again: it may be as slow.
  *
  * Threads: any number of producers, one taker per channel, acknowledgements
  * from any thread.  Everything is guarded by one lock, held for short times
@@ -98,12 +99,12 @@ struct frame_out {
 	bool pooled, acked;
 	bool left_raw; /* counted so; a worker might have had it */
 	enum frame_press press;
-	uint32_t weight;     /* bytes that it counts for: as it was made */
-	bool resent, copied; /* once at all; since it was last queued */
-	unsigned writers;    /* channels and workers that read it */
-	unsigned channel;    /* the last that took it, in FRAME_OUT */
-	unsigned before;     /* the one that had it when it was late */
-	uint64_t sent_us;    /* then */
+	uint32_t weight;  /* bytes that it counts for: as it was made */
+	bool resent;      /* more than one channel had it */
+	unsigned writers; /* channels and workers that read it */
+	unsigned channel; /* the last that took it, in FRAME_OUT */
+	unsigned before;  /* the one that had it when it was late */
+	uint64_t sent_us; /* then */
 	struct frame_out *prev, *next;
 };
 

@@ -7,8 +7,6 @@
 enum {
 	LOOK_MOST = 64, /* frames of the queue that are looked at */
 	LATE_US = 250000,
-	LATE_UNKNOWN_US =
-		50000, /* taken for a channel's delay before the first */
 	LATE_MARGIN_US = 2000,
 	LATE_OVER_US = 10000,
 };
@@ -121,7 +119,7 @@ static uint64_t expected_us(const struct outbox *o, unsigned channel,
 	if (flow->rate > 0 && flow->rtt_us != UINT64_MAX)
 		return flow->rtt_us +
 		       (c->bytes + len) * USEC_PER_SEC / flow->rate;
-	return c->delay_us ? c->delay_us : LATE_UNKNOWN_US;
+	return c->delay_us;
 }
 
 static bool is_late(const struct outbox *o, const struct frame_out *f,
@@ -131,8 +129,8 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 	uint64_t usual = o->channel[f->channel].delay_us;
 	uint64_t mine;
 
-	if (f->state != FRAME_OUT || f->channel == channel || f->copied ||
-	    !atomic_load(&f->summed))
+	if (f->state != FRAME_OUT || f->channel == channel ||
+	    f->before != NO_CHANNEL || !atomic_load(&f->summed))
 		return false;
 	mine = expected_us(o, channel, f->head.len);
 	if (age > LATE_US && age > 4 * usual)
@@ -149,6 +147,9 @@ struct frame_out *pick_late(const struct outbox *o, unsigned channel)
 {
 	uint64_t now = clock_us();
 
+	/* It may be one more connection of the card that is slow. */
+	if (o->channel[channel].delay_us == 0)
+		return NULL;
 	for (uint64_t s = o->base; s < o->next_seq; s++) {
 		struct frame_out *f = o->slot[s % FRAME_WINDOW];
 

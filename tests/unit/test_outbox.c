@@ -405,6 +405,61 @@ static void a_slow_channel_repeats_nothing_of_a_fast_one(void **state)
 	outbox_unmade(o);
 }
 
+/* It may be one more connection of the same slow card. */
+static void a_channel_that_delivered_nothing_yet_repeats_nothing(void **state)
+{
+	struct outbox *o = slow_and_fast();
+
+	(void)state;
+	o->channel[1].delay_us = 0;
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	outbox_sent(o, take_summed(o, 0));
+	assert_null(take(o, 1));
+	o->channel[1].delay_us = 1000;
+	assert_non_null(take(o, 1));
+	outbox_unmade(o);
+}
+
+static void what_is_over_its_usual_time_is_repeated_soon(void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+
+	(void)state;
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	f = take_summed(o, 0);
+	outbox_sent(o, f);
+	f->sent_us -= 250000; /* one and a quarter of it */
+	assert_ptr_equal(take(o, 1), f);
+	outbox_sent(o, f);
+	outbox_unmade(o);
+}
+
+/* The copy may be no better off than the first one was. */
+static void a_copy_is_repeated_once_the_first_channel_is_dead(void **state)
+{
+	struct outbox *o = slow_and_fast();
+	struct frame_out *f;
+
+	(void)state;
+	o->channel[2] = o->channel[1];
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	f = take_summed(o, 0);
+	outbox_sent(o, f);
+	assert_ptr_equal(take(o, 1), f);
+	outbox_sent(o, f);
+	f->sent_us -= 100000;
+	assert_null(take(o, 2));
+	outbox_channel_stop(o, 0);
+	outbox_channel_died(o, 0);
+	assert_ptr_equal(take(o, 2), f);
+	outbox_sent(o, f);
+	outbox_unmade(o);
+}
+
 static void messages_do_not_wait_for_a_slow_channel(void **state)
 {
 	struct outbox *o = slow_and_fast();
@@ -648,6 +703,11 @@ int main(void)
 		cmocka_unit_test(a_new_channel_has_nothing_of_its_predecessors),
 		cmocka_unit_test(an_idle_channel_repeats_what_a_slow_one_holds),
 		cmocka_unit_test(a_slow_channel_repeats_nothing_of_a_fast_one),
+		cmocka_unit_test(
+			a_channel_that_delivered_nothing_yet_repeats_nothing),
+		cmocka_unit_test(what_is_over_its_usual_time_is_repeated_soon),
+		cmocka_unit_test(
+			a_copy_is_repeated_once_the_first_channel_is_dead),
 		cmocka_unit_test(messages_do_not_wait_for_a_slow_channel),
 		cmocka_unit_test(what_hangs_is_repeated_also_without_hurry),
 		cmocka_unit_test(
