@@ -11,7 +11,7 @@
 enum {
 	WINDOW_US = 100000,
 	LOOK_US = 50000, /* /proc/uptime counts in 10 ms */
-	LOOK_EVERY_US = 700000,
+	LOOK_EVERY_US = 550000,
 	STALE_US = 1000000,
 	CREDIT_US = 50000,      /* of each processor that may be used */
 	CREDIT_LEAST_US = 5000, /* a frame or two */
