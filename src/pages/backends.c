@@ -272,11 +272,23 @@ static int take_file(struct search *s, const struct object *o)
 	return -1;
 }
 
+enum { MAPS_DEVICE = 3, MAPS_INODE = 4, MAPS_WORDS = 5 };
+
+static unsigned split_words(char *words[static MAPS_WORDS], char *line)
+{
+	char *rest = line;
+	unsigned n = 0;
+
+	while (n < MAPS_WORDS && (words[n] = strsep(&rest, " ")))
+		n++;
+	return n;
+}
+
 /* Where the process has its file mapped. */
 static uint64_t mapped_at(const struct search *s, int fd)
 {
 	AUTO_FREE char *line = NULL;
-	char path[64];
+	char path[64], device[32];
 	struct stat st;
 	size_t cap = 0;
 	uint64_t found = 0;
@@ -287,16 +299,16 @@ static uint64_t mapped_at(const struct search *s, int fd)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)s->pid);
 	maps = fopen(path, "re");
+	snprintf(device, sizeof(device), "%02x:%02x", major(st.st_dev),
+		 minor(st.st_dev));
+	/* "7fe695ffe000-7fe696ffe000 rw-s 00000000 00:01 18316   /memfd:..." */
 	while (maps && found == 0 && getline(&line, &cap, maps) > 0) {
-		unsigned dev_major, dev_minor;
-		unsigned long inode;
-		uint64_t from;
+		char *words[MAPS_WORDS];
 
-		if (sscanf(line, "%" SCNx64 "-%*x %*s %*x %x:%x %lu", &from,
-			   &dev_major, &dev_minor, &inode) == 4 &&
-		    inode == st.st_ino &&
-		    makedev(dev_major, dev_minor) == st.st_dev)
-			found = from;
+		if (split_words(words, line) == MAPS_WORDS &&
+		    !strcmp(words[MAPS_DEVICE], device) &&
+		    strtoull(words[MAPS_INODE], NULL, 10) == st.st_ino)
+			found = strtoull(words[0], NULL, 16);
 	}
 	if (maps)
 		fclose(maps);
