@@ -302,10 +302,7 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 		m->times.stopped_wall_us = event_wall_us(event);
 		job_set_stage(m->job, "switchover");
 		/* The splitter has said so earlier, unless it is blind. */
-		session_set_outage_limit(m->session,
-					 m->host->switchover_outage_us);
-		session_set_far(m->session, false);
-		session_set_urgent(m->session, true);
+		session_switchover(m->session, m->host->switchover_outage_us);
 		fault_point("source:switchover");
 		return 0;
 	}

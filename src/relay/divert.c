@@ -91,13 +91,14 @@ static uint64_t bytes_for_qemu(const struct batch_head *b)
 /* QEMU may stop the guest, and would count on what repeats let through. */
 static bool is_paced(struct divert *d)
 {
-	uint64_t rate = 0;
-	bool near = outbox_is_near(d->out, &rate);
+	uint64_t rate;
 
+	if ((atomic_load(&d->made[RUN_SAME]) == 0 &&
+	     atomic_load(&d->made[RUN_DELTA]) == 0) ||
+	    !outbox_is_near(d->out, &rate))
+		return false;
 	d->pace.least = (double)rate;
-	return near && atomic_load(&d->made[RUN_SAME]) +
-				       atomic_load(&d->made[RUN_DELTA]) >
-			       0;
+	return true;
 }
 
 static void keep_pace(struct divert *d, uint64_t bytes)
@@ -279,8 +280,6 @@ static void on_ending(void *context)
 {
 	struct divert *d = context;
 
-	outbox_set_far(d->out, false);
-	outbox_set_urgent(d->out, true);
 	if (d->ending)
 		d->ending(d->context);
 }

@@ -464,8 +464,7 @@ static void is_ending(void *context)
 {
 	struct relay *r = context;
 
-	if (r->switchover_outage_us)
-		session_set_outage_limit(r->session, r->switchover_outage_us);
+	session_switchover(r->session, r->switchover_outage_us);
 }
 
 static int relay_setup(struct relay *r, const struct relay_options *o,

@@ -45,9 +45,8 @@ struct worker {
 	struct buffer *buffer;
 	unsigned choice; /* CHOICE_NONE: the policy's */
 	struct codec_choice how;
-	uint64_t began_us;    /* when it was handed out */
 	size_t meta, in, out; /* bytes; out: 0 for not to be pressed */
-	uint64_t took_us, processor_us;
+	uint64_t processor_us;
 };
 
 struct press {
@@ -91,7 +90,6 @@ static void press_one(struct worker *w)
 	w->buffer->data[BATCH_CODEC_AT] = (uint8_t)w->how.id;
 	w->out = codec_press(w->codecs, w->how, &f->iov[1], f->iovs - 1,
 			     w->buffer->data + w->meta, cap - w->meta);
-	w->took_us = clock_us() - w->began_us;
 	w->processor_us = processor_us() - cpu;
 }
 
@@ -268,7 +266,6 @@ static void hand_out(struct press *p, struct worker *w)
 		return;
 	}
 	w->client->frames++;
-	w->began_us = clock_us();
 	atomic_store(&w->turn, TURN_WORKER);
 	sem_post(&w->go);
 }

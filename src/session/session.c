@@ -218,22 +218,22 @@ void session_set_page_sink(struct session *s, const struct page_sink *sink)
 	atomic_store(&s->sink, sink);
 }
 
-void session_set_outage_limit(struct session *s, uint64_t limit_us)
-{
-	WITH_LOCK(&s->lock);
-
-	s->outage_limit_us = limit_us;
-	pthread_cond_broadcast(&s->changed);
-}
-
 void session_set_far(struct session *s, bool far)
 {
 	outbox_set_far(&s->out, far);
 }
 
-void session_set_urgent(struct session *s, bool urgent)
+void session_switchover(struct session *s, uint64_t outage_limit_us)
 {
-	outbox_set_urgent(&s->out, urgent);
+	outbox_set_far(&s->out, false);
+	outbox_set_urgent(&s->out, true);
+	if (outage_limit_us == 0)
+		return;
+
+	WITH_LOCK(&s->lock);
+
+	s->outage_limit_us = outage_limit_us;
+	pthread_cond_broadcast(&s->changed);
 }
 
 struct outbox *session_outbox(struct session *s)

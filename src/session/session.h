@@ -104,14 +104,12 @@ int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
 
 void session_set_page_sink(struct session *s, const struct page_sink *sink);
 
-/* Without any sign of life from the peer for this long, the session ends. */
-void session_set_outage_limit(struct session *s, uint64_t limit_us);
-
 /* Nobody will soon: more may be on its way than in a switchover. */
 void session_set_far(struct session *s, bool far);
-/* Somebody waits for all that was sent, say because the guest is stopped: what
- * a slow channel still holds is sent again over a fast one. */
-void session_set_urgent(struct session *s, bool urgent);
+/* The guest has stopped, and somebody waits for all that was sent: what a slow
+ * channel still holds is sent again over a fast one.  Without any sign of life
+ * from the peer for @outage_limit_us, the session ends; 0: the limit stays. */
+void session_switchover(struct session *s, uint64_t outage_limit_us);
 
 struct outbox *session_outbox(struct session *s);
 struct inbox *session_inbox(struct session *s);
