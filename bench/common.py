@@ -4,6 +4,7 @@
 The build that is measured is build/, or what DROVER_BUILD names, as in the
 tests; their `lab` can be imported after this.
 """
+import argparse
 import os
 import platform
 import statistics
@@ -15,15 +16,29 @@ MIB = 1 << 20
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
+from lab.core import stolen  # noqa: E402
+
+
+def options(doc, parts, runs, more):
+    """Of a benchmark of so many runs of each case, which has parts; `more` are
+    its own, by name."""
+    parser = argparse.ArgumentParser(description=doc.split("\n", 1)[0])
+    parser.add_argument("--runs", type=int, default=0, help=f"of each case ({runs}; quick: 1)")
+    parser.add_argument("--memory", type=int, default=0, help="MiB (2048; quick: 512)")
+    parser.add_argument("--quick", action="store_true", help="smaller and fewer")
+    parser.add_argument("--only", nargs="*", default=list(parts), choices=list(parts),
+                        metavar="PART")
+    parser.add_argument("--qemu", default="/usr/bin/qemu-system-x86_64")
+    for name, how in more.items():
+        parser.add_argument(name, **how)
+    args = parser.parse_args()
+    args.runs = args.runs or (1 if args.quick else runs)
+    args.memory = args.memory or (512 if args.quick else 2048)
+    return args
+
 
 def note(text):
     print(f"    {text}", file=sys.stderr, flush=True)
-
-
-def stolen():
-    """Seconds, over all processors, that this machine's own host took away."""
-    with open("/proc/stat", encoding="ascii") as f:
-        return int(f.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def conditions(args):

@@ -24,18 +24,19 @@ Prints a table in Markdown with the bar beside each figure, and leaves results
 as JSON and plots as SVG and PNG in build/bench/.  The exit status is 1 when a
 bar was missed.
 """
-import argparse
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
+from copy import copy
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 
 import pages
 import plot
+import common
 from common import MIB, Table, autogroup, conditions, failures, median, note, ratios, stolen
 from course import Course, DOWNTIME_MS, Guest, QemuMode, beside, in_turns, processors
 from lab.core import BUILD, Lab, own_namespaces
@@ -59,19 +60,9 @@ HOT_TIMEOUT_S = 75
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--runs", type=int, default=0, help="of each case (5; quick: 1)")
-    parser.add_argument("--memory", type=int, default=0, help="MiB (2048; quick: 512)")
-    parser.add_argument("--quick", action="store_true", help="smaller and fewer")
-    parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS),
-                        metavar="PART")
-    parser.add_argument("--one-group", action="store_true",
-                        help="all processes in one session, so one scheduling group")
-    parser.add_argument("--qemu", default="/usr/bin/qemu-system-x86_64")
-    args = parser.parse_args()
-    args.runs = args.runs or (1 if args.quick else 5)
-    args.memory = args.memory or (512 if args.quick else 2048)
-    return args
+    return common.options(__doc__, PARTS, 5, {
+        "--one-group": {"action": "store_true",
+                        "help": "all processes in one session, so one scheduling group"}})
 
 
 class Results:
@@ -359,7 +350,8 @@ def over_thirds(course):
 def half(bench):
     # Less memory would mean a link that needs no more than the little that the
     # workers get on a busy host as well.
-    args = argparse.Namespace(**{**vars(bench.args), "memory": max(bench.args.memory, HALF_MIB)})
+    args = copy(bench.args)
+    args.memory = max(args.memory, HALF_MIB)
     with Course(args, scaled_link(args), guest=MIXED) as course:
         course.start_daemons()
         runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]

@@ -13,11 +13,11 @@ Parts: equal, unequal, mptcp, lost, outage, downtime.  What is compared is
 measured in turns, and compared by medians.  Prints a table in Markdown with the
 bar beside each figure; the exit status is 1 when a bar was missed.
 """
-import argparse
 import statistics
 import sys
 import time
 
+import common
 from common import MIB, Table, failures, median
 from course import Course, Guest, QemuMode, beside, in_turns
 from lab.core import Failed, own_namespaces
@@ -30,17 +30,8 @@ ON_ITS_WAY_MIB = 16
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--runs", type=int, default=0, help="of each case (3; quick: 1)")
-    parser.add_argument("--memory", type=int, default=0, help="MiB (2048; quick: 512)")
-    parser.add_argument("--outage", type=int, default=0, help="seconds (60; quick: 10)")
-    parser.add_argument("--quick", action="store_true", help="smaller and fewer")
-    parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS),
-                        metavar="PART")
-    parser.add_argument("--qemu", default="/usr/bin/qemu-system-x86_64")
-    args = parser.parse_args()
-    args.runs = args.runs or (1 if args.quick else 3)
-    args.memory = args.memory or (512 if args.quick else 2048)
+    args = common.options(__doc__, PARTS, 3, {
+        "--outage": {"type": int, "default": 0, "help": "seconds (60; quick: 10)"}})
     args.outage = args.outage or (10 if args.quick else 60)
     return args
 

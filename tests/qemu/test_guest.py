@@ -18,6 +18,7 @@ import unittest
 import zlib
 
 import stress
+from lab.core import stolen
 from stress import PAGE, Guest
 
 MIB = 1 << 20
@@ -35,15 +36,10 @@ class Stolen:
     no guest can keep time or rate with what it did not get."""
 
     def __init__(self):
-        self.begin, self.at_begin = time.monotonic(), self.ticks()
-
-    @staticmethod
-    def ticks():
-        with open('/proc/stat', encoding='ascii') as f:
-            return int(f.readline().split()[8])
+        self.begin, self.at_begin = time.monotonic(), stolen()
 
     def seconds(self):
-        return (self.ticks() - self.at_begin) / os.sysconf('SC_CLK_TCK')
+        return stolen() - self.at_begin
 
     def share(self):
         """Of one processor; 0 where nothing is taken away."""
@@ -76,21 +72,21 @@ class GuestTest(unittest.TestCase):
 
     def check_health(self, guest, rate):
         """Rate, heartbeat and clock over two seconds of the guest's life."""
-        stolen = Stolen()
+        taken = Stolen()
         beats = guest.wait_beats(25, 15)[3:25]
         first, last = beats[0], beats[-1]
         guest_s = (last.ms - first.ms) / 1000
         host_s = last.when - first.when
-        self.assertAlmostEqual(guest_s, host_s, delta=0.05 + 0.02 * host_s + stolen.seconds(),
+        self.assertAlmostEqual(guest_s, host_s, delta=0.05 + 0.02 * host_s + taken.seconds(),
                                msg='guest clock against host clock')
         self.assertLessEqual(last.number - first.number,
-                             1.2 * len(beats) + 10 * stolen.seconds(),
+                             1.2 * len(beats) + 10 * taken.seconds(),
                              'heartbeats left out')
         self.assertLess(statistics.median(b.ms - 100 * b.number for b in beats),
-                        10 + 100 * stolen.share(),
+                        10 + 100 * taken.share(),
                         'heartbeats are late')
         got = (last.dirtied - first.dirtied) * PAGE / guest_s
-        self.assertAlmostEqual(got, rate, delta=(0.15 + stolen.share()) * rate,
+        self.assertAlmostEqual(got, rate, delta=(0.15 + taken.share()) * rate,
                                msg='dirty rate')
         self.assertGreater(last.verified, first.verified)
         self.assertEqual(last.corrupt, 0)
@@ -190,10 +186,10 @@ class Behaviour:
     def test_heartbeat_period_is_a_parameter(self):
         guest = self.guest('fill=16M heartbeat=20', memory='64M')
         guest.wait_ready()
-        stolen = Stolen()
+        taken = Stolen()
         beats = guest.wait_beats(60, 10)
         span = beats[-1].ms - beats[9].ms
-        self.assertAlmostEqual(span / (len(beats) - 10), 20, delta=2 + 20 * stolen.share())
+        self.assertAlmostEqual(span / (len(beats) - 10), 20, delta=2 + 20 * taken.share())
 
     def test_wrong_parameter_is_named(self):
         for wrong in ('bogus=1', 'rate=fast', 'heartbeat=0', 'touch=all', 'fill=1G'):

@@ -371,6 +371,14 @@ static struct frame_out *take_summed(struct outbox *o, unsigned channel)
 	return f;
 }
 
+/* The guest stands still, and @channel has the one frame that is missing. */
+static struct frame_out *hurried(struct outbox *o, unsigned channel)
+{
+	outbox_set_urgent(o, true);
+	put(o, FRAME_PAGES, 0, 100);
+	return take_summed(o, channel);
+}
+
 static void an_idle_channel_repeats_what_a_slow_one_holds(void **state)
 {
 	struct outbox *o = slow_and_fast();
@@ -398,9 +406,7 @@ static void a_slow_channel_repeats_nothing_of_a_fast_one(void **state)
 	struct outbox *o = slow_and_fast();
 
 	(void)state;
-	outbox_set_urgent(o, true);
-	put(o, FRAME_PAGES, 0, 100);
-	outbox_sent(o, take_summed(o, 1));
+	outbox_sent(o, hurried(o, 1));
 	assert_null(take(o, 0));
 	outbox_unmade(o);
 }
@@ -412,9 +418,7 @@ static void a_channel_that_delivered_nothing_yet_repeats_nothing(void **state)
 
 	(void)state;
 	o->channel[1].delay_us = 0;
-	outbox_set_urgent(o, true);
-	put(o, FRAME_PAGES, 0, 100);
-	outbox_sent(o, take_summed(o, 0));
+	outbox_sent(o, hurried(o, 0));
 	assert_null(take(o, 1));
 	o->channel[1].delay_us = 1000;
 	assert_non_null(take(o, 1));
@@ -427,9 +431,7 @@ static void what_is_over_its_usual_time_is_repeated_soon(void **state)
 	struct frame_out *f;
 
 	(void)state;
-	outbox_set_urgent(o, true);
-	put(o, FRAME_PAGES, 0, 100);
-	f = take_summed(o, 0);
+	f = hurried(o, 0);
 	outbox_sent(o, f);
 	f->sent_us -= 250000; /* one and a quarter of it */
 	assert_ptr_equal(take(o, 1), f);
@@ -445,9 +447,7 @@ static void a_copy_is_repeated_once_the_first_channel_is_dead(void **state)
 
 	(void)state;
 	o->channel[2] = o->channel[1];
-	outbox_set_urgent(o, true);
-	put(o, FRAME_PAGES, 0, 100);
-	f = take_summed(o, 0);
+	f = hurried(o, 0);
 	outbox_sent(o, f);
 	assert_ptr_equal(take(o, 1), f);
 	outbox_sent(o, f);
@@ -499,9 +499,7 @@ static void a_repeated_frame_belongs_to_the_channel_that_took_it_last(
 	struct frame_out *f;
 
 	(void)state;
-	outbox_set_urgent(o, true);
-	put(o, FRAME_PAGES, 0, 100);
-	f = take_summed(o, 0);
+	f = hurried(o, 0);
 	assert_ptr_equal(take(o, 1), f);
 	outbox_sent(o, f);
 	outbox_sent(o, f);
@@ -656,9 +654,7 @@ static void what_a_dead_channel_was_charged_is_forgotten(void **state)
 	struct frame_out *f;
 
 	(void)state;
-	outbox_set_urgent(o, true);
-	put(o, FRAME_PAGES, 0, 100);
-	f = take_summed(o, 0);
+	f = hurried(o, 0);
 	assert_ptr_equal(take(o, 1), f);
 	outbox_sent(o, f);
 	outbox_sent(o, f);
