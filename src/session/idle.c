@@ -12,6 +12,7 @@ enum {
 	WINDOW_US = 100000,
 	LOOK_US = 50000, /* /proc/uptime counts in 10 ms */
 	LOOK_EVERY_US = 550000,
+	LOOK_APART_US = 250000,
 	STALE_US = 1000000,
 	CREDIT_US = 50000,      /* of each processor that may be used */
 	CREDIT_LEAST_US = 5000, /* a frame or two */
@@ -61,16 +62,24 @@ static void window_end(struct idle *i, uint64_t now_us)
 	double took = (double)(now_us - i->began_us);
 	uint64_t now_idle = read_idle(i);
 	double idle = 0, used = i->used_us / took;
-	bool looked = i->looking;
+	bool looked = i->looking, spare, turned;
 
 	if (now_idle > i->begun_us)
 		idle = (double)(now_idle - i->begun_us) / took;
-	if (idle >= spare_least)
+	spare = idle >= spare_least;
+	if (spare)
 		allow(i, idle + used, now_us);
 	else if (looked)
 		allow(i, 0, now_us);
+	turned = !looked && i->had_spare && !spare;
+	if (looked)
+		i->looked_us = now_us;
+	else
+		i->had_spare = spare;
 	window_begin(i,
-		     i->allowed <= 0 || now_us - i->checked_us > LOOK_EVERY_US,
+		     i->allowed <= 0 ||
+			     now_us - i->checked_us > LOOK_EVERY_US ||
+			     (turned && now_us - i->looked_us > LOOK_APART_US),
 		     now_us);
 }
 

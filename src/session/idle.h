@@ -11,13 +11,15 @@
  * that wakes up now and then does not even have to wait, so that it cannot tell
  * from what it gets.
  *
- *     look ──some are idle──► work ──none is to spare, for LOOK_EVERY_US──►
+ *     look ──some are idle──► work ──none is to spare, since just now, or for
+ *                                    LOOK_EVERY_US──►
  * look ▲ │ └─┘ none is idle
  *
  * So the host's idle time decides (/proc/uptime, proc(5)).  While the workers
  * work and some is left, they may use what they used and what is left.  While
- * none is left, it cannot be told whether they use what nobody wants: from time
- * to time they stop for LOOK_US, and what is idle then is what they may use.
+ * none is left, it cannot be told whether they use what nobody wants: at once
+ * when some was left until then, and from time to time, they stop for LOOK_US,
+ * and what is idle then is what they may use.
  * When that is nothing they go on looking, and use no time at all, until it is.
  * So either change is noticed within a second.
  *
@@ -33,7 +35,9 @@ struct idle {
 	const char *path; /* NULL: /proc/uptime */
 
 	bool looking;
+	bool had_spare;              /* some was idle beside the workers */
 	uint64_t asked_us;           /* 0: never */
+	uint64_t looked_us;          /* the last look ended */
 	uint64_t checked_us;         /* idle time was seen, or nobody worked */
 	uint64_t began_us, begun_us; /* the window; idle time until then */
 	double used_us;              /* processor time of the workers in it */

@@ -124,6 +124,35 @@ static void it_follows_within_a_second(void **state)
 	assert_true(run(&h, 1000) > 1.2);
 }
 
+/* Who used half of the host sees at once that the other half is gone. */
+static void it_notices_at_once_when_the_rest_is_taken(void **state)
+{
+	struct host h = host_made(1);
+
+	(void)state;
+	h.idle.most = 0.5;
+	run(&h, 2000);
+	h.others = 2;
+	run(&h, 300);
+	assert_true(run(&h, 1000) == 0);
+}
+
+static void who_uses_all_does_not_stop_to_look_all_the_time(void **state)
+{
+	struct host h = host_made(0);
+	unsigned looks = 0;
+	bool looking = false;
+
+	(void)state;
+	run(&h, 200);
+	for (int ms = 0; ms < 5000; ms++) {
+		step(&h);
+		looks += h.idle.looking && !looking;
+		looking = h.idle.looking;
+	}
+	assert_in_range(looks, 5, 10);
+}
+
 static void it_looks_before_it_works(void **state)
 {
 	struct host h = host_made(0);
@@ -176,6 +205,9 @@ int main(void)
 		cmocka_unit_test(what_others_leave_is_used_and_no_more),
 		cmocka_unit_test(a_busy_host_loses_nothing),
 		cmocka_unit_test(it_follows_within_a_second),
+		cmocka_unit_test(it_notices_at_once_when_the_rest_is_taken),
+		cmocka_unit_test(
+			who_uses_all_does_not_stop_to_look_all_the_time),
 		cmocka_unit_test(it_looks_before_it_works),
 		cmocka_unit_test(it_says_when_to_ask_again),
 		cmocka_unit_test(a_host_that_does_not_say_has_none),
