@@ -35,6 +35,13 @@ lint:
 	@$(MAKE) --no-print-directory all
 	@tools/lint $(B)
 
+# QUICK=1: one run of each, less memory, some ten minutes.  O: options of
+# bench/run.py, say O='--only cards'.
+bench:
+	@tools/setup build bench
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) bench/run.py $(if $(QUICK),--quick) $(O)
+
 # What a page costs at each stage, against bench/micro/instructions.txt.
 instructions:
 	@tools/setup build instructions
@@ -49,4 +56,4 @@ fuzz:
 	@tools/fuzz build-fuzz $(SECONDS_EACH)
 
 clean:; rm -rf build build-*
-.PHONY: all demo test unit install asan tsan lint instructions fuzz clean
+.PHONY: all demo test unit install asan tsan lint bench instructions fuzz clean

@@ -1,45 +1,16 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Compression with idle cycles, beside Drover's own `tcp` and QEMU's modes.
-
-    bench/compression.py [--quick] [--runs N] [--memory MIB] [--only PART...]
-
-The stress guest on the course of bench/course.py.  What is compared is measured
-in turns; a ratio is taken pair by pair, and the median of them is held against
-the bar.  A run that failed is shown, and its row does not hold.
-
-    rates   tcp against compression over one card of 100 Mbit/s to unshaped
-    one     compression against QEMU's tcp and multifd with zstd, 1 x 1 Gbit/s
-    real    the same, and tcp, with pages of real programs and documents
-    two     auto against QEMU's over MPTCP, 2 x 1 Gbit/s
-    dense   memory that does not get smaller
-    busy    every processor is used by somebody else
-    half    the same from a third of the move to two thirds
-    hot     a hot set that is dirtied in few bytes per page, faster than the link
-    dirty   a dirty rate of 80 % of the link
-    modes   time against link rate of all modes (a plot, no bar)
-    load    pages compressed against processes that spin (a plot, no bar)
-
-Prints a table in Markdown with the bar beside each figure, and leaves results
-as JSON and plots as SVG and PNG in build/bench/.  The exit status is 1 when a
-bar was missed.
-"""
-import json
+"""Compression with idle cycles, beside Drover's own `tcp` and QEMU's modes."""
 import os
 import statistics
-import sys
 import tempfile
 import time
-from copy import copy
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from copy import copy
 
 import pages
 import plot
-import common
-from common import MIB, Table, autogroup, conditions, failures, median, note, ratios, stolen
-from course import Course, DOWNTIME_MS, Guest, QemuMode, beside, in_turns, processors
-from lab.core import BUILD, Lab, own_namespaces
+from common import MIB, median, note, processors
+from course import Course, DOWNTIME_MS, Guest, QemuMode, beside
 from lab.progress import STAGES, Progress
 from load import Spinners
 
@@ -57,93 +28,6 @@ DOWNTIME_SPREAD_MS = 20
 HOT_FACTOR = 3
 # What `tcp` needs for the first round of `hot` alone is a third of it.
 HOT_TIMEOUT_S = 75
-
-
-def options():
-    return common.options(__doc__, PARTS, 5, {
-        "--one-group": {"action": "store_true",
-                        "help": "all processes in one session, so one scheduling group"}})
-
-
-class Results:
-    """What was measured, by part: in a file that keeps the parts of earlier runs."""
-
-    def __init__(self, args):
-        self.args = args
-        self.folder = os.path.join(BUILD, "bench")
-        os.makedirs(self.folder, exist_ok=True)
-        self.path = self.base("compression") + ".json"
-        self.parts = {}
-        if os.path.exists(self.path):
-            with open(self.path, encoding="utf-8") as f:
-                self.parts = json.load(f)
-
-    def base(self, name):
-        """A path without its suffix."""
-        return os.path.join(self.folder, name)
-
-    def keep(self, part, cases, **more):
-        self.parts[part] = {
-            **conditions(self.args), "one_group": self.args.one_group,
-            "ended": time.strftime("%Y-%m-%dT%H:%M:%S"), **more,
-            "cases": {case: {kind: [asdict(r) for r in runs] for kind, runs in kinds.items()}
-                      for case, kinds in cases.items()}}
-        with open(self.path, "w", encoding="utf-8") as f:
-            json.dump(self.parts, f, indent=1)
-
-    def drawn(self, why_not):
-        if why_not:
-            note(f"no plot: {why_not}")
-
-
-class Bench:
-    """What a part has at hand: the table, and the runs that are kept."""
-
-    def __init__(self, args, results):
-        self.args, self.results = args, results
-        self.table = Table("beside")
-        self.cases = {}
-
-    def turns(self, case, **kinds):
-        runs = in_turns(self.args.runs, **kinds)
-        self.cases[case] = runs
-        return runs
-
-    def row(self, case, runs, others, name, *, what, figure, bar, good):
-        """others: what the runs are compared with, named so."""
-        failed = failures(runs, others or [])
-        if failed:
-            figure += f" ({len(failed)} of {len(runs) + len(others or [])} failed)"
-            good = False
-        self.table.row(case, spread(runs), f"{name} {spread(others)}" if others else "",
-                       what, figure, bar, good)
-
-    def ratio(self, case, runs, others, name, bar, strictly=False):
-        """Time against the others', pair by pair."""
-        found = ratios(runs, others)
-        if not found:
-            self.row(case, runs, others, name, what=f"time / {name}", figure="none", bar=bar,
-                     good=False)
-            return
-        middle = statistics.median(found)
-        self.row(case, runs, others, name, what=f"time / {name}",
-                 figure=f"{middle:.3f} ({min(found):.3f} to {max(found):.3f})",
-                 bar=f"{'below' if strictly else 'at most'} {bar}" if bar else "",
-                 good=None if bar is None else middle < bar if strictly else middle <= bar)
-
-    def run(self, name, part):
-        rows, self.cases = len(self.table.rows), {}
-        taken, load_before = stolen(), os.getloadavg()[0]
-        part(self)
-        self.results.keep(name, rows=self.table.rows[rows:], cases=self.cases,
-                          stolen_s=round(stolen() - taken, 1), load_before=load_before)
-
-
-def spread(runs):
-    good = [r.seconds for r in runs if not r.error]
-    if len(good) < 2:
-        return f"{median(runs):.2f} s"
-    return f"{median(runs):.2f} s ({min(good):.2f} to {max(good):.2f})"
 
 
 def drover(course, option, *words, during=None):
@@ -166,6 +50,7 @@ def mib_per_s(link_mbit, share):
 
 # -- the parts
 def rates(bench):
+    """tcp against compression over one card of 100 Mbit/s to unshaped"""
     for words, link in LINKS.items():
         with Course(bench.args, link, guest=MIXED) as course:
             runs = bench.turns(words, tcp=drover(course, "tcp"),
@@ -174,6 +59,7 @@ def rates(bench):
 
 
 def one(bench):
+    """compression against QEMU's tcp and multifd with zstd, 1 x 1 Gbit/s"""
     with Course(bench.args, "1gbit", guest=MIXED) as course:
         runs = bench.turns("1 x 1 Gbit/s", qemu=qemu(course),
                            zstd=qemu(course, processors(), "zstd"),
@@ -184,7 +70,8 @@ def one(bench):
 
 
 def real(bench):
-    """A quarter of the memory is a file of such pages, the rest are copies."""
+    """the same, and tcp, with pages of real programs and documents"""
+    # A quarter of the memory is a file of such pages, the rest are copies.
     with tempfile.TemporaryDirectory(prefix="drover-bench-") as folder:
         path = os.path.join(folder, "pages")
         programs, text = pages.write(path, bench.args.memory * MIB // 4)
@@ -201,6 +88,7 @@ def real(bench):
 
 
 def two(bench):
+    """auto against QEMU's over MPTCP, 2 x 1 Gbit/s"""
     # As in bench/multichannel.py: less queueing is bad for MPTCP.
     with Course(bench.args, "1gbit", "1gbit", latency="50ms", guest=MIXED) as course:
         course.use_mptcp()
@@ -218,6 +106,7 @@ def worker_share(run):
 
 
 def dense(bench):
+    """memory that does not get smaller"""
     with Course(bench.args, "1gbit", guest=Guest(content="random")) as course:
         runs = bench.turns("random", tcp=drover(course, "tcp"),
                            compression=drover(course, "compression"))
@@ -237,6 +126,7 @@ def spun(course, option, number):
 
 
 def busy(bench):
+    """every processor is used by somebody else"""
     number = processors()
     with Course(bench.args, "1gbit", guest=MIXED) as course:
         runs = bench.turns("busy", tcp=lambda: spun(course, "tcp", number),
@@ -348,6 +238,7 @@ def over_thirds(course):
 
 
 def half(bench):
+    """the same from a third of the move to two thirds"""
     # Less memory would mean a link that needs no more than the little that the
     # workers get on a busy host as well.
     args = copy(bench.args)
@@ -371,15 +262,16 @@ def half(bench):
         note(f"compressed: {before:.0%} before, {during:.0%} during, {after:.0%} after")
     drawn = [r for r in runs if "shares" in r.extra]
     if drawn:
-        bench.results.drawn(plot.over_time(
-            bench.results.base("share-over-time"),
-            f"Pages compressed, with {processors()} processes that spin",
-            [[(at - r.extra["busy"][0], share) for at, share in r.extra["shares"]]
-             for r in drawn],
-            statistics.median(end - begin for begin, end in (r.extra["busy"] for r in drawn))))
+        bench.draw("share-over-time", plot.over_time,
+                   f"Pages compressed, with {processors()} processes that spin",
+                   [[(at - r.extra["busy"][0], share) for at, share in r.extra["shares"]]
+                    for r in drawn],
+                   statistics.median(end - begin
+                                     for begin, end in (r.extra["busy"] for r in drawn)))
 
 
 def hot(bench):
+    """a hot set that is dirtied in few bytes per page, faster than the link"""
     memory = bench.args.memory
     # The bounded cache holds 5 % of the guest; in the downtime's limit the link
     # carries a quarter of this.
@@ -402,6 +294,7 @@ def hot(bench):
 
 
 def dirty(bench):
+    """a dirty rate of 80 % of the link"""
     memory = bench.args.memory
     guest = Guest(content="mixed", hot=f"{memory // 4}M", rate=mib_per_s(memory // 4, 0.8))
     with Course(bench.args, scaled_link(bench.args), guest=guest) as course:
@@ -409,10 +302,7 @@ def dirty(bench):
                            compression=drover(course, "compression"))
     ours, tcp = runs["compression"], runs["tcp"]
     case = "mixed, dirtied at 80 % of the link"
-    more = median(ours, "downtime") - median(tcp, "downtime")
-    bench.row(f"{case}: downtime", ours, tcp, "tcp", what="more by",
-              figure=f"{more:.0f} ms ({median(tcp, 'downtime'):.0f} ms with tcp)",
-              bar=f"at most {DOWNTIME_SPREAD_MS} ms", good=more <= DOWNTIME_SPREAD_MS)
+    bench.more_downtime(case, ours, tcp, "tcp", DOWNTIME_SPREAD_MS)
     rounds = [statistics.median([r.report["rounds"] for r in one if not r.error] or [0])
               for one in (ours, tcp)]
     bench.row(f"{case}: rounds", ours, tcp, "tcp", what="rounds",
@@ -421,7 +311,8 @@ def dirty(bench):
 
 
 def modes(bench):
-    """Two cards of each rate, of which auto uses both."""
+    """time against link rate of all modes"""
+    # Two cards of each rate, of which auto uses both.
     series = {}
     for place, (words, link) in enumerate(LINKS.items()):
         with Course(bench.args, link, link, guest=MIXED) as course:
@@ -437,13 +328,13 @@ def modes(bench):
                     (place, statistics.median(good), min(good), max(good)))
         bench.ratio(f"2 x {words}, mixed, auto", runs["auto, both cards"], runs["QEMU tcp"],
                     "QEMU tcp, one card", None)
-    bench.results.drawn(plot.over_rates(
-        bench.results.base("time-over-rate"), f"{bench.args.memory} MiB of mixed data",
-        list(LINKS), series))
+    bench.draw("time-over-rate", plot.over_rates, f"{bench.args.memory} MiB of mixed data",
+               list(LINKS), series)
 
 
 def load(bench):
-    """From an idle host to one with twice as much to do as it can."""
+    """pages compressed against processes that spin"""
+    # From an idle host to one with twice as much to do as it can.
     numbers = range(2 * processors() + 1)
     with Course(bench.args, "1gbit", guest=MIXED) as course:
         runs = bench.turns("load", **{f"{n} spin": lambda n=n: spun(course, "compression", n)
@@ -456,28 +347,10 @@ def load(bench):
             rows.append((n, share, median(all_runs)))
             bench.row(f"1 Gbit/s, mixed, {n} processes spin", all_runs, None, "",
                       what="compressed", figure=f"{share:.0%}", bar="", good=None)
-    bench.results.drawn(plot.over_load(
-        bench.results.base("share-over-load"),
-        f"{bench.args.memory} MiB of mixed data, 1 Gbit/s, {processors()} processors", rows))
+    bench.draw("share-over-load", plot.over_load,
+               f"{bench.args.memory} MiB of mixed data, 1 Gbit/s, {processors()} processors",
+               rows)
 
 
-PARTS = {f.__name__: f for f in (rates, one, real, two, dense, busy, half, hot, dirty, modes, load)}
-
-
-def main():
-    args = options()
-    own_namespaces()
-    Lab.sessions = not args.one_group
-    bench = Bench(args, Results(args))
-    for name, part in PARTS.items():
-        if name in args.only:
-            bench.run(name, part)
-    bench.table.show(args, "of memory")
-    groups = "one" if args.one_group or not autogroup() else "one for each session"
-    print(f"\nscheduling groups: {groups}\nresults and plots: "
-          f"{os.path.relpath(bench.results.folder)}")
-    return 1 if bench.table.missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+PARTS = {f.__name__: f for f in (rates, one, real, two, dense, busy, half, hot, dirty, modes,
+                                 load)}

@@ -226,10 +226,6 @@ class Course:
         return source.qmp("query-migrate")
 
 
-def processors():
-    return len(os.sched_getaffinity(0))
-
-
 def shown(label, run):
     if run.error:
         note(f"{label}: after {run.seconds:.2f} s: {run.error}")
