@@ -52,3 +52,8 @@ def spread(runs):
     if len(good) < 2:
         return f"{median(runs):.2f} s"
     return f"{median(runs):.2f} s ({min(good):.2f} to {max(good):.2f})"
+
+
+def point(x, values):
+    """(x, median, least, most), as the plots want it; None where there is nothing."""
+    return (x, statistics.median(values), min(values), max(values)) if values else None

@@ -9,7 +9,7 @@ from copy import copy
 
 import pages
 import plot
-from common import MIB, median, note, processors
+from common import MIB, median, note, point, processors
 from course import Course, DOWNTIME_MS, Guest, QemuMode, beside
 from lab.progress import STAGES, Progress
 from load import Spinners
@@ -322,10 +322,9 @@ def modes(bench):
                 "QEMU multifd": qemu(course, processors()),
                 "QEMU multifd zstd": qemu(course, processors(), "zstd")})
         for name, all_runs in runs.items():
-            good = [r.seconds for r in all_runs if not r.error]
-            if good:
-                series.setdefault(name, []).append(
-                    (place, statistics.median(good), min(good), max(good)))
+            found = point(place, [r.seconds for r in all_runs if not r.error])
+            if found:
+                series.setdefault(name, []).append(found)
         bench.ratio(f"2 x {words}, mixed, auto", runs["auto, both cards"], runs["QEMU tcp"],
                     "QEMU tcp, one card", None)
     bench.draw("time-over-rate", plot.over_rates, f"{bench.args.memory} MiB of mixed data",

@@ -31,19 +31,24 @@ def draw(base, script):
     return None
 
 
-def over_rates(base, title, labels, series):
-    """series: {name: [(place of the label, median, least, most)]}."""
+def lines(base, title, x, y, series, *more):
+    """series: {name: [(x, median, least, most)]}; x and y name the axes; more are
+    gnuplot's words, before what is drawn."""
     blocks = [block(f"s{n}", rows) for n, rows in enumerate(series.values())]
-    tics = ", ".join(f"'{label}' {n}" for n, label in enumerate(labels))
     curves = ", \\\n".join(
         f"$s{n} using 1:2 with lines lc {n + 1} lw 2 notitle, "
         f"$s{n} using 1:2:3:4 with yerrorbars lc {n + 1} pt {n + 4} title '{name}'"
         for n, name in enumerate(series))
     return draw(base, "\n".join([
-        *blocks, f"set title '{title}'", f"set xtics ({tics})",
-        f"set xrange [-0.3:{len(labels) - 0.7}]", "set xlabel 'each card'",
-        "set logscale y", "set ylabel 'total time, s'", "set grid", "set key top right",
-        f"plot {curves}"]))
+        *blocks, f"set title '{title}'", f"set xlabel '{x}'", f"set ylabel '{y}'", "set grid",
+        "set key top right", *more, f"plot {curves}"]))
+
+
+def over_rates(base, title, labels, series):
+    """series: as of lines(), x is the place of the label."""
+    tics = ", ".join(f"'{label}' {n}" for n, label in enumerate(labels))
+    return lines(base, title, "each card", "total time, s", series, f"set xtics ({tics})",
+                 f"set xrange [-0.3:{len(labels) - 0.7}]", "set logscale y")
 
 
 def over_time(base, title, shares, busy_s):
