@@ -3,12 +3,19 @@
 
 #include "base/clock.h"
 
-static const double gain = 1.5; /* over the average */
+static const double gain = 1.25; /* over the average */
 
 /* Bytes a second. */
 static double allowed(const struct pace *p)
 {
 	return gain * p->rate > p->least ? gain * p->rate : p->least;
+}
+
+static double burst(const struct pace *p)
+{
+	double bytes = allowed(p) * PACE_BURST_US / USEC_PER_SEC;
+
+	return bytes > PACE_BURST_LEAST ? bytes : PACE_BURST_LEAST;
 }
 
 static void pass_time(struct pace *p, uint64_t now_us)
@@ -21,8 +28,8 @@ static void pass_time(struct pace *p, uint64_t now_us)
 		us = PACE_PAUSE_US;
 	p->last_us = now_us;
 	p->credit += allowed(p) * us / USEC_PER_SEC;
-	if (p->credit > PACE_BURST)
-		p->credit = PACE_BURST;
+	if (p->credit > burst(p))
+		p->credit = burst(p);
 	if (p->over_us == 0)
 		p->over_us = PACE_FIRST_US;
 	p->rate -= p->rate * us / p->over_us;

@@ -7,9 +7,9 @@
  * the last tenth of a second.  Pages that the destination has already, or
  * nearly, leave a hundred times as fast as others: after a row of them QEMU
  * expects that of all the rest, and the guest stands still for longer than the
- * limit.  So while the end is near the rate is at most half as high again as
+ * limit.  So while the end is near the rate is at most a quarter higher than
  * the average over PACE_OVER_US.  A rate that has come to stay is reached that
- * way, doubling in a second or two; a row of repeats is just spread out.  What
+ * way, doubling in three seconds; a row of repeats is just spread out.  What
  * the link takes of plain pages may always be taken.
  *
  * Time in which QEMU had nothing to say does not count.
@@ -24,7 +24,10 @@ enum {
 	PACE_OVER_US = 1000000, /* that the rate is an average of, */
 	PACE_FIRST_US = 50000,  /* and at the beginning */
 	PACE_PAUSE_US = 20000,  /* what is longer was QEMU's silence */
-	PACE_BURST = 1024 * 1024,
+	/* What may be taken at once must not fill the tenth of a second that QEMU
+	 * measures. */
+	PACE_BURST_US = 10000,
+	PACE_BURST_LEAST = 256 * 1024,
 };
 
 struct pace {

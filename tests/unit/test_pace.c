@@ -66,7 +66,7 @@ static void a_rate_that_stays_is_followed(void **state)
 	struct run r = at_rate(30.0 * MIB);
 
 	(void)state;
-	take(&r, 300.0 * MIB, 5 * USEC_PER_SEC);
+	take(&r, 300.0 * MIB, 12 * USEC_PER_SEC);
 	assert_in_range(take(&r, 300.0 * MIB, USEC_PER_SEC), 250 * MIB,
 			305 * MIB);
 }
