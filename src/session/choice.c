@@ -39,31 +39,87 @@ static double least(double a, double b)
 	return a < b ? a : b;
 }
 
+static double capped(double got, const struct choice_case *k)
+{
+	return k->far > 0 ? least(got, k->far) : got;
+}
+
 static double through(const struct choice_record *r,
 		      const struct choice_case *k)
 {
 	double ratio = r->in / r->out, press = choice_rate(r) * k->workers;
-	double got = least(k->link * ratio, k->link + press * (1 - 1 / ratio));
 
-	return k->far > 0 ? least(got, k->far) : got;
+	return capped(least(k->link * ratio, k->link + press * (1 - 1 / ratio)),
+		      k);
 }
 
-unsigned choice_best(const struct choice_record record[CHOICES],
-		     const struct choice_case *k)
+/* What is left over, for each byte of pages, when the link is full and all is
+ * pressed this way: seconds of link that the workers do not need, or, when
+ * negative, that they lack. */
+static double spare(const struct choice_record *r, const struct choice_case *k)
+{
+	return r->out / r->in - k->link / (choice_rate(r) * k->workers);
+}
+
+/* Frames by the @heavier codec among those by the @lighter one, so many that
+ * the link and the workers are both full: what one leaves over, the other
+ * takes. */
+static struct choice_mix mix_of(const struct choice_record record[CHOICES],
+				const struct choice_case *k, unsigned lighter,
+				unsigned heavier)
+{
+	const struct choice_record *l = &record[lighter], *h = &record[heavier];
+	double left = spare(l, k), lacking = -spare(h, k);
+	struct choice_mix mix = { .codec = lighter, .heavier = heavier };
+	double out;
+
+	if (k->link <= 0 || left <= 0 || lacking <= 0 ||
+	    h->out / h->in >= l->out / l->in)
+		return mix;
+	mix.share = left / (left + lacking);
+	out = mix.share * h->out / h->in + (1 - mix.share) * l->out / l->in;
+	mix.through = capped(k->link / out, k);
+	return mix;
+}
+
+static struct choice_mix best_codec(const struct choice_record record[CHOICES],
+				    const struct choice_case *k)
 {
 	bool none = !k->always && k->link > 0;
-	unsigned which = none ? CHOICE_NONE : 0;
-	double best = none ? k->link : through(&record[0], k);
+	struct choice_mix best = { .codec = none ? CHOICE_NONE : 0 };
 
+	best.through = none ? k->link : through(&record[0], k);
 	for (unsigned i = 0; i < CHOICES; i++) {
 		double t = through(&record[i], k);
 
-		if (t > best * worth) {
-			best = t;
-			which = i;
+		if (t > best.through * worth) {
+			best.through = t;
+			best.codec = i;
 		}
 	}
-	return which;
+	return best;
+}
+
+struct choice_mix choice_best(const struct choice_record record[CHOICES],
+			      const struct choice_case *k)
+{
+	struct choice_mix best = best_codec(record, k);
+
+	if (best.codec == CHOICE_NONE)
+		return best;
+	for (unsigned h = 1; h < CHOICES; h++)
+		for (unsigned l = 0; l < h; l++) {
+			struct choice_mix mix = mix_of(record, k, l, h);
+
+			if (mix.through > best.through * worth)
+				best = mix;
+		}
+	return best;
+}
+
+unsigned choice_mostly(const struct choice_mix *m)
+{
+	return m->share > 0.5 ? m->heavier : m->codec;
 }
 
 /* --- the case */
@@ -105,7 +161,7 @@ unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 			return i;
 	c->best = choice_best(c->record, k);
 	c->limited_by_far = k->far > 0;
-	if (c->best == CHOICE_NONE) {
+	if (c->best.codec == CHOICE_NONE) {
 		struct outbox_rest rest = choice_rest(c);
 
 		if (st->press.frames < rest.frames && k->now_us < rest.until_us)
@@ -114,13 +170,16 @@ unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 	}
 	if (c->turn % TRY_OTHERS == 0)
 		return c->turn / TRY_OTHERS % CHOICES;
-	return c->best;
+	return c->owed + c->best.share >= 1 ? c->best.heavier : c->best.codec;
 }
 
 void choice_taken(struct choice *c, const struct outbox_stats *st,
 		  uint64_t now_us)
 {
 	c->turn++;
+	c->owed += c->best.share;
+	if (c->owed >= 1)
+		c->owed--;
 	c->tried_at = st->press.frames;
 	c->tried_us = now_us;
 }
@@ -152,9 +211,12 @@ const char *choice_why(const struct choice *c)
 	if (c->limited_by_far)
 		return "the destination is behind: no more is sent than it "
 		       "expands and places";
-	if (c->best == CHOICE_NONE)
+	if (c->best.codec == CHOICE_NONE)
 		return "compressing would not let more through at the measured "
 		       "rates of link and processors";
+	if (c->best.share > 0)
+		return "with a heavier codec now and then it lets the most "
+		       "through at the measured rates of link and processors";
 	return "it lets the most through at the measured rates of link and "
 	       "processors";
 }

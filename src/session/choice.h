@@ -12,7 +12,10 @@
  *                             D                what the destination applies
  *
  * bytes a second of pages.  The one with the most is used; of about equal ones
- * the lightest, and none is the lightest of all.
+ * the lightest, and none is the lightest of all.  Where one codec leaves
+ * workers idle and a heavier one would leave some of the link, a mix of the two
+ * fills both: with 1/r - L/P left over for each byte by the one, and lacking by
+ * the other, a share of left / (left + lacking) is for the heavier.
  *
  *  - r, and the processor time that pressing costs, are measured for each codec
  *    over about 16 frames; one frame of TRY_OTHERS measures another codec, or,
@@ -53,11 +56,19 @@ struct choice_case {
 	uint64_t now_us;
 };
 
+/* One codec, or none, with a share of another one's frames. */
+struct choice_mix {
+	unsigned codec, heavier;
+	double share;   /* of frames, by the heavier; 0: none is */
+	double through; /* bytes of pages a second */
+};
+
 struct choice {
 	struct choice_record record[CHOICES];
-	unsigned turn;       /* frames that were handed out */
-	unsigned best;       /* as found last */
-	bool limited_by_far; /* then */
+	unsigned turn;          /* frames that were handed out */
+	struct choice_mix best; /* as found last */
+	double owed;            /* frames of the heavier codec, below 1 */
+	bool limited_by_far;    /* then */
 	/* When a frame was handed out: frames offered until then, and time. */
 	uint64_t tried_at, tried_us;
 
@@ -78,8 +89,11 @@ struct codec_choice choice_codec(unsigned which);
 double choice_rate(const struct choice_record *r);
 
 /* The best of all; every record has frames. */
-unsigned choice_best(const struct choice_record record[CHOICES],
-		     const struct choice_case *k);
+struct choice_mix choice_best(const struct choice_record record[CHOICES],
+			      const struct choice_case *k);
+
+/* What most of the frames get. */
+unsigned choice_mostly(const struct choice_mix *m);
 
 /* What is known of the case, now; @workers: processors that they get. */
 struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,

@@ -392,7 +392,7 @@ json_t *press_json(struct press *p, struct press_client *c)
 	WITH_LOCK(&p->lock);
 
 	if (!c->policy.fixed) {
-		used = choice_codec(c->choice.best);
+		used = choice_codec(choice_mostly(&c->choice.best));
 		why = choice_why(&c->choice);
 	}
 	return json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:I}", "compress",

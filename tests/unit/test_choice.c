@@ -35,10 +35,12 @@ static void check(const struct choice_record known[CHOICES],
 		const struct choice_case k = { .link = rows[i].link * MB,
 					       .workers = rows[i].workers,
 					       .far = rows[i].far * MB };
+		struct choice_mix best;
 
-		if (choice_best(known, &k) != rows[i].best)
-			fail_msg("row %zu: %u, not %u", i,
-				 choice_best(known, &k), rows[i].best);
+		best = choice_best(known, &k);
+		if (choice_mostly(&best) != rows[i].best)
+			fail_msg("row %zu: %u, not %u", i, choice_mostly(&best),
+				 rows[i].best);
 	}
 }
 
@@ -128,6 +130,53 @@ static void a_destination_that_is_behind_gets_a_lighter_codec_then_none(
 	check(known, rows, ARRAY_SIZE(rows));
 }
 
+static void link_and_processors_are_filled_by_a_mix(void **state)
+{
+	const struct choice_record known[CHOICES] = { record(500, 2),
+						      record(250, 3),
+						      record(250, 3) };
+	struct choice_case k = { .link = 125 * MB, .workers = 1 };
+	struct choice_mix m = choice_best(known, &k);
+	double in, pressing;
+
+	(void)state;
+	assert_int_equal(m.codec, LZ4);
+	assert_int_equal(m.heavier, ZSTD1);
+	in = m.through / MB;
+	/* 250 by lz4 alone and 292 by zstd. */
+	assert_true(in > 312 && in < 313);
+	pressing = in * m.share / 250 + in * (1 - m.share) / 500;
+	assert_true(pressing > 0.99 && pressing < 1.01);
+	/* The destination places less: no need for more. */
+	k.far = 280 * MB;
+	assert_true(choice_best(known, &k).share == 0);
+}
+
+static void a_mix_is_kept_frame_by_frame(void **state)
+{
+	const struct choice_record known[CHOICES] = { record(500, 2),
+						      record(250, 3),
+						      record(250, 3) };
+	struct outbox_stats st = { .wire_rate = 125000000 };
+	const struct choice_case k = { .link = 125 * MB, .workers = 1 };
+	struct choice c = { 0 };
+	unsigned heavy = 0, row = 0, longest = 0;
+
+	(void)state;
+	memcpy(c.record, known, sizeof(c.record));
+	for (int i = 0; i < 480; i++) {
+		bool is_heavy = choice_next(&c, &st, &k) == ZSTD1;
+
+		choice_taken(&c, &st, 0);
+		heavy += is_heavy;
+		row = is_heavy ? row + 1 : 0;
+		longest = row > longest ? row : longest;
+	}
+	assert_in_range(heavy, 270, 300); /* 60 % */
+	assert_in_range(longest, 1, 4);
+	assert_non_null(strstr(choice_why(&c), "heavier"));
+}
+
 static void always_is_never_none(void **state)
 {
 	const struct choice_record known[CHOICES] = { record(400, 1.5),
@@ -136,11 +185,11 @@ static void always_is_never_none(void **state)
 	struct choice_case k = { .link = 9000 * MB, .always = true };
 
 	(void)state;
-	assert_int_equal(choice_best(known, &k), LZ4);
+	assert_int_equal(choice_best(known, &k).codec, LZ4);
 	k.workers = 1;
-	assert_int_equal(choice_best(known, &k), LZ4);
+	assert_int_equal(choice_best(known, &k).codec, LZ4);
 	k.far = 10 * MB;
-	assert_int_equal(choice_best(known, &k), LZ4);
+	assert_int_equal(choice_best(known, &k).codec, LZ4);
 }
 
 /* --- what the case is made of */
@@ -296,6 +345,8 @@ int main(void)
 		cmocka_unit_test(what_hardly_presses_is_left_alone),
 		cmocka_unit_test(
 			a_destination_that_is_behind_gets_a_lighter_codec_then_none),
+		cmocka_unit_test(link_and_processors_are_filled_by_a_mix),
+		cmocka_unit_test(a_mix_is_kept_frame_by_frame),
 		cmocka_unit_test(always_is_never_none),
 		cmocka_unit_test(
 			what_was_pressed_in_vain_says_nothing_of_the_rest),
