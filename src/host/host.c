@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "host/internal.h"
 #include "move/journal.h"
 #include "nic/networks.h"
@@ -113,7 +114,7 @@ static int start_threads(struct host *h, struct error *e)
 
 	if (incoming_start(h, e) < 0)
 		return error_code(e);
-	r = pthread_create(&h->watch_thread, NULL, machines_watch, h);
+	r = thread_create(&h->watch_thread, "machines", machines_watch, h);
 	if (r == 0)
 		return 0;
 	eventfd_write(h->stop_fd, 1);

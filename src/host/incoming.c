@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
 #include "host/internal.h"
@@ -311,7 +312,7 @@ static void take_connection(struct host *h, int listener)
 	if (!g->count) {
 		channel_free(g->channel);
 		free(g);
-	} else if (thread_start(h, greet_main, g, &e) < 0) {
+	} else if (thread_start(h, "greeting", greet_main, g, &e) < 0) {
 		channel_free(g->channel);
 		greeting_over(g);
 	}
@@ -374,7 +375,7 @@ int incoming_start(struct host *h, struct error *e)
 	};
 	if (listen_all(h, e) < 0)
 		return error_code(e);
-	r = pthread_create(&h->listen_thread, NULL, listen_main, h);
+	r = thread_create(&h->listen_thread, "peer port", listen_main, h);
 	if (r == 0)
 		return 0;
 	close_listeners(h);

@@ -93,8 +93,8 @@ void machine_arrived(void *host, struct move_arrival *a);
 void job_add(struct host *h, struct job *j); /* the list takes a reference */
 struct job *job_find(struct host *h, const char *id, const char *role);
 /* Starts a detached thread that is counted; @arg is the thread's. */
-int thread_start(struct host *h, void *(*run)(void *), void *arg,
-		 struct error *e);
+int thread_start(struct host *h, const char *name, void *(*run)(void *),
+		 void *arg, struct error *e);
 void thread_ended(struct host *h);
 /* A move's end into its job. */
 void job_settle(struct job *j, int r, const struct error *e);

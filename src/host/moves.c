@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "host/internal.h"
 #include "move/commit.h"
 #include "move/journal.h"
@@ -166,6 +167,7 @@ void job_settle(struct job *j, int r, const struct error *e)
 
 struct start {
 	struct host *host;
+	const char *name;
 	void *(*run)(void *);
 	void *arg;
 };
@@ -175,13 +177,14 @@ static void *counted(void *arg)
 	struct start s = *(struct start *)arg;
 
 	free(arg);
+	thread_name(s.name);
 	s.run(s.arg);
 	thread_ended(s.host);
 	return NULL;
 }
 
-int thread_start(struct host *h, void *(*run)(void *), void *arg,
-		 struct error *e)
+int thread_start(struct host *h, const char *name, void *(*run)(void *),
+		 void *arg, struct error *e)
 {
 	struct start *s = malloc(sizeof(*s));
 	pthread_attr_t attr;
@@ -190,7 +193,7 @@ int thread_start(struct host *h, void *(*run)(void *), void *arg,
 
 	if (!s)
 		return error_set(e, ENOMEM, "no memory for a thread");
-	*s = (struct start){ h, run, arg };
+	*s = (struct start){ h, name, run, arg };
 	{
 		WITH_LOCK(&h->lock);
 
@@ -334,7 +337,7 @@ static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
 {
 	*ret_job = job_json(o->job);
 	job_add(o->host, o->job);
-	if (thread_start(o->host, outgoing_main, o, e) == 0)
+	if (thread_start(o->host, "move out", outgoing_main, o, e) == 0)
 		return 0;
 	json_decref(*ret_job);
 	job_finish(o->job, JOB_FAILED, e->text, NULL);
@@ -543,7 +546,7 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 	if (source)
 		return launch_move(o, &ignored, e);
 	job_add(h, o->job);
-	return thread_start(h, arriving_main, o, e);
+	return thread_start(h, "move in", arriving_main, o, e);
 }
 
 int moves_recover(struct host *h, struct error *e)

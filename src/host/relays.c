@@ -296,7 +296,7 @@ static int start_accept(struct host *h, struct connecting *c,
 		free(w);
 		return error_code(e);
 	}
-	return thread_start(h, waiting_main, c, e);
+	return thread_start(h, "relay accept", waiting_main, c, e);
 }
 
 /* --- source */
@@ -384,7 +384,7 @@ static int start_connect(struct host *h, struct connecting *c,
 	if (peer_of(h, peer, &c->peer, e) < 0)
 		return error_code(e);
 	job_set_stage(c->job, "connect");
-	return thread_start(h, connect_main, c, e);
+	return thread_start(h, "relay connect", connect_main, c, e);
 }
 
 /* --- the API */

@@ -28,6 +28,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "nic/address.h"
 #include "nic/events.h"
 
@@ -183,7 +184,7 @@ int nic_watch_new(struct nic_watch **ret, struct error *e)
 	if (nic_events_open(&w->events, e) < 0 ||
 	    inventory_read(&w->now, e) < 0)
 		return error_in(e, "watch the network cards");
-	r = pthread_create(&w->thread, NULL, watch_main, w);
+	r = thread_create(&w->thread, "nic watch", watch_main, w);
 	if (r)
 		return error_set(e, r, "watch the network cards: thread: %s",
 				 strerrordesc_np(r));

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "pages/memory.h"
 #include "qemu/return_path.h"
 #include "relay/place.h"
@@ -305,11 +306,11 @@ static void *writer_main(void *arg)
  * joined here, relay_stop() does it. */
 static int start_threads(struct connection *c, struct error *e)
 {
-	int r = pthread_create(&c->reader, NULL, reader_main, c);
+	int r = thread_create(&c->reader, "from qemu", reader_main, c);
 
 	c->used = r == 0;
 	if (r == 0)
-		r = pthread_create(&c->writer, NULL, writer_main, c);
+		r = thread_create(&c->writer, "to qemu", writer_main, c);
 	c->writing = r == 0;
 	if (r == 0)
 		return 0;
@@ -513,8 +514,8 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 	}
 	if (relay_setup(r, o, e) < 0)
 		goto failed;
-	n = pthread_create(&r->acceptor, NULL,
-			   r->source ? accept_main : connect_main, r);
+	n = thread_create(&r->acceptor, "relay",
+			  r->source ? accept_main : connect_main, r);
 	if (n == 0) {
 		*ret = r;
 		return 0;

@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "channel/channel.h"
 #include "session/internal.h"
 
@@ -432,10 +433,10 @@ static int start_threads(struct carrier *c, struct error *e)
 {
 	int r;
 
-	r = pthread_create(&c->reader, NULL, reader_main, c);
+	r = thread_create(&c->reader, "channel in", reader_main, c);
 	if (r != 0)
 		return error_set(e, r, "no thread for a channel");
-	r = pthread_create(&c->writer, NULL, writer_main, c);
+	r = thread_create(&c->writer, "channel out", writer_main, c);
 	if (r == 0)
 		return 0;
 	c->channel->ops->shutdown(c->channel);

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
 #include "nic/address.h"
@@ -387,7 +388,7 @@ int path_start(struct session *s, struct path *p, struct error *e)
 	int r;
 
 	p->session = s;
-	r = pthread_create(&p->thread, NULL, path_main, p);
+	r = thread_create(&p->thread, "path", path_main, p);
 	return r == 0 ? 0 : error_set(e, r, "no thread for a path");
 }
 

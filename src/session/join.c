@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
 #include "nic/address.h"
@@ -170,7 +171,7 @@ static int start_paths(struct session *s, struct error *e)
 	}
 	if (!s->watch)
 		return 0;
-	r = pthread_create(&s->planner, NULL, planner_main, s);
+	r = thread_create(&s->planner, "paths", planner_main, s);
 	if (r == 0)
 		return 0;
 	error_set(e, r, "no thread for the plan of a session");
@@ -195,7 +196,7 @@ int keeper_start(struct session *s, struct error *e)
 	int r;
 
 	listen_to_watch(s);
-	r = pthread_create(&s->keeper, NULL, keeper_main, s);
+	r = thread_create(&s->keeper, "session", keeper_main, s);
 	if (r != 0) {
 		/* Channels may run already: their end is kept here. */
 		error_set(e, r, "no thread for a session");

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "session/idle.h"
 #include "session/outbox.h"
 #include "wire/reader.h"
@@ -413,7 +414,7 @@ static int worker_start(struct press *p, struct worker *w, struct error *e)
 	if (codec_state_new(&w->codecs, e) < 0)
 		return error_code(e);
 	sem_init(&w->go, 0, 0);
-	r = pthread_create(&w->thread, NULL, worker_main, w);
+	r = thread_create(&w->thread, "press worker", worker_main, w);
 	if (r == 0)
 		return 0;
 	sem_destroy(&w->go);
@@ -439,7 +440,7 @@ static int start_all(struct press *p, unsigned workers, struct error *e)
 	for (; p->workers < workers; p->workers++)
 		if (worker_start(p, &p->worker[p->workers], e) < 0)
 			return error_code(e);
-	r = pthread_create(&p->desk, NULL, desk_main, p);
+	r = thread_create(&p->desk, "press desk", desk_main, p);
 	return r == 0 ? 0 : error_set(e, r, "no thread for the press");
 }
 
