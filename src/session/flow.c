@@ -58,15 +58,29 @@ static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)
 	return bytes / USEC_PER_SEC;
 }
 
-uint64_t flow_limit(const struct flow_control *f)
+/* What a round trip delivers, and this much more. */
+static uint64_t bound(const struct flow_control *f, uint64_t queue_us,
+		      uint64_t queue_most)
 {
 	uint64_t rtt_us = f->rtt_us != UINT64_MAX ? f->rtt_us : 0;
-	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST);
-
-	bytes += f->far ? bytes_in(f->rate, FLOW_QUEUE_FAR_US, FLOW_MOST)
-			: bytes_in(f->rate, FLOW_QUEUE_US, FLOW_QUEUE_MOST);
+	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST) +
+			 bytes_in(f->rate, queue_us, queue_most);
 
 	if (bytes < FLOW_LEAST)
 		return FLOW_LEAST;
 	return bytes > FLOW_MOST ? FLOW_MOST : bytes;
+}
+
+uint64_t flow_limit(const struct flow_control *f)
+{
+	if (f->far)
+		return bound(f, FLOW_QUEUE_FAR_US, FLOW_MOST);
+	return bound(f, FLOW_QUEUE_US, FLOW_QUEUE_MOST);
+}
+
+uint64_t flow_lean(const struct flow_control *f)
+{
+	if (f->far)
+		return bound(f, FLOW_LEAN_FAR_US, FLOW_MOST);
+	return bound(f, FLOW_LEAN_US, FLOW_QUEUE_MOST);
 }

@@ -36,6 +36,8 @@
 enum {
 	FLOW_QUEUE_US = 20000,
 	FLOW_QUEUE_FAR_US = 100000,
+	FLOW_LEAN_US = 10000,
+	FLOW_LEAN_FAR_US = 30000,
 	FLOW_SAMPLE_US = 50000,
 	FLOW_QUEUE_MOST = 4 * 1024 * 1024,
 	FLOW_LEAST = 2 * FRAME_MAX_PAYLOAD, /* one on the wire, one ahead */
@@ -59,3 +61,5 @@ void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 void flow_waited(struct flow_control *f);
 void flow_idled(struct flow_control *f);
 uint64_t flow_limit(const struct flow_control *f);
+/* With less than this it may run dry before a press worker is done. */
+uint64_t flow_lean(const struct flow_control *f);

@@ -314,7 +314,7 @@ static bool is_bounded(const struct frame_out *f)
 static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
 {
 	const struct outbox_channel *c = &o->channel[channel];
-	struct frame_out *f = pick_for_channel(o);
+	struct frame_out *f = pick_for_channel(o, channel);
 
 	if (f && pick_has_room(c, f->weight))
 		return f;
@@ -630,7 +630,8 @@ void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
 			release(o, f);
 			pthread_cond_broadcast(&o->changed);
 		}
-		if (o->press_always)
+		/* Who is not lean waits for this. */
+		if (o->press_always || o->limited > 0)
 			pthread_cond_broadcast(&o->work);
 	}
 	buffer_drop(unused);

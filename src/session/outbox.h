@@ -26,8 +26,8 @@
  *    stream wait for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
  * With a press, a channel takes what is ready (pressed, or not for the press)
- * first, and what waits for a worker at once when there is nothing else
- * (pick.h): a worker holds no frame hostage.  Frames of pages may overtake each
+ * first, and what waits for a worker when there is nothing else and it would run
+ * dry (pick.h): a worker holds no frame hostage.  Frames of pages may overtake each
  * other; what counts in all bounds is their weight, the bytes before they were
  * pressed.
  *

@@ -58,29 +58,38 @@ bool pick_has_room(const struct outbox_channel *c, uint32_t len)
 	return c->bytes == 0 || c->bytes + len <= flow_limit(&c->flow);
 }
 
-struct frame_out *pick_for_channel(const struct outbox *o)
+static bool is_lean(const struct outbox_channel *c)
+{
+	return c->bytes < flow_lean(&c->flow);
+}
+
+struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel)
 {
 	struct frame_out *waiting = NULL, *f = o->head;
+	bool pressing = o->pressed > 0;
 
 	for (unsigned i = 0; f && i < LOOK_MOST; i++, f = f->next) {
 		if (is_ready(f))
 			return is_overtaken(o->head, f) ? o->head : f;
-		if (!waiting && f->press == PRESS_WAITING)
+		if (f->press == PRESS_BUSY)
+			pressing = true;
+		else if (!waiting)
 			waiting = f;
 	}
 	if (o->press_always && !o->urgent)
 		return NULL;
+	if (pressing && !is_lean(&o->channel[channel]))
+		return NULL;
 	return waiting ? waiting : o->head;
 }
 
-/* Channels that may take a frame as soon as their sockets have room. */
-static unsigned channels_with_room(const struct outbox *o)
+/* Channels that take a frame as it is as soon as their sockets have room. */
+static unsigned lean_channels(const struct outbox *o)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		if (o->channel[i].alive &&
-		    pick_has_room(&o->channel[i], FRAME_MAX_PAYLOAD))
+		if (o->channel[i].alive && is_lean(&o->channel[i]))
 			n++;
 	return n;
 }
@@ -97,7 +106,7 @@ static unsigned ready_frames(const struct outbox *o, unsigned most)
 
 struct frame_out *pick_for_worker(const struct outbox *o)
 {
-	unsigned theirs = o->press_always ? 0 : channels_with_room(o);
+	unsigned theirs = o->press_always ? 0 : lean_channels(o);
 	struct frame_out *f = o->head;
 
 	theirs -= ready_frames(o, theirs);

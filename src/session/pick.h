@@ -9,8 +9,10 @@
  *                                           (in which channels take them)
  *
  * A channel takes the first that is ready (pressed, or not for the press), else
- * the first that waits, else the first that a worker has.  A worker leaves what
- * the channels with room will take next to them, ready or not, and takes the
+ * the first that waits, else the first that a worker has.  What is not ready it
+ * takes only when it may run dry before a worker is done (flow_lean()), or when
+ * the workers do nothing for this outbox: the sooner, the more would leave as it
+ * is.  A worker leaves what such channels will take next to them and takes the
  * first that waits behind that: so it is seldom overtaken, and the oldest are
  * pressed first all the same when channels have enough that is ready.
  *
@@ -39,7 +41,7 @@ uint64_t pick_limit(const struct outbox *o);
 bool pick_has_room(const struct outbox_channel *c, uint32_t len);
 
 /* NULL: nothing is queued, or what is has to wait for the workers. */
-struct frame_out *pick_for_channel(const struct outbox *o);
+struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel);
 /* NULL: nothing that would be ready before a channel wants it. */
 struct frame_out *pick_for_worker(const struct outbox *o);
 /* The first that another channel has and that @channel, which has nothing else

@@ -58,7 +58,7 @@ static int place(const struct frame_out *f)
 static int channel_takes(const char *kinds)
 {
 	made(kinds, 1);
-	return place(pick_for_channel(&q.out));
+	return place(pick_for_channel(&q.out, 0));
 }
 
 static int worker_takes(const char *kinds, unsigned channels)
@@ -77,17 +77,41 @@ static void a_channel_takes_ready_before_waiting_before_busy(void **state)
 	assert_int_equal(channel_takes("bb"), 0);
 }
 
+static void a_channel_that_has_enough_waits_for_workers_that_work(void **state)
+{
+	struct outbox_channel *c = &q.out.channel[0];
+
+	(void)state;
+	assert_int_equal(channel_takes("bw"), 1);
+	c->bytes = flow_lean(&c->flow);
+	assert_null(pick_for_channel(&q.out, 0));
+	c->bytes--;
+	assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
+	/* None has one now, but they had some. */
+	made("w", 1);
+	c->bytes = flow_lean(&c->flow);
+	q.out.pressed = 1;
+	assert_null(pick_for_channel(&q.out, 0));
+	/* They do nothing for us. */
+	q.out.pressed = 0;
+	assert_int_equal(place(pick_for_channel(&q.out, 0)), 0);
+	/* What is ready never waits. */
+	made("bR", 1);
+	c->bytes = flow_lean(&c->flow);
+	assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
+}
+
 static void with_always_a_channel_takes_only_what_is_ready(void **state)
 {
 	(void)state;
 	made("bw", 1);
 	q.out.press_always = true;
-	assert_null(pick_for_channel(&q.out));
+	assert_null(pick_for_channel(&q.out, 0));
 	q.out.urgent = true;
-	assert_int_equal(place(pick_for_channel(&q.out)), 1);
+	assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
 	made("bwR", 1);
 	q.out.press_always = true;
-	assert_int_equal(place(pick_for_channel(&q.out)), 2);
+	assert_int_equal(place(pick_for_channel(&q.out, 0)), 2);
 }
 
 static void a_worker_leaves_what_channels_take_next_to_them(void **state)
@@ -138,9 +162,9 @@ static void ready_frames_overtake_one_that_waits_only_so_far(void **state)
 			q.out.press_always = always;
 			add(0, kinds[i], 10);
 			add(1, 'R', 10 + OVERTAKEN_MOST);
-			assert_int_equal(place(pick_for_channel(&q.out)), 1);
+			assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
 			q.frame[1].head.seq++;
-			assert_int_equal(place(pick_for_channel(&q.out)), 0);
+			assert_int_equal(place(pick_for_channel(&q.out, 0)), 0);
 		}
 }
 
@@ -150,7 +174,7 @@ static void no_message_waits_for_an_old_frame(void **state)
 	made("", 1);
 	add(0, 'b', 10);
 	add(1, 'm', 10 + 2 * OVERTAKEN_MOST);
-	assert_int_equal(place(pick_for_channel(&q.out)), 1);
+	assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
 }
 
 /* One worker never comes back; the other one and a channel go on for ever. */
@@ -168,7 +192,7 @@ static void the_oldest_number_moves_on_whatever_a_worker_does(void **state)
 		q.frame[0].next = NULL;
 		q.out.tail = &q.frame[0];
 		add(1, 'R', ++seq);
-		f = pick_for_channel(&q.out);
+		f = pick_for_channel(&q.out, 0);
 		if (f == &q.frame[0])
 			q.out.head = f->next;
 	}
@@ -180,6 +204,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			a_channel_takes_ready_before_waiting_before_busy),
+		cmocka_unit_test(
+			a_channel_that_has_enough_waits_for_workers_that_work),
 		cmocka_unit_test(
 			with_always_a_channel_takes_only_what_is_ready),
 		cmocka_unit_test(
