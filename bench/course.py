@@ -146,7 +146,9 @@ class Course:
         return self.measured(lambda: self._drover(["--option", option, *words],
                                                   during or nullcontext()))
 
-    def _drover(self, words, during):
+    @contextmanager
+    def _machine(self):
+        """One of its own at alpha whose guest is ready: its name and its console."""
         alpha, beta = self.hosts
         console = self.console()
         name = f"guest{self.number}"
@@ -155,22 +157,30 @@ class Course:
             memory=f"{self.args.memory}M", machine="pc"))
         alpha.drover("vm", "start", name)
         console.wait_line("^drover-stress ready", 120)
-        time.sleep(1)
         try:
-            with during:
-                begin = time.monotonic()
-                alpha.drover("move", name, "beta", "--json", "--downtime-limit",
-                             f"{DOWNTIME_MS}ms", *words, timeout=TIME_LIMIT_S, check=False)
-                wall = time.monotonic() - begin
-            return self._result(alpha.newest_job(kind="move", machine=name), console, wall)
+            yield name, console
         finally:
             for host in (alpha, beta):
                 host.drover("vm", "stop", name, check=False)
                 host.drover("vm", "forget", name, check=False)
             console.close()
 
-    @staticmethod
-    def _result(job, console, wall):
+    def _move(self, name, words):
+        """Seconds until `drover move` has ended, whatever came of it."""
+        begin = time.monotonic()
+        self.hosts[0].drover("move", name, "beta", "--json", "--downtime-limit",
+                             f"{DOWNTIME_MS}ms", *words, timeout=TIME_LIMIT_S, check=False)
+        return time.monotonic() - begin
+
+    def _drover(self, words, during):
+        with self._machine() as (name, console):
+            time.sleep(1)
+            with during:
+                wall = self._move(name, words)
+            return self._result(name, console, wall)
+
+    def _result(self, name, console, wall):
+        job = self.hosts[0].newest_job(kind="move", machine=name)
         report = job["report"] or {}
         gap = console.longest_gap(since=time.monotonic() - wall)
         run = Run(wall, 0.0, [], {**report, "longest_gap": gap.seconds if gap else 0.0},
