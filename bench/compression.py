@@ -248,15 +248,8 @@ def half(bench):
         runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]
     good = [r for r in runs if not r.error and r.extra["followed"]]
     for way, words in (("fell_s", "falls"), ("rose_s", "rises")):
-        late = [r.extra["followed"][way] for r in good]
-        if not late or None in late:
-            figure, holds = f"never in {late.count(None)} of {len(late)}", False
-        else:
-            middle = statistics.median(late)
-            figure = f"{middle:.2f} s ({min(late):.2f} to {max(late):.2f})"
-            holds = middle <= FOLLOW_S
-        bench.row(f"busy in the middle: the share {words}", runs, None, "", what="within",
-                  figure=figure, bar=f"at most {FOLLOW_S:.0f} s", good=holds)
+        bench.within(f"busy in the middle: the share {words}", runs,
+                     [r.extra["followed"][way] for r in good], FOLLOW_S)
     for r in good:
         before, during, after = r.extra["followed"]["levels"]
         note(f"compressed: {before:.0%} before, {during:.0%} during, {after:.0%} after")
