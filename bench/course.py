@@ -50,9 +50,10 @@ class Guest:
     hot: str = "16M"
     touch: str = "page"
     file: str = ""              # for the content "file"
+    rest_mib: int = REST_MIB
 
     def arguments(self, memory_mib):
-        fill, words = memory_mib - REST_MIB, []
+        fill, words = memory_mib - self.rest_mib, []
         if self.file:
             fill -= -(-os.path.getsize(self.file) // MIB)
             words = ["-initrd", self.file]
