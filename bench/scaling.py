@@ -18,6 +18,9 @@ GIB_MIB = 1024
 UNSHAPED_MIB = 4096
 MULTIFD_CHANNELS = 2
 SIZES_MIB, QUICK_SIZES_MIB = (1024, 2048, 4096, 8192), (256, 512, 1024, 2048)
+# Of the memory, what the guest does not fill: a share, so that what travels grows
+# as the memory does.
+REST_SHARE = 16
 # What two hosts need besides the guest, which both hold while it moves.
 SPARE_MIB = 1024
 CARDS = MOVES = (1, 2, 4)
@@ -112,7 +115,8 @@ def memory(bench):
     with ExitStack() as stack:
         kinds = {}
         for size in sizes:
-            course = stack.enter_context(Course(sized(bench.args, size), None, guest=MIXED))
+            guest = Guest(content="mixed", rest_mib=size // REST_SHARE)
+            course = stack.enter_context(Course(sized(bench.args, size), None, guest=guest))
             kinds[f"compression, {size} MiB"] = drover(course, "compression")
             kinds[f"QEMU tcp, {size} MiB"] = qemu(course)
         runs = bench.turns("memory", **kinds)
@@ -132,22 +136,23 @@ def memory(bench):
 
 def cards(bench):
     """throughput with 1, 2 and 4 cards of 500 Mbit/s, beside QEMU over MPTCP"""
+    args = sized(bench.args, bench.args.memory // 2) if bench.args.quick else bench.args
     series = {}
     for number in CARDS:
-        case = f"{number} x 500 Mbit/s"
+        case = f"{args.memory} MiB, mixed, {number} x 500 Mbit/s"
         # As in bench/multichannel.py: less queueing is bad for MPTCP.
-        with Course(bench.args, *["500mbit"] * number, latency="50ms", guest=MIXED) as course:
+        with Course(args, *["500mbit"] * number, latency="50ms", guest=MIXED) as course:
             course.use_mptcp()
             runs = bench.turns(case, **{
                 "tcp": drover(course, "tcp"), "multichannel": drover(course, "multichannel"),
                 "auto": drover(course, "auto"), "QEMU tcp, MPTCP": qemu(course, mptcp=True)})
         for name, all_runs in runs.items():
-            speeds = over_good(all_runs, lambda r: bench.args.memory / r.seconds)
+            speeds = over_good(all_runs, lambda r: args.memory / r.seconds)
             found = point(number, speeds)
             series.setdefault(name, []).extend([found] if found else [])
-            bench.row(f"{case}, mixed, {name}", all_runs, None, "", what="memory moved",
+            bench.row(f"{case}, {name}", all_runs, None, "", what="memory moved",
                       figure=f"{statistics.median(speeds or [0]):.0f} MiB/s", bar="", good=None)
-    bench.draw("throughput-over-cards", plot.lines, f"{bench.args.memory} MiB of mixed data",
+    bench.draw("throughput-over-cards", plot.lines, f"{args.memory} MiB of mixed data",
                "cards of 500 Mbit/s", "memory moved, MiB/s", series, *at(CARDS),
                "set key top left")
 
@@ -219,9 +224,9 @@ def channels(bench):
     for words, link in (("1 Gbit/s", "1gbit"), ("unshaped", None)):
         with ManyConnections(bench.args, link, guest=MIXED) as course:
             runs = bench.turns(f"connections, {words}", **{
-                f"{n} connections": drover(course, "tcp", "--connections", str(n))
+                f"--connections {n}": drover(course, "tcp", "--connections", str(n))
                 for n in CONNECTIONS})
-        first = runs[f"{CONNECTIONS[0]} connections"]
+        first = runs[f"--connections {CONNECTIONS[0]}"]
         for number, all_runs in zip(CONNECTIONS, runs.values()):
             found = point(number, over_good(all_runs, lambda r: r.seconds))
             series.setdefault(words, []).extend([found] if found else [])
