@@ -172,12 +172,12 @@ class Crowd(Course):
             time.sleep(1)
             with ThreadPoolExecutor(number) as pool:
                 begin = time.monotonic()
-                walls = list(pool.map(lambda m: self._move(m[0], ["--option", option]), machines))
+                spans = list(pool.map(lambda m: self._move(m[0], ["--option", option]), machines))
                 seconds = time.monotonic() - begin
-            runs = [self._result(*m, wall) for m, wall in zip(machines, walls)]
+            runs = [self._result(*m, span) for m, span in zip(machines, spans)]
         return Run(seconds, max(r.downtime for r in runs), [],
                    error="; ".join(r.error for r in runs if r.error),
-                   corrupt=sum(r.corrupt for r in runs),
+                   corrupt=sum(r.corrupt for r in runs), gap=max(r.gap for r in runs),
                    extra={"each_s": [r.seconds for r in runs]})
 
 
