@@ -134,15 +134,17 @@ class Failure:
 
     def run(self, course):
         traffic, moments = Traffic(course), {}
-        run = course.drover("multichannel", during=self.beside(course, traffic, moments))
-        for link in course.links:
-            link.up()
+        try:
+            run = course.drover("multichannel", during=self.beside(course, traffic, moments))
+        finally:
+            # So that the next one finds all of them.
+            for link in course.links:
+                link.up()
+            time.sleep(1)
         if "out" in moments:
             run.extra = self.found(traffic, moments)
         else:
             run.error = run.error or "the move was over before a card was lost"
-        # So that the next one finds all of them.
-        time.sleep(1)
         return run
 
     def found(self, traffic, moments):
