@@ -17,11 +17,13 @@ import sys
 
 import compression
 import multichannel
+import side
 from lab.core import Lab, own_namespaces
 from results import Bench
 
-PARTS = {**multichannel.PARTS, **compression.PARTS}
-GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS}
+PARTS = {**multichannel.PARTS, **compression.PARTS, **side.PARTS}
+GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
+          "side": side.PARTS}
 
 
 def options():
