@@ -101,5 +101,6 @@ class Meter:
                     self.last[kind][pid] = used
 
     def seconds(self):
+        """Of the kinds that took part."""
         return {kind: round(sum(used - self.first.get(pid, 0) for pid, used in last.items()), 3)
-                for kind, last in self.last.items()}
+                for kind, last in self.last.items() if last}

@@ -19,11 +19,12 @@ import compression
 import failures
 import multichannel
 import scaling
+import side
 from lab.core import Lab, own_namespaces
 from results import Bench
 
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
-          "scaling": scaling.PARTS, "failures": failures.PARTS}
+          "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 
