@@ -10,9 +10,10 @@ from copy import copy
 import pages
 import plot
 from common import MIB, median, note, point, processors
-from course import Course, DOWNTIME_MS, Guest, QemuMode, beside
+from course import Course, DOWNTIME_MS, Guest, beside
 from lab.progress import STAGES, Progress
 from load import Spinners
+from peers import QemuMode
 
 MIXED = Guest(content="mixed")
 LINKS = {"100 Mbit/s": "100mbit", "1 Gbit/s": "1gbit", "2.5 Gbit/s": "2500mbit",
@@ -30,8 +31,8 @@ HOT_FACTOR = 3
 HOT_TIMEOUT_S = 75
 
 
-def drover(course, option, *words, during=None):
-    return lambda: course.drover(option, *words, during=during)
+def drover(course, option, *words, **how):
+    return lambda: course.drover(option, *words, **how)
 
 
 def qemu(course, channels=0, compression="none", mptcp=False):
@@ -248,15 +249,8 @@ def half(bench):
         runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]
     good = [r for r in runs if not r.error and r.extra["followed"]]
     for way, words in (("fell_s", "falls"), ("rose_s", "rises")):
-        late = [r.extra["followed"][way] for r in good]
-        if not late or None in late:
-            figure, holds = f"never in {late.count(None)} of {len(late)}", False
-        else:
-            middle = statistics.median(late)
-            figure = f"{middle:.2f} s ({min(late):.2f} to {max(late):.2f})"
-            holds = middle <= FOLLOW_S
-        bench.row(f"busy in the middle: the share {words}", runs, None, "", what="within",
-                  figure=figure, bar=f"at most {FOLLOW_S:.0f} s", good=holds)
+        bench.within(f"busy in the middle: the share {words}", runs,
+                     [r.extra["followed"][way] for r in good], FOLLOW_S)
     for r in good:
         before, during, after = r.extra["followed"]["levels"]
         note(f"compressed: {before:.0%} before, {during:.0%} during, {after:.0%} after")

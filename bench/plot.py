@@ -51,17 +51,32 @@ def over_rates(base, title, labels, series):
                  f"set xrange [-0.3:{len(labels) - 0.7}]", "set logscale y")
 
 
+def shaded(begin, end):
+    """The span from one x to another, over the whole height."""
+    return (f"set object 1 rectangle from {begin:.3f}, graph 0 to {end:.3f}, graph 1 "
+            "fillcolor rgb '#f4d9c6' fillstyle solid noborder behind")
+
+
 def over_time(base, title, shares, busy_s):
     """shares: one list of (seconds, share) for each run; the host is busy from 0
     to busy_s."""
     blocks = [block(f"s{n}", rows) for n, rows in enumerate(shares)]
-    busy = (f"set object 1 rectangle from 0, graph 0 to {busy_s:.3f}, graph 1 "
-            "fillcolor rgb '#f4d9c6' fillstyle solid noborder behind")
     curves = ", \\\n".join(f"$s{n} using 1:(100 * $2) with linespoints lc {n + 1} pt 7 ps 0.5 "
                            f"title 'run {n + 1}'" for n in range(len(shares)))
     return draw(base, "\n".join([
-        *blocks, busy, f"set title '{title}'", "set xlabel 's since they spin'",
+        *blocks, shaded(0, busy_s), f"set title '{title}'", "set xlabel 's since they spin'",
         "set ylabel 'pages compressed, %'", "set yrange [0:100]", "set grid",
+        f"plot {curves}"]))
+
+
+def timeline(base, title, cards, out):
+    """cards: {name: [(seconds, Mbit/s)]}; out: from when until when some were out."""
+    blocks = [block(f"s{n}", rows) for n, rows in enumerate(cards.values())]
+    curves = ", \\\n".join(f"$s{n} using 1:2 with lines lc {n + 1} lw 2 title '{name}'"
+                           for n, name in enumerate(cards))
+    return draw(base, "\n".join([
+        *blocks, shaded(*out), f"set title '{title}'", "set xlabel 's'",
+        "set ylabel 'sent, Mbit/s'", "set yrange [0:*]", "set grid", "set key below",
         f"plot {curves}"]))
 
 

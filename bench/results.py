@@ -102,6 +102,18 @@ class Bench:
                  figure=f"{more:.0f} ms ({theirs:.0f} ms {name})", bar=f"at most {bar_ms} ms",
                  good=more <= bar_ms)
 
+    def within(self, case, runs, late, bar_s=None):
+        """late: seconds of the runs that came to their end, None for never."""
+        if not late or None in late:
+            figure, good = f"never in {late.count(None)} of {len(late)}", False
+        else:
+            middle = statistics.median(late)
+            figure = f"{middle:.2f} s ({min(late):.2f} to {max(late):.2f})"
+            good = bar_s is not None and middle <= bar_s
+        self.row(case, runs, None, "", what="within", figure=figure,
+                 bar="" if bar_s is None else f"at most {bar_s:.3g} s",
+                 good=None if bar_s is None else good)
+
     def draw(self, name, function, *figures):
         """A plot of plot.py under this name."""
         why_not = function(self.base(name), *figures)

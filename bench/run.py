@@ -16,12 +16,16 @@ import os
 import sys
 
 import compression
+import failures
 import multichannel
+import scaling
+import side
 from lab.core import Lab, own_namespaces
 from results import Bench
 
-PARTS = {**multichannel.PARTS, **compression.PARTS}
-GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS}
+GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
+          "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS}
+PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 
 def options():
