@@ -10,9 +10,10 @@ from copy import copy
 import pages
 import plot
 from common import MIB, median, note, point, processors
-from course import Course, DOWNTIME_MS, Guest, QemuMode, beside
+from course import Course, DOWNTIME_MS, Guest, beside
 from lab.progress import STAGES, Progress
 from load import Spinners
+from peers import QemuMode
 
 MIXED = Guest(content="mixed")
 LINKS = {"100 Mbit/s": "100mbit", "1 Gbit/s": "1gbit", "2.5 Gbit/s": "2500mbit",
@@ -30,8 +31,8 @@ HOT_FACTOR = 3
 HOT_TIMEOUT_S = 75
 
 
-def drover(course, option, *words, during=None):
-    return lambda: course.drover(option, *words, during=during)
+def drover(course, option, *words, **how):
+    return lambda: course.drover(option, *words, **how)
 
 
 def qemu(course, channels=0, compression="none", mptcp=False):

@@ -6,7 +6,8 @@ stress guest.  Each run has QEMUs of its own, whose memory is a shared memfd at
 both ends.  Drover's time is from QEMU's `migrate` to `completed`, as QEMU's
 total-time is; its downtime from QEMU's STOP until the destination says that the
 guest runs.  QEMU's own are what query-migrate says, with max-bandwidth lifted
-and the same downtime limit.
+and the same downtime limit.  The gap is the guest's longest silence from the
+begin of the move until it is heard again after its end.
 """
 import os
 import subprocess
@@ -21,12 +22,17 @@ from lab.console import Console
 from lab.host import Host, connect
 from lab.machine import Qemu
 from lab.network import Network, bits
+from meter import Meter, Peak
+from peers import QemuMode
 
-PORT = 7000
 # Of the guest's memory, what it does not fill.
 REST_MIB = 64
 DOWNTIME_MS = 300
+HEARTBEAT_MS = 20
 TIME_LIMIT_S = 900
+# Of the error of a move whose --timeout is over.
+OUT_OF_TIME = "time-out"
+ENDS = ("source", "destination")
 
 
 @dataclass
@@ -39,6 +45,9 @@ class Run:
     ideal: float = 0.0
     error: str = ""
     corrupt: int = 0            # bad pages that the guest told of
+    gap: float = 0.0            # ms, the guest's longest silence
+    processor_s: dict = field(default_factory=dict)     # by kind of process
+    peak_mib: dict = field(default_factory=dict)        # more than before, of droverd
     extra: dict = field(default_factory=dict)
 
 
@@ -58,21 +67,7 @@ class Guest:
             words = ["-initrd", self.file]
         return ["-kernel", machine.STRESS, *words, "-append",
                 f"fill={fill}M content={self.content} rate={self.rate} "
-                f"hot={self.hot} touch={self.touch} verify=0 heartbeat=20"]
-
-
-@dataclass(frozen=True)
-class QemuMode:
-    """A way of QEMU's own to migrate; channels: of multifd, 0 for none."""
-    channels: int = 0
-    compression: str = "none"
-    mptcp: bool = False
-
-    def set_up(self, end):
-        if self.channels:
-            end.qmp.capabilities(multifd=True)
-            end.qmp("migrate-set-parameters", multifd_channels=self.channels,
-                    multifd_compression=self.compression, multifd_zstd_level=1)
+                f"hot={self.hot} touch={self.touch} verify=0 heartbeat={HEARTBEAT_MS}"]
 
 
 @contextmanager
@@ -138,15 +133,17 @@ class Course:
         for host in connect(*self.hosts):
             host.start()
 
-    def drover(self, option, *words, during=None):
-        """`drover move`; during: a context around it.  A move that fails is a
-        run with an error."""
+    def drover(self, option, *words, during=None, limit_s=None):
+        """`drover move`; during: a context around it.  A move that fails, or has
+        not come to its end in limit_s, is a run with an error."""
         if not self.hosts:
             self.start_daemons()
+        if limit_s:
+            words += ("--timeout", f"{limit_s}s", "--on-timeout", "abort")
         return self.measured(lambda: self._drover(["--option", option, *words],
-                                                  during or nullcontext()))
+                                                  during or nullcontext(), limit_s))
 
-    def _drover(self, words, during):
+    def _drover(self, words, during, limit_s):
         alpha, beta = self.hosts
         console = self.console()
         name = f"guest{self.number}"
@@ -157,28 +154,39 @@ class Course:
         console.wait_line("^drover-stress ready", 120)
         time.sleep(1)
         try:
-            with during:
+            peaks = {f"droverd {end}": Peak(host.pid) for end, host in zip(ENDS, self.hosts)}
+            with during, Meter(self._who(console)) as meter:
                 begin = time.monotonic()
                 alpha.drover("move", name, "beta", "--json", "--downtime-limit",
                              f"{DOWNTIME_MS}ms", *words, timeout=TIME_LIMIT_S, check=False)
                 wall = time.monotonic() - begin
-            return self._result(alpha.newest_job(kind="move", machine=name), console, wall)
+            run = self._result(alpha.newest_job(kind="move", machine=name), wall, limit_s)
+            run.processor_s = meter.seconds()
+            run.peak_mib = {who: peak.mib() for who, peak in peaks.items()}
+            return heard(run, console, begin, begin + wall)
         finally:
             for host in (alpha, beta):
                 host.drover("vm", "stop", name, check=False)
                 host.drover("vm", "forget", name, check=False)
             console.close()
 
+    def _who(self, console):
+        """The source's QEMU is the first that comes to the console."""
+        return {"QEMU source": lambda: console.pids[:1],
+                "QEMU destination": lambda: console.pids[1:],
+                **{f"droverd {end}": lambda host=host: [host.pid]
+                   for end, host in zip(ENDS, self.hosts)}}
+
     @staticmethod
-    def _result(job, console, wall):
+    def _result(job, wall, limit_s):
         report = job["report"] or {}
-        gap = console.longest_gap(since=time.monotonic() - wall)
-        run = Run(wall, 0.0, [], {**report, "longest_gap": gap.seconds if gap else 0.0},
-                  corrupt=len(console.corrupt()))
-        if job["state"] != "done":
+        run = Run(wall, 0.0, [], report)
+        if job["state"] == "done":
+            run.seconds, run.downtime = report["transfer_ms"] / 1000, report["downtime_ms"]
+        else:
             run.error = job["error"] or f"the move is {job['state']}"
-            return run
-        run.seconds, run.downtime = report["transfer_ms"] / 1000, report["downtime_ms"]
+            if limit_s and OUT_OF_TIME in run.error:
+                run.error = late(limit_s)
         return run
 
     # -- QEMU
@@ -191,39 +199,77 @@ class Course:
             self.network["beta"].run("ip", "mptcp", "endpoint", "add", link.addresses[1],
                                      "dev", link.names[1], "signal")
 
-    def qemu(self, mode=QemuMode()):
-        return self.measured(lambda: self._qemu(mode))
+    def qemu(self, mode=QemuMode(), during=None, limit_s=TIME_LIMIT_S):
+        """One of its own migrations; what is not at its end in limit_s is cancelled."""
+        return self.measured(lambda: self._qemu(mode, during or nullcontext(), limit_s))
 
-    def _qemu(self, mode):
+    def _qemu(self, mode, during, limit_s):
         console = self.console()
         ends = []
         try:
-            for host in ("alpha", "beta"):
-                ends.append(Qemu(self.lab, f"{host[0]}{self.number}",
-                                 *self.guest.arguments(self.args.memory), *console.arguments(),
-                                 namespace=self.network[host], incoming=host == "beta",
-                                 program=self.args.qemu, memory=f"{self.args.memory}M",
-                                 machine="pc"))
-            console.wait_line("^drover-stress ready", 120)
-            info = self._qemu_migrate(*ends, mode)
+            program = mode.program(self.args.qemu)
+            with mode.way(self.network, self.number) as way:
+                for host in ("alpha", "beta"):
+                    ends.append(Qemu(
+                        self.lab, f"{host[0]}{self.number}",
+                        *self.guest.arguments(self.args.memory), *console.arguments(),
+                        namespace=self.network[host], incoming=host == "beta", program=program,
+                        memory=f"{self.args.memory}M", machine="pc",
+                        shared=host == "alpha" or not mode.own_memory))
+                console.wait_line("^drover-stress ready", 120)
+                return self._qemu_migrate(ends, mode, way, during, console, limit_s)
         finally:
             for one in ends:
                 one.kill()
             console.close()
-        return Run(info["total-time"] / 1000, info["downtime"], [],
-                   corrupt=len(console.corrupt()))
 
-    def _qemu_migrate(self, source, destination, mode):
-        tail = f"{PORT + self.number}{',mptcp=on' if mode.mptcp else ''}"
-        for end in (source, destination):
-            mode.set_up(end)
-        # Of every address: MPTCP joins the connection over the others.
-        destination.qmp("migrate-incoming", uri=f"tcp:0.0.0.0:{tail}")
+    def _qemu_migrate(self, ends, mode, way, during, console, limit_s):
+        source, destination = ends
+        for end in ends:
+            mode.set_up(end, self.args.memory)
+        destination.qmp("migrate-incoming", uri=way.incoming)
+        # It was started with -S: the guest shall run as soon as it is there.
+        destination.qmp("cont")
         source.qmp("migrate-set-parameters", max_bandwidth=1 << 40, downtime_limit=DOWNTIME_MS)
         time.sleep(1)
-        source.qmp("migrate", uri=f"tcp:{self.links[0].addresses[1]}:{tail}")
-        source.qmp.wait_migration("completed", timeout=TIME_LIMIT_S)
-        return source.qmp("query-migrate")
+        who = {f"QEMU {end}": lambda one=one: [one.pid] for end, one in zip(ENDS, ends)}
+        with during, Meter({**who, "tunnel": way.pids}) as meter:
+            begin = time.monotonic()
+            source.qmp("migrate", uri=way.outgoing)
+            run = self._qemu_result(source, limit_s)
+            end = time.monotonic()
+        run.processor_s = meter.seconds()
+        return heard(run, console, begin, end)
+
+    @staticmethod
+    def _qemu_result(source, limit_s):
+        try:
+            source.qmp.wait_migration("completed", timeout=limit_s)
+        except core.Failed:
+            if source.qmp.migration() != "active":
+                raise
+            source.qmp("migrate_cancel")
+            return Run(limit_s, 0.0, [], error=late(limit_s))
+        info = source.qmp("query-migrate")
+        return Run(info["total-time"] / 1000, info["downtime"], [])
+
+
+def late(limit_s):
+    return f"did not converge in {limit_s} s"
+
+
+def heard(run, console, begin, end):
+    """What the guest said; a move after which it does not speak has failed."""
+    run.corrupt = len(console.corrupt())
+    if run.error:
+        return run
+    core.wait_for("the guest's heartbeat after the move",
+                  lambda: any(x.at > end for x in console.heartbeats()[-1:]), 10)
+    again = next(x.at for x in console.heartbeats() if x.at > end)
+    # From a beat before the move: its begin may be where the guest falls silent.
+    since = begin - 10 * HEARTBEAT_MS / 1000
+    run.gap = 1000 * console.longest_gap(since=since, until=again).seconds
+    return run
 
 
 def shown(label, run):
@@ -233,7 +279,7 @@ def shown(label, run):
     resent = run.report.get("bytes", {}).get("resent", 0)
     note(f"{label}: {run.seconds:.2f} s"
          + (f", S {run.ideal:.2f} s" if run.ideal else "")
-         + f", down {run.downtime:.0f} ms, "
+         + f", down {run.downtime:.0f} ms, silent {run.gap:.0f} ms, "
          f"wire {'/'.join(f'{w / MIB:.0f}' for w in run.wire)} MiB"
          + (f", sent again {resent / MIB:.1f} MiB" if run.report else "")
          + (f", the guest found {run.corrupt} bad pages" if run.corrupt else ""))

@@ -15,7 +15,7 @@ import platform
 import sys
 
 from common import MIB, failures, median, note, ratios
-from course import Course, Guest, in_turns
+from course import Course, ENDS, Guest, in_turns
 from lab.core import own_namespaces
 
 
@@ -30,25 +30,16 @@ def options():
     return parser.parse_args()
 
 
-def peak_kib(host):
-    with open(f"/proc/{host.process.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
-
-
 def measure(args):
     with Course(args, args.link, guest=Guest(content=args.content)) as course:
-        course.start_daemons()
-        before = [peak_kib(h) for h in course.hosts]
-        runs = in_turns(args.pairs, qemu=course.qemu,
-                        drover=lambda: course.drover(args.option))
-        peaks = [(peak_kib(h) - b) / 1024 for h, b in zip(course.hosts, before)]
-    return runs, peaks
+        return in_turns(args.pairs, qemu=course.qemu, drover=lambda: course.drover(args.option))
 
 
-def show(runs, peaks, args):
+def show(runs, args):
     qemu, drover = runs["qemu"], runs["drover"]
     of_pairs = sorted(ratios(drover, qemu))
     q_down, d_down = (median(r, "downtime") for r in (qemu, drover))
+    peaks = [max(r.peak_mib[f"droverd {end}"] for r in drover) for end in ENDS]
     pages = args.memory * MIB // 4096
     print(f"\nmedian of {len(of_pairs)} pairs, {args.memory} MiB {args.content}, "
           f"link {args.link or 'unshaped'}, kernel {platform.release()}, "
@@ -65,12 +56,12 @@ def show(runs, peaks, args):
 def main():
     args = options()
     own_namespaces()
-    runs, peaks = measure(args)
+    runs = measure(args)
     failed = failures(*runs.values())
     if failed:
         note(f"{len(failed)} failed: {failed[0]}")
         return 1
-    show(runs, peaks, args)
+    show(runs, args)
     return 0
 
 

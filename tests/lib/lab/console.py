@@ -38,6 +38,7 @@ class Console:
     def __init__(self, lab, path=None):
         self.path = path or lab.path("console")
         self.lines = []
+        self.pids = []      # of the QEMUs that came, the first one first
         self._rest = {}
         self._stop, self._wake = socket.socketpair()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -64,6 +65,7 @@ class Console:
                     peer, _ = self._listener.accept()
                     pid = struct.unpack("3i", peer.getsockopt(
                         socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+                    self.pids.append(pid)
                     self._selector.register(peer, selectors.EVENT_READ, pid)
                     self._rest[peer] = b""
                 else:
