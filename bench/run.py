@@ -16,12 +16,14 @@ import os
 import sys
 
 import compression
+import model
 import multichannel
 from lab.core import Lab, own_namespaces
 from results import Bench
 
-PARTS = {**multichannel.PARTS, **compression.PARTS}
-GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS}
+PARTS = {**multichannel.PARTS, **compression.PARTS, **model.PARTS}
+GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
+          "model": model.PARTS}
 
 
 def options():
