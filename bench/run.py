@@ -17,6 +17,7 @@ import sys
 
 import compression
 import failures
+import model
 import multichannel
 import scaling
 import side
@@ -24,7 +25,8 @@ from lab.core import Lab, own_namespaces
 from results import Bench
 
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
-          "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS}
+          "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
+          "model": model.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

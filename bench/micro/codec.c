@@ -5,6 +5,7 @@
  * on any files that are named: the figures that the choice of codec rests on.
  *
  *     build/bench/micro/codec [FILE...]
+ *     build/bench/micro/codec --json       only the first table, and the ratios
  *     build/bench/micro/codec --count
  *
  * Units of 64 pages, each in pieces of one page as they stand in a migration
@@ -375,6 +376,33 @@ static void stages_run(const struct set *s)
 		free(b.unit[i]);
 }
 
+/* For bench/model.py, which holds them against what a link lets through. */
+static void ratio_print(const struct set *s, struct codec_choice how,
+			const char *row)
+{
+	struct iovec iov[UNIT_PAGES];
+	size_t bytes = 0;
+
+	for (unsigned unit = 0; unit < UNITS; unit++) {
+		size_t len;
+
+		unit_pieces(s, unit, iov);
+		len = codec_press(state, how, iov, UNIT_PAGES, out,
+				  sizeof(out));
+		bytes += len ? len : CODEC_UNIT_MAX;
+	}
+	printf("{\"stage\": \"codec\", \"row\": \"%s\", \"ratio\": %.3f}\n",
+	       row, (double)PAGES * WIRE_PAGE / (double)bytes);
+}
+
+static void ratios_print(const struct set *s)
+{
+	ratio_print(s, (struct codec_choice){ CODEC_LZ4, codec_lz4.lowest },
+		    "lz4, ratio");
+	ratio_print(s, (struct codec_choice){ CODEC_ZSTD, codec_zstd.lowest },
+		    "zstd 1, ratio");
+}
+
 static void sets_measure(struct set *sets, int n)
 {
 	printf("\n| data | codec | ratio | press MB/s | expand MB/s |\n");
@@ -420,15 +448,17 @@ int main(int argc, char **argv)
 {
 	struct set mixed;
 	struct error e;
+	int first = micro_begin(argc, argv, "FILE...");
 
-	micro_begin(argc, argv, "FILE...|");
 	if (codec_state_new(&state, &e) < 0)
 		micro_fail(&e);
 	content_init();
 	mixed = travelling_set(mixed_content());
 	stages_run(&mixed);
-	if (!micro_counts())
-		all_measure(&mixed, argc - 1, argv + 1);
+	if (micro_json())
+		ratios_print(&mixed);
+	else if (!micro_counts())
+		all_measure(&mixed, argc - first, argv + first);
 	free(mixed.data);
 	codec_state_free(state);
 	return 0;

@@ -17,28 +17,35 @@
 
 enum { ROUNDS = 9, BUFFERED_PAGES = 1024 };
 
-static bool counts;
+static bool counts, json;
 static volatile uint64_t sink;
 
 /* tools/instructions names it to callgrind, which writes down what was inside
  * of it. */
 void micro_turn(const struct micro_row *row, void *context);
 
-void micro_begin(int argc, char **argv, const char *own)
+int micro_begin(int argc, char **argv, const char *own)
 {
 	counts = argc == 2 && !strcmp(argv[1], "--count");
-	if (argc > 1 && !counts && (!own || argv[1][0] == '-')) {
-		fprintf(stderr, "usage: %s [%s--count]\n", argv[0],
-			own ? own : "");
+	json = argc > 1 && !strcmp(argv[1], "--json");
+	if (argc > 1 + (counts || json) && (!own || argv[1 + json][0] == '-')) {
+		fprintf(stderr, "usage: %s [--count|[--json]%s%s]\n", argv[0],
+			own ? " " : "", own ? own : "");
 		exit(2);
 	}
 	if (counts)
 		printf("compiler\t%s\n", COMPILER);
+	return 1 + (counts || json);
 }
 
 bool micro_counts(void)
 {
 	return counts;
+}
+
+bool micro_json(void)
+{
+	return json;
 }
 
 unsigned micro_pages(void)
@@ -132,7 +139,23 @@ static double least(double a, double b)
 	return b < a ? b : a;
 }
 
-static void measure(const struct micro_row *row, void *context, struct copy *c)
+static void print_row(const char *stage, const struct micro_row *row, double ns,
+		      double copied)
+{
+	if (json)
+		printf("{\"stage\": \"%s\", \"row\": \"%s\", \"ns\": %.2f, "
+		       "\"copy_ns\": %.2f}\n",
+		       stage, row->name, ns, copied);
+	else
+		printf("| %s%s%s | %.1f | %.2f | %.0f | %.2f |\n", row->name,
+		       row->calls ? "; mostly " : "",
+		       row->calls ? row->calls : "", ns, WIRE_PAGE / ns, copied,
+		       ns / copied);
+	fflush(stdout);
+}
+
+static void measure(const char *stage, const struct micro_row *row,
+		    void *context, struct copy *c)
 {
 	const struct micro_row plain = { .work = copy_pages };
 	double best = 1e18, copied = 1e18;
@@ -143,12 +166,8 @@ static void measure(const struct micro_row *row, void *context, struct copy *c)
 		copied = least(copied, turn(&plain, c));
 		best = least(best, turn(row, context));
 	}
-	best /= MICRO_MEASURED_PAGES;
-	copied /= MICRO_MEASURED_PAGES;
-	printf("| %s%s%s | %.1f | %.2f | %.0f | %.2f |\n", row->name,
-	       row->calls ? "; mostly " : "", row->calls ? row->calls : "",
-	       best, WIRE_PAGE / best, copied, best / copied);
-	fflush(stdout);
+	print_row(stage, row, best / MICRO_MEASURED_PAGES,
+		  copied / MICRO_MEASURED_PAGES);
 }
 
 static void measure_all(const char *stage, const struct micro_row *rows,
@@ -160,10 +179,12 @@ static void measure_all(const char *stage, const struct micro_row *rows,
 		.to = micro_memory(bytes),
 	};
 
-	printf("| %s | ns a page | GB/s | memcpy, ns | x memcpy |\n", stage);
-	printf("|---|---|---|---|---|\n");
+	if (!json)
+		printf("| %s | ns a page | GB/s | memcpy, ns | x memcpy |\n"
+		       "|---|---|---|---|---|\n",
+		       stage);
 	for (unsigned i = 0; i < n; i++)
-		measure(&rows[i], context, &c);
+		measure(stage, &rows[i], context, &c);
 	free(c.from);
 	free(c.to);
 }

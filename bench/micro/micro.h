@@ -6,8 +6,9 @@
  *     PROGRAM            measures: the best of several rounds, in processor
  *                        time of the one thread, so that what else the machine
  *                        does counts little
- *     PROGRAM --count    for tools/instructions: a fixed amount of work,
- * without looking at any clock; says which rows there are
+ *     PROGRAM --json     the same for bench/model.py, a JSON value in a line
+ * for each row PROGRAM --count    for tools/instructions: a fixed amount of
+ * work, without looking at any clock; says which rows there are
  *
  * Beside each row stands a plain memcpy of as many pages, measured in turns
  * with it.  It copies from the 256 KiB of a batch, which have just been
@@ -39,9 +40,11 @@ struct micro_row {
 	enum micro_copy copy;
 };
 
-/* @own: the program's own arguments, as it says them, or NULL. */
-void micro_begin(int argc, char **argv, const char *own);
+/* @own: the program's own arguments, as it says them, or NULL.  Returns where
+ * they begin in @argv. */
+int micro_begin(int argc, char **argv, const char *own);
 bool micro_counts(void);
+bool micro_json(void);
 unsigned micro_pages(void); /* as many as a turn has */
 
 /* Prints a table of, or counts, each of the @n rows with @context. */
