@@ -73,9 +73,12 @@ int inbox_claim(struct inbox *in, uint64_t seq, struct error *e)
 }
 
 /* `passed` runs ahead of `below`; a mark is cleared when `below` leaves it, so
- * that the slot can serve the number one window further on. */
+ * that the slot can serve the number one window further on.  Who reads a stream
+ * waits for `passed`, and is not woken for each batch of pages. */
 static void set_marks(struct inbox *in, uint64_t seq, uint8_t marks)
 {
+	uint64_t before = in->passed;
+
 	*mark_of(in, seq) |= marks;
 	while (in->passed <= in->highest && *mark_of(in, in->passed) & PASSED)
 		in->passed++;
@@ -83,6 +86,15 @@ static void set_marks(struct inbox *in, uint64_t seq, uint8_t marks)
 		*mark_of(in, in->below) = 0;
 		in->below++;
 	}
+	if (in->pieces > 0 && in->passed > before)
+		pthread_cond_broadcast(&in->changed);
+}
+
+static void set_known(struct inbox *in, struct stream_in *s)
+{
+	if (s->known)
+		return;
+	s->known = true;
 	pthread_cond_broadcast(&in->changed);
 }
 
@@ -161,7 +173,7 @@ static int open_stream(struct inbox *in, const struct frame_head *h,
 
 	WITH_LOCK(&in->lock);
 
-	in->stream[h->stream].known = true;
+	set_known(in, &in->stream[h->stream]);
 	set_marks(in, h->seq, PASSED | APPLIED);
 	return 0;
 }
@@ -192,7 +204,8 @@ int inbox_keep_stream(struct inbox *in, const struct frame_head *h,
 		free(p);
 		return error_code(e);
 	}
-	s->known = true;
+	set_known(in, s);
+	in->pieces++;
 	in->waiting_bytes += h->len;
 	in->stats.stream_bytes += h->len;
 	set_marks(in, h->seq, PASSED);
@@ -263,6 +276,7 @@ static struct piece *next_piece(struct inbox *in, struct stream_in *s)
 	if (!is_ready(in, s))
 		return NULL;
 	s->pieces = p->next;
+	in->pieces--;
 	s->next_offset += p->len;
 	return p;
 }
