@@ -18,6 +18,7 @@ from peers import QemuMode
 MIXED = Guest(content="mixed")
 LINKS = {"100 Mbit/s": "100mbit", "1 Gbit/s": "1gbit", "2.5 Gbit/s": "2500mbit",
          "unshaped": None}
+QUICK_LINKS = {"250 Mbit/s": "250mbit", "1 Gbit/s": "1gbit", "unshaped": None}
 # A share is taken over so many seconds of a move at least.
 SHARE_S = 0.25
 # How soon the share of compressed pages has to follow the host's load.
@@ -28,7 +29,7 @@ DOWNTIME_SPREAD_MS = 20
 # Codecs make half of mixed data: this is more than they alone can follow.
 HOT_FACTOR = 3
 # What `tcp` needs for the first round of `hot` alone is a third of it.
-HOT_TIMEOUT_S = 75
+HOT_TIMEOUT_S, QUICK_HOT_TIMEOUT_S = 75, 20
 
 
 def drover(course, option, *words, **how):
@@ -39,10 +40,14 @@ def qemu(course, channels=0, compression="none", mptcp=False):
     return lambda: course.qemu(QemuMode(channels, compression, mptcp))
 
 
-def scaled_link(args):
+def scaled_mbit(args):
     """A rate at which a move lasts as long with any size of memory: `tcp` takes
-    25 s for mixed data."""
-    return f"{args.memory // 4}mbit"
+    25 s for mixed data, 6 in a quick run."""
+    return args.memory // (1 if args.quick else 4)
+
+
+def scaled_link(args):
+    return f"{scaled_mbit(args)}mbit"
 
 
 def mib_per_s(link_mbit, share):
@@ -243,7 +248,7 @@ def half(bench):
     # Less memory would mean a link that needs no more than the little that the
     # workers get on a busy host as well.
     args = copy(bench.args)
-    args.memory = max(args.memory, HALF_MIB)
+    args.memory, args.quick = max(args.memory, HALF_MIB), False
     with Course(args, scaled_link(args), guest=MIXED) as course:
         course.start_daemons()
         runs = bench.turns("half", compression=lambda: over_thirds(course))["compression"]
@@ -270,8 +275,9 @@ def hot(bench):
     # The bounded cache holds 5 % of the guest; in the downtime's limit the link
     # carries a quarter of this.
     guest = Guest(content="mixed", touch="few", hot=f"{memory * 4 // 100}M",
-                  rate=mib_per_s(memory // 4, HOT_FACTOR))
-    words = ("--timeout", f"{HOT_TIMEOUT_S}s", "--on-timeout", "abort")
+                  rate=mib_per_s(scaled_mbit(bench.args), HOT_FACTOR))
+    timeout_s = QUICK_HOT_TIMEOUT_S if bench.args.quick else HOT_TIMEOUT_S
+    words = ("--timeout", f"{timeout_s}s", "--on-timeout", "abort")
     with Course(bench.args, scaled_link(bench.args), guest=guest) as course:
         runs = bench.turns("hot", tcp=drover(course, "tcp", *words),
                            compression=drover(course, "compression", *words))
@@ -280,7 +286,7 @@ def hot(bench):
     case = f"hot set of {guest.hot}, few bytes per page, dirtied at {HOT_FACTOR} times the link"
     bench.row(case, ours, None, "", what="ends:",
               figure=f"{ends[0]} of {len(ours)}; with tcp {ends[1]} of {len(tcp)} within "
-              f"{HOT_TIMEOUT_S} s", bar="all; with tcp none",
+              f"{timeout_s} s", bar="all; with tcp none",
               good=ends == [len(ours), 0])
     longest = max((r.downtime for r in ours if not r.error), default=float("inf"))
     bench.row("the same: downtime", ours, None, "", what="at most", figure=f"{longest:.0f} ms",
@@ -290,7 +296,8 @@ def hot(bench):
 def dirty(bench):
     """a dirty rate of 80 % of the link"""
     memory = bench.args.memory
-    guest = Guest(content="mixed", hot=f"{memory // 4}M", rate=mib_per_s(memory // 4, 0.8))
+    guest = Guest(content="mixed", hot=f"{memory // 4}M",
+                  rate=mib_per_s(scaled_mbit(bench.args), 0.8))
     with Course(bench.args, scaled_link(bench.args), guest=guest) as course:
         runs = bench.turns("dirty", tcp=drover(course, "tcp"),
                            compression=drover(course, "compression"))
@@ -308,13 +315,15 @@ def modes(bench):
     """time against link rate of all modes"""
     # Two cards of each rate, of which auto uses both.
     series = {}
-    for place, (words, link) in enumerate(LINKS.items()):
+    links = QUICK_LINKS if bench.args.quick else LINKS
+    for place, (words, link) in enumerate(links.items()):
         with Course(bench.args, link, link, guest=MIXED) as course:
-            runs = bench.turns(f"2 cards, {words}", **{
-                "tcp": drover(course, "tcp"), "compression": drover(course, "compression"),
-                "auto, both cards": drover(course, "auto"), "QEMU tcp": qemu(course),
-                "QEMU multifd": qemu(course, processors()),
-                "QEMU multifd zstd": qemu(course, processors(), "zstd")})
+            ways = {"tcp": drover(course, "tcp"), "compression": drover(course, "compression"),
+                    "auto, both cards": drover(course, "auto"), "QEMU tcp": qemu(course),
+                    "QEMU multifd zstd": qemu(course, processors(), "zstd")}
+            if not bench.args.quick:
+                ways["QEMU multifd"] = qemu(course, processors())
+            runs = bench.turns(f"2 cards, {words}", **ways)
         for name, all_runs in runs.items():
             found = point(place, [r.seconds for r in all_runs if not r.error])
             if found:
@@ -322,7 +331,7 @@ def modes(bench):
         bench.ratio(f"2 x {words}, mixed, auto", runs["auto, both cards"], runs["QEMU tcp"],
                     "QEMU tcp, one card", None)
     bench.draw("time-over-rate", plot.over_rates, f"{bench.args.memory} MiB of mixed data",
-               list(LINKS), series)
+               list(links), series)
 
 
 def load(bench):

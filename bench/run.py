@@ -38,7 +38,7 @@ def options():
                          for group, parts in GROUPS.items()))
     parser.add_argument("--quick", action="store_true", help="one run of each, with less memory")
     parser.add_argument("--runs", type=int, help="of each case (default: 5; quick: 1)")
-    parser.add_argument("--memory", type=int, help="MiB (default: 2048; quick: 512)")
+    parser.add_argument("--memory", type=int, help="MiB (default: 2048; quick: 256)")
     parser.add_argument("--only", nargs="+", choices=[*GROUPS, *PARTS], metavar="PART",
                         default=list(GROUPS), help="parts, or groups of them")
     parser.add_argument("--qemu", default="/usr/bin/qemu-system-x86_64")
@@ -46,7 +46,7 @@ def options():
                         help="all processes in one session, so one scheduling group")
     args = parser.parse_args()
     args.runs = args.runs or (1 if args.quick else 5)
-    args.memory = args.memory or (512 if args.quick else 2048)
+    args.memory = args.memory or (256 if args.quick else 2048)
     return args
 
 

@@ -255,7 +255,9 @@ def neighbour(bench):
                      lambda during: course.qemu(zstd, during=during),
                  "Drover compression":
                      lambda during: course.drover("compression", during=during)}
-        if not bench.args.quick:
+        if bench.args.quick:
+            del moves[f"QEMU multifd {zstd.channels} zstd"]
+        else:
             moves["Drover tcp"] = lambda during: course.drover("tcp", during=during)
         runs = bench.turns("neighbour", **{
             name: lambda move=move: among_neighbours(course, move)
