@@ -13,7 +13,7 @@ enum {
 	LOOK_US = 50000, /* /proc/uptime counts in 10 ms */
 	LOOK_EVERY_US = 550000,
 	LOOK_APART_US = 250000,
-	STALE_US = 1000000,
+	STALE_US = 5000000,
 	CREDIT_US = 50000,      /* of each processor that may be used */
 	CREDIT_LEAST_US = 5000, /* a frame or two */
 };

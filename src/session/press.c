@@ -335,6 +335,8 @@ void press_join(struct press *p, struct press_client *c)
 		p->clients = c;
 		p->joined++;
 		p->always += c->policy.always;
+		/* What is idle until the first pages come is known then. */
+		idle_may_work(&p->idle, clock_us());
 	}
 	outbox_set_press(c->outbox, p,
 			 at_most(AHEAD_EACH * p->workers, AHEAD_MOST),
