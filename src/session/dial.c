@@ -39,6 +39,9 @@ enum {
 	/* A host that answers, but where nobody listens, has lost its daemon,
 	 * and the session with it. */
 	REFUSALS_MAX = 5,
+	/* What the peer's droverd said itself: no system call says it, while
+	 * ECONNABORTED may be our own kernel's. */
+	REFUSED_THERE = EBADE,
 };
 
 /* --- hellos */
@@ -58,7 +61,7 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 		return error_set(e,
 				 s->id && theirs.session == s->id
 					 ? EACCES
-					 : ECONNABORTED,
+					 : REFUSED_THERE,
 				 "%s", theirs.text);
 	if (theirs.kind != HELLO_ACCEPT)
 		return error_set(e, EBADMSG, "answers with hello %d",
@@ -164,7 +167,7 @@ static int dial_rank(struct path *p, int rank, struct error *e)
 		if (found == rank)
 			r = dial_given(p, *a, &why);
 		if ((found == rank && r < 0) || found == RANK_NONE)
-			if (e->code != ECONNABORTED)
+			if (e->code != REFUSED_THERE)
 				*e = why;
 	}
 	return r;
@@ -325,7 +328,7 @@ static void failed(struct path *p, const struct error *e)
 static bool is_the_end(const struct path *p, const struct error *e)
 {
 	return p->proved && carriers_alive(p->session) == 0 &&
-	       (e->code == ECONNABORTED || e->code == EPROTONOSUPPORT ||
+	       (e->code == REFUSED_THERE || e->code == EPROTONOSUPPORT ||
 		p->session->refusals >= REFUSALS_MAX);
 }
 

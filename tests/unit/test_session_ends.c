@@ -109,7 +109,7 @@ static void a_peer_that_is_not_admitted_is_told_why(void **state)
 	(void)state;
 	ends_init(&e, 1);
 	e.refuse = "does not know host near";
-	assert_int_equal(ends_open(&e, 1, USEC_PER_SEC, &err), -ECONNABORTED);
+	assert_int_equal(ends_open(&e, 1, USEC_PER_SEC, &err), -EBADE);
 	assert_string_equal(err.text, "host far: does not know host near");
 	ends_done(&e);
 }
