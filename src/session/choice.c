@@ -153,8 +153,7 @@ struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
 
 /* --- one frame after the other */
 
-unsigned choice_next(struct choice *c, const struct outbox_stats *st,
-		     const struct choice_case *k)
+unsigned choice_next(struct choice *c, const struct choice_case *k)
 {
 	for (unsigned i = 0; i < CHOICES; i++)
 		if (c->record[i].frames == 0)
@@ -162,9 +161,7 @@ unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 	c->best = choice_best(c->record, k);
 	c->limited_by_far = k->far > 0;
 	if (c->best.codec == CHOICE_NONE) {
-		struct outbox_rest rest = choice_rest(c);
-
-		if (st->press.frames < rest.frames && k->now_us < rest.until_us)
+		if (k->now_us < choice_rest_until(c))
 			return CHOICE_NONE;
 		return c->turn % CHOICES;
 	}
@@ -173,21 +170,18 @@ unsigned choice_next(struct choice *c, const struct outbox_stats *st,
 	return c->owed + c->best.share >= 1 ? c->best.heavier : c->best.codec;
 }
 
-void choice_taken(struct choice *c, const struct outbox_stats *st,
-		  uint64_t now_us)
+void choice_taken(struct choice *c, uint64_t now_us)
 {
 	c->turn++;
 	c->owed += c->best.share;
 	if (c->owed >= 1)
 		c->owed--;
-	c->tried_at = st->press.frames;
 	c->tried_us = now_us;
 }
 
-struct outbox_rest choice_rest(const struct choice *c)
+uint64_t choice_rest_until(const struct choice *c)
 {
-	return (struct outbox_rest){ .frames = c->tried_at + TRY_OTHERS,
-				     .until_us = c->tried_us + TRY_US };
+	return c->tried_us + TRY_US;
 }
 
 void choice_learn(struct choice *c, unsigned which,

@@ -19,7 +19,7 @@
  *
  *  - r, and the processor time that pressing costs, are measured for each codec
  *    over about 16 frames; one frame of TRY_OTHERS measures another codec, or,
- *    when none is best, one of as many that are offered, or one in TRY_US.
+ *    when none is best, one in TRY_US: more would take from what sends raw.
  *  - P follows from that time and from how much of the processors the workers
  *    get (idle.h), which is the same for all codecs: on a busy host all become
  *    slower at once, also those that are seldom tried.
@@ -36,7 +36,6 @@
 
 #include "codec/codec.h"
 
-struct outbox_rest;
 struct outbox_stats;
 
 enum { CHOICES = 3, CHOICE_NONE = CHOICES };
@@ -69,8 +68,7 @@ struct choice {
 	struct choice_mix best; /* as found last */
 	double owed;            /* frames of the heavier codec, below 1 */
 	bool limited_by_far;    /* then */
-	/* When a frame was handed out: frames offered until then, and time. */
-	uint64_t tried_at, tried_us;
+	uint64_t tried_us;      /* when a frame was handed out */
 
 	/* The destination, over the last while. */
 	uint64_t heard_us, placed, busy_us;
@@ -100,15 +98,12 @@ struct choice_case choice_case(struct choice *c, const struct outbox_stats *st,
 			       double workers);
 
 /* The codec for the next frame; CHOICE_NONE for leaving it alone, see
- * choice_rest().  Nothing is counted before choice_taken(). */
-unsigned choice_next(struct choice *c, const struct outbox_stats *st,
-		     const struct choice_case *k);
-void choice_taken(struct choice *c, const struct outbox_stats *st,
-		  uint64_t now_us);
+ * choice_rest_until().  Nothing is counted before choice_taken(). */
+unsigned choice_next(struct choice *c, const struct choice_case *k);
+void choice_taken(struct choice *c, uint64_t now_us);
 
-/* With none: the number of offered frames, or the time, until which all are
- * left alone. */
-struct outbox_rest choice_rest(const struct choice *c);
+/* With none: the time until which all are left alone. */
+uint64_t choice_rest_until(const struct choice *c);
 
 void choice_learn(struct choice *c, unsigned which,
 		  const struct choice_sample *s);

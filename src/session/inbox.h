@@ -74,7 +74,7 @@ struct inbox {
 	uint8_t mark[FRAME_WINDOW];
 	struct stream_in stream[STREAMS_MAX];
 	unsigned announced; /* streams that inbox_next_stream() has named */
-	unsigned pieces; /* of streams, that nobody has read */
+	unsigned pieces;    /* of streams, that nobody has read */
 	uint64_t waiting_bytes;
 	uint64_t unacked_bytes; /* written since an ack was last called due */
 	struct piece *messages; /* in the order of their ordinals */

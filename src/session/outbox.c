@@ -189,10 +189,8 @@ static void number(struct outbox *o, struct frame_out *f)
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
 	if (o->press && f->head.kind == FRAME_PAGES &&
-	    f->head.len > f->iov[0].iov_len + PRESS_LEAST) {
+	    f->head.len > f->iov[0].iov_len + PRESS_LEAST)
 		f->press = PRESS_WAITING;
-		o->stats.press.frames++;
-	}
 }
 
 /* One will do, if any one can take it. */
@@ -207,11 +205,8 @@ static void wake_taker(struct outbox *o)
 /* Wakes the press if there is a frame for one of its workers. */
 static void offer(struct outbox *o)
 {
-	const struct outbox_rest *rest = &o->press_rest;
-
 	if (!o->press || !press_wants(o->press) ||
-	    (o->stats.press.frames < rest->frames &&
-	     clock_us() < rest->until_us))
+	    clock_us() < o->press_rest_us)
 		return;
 	if (pick_for_worker(o))
 		press_kick(o->press);
@@ -569,11 +564,11 @@ struct frame_out *outbox_press_take(struct outbox *o)
 	return f;
 }
 
-void outbox_press_rest(struct outbox *o, struct outbox_rest rest)
+void outbox_press_rest(struct outbox *o, uint64_t until_us)
 {
 	WITH_LOCK(&o->lock);
 
-	o->press_rest = rest;
+	o->press_rest_us = until_us;
 }
 
 /* Nobody else reads it: it is queued and was never taken, or all who took it

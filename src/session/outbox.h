@@ -26,10 +26,10 @@
  *    stream wait for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
  * With a press, a channel takes what is ready (pressed, or not for the press)
- * first, and what waits for a worker when there is nothing else and it would run
- * dry (pick.h): a worker holds no frame hostage.  Frames of pages may overtake each
- * other; what counts in all bounds is their weight, the bytes before they were
- * pressed.
+ * first, and what waits for a worker when there is nothing else and it would
+ * run dry (pick.h): a worker holds no frame hostage.  Frames of pages may
+ * overtake each other; what counts in all bounds is their weight, the bytes
+ * before they were pressed.
  *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
  * channel usually takes.  When the outbox is urgent (the guest is stopped), and
@@ -121,7 +121,6 @@ struct press_stats {
 	uint64_t free;    /* sent raw because a channel had nothing else */
 	/* A worker's, dropped: a channel took them raw meanwhile. */
 	uint64_t taken_back;
-	uint64_t frames; /* that were offered */
 };
 
 /* The other side's answer to how well it keeps up (struct ack). */
@@ -138,11 +137,6 @@ struct outbox_stats {
 	uint64_t unacked_bytes, rate, rtt_us;
 	uint64_t wire_rate; /* as rate, in bytes as they were sent */
 	struct outbox_far far_end;
-};
-
-/* No frame is for the press before so many were offered, or before the time. */
-struct outbox_rest {
-	uint64_t frames, until_us;
 };
 
 struct outbox_channel {
@@ -175,7 +169,7 @@ struct outbox {
 	bool press_always;        /* channels wait for the workers */
 	unsigned press_ahead;     /* frames that may wait for the workers */
 	unsigned pressed;         /* frames whose payload is a worker's */
-	struct outbox_rest press_rest;
+	uint64_t press_rest_us;   /* until then no frame is for the press */
 	struct outbox_stats stats;
 	atomic_uint_fast64_t waited_us; /* producers, all together */
 };
@@ -237,7 +231,7 @@ void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
 /* The frame for a worker (pick.h), which is busy from now on; NULL. */
 struct frame_out *outbox_press_take(struct outbox *o);
 /* The press wants to hear of none until then. */
-void outbox_press_rest(struct outbox *o, struct outbox_rest rest);
+void outbox_press_rest(struct outbox *o, uint64_t until_us);
 /* Ends it.  @b holds the payload of @len bytes that the frame has instead from
  * now on; NULL: it leaves as it is.  Takes @b over.  Nothing happens to a frame
  * that a channel took meanwhile. */

@@ -11,10 +11,10 @@
  * A channel takes the first that is ready (pressed, or not for the press), else
  * the first that waits, else the first that a worker has.  What is not ready it
  * takes only when it may run dry before a worker is done (flow_lean()), or when
- * the workers do nothing for this outbox: the sooner, the more would leave as it
- * is.  A worker leaves what such channels will take next to them and takes the
- * first that waits behind that: so it is seldom overtaken, and the oldest are
- * pressed first all the same when channels have enough that is ready.
+ * the workers do nothing for this outbox: the sooner, the more would leave as
+ * it is.  A worker leaves what such channels will take next to them and takes
+ * the first that waits behind that: so it is seldom overtaken, and the oldest
+ * are pressed first all the same when channels have enough that is ready.
  *
  * Ready frames overtake others, but only so far: one that OVERTAKEN_MOST
  * numbers are ahead of leaves before them as it is, whatever a worker is doing

@@ -225,9 +225,10 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 	if (!c->policy.fixed) {
 		k = choice_case(&c->choice, &st, p->idle.allowed);
 		k.always = c->policy.always;
-		w->choice = choice_next(&c->choice, &st, &k);
+		w->choice = choice_next(&c->choice, &k);
 		if (w->choice == CHOICE_NONE) {
-			outbox_press_rest(c->outbox, choice_rest(&c->choice));
+			outbox_press_rest(c->outbox,
+					  choice_rest_until(&c->choice));
 			return false;
 		}
 		w->how = choice_codec(w->choice);
@@ -235,7 +236,7 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 	w->frame = next_of(c);
 	if (!w->frame)
 		return false;
-	choice_taken(&c->choice, &st, clock_us());
+	choice_taken(&c->choice, clock_us());
 	w->client = c;
 	return true;
 }

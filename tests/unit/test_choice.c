@@ -157,7 +157,6 @@ static void a_mix_is_kept_frame_by_frame(void **state)
 	const struct choice_record known[CHOICES] = { record(500, 2),
 						      record(250, 3),
 						      record(250, 3) };
-	struct outbox_stats st = { .wire_rate = 125000000 };
 	const struct choice_case k = { .link = 125 * MB, .workers = 1 };
 	struct choice c = { 0 };
 	unsigned heavy = 0, row = 0, longest = 0;
@@ -165,9 +164,9 @@ static void a_mix_is_kept_frame_by_frame(void **state)
 	(void)state;
 	memcpy(c.record, known, sizeof(c.record));
 	for (int i = 0; i < 480; i++) {
-		bool is_heavy = choice_next(&c, &st, &k) == ZSTD1;
+		bool is_heavy = choice_next(&c, &k) == ZSTD1;
 
-		choice_taken(&c, &st, 0);
+		choice_taken(&c, 0);
 		heavy += is_heavy;
 		row = is_heavy ? row + 1 : 0;
 		longest = row > longest ? row : longest;
@@ -275,11 +274,11 @@ static void each_codec_is_tried_first(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < CHOICES; i++) {
-		assert_int_equal(choice_next(&c, &st, &k), i);
-		choice_taken(&c, &st, 0);
+		assert_int_equal(choice_next(&c, &k), i);
+		choice_taken(&c, 0);
 		choice_learn(&c, i, &s);
 	}
-	assert_int_equal(choice_next(&c, &st, &k), LZ4);
+	assert_int_equal(choice_next(&c, &k), LZ4);
 }
 
 static void others_are_measured_now_and_then(void **state)
@@ -294,14 +293,14 @@ static void others_are_measured_now_and_then(void **state)
 
 	(void)state;
 	for (int i = 0; i < 48 * 9; i++) {
-		count[choice_next(&c, &st, &k)]++;
-		choice_taken(&c, &st, 0);
+		count[choice_next(&c, &k)]++;
+		choice_taken(&c, 0);
 	}
 	assert_int_equal(count[ZSTD1], 3);
 	assert_int_equal(count[ZSTD2], 3);
 }
 
-static void with_none_one_of_48_frames_is_tried(void **state)
+static void with_none_one_frame_is_tried_each_tenth_of_a_second(void **state)
 {
 	const struct choice_record known[CHOICES] = { record(500, 1.01),
 						      record(250, 1.01),
@@ -309,30 +308,21 @@ static void with_none_one_of_48_frames_is_tried(void **state)
 	struct outbox_stats st = { .wire_rate = 100000000 };
 	struct choice c = learnt(known);
 	struct choice_case k = case_of(&c, &st);
-
 	unsigned count[CHOICES] = { 0 };
 
 	(void)state;
-	k.now_us = 0;
-	for (st.press.frames = 1; st.press.frames <= 48 * 9;
-	     st.press.frames++) {
-		unsigned which = choice_next(&c, &st, &k);
+	for (k.now_us = 1; k.now_us <= 900000; k.now_us += 1000) {
+		unsigned which = choice_next(&c, &k);
 
 		if (which == NONE)
 			continue;
 		count[which]++;
-		choice_taken(&c, &st, 0);
+		choice_taken(&c, k.now_us);
 	}
-	assert_int_equal(count[LZ4], 3);
-	assert_int_equal(count[ZSTD1], 3);
-	assert_int_equal(count[ZSTD2], 3);
+	assert_in_range(count[LZ4], 2, 3);
+	assert_in_range(count[ZSTD1], 2, 3);
+	assert_in_range(count[ZSTD2], 2, 3);
 	assert_non_null(strstr(choice_why(&c), "would not"));
-	/* Or one each tenth of a second, when few are offered. */
-	st.press.frames = c.tried_at + 1;
-	k.now_us = c.tried_us + 99999;
-	assert_int_equal(choice_next(&c, &st, &k), NONE);
-	k.now_us++;
-	assert_int_not_equal(choice_next(&c, &st, &k), NONE);
 }
 
 int main(void)
@@ -354,7 +344,8 @@ int main(void)
 		cmocka_unit_test(looks_between_two_acknowledgements_count_once),
 		cmocka_unit_test(each_codec_is_tried_first),
 		cmocka_unit_test(others_are_measured_now_and_then),
-		cmocka_unit_test(with_none_one_of_48_frames_is_tried),
+		cmocka_unit_test(
+			with_none_one_frame_is_tried_each_tenth_of_a_second),
 	};
 
 	return cmocka_run_group_tests_name("choice", tests, NULL, NULL);
