@@ -10,12 +10,12 @@ from copy import copy
 import pages
 import plot
 from common import MIB, median, note, point, processors
-from course import Course, DOWNTIME_MS, Guest, beside
+from course import (DOWNTIME_MS, MIXED, Course, Guest, beside, drover, mib_per_s, qemu, scaled_link,
+                    scaled_mbit)
 from lab.progress import STAGES, Progress
 from load import Spinners
 from peers import QemuMode
 
-MIXED = Guest(content="mixed")
 LINKS = {"100 Mbit/s": "100mbit", "1 Gbit/s": "1gbit", "2.5 Gbit/s": "2500mbit",
          "unshaped": None}
 QUICK_LINKS = {"250 Mbit/s": "250mbit", "1 Gbit/s": "1gbit", "unshaped": None}
@@ -29,29 +29,7 @@ DOWNTIME_SPREAD_MS = 20
 # Codecs make half of mixed data: this is more than they alone can follow.
 HOT_FACTOR = 3
 # What `tcp` needs for the first round of `hot` alone is a third of it.
-HOT_TIMEOUT_S, QUICK_HOT_TIMEOUT_S = 75, 20
-
-
-def drover(course, option, *words, **how):
-    return lambda: course.drover(option, *words, **how)
-
-
-def qemu(course, channels=0, compression="none", mptcp=False):
-    return lambda: course.qemu(QemuMode(channels, compression, mptcp))
-
-
-def scaled_mbit(args):
-    """A rate at which a move lasts as long with any size of memory: `tcp` takes
-    25 s for mixed data, 6 in a quick run."""
-    return args.memory // (1 if args.quick else 4)
-
-
-def scaled_link(args):
-    return f"{scaled_mbit(args)}mbit"
-
-
-def mib_per_s(link_mbit, share):
-    return f"{int(link_mbit * 1e6 / 8 * share) >> 20}M"
+HOT_TIMEOUT_S, QUICK_HOT_TIMEOUT_S = 75, 36
 
 
 # -- the parts
@@ -68,7 +46,7 @@ def one(bench):
     """compression against QEMU's tcp and multifd with zstd, 1 x 1 Gbit/s"""
     with Course(bench.args, "1gbit", guest=MIXED) as course:
         runs = bench.turns("1 x 1 Gbit/s", qemu=qemu(course),
-                           zstd=qemu(course, processors(), "zstd"),
+                           zstd=qemu(course, QemuMode(processors(), "zstd")),
                            compression=drover(course, "compression"))
     ours = runs["compression"]
     bench.ratio("1 x 1 Gbit/s, mixed", ours, runs["qemu"], "QEMU tcp", 0.55)
@@ -84,7 +62,7 @@ def real(bench):
         note(f"{programs // MIB} MiB of programs, {text // MIB} MiB of text")
         with Course(bench.args, "1gbit", guest=Guest(content="file", file=path)) as course:
             runs = bench.turns("1 x 1 Gbit/s, real", qemu=qemu(course),
-                               zstd=qemu(course, processors(), "zstd"),
+                               zstd=qemu(course, QemuMode(processors(), "zstd")),
                                tcp=drover(course, "tcp"),
                                compression=drover(course, "compression"))
     ours = runs["compression"]
@@ -98,8 +76,8 @@ def two(bench):
     # As in bench/multichannel.py: less queueing is bad for MPTCP.
     with Course(bench.args, "1gbit", "1gbit", latency="50ms", guest=MIXED) as course:
         course.use_mptcp()
-        runs = bench.turns("2 x 1 Gbit/s", qemu=qemu(course, mptcp=True),
-                           zstd=qemu(course, processors(), "zstd", mptcp=True),
+        runs = bench.turns("2 x 1 Gbit/s", qemu=qemu(course, QemuMode(mptcp=True)),
+                           zstd=qemu(course, QemuMode(processors(), "zstd", mptcp=True)),
                            auto=drover(course, "auto"))
     bench.ratio("2 x 1 Gbit/s, mixed, auto", runs["auto"], runs["qemu"], "QEMU tcp, MPTCP", 0.55)
     bench.ratio("the same", runs["auto"], runs["zstd"], "QEMU multifd zstd 1, MPTCP", 1,
@@ -271,14 +249,15 @@ def half(bench):
 
 def hot(bench):
     """a hot set that is dirtied in few bytes per page, faster than the link"""
-    memory = bench.args.memory
+    memory, quick = bench.args.memory, bench.args.quick
     # The bounded cache holds 5 % of the guest; in the downtime's limit the link
-    # carries a quarter of this.
+    # carries at most half of this.
+    mbit = memory // (2 if quick else 4)
     guest = Guest(content="mixed", touch="few", hot=f"{memory * 4 // 100}M",
-                  rate=mib_per_s(scaled_mbit(bench.args), HOT_FACTOR))
-    timeout_s = QUICK_HOT_TIMEOUT_S if bench.args.quick else HOT_TIMEOUT_S
+                  rate=mib_per_s(mbit, HOT_FACTOR))
+    timeout_s = QUICK_HOT_TIMEOUT_S if quick else HOT_TIMEOUT_S
     words = ("--timeout", f"{timeout_s}s", "--on-timeout", "abort")
-    with Course(bench.args, scaled_link(bench.args), guest=guest) as course:
+    with Course(bench.args, f"{mbit}mbit", guest=guest) as course:
         runs = bench.turns("hot", tcp=drover(course, "tcp", *words),
                            compression=drover(course, "compression", *words))
     ours, tcp = runs["compression"], runs["tcp"]
@@ -320,9 +299,9 @@ def modes(bench):
         with Course(bench.args, link, link, guest=MIXED) as course:
             ways = {"tcp": drover(course, "tcp"), "compression": drover(course, "compression"),
                     "auto, both cards": drover(course, "auto"), "QEMU tcp": qemu(course),
-                    "QEMU multifd zstd": qemu(course, processors(), "zstd")}
+                    "QEMU multifd zstd": qemu(course, QemuMode(processors(), "zstd"))}
             if not bench.args.quick:
-                ways["QEMU multifd"] = qemu(course, processors())
+                ways["QEMU multifd"] = qemu(course, QemuMode(processors()))
             runs = bench.turns(f"2 cards, {words}", **ways)
         for name, all_runs in runs.items():
             found = point(place, [r.seconds for r in all_runs if not r.error])

@@ -71,6 +71,33 @@ class Guest:
                 f"hot={self.hot} touch={self.touch} verify=0 heartbeat={HEARTBEAT_MS}"]
 
 
+MIXED = Guest(content="mixed")
+
+
+def scaled_mbit(args):
+    """A rate at which a move lasts as long with any size of memory: `tcp` takes
+    25 s for mixed data, 6 in a quick run."""
+    return args.memory // (1 if args.quick else 4)
+
+
+def scaled_link(args):
+    return f"{scaled_mbit(args)}mbit"
+
+
+def mib_per_s(link_mbit, share):
+    """A guest's dirty rate, as a share of a link's."""
+    return f"{int(link_mbit * 1e6 / 8 * share) >> 20}M"
+
+
+def drover(course, option, *words, **how):
+    """For in_turns()."""
+    return lambda: course.drover(option, *words, **how)
+
+
+def qemu(course, mode=QemuMode(), **how):
+    return lambda: course.qemu(mode, **how)
+
+
 @contextmanager
 def beside(function):
     """Runs in a thread meanwhile, and is joined."""
@@ -87,6 +114,8 @@ class Course:
 
     def __init__(self, args, *rates, latency="10ms", guest=Guest()):
         self.args, self.guest = args, guest
+        # What a guest has begun may end before it is moved.
+        self.settle_s = 0.3 if args.quick else 1
         self.rates = [bits(r) for r in rates if r]
         self.lab = core.Lab()
         self.network = Network(self.lab, ("alpha", "beta"), rate=rates)
@@ -165,7 +194,7 @@ class Course:
 
     def _drover(self, words, during, limit_s):
         with self._machine() as (name, console):
-            time.sleep(1)
+            time.sleep(self.settle_s)
             peaks = {f"droverd {end}": Peak(host.pid) for end, host in zip(ENDS, self.hosts)}
             with during, Meter(self._who(console)) as meter:
                 span = self._move(name, words)
@@ -242,7 +271,7 @@ class Course:
         # It was started with -S: the guest shall run as soon as it is there.
         destination.qmp("cont")
         source.qmp("migrate-set-parameters", max_bandwidth=1 << 40, downtime_limit=DOWNTIME_MS)
-        time.sleep(1)
+        time.sleep(self.settle_s)
         who = {f"QEMU {end}": lambda one=one: [one.pid] for end, one in zip(ENDS, ends)}
         with during, Meter({**who, "tunnel": way.pids}) as meter:
             begin = time.monotonic()

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import plot
 from common import MIB
-from compression import mib_per_s
-from course import Course, Guest, beside
+from course import Course, Guest, beside, mib_per_s
 from multichannel import AGAIN_S
 
 PERIOD_S = 0.1

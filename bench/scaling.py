@@ -11,8 +11,8 @@ from copy import copy
 
 import plot
 from common import median, point
-from compression import MIXED, drover, qemu
-from course import Course, Guest, REST_MIB, Run
+from course import MIXED, REST_MIB, Course, Guest, Run, drover, qemu
+from peers import QemuMode
 
 GIB_MIB = 1024
 UNSHAPED_MIB = 4096
@@ -55,7 +55,7 @@ def unshaped(bench):
     multifd = f"QEMU multifd {MULTIFD_CHANNELS}"
     with Course(args, None, guest=MIXED) as course:
         runs = bench.turns("unshaped", **{
-            "QEMU tcp": qemu(course), multifd: qemu(course, MULTIFD_CHANNELS),
+            "QEMU tcp": qemu(course), multifd: qemu(course, QemuMode(MULTIFD_CHANNELS)),
             "tcp": drover(course, "tcp"), "compression": drover(course, "compression")})
     case = f"{args.memory} MiB, mixed, unshaped"
     better = min("QEMU tcp", multifd,
@@ -145,7 +145,8 @@ def cards(bench):
             course.use_mptcp()
             runs = bench.turns(case, **{
                 "tcp": drover(course, "tcp"), "multichannel": drover(course, "multichannel"),
-                "auto": drover(course, "auto"), "QEMU tcp, MPTCP": qemu(course, mptcp=True)})
+                "auto": drover(course, "auto"),
+                "QEMU tcp, MPTCP": qemu(course, QemuMode(mptcp=True))})
         for name, all_runs in runs.items():
             speeds = over_good(all_runs, lambda r: args.memory / r.seconds)
             found = point(number, speeds)

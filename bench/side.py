@@ -7,8 +7,7 @@ import time
 
 import plot
 from common import MIB, failures, median, note, point, processors, ratios, spread
-from compression import drover, mib_per_s, scaled_link
-from course import ENDS, Course, Guest
+from course import ENDS, MIXED, Course, Guest, drover, mib_per_s, qemu, scaled_link
 from lab.network import bits
 from load import Flow, Spinners
 from peers import QemuMode, Socat, Ssh
@@ -20,10 +19,6 @@ QUICK_RATES = (20, 80, 120)
 PATIENCE = 3
 # How long the neighbours run before they are counted.
 SETTLE_S = 0.5
-
-
-def qemu(course, mode=QemuMode(), **how):
-    return lambda: course.qemu(mode, **how)
 
 
 def dirtying_guest(memory, link_mbit, share):
@@ -155,7 +150,7 @@ def peers(bench):
 def backend(bench):
     """QEMU's own default memory at the destination beside the shared memfd"""
     for words, link in (("1 Gbit/s", "1gbit"), ("unshaped", None)):
-        with Course(bench.args, link, guest=Guest(content="mixed")) as course:
+        with Course(bench.args, link, guest=MIXED) as course:
             runs = bench.turns(words, **{
                 f"{words}: QEMU tcp, shared memfd": qemu(course),
                 f"{words}: QEMU tcp, its own default": qemu(course, QemuMode(own_memory=True)),
@@ -248,7 +243,7 @@ def losses(runs):
 
 def neighbour(bench):
     """what a process on every processor and a flow over the same card lose"""
-    with Course(bench.args, "1gbit", guest=Guest(content="mixed")) as course:
+    with Course(bench.args, "1gbit", guest=MIXED) as course:
         zstd = QemuMode(processors(), "zstd")
         moves = {BASE: lambda during: course.qemu(during=during),
                  f"QEMU multifd {zstd.channels} zstd":
