@@ -297,8 +297,9 @@ def modes(bench):
     links = QUICK_LINKS if bench.args.quick else LINKS
     for place, (words, link) in enumerate(links.items()):
         with Course(bench.args, link, link, guest=MIXED) as course:
-            ways = {"tcp": drover(course, "tcp"), "compression": drover(course, "compression"),
-                    "auto, both cards": drover(course, "auto"), "QEMU tcp": qemu(course),
+            ways = {"Drover tcp": drover(course, "tcp"),
+                    "Drover compression": drover(course, "compression"),
+                    "Drover auto, both cards": drover(course, "auto"), "QEMU tcp": qemu(course),
                     "QEMU multifd zstd": qemu(course, QemuMode(processors(), "zstd"))}
             if not bench.args.quick:
                 ways["QEMU multifd"] = qemu(course, QemuMode(processors()))
@@ -307,7 +308,7 @@ def modes(bench):
             found = point(place, [r.seconds for r in all_runs if not r.error])
             if found:
                 series.setdefault(name, []).append(found)
-        bench.ratio(f"2 x {words}, mixed, auto", runs["auto, both cards"], runs["QEMU tcp"],
+        bench.ratio(f"2 x {words}, mixed, auto", runs["Drover auto, both cards"], runs["QEMU tcp"],
                     "QEMU tcp, one card", None)
     bench.draw("time-over-rate", plot.over_rates, f"{bench.args.memory} MiB of mixed data",
                list(links), series)
