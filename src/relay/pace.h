@@ -24,8 +24,8 @@ enum {
 	PACE_OVER_US = 1000000, /* that the rate is an average of, */
 	PACE_FIRST_US = 50000,  /* and at the beginning */
 	PACE_PAUSE_US = 20000,  /* what is longer was QEMU's silence */
-	/* What may be taken at once must not fill the tenth of a second that QEMU
-	 * measures. */
+	/* What may be taken at once must not fill the tenth of a second that
+	 * QEMU measures. */
 	PACE_BURST_US = 10000,
 	PACE_BURST_LEAST = 256 * 1024,
 };
