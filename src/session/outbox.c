@@ -305,6 +305,28 @@ static bool is_bounded(const struct frame_out *f)
 	return f->head.kind != FRAME_MESSAGE && !on_side_stream(f);
 }
 
+/* Whether nothing that was numbered before @f and has a bound is on its way. */
+static bool is_lowest(const struct outbox *o, const struct frame_out *f)
+{
+	for (uint64_t s = o->base; s < f->head.seq; s++) {
+		const struct frame_out *before = o->slot[s % FRAME_WINDOW];
+
+		if (before && is_bounded(before))
+			return false;
+	}
+	return true;
+}
+
+/* Pieces of stream 0 overtake pages that wait for a worker, take their room,
+ * and are acknowledged only when the pages have arrived: what all others may
+ * wait for leaves whatever is on its way. */
+static bool holds_up_all(const struct outbox *o, const struct frame_out *f)
+{
+	bool ready = f->press != PRESS_WAITING && f->press != PRESS_BUSY;
+
+	return (ready || !o->press_always || o->urgent) && is_lowest(o, f);
+}
+
 /* The first of the queue that @channel may take, or NULL. */
 static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
 {
@@ -316,6 +338,8 @@ static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
 	f = o->head;
 	while (f && is_bounded(f))
 		f = f->next;
+	if (!f && o->head && holds_up_all(o, o->head))
+		return o->head;
 	return f;
 }
 
@@ -400,7 +424,8 @@ static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 		clock_us() + (o->urgent ? LATE_LOOK_URGENT_US : LATE_LOOK_US);
 	struct outbox_channel *c = &o->channel[channel];
 	/* A frame that comes now may be too much for it. */
-	bool limited = o->head || !pick_has_room(c, FRAME_MAX_PAYLOAD);
+	bool limited = o->head || !pick_has_room(c, FRAME_MAX_PAYLOAD) ||
+		       (o->press && !pick_is_lean(c));
 	struct timespec t;
 
 	if (o->base == o->next_seq || until > deadline_us)

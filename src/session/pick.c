@@ -58,7 +58,7 @@ bool pick_has_room(const struct outbox_channel *c, uint32_t len)
 	return c->bytes == 0 || c->bytes + len <= flow_limit(&c->flow);
 }
 
-static bool is_lean(const struct outbox_channel *c)
+bool pick_is_lean(const struct outbox_channel *c)
 {
 	return c->bytes < flow_lean(&c->flow);
 }
@@ -78,9 +78,9 @@ struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel)
 	}
 	if (o->press_always && !o->urgent)
 		return NULL;
-	if (pressing && !is_lean(&o->channel[channel]))
+	if (pressing && !pick_is_lean(&o->channel[channel]))
 		return NULL;
-	return waiting ? waiting : o->head;
+	return waiting && !is_overtaken(o->head, waiting) ? waiting : o->head;
 }
 
 /* Channels that take a frame as it is as soon as their sockets have room. */
@@ -89,7 +89,7 @@ static unsigned lean_channels(const struct outbox *o)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		if (o->channel[i].alive && is_lean(&o->channel[i]))
+		if (o->channel[i].alive && pick_is_lean(&o->channel[i]))
 			n++;
 	return n;
 }

@@ -40,6 +40,9 @@ uint64_t pick_limit(const struct outbox *o);
 /* Whether @c may have @len bytes more. */
 bool pick_has_room(const struct outbox_channel *c, uint32_t len);
 
+/* Whether @c may run dry soon. */
+bool pick_is_lean(const struct outbox_channel *c);
+
 /* NULL: nothing is queued, or what is has to wait for the workers. */
 struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel);
 /* NULL: nothing that would be ready before a channel wants it. */

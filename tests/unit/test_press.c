@@ -424,6 +424,54 @@ static void always_does_not_wait_for_a_worker_that_has_ended(void **state)
 	press_free(p);
 }
 
+/* A piece of stream 0 as long as they are: it is read at the other end, and so
+ * acknowledged, only after the pages in front of it. */
+static void put_piece(struct desk *d)
+{
+	enum { PIECE = PAGES * WIRE_PAGE };
+	struct frame_out *f = outbox_frame(&d->out);
+	struct error e;
+
+	f->owned = calloc(1, PIECE);
+	assert_non_null(f->owned);
+	f->iov[0] = (struct iovec){ f->owned, PIECE };
+	f->iovs = 1;
+	f->head.kind = FRAME_STREAM;
+	f->head.len = PIECE;
+	assert_int_equal(outbox_put(&d->out, f, NULL, &e), 0);
+}
+
+/* Whatever a worker is doing with them: it may never come back. */
+static void pages_leave_though_pieces_of_stream_took_all_room(void **state)
+{
+	struct press *p = press_made(1);
+
+	(void)state;
+	for (int busy = 0; busy < 2; busy++) {
+		struct desk *d = desk_made(p, false);
+		struct frame_out *f = NULL;
+		uint64_t pages, seq, taken = 0;
+		bool left = false;
+
+		outbox_channel_alive(&d->out, 0);
+		pages = put(d, CONTENT_TEXT);
+		put(d, CONTENT_TEXT);
+		while (taken < flow_limit(&d->out.channel[0].flow)) {
+			put_piece(d);
+			taken += PAGES * WIRE_PAGE;
+		}
+		if (busy)
+			f = outbox_press_take(&d->out);
+		while ((seq = send_one(d, 0)))
+			left = left || seq == pages;
+		assert_true(left);
+		if (f)
+			outbox_press_done(&d->out, f, NULL, 0);
+		desk_unmade(d);
+	}
+	press_free(p);
+}
+
 static void small_frames_and_those_without_pages_are_not_for_the_press(
 	void **state)
 {
@@ -666,6 +714,8 @@ int main(void)
 			each_frame_counts_once_however_often_it_is_sent),
 		cmocka_unit_test(
 			always_does_not_wait_for_a_worker_that_has_ended),
+		cmocka_unit_test(
+			pages_leave_though_pieces_of_stream_took_all_room),
 		cmocka_unit_test(
 			small_frames_and_those_without_pages_are_not_for_the_press),
 		cmocka_unit_test(
