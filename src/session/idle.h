@@ -23,7 +23,7 @@
  * When that is nothing they go on looking, and use no time at all, until it is.
  * So either change is noticed within a second.
  *
- * One thread's.
+ * Whoever calls holds the press's lock.
  */
 #pragma once
 

@@ -223,7 +223,9 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 	w->choice = CHOICE_NONE;
 	w->how = c->policy.choice;
 	if (!c->policy.fixed) {
-		k = choice_case(&c->choice, &st, p->idle.allowed);
+		k = choice_case(&c->choice, &st,
+				c->policy.always ? p->workers
+						 : p->idle.allowed);
 		k.always = c->policy.always;
 		w->choice = choice_next(&c->choice, &k);
 		if (w->choice == CHOICE_NONE) {
