@@ -322,9 +322,8 @@ static bool is_lowest(const struct outbox *o, const struct frame_out *f)
  * wait for leaves whatever is on its way. */
 static bool holds_up_all(const struct outbox *o, const struct frame_out *f)
 {
-	bool ready = f->press != PRESS_WAITING && f->press != PRESS_BUSY;
-
-	return (ready || !o->press_always || o->urgent) && is_lowest(o, f);
+	return (pick_is_ready(f) || !o->press_always || o->urgent) &&
+	       is_lowest(o, f);
 }
 
 /* The first of the queue that @channel may take, or NULL. */

@@ -23,8 +23,8 @@
  *  - A channel takes no frame beyond its flow_limit(), and producers wait while
  *    all channels have theirs and a frame for each is queued, so memory and
  *    time in here are bounded, but for the lowest frame that is not
- *    acknowledged: it always leaves.  Messages never wait.  Nor do frames of a
- * side stream wait for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
+ *    acknowledged: it always leaves.  Messages never wait.  Nor do frames of
+ *    a side stream for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
  * With a press, a channel takes what is ready (pressed, or not for the press)
  * first, and what waits for a worker when there is nothing else and it would

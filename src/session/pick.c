@@ -41,7 +41,7 @@ uint64_t pick_limit(const struct outbox *o)
 
 /* --- what is queued */
 
-static bool is_ready(const struct frame_out *f)
+bool pick_is_ready(const struct frame_out *f)
 {
 	return f->press == PRESS_NOT || f->press == PRESS_DONE;
 }
@@ -69,7 +69,7 @@ struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel)
 	bool pressing = o->pressed > 0;
 
 	for (unsigned i = 0; f && i < LOOK_MOST; i++, f = f->next) {
-		if (is_ready(f))
+		if (pick_is_ready(f))
 			return is_overtaken(o->head, f) ? o->head : f;
 		if (f->press == PRESS_BUSY)
 			pressing = true;
@@ -100,7 +100,7 @@ static unsigned ready_frames(const struct outbox *o, unsigned most)
 	unsigned n = 0;
 
 	for (unsigned i = 0; f && n < most && i < LOOK_MOST; i++, f = f->next)
-		n += is_ready(f);
+		n += pick_is_ready(f);
 	return n;
 }
 

@@ -40,6 +40,8 @@ uint64_t pick_limit(const struct outbox *o);
 /* Whether @c may have @len bytes more. */
 bool pick_has_room(const struct outbox_channel *c, uint32_t len);
 
+/* It is pressed, or not for the press. */
+bool pick_is_ready(const struct frame_out *f);
 /* Whether @c may run dry soon. */
 bool pick_is_lean(const struct outbox_channel *c);
 
