@@ -33,9 +33,19 @@ def autogroup():
         return False
 
 
+def good(runs):
+    """Those that came to their end."""
+    return [r for r in runs if not r.error]
+
+
 def median(runs, attribute="seconds"):
     """Of those that came to their end."""
-    return statistics.median([getattr(r, attribute) for r in runs if not r.error] or [0.0])
+    return statistics.median([getattr(r, attribute) for r in good(runs)] or [0.0])
+
+
+def median_of(runs, function):
+    """Of function(run) of those that came to their end; no bar holds without any."""
+    return statistics.median([function(r) for r in good(runs)] or [float("inf")])
 
 
 def failures(*kinds):
@@ -48,10 +58,10 @@ def ratios(runs, others):
 
 
 def spread(runs):
-    good = [r.seconds for r in runs if not r.error]
-    if len(good) < 2:
+    each = [r.seconds for r in good(runs)]
+    if len(each) < 2:
         return f"{median(runs):.2f} s"
-    return f"{median(runs):.2f} s ({min(good):.2f} to {max(good):.2f})"
+    return f"{median(runs):.2f} s ({min(each):.2f} to {max(each):.2f})"
 
 
 def point(x, values):

@@ -55,10 +55,9 @@ class Traffic:
 
     def _read(self):
         with open(self.path, encoding="ascii") as f:
-            cards = dict(line.split(":", 1) for line in f if ":" in line)
+            cards = dict(line.strip().split(":", 1) for line in f if ":" in line)
         # After eight fields of what came in: the bytes that went out.
-        sent = [int({k.strip(): v for k, v in cards.items()}[name].split()[8])
-                for name in self.names]
+        sent = [int(cards[name].split()[8]) for name in self.names]
         self.sent.append(sent)
         self.times.append(time.monotonic())
 

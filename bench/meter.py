@@ -5,11 +5,13 @@
 meanwhile: one that appears counts from nothing, of one that is gone the last
 that was seen counts.
 """
+import ctypes
 import os
 import threading
+import time
 
 PERIOD_S = 0.05
-TICKS = os.sysconf("SC_CLK_TCK")
+LIBC = ctypes.CDLL(None)
 
 
 def read(path):
@@ -22,13 +24,15 @@ def read(path):
 
 
 def processor_s(pid):
-    """User's and system's of all threads, of those that have ended too."""
-    stat = read(f"/proc/{pid}/stat")
-    if not stat:
+    """User's and system's of all threads, of those that have ended too; None when
+    the process is gone."""
+    clock = ctypes.c_int()
+    if LIBC.clock_getcpuclockid(pid, ctypes.byref(clock)):
         return None
-    # A program's name may hold spaces and brackets, and stands in brackets.
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    try:
+        return time.clock_gettime(clock.value)
+    except OSError:
+        return None
 
 
 def tree(pid):

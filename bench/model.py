@@ -7,7 +7,6 @@ there are processors.  Costs are measured here, in the same run, by the programs
 of bench/micro and with a QEMU whose stream nobody uses.  docs/performance.md,
 "Beyond this machine", has the formulas; symbols in here are its symbols.
 """
-import ctypes
 import json
 import math
 import os
@@ -23,8 +22,9 @@ import plot
 from common import median, processors
 from course import Course, Guest, REST_MIB
 from lab.console import Console
-from lab.core import BUILD, Failed, Lab
+from lab.core import BUILD, Lab
 from lab.machine import Qemu
+from meter import processor_s
 
 PAGE = 4096
 PAGES_PER_MIB = 256
@@ -49,15 +49,6 @@ def micro(lab, program, *words):
     shown = lab.run([os.path.join(BUILD, "bench", "micro", program), "--json", *words]).stdout
     rows = [json.loads(line) for line in shown.splitlines()]
     return {f"{r['stage']}: {r['row']}": r.get("ns", r.get("ratio")) for r in rows}
-
-
-def processor_s(pid):
-    """Of all threads that a process has or had."""
-    clock = ctypes.c_int()
-    error = ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock))
-    if error:
-        raise Failed(f"processor time of {pid}: {os.strerror(error)}")
-    return time.clock_gettime(clock.value)
 
 
 def drain(listener):

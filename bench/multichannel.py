@@ -6,11 +6,10 @@ by the sum of their rates.  The token bucket counts whole Ethernet frames, in it
 rate as in its counter, so S is what the cards allow.  The guest is idle, its
 memory random.
 """
-import statistics
 import time
 
-from common import MIB, median
-from course import Course, Guest, beside
+from common import MIB, median, median_of
+from course import Course, Guest, beside, qemu
 from peers import QemuMode
 
 # Paths are tried at most 5 s apart while there is none.
@@ -27,13 +26,8 @@ def over_all(course, during=None):
     return lambda: course.drover("multichannel", during=during)
 
 
-def over_ideal(runs, function):
-    """The median of function(run) of those that came to their end."""
-    return statistics.median([function(r) for r in runs if not r.error] or [float("inf")])
-
-
 def against_ideal(bench, case, runs, bar):
-    ratio = over_ideal(runs, lambda r: r.seconds / r.ideal)
+    ratio = median_of(runs, lambda r: r.seconds / r.ideal)
     bench.row(case, runs, None, "", what=f"S {median(runs, 'ideal'):.2f} s, time / S",
               figure=f"{ratio:.3f}", bar=f"at most {bar}", good=ratio <= bar)
 
@@ -65,7 +59,7 @@ def mptcp(bench):
         # with 10 ms it took up to three times the ideal, from one run to the next.
         with Course(bench.args, *rates, latency="50ms") as course:
             course.use_mptcp()
-            runs = bench.turns(f"{words} Mbit/s", qemu=lambda: course.qemu(QemuMode(mptcp=True)),
+            runs = bench.turns(f"{words} Mbit/s", qemu=qemu(course, QemuMode(mptcp=True)),
                                drover=over_all(course))
         bench.ratio(f"{words} Mbit/s", runs["drover"], runs["qemu"], "QEMU tcp, MPTCP", bar)
 
@@ -111,7 +105,7 @@ def lost(bench):
         runs = bench.turns("2 x 500 Mbit/s", **{name: lambda way=way: Loss(*way).run(course)
                                                 for name, way in ways.items()})
     for name, all_runs in runs.items():
-        over = over_ideal(all_runs, lambda r: r.seconds - r.ideal)
+        over = median_of(all_runs, lambda r: r.seconds - r.ideal)
         bench.row(f"2 x 500 Mbit/s, one lost at 30 %: {name}", all_runs, None, "",
                   what=f"S {median(all_runs, 'ideal'):.2f} s, over it by", figure=f"{over:.2f} s",
                   bar="at most 2 s", good=over <= 2)
@@ -131,14 +125,14 @@ def outage(bench):
 
     with Course(bench.args, "500mbit", "500mbit") as course:
         runs = bench.turns("outage", times=1, drover=over_all(course, beside(dark)))["drover"]
-    over = over_ideal(runs, lambda r: r.seconds - r.ideal - out_s)
+    over = median_of(runs, lambda r: r.seconds - r.ideal - out_s)
     bench.row(f"2 x 500 Mbit/s, none for {out_s} s", runs, None, "",
               what=f"S {median(runs, 'ideal') + out_s:.2f} s, over it by", figure=f"{over:.2f} s",
               bar=f"at most {AGAIN_S} s", good=over <= AGAIN_S)
-    resent = over_ideal(runs, lambda r: r.report["bytes"]["resent"] / MIB)
+    resent = median_of(runs, lambda r: r.report["bytes"]["resent"] / MIB)
     bench.row("the same", runs, None, "", what="sent again", figure=f"{resent:.1f} MiB",
               bar=f"at most {ON_ITS_WAY_MIB} MiB", good=resent <= ON_ITS_WAY_MIB)
-    beat = over_ideal(runs, lambda r: r.gap)
+    beat = median_of(runs, lambda r: r.gap)
     bench.row("the same", runs, None, "", what="longest silence of the guest",
               figure=f"{beat:.0f} ms", bar="at most 1000 ms", good=beat <= 1000)
 

@@ -44,6 +44,7 @@ class Bench:
 
     def __init__(self, args):
         self.args = args
+        self.conditions = conditions(args)
         self.missed = 0
         self.rows, self.cases, self.drawings = [], {}, []
         os.makedirs(FOLDER, exist_ok=True)
@@ -134,7 +135,7 @@ class Bench:
             self.line(name, "", "", f"went wrong: {type(e).__name__}: {e}".replace("\n", " "),
                       "to come to its end", False)
         self.parts[name] = {
-            "about": part.__doc__, **conditions(self.args),
+            "about": part.__doc__, **self.conditions,
             "ended": time.strftime("%Y-%m-%dT%H:%M:%S"),
             "took_s": round(time.monotonic() - began, 1),
             "stolen_s": round(stolen() - taken, 1), "load_before": load,

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from copy import copy
 
 import plot
-from common import median, point
+from common import good, median, median_of, point
 from course import MIXED, REST_MIB, Course, Guest, Run, drover, qemu
 from peers import QemuMode
 
@@ -31,15 +31,6 @@ def sized(args, memory_mib):
     own = copy(args)
     own.memory = memory_mib
     return own
-
-
-def over_good(runs, function):
-    """function(run) of those that came to their end."""
-    return [function(r) for r in runs if not r.error]
-
-
-def median_of(runs, function):
-    return statistics.median(over_good(runs, function) or [float("inf")])
 
 
 def at(numbers):
@@ -124,7 +115,7 @@ def memory(bench):
     for name, mode in zip(series, ("compression", "QEMU tcp")):
         for size in sizes:
             ours, first = (runs[f"{mode}, {one} MiB"] for one in (size, sizes[0]))
-            found = point(size / GIB_MIB, over_good(ours, lambda r: r.seconds))
+            found = point(size / GIB_MIB, [r.seconds for r in good(ours)])
             series[name] += [found] if found else []
             bar = 8.4 if mode == "compression" and size == 8 * sizes[0] else None
             if size != sizes[0]:
@@ -148,7 +139,7 @@ def cards(bench):
                 "auto": drover(course, "auto"),
                 "QEMU tcp, MPTCP": qemu(course, QemuMode(mptcp=True))})
         for name, all_runs in runs.items():
-            speeds = over_good(all_runs, lambda r: args.memory / r.seconds)
+            speeds = [args.memory / r.seconds for r in good(all_runs)]
             found = point(number, speeds)
             series.setdefault(name, []).extend([found] if found else [])
             bench.row(f"{case}, {name}", all_runs, None, "", what="memory moved",
@@ -192,7 +183,7 @@ def moves(bench):
     for number, runs in zip(MOVES, found.values()):
         for run in runs:
             run.extra["s_per_gib"] = run.seconds / (number * memory_gib)
-        each = over_good(runs, lambda r: r.extra["s_per_gib"])
+        each = [r.extra["s_per_gib"] for r in good(runs)]
         points += [point(number, each)] if each else []
         against = [r.extra["s_per_gib"] / one.extra["s_per_gib"] for r, one in zip(runs, alone)
                    if not r.error and not one.error]
@@ -229,7 +220,7 @@ def channels(bench):
                 for n in CONNECTIONS})
         first = runs[f"--connections {CONNECTIONS[0]}"]
         for number, all_runs in zip(CONNECTIONS, runs.values()):
-            found = point(number, over_good(all_runs, lambda r: r.seconds))
+            found = point(number, [r.seconds for r in good(all_runs)])
             series.setdefault(words, []).extend([found] if found else [])
             if all_runs is not first:
                 bench.ratio(f"{words}, mixed, tcp, {number} connections", all_runs, first,

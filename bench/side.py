@@ -6,7 +6,7 @@ import statistics
 import time
 
 import plot
-from common import MIB, failures, median, note, point, processors, ratios, spread
+from common import MIB, failures, good, median, note, point, processors, ratios, spread
 from course import ENDS, MIXED, Course, Guest, drover, mib_per_s, qemu, scaled_link
 from lab.network import bits
 from load import Flow, Spinners
@@ -26,10 +26,6 @@ def dirtying_guest(memory, link_mbit, share):
 
 
 # -- rows
-def good(runs):
-    return [r for r in runs if not r.error]
-
-
 def ranged(values, form):
     """The median, and beside it the least and the greatest where there are more."""
     low, middle, high = (format(f(values), form) for f in (min, statistics.median, max))
@@ -246,14 +242,12 @@ def neighbour(bench):
     with Course(bench.args, "1gbit", guest=MIXED) as course:
         zstd = QemuMode(processors(), "zstd")
         moves = {BASE: lambda during: course.qemu(during=during),
-                 f"QEMU multifd {zstd.channels} zstd":
-                     lambda during: course.qemu(zstd, during=during),
                  "Drover compression":
                      lambda during: course.drover("compression", during=during)}
-        if bench.args.quick:
-            del moves[f"QEMU multifd {zstd.channels} zstd"]
-        else:
-            moves["Drover tcp"] = lambda during: course.drover("tcp", during=during)
+        if not bench.args.quick:
+            moves |= {f"QEMU multifd {zstd.channels} zstd":
+                          lambda during: course.qemu(zstd, during=during),
+                      "Drover tcp": lambda during: course.drover("tcp", during=during)}
         runs = bench.turns("neighbour", **{
             name: lambda move=move: among_neighbours(course, move)
             for name, move in moves.items()})
