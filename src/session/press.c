@@ -387,7 +387,8 @@ static const char *why_compress(const struct press_client *c)
 {
 	if (c->policy.always)
 		return "the settings say so: connections wait for the workers";
-	return "what a connection can take at once does not wait for a worker";
+	return "a connection waits for a worker only while it has enough to "
+	       "send";
 }
 
 json_t *press_json(struct press *p, struct press_client *c)
