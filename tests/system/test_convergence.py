@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest that is faster than the link: what the time-out does, and what is said."""
+import statistics
 import time
 import unittest
 
@@ -103,9 +104,11 @@ class BusyGuest(unittest.TestCase):
         self.assertGreater(max(p["round"] for p in seen), 1)
         # The 32 MiB of hot memory, once in each round of 3 s.
         self.assertGreater(max(p["dirty_rate"] for p in seen), 5 << 20)
-        # 100 Mbit/s are 11.9 MiB/s.
-        self.assertLess(max(p["rate"] for p in seen[2:]), 14 << 20)
-        self.assertGreater(max(p["rate"] for p in seen), 9 << 20)
+        # 100 Mbit/s are 11.9 MiB/s.  A single sample may be more: what waited while
+        # nobody read is read at once.
+        rates = [p["rate"] for p in seen[2:]]
+        self.assertLess(statistics.median(rates), 14 << 20, rates)
+        self.assertGreater(max(rates), 9 << 20, rates)
 
     def test_compare_finds_nothing_in_the_way(self):
         answer = self.alpha.drover("compare", "busy", "beta", "--json")
