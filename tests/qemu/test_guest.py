@@ -18,7 +18,7 @@ import unittest
 import zlib
 
 import stress
-from lab.core import stolen
+from lab import Stolen
 from stress import PAGE, Guest
 
 MIB = 1 << 20
@@ -29,21 +29,6 @@ KINDS = {'mixed': ('zero', 'text', 'text', 'random')}
 
 def kind_of(page, content='mixed'):
     return KINDS[content][page // RUN % 4]
-
-
-class Stolen:
-    """Processor time that this machine's own host took away since it was made:
-    no guest can keep time or rate with what it did not get."""
-
-    def __init__(self):
-        self.begin, self.at_begin = time.monotonic(), stolen()
-
-    def seconds(self):
-        return stolen() - self.at_begin
-
-    def share(self):
-        """Of one processor; 0 where nothing is taken away."""
-        return self.seconds() / (time.monotonic() - self.begin)
 
 
 class GuestTest(unittest.TestCase):

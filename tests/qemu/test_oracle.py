@@ -4,7 +4,7 @@ import os
 import random
 import unittest
 
-from lab import Lab, qemu10
+from lab import Lab, Stolen, qemu10
 from lab import machine, oracle
 from lab.console import Console
 
@@ -28,7 +28,7 @@ class Migration(unittest.TestCase):
                             tapped="migrate.sock", **kwargs)
 
     def run_migration(self, memory=MEMORY, shared_source=True, capabilities=None, passes=4,
-                      bandwidth=200 << 20, seed=7):
+                      bandwidth=200 << 20, again_bandwidth=None, seed=7):
         console = Console(self.lab)
         self.guest = [*machine.boot_sector_arguments(self.lab), *console.arguments()]
         source = self.start("source", memory=memory, shared=shared_source)
@@ -38,7 +38,7 @@ class Migration(unittest.TestCase):
         destination = self.start("destination", memory=memory, incoming=True)
         machine.migrate(source, destination, self.lab.path("migrate.sock"),
                         capabilities=capabilities, passes=passes, bandwidth=bandwidth,
-                        downtime=2000)
+                        again_bandwidth=again_bandwidth, downtime=2000)
         self.console = console
         return source, destination
 
@@ -77,7 +77,7 @@ class Migration(unittest.TestCase):
 
     def test_applies_xbzrle_deltas(self):
         source, destination = self.run_migration(capabilities={"xbzrle": True},
-                                                 bandwidth=20 << 20)
+                                                 again_bandwidth=1 << 20)
         verdict = self.judge(source, destination)
         print(verdict)
         self.assertGreater(verdict.counts.xbzrle, 0)
@@ -107,10 +107,11 @@ class Migration(unittest.TestCase):
     def test_judges_a_gibibyte_in_ten_seconds(self):
         size = 1 << 30
         source, destination = self.run_migration(memory=size)
+        taken = Stolen()
         verdict = self.judge(source, destination, size)
         print(verdict)
         self.assertTrue(verdict.good, verdict)
-        self.assertLess(verdict.seconds, 10)
+        self.assertLess(verdict.seconds, 10 + taken.seconds())
 
 
 @unittest.skipIf(qemu10()[0] is None, f"no QEMU 10: {qemu10()[1]}")

@@ -13,7 +13,7 @@ import signal
 import time
 import unittest
 
-from lab import Failed, Lab, needs, qemu10, wait_for
+from lab import Failed, Lab, Stolen, needs, qemu10, wait_for
 from lab import machine
 from lab.field import SLOW, Field
 from lab.host import PROGRAMS
@@ -38,6 +38,7 @@ class Case(unittest.TestCase):
         cls.field = cls.lab = None
 
     def setUp(self):
+        self.taken = Stolen()
         cls = type(self)
         if not cls.field:
             cls.tearDownClass()
@@ -117,7 +118,8 @@ class Case(unittest.TestCase):
         def first():
             return next((x for x in field.console.heartbeats()
                          if x.pid == field.pid and x.at > injected), None)
-        self.assertLess(wait_for("a heartbeat", first, 10).at - injected, AGAIN_S, moment)
+        self.assertLess(wait_for("a heartbeat", first, 10).at - injected,
+                        AGAIN_S + self.taken.seconds(), moment)
         self.assertEqual(field.watch.running(), [field.pid])
         field.heartbeat(timeout=2)
 

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from lab import Lab, needs
+from lab import Lab, Stolen, needs
 from lab.core import Failed, wait_for
 from lab.host import PROGRAMS
 from lab.oracle import Memory
@@ -145,6 +145,12 @@ class HostilePeer(unittest.TestCase):
         cls.target = cls.beta.addresses[0]
         cls.descriptors, cls.threads = cls.count()
 
+    def setUp(self):
+        self.taken = Stolen()
+
+    def within(self, began, limit_s, what=None):
+        self.assertLess(time.monotonic() - began, limit_s + self.taken.seconds(), what)
+
     @classmethod
     def status(cls, key):
         with open(f"/proc/{cls.beta.pid}/status", encoding="ascii") as f:
@@ -182,7 +188,7 @@ class HostilePeer(unittest.TestCase):
         """Somebody else is answered at once."""
         began = time.monotonic()
         self.assertEqual(Peer(self, hello(OPEN, b"nobody")).answer()[0], REFUSE)
-        self.assertLess(time.monotonic() - began, 2)
+        self.within(began, 2)
 
     # -- hellos
     def test_garbage_is_hung_up_on(self):
@@ -212,7 +218,7 @@ class HostilePeer(unittest.TestCase):
             peer.socket.settimeout(10)
             with self.assertRaises(ConnectionError):
                 peer.read(1)
-        self.assertLess(time.monotonic() - began, 9)
+        self.within(began, 9)
 
     def test_strangers_other_versions_and_wrong_secrets_are_told(self):
         for data, words in ((hello(OPEN, b"mallory"), "does not know host mallory"),
@@ -248,7 +254,7 @@ class HostilePeer(unittest.TestCase):
             peer.frame(**frame)
             began = time.monotonic()
             for _ in peer.frames():
-                self.assertLess(time.monotonic() - began, 5, frame)
+                self.within(began, 5, frame)
 
     def test_streams_that_nobody_asked_for_are_bounded(self):
         peer = self.opened()

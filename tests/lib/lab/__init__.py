@@ -17,6 +17,6 @@
 
 Everything is the standard library of Python 3.11.
 """
-from .core import BUILD, ROOT, Failed, Lab, needs, qemu10, slow, wait_for
+from .core import BUILD, ROOT, Failed, Lab, Stolen, needs, qemu10, slow, wait_for
 
-__all__ = ["BUILD", "ROOT", "Failed", "Lab", "needs", "qemu10", "slow", "wait_for"]
+__all__ = ["BUILD", "ROOT", "Failed", "Lab", "Stolen", "needs", "qemu10", "slow", "wait_for"]

@@ -54,6 +54,21 @@ def stolen():
         return int(f.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
+class Stolen:
+    """What the machine's own host took away since this was made: nothing here
+    can keep time with what it did not get.  A limit is wider by seconds()."""
+
+    def __init__(self):
+        self.begin, self.at_begin = time.monotonic(), stolen()
+
+    def seconds(self):
+        return stolen() - self.at_begin
+
+    def share(self):
+        """Of one processor; 0 where nothing is taken away."""
+        return self.seconds() / (time.monotonic() - self.begin)
+
+
 def marked(prefix):
     """Ids of the processes that carry a mark beginning with prefix."""
     found = []
