@@ -264,6 +264,7 @@ static void left(struct outgoing *o)
 {
 	launch_clean(o->machine->run_dir);
 	machine_remove(o->host, o->machine);
+	move_left(o->job, &o->host->move);
 }
 
 static void *outgoing_main(void *arg)
@@ -530,8 +531,15 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 			    .peer = peer },
 		    e) < 0 ||
 	    take_entry(o, source, e) < 0) {
-		log_warning("journal of job %s: %s", entry_text(entry, "job"),
-			    e->text);
+		/* Of a guest that has left, the entry goes last. */
+		if (source && e->code == ENOENT &&
+		    journal_step_of(entry) == STEP_COMMIT)
+			log_info("move %s (job %s): it had left",
+				 entry_text(entry, "machine"),
+				 entry_text(entry, "job"));
+		else
+			log_warning("journal of job %s: %s",
+				    entry_text(entry, "job"), e->text);
 		journal_remove(h->settings->state_directory,
 			       entry_text(entry, "job"));
 		outgoing_free(o);

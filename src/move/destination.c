@@ -369,19 +369,31 @@ static int run_guest(struct destination *d, struct error *e)
 	return 0;
 }
 
-/* The guest is ours: say so, note it, wait until the source has let go. */
+static void note_committed(struct destination *d)
+{
+	struct error e;
+
+	if (write_entry(d, STEP_COMMITTED, &e) < 0)
+		log_error("move %s: %s", d->job->machine, e.text);
+}
+
+/* The guest is ours: say so, note it, wait until the source has let go.  Until
+ * it is noted, a guest that runs is the record; of one that stays paused there
+ * is none, and a source that was told may have forgotten the move. */
 static void confirm(struct destination *d)
 {
 	struct error e;
 	json_t *message;
 
+	if (d->arrival.paused)
+		note_committed(d);
 	if (d->session &&
 	    session_send(d->session, json_pack("{s:s}", "type", "running"),
 			 &e) < 0)
 		log_debug("move %s: %s", d->job->machine, e.text);
 	fault_point("destination:running-sent");
-	if (write_entry(d, STEP_COMMITTED, &e) < 0)
-		log_error("move %s: %s", d->job->machine, e.text);
+	if (!d->arrival.paused)
+		note_committed(d);
 	d->host->arrived(d->host->context, &d->arrival);
 	fault_point("destination:registered");
 	d->started = false;

@@ -68,8 +68,8 @@ struct move_machine {
 
 /* --- source */
 
-/* Moves @m away.  0: the guest is the destination's and @m's QEMU has ended.
- * Negative: it stays here, and runs if it ran before; @e says why.  While who
+/* Moves @m away.  0: the guest is the destination's and @m's QEMU has ended;
+ * move_left() has to follow.  Negative: it stays here, and runs if it ran before; @e says why.  While who
  * has it is in doubt the job says so, and this waits.  @finish, if given, is
  * an entry of the journal: the move is taken up where a daemon left it. */
 int move_away(struct job *job, const struct move_host *host,
@@ -78,6 +78,11 @@ int move_away(struct job *job, const struct move_host *host,
 int move_away_resume(struct job *job, const struct move_host *host,
 		     struct move_machine *m, const struct move_peer *peer,
 		     const json_t *entry, struct error *e);
+
+/* The machine is out of the books as well: the journal's entry goes.  Before,
+ * a daemon that died would find the machine again, and nothing that says where
+ * its guest is. */
+void move_left(struct job *job, const struct move_host *host);
 
 /* --- destination */
 

@@ -592,7 +592,6 @@ static void clean_up(struct source *m)
 		log_error("move %s: end the source's QEMU: %s", m->job->machine,
 			  e.text);
 	fault_point("source:ended");
-	journal_remove(m->host->state_directory, m->job->id);
 	/* When the user is told, the machine can be used there. */
 	if (m->session &&
 	    await_message(m, "registered", clock_us() + CONFIRM_US, &message,
@@ -635,6 +634,12 @@ int move_away(struct job *job, const struct move_host *host,
 		clean_up(&m);
 	let_go(&m);
 	return r;
+}
+
+void move_left(struct job *job, const struct move_host *host)
+{
+	fault_point("source:left");
+	journal_remove(host->state_directory, job->id);
 }
 
 /* The daemon died in the middle.  Its sockets are gone with it, so QEMU's

@@ -42,6 +42,7 @@ EXPECTED = {
     "destination:registered": Row(THERE, THERE, THERE, THERE),
     "source:running": Row(THERE, THERE, THERE, THERE),
     "source:ended": Row(THERE, THERE, THERE, THERE),
+    "source:left": Row(THERE, THERE, THERE, THERE),
 }
 
 
@@ -201,6 +202,15 @@ class CrashPoints(unittest.TestCase):
         self.cut()
         self.nobody_runs_it()
         self.field.link.heal()
+        self.settled(THERE)
+
+    def test_the_source_is_killed_between_its_qemu_and_its_books(self):
+        """It has heard that the guest runs, and waits for its being registered."""
+        self.to("destination:registered")
+        wait_for("the end of the source's QEMU",
+                 lambda: not self.field.qemus(self.source), 10, 0.02)
+        time.sleep(0.2)
+        self.kill(self.source)
         self.settled(THERE)
 
     def lose_destination(self, point):
