@@ -10,6 +10,7 @@
  * around them.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 #include "wire/reader.h"
 
 struct bench {
-	int fd;
+	int fd, normal, huge; /* the one in use; -1: no huge pages */
 	struct guest_memory *memory;
 	struct place place;
 	uint8_t *data; /* of one batch */
@@ -91,6 +92,21 @@ static void prepare_data_new(void *context)
 static void prepare_data(void *context)
 {
 	prepare_data_new(context);
+	apply_all(context);
+}
+
+static void prepare_huge_new(void *context)
+{
+	struct bench *b = context;
+
+	b->fd = b->huge;
+	prepare_data_new(context);
+	b->fd = b->normal;
+}
+
+static void prepare_huge(void *context)
+{
+	prepare_huge_new(context);
 	apply_all(context);
 }
 
@@ -189,20 +205,45 @@ static const struct micro_row rows[] = {
 	PLACED("unchanged", prepare_same, "pread() and the sum"),
 	PLACED("few bytes changed", prepare_delta,
 	       "pread(), pwrite() and the sum"),
+	/* From here on only where there are huge pages. */
+	PLACED("data, to huge pages touched before", prepare_huge, NULL),
+	PLACED("data, to new huge pages", prepare_huge_new, "fallocate()"),
 };
+enum { HUGE_ROWS = 2 };
+
+/* Whether 32 MiB of huge pages can be had; not counted, since a machine
+ * without any has to count the same. */
+static bool huge_open(struct bench *b)
+{
+	const off_t len = (off_t)micro_pages() * WIRE_PAGE;
+
+	b->huge = memfd_create("drover-micro-huge", MFD_CLOEXEC | MFD_HUGETLB);
+	if (micro_counts() || b->huge < 0 || fallocate(b->huge, 0, 0, len) < 0)
+		return false;
+	return ftruncate(b->huge, 0) == 0;
+}
 
 int main(int argc, char **argv)
 {
 	static struct bench b;
+	unsigned n = ARRAY_SIZE(rows);
 
 	micro_begin(argc, argv, NULL);
-	b.fd = memfd_create("drover-micro", MFD_CLOEXEC);
+	b.fd = b.normal = memfd_create("drover-micro", MFD_CLOEXEC);
 	if (b.fd < 0)
 		fail_sys("a memfd");
+	if (!huge_open(&b)) {
+		n -= HUGE_ROWS;
+		if (!micro_counts())
+			fprintf(stderr, "place: no huge pages, see "
+					"/proc/sys/vm/nr_hugepages\n");
+	}
 	b.data = data_new(DATA_TRAVELLING, BATCH_MAX_PAGES);
-	micro_run("place", rows, ARRAY_SIZE(rows), &b);
+	micro_run("place", rows, n, &b);
 	memory_free(b.memory);
 	free(b.data);
-	close(b.fd);
+	close(b.normal);
+	if (b.huge >= 0)
+		close(b.huge);
 	return 0;
 }
