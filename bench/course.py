@@ -9,6 +9,7 @@ guest runs.  QEMU's own are what query-migrate says, with max-bandwidth lifted
 and the same downtime limit.  The gap is the guest's longest silence from the
 begin of the move until it is heard again after its end.
 """
+import mmap
 import os
 import subprocess
 import threading
