@@ -93,6 +93,8 @@ static void block_signals(sigset_t *ret_wait)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* 0: nobody uses the settings any more; 1: threads of jobs in doubt do, until
+ * the process ends. */
 static int serve(const struct settings *s, struct error *e)
 {
 	struct control *control;
@@ -117,8 +119,7 @@ static int serve(const struct settings *s, struct error *e)
 	log_info("signal %d: ending", sig);
 	notify_send("STOPPING=1");
 	control_stop(control);
-	host_stop(host);
-	return 0;
+	return host_stop(host) ? 0 : 1;
 }
 
 /* A host that nobody configured yet runs on the defaults; a file that was
@@ -135,7 +136,7 @@ static int read_settings(struct settings *ret, const struct options *o,
 
 static int run(const struct options *o, struct error *e)
 {
-	struct settings settings;
+	static struct settings settings;
 	int r = read_settings(&settings, o, e);
 
 	if (r < 0)
@@ -145,7 +146,8 @@ static int run(const struct options *o, struct error *e)
 		       o->config ? o->config : DEFAULT_CONFIG);
 	else
 		r = serve(&settings, e);
-	settings_done(&settings);
+	if (r == 0)
+		settings_done(&settings);
 	return r;
 }
 

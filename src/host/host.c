@@ -75,6 +75,9 @@ static void host_init(struct host *h, const struct settings *s)
 		.state_directory = s->state_directory,
 		.switchover_outage_us = s->move.switchover_outage_limit_us,
 		.arrived = machine_arrived,
+		.left = machine_left,
+		.has_machine = machine_is_there,
+		.has_arrived = machine_came_by,
 		.context = h,
 	};
 	pthread_mutex_init(&h->lock, NULL);
@@ -132,33 +135,6 @@ static int start_shared(struct host *h, struct error *e)
 	return 0;
 }
 
-int host_start(struct host **ret, const struct settings *settings,
-	       struct error *e)
-{
-	struct host *h = calloc(1, sizeof(*h));
-
-	if (!h)
-		return error_set(e, ENOMEM, "no memory for the service");
-	host_init(h, settings);
-	h->sessions = session_table_new();
-	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!h->sessions || h->stop_fd < 0)
-		error_set(e, ENOMEM, "no memory for the service");
-	/* Peers may ask as soon as the port is open: the books come first. */
-	else if (make_all_folders(settings, e) == 0 &&
-		 start_shared(h, e) == 0 && machines_load(h, e) == 0 &&
-		 start_threads(h, e) == 0) {
-		if (moves_recover(h, e) == 0) {
-			*ret = h;
-			return 0;
-		}
-		host_stop(h);
-		return error_code(e);
-	}
-	host_free(h);
-	return error_code(e);
-}
-
 static void cancel_all(struct host *h)
 {
 	WITH_LOCK(&h->lock);
@@ -195,15 +171,44 @@ static bool wait_idle(struct host *h)
 	return h->threads == 0;
 }
 
-void host_stop(struct host *h)
+int host_start(struct host **ret, const struct settings *settings,
+	       struct error *e)
+{
+	struct host *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return error_set(e, ENOMEM, "no memory for the service");
+	host_init(h, settings);
+	h->sessions = session_table_new();
+	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!h->sessions || h->stop_fd < 0)
+		error_set(e, ENOMEM, "no memory for the service");
+	/* Peers may ask as soon as the port is open, and whoever watches the
+	 * machines takes them: the books come first, then the moves. */
+	else if (make_all_folders(settings, e) == 0 &&
+		 start_shared(h, e) == 0 && machines_load(h, e) == 0) {
+		if (moves_recover(h, e) == 0 && start_threads(h, e) == 0) {
+			*ret = h;
+			return 0;
+		}
+		cancel_all(h);
+		if (!wait_idle(h))
+			return error_code(e);
+	}
+	host_free(h);
+	return error_code(e);
+}
+
+bool host_stop(struct host *h)
 {
 	eventfd_write(h->stop_fd, 1);
 	incoming_stop(h);
 	pthread_join(h->watch_thread, NULL);
 	cancel_all(h);
-	/* Threads that are left still use it; the process ends now. */
-	if (wait_idle(h))
-		host_free(h);
+	if (!wait_idle(h))
+		return false;
+	host_free(h);
+	return true;
 }
 
 static json_t *memory_json(void)

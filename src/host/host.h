@@ -14,6 +14,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -25,8 +26,10 @@ struct settings;
 int host_start(struct host **ret, const struct settings *settings,
 	       struct error *e);
 
-/* Ends jobs (a move before its commit is undone), leaves machines running. */
-void host_stop(struct host *h);
+/* Ends jobs (a move before its commit is undone), leaves machines running.
+ * False when jobs in doubt are left, whose threads use @h and the settings
+ * until the process ends. */
+bool host_stop(struct host *h);
 
 int host_show(struct host *h, json_t **ret, struct error *e);
 

@@ -90,9 +90,11 @@ static void serve_compare(struct host *h, struct session *s,
 
 static void serve_ask(struct host *h, struct session *s, const json_t *request)
 {
+	const json_t *machine = json_object_get(request, "machine");
 	struct job *j = job_find(h, text_of(request, "job"), "source");
 
-	answer(s, commit_answer_ask(&h->move, text_of(request, "job"), j));
+	answer(s, commit_answer_ask(&h->move, text_of(request, "job"),
+				    json_string_value(machine), j));
 	job_drop(j);
 }
 

@@ -37,7 +37,8 @@ struct machine {
 	bool started, paused, adopted;
 	struct qemu_process process; /* while started */
 	char run_dir[PATH_MAX];
-	char busy[80]; /* what holds it: "job 3f9a12cd"; empty: free */
+	char arrived[64]; /* the job by which it came; empty: none */
+	char busy[80];    /* what holds it: "job 3f9a12cd"; empty: free */
 	struct machine *next;
 };
 
@@ -87,7 +88,11 @@ int machine_save(struct host *h, const struct machine *m, struct error *e);
 int machines_load(struct host *h, struct error *e);
 /* The thread that notices QEMUs that end by themselves. */
 void *machines_watch(void *host);
-void machine_arrived(void *host, struct move_arrival *a);
+/* For struct move_host. */
+int machine_arrived(void *host, struct move_arrival *a);
+void machine_left(void *host, const char *name);
+bool machine_is_there(void *host, const char *name);
+bool machine_came_by(void *host, const char *job);
 
 /* moves.c */
 void job_add(struct host *h, struct job *j); /* the list takes a reference */

@@ -119,6 +119,9 @@ void machine_remove(struct host *h, struct machine *m)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 80];
 
+	/* Of its arrival nothing has to be finished any more. */
+	if (m->arrived[0])
+		journal_remove(h->settings->state_directory, m->arrived);
 	folder_of(folder, sizeof(folder), h);
 	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
 	unlink(path);
@@ -145,11 +148,13 @@ int machine_save(struct host *h, const struct machine *m, struct error *e)
 	char folder[PATH_MAX], name[80];
 	AUTO_FREE char *text = NULL;
 	json_t *state =
-		json_pack("{s:b,s:b,s:b,s:i,s:I,s:s}", "started", m->started,
-			  "paused", m->paused, "adopted", m->adopted, "pid",
+		json_pack("{s:b,s:b,s:b,s:i,s:I,s:s,s:s}", "started",
+			  m->started, "paused", m->paused, "adopted",
+			  m->adopted, "pid",
 			  m->started ? (int)m->process.pid : 0, "start_time",
 			  (json_int_t)(m->started ? m->process.start_time : 0),
-			  "qmp", m->started ? m->process.qmp_path : "");
+			  "qmp", m->started ? m->process.qmp_path : "",
+			  "arrived", m->arrived);
 
 	text = json_dumps(state, JSON_INDENT(2));
 	json_decref(state);
@@ -207,6 +212,7 @@ static int load_one(struct host *h, const char *folder, const char *name,
 		    struct error *e)
 {
 	char path[PATH_MAX + 80];
+	const char *arrived;
 	struct machine *m;
 	json_error_t where;
 	json_t *state;
@@ -220,6 +226,8 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	snprintf(path, sizeof(path), "%s/%s.json", folder, name);
 	state = json_load_file(path, 0, &where);
 	m->adopted = json_is_true(json_object_get(state, "adopted"));
+	arrived = json_string_value(json_object_get(state, "arrived"));
+	snprintf(m->arrived, sizeof(m->arrived), "%s", arrived ? arrived : "");
 	find_process(m, state);
 	json_decref(state);
 	return 0;
@@ -608,11 +616,12 @@ int machine_forget(struct host *h, const char *name, json_t **ret,
 
 /* --- moves */
 
-void machine_arrived(void *host, struct move_arrival *a)
+int machine_arrived(void *host, struct move_arrival *a)
 {
 	struct host *h = host;
 	struct machine *m;
 	struct error e;
+	int r;
 
 	{
 		WITH_LOCK(&h->lock);
@@ -621,7 +630,7 @@ void machine_arrived(void *host, struct move_arrival *a)
 	}
 	if (!m && machine_reserve(h, a->name, "arriving", &m, &e) < 0) {
 		log_error("machine %s: %s", a->name, e.text);
-		return;
+		return error_code(&e);
 	}
 	assert(m);
 	{
@@ -629,11 +638,54 @@ void machine_arrived(void *host, struct move_arrival *a)
 
 		free(m->text);
 		m->text = strdup(a->definition);
+		snprintf(m->arrived, sizeof(m->arrived), "%s", a->job);
 		if (m->started) /* in the books of a daemon that died here */
 			launch_forget(&m->process);
 	}
-	set_running(h, m, &a->process, a->paused);
-	if (machine_save(h, m, &e) < 0)
+	if (a->ended)
+		set_stopped(h, m);
+	else
+		set_running(h, m, &a->process, a->paused);
+	r = machine_save(h, m, &e);
+	if (r < 0)
 		log_error("%s", e.text);
 	machine_release(h, m);
+	return r;
+}
+
+void machine_left(void *host, const char *name)
+{
+	struct host *h = host;
+	struct machine *m;
+
+	{
+		WITH_LOCK(&h->lock);
+
+		m = machine_find(h, name);
+	}
+	/* The move holds it. */
+	assert(m);
+	launch_clean(m->run_dir);
+	machine_remove(h, m);
+}
+
+bool machine_is_there(void *host, const char *name)
+{
+	struct host *h = host;
+
+	WITH_LOCK(&h->lock);
+
+	return machine_find(h, name);
+}
+
+bool machine_came_by(void *host, const char *job)
+{
+	struct host *h = host;
+
+	WITH_LOCK(&h->lock);
+
+	for (const struct machine *m = h->machines; m; m = m->next)
+		if (m->arrived[0] && !strcmp(m->arrived, job))
+			return true;
+	return false;
 }

@@ -56,6 +56,9 @@ void job_add(struct host *h, struct job *j)
 	job_hold(j);
 	j->next = h->jobs;
 	h->jobs = j;
+	/* Those before it have heard that the host ends. */
+	if (h->stopping)
+		job_request_cancel(j);
 	forget_old(h);
 }
 
@@ -127,6 +130,12 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 	return r;
 }
 
+/* A job is done when the guest is where the move was to bring it. */
+static bool ends_done(const struct job *j, bool run_here)
+{
+	return run_here == !strcmp(j->role, "destination");
+}
+
 int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		struct error *e)
 {
@@ -139,6 +148,11 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
 		if (!job_wait_ended(j, clock_us() + ANSWER_US))
 			r = error_set(e, EBUSY, "job %s has not ended yet", id);
+		else if ((job_state(j) == JOB_DONE) != ends_done(j, run_here))
+			r = error_set(e, EBUSY,
+				      "job %s has ended otherwise, before that "
+				      "was heard: see drover job show %s",
+				      id, id);
 	} else {
 		r = error_set(e, EBUSY,
 			      "job %s is not in doubt: there is nothing to "
@@ -245,12 +259,16 @@ int peer_of(struct host *h, const char *name, struct move_peer *ret,
 
 static struct move_machine view(const struct machine *m)
 {
-	return (struct move_machine){
+	struct move_machine v = {
 		.name = m->name,
 		.definition = m->text,
-		.process = m->process,
+		.process.pidfd = -1,
 		.run_dir = m->run_dir,
 	};
+
+	if (m->started)
+		v.process = m->process;
+	return v;
 }
 
 static void outgoing_free(struct outgoing *o)
@@ -258,13 +276,6 @@ static void outgoing_free(struct outgoing *o)
 	job_drop(o->job);
 	json_decref(o->entry);
 	free(o);
-}
-
-static void left(struct outgoing *o)
-{
-	launch_clean(o->machine->run_dir);
-	machine_remove(o->host, o->machine);
-	move_left(o->job, &o->host->move);
 }
 
 static void *outgoing_main(void *arg)
@@ -280,9 +291,8 @@ static void *outgoing_main(void *arg)
 	else
 		r = move_away(o->job, &o->host->move, &m, &o->peer, &o->options,
 			      &e);
-	if (r == 0)
-		left(o);
-	else
+	/* One that has left is out of the books, and gone. */
+	if (r < 0)
 		machine_release(o->host, o->machine);
 	job_settle(o->job, r, &e);
 	outgoing_free(o);
@@ -511,6 +521,27 @@ static int take_entry(struct outgoing *o, bool source, struct error *e)
 	return machine_reserve(o->host, name, what, &o->machine, e);
 }
 
+/* An entry goes only when it is certain that nothing has to be done. */
+static void not_taken_up(struct host *h, const json_t *entry, bool source,
+			 const struct error *why)
+{
+	const char *id = entry_text(entry, "job");
+
+	if (!source || why->code != ENOENT) {
+		log_error("journal of job %s: %s: it is kept for the next "
+			  "start",
+			  id, why->text);
+		return;
+	}
+	/* Of a guest that has left, the entry goes last. */
+	if (journal_step_of(entry) == STEP_COMMIT)
+		log_info("move %s (job %s): it had left",
+			 entry_text(entry, "machine"), id);
+	else
+		log_warning("journal of job %s: %s", id, why->text);
+	journal_remove(h->settings->state_directory, id);
+}
+
 static int recover_one(struct host *h, json_t *entry, struct error *e)
 {
 	bool source = !strcmp(entry_text(entry, "role"), "source");
@@ -531,17 +562,7 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 			    .peer = peer },
 		    e) < 0 ||
 	    take_entry(o, source, e) < 0) {
-		/* Of a guest that has left, the entry goes last. */
-		if (source && e->code == ENOENT &&
-		    journal_step_of(entry) == STEP_COMMIT)
-			log_info("move %s (job %s): it had left",
-				 entry_text(entry, "machine"),
-				 entry_text(entry, "job"));
-		else
-			log_warning("journal of job %s: %s",
-				    entry_text(entry, "job"), e->text);
-		journal_remove(h->settings->state_directory,
-			       entry_text(entry, "job"));
+		not_taken_up(h, entry, source, e);
 		outgoing_free(o);
 		return 0;
 	}

@@ -112,7 +112,8 @@ int commit_press(struct job *job, const struct move_host *host,
 		dropped = r == 0 && says(answer, "state", "dropped");
 		if (r == 0 && says(answer, "state", "gone"))
 			doubt_at_source(job, peer,
-					"it knows nothing of this move");
+					"it knows nothing of this move any "
+					"more");
 		else if (r == 0 && says(answer, "state", "lost"))
 			doubt_at_source(job, peer,
 					"its QEMU has ended, and whether the "
@@ -131,31 +132,53 @@ int commit_press(struct job *job, const struct move_host *host,
 	}
 }
 
-json_t *commit_answer_ask(const struct move_host *host, const char *id,
-			  struct job *job)
+static const char *decision_of(struct job *job)
 {
-	const char *decision = "undecided";
-	struct error ignored;
-	json_t *entry;
+	enum job_state state = job_state(job);
+	bool ended = state != JOB_RUNNING && state != JOB_IN_DOUBT;
 
-	if (job) {
-		int d = atomic_load(&job->decision);
-
-		if (d != DECISION_NONE)
-			decision = d == DECISION_COMMIT ? "commit" : "abort";
-		else if (job_state(job) != JOB_RUNNING &&
-			 job_state(job) != JOB_IN_DOUBT)
-			decision = "abort";
-	} else if (journal_find(host->state_directory, id, &entry, &ignored) ==
-		   0) {
-		/* Found before the daemon took it up again. */
-		if (journal_step_of(entry) == STEP_COMMIT)
-			decision = "commit";
-		json_decref(entry);
-	} else {
-		decision = "abort";
+	/* The operator's word is about to undo what was decided. */
+	if (!ended && atomic_load(&job->verdict) == JOB_RUN_HERE)
+		return "undecided";
+	switch (atomic_load(&job->decision)) {
+	case DECISION_COMMIT:
+		return "commit";
+	case DECISION_ABORT:
+		return "abort";
+	default:
+		return ended ? "abort" : "undecided";
 	}
-	return json_pack("{s:s,s:s}", "type", "answer", "decision", decision);
+}
+
+/* Of a move without a job: its daemon was restarted. */
+static const char *decision_on_disk(const struct move_host *host,
+				    const char *id, const char *machine)
+{
+	struct error e;
+	json_t *entry;
+	int step;
+
+	/* Found before the daemon took it up again. */
+	if (journal_find(host->state_directory, id, &entry, &e) == 0) {
+		step = journal_step_of(entry);
+		json_decref(entry);
+		return step == STEP_COMMIT ? "commit" : "undecided";
+	}
+	if (e.code != ENOENT)
+		return "undecided";
+	/* What is not here either must not be dropped there: it was given up,
+	 * or has left since. */
+	if (machine && !host->has_machine(host->context, machine))
+		return "unknown";
+	return "abort";
+}
+
+json_t *commit_answer_ask(const struct move_host *host, const char *id,
+			  const char *machine, struct job *job)
+{
+	return json_pack("{s:s,s:s}", "type", "answer", "decision",
+			 job ? decision_of(job)
+			     : decision_on_disk(host, id, machine));
 }
 
 /* --- destination */
@@ -177,6 +200,12 @@ static void doubt_at_destination(struct job *job, const struct move_peer *peer,
 	job_set_doubt(job, error, advice);
 }
 
+static json_t *question(const struct job *job)
+{
+	return json_pack("{s:s,s:s,s:s}", "type", "ask", "job", job->id,
+			 "machine", job->machine);
+}
+
 bool commit_was_aborted(struct job *job, const struct move_host *host,
 			const struct move_peer *peer)
 {
@@ -184,11 +213,8 @@ bool commit_was_aborted(struct job *job, const struct move_host *host,
 	struct error ignored;
 	bool aborted;
 
-	aborted =
-		ask_once(host, peer,
-			 json_pack("{s:s,s:s}", "type", "ask", "job", job->id),
-			 &answer, &ignored) == 0 &&
-		says(answer, "decision", "abort");
+	aborted = ask_once(host, peer, question(job), &answer, &ignored) == 0 &&
+		  says(answer, "decision", "abort");
 	json_decref(answer);
 	return aborted;
 }
@@ -198,12 +224,16 @@ static int known_at_destination(struct job *job, struct error *e)
 	int verdict = atomic_load(&job->verdict);
 	int decision = atomic_load(&job->decision);
 
-	if (verdict == JOB_RUN_HERE || decision == DECISION_COMMIT)
+	/* What the source has said comes before what the operator thinks. */
+	if (decision == DECISION_COMMIT)
 		return 0;
-	if (verdict == JOB_GIVE_UP || decision == DECISION_ABORT)
+	if (decision == DECISION_ABORT)
 		return error_set(e, ECANCELED,
 				 "the source has taken the move back");
-	return -EAGAIN;
+	if (verdict == JOB_GIVE_UP)
+		return error_set(e, ECANCELED,
+				 "the operator has given it up on this host");
+	return verdict == JOB_RUN_HERE ? 0 : -EAGAIN;
 }
 
 int commit_ask(struct job *job, const struct move_host *host,
@@ -217,17 +247,19 @@ int commit_ask(struct job *job, const struct move_host *host,
 
 		if (r != -EAGAIN)
 			return r;
-		r = ask_once(host, peer,
-			     json_pack("{s:s,s:s}", "type", "ask", "job",
-				       job->id),
-			     &answer, e);
+		r = ask_once(host, peer, question(job), &answer, e);
 		if (r == 0 && says(answer, "decision", "commit"))
 			job_set_decision(job, DECISION_COMMIT);
 		else if (r == 0 && says(answer, "decision", "abort"))
 			job_set_decision(job, DECISION_ABORT);
 		else
-			doubt_at_destination(job, peer,
-					     r < 0 ? e->text : "undecided");
+			doubt_at_destination(
+				job, peer,
+				r < 0 ? e->text
+				: says(answer, "decision", "unknown")
+					? "it knows nothing of this move, and "
+					  "has no machine of this name"
+					: "undecided");
 		json_decref(answer);
 		if (atomic_load(&job->decision) != DECISION_NONE)
 			continue;
@@ -251,7 +283,8 @@ static const char *state_here(const struct move_host *host, const char *id,
 		return atomic_load(&job->lost) ? "lost" : "dropped";
 	}
 	if (journal_find(host->state_directory, id, &entry, &ignored) < 0)
-		return "gone";
+		return host->has_arrived(host->context, id) ? "running"
+							    : "gone";
 	step = journal_step_of(entry);
 	json_decref(entry);
 	return step == STEP_COMMITTED ? "running" : "waiting";

@@ -11,7 +11,8 @@
  *
  * Whoever lost the other side keeps asking over sessions of their own, with a
  * "resolve" (source tells) or an "ask" (destination asks).  A source that knows
- * nothing of a move has aborted it.  The operator may cut this short.
+ * nothing of a move has aborted it, if it has the machine.  The operator may
+ * cut this short; what the other side has said comes before that.
  *
  * docs/architecture.md, "Commit", has the table of all points where either
  * side can die.
@@ -42,8 +43,9 @@ int commit_ask(struct job *job, const struct move_host *host,
 bool commit_was_aborted(struct job *job, const struct move_host *host,
 			const struct move_peer *peer);
 
-/* The other side's answers to these two; @job may be NULL. */
+/* The other side's answers to these two; @job may be NULL, and @machine where
+ * the question does not name it. */
 json_t *commit_answer_ask(const struct move_host *host, const char *id,
-			  struct job *job);
+			  const char *machine, struct job *job);
 json_t *commit_answer_resolve(const struct move_host *host, const char *id,
 			      const char *decision, struct job *job);

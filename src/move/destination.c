@@ -92,6 +92,7 @@ static int read_request(struct destination *d, const json_t *request,
 		 d->definition.name);
 	run_dir_of(d->run_dir, sizeof(d->run_dir), d->host, d->arrival.name);
 	d->arrival.run_dir = d->run_dir;
+	d->arrival.job = d->job->id;
 	return d->arrival.definition ? 0 : error_set(e, ENOMEM, "no memory");
 }
 
@@ -340,6 +341,8 @@ static int await_commit(struct destination *d, struct error *e)
 			return commit_ask(d->job, d->host, d->peer, e);
 		r = session_await(d->session, clock_us() + TURN_US, &message,
 				  e);
+		if (r == -ETIMEDOUT && check_source(d, e) < 0)
+			return error_code(e);
 		if (r == -ETIMEDOUT)
 			continue;
 		if (r < 0)
@@ -352,13 +355,34 @@ static int await_commit(struct destination *d, struct error *e)
 	}
 }
 
+/* A QEMU that opens its disks on a slow storage is no dead one. */
+static int continue_guest(struct destination *d, struct error *e)
+{
+	bool running = false, certain = true;
+	int r = qmp_run(d->qmp, "cont", NULL, NULL, e);
+
+	while (r == -ETIMEDOUT && launch_alive(&d->arrival.process) &&
+	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
+		job_set_doubt(d->job, e->text,
+			      "its QEMU does not say whether it continues the "
+			      "guest: Drover keeps asking; drover job resolve "
+			      "--give-up ends it");
+		certain = false;
+		r = monitor_is_running(d->qmp, &running, e);
+		if (r == 0 && !running)
+			r = qmp_run(d->qmp, "cont", NULL, NULL, e);
+	}
+	/* It may have run in between: no refusal of the first word. */
+	return r == -EREMOTEIO && !certain ? error_as(e, EIO) : r;
+}
+
 static int run_guest(struct destination *d, struct error *e)
 {
 	int r = 0;
 
 	fault_point("destination:commit-received");
 	if (!d->arrival.paused)
-		r = qmp_run(d->qmp, "cont", NULL, NULL, e);
+		r = continue_guest(d, e);
 	/* A refusal is certain; of a QEMU that is gone nobody knows whether
 	 * the guest ran for a moment, and wrote to its disks. */
 	if (r < 0 && r != -EREMOTEIO)
@@ -377,13 +401,30 @@ static void note_committed(struct destination *d)
 		log_error("move %s: %s", d->job->machine, e.text);
 }
 
+/* A source that had to ask for the outcome has no use for more words, and waits
+ * for this move's end. */
+static void await_done(struct destination *d)
+{
+	uint64_t deadline = clock_us() + DONE_US;
+	json_t *message;
+	struct error e;
+	int r = -ETIMEDOUT;
+
+	while (r == -ETIMEDOUT && clock_us() < deadline &&
+	       atomic_load(&d->job->decision) == DECISION_NONE)
+		r = session_await(d->session, clock_us() + TURN_US, &message,
+				  &e);
+	if (r > 0)
+		json_decref(message);
+}
+
 /* The guest is ours: say so, note it, wait until the source has let go.  Until
  * it is noted, a guest that runs is the record; of one that stays paused there
  * is none, and a source that was told may have forgotten the move. */
 static void confirm(struct destination *d)
 {
 	struct error e;
-	json_t *message;
+	int saved;
 
 	if (d->arrival.paused)
 		note_committed(d);
@@ -394,15 +435,16 @@ static void confirm(struct destination *d)
 	fault_point("destination:running-sent");
 	if (!d->arrival.paused)
 		note_committed(d);
-	d->host->arrived(d->host->context, &d->arrival);
+	saved = d->host->arrived(d->host->context, &d->arrival);
 	fault_point("destination:registered");
 	d->started = false;
 	if (d->session &&
 	    session_send(d->session, json_pack("{s:s}", "type", "registered"),
-			 &e) == 0 &&
-	    session_await(d->session, clock_us() + DONE_US, &message, &e) > 0)
-		json_decref(message);
-	journal_remove(d->host->state_directory, d->job->id);
+			 &e) == 0)
+		await_done(d);
+	/* Else the entry is what a later daemon knows the guest by. */
+	if (saved == 0)
+		journal_remove(d->host->state_directory, d->job->id);
 }
 
 /* --- the whole */
@@ -478,7 +520,8 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 
 /* --- after a restart */
 
-static int open_monitor(struct destination *d, struct error *e)
+static int open_monitor(struct destination *d, bool *ret_running,
+			struct error *e)
 {
 	struct migration_info info;
 
@@ -486,7 +529,8 @@ static int open_monitor(struct destination *d, struct error *e)
 	d->qmp = NULL;
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
-	    monitor_migration(d->qmp, &info, e) < 0)
+	    monitor_migration(d->qmp, &info, e) < 0 ||
+	    monitor_is_running(d->qmp, ret_running, e) < 0)
 		return error_code(e);
 	if (info.status != MIGRATION_COMPLETED)
 		return error_set(e, EOWNERDEAD,
@@ -497,7 +541,8 @@ static int open_monitor(struct destination *d, struct error *e)
 /* -EOWNERDEAD: its guest has certainly never run.  A QEMU that lives and does
  * not answer may be running it, and is not touched but on the operator's word.
  */
-static int reopen(struct destination *d, const json_t *entry, struct error *e)
+static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
+		  struct error *e)
 {
 	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
 	uint64_t start = (uint64_t)json_integer_value(
@@ -509,7 +554,7 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 				     d->run_dir, e) < 0)
 		return error_code(e);
 	d->started = true;
-	while ((r = open_monitor(d, e)) < 0 && r != -EOWNERDEAD &&
+	while ((r = open_monitor(d, ret_running, e)) < 0 && r != -EOWNERDEAD &&
 	       launch_alive(&d->arrival.process) &&
 	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
 		job_set_doubt(d->job, e->text,
@@ -521,19 +566,30 @@ static int reopen(struct destination *d, const json_t *entry, struct error *e)
 	return r;
 }
 
+/* The guest had come, and its QEMU has ended since: no doubt about that. */
+static int ended_since(struct destination *d)
+{
+	log_warning("machine %s: its QEMU has ended", d->job->machine);
+	d->arrival.ended = true;
+	if (d->host->arrived(d->host->context, &d->arrival) == 0)
+		journal_remove(d->host->state_directory, d->job->id);
+	return 0;
+}
+
 static int take_up(struct destination *d, const json_t *entry, struct error *e)
 {
-	bool running;
+	bool running, committed = journal_step_of(entry) == STEP_COMMITTED;
 
-	if (reopen(d, entry, e) < 0 ||
-	    monitor_is_running(d->qmp, &running, e) < 0) {
+	if (reopen(d, entry, &running, e) < 0) {
+		if (committed && !launch_alive(&d->arrival.process))
+			return ended_since(d);
 		/* Perhaps the guest ran, if only for a moment: then its disks
 		 * are ahead of the source's memory, for ever. */
 		atomic_store(&d->job->lost, e->code != EOWNERDEAD);
 		return error_code(e);
 	}
 	/* It runs only after COMMIT. */
-	if (!running && journal_step_of(entry) != STEP_COMMITTED &&
+	if (!running && !committed &&
 	    (commit_ask(d->job, d->host, d->peer, e) < 0 ||
 	     run_guest(d, e) < 0))
 		return error_code(e);
@@ -545,7 +601,10 @@ int move_in_resume(struct job *job, const struct move_host *host,
 		   const json_t *entry, const struct move_peer *peer,
 		   struct error *e)
 {
-	struct destination d = { .job = job, .host = host, .peer = peer };
+	struct destination d = { .job = job,
+				 .host = host,
+				 .peer = peer,
+				 .arrival.process.pidfd = -1 };
 	const char *text =
 		json_string_value(json_object_get(entry, "definition"));
 	int r;
@@ -556,6 +615,7 @@ int move_in_resume(struct job *job, const struct move_host *host,
 	snprintf(d.arrival.name, sizeof(d.arrival.name), "%s", job->machine);
 	run_dir_of(d.run_dir, sizeof(d.run_dir), host, d.arrival.name);
 	d.arrival.run_dir = d.run_dir;
+	d.arrival.job = job->id;
 	r = take_up(&d, entry, e);
 	if (r < 0)
 		drop(&d, e);

@@ -115,8 +115,13 @@ void journal_remove(const char *state_directory, const char *job)
 
 	folder_of(folder, sizeof(folder), state_directory);
 	snprintf(path, sizeof(path), "%s/%s.json", folder, job);
-	if (unlink(path) < 0)
+	if (unlink(path) < 0) {
+		if (errno == ENOENT)
+			return;
+		error_sys(&e, "journal: remove %s", path);
+		log_error("%s", e.text);
 		return;
+	}
 	if (sync_folder(folder, &e) < 0)
 		log_warning("journal: %s", e.text);
 }
@@ -178,7 +183,7 @@ int journal_find(const char *state_directory, const char *job, json_t **ret,
 
 	if (r < 0)
 		return r;
-	r = -ENOENT;
+	r = error_set(e, ENOENT, "no entry of job %s", job);
 	json_array_foreach (all, i, entry) {
 		if (strcmp(json_string_value(json_object_get(entry, "job")),
 			   job) != 0)

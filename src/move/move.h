@@ -38,8 +38,16 @@ struct move_host {
 	uint64_t switchover_outage_us;
 	struct nic_watch *nics;
 	struct press *press;
-	/* The guest of @a runs here now: take it into the books. */
-	void (*arrived)(void *context, struct move_arrival *a);
+	/* The books.  Each is on disk when it returns.
+	 *
+	 * The guest of @a is here now.  Negative: that could not be saved, and
+	 * a daemon that was restarted would not know. */
+	int (*arrived)(void *context, struct move_arrival *a);
+	/* The machine, which the move holds, is another host's. */
+	void (*left)(void *context, const char *machine);
+	/* Is there a machine called @machine?  Has one arrived by @job? */
+	bool (*has_machine)(void *context, const char *machine);
+	bool (*has_arrived)(void *context, const char *job);
 	void *context;
 };
 
@@ -68,21 +76,17 @@ struct move_machine {
 
 /* --- source */
 
-/* Moves @m away.  0: the guest is the destination's and @m's QEMU has ended;
- * move_left() has to follow.  Negative: it stays here, and runs if it ran before; @e says why.  While who
- * has it is in doubt the job says so, and this waits.  @finish, if given, is
- * an entry of the journal: the move is taken up where a daemon left it. */
+/* Moves @m away.  0: the guest is the destination's, @m's QEMU has ended, and
+ * the host was told by left(): @m is gone.  Negative: it stays here, and runs
+ * if it ran before; @e says why.  While who has it is in doubt the job says so,
+ * and this waits.  @finish, if given, is an entry of the journal: the move is
+ * taken up where a daemon left it. */
 int move_away(struct job *job, const struct move_host *host,
 	      struct move_machine *m, const struct move_peer *peer,
 	      const struct move_options *o, struct error *e);
 int move_away_resume(struct job *job, const struct move_host *host,
 		     struct move_machine *m, const struct move_peer *peer,
 		     const json_t *entry, struct error *e);
-
-/* The machine is out of the books as well: the journal's entry goes.  Before,
- * a daemon that died would find the machine again, and nothing that says where
- * its guest is. */
-void move_left(struct job *job, const struct move_host *host);
 
 /* --- destination */
 
@@ -92,7 +96,9 @@ struct move_arrival {
 	char *definition;
 	struct qemu_process process; /* the host's from arrived() on */
 	const char *run_dir;
+	const char *job; /* by which it came */
 	bool paused;
+	bool ended; /* it was here, and its QEMU has ended since */
 };
 
 /* Answers the source's "move" message @request; takes @s over.  0: the guest

@@ -31,8 +31,9 @@
 
 enum {
 	MONITOR_US = 5000000,
-	PREPARE_US = 90000000, /* the destination starts a QEMU */
-	TAKE_BACK_US = 15000000,
+	PREPARE_US = 90000000,   /* the destination starts a QEMU */
+	TAKE_BACK_US = 60000000, /* of QEMUs that wait for their disks */
+	TAKE_BACK_PAUSE_US = 2000000,
 	PROGRESS_US = 250000,
 	FAR_S = 2, /* seconds that the rest takes when the end is far */
 	REASON_US = 500000,   /* for the other side to say what went wrong */
@@ -62,6 +63,7 @@ struct source {
 	struct move_times times;
 	uint64_t next_progress_us, deadline_us;
 	struct job_progress progress;
+	struct error not_back; /* why the guest could not be taken back */
 };
 
 /* --- check */
@@ -98,6 +100,7 @@ static int st_check(struct source *m, struct error *e)
 
 static void un_check(struct source *m)
 {
+	fault_point("source:undone");
 	journal_remove(m->host->state_directory, m->job->id);
 }
 
@@ -179,7 +182,9 @@ static int await_message(struct source *m, const char *type,
 				      &message, e);
 
 		if (r == -ETIMEDOUT && clock_us() < deadline_us) {
-			if (job_check_cancel(m->job, e) < 0)
+			/* What is decided is not cancelled any more. */
+			if (atomic_load(&m->job->decision) == DECISION_NONE &&
+			    job_check_cancel(m->job, e) < 0)
 				return error_code(e);
 			continue;
 		}
@@ -486,14 +491,12 @@ static int st_precopy(struct source *m, struct error *e)
 
 static void un_precopy(struct source *m)
 {
-	struct error e;
-
 	relay_stop(m->relay);
 	if (m->migrating &&
 	    monitor_take_back(m->qmp, m->was_running, clock_us() + TAKE_BACK_US,
-			      &e) < 0)
+			      &m->not_back) < 0)
 		log_error("move %s: take the guest back: %s", m->job->machine,
-			  e.text);
+			  m->not_back.text);
 }
 
 /* --- commit */
@@ -552,15 +555,43 @@ static const struct stage stages[] = {
 	{ "commit", st_commit, NULL },
 };
 
+/* Before the guest goes on: a daemon that found COMMIT would give it away once
+ * more. */
+static void take_commit_back(const struct move_host *host, json_t *entry)
+{
+	struct error e;
+
+	if (journal_write(host->state_directory, entry, STEP_PREPARE, &e) < 0)
+		log_error("move %s: %s",
+			  json_string_value(json_object_get(entry, "machine")),
+			  e.text);
+}
+
 static void undo(struct source *m, size_t failed, const struct error *e)
 {
+	bool committed = atomic_load(&m->job->decision) == DECISION_COMMIT;
+
 	job_set_decision(m->job, DECISION_ABORT);
+	if (committed)
+		take_commit_back(m->host, m->entry);
 	/* The other side can begin to clean up while this one does. */
 	if (m->session)
 		session_end(m->session, true, e->text);
 	for (size_t i = failed + 1; i-- > 0;)
 		if (stages[i].undo)
 			stages[i].undo(m);
+}
+
+/* The guest is here, and may stand still: that must not go unsaid. */
+static int still(const struct source *m, struct error *e)
+{
+	const struct error why = *e;
+
+	return error_set(e, why.code,
+			 "%.300s; and the guest could not be continued here: "
+			 "%.150s: see whether it runs, and tell its QEMU "
+			 "'cont'",
+			 why.text, m->not_back.text);
 }
 
 static int run_stages(struct source *m, struct error *e)
@@ -573,7 +604,7 @@ static int run_stages(struct source *m, struct error *e)
 		if (e->code != ECANCELED && e->code != EREMOTEIO)
 			error_in(e, "%s", stages[i].name);
 		undo(m, i, e);
-		return error_code(e);
+		return m->not_back.code ? still(m, e) : error_code(e);
 	}
 	return 0;
 }
@@ -588,7 +619,8 @@ static void clean_up(struct source *m)
 	report_source(m->job, m->session, m->relay, &m->times, m->o);
 	qmp_close(m->qmp);
 	m->qmp = NULL;
-	if (launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
+	if (m->machine->process.pidfd >= 0 &&
+	    launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
 		log_error("move %s: end the source's QEMU: %s", m->job->machine,
 			  e.text);
 	fault_point("source:ended");
@@ -597,6 +629,11 @@ static void clean_up(struct source *m)
 	    await_message(m, "registered", clock_us() + CONFIRM_US, &message,
 			  &e) == 0)
 		json_decref(message);
+	/* The entry goes after the machine: a daemon that found the machine and
+	 * no entry would not know that its guest is elsewhere. */
+	m->host->left(m->host->context, m->job->machine);
+	fault_point("source:left");
+	journal_remove(m->host->state_directory, m->job->id);
 	if (m->session &&
 	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
 		    0)
@@ -636,10 +673,28 @@ int move_away(struct job *job, const struct move_host *host,
 	return r;
 }
 
-void move_left(struct job *job, const struct move_host *host)
+/* Until QEMU has it again, or has ended; the entry stays as long. */
+static int take_back(struct source *m, bool run, struct error *e)
 {
-	fault_point("source:left");
-	journal_remove(host->state_directory, job->id);
+	int r;
+
+	for (;;) {
+		r = qmp_open(&m->qmp, m->machine->process.qmp_path,
+			     clock_us() + MONITOR_US, e);
+		if (r == 0)
+			r = monitor_take_back(m->qmp, run,
+					      clock_us() + TAKE_BACK_US, e);
+		qmp_close(m->qmp);
+		m->qmp = NULL;
+		if (r == 0 || !launch_alive(&m->machine->process) ||
+		    atomic_load(&m->job->verdict) != JOB_UNDECIDED)
+			return r;
+		job_set_doubt(m->job, e->text,
+			      "its guest is here, and may stand still: Drover "
+			      "keeps trying to continue it; drover job resolve "
+			      "--run-here ends that");
+		job_sleep(m->job, clock_us() + TAKE_BACK_PAUSE_US);
+	}
 }
 
 /* The daemon died in the middle.  Its sockets are gone with it, so QEMU's
@@ -673,13 +728,15 @@ int move_away_resume(struct job *job, const struct move_host *host,
 		return 0;
 	}
 	job_set_decision(job, DECISION_ABORT);
-	if (qmp_open(&m.qmp, machine->process.qmp_path, clock_us() + MONITOR_US,
-		     e) == 0 &&
-	    monitor_take_back(m.qmp, run, clock_us() + TAKE_BACK_US, e) == 0)
+	if (journal_step_of(entry) == STEP_COMMIT) {
+		m.entry = json_deep_copy(entry);
+		take_commit_back(host, m.entry);
+		json_decref(m.entry);
+	}
+	if (take_back(&m, run, e) == 0)
 		r = error_set(e, EOWNERDEAD,
 			      "droverd ended in the middle of this move; the "
 			      "guest goes on here");
-	qmp_close(m.qmp);
 	journal_remove(host->state_directory, job->id);
 	return r;
 }

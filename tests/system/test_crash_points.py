@@ -46,9 +46,9 @@ EXPECTED = {
 }
 
 
-@needs(*PROGRAMS, "guest/drover-stress.elf")
-class CrashPoints(unittest.TestCase):
+class Case(unittest.TestCase):
     lab = field = None
+    limits = None
 
     @classmethod
     def tearDownClass(cls):
@@ -61,7 +61,7 @@ class CrashPoints(unittest.TestCase):
         if not cls.field:
             cls.tearDownClass()
             cls.lab = Lab()
-            cls.field = Field(cls.lab).start()
+            cls.field = Field(cls.lab, limits=cls.limits).start()
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
@@ -70,10 +70,10 @@ class CrashPoints(unittest.TestCase):
             type(self).tearDownClass()
 
     # -- what happens
-    def to(self, point):
-        """A move that stands at the point."""
-        side = "here" if point.startswith("source") else "there"
-        self.field.faults(**{side: point})
+    def to(self, point, *more):
+        """A move that stands at the point, and will at the others."""
+        self.field.faults(here=[p for p in (point, *more) if p.startswith("source")],
+                          there=[p for p in (point, *more) if p.startswith("destination")])
         self.source, self.destination = self.field.here, self.field.there
         self.source_pid = self.field.pid
         self.move = self.field.move()
@@ -86,10 +86,10 @@ class CrashPoints(unittest.TestCase):
         time.sleep(AWAY_S)
         host.start()
 
-    def cut(self, heal_after=None):
+    def cut(self, heal_after=None, points=()):
         self.field.link.blackhole()
         self.addCleanup(self.field.link.heal)
-        self.field.go_on()
+        self.field.go_on(*points)
         if heal_after:
             time.sleep(heal_after)
             self.field.link.heal()
@@ -174,6 +174,9 @@ class CrashPoints(unittest.TestCase):
         where, = wait_for("an outcome", known, DOUBT_S, 0.05)
         return where
 
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class CrashPoints(Case):
     def never_back(self, point):
         expected = EXPECTED[point].never
         self.to(point)
@@ -213,6 +216,87 @@ class CrashPoints(unittest.TestCase):
         self.kill(self.source)
         self.settled(THERE)
 
+    def test_a_guest_that_was_given_up_is_not_dropped_by_who_has_it(self):
+        """The source knows nothing of it any more when it is asked."""
+        self.to("source:before-commit-sent")
+        self.cut()
+        self.nobody_runs_it()
+        self.resolve(self.source, "--give-up")
+        self.source.kill9()
+        self.source.start()
+        self.field.link.heal()
+        wait_for("the source's answer",
+                 lambda: "has no machine of this name" in self.destination.newest_job()["error"],
+                 DOUBT_S)
+        self.resolve(self.destination, "--run-here")
+        self.settled(THERE)
+
+    def test_a_guest_that_was_kept_is_not_given_away_by_a_restart(self):
+        """The source is killed when its guest runs again, and before it forgets the move."""
+        self.to("source:before-commit-sent", "source:undone")
+        self.cut(points=["source:before-commit-sent"])
+        self.nobody_runs_it()
+        self.source.drover("job", "resolve", self.job, "--run-here", check=False, timeout=30)
+        self.field.reached("source:undone")
+        wait_for("the guest", self.runs_on, 5)
+        self.source.kill9()
+        self.source.start()
+        self.field.link.heal()
+        self.settled(HERE)
+
+    def test_what_has_ended_there_meanwhile_is_no_doubt(self):
+        """The guest had come, and its host lost power."""
+        self.addCleanup(self.tearDownClass)
+        self.to("destination:registered")
+        qemu, = self.field.qemus(self.destination)
+        self.cut()
+        self.destination.kill9()
+        os.kill(qemu, signal.SIGKILL)
+        self.destination.start()
+        self.field.link.heal()
+        for host in (self.source, self.destination):
+            wait_for("an end", lambda host=host: self.states()[
+                HERE if host is self.source else THERE] not in ("running", "in-doubt"), 25, 0.05)
+        self.assertEqual(self.source.api("GET", "/v1/machines"), [])
+        shown, = self.destination.api("GET", "/v1/machines")
+        self.assertEqual((shown["name"], shown["state"]), ("guest", "stopped"))
+
+    def test_a_destination_that_forgot_the_move_knows_its_machine(self):
+        self.to("destination:running")
+        self.cut()
+        self.in_doubt(self.source)
+        wait_for("the destination's end of it", lambda: self.states()[THERE] == "done", 25, 0.05)
+        self.destination.kill9()
+        self.destination.start()
+        self.field.link.heal()
+        self.settled(THERE)
+
+    def test_what_is_decided_is_not_cancelled(self):
+        self.to("destination:commit-received")
+        self.source.drover("job", "cancel", self.job)
+        time.sleep(1)
+        self.assertEqual(self.states()[HERE], "running")
+        self.field.go_on()
+        self.settled(THERE)
+
+    def test_a_qemu_that_is_slow_to_continue_its_guest_is_waited_for(self):
+        """As one whose disks are; longer than a monitor is waited for."""
+        self.to("destination:commit-received")
+        qemu, = self.field.qemus(self.destination)
+        os.kill(qemu, signal.SIGSTOP)
+        self.addCleanup(self.lift, qemu)
+        self.field.go_on()
+        self.destination.wait_job(self.job, "in-doubt", timeout=20)
+        os.kill(qemu, signal.SIGCONT)
+        self.settled(THERE)
+
+    @staticmethod
+    def lift(pid):
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
     def lose_destination(self, point):
         """The host is gone with all that ran on it, and comes back."""
         self.to(point)
@@ -247,6 +331,19 @@ class CrashPoints(unittest.TestCase):
         self.nobody_runs_it()
         self.field.link.heal()
         self.settled(THERE)
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class LongOutageLimit(Case):
+    limits = {"outage-limit": "300s"}
+
+    def test_a_move_that_the_source_took_back_is_dropped_soon(self):
+        """All paths were gone when the destination had everything."""
+        self.to("destination:loaded")
+        self.cut()
+        wait_for("the source's end of it", lambda: self.states()[HERE] == "failed", 20, 0.05)
+        self.field.link.heal()
+        self.settled(HERE)
 
 
 def add_tests():
