@@ -225,6 +225,24 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	return 0;
 }
 
+/* Its daemon was killed while it started the QEMU, which may take a minute. */
+static void take_up(struct host *h, struct machine *m)
+{
+	struct error e;
+
+	if (launch_find(&m->process, m->run_dir, &e) < 0) {
+		if (e.code != ESRCH)
+			log_warning("machine %s: %s", m->name, e.text);
+		return;
+	}
+	m->started = true;
+	log_warning("machine %s: not in the books as running, but QEMU runs in "
+		    "%s, process %d: taken up",
+		    m->name, m->run_dir, (int)m->process.pid);
+	if (machine_save(h, m, &e) < 0)
+		log_error("%s", e.text);
+}
+
 int machines_load(struct host *h, struct error *e)
 {
 	static const char suffix[] = ".machine";
@@ -246,6 +264,9 @@ int machines_load(struct host *h, struct error *e)
 		if (load_one(h, folder, name, e) < 0)
 			return error_code(e);
 	}
+	for (struct machine *m = h->machines; m; m = m->next)
+		if (!m->started)
+			take_up(h, m);
 	return 0;
 }
 

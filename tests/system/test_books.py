@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""A host's books and its QEMUs: one that runs is known, and known as running.
+
+A daemon is killed with -9 in the middle of what it does to a machine, or has no
+room on its disk to write it down.
+"""
+import os
+import unittest
+
+from lab import Lab, machine, needs, wait_for
+from lab.host import PROGRAMS, Host
+from lab.network import Network
+from lab.qmp import QMP
+
+TIME_LIMIT = 120
+
+# A QEMU that takes its time until its monitor is there.
+SLOW = """#!/bin/bash
+while [ ! -e {go} ]; do sleep 0.05; done
+exec {qemu} "$@"
+"""
+
+
+@needs(*PROGRAMS)
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.host = Host(self.lab, "alpha", Network(self.lab, ("alpha",))["alpha"],
+                         ["127.0.0.1"])
+
+    def machines(self):
+        """{name: (state, pid)}"""
+        return {m["name"]: (m["state"], m["pid"]) for m in self.host.api("GET", "/v1/machines")}
+
+    def qemus(self):
+        """Ids of the QEMUs that the host has started."""
+        return [pid for pid, line in self.lab.processes().items()
+                if f"{self.host.run_dir}/" in line and " -name " in line]
+
+    def monitor(self):
+        """Of the machine that the host has started."""
+        qmp = QMP(os.path.join(self.host.run_dir, "machines", "web", "qmp.sock"))
+        self.addCleanup(qmp.close)
+        return qmp
+
+
+class Forgotten(Case):
+    """A machine that runs, forgotten and defined once more."""
+
+    def test_it_is_not_started_twice_and_taken_up_again(self):
+        definition = machine.definition("web", memory="16M")
+        self.host.start()
+        self.host.define(definition)
+        self.host.drover("vm", "start", "web")
+        pid, = self.qemus()
+        self.host.drover("vm", "forget", "web")
+        self.host.define(definition)
+        again = self.host.drover("vm", "start", "web", check=False)
+        self.assertEqual(again.status, 1)
+        self.assertRegex(again.stderr, rf"a QEMU runs in [^ ]*/web already, process {pid}: ")
+        self.assertEqual(self.qemus(), [pid])
+        self.host.restart()
+        self.assertEqual(self.machines(), {"web": ("running", pid)})
+        self.assertEqual(self.monitor().status(), "running")
+
+
+class Killed(Case):
+    """The daemon, in the middle; then it is started again."""
+
+    def test_while_it_starts_a_qemu(self):
+        program, go = self.lab.path("qemu"), self.lab.path("go")
+        with open(program, "w", encoding="ascii") as f:
+            f.write(SLOW.format(go=go, qemu=machine.QEMU))
+        os.chmod(program, 0o755)
+        self.host.start()
+        self.host.define(machine.definition("web", memory="16M", qemu=program))
+        start = self.lab.spawn(self.host.drover_argv("vm", "start", "web"))
+        pid, = wait_for("a QEMU", self.qemus)
+        self.host.kill9()
+        start.wait(10)
+
+        self.host.start()
+        self.assertEqual(self.machines(), {"web": ("running", pid)})
+        with open(go, "w", encoding="ascii"):
+            pass
+        self.assertEqual(self.monitor().status(), "running")
+        again = self.host.drover("vm", "start", "web", check=False)
+        self.assertEqual(again.status, 1)
+        self.assertIn("machine web runs already", again.stderr)
+        self.assertEqual(self.qemus(), [pid])
+        # By now it is in the books.
+        self.host.restart()
+        self.assertEqual(self.machines(), {"web": ("running", pid)})
+        self.assertEqual(self.host.log_text().count("taken up"), 1)
+        self.host.drover("vm", "stop", "web")
+        self.assertEqual(self.qemus(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
