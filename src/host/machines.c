@@ -3,6 +3,10 @@
 /*
  * The books.  A machine is two files in STATE/machines: NAME.machine, its
  * definition, and NAME.json, what has to be known to find its QEMU again.
+ *
+ * A machine is here while NAME.machine is: that file is written last and
+ * removed first, so one without NAME.json, which would be taken for stopped,
+ * never is.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -15,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -120,9 +125,10 @@ void machine_remove(struct host *h, struct machine *m)
 	char folder[PATH_MAX], path[PATH_MAX + 80];
 
 	folder_of(folder, sizeof(folder), h);
-	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
-	unlink(path);
 	snprintf(path, sizeof(path), "%s/%s.machine", folder, m->name);
+	unlink(path);
+	fault_point("books:half-removed");
+	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
 	unlink(path);
 	{
 		WITH_LOCK(&h->lock);
@@ -156,11 +162,12 @@ int machine_save(struct host *h, const struct machine *m, struct error *e)
 	if (!text)
 		return error_set(e, ENOMEM, "no memory");
 	folder_of(folder, sizeof(folder), h);
-	snprintf(name, sizeof(name), "%s.machine", m->name);
-	if (journal_save_file(folder, name, m->text, e) < 0)
-		return error_in(e, "machine %s", m->name);
 	snprintf(name, sizeof(name), "%s.json", m->name);
 	if (journal_save_file(folder, name, text, e) < 0)
+		return error_in(e, "machine %s", m->name);
+	fault_point("books:half-saved");
+	snprintf(name, sizeof(name), "%s.machine", m->name);
+	if (journal_save_file(folder, name, m->text, e) < 0)
 		return error_in(e, "machine %s", m->name);
 	return 0;
 }

@@ -38,6 +38,18 @@ class Case(unittest.TestCase):
         return [pid for pid, line in self.lab.processes().items()
                 if f"{self.host.run_dir}/" in line and " -name " in line]
 
+    def stranger(self, **kwargs):
+        """A QEMU that Drover has not started, its monitor free."""
+        qemu = machine.Qemu(self.lab, "own", "-name", "web", memory="16M", **kwargs)
+        qemu.qmp.close()
+        return qemu
+
+    def status(self, qemu):
+        """What a stranger says of itself."""
+        qmp = QMP(qemu.monitor)
+        self.addCleanup(qmp.close)
+        return qmp.status()
+
     def monitor(self):
         """Of the machine that the host has started."""
         qmp = QMP(os.path.join(self.host.run_dir, "machines", "web", "qmp.sock"))
@@ -95,6 +107,28 @@ class Killed(Case):
         self.assertEqual(self.host.log_text().count("taken up"), 1)
         self.host.drover("vm", "stop", "web")
         self.assertEqual(self.qemus(), [])
+
+    def die(self, point, *words):
+        """At this point of that command; then it is started again."""
+        self.host.restart(fault=f"{point}=kill")
+        self.assertNotEqual(self.host.drover(*words, check=False).status, 0)
+        self.host.process.wait(10)
+        self.host.start()
+
+    def test_while_it_adopts_a_qemu(self):
+        qemu = self.stranger()
+        self.die("books:half-saved", "vm", "adopt", qemu.pid)
+        self.assertEqual(self.machines(), {})
+        self.host.drover("vm", "adopt", qemu.pid)
+        self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
+
+    def test_while_it_forgets_a_qemu(self):
+        qemu = self.stranger()
+        self.host.start()
+        self.host.drover("vm", "adopt", qemu.pid)
+        self.die("books:half-removed", "vm", "forget", "web")
+        self.assertEqual(self.machines(), {})
+        self.assertEqual(self.status(qemu), "running")
 
 
 if __name__ == "__main__":
