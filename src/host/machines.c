@@ -120,16 +120,26 @@ void machine_release(struct host *h, struct machine *m)
 	pthread_cond_broadcast(&h->changed);
 }
 
-void machine_remove(struct host *h, struct machine *m)
+/* On disk when it returns; one that was never saved is all right. */
+static int erase(const struct host *h, const struct machine *m, struct error *e)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 80];
 
 	folder_of(folder, sizeof(folder), h);
 	snprintf(path, sizeof(path), "%s/%s.machine", folder, m->name);
-	unlink(path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "remove %s", path);
 	fault_point("books:half-removed");
 	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
-	unlink(path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "remove %s", path);
+	if (journal_sync_folder(folder, e) < 0 && e->code != ENOENT)
+		return error_in(e, "machine %s", m->name);
+	return 0;
+}
+
+static void unlist(struct host *h, struct machine *m)
+{
 	{
 		WITH_LOCK(&h->lock);
 
@@ -142,6 +152,15 @@ void machine_remove(struct host *h, struct machine *m)
 	}
 	free(m->text);
 	free(m);
+}
+
+void machine_remove(struct host *h, struct machine *m)
+{
+	struct error e;
+
+	if (erase(h, m, &e) < 0)
+		log_error("%s", e.text);
+	unlist(h, m);
 }
 
 /* --- on disk */
@@ -625,12 +644,16 @@ int machine_forget(struct host *h, const char *name, json_t **ret,
 
 	if ((r = machine_take(h, name, "vm forget", &m, e)) < 0)
 		return r;
+	if ((r = erase(h, m, e)) < 0) {
+		machine_release(h, m);
+		return r;
+	}
 	*ret = to_json(h, m);
 	if (m->started)
 		launch_forget(&m->process);
 	else
 		launch_clean(m->run_dir);
-	machine_remove(h, m);
+	unlist(h, m);
 	return 0;
 }
 
