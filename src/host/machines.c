@@ -511,6 +511,17 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 	return r < 0 ? r : fill_and_save(h, m, &d, ret, e);
 }
 
+/* One that cannot be ended, as it is stuck in the kernel or another user's,
+ * still has the disks: it runs until it is seen to end. */
+static int end_qemu(struct host *h, struct machine *m, struct error *e)
+{
+	if (launch_end(&m->process, clock_us() + END_US, e) < 0)
+		return error_in(e, "machine %s", m->name);
+	set_stopped(h, m);
+	launch_clean(m->run_dir);
+	return 0;
+}
+
 static int start_qemu(struct host *h, struct machine *m, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
@@ -570,13 +581,8 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 
 	if ((r = machine_take(h, name, "vm stop", &m, e)) < 0)
 		return r;
-	if (m->started) {
-		r = launch_end(&m->process, clock_us() + END_US, e);
-		set_stopped(h, m);
-		launch_clean(m->run_dir);
-		if (r == 0)
-			r = machine_save(h, m, e);
-	}
+	if (m->started && (r = end_qemu(h, m, e)) == 0)
+		r = machine_save(h, m, e);
 	if (r == 0)
 		*ret = to_json(h, m);
 	machine_release(h, m);
