@@ -438,6 +438,13 @@ int machine_show(struct host *h, const char *name, json_t **ret,
 	return 0;
 }
 
+/* An adopted QEMU; in the folder may be another one's files. */
+static void give_back(struct machine *m)
+{
+	launch_forget(&m->process);
+	rmdir(m->run_dir);
+}
+
 static int fill_and_save(struct host *h, struct machine *m,
 			 const struct definition *d, json_t **ret,
 			 struct error *e)
@@ -456,6 +463,8 @@ static int fill_and_save(struct host *h, struct machine *m,
 		machine_release(h, m);
 		return 0;
 	}
+	if (m->started)
+		give_back(m);
 	machine_remove(h, m);
 	return error_code(e);
 }
@@ -522,6 +531,17 @@ static int end_qemu(struct host *h, struct machine *m, struct error *e)
 	return 0;
 }
 
+/* What the books cannot take, the next daemon might not know. */
+static int end_unsaved(struct host *h, struct machine *m, struct error *why)
+{
+	struct error e;
+
+	if (end_qemu(h, m, &e) < 0)
+		return error_in(why, "%s, and its start cannot be noted",
+				e.text);
+	return error_in(why, "QEMU was ended, its start cannot be noted");
+}
+
 static int start_qemu(struct host *h, struct machine *m, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
@@ -535,7 +555,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
 		return error_code(e);
 	set_running(h, m, &p, false);
-	return machine_save(h, m, e);
+	return machine_save(h, m, e) < 0 ? end_unsaved(h, m, e) : 0;
 }
 
 static int continue_guest(struct host *h, struct machine *m, struct error *e)
@@ -550,7 +570,9 @@ static int continue_guest(struct host *h, struct machine *m, struct error *e)
 	if (r < 0)
 		return r;
 	set_running(h, m, &m->process, false);
-	return machine_save(h, m, e);
+	if (machine_save(h, m, e) < 0)
+		return error_in(e, "the guest runs, which cannot be noted");
+	return 0;
 }
 
 int machine_start(struct host *h, const char *name, json_t **ret,
@@ -639,7 +661,10 @@ int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
 		machine_remove(h, m);
 		return error_code(e);
 	}
-	return fill_and_save(h, m, &d, ret, e);
+	if (fill_and_save(h, m, &d, ret, e) < 0)
+		return error_in(e, "process %d runs on and was not adopted",
+				(int)pid);
+	return 0;
 }
 
 int machine_forget(struct host *h, const char *name, json_t **ret,

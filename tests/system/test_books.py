@@ -131,5 +131,68 @@ class Killed(Case):
         self.assertEqual(self.status(qemu), "running")
 
 
+class Full(Case):
+    """The disk with the books, a small tmpfs that only the daemon has."""
+
+    def setUp(self):
+        super().setUp()
+        self.host.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                          'mount -t tmpfs -o size=64k,mode=0700 state "$0" && exec "$@"',
+                          self.host.state]
+        self.host.start()
+
+    def fill(self):
+        """Take all that is left; what gives it back."""
+        name = f"/proc/{self.host.pid}/root{self.host.state}/filler"
+        with open(name, "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(bytes(4096))
+            except OSError:
+                pass
+        return lambda: os.unlink(name)
+
+    def refused(self, pattern, *words):
+        answer = self.host.drover(*words, check=False)
+        self.assertEqual(answer.status, 1, answer.stderr)
+        self.assertRegex(answer.stderr, rf"\A[^\n]*{pattern}: machine web: write "
+                                        r"[^\n]*: No space left on device\n\Z")
+        print(answer.stderr.strip())
+
+    def test_a_qemu_that_was_just_started_is_ended(self):
+        self.host.define(machine.definition("web", memory="16M"))
+        give_back = self.fill()
+        self.refused("QEMU was ended, its start cannot be noted", "vm", "start", "web")
+        self.assertEqual(self.qemus(), [])
+        self.assertEqual(self.machines(), {"web": ("stopped", None)})
+        self.assertEqual(os.listdir(os.path.join(self.host.run_dir, "machines")), [])
+        give_back()
+        self.host.drover("vm", "start", "web")
+        self.assertEqual(self.machines(), {"web": ("running", self.qemus()[0])})
+        self.assertEqual(self.monitor().status(), "running")
+
+    def test_an_adopted_qemu_is_given_back(self):
+        qemu = self.stranger()
+        before = self.host.descriptors()
+        give_back = self.fill()
+        self.refused(f"process {qemu.pid} runs on and was not adopted", "vm", "adopt", qemu.pid)
+        self.assertEqual(self.machines(), {})
+        self.assertEqual(os.listdir(os.path.join(self.host.run_dir, "machines")), [])
+        wait_for("no descriptor left behind", lambda: self.host.descriptors() == before)
+        self.assertEqual(self.status(qemu), "running")
+        give_back()
+        self.host.drover("vm", "adopt", qemu.pid)
+        self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
+
+    def test_a_guest_that_was_continued_runs(self):
+        qemu = self.stranger(paused=True)
+        self.host.drover("vm", "adopt", qemu.pid)
+        self.assertEqual(self.machines(), {"web": ("paused", qemu.pid)})
+        self.fill()
+        self.refused("the guest runs, which cannot be noted", "vm", "start", "web")
+        self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
+        self.assertEqual(self.status(qemu), "running")
+
+
 if __name__ == "__main__":
     unittest.main()
