@@ -83,7 +83,8 @@ int machine_take(struct host *h, const char *name, const char *what,
 int machine_reserve(struct host *h, const char *name, const char *what,
 		    struct machine **ret, struct error *e);
 void machine_release(struct host *h, struct machine *m);
-void machine_remove(struct host *h, struct machine *m); /* and free it */
+/* Off the list and off the disk when it returns; frees @m. */
+void machine_remove(struct host *h, struct machine *m);
 int machine_save(struct host *h, const struct machine *m, struct error *e);
 int machines_load(struct host *h, struct error *e);
 /* The thread that notices QEMUs that end by themselves. */

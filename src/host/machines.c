@@ -3,6 +3,10 @@
 /*
  * The books.  A machine is two files in STATE/machines: NAME.machine, its
  * definition, and NAME.json, what has to be known to find its QEMU again.
+ *
+ * A machine is here while NAME.machine is: that file is written last and
+ * removed first, so one without NAME.json, which would be taken for stopped,
+ * never is.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -15,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -115,7 +120,8 @@ void machine_release(struct host *h, struct machine *m)
 	pthread_cond_broadcast(&h->changed);
 }
 
-void machine_remove(struct host *h, struct machine *m)
+/* On disk when it returns; one that was never saved is all right. */
+static int erase(const struct host *h, const struct machine *m, struct error *e)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 80];
 
@@ -123,10 +129,20 @@ void machine_remove(struct host *h, struct machine *m)
 	if (m->arrived[0])
 		journal_remove(h->settings->state_directory, m->arrived);
 	folder_of(folder, sizeof(folder), h);
-	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
-	unlink(path);
 	snprintf(path, sizeof(path), "%s/%s.machine", folder, m->name);
-	unlink(path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "remove %s", path);
+	fault_point("books:half-removed");
+	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "remove %s", path);
+	if (journal_sync_folder(folder, e) < 0 && e->code != ENOENT)
+		return error_in(e, "machine %s", m->name);
+	return 0;
+}
+
+static void unlist(struct host *h, struct machine *m)
+{
 	{
 		WITH_LOCK(&h->lock);
 
@@ -139,6 +155,15 @@ void machine_remove(struct host *h, struct machine *m)
 	}
 	free(m->text);
 	free(m);
+}
+
+void machine_remove(struct host *h, struct machine *m)
+{
+	struct error e;
+
+	if (erase(h, m, &e) < 0)
+		log_error("%s", e.text);
+	unlist(h, m);
 }
 
 /* --- on disk */
@@ -161,11 +186,12 @@ int machine_save(struct host *h, const struct machine *m, struct error *e)
 	if (!text)
 		return error_set(e, ENOMEM, "no memory");
 	folder_of(folder, sizeof(folder), h);
-	snprintf(name, sizeof(name), "%s.machine", m->name);
-	if (journal_save_file(folder, name, m->text, e) < 0)
-		return error_in(e, "machine %s", m->name);
 	snprintf(name, sizeof(name), "%s.json", m->name);
 	if (journal_save_file(folder, name, text, e) < 0)
+		return error_in(e, "machine %s", m->name);
+	fault_point("books:half-saved");
+	snprintf(name, sizeof(name), "%s.machine", m->name);
+	if (journal_save_file(folder, name, m->text, e) < 0)
 		return error_in(e, "machine %s", m->name);
 	return 0;
 }
@@ -233,6 +259,24 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	return 0;
 }
 
+/* Its daemon was killed while it started the QEMU, which may take a minute. */
+static void take_up(struct host *h, struct machine *m)
+{
+	struct error e;
+
+	if (launch_find(&m->process, m->run_dir, &e) < 0) {
+		if (e.code != ESRCH)
+			log_warning("machine %s: %s", m->name, e.text);
+		return;
+	}
+	m->started = true;
+	log_warning("machine %s: not in the books as running, but QEMU runs in "
+		    "%s, process %d: taken up",
+		    m->name, m->run_dir, (int)m->process.pid);
+	if (machine_save(h, m, &e) < 0)
+		log_error("%s", e.text);
+}
+
 int machines_load(struct host *h, struct error *e)
 {
 	static const char suffix[] = ".machine";
@@ -254,6 +298,9 @@ int machines_load(struct host *h, struct error *e)
 		if (load_one(h, folder, name, e) < 0)
 			return error_code(e);
 	}
+	for (struct machine *m = h->machines; m; m = m->next)
+		if (!m->started)
+			take_up(h, m);
 	return 0;
 }
 
@@ -399,6 +446,13 @@ int machine_show(struct host *h, const char *name, json_t **ret,
 	return 0;
 }
 
+/* An adopted QEMU; in the folder may be another one's files. */
+static void give_back(struct machine *m)
+{
+	launch_forget(&m->process);
+	rmdir(m->run_dir);
+}
+
 static int fill_and_save(struct host *h, struct machine *m,
 			 const struct definition *d, json_t **ret,
 			 struct error *e)
@@ -417,6 +471,8 @@ static int fill_and_save(struct host *h, struct machine *m,
 		machine_release(h, m);
 		return 0;
 	}
+	if (m->started)
+		give_back(m);
 	machine_remove(h, m);
 	return error_code(e);
 }
@@ -472,6 +528,28 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 	return r < 0 ? r : fill_and_save(h, m, &d, ret, e);
 }
 
+/* One that cannot be ended, as it is stuck in the kernel or another user's,
+ * still has the disks: it runs until it is seen to end. */
+static int end_qemu(struct host *h, struct machine *m, struct error *e)
+{
+	if (launch_end(&m->process, clock_us() + END_US, e) < 0)
+		return error_in(e, "machine %s", m->name);
+	set_stopped(h, m);
+	launch_clean(m->run_dir);
+	return 0;
+}
+
+/* What the books cannot take, the next daemon might not know. */
+static int end_unsaved(struct host *h, struct machine *m, struct error *why)
+{
+	struct error e;
+
+	if (end_qemu(h, m, &e) < 0)
+		return error_in(why, "%s, and its start cannot be noted",
+				e.text);
+	return error_in(why, "QEMU was ended, its start cannot be noted");
+}
+
 static int start_qemu(struct host *h, struct machine *m, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
@@ -485,7 +563,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
 		return error_code(e);
 	set_running(h, m, &p, false);
-	return machine_save(h, m, e);
+	return machine_save(h, m, e) < 0 ? end_unsaved(h, m, e) : 0;
 }
 
 static int continue_guest(struct host *h, struct machine *m, struct error *e)
@@ -500,7 +578,9 @@ static int continue_guest(struct host *h, struct machine *m, struct error *e)
 	if (r < 0)
 		return r;
 	set_running(h, m, &m->process, false);
-	return machine_save(h, m, e);
+	if (machine_save(h, m, e) < 0)
+		return error_in(e, "the guest runs, which cannot be noted");
+	return 0;
 }
 
 int machine_start(struct host *h, const char *name, json_t **ret,
@@ -531,13 +611,8 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 
 	if ((r = machine_take(h, name, "vm stop", &m, e)) < 0)
 		return r;
-	if (m->started) {
-		r = launch_end(&m->process, clock_us() + END_US, e);
-		set_stopped(h, m);
-		launch_clean(m->run_dir);
-		if (r == 0)
-			r = machine_save(h, m, e);
-	}
+	if (m->started && (r = end_qemu(h, m, e)) == 0)
+		r = machine_save(h, m, e);
 	if (r == 0)
 		*ret = to_json(h, m);
 	machine_release(h, m);
@@ -594,7 +669,10 @@ int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
 		machine_remove(h, m);
 		return error_code(e);
 	}
-	return fill_and_save(h, m, &d, ret, e);
+	if (fill_and_save(h, m, &d, ret, e) < 0)
+		return error_in(e, "process %d runs on and was not adopted",
+				(int)pid);
+	return 0;
 }
 
 int machine_forget(struct host *h, const char *name, json_t **ret,
@@ -605,12 +683,16 @@ int machine_forget(struct host *h, const char *name, json_t **ret,
 
 	if ((r = machine_take(h, name, "vm forget", &m, e)) < 0)
 		return r;
+	if ((r = erase(h, m, e)) < 0) {
+		machine_release(h, m);
+		return r;
+	}
 	*ret = to_json(h, m);
 	if (m->started)
 		launch_forget(&m->process);
 	else
 		launch_clean(m->run_dir);
-	machine_remove(h, m);
+	unlist(h, m);
 	return 0;
 }
 

@@ -48,7 +48,7 @@ static int write_synced(const char *path, const char *text, struct error *e)
 	return fsync(fd) < 0 ? error_sys(e, "write %s", path) : 0;
 }
 
-static int sync_folder(const char *path, struct error *e)
+int journal_sync_folder(const char *path, struct error *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -68,7 +68,7 @@ int journal_save_file(const char *directory, const char *name, const char *text,
 		return error_code(e);
 	if (rename(aside, path) < 0)
 		return error_sys(e, "write %s", path);
-	return sync_folder(directory, e);
+	return journal_sync_folder(directory, e);
 }
 
 void journal_remove_unfinished(const char *directory)
@@ -122,7 +122,7 @@ void journal_remove(const char *state_directory, const char *job)
 		log_error("%s", e.text);
 		return;
 	}
-	if (sync_folder(folder, &e) < 0)
+	if (journal_sync_folder(folder, &e) < 0)
 		log_warning("journal: %s", e.text);
 }
 

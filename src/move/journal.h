@@ -36,6 +36,8 @@ int journal_step_of(const json_t *entry); /* -1 for none */
  * its folder synced.  Makes the folder. */
 int journal_save_file(const char *directory, const char *name, const char *text,
 		      struct error *e);
+/* What was removed from the folder stays removed: on disk when it returns. */
+int journal_sync_folder(const char *path, struct error *e);
 /* Removes what a daemon that was killed has left aside; nobody may write into
  * the folder meanwhile. */
 void journal_remove_unfinished(const char *directory);

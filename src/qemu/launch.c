@@ -163,7 +163,13 @@ void launch_clean(const char *run_dir)
 	static const char *const files[] = { "migrate.sock", "incoming.sock",
 					     "qmp.sock", LOG_NAME };
 	char path[PATH_MAX + 32];
+	struct qemu_process living;
+	struct error ignored;
 
+	if (launch_find(&living, run_dir, &ignored) == 0) {
+		launch_forget(&living);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", run_dir, files[i]);
 		unlink(path);
@@ -336,6 +342,22 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	return error_code(e);
 }
 
+/* Its monitor's socket would be removed, and its disks be opened twice. */
+static int check_alone(const char *run_dir, struct error *e)
+{
+	struct qemu_process other;
+	pid_t pid;
+	int r = launch_find(&other, run_dir, e);
+
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
+	pid = other.pid;
+	launch_forget(&other);
+	return error_set(e, EEXIST,
+			 "a QEMU runs in %s already, process %d: end it first",
+			 run_dir, (int)pid);
+}
+
 int launch_start(struct qemu_process *ret, const struct definition *d,
 		 const struct launch_options *o, struct error *e)
 {
@@ -344,6 +366,7 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 	int r;
 
 	if (track(&p, 0, o->run_dir, e) < 0 || make_dir(o->run_dir, e) < 0 ||
+	    check_alone(o->run_dir, e) < 0 ||
 	    definition_argv(d, o, &argv, e) < 0)
 		return error_code(e);
 	r = start_argv(&p, argv.at, o, d->directory, e);

@@ -26,7 +26,8 @@ struct qemu_process {
 
 /* Makes the run directory (mode 0700), starts QEMU there and waits until its
  * monitor answers.  When it ends before that, the error has its last words:
- * -ECHILD "QEMU ended at once: ...". */
+ * -ECHILD "QEMU ended at once: ...".  -EEXIST, and nothing is touched, when
+ * launch_find() finds one there. */
 int launch_start(struct qemu_process *ret, const struct definition *d,
 		 const struct launch_options *o, struct error *e);
 
@@ -52,5 +53,5 @@ void launch_last_words(const char *run_dir, char *ret, size_t cap);
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e);
 
 /* Removes from a run directory what Drover puts there, and the directory when
- * nothing of the user's is left in it. */
+ * nothing of the user's is left in it.  They stay while a QEMU runs there. */
 void launch_clean(const char *run_dir);

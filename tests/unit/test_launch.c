@@ -172,6 +172,41 @@ static void a_qemu_is_found_again(void **state)
 			 -ESRCH);
 }
 
+static void a_run_directory_has_one_qemu(void **state)
+{
+	struct qemu_process first;
+	struct guest g;
+	struct error e;
+	char says[160];
+	struct qmp *q;
+	int r;
+
+	(void)state;
+	if (!qemu_for_tests())
+		skip();
+	guest_start(&g, "memory = 16M\narguments = -nodefaults\n", false);
+	first = g.process;
+	r = start_failing(&g, "arguments = -nodefaults\n", &e);
+	if (r == 0) { /* the one too many */
+		kill(g.process.pid, SIGKILL);
+		waitpid(g.process.pid, NULL, 0);
+		launch_forget(&g.process);
+	}
+	g.process = first;
+	assert_int_equal(r, -EEXIST);
+	snprintf(says, sizeof(says),
+		 "a QEMU runs in %s already, process %d: end it first", g.dir,
+		 (int)first.pid);
+	assert_string_equal(e.text, says);
+	/* It still has its monitor, also when whoever failed cleans up. */
+	launch_clean(g.dir);
+	assert_int_equal(qmp_open(&q, first.qmp_path,
+				  clock_us() + 5 * USEC_PER_SEC, &e),
+			 0);
+	qmp_close(q);
+	guest_end(&g);
+}
+
 static void a_qemu_that_does_not_listen_is_killed(void **state)
 {
 	struct guest g;
@@ -198,6 +233,7 @@ int main(void)
 		cmocka_unit_test(a_missing_program_is_named),
 		cmocka_unit_test(a_silent_qemu_is_given_up),
 		cmocka_unit_test(a_qemu_is_found_again),
+		cmocka_unit_test(a_run_directory_has_one_qemu),
 		cmocka_unit_test(a_qemu_that_does_not_listen_is_killed),
 	};
 
