@@ -225,10 +225,29 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 	free(w);
 }
 
-/* A relay that is cancelled while it waits has no thread of its own. */
+/* False when @job does not wait any more.  Its name says nothing: once the
+ * source has come, another relay may wait under it. */
+static bool drop_wait(struct host *h, const struct job *job)
+{
+	WITH_LOCK(&h->lock);
+
+	for (struct relay_wait **p = &h->relays; *p; p = &(*p)->next) {
+		struct relay_wait *w = *p;
+
+		if (w->job != job)
+			continue;
+		*p = w->next;
+		job_drop(w->job);
+		free(w);
+		return true;
+	}
+	return false;
+}
+
+/* Hears of a cancel while the relay waits; whoever serves its source does so
+ * from then on, and settles the job. */
 static void *waiting_main(void *arg)
 {
-	struct relay_wait *w;
 	struct connecting *c = arg;
 	struct error e;
 
@@ -238,12 +257,8 @@ static void *waiting_main(void *arg)
 		poll(&p, 1, TURN_US / 1000);
 		if (job_check_cancel(c->job, &e) == 0)
 			continue;
-		w = take_wait(c->host, c->name);
-		if (w) {
+		if (drop_wait(c->host, c->job))
 			job_settle(c->job, -ECANCELED, &e);
-			job_drop(w->job);
-			free(w);
-		}
 		break;
 	}
 	job_drop(c->job);
