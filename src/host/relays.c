@@ -311,7 +311,14 @@ static int start_accept(struct host *h, struct connecting *c,
 		free(w);
 		return error_code(e);
 	}
-	return thread_start(h, "relay accept", waiting_main, c, e);
+	if (thread_start(h, "relay accept", waiting_main, c, e) == 0)
+		return 0;
+	if (drop_wait(h, c->job))
+		return error_code(e);
+	/* The source has come already: there is no wait to be cancelled. */
+	job_drop(c->job);
+	free(c);
+	return 0;
 }
 
 /* --- source */

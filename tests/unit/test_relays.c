@@ -14,6 +14,8 @@
 #include "host/internal.h"
 
 static struct {
+	bool no_threads;
+	bool source_comes; /* as the thread is about to be started */
 	void *(*run)(void *);
 	void *arg;
 	struct job *job; /* the last that was added */
@@ -37,9 +39,11 @@ static void free_wait(struct relay_wait *w)
 int thread_start(struct host *h, const char *name, void *(*run)(void *),
 		 void *arg, struct error *e)
 {
-	(void)h;
 	(void)name;
-	(void)e;
+	if (seen.source_comes)
+		free_wait(take_first(h));
+	if (seen.no_threads)
+		return error_set(e, EAGAIN, "no thread for a job");
 	seen.run = run;
 	seen.arg = arg;
 	return 0;
@@ -131,11 +135,38 @@ static void a_name_waits_once(void **state)
 	job_drop(seen.job);
 }
 
+static void without_a_thread_nothing_waits(void **state)
+{
+	struct host h = empty_host();
+	struct error e;
+
+	(void)state;
+	seen.no_threads = true;
+	assert_int_equal(accept_one(&h, &e), -EAGAIN);
+	assert_string_equal(e.text, "no thread for a job");
+	assert_null(h.relays);
+	assert_null(seen.job);
+}
+
+static void a_source_that_comes_early_needs_no_thread(void **state)
+{
+	struct host h = empty_host();
+	struct error e;
+
+	(void)state;
+	seen.no_threads = seen.source_comes = true;
+	assert_int_equal(accept_one(&h, &e), 0);
+	assert_non_null(seen.job);
+	job_drop(seen.job);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cancel_takes_its_own_waiter_only),
 		cmocka_unit_test(a_name_waits_once),
+		cmocka_unit_test(without_a_thread_nothing_waits),
+		cmocka_unit_test(a_source_that_comes_early_needs_no_thread),
 	};
 
 	return cmocka_run_group_tests_name("relays", tests, NULL, NULL);
