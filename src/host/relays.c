@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -389,6 +392,39 @@ static void *connect_main(void *arg)
 	return NULL;
 }
 
+/* Is it the socket of a daemon that was killed?  A datagram socket asks: it
+ * reaches no stream socket, and so whoever listens there hears nothing, while a
+ * relay would take a connection for its QEMU's. */
+static bool is_left_behind(const char *path, mode_t mode)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_CLOSE int fd = -1;
+
+	/* To connect to any other file is refused as well. */
+	if (!S_ISSOCK(mode) || strlen(path) >= sizeof(a.sun_path))
+		return false;
+	memcpy(a.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 &&
+	       connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+static int make_room(const char *path, struct error *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0; /* if it is of no use, listening there says why */
+	if (!is_left_behind(path, st.st_mode))
+		return error_set(e, EEXIST, "%s exists already", path);
+	if (unlink(path) < 0)
+		return error_sys(e,
+				 "remove %s, a socket at which nobody listens",
+				 path);
+	return 0;
+}
+
 static int start_connect(struct host *h, struct connecting *c,
 			 const json_t *options, struct error *e)
 {
@@ -400,10 +436,8 @@ static int start_connect(struct host *h, struct connecting *c,
 		return error_set(e, EINVAL,
 				 "a relay needs 'listen', the path that QEMU "
 				 "is told to migrate to");
-	if (access(listen, F_OK) == 0)
-		return error_set(e, EEXIST, "%s exists already", listen);
 	snprintf(c->listen, sizeof(c->listen), "%s", listen);
-	if (peer_of(h, peer, &c->peer, e) < 0)
+	if (peer_of(h, peer, &c->peer, e) < 0 || make_room(listen, e) < 0)
 		return error_code(e);
 	job_set_stage(c->job, "connect");
 	return thread_start(h, "relay connect", connect_main, c, e);

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Relays as jobs: how they wait, and how they are cancelled.
+"""Relays as jobs: how they wait, their sockets, and how they are cancelled.
 
 No QEMU takes part: nobody migrates, and a relay that has both its sides waits.
 """
+import os
+import socket
 import unittest
 
 from lab import Lab, needs, wait_for
-from lab.host import PROGRAMS, Host, connect
+from lab.host import PROGRAMS, ApiError, Host, connect
 from lab.network import Network
 
 TIME_LIMIT = 180
@@ -58,6 +60,55 @@ class RelayJobs(unittest.TestCase):
         self.assertEqual((job["state"], job["stage"]), ("running", "wait for the source"))
         self.connect("r1", self.lab.path("second.sock"))
         self.wait_carries(self.beta, waits)
+
+    # -- the socket
+    def test_a_socket_that_a_killed_daemon_left_is_replaced(self):
+        listen = self.lab.path("migrate.sock")
+        self.relay("r1", listen)
+        self.alpha.kill9()
+        self.alpha.start()
+        self.relay("r2", listen)
+        with socket.socket(socket.AF_UNIX) as qemu:
+            qemu.connect(listen)
+
+    def bound(self, path, kind=socket.SOCK_STREAM):
+        made = socket.socket(socket.AF_UNIX, kind)
+        self.addCleanup(made.close)
+        made.bind(path)
+        return made
+
+    def refused(self, path):
+        def which():
+            found = os.lstat(path)
+            return found.st_ino, found.st_mode
+        before = which()
+        with self.assertRaisesRegex(ApiError, f"{path} exists already"):
+            self.connect("r1", path)
+        self.assertEqual(which(), before)
+
+    def test_a_socket_at_which_somebody_listens_stays(self):
+        path = self.lab.path("listening")
+        listener = self.bound(path)
+        listener.listen()
+        listener.settimeout(0)
+        self.refused(path)
+        # A relay would take a mere question for its QEMU, and end with it.
+        with self.assertRaises(BlockingIOError):
+            listener.accept()
+
+    def test_a_socket_that_somebody_holds_stays(self):
+        for name, kind in (("stream", socket.SOCK_STREAM), ("datagram", socket.SOCK_DGRAM)):
+            self.bound(self.lab.path(name), kind)
+            self.refused(self.lab.path(name))
+
+    def test_what_is_no_socket_stays(self):
+        with open(self.lab.path("file"), "w", encoding="ascii"):
+            pass
+        os.mkdir(self.lab.path("folder"))
+        self.bound(self.lab.path("left")).close()
+        os.symlink(self.lab.path("left"), self.lab.path("link"))
+        for name in ("file", "folder", "link"):
+            self.refused(self.lab.path(name))
 
 
 if __name__ == "__main__":
