@@ -326,6 +326,24 @@ static int start_accept(struct host *h, struct connecting *c,
 
 /* --- source */
 
+/* In turns, which end when the job is cancelled. */
+static int await_ready(struct connecting *c, struct session *s, json_t **ret,
+		       struct error *e)
+{
+	uint64_t deadline = clock_us() + READY_US;
+
+	for (;;) {
+		uint64_t turn = clock_us() + TURN_US;
+		int r = session_await(s, turn < deadline ? turn : deadline, ret,
+				      e);
+
+		if (r != -ETIMEDOUT || clock_us() >= deadline)
+			return r;
+		if (job_check_cancel(c->job, e) < 0)
+			return error_code(e);
+	}
+}
+
 static int ask_ready(struct connecting *c, struct session *s,
 		     struct relay_block *blocks, unsigned *ret_n,
 		     struct error *e)
@@ -337,7 +355,7 @@ static int ask_ready(struct connecting *c, struct session *s,
 			 json_pack("{s:s,s:s}", "type", "relay", "name",
 				   c->name),
 			 e) < 0 ||
-	    session_await(s, clock_us() + READY_US, &answer, e) < 0)
+	    await_ready(c, s, &answer, e) < 0)
 		return error_code(e);
 	r = blocks_read(blocks, ret_n, json_object_get(answer, "blocks"),
 			c->peer.name, e);

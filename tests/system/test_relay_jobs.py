@@ -5,13 +5,18 @@ No QEMU takes part: nobody migrates, and a relay that has both its sides waits.
 """
 import os
 import socket
+import struct
+import threading
+import time
 import unittest
 
 from lab import Lab, needs, wait_for
 from lab.host import PROGRAMS, ApiError, Host, connect
 from lab.network import Network
+from test_hostile_peer import ACCEPT, hello
 
 TIME_LIMIT = 180
+SILENT_PORT = 6998
 
 
 @needs(*PROGRAMS)
@@ -23,6 +28,8 @@ class RelayJobs(unittest.TestCase):
         self.alpha, self.beta = connect(*(
             Host(self.lab, name, self.network[name], self.network.addresses(name))
             for name in ("alpha", "beta")))
+        self.alpha.settings["peer silent"] = {
+            "address": self.beta.addresses[0], "port": SILENT_PORT, "tls": "off"}
         for host in (self.alpha, self.beta):
             host.start()
 
@@ -109,6 +116,45 @@ class RelayJobs(unittest.TestCase):
         os.symlink(self.lab.path("left"), self.lab.path("link"))
         for name in ("file", "folder", "link"):
             self.refused(self.lab.path(name))
+
+    # -- a destination that does not get ready
+    def serve_silence(self):
+        """A host that says hello to whoever comes, and then only listens.  The event
+        says that it was told something."""
+        asked = threading.Event()
+        listener = self.network["beta"].socket()
+        self.addCleanup(listener.close)
+        listener.bind((self.beta.addresses[0], SILENT_PORT))
+        listener.listen()
+
+        def greet(peer):
+            with peer:
+                head = peer.recv(56, socket.MSG_WAITALL)
+                peer.recv(struct.unpack(">H", head[18:20])[0] + 8, socket.MSG_WAITALL)
+                peer.sendall(hello(ACCEPT, b"silent", session=7, secret=b"s" * 32))
+                while peer.recv(65536):
+                    asked.set()
+
+        def serve():
+            try:
+                while True:
+                    peer, _ = listener.accept()
+                    threading.Thread(target=greet, args=(peer,), daemon=True).start()
+            except OSError:
+                pass
+        threading.Thread(target=serve, daemon=True).start()
+        return asked
+
+    def test_a_relay_that_awaits_its_destination_can_be_cancelled(self):
+        asked = self.serve_silence()
+        listen = self.lab.path("migrate.sock")
+        job = self.connect("r1", listen, host="silent")
+        self.assertTrue(asked.wait(10))
+        began = time.monotonic()
+        self.cancel(self.alpha, job)
+        self.assertEqual(self.alpha.wait_job(job, timeout=40)["state"], "cancelled")
+        self.assertLess(time.monotonic() - began, 8)
+        self.assertFalse(os.path.exists(listen))
 
 
 if __name__ == "__main__":
