@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -225,10 +228,29 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 	free(w);
 }
 
-/* A relay that is cancelled while it waits has no thread of its own. */
+/* False when @job does not wait any more.  Its name says nothing: once the
+ * source has come, another relay may wait under it. */
+static bool drop_wait(struct host *h, const struct job *job)
+{
+	WITH_LOCK(&h->lock);
+
+	for (struct relay_wait **p = &h->relays; *p; p = &(*p)->next) {
+		struct relay_wait *w = *p;
+
+		if (w->job != job)
+			continue;
+		*p = w->next;
+		job_drop(w->job);
+		free(w);
+		return true;
+	}
+	return false;
+}
+
+/* Hears of a cancel while the relay waits; whoever serves its source does so
+ * from then on, and settles the job. */
 static void *waiting_main(void *arg)
 {
-	struct relay_wait *w;
 	struct connecting *c = arg;
 	struct error e;
 
@@ -238,12 +260,8 @@ static void *waiting_main(void *arg)
 		poll(&p, 1, TURN_US / 1000);
 		if (job_check_cancel(c->job, &e) == 0)
 			continue;
-		w = take_wait(c->host, c->name);
-		if (w) {
+		if (drop_wait(c->host, c->job))
 			job_settle(c->job, -ECANCELED, &e);
-			job_drop(w->job);
-			free(w);
-		}
 		break;
 	}
 	job_drop(c->job);
@@ -296,10 +314,35 @@ static int start_accept(struct host *h, struct connecting *c,
 		free(w);
 		return error_code(e);
 	}
-	return thread_start(h, "relay accept", waiting_main, c, e);
+	if (thread_start(h, "relay accept", waiting_main, c, e) == 0)
+		return 0;
+	if (drop_wait(h, c->job))
+		return error_code(e);
+	/* The source has come already: there is no wait to be cancelled. */
+	job_drop(c->job);
+	free(c);
+	return 0;
 }
 
 /* --- source */
+
+/* In turns, which end when the job is cancelled. */
+static int await_ready(struct connecting *c, struct session *s, json_t **ret,
+		       struct error *e)
+{
+	uint64_t deadline = clock_us() + READY_US;
+
+	for (;;) {
+		uint64_t turn = clock_us() + TURN_US;
+		int r = session_await(s, turn < deadline ? turn : deadline, ret,
+				      e);
+
+		if (r != -ETIMEDOUT || clock_us() >= deadline)
+			return r;
+		if (job_check_cancel(c->job, e) < 0)
+			return error_code(e);
+	}
+}
 
 static int ask_ready(struct connecting *c, struct session *s,
 		     struct relay_block *blocks, unsigned *ret_n,
@@ -312,7 +355,7 @@ static int ask_ready(struct connecting *c, struct session *s,
 			 json_pack("{s:s,s:s}", "type", "relay", "name",
 				   c->name),
 			 e) < 0 ||
-	    session_await(s, clock_us() + READY_US, &answer, e) < 0)
+	    await_ready(c, s, &answer, e) < 0)
 		return error_code(e);
 	r = blocks_read(blocks, ret_n, json_object_get(answer, "blocks"),
 			c->peer.name, e);
@@ -367,6 +410,39 @@ static void *connect_main(void *arg)
 	return NULL;
 }
 
+/* Is it the socket of a daemon that was killed?  A datagram socket asks: it
+ * reaches no stream socket, and so whoever listens there hears nothing, while a
+ * relay would take a connection for its QEMU's. */
+static bool is_left_behind(const char *path, mode_t mode)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_CLOSE int fd = -1;
+
+	/* To connect to any other file is refused as well. */
+	if (!S_ISSOCK(mode) || strlen(path) >= sizeof(a.sun_path))
+		return false;
+	memcpy(a.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 &&
+	       connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+static int make_room(const char *path, struct error *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0; /* if it is of no use, listening there says why */
+	if (!is_left_behind(path, st.st_mode))
+		return error_set(e, EEXIST, "%s exists already", path);
+	if (unlink(path) < 0)
+		return error_sys(e,
+				 "remove %s, a socket at which nobody listens",
+				 path);
+	return 0;
+}
+
 static int start_connect(struct host *h, struct connecting *c,
 			 const json_t *options, struct error *e)
 {
@@ -378,10 +454,8 @@ static int start_connect(struct host *h, struct connecting *c,
 		return error_set(e, EINVAL,
 				 "a relay needs 'listen', the path that QEMU "
 				 "is told to migrate to");
-	if (access(listen, F_OK) == 0)
-		return error_set(e, EEXIST, "%s exists already", listen);
 	snprintf(c->listen, sizeof(c->listen), "%s", listen);
-	if (peer_of(h, peer, &c->peer, e) < 0)
+	if (peer_of(h, peer, &c->peer, e) < 0 || make_room(listen, e) < 0)
 		return error_code(e);
 	job_set_stage(c->job, "connect");
 	return thread_start(h, "relay connect", connect_main, c, e);

@@ -137,6 +137,13 @@ int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 		       json_pack("{s:I}", name, (json_int_t)value), NULL, e);
 }
 
+/* While QEMU ends a migration its monitor may be silent for longer than a
+ * command waits.  That is no reason to leave a guest paused. */
+static bool may_ask_again(int r, uint64_t deadline_us)
+{
+	return r == -ETIMEDOUT && clock_us() < deadline_us;
+}
+
 static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 {
 	struct migration_info info;
@@ -145,6 +152,8 @@ static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 	for (;;) {
 		int r = monitor_migration(q, &info, e);
 
+		if (may_ask_again(r, deadline_us))
+			continue;
 		if (r < 0)
 			return r;
 		if (info.status != MIGRATION_ACTIVE)
@@ -152,9 +161,9 @@ static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 		if (clock_us() > deadline_us)
 			return error_set(e, ETIMEDOUT,
 					 "QEMU does not end its migration");
-		if (qmp_run(q, "migrate_cancel", NULL, NULL, e) < 0 &&
-		    e->code != EREMOTEIO)
-			return error_code(e);
+		r = qmp_run(q, "migrate_cancel", NULL, NULL, e);
+		if (r < 0 && r != -EREMOTEIO && !may_ask_again(r, deadline_us))
+			return r;
 		/* Its end is an event; not all versions send one. */
 		r = qmp_event(q, clock_us() + CANCEL_POLL_US, &event, e);
 		if (r < 0)
@@ -173,12 +182,17 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 	if (wait_settled(q, deadline_us, e) < 0)
 		return error_code(e);
 	for (;;) {
-		if ((r = monitor_is_running(q, &running, e)) < 0)
+		r = monitor_is_running(q, &running, e);
+		if (may_ask_again(r, deadline_us))
+			continue;
+		if (r < 0)
 			return r;
 		if (!run || running)
 			return 0;
 		r = qmp_run(q, "cont", NULL, NULL, e);
-		if (r < 0 && (r != -EREMOTEIO || clock_us() > deadline_us))
+		if (r == -EREMOTEIO && clock_us() <= deadline_us)
+			continue;
+		if (r < 0 && !may_ask_again(r, deadline_us))
 			return r;
 	}
 }

@@ -47,6 +47,7 @@ int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 			  struct error *e);
 
 /* Ends a migration that goes on, waits until it has, and continues the guest
- * if @run and it does not run.  All by @deadline_us. */
+ * if @run and it does not run.  Commands that run out of time are given again
+ * until @deadline_us, the last of them with its whole time. */
 int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 		      struct error *e);

@@ -138,11 +138,13 @@ static int receive(struct qmp *q, uint64_t deadline_us, json_t **ret,
 	}
 }
 
+/* A mere time-out only when nothing has left: QEMU would take the next command
+ * for the rest of this one. */
 static int transmit(struct qmp *q, const char *text, uint64_t deadline_us,
 		    struct error *e)
 {
 	struct pollfd p = { .fd = q->fd, .events = POLLOUT };
-	size_t len = strlen(text);
+	size_t all = strlen(text), len = all;
 
 	while (len > 0) {
 		ssize_t n = send(q->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -158,8 +160,13 @@ static int transmit(struct qmp *q, const char *text, uint64_t deadline_us,
 			return error_sys(e, "write to QEMU's monitor");
 		if (errno == EAGAIN &&
 		    poll(&p, 1, clock_poll_ms(deadline_us)) == 0)
-			return error_set(e, ETIMEDOUT,
-					 "QEMU's monitor takes no command");
+			return len == all
+				       ? error_set(e, ETIMEDOUT,
+						   "QEMU's monitor takes no "
+						   "command")
+				       : error_set(e, EIO,
+						   "QEMU's monitor took a part "
+						   "of a command only");
 	}
 	return 0;
 }
@@ -180,16 +187,22 @@ static int take_reply(struct qmp *q, json_t *o, uint64_t id,
 {
 	json_t *error = json_object_get(o, "error");
 	json_t *value = json_object_get(o, "return");
+	const json_t *its = json_object_get(o, "id");
 	const char *desc = json_string_value(json_object_get(error, "desc"));
+	uint64_t got = (uint64_t)json_integer_value(its);
 	int r = 1;
 
 	if (json_object_get(o, "event")) {
 		keep_event(q, o);
 		return 0;
 	}
+	/* To a command that has run out of time. */
+	if (got > 0 && got < id) {
+		json_decref(o);
+		return 0;
+	}
 	/* An error before QEMU has read an id has none. */
-	if (!error &&
-	    (uint64_t)json_integer_value(json_object_get(o, "id")) != id)
+	if (got != id && (its || !error))
 		r = error_set(e, EBADMSG,
 			      "QEMU's monitor: a reply to another command");
 	else if (error)

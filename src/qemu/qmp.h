@@ -5,15 +5,20 @@
  *
  * A struct qmp belongs to one thread at a time and starts none.  Events that
  * arrive while a command waits for its reply are kept, the oldest
- * QMP_EVENTS_MAX of them; the rest is counted and lost.  After any error but
- * -EREMOTEIO (QEMU refused the command) the connection is of no more use.
+ * QMP_EVENTS_MAX of them; the rest is counted and lost.
+ *
+ * After -EREMOTEIO (QEMU refused the command) and -ETIMEDOUT the connection may
+ * be used on: a reply that comes after its time is dropped.  Whether QEMU
+ * carries out a command that timed out is not known.  After any other error the
+ * connection is of no more use.
  *
  * QEMU serves one client per socket.  It accepts a second one and lets it
  * wait without a greeting, so a monitor in use shows as a missing greeting.
  *
  * Errors: -EREMOTEIO a refusal, "QEMU: COMMAND: text of QEMU"; -EPIPE QEMU
- * closed its monitor; -ETIMEDOUT; -EBADMSG what came is no QMP; -EBUSY the
- * monitor is in use; -EACCES, -ENOENT, ... from connecting.
+ * closed its monitor; -ETIMEDOUT; -EIO QEMU took only a part of a command in
+ * its time; -EBADMSG what came is no QMP; -EBUSY the monitor is in use;
+ * -EACCES, -ENOENT, ... from connecting.
  */
 #pragma once
 

@@ -178,7 +178,11 @@ static int dial_any(struct path *p, struct error *e)
 {
 	struct session *s = p->session;
 	int ranks = s->networks.ranks > 0 ? s->networks.ranks : 1;
-	int r = error_set(e, EHOSTUNREACH, "host %s has no address", s->peer);
+	/* As of a host that only the journal still knows. */
+	int r = error_set(e, EHOSTUNREACH,
+			  "host %s has no address: [peer %s] of drover.conf is "
+			  "missing, or cannot be used",
+			  s->peer, s->peer);
 
 	for (int rank = 0; rank < ranks && r < 0 && r != -ECANCELED; rank++)
 		r = dial_rank(p, rank, e);
@@ -416,7 +420,7 @@ static int copy_addresses(struct session *s, const char *const *from,
 {
 	size_t n = 0;
 
-	while (from[n])
+	while (from && from[n])
 		n++;
 	s->addresses = calloc(n + 1, sizeof(s->addresses[0]));
 	for (size_t i = 0; s->addresses && i < n; i++) {

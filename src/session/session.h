@@ -60,7 +60,7 @@ struct session_cards {
 struct session_options {
 	const char *own_name;
 	const char *peer;             /* name of the other host */
-	const char *const *addresses; /* to dial; NULL-terminated */
+	const char *const *addresses; /* to dial; NULL-terminated, or NULL */
 	uint16_t port;
 	/* NULL: the first of the addresses that answers is the only path, and
 	 * @channels are kept open over it. */

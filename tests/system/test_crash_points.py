@@ -332,6 +332,26 @@ class CrashPoints(Case):
         self.field.link.heal()
         self.settled(THERE)
 
+    def test_doubt_lives_on_without_the_peer_in_the_configuration(self):
+        self.to("source:before-commit-sent")
+        self.cut()
+        self.nobody_runs_it()
+        both = (self.source, self.destination), (self.destination, self.source)
+        for host, other in both:
+            del host.settings[f"peer {other.name}"]
+            host.kill9()
+            host.start()
+            self.in_doubt(host)
+            self.assertIn(f"host {other.name} has no address: [peer {other.name}]",
+                          host.job(self.job)["error"])
+        self.nobody_runs_it()
+        for host, other in both:
+            host.peer(other)
+            host.kill9()
+            host.start()
+        self.field.link.heal()
+        self.settled(THERE)
+
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class LongOutageLimit(Case):

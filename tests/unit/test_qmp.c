@@ -144,6 +144,99 @@ static void failures_of_commands_are_told_apart(void **state)
 	close(peer);
 }
 
+static void says(int peer, const char *text)
+{
+	assert_int_equal(write(peer, text, strlen(text)), strlen(text));
+}
+
+static void a_reply_after_its_time_is_dropped(void **state)
+{
+	struct error e;
+	struct qmp *q;
+	json_t *o;
+	int peer;
+
+	(void)state;
+	q = fake(&peer, "");
+	qmp_set_timeout(q, 20 * USEC_PER_MS);
+	assert_int_equal(qmp_run(q, "slow", NULL, NULL, &e), -ETIMEDOUT);
+	says(peer, "{\"return\": 5, \"id\": 2}\n"
+		   "{\"return\": 7, \"id\": 3}\n");
+	if (qmp_run(q, "next", NULL, &o, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(json_integer_value(o), 7);
+	json_decref(o);
+
+	assert_int_equal(qmp_run(q, "slow", NULL, NULL, &e), -ETIMEDOUT);
+	assert_int_equal(qmp_run(q, "slow", NULL, NULL, &e), -ETIMEDOUT);
+	says(peer, "{\"error\": {\"desc\": \"too late\"}, \"id\": 4}\n"
+		   "{\"return\": {}, \"id\": 5}\n"
+		   "{\"error\": {\"desc\": \"in time\"}, \"id\": 6}\n");
+	assert_int_equal(qmp_run(q, "next", NULL, NULL, &e), -EREMOTEIO);
+	assert_string_equal(e.text, "QEMU: next: in time");
+
+	/* One that never leaves QEMU a chance to say which it is. */
+	says(peer, "{\"error\": {\"desc\": \"no JSON\"}}\n");
+	assert_int_equal(qmp_run(q, "next", NULL, NULL, &e), -EREMOTEIO);
+	says(peer, "{\"error\": {\"desc\": \"of whom?\"}, \"id\": 9}\n");
+	assert_int_equal(qmp_run(q, "next", NULL, NULL, &e), -EBADMSG);
+	qmp_close(q);
+	close(peer);
+}
+
+static void read_away(int peer)
+{
+	char buf[4096];
+
+	while (recv(peer, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
+static void a_command_of_which_nothing_left_may_be_followed_by_another(
+	void **state)
+{
+	struct error e;
+	struct qmp *q;
+	int peer;
+
+	(void)state;
+	q = fake(&peer, "");
+	qmp_set_timeout(q, 20 * USEC_PER_MS);
+	while (send(qmp_fd(q), "\n", 1, MSG_DONTWAIT) == 1)
+		;
+	assert_int_equal(qmp_run(q, "unsent", NULL, NULL, &e), -ETIMEDOUT);
+	assert_string_equal(e.text, "QEMU's monitor takes no command");
+	read_away(peer);
+	says(peer, "{\"return\": {}, \"id\": 3}\n");
+	if (qmp_run(q, "next", NULL, NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	qmp_close(q);
+	close(peer);
+}
+
+static void a_command_of_which_a_part_left_is_the_last(void **state)
+{
+	size_t len = 8 << 20;
+	char *much = malloc(len);
+	struct error e;
+	struct qmp *q;
+	int peer;
+
+	(void)state;
+	memset(much, 'x', len);
+	q = fake(&peer, "");
+	qmp_set_timeout(q, 20 * USEC_PER_MS);
+	assert_int_equal(qmp_run(q, "much",
+				 json_pack("{s:s%}", "text", much, len), NULL,
+				 &e),
+			 -EIO);
+	assert_string_equal(e.text,
+			    "QEMU's monitor took a part of a command only");
+	qmp_close(q);
+	close(peer);
+	free(much);
+}
+
 static void lines_come_in_pieces(void **state)
 {
 	static const char text[] = "{\"a\": 1}\r\n\r\n{\"b\": 2}\n{\"c\"";
@@ -246,6 +339,10 @@ int main(void)
 		cmocka_unit_test(events_wait_while_a_command_runs),
 		cmocka_unit_test(the_queue_of_events_is_bounded),
 		cmocka_unit_test(failures_of_commands_are_told_apart),
+		cmocka_unit_test(a_reply_after_its_time_is_dropped),
+		cmocka_unit_test(
+			a_command_of_which_nothing_left_may_be_followed_by_another),
+		cmocka_unit_test(a_command_of_which_a_part_left_is_the_last),
 		cmocka_unit_test(lines_come_in_pieces),
 		cmocka_unit_test(a_line_without_end_is_refused),
 		cmocka_unit_test(a_missing_socket_is_tried_until_the_deadline),

@@ -114,6 +114,27 @@ static void a_peer_that_is_not_admitted_is_told_why(void **state)
 	ends_done(&e);
 }
 
+static void a_peer_without_addresses_is_an_error(void **state)
+{
+	static const char *const none[] = { NULL };
+	struct session_options o = { .own_name = "near",
+				     .peer = "far",
+				     .channels = 1,
+				     .outage_limit_us = USEC_PER_SEC };
+	struct session *s;
+	struct error e;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		o.addresses = i == 0 ? NULL : none;
+		assert_int_equal(session_open(&s, &o, &e), -EHOSTUNREACH);
+		assert_string_equal(e.text,
+				    "host far has no address: [peer far] of "
+				    "drover.conf is missing, or cannot be "
+				    "used");
+	}
+}
+
 /* --- hand-made peers */
 
 static struct channel *dial(const struct ends *e)
@@ -721,6 +742,7 @@ int main(void)
 		cmocka_unit_test(a_short_outage_is_survived),
 		cmocka_unit_test(the_reason_of_an_end_reaches_the_other_side),
 		cmocka_unit_test(a_peer_that_is_not_admitted_is_told_why),
+		cmocka_unit_test(a_peer_without_addresses_is_an_error),
 		cmocka_unit_test(
 			a_peer_of_another_version_is_refused_with_a_sentence),
 		cmocka_unit_test(a_wrong_secret_or_session_is_refused),
