@@ -47,8 +47,10 @@ class Case(unittest.TestCase):
     def status(self, qemu):
         """What a stranger says of itself."""
         qmp = QMP(qemu.monitor)
-        self.addCleanup(qmp.close)
-        return qmp.status()
+        try:
+            return qmp.status()
+        finally:
+            qmp.close()
 
     def monitor(self):
         """Of the machine that the host has started."""
