@@ -7,14 +7,12 @@
 #include "unit.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -102,22 +100,19 @@ static void answer(struct slow_qemu *v, const json_t *request)
 
 static void *slow_main(void *arg)
 {
-	struct qmp_input in = { 0 };
 	struct slow_qemu *v = arg;
-	struct error e;
-	char buf[4096];
+	FILE *commands_in = fdopen(v->fd, "r");
+	json_error_t why;
 	json_t *o;
-	ssize_t n;
 
+	must(commands_in != NULL, "no memory");
 	say(v, GREETING);
-	while ((n = recv(v->fd, buf, sizeof(buf), 0)) > 0) {
-		must(qmp_input_add(&in, buf, (size_t)n, &e) == 0, "memory");
-		while (qmp_input_next(&in, &o, &e) == 1) {
-			answer(v, o);
-			json_decref(o);
-		}
+	/* Nothing stands between two commands, nor after the last. */
+	while ((o = json_loadf(commands_in, JSON_DISABLE_EOF_CHECK, &why))) {
+		answer(v, o);
+		json_decref(o);
 	}
-	qmp_input_done(&in);
+	fclose(commands_in);
 	return NULL;
 }
 
@@ -140,7 +135,6 @@ static void slow_end(struct slow_qemu *v, struct qmp *q)
 {
 	qmp_close(q);
 	pthread_join(v->thread, NULL);
-	close(v->fd);
 }
 
 static void a_guest_is_taken_back_though_each_command_times_out_once(
