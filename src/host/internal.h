@@ -91,7 +91,7 @@ int machines_load(struct host *h, struct error *e);
 void *machines_watch(void *host);
 /* For struct move_host. */
 int machine_arrived(void *host, struct move_arrival *a);
-void machine_left(void *host, const char *name);
+int machine_left(void *host, const char *name);
 bool machine_is_there(void *host, const char *name);
 bool machine_came_by(void *host, const char *job);
 

@@ -735,10 +735,12 @@ int machine_arrived(void *host, struct move_arrival *a)
 	return r;
 }
 
-void machine_left(void *host, const char *name)
+int machine_left(void *host, const char *name)
 {
 	struct host *h = host;
 	struct machine *m;
+	struct error e;
+	int r;
 
 	{
 		WITH_LOCK(&h->lock);
@@ -748,7 +750,11 @@ void machine_left(void *host, const char *name)
 	/* The move holds it. */
 	assert(m);
 	launch_clean(m->run_dir);
-	machine_remove(h, m);
+	r = erase(h, m, &e);
+	if (r < 0)
+		log_error("%s", e.text);
+	unlist(h, m);
+	return r;
 }
 
 bool machine_is_there(void *host, const char *name)

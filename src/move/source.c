@@ -614,6 +614,7 @@ static void clean_up(struct source *m)
 {
 	json_t *message;
 	struct error e;
+	int left;
 
 	job_set_stage(m->job, "clean-up");
 	report_source(m->job, m->session, m->relay, &m->times, m->o);
@@ -631,9 +632,10 @@ static void clean_up(struct source *m)
 		json_decref(message);
 	/* The entry goes after the machine: a daemon that found the machine and
 	 * no entry would not know that its guest is elsewhere. */
-	m->host->left(m->host->context, m->job->machine);
+	left = m->host->left(m->host->context, m->job->machine);
 	fault_point("source:left");
-	journal_remove(m->host->state_directory, m->job->id);
+	if (left == 0)
+		journal_remove(m->host->state_directory, m->job->id);
 	if (m->session &&
 	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
 		    0)
