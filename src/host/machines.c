@@ -703,6 +703,7 @@ int machine_arrived(void *host, struct move_arrival *a)
 	struct host *h = host;
 	struct machine *m;
 	struct error e;
+	bool again;
 	int r;
 
 	{
@@ -721,12 +722,15 @@ int machine_arrived(void *host, struct move_arrival *a)
 		free(m->text);
 		m->text = strdup(a->definition);
 		snprintf(m->arrived, sizeof(m->arrived), "%s", a->job);
-		if (m->started) /* in the books of a daemon that died here */
+		/* It has ended, and was started again: that one lives. */
+		again = a->ended && m->started && launch_alive(&m->process);
+		/* In the books of a daemon that died here. */
+		if (m->started && !again)
 			launch_forget(&m->process);
 	}
-	if (a->ended)
+	if (a->ended && !again)
 		set_stopped(h, m);
-	else
+	else if (!a->ended)
 		set_running(h, m, &a->process, a->paused);
 	r = machine_save(h, m, &e);
 	if (r < 0)
@@ -751,9 +755,14 @@ int machine_left(void *host, const char *name)
 	assert(m);
 	launch_clean(m->run_dir);
 	r = erase(h, m, &e);
-	if (r < 0)
-		log_error("%s", e.text);
-	unlist(h, m);
+	if (r == 0) {
+		unlist(h, m);
+		return 0;
+	}
+	/* Nobody may start it, or bring one of its name: it stays held, and the
+	 * next daemon finds the move's entry and tries again. */
+	log_error("%s", e.text);
+	set_stopped(h, m);
 	return r;
 }
 

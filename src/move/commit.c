@@ -193,9 +193,9 @@ static void doubt_at_destination(struct job *job, const struct move_peer *peer,
 		 "whether it may run: %s",
 		 job->machine, peer->name, why);
 	snprintf(advice, sizeof(advice),
-		 "Drover keeps asking.  If %s runs it: drover job resolve %s "
-		 "--give-up.  If %s is dead for good: drover job resolve %s "
-		 "--run-here",
+		 "Drover keeps asking.  If %s or another host runs it: drover "
+		 "job resolve %s --give-up.  If none does, and %s never will: "
+		 "drover job resolve %s --run-here",
 		 peer->name, job->id, peer->name, job->id);
 	job_set_doubt(job, error, advice);
 }
@@ -257,8 +257,8 @@ int commit_ask(struct job *job, const struct move_host *host,
 				job, peer,
 				r < 0 ? e->text
 				: says(answer, "decision", "unknown")
-					? "it knows nothing of this move, and "
-					  "has no machine of this name"
+					? "it has no machine of this name any "
+					  "more: given up, or moved on"
 					: "undecided");
 		json_decref(answer);
 		if (atomic_load(&job->decision) != DECISION_NONE)

@@ -278,13 +278,14 @@ static void show_progress(struct destination *d)
 
 /* A source that gave up while the paths were gone could not say so; until the
  * outage limit a machine of its name would be held here for nothing. */
-static int check_source(struct destination *d, struct error *e)
+static int check_source(struct destination *d, uint64_t silence_us,
+			struct error *e)
 {
 	struct session_stats st;
 
 	session_stats(d->session, &st);
 	if (!st.outage)
-		d->next_ask_us = clock_us() + ASK_US;
+		d->next_ask_us = clock_us() + silence_us;
 	if (clock_us() < d->next_ask_us)
 		return 0;
 	d->next_ask_us = clock_us() + ASK_US;
@@ -311,7 +312,8 @@ static int load(struct destination *d, struct error *e)
 		if ((r = drain_events(d, e)) != 0)
 			return r < 0 ? r : 0;
 		if (session_skip(d->session, e) < 0 ||
-		    job_check_cancel(d->job, e) < 0 || check_source(d, e) < 0)
+		    job_check_cancel(d->job, e) < 0 ||
+		    check_source(d, ASK_US, e) < 0)
 			return error_code(e);
 		/* A relay that broke because QEMU did: QEMU says why. */
 		if (relay_check(d->relay, &why) < 0) {
@@ -341,7 +343,11 @@ static int await_commit(struct destination *d, struct error *e)
 			return commit_ask(d->job, d->host, d->peer, e);
 		r = session_await(d->session, clock_us() + TURN_US, &message,
 				  e);
-		if (r == -ETIMEDOUT && check_source(d, e) < 0)
+		/* Whoever asks hears no COMMIT for seconds: not before the
+		 * source may have given up. */
+		if (r == -ETIMEDOUT &&
+		    check_source(d, d->host->switchover_outage_us + ASK_US, e) <
+			    0)
 			return error_code(e);
 		if (r == -ETIMEDOUT)
 			continue;
@@ -520,8 +526,9 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 
 /* --- after a restart */
 
-static int open_monitor(struct destination *d, bool *ret_running,
-			struct error *e)
+/* A guest that runs, or has run, has come, whatever its QEMU did since. */
+static int open_monitor(struct destination *d, bool committed,
+			bool *ret_running, struct error *e)
 {
 	struct migration_info info;
 
@@ -532,7 +539,7 @@ static int open_monitor(struct destination *d, bool *ret_running,
 	    monitor_migration(d->qmp, &info, e) < 0 ||
 	    monitor_is_running(d->qmp, ret_running, e) < 0)
 		return error_code(e);
-	if (info.status != MIGRATION_COMPLETED)
+	if (info.status != MIGRATION_COMPLETED && !*ret_running && !committed)
 		return error_set(e, EOWNERDEAD,
 				 "droverd ended in the middle of this move");
 	return 0;
@@ -554,8 +561,9 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 				     d->run_dir, e) < 0)
 		return error_code(e);
 	d->started = true;
-	while ((r = open_monitor(d, ret_running, e)) < 0 && r != -EOWNERDEAD &&
-	       launch_alive(&d->arrival.process) &&
+	while ((r = open_monitor(d, journal_step_of(entry) == STEP_COMMITTED,
+				 ret_running, e)) < 0 &&
+	       r != -EOWNERDEAD && launch_alive(&d->arrival.process) &&
 	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
 		job_set_doubt(d->job, e->text,
 			      "its QEMU lives, but does not answer: Drover "
@@ -579,9 +587,11 @@ static int ended_since(struct destination *d)
 static int take_up(struct destination *d, const json_t *entry, struct error *e)
 {
 	bool running, committed = journal_step_of(entry) == STEP_COMMITTED;
+	const struct qemu_process *p = &d->arrival.process;
 
 	if (reopen(d, entry, &running, e) < 0) {
-		if (committed && !launch_alive(&d->arrival.process))
+		if (committed &&
+		    (p->pidfd >= 0 ? !launch_alive(p) : e->code == ESRCH))
 			return ended_since(d);
 		/* Perhaps the guest ran, if only for a moment: then its disks
 		 * are ahead of the source's memory, for ever. */

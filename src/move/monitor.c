@@ -144,10 +144,20 @@ static bool may_ask_again(int r, uint64_t deadline_us)
 	return r == -ETIMEDOUT && clock_us() < deadline_us;
 }
 
+/* A change shows as an event, if at all. */
+static int pause_with(struct qmp *q, struct error *e)
+{
+	json_t *event;
+	int r = qmp_event(q, clock_us() + CANCEL_POLL_US, &event, e);
+
+	if (r > 0)
+		json_decref(event);
+	return r < 0 ? r : 0;
+}
+
 static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 {
 	struct migration_info info;
-	json_t *event;
 
 	for (;;) {
 		int r = monitor_migration(q, &info, e);
@@ -165,11 +175,8 @@ static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 		if (r < 0 && r != -EREMOTEIO && !may_ask_again(r, deadline_us))
 			return r;
 		/* Its end is an event; not all versions send one. */
-		r = qmp_event(q, clock_us() + CANCEL_POLL_US, &event, e);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			json_decref(event);
+		if (pause_with(q, e) < 0)
+			return error_code(e);
 	}
 }
 
@@ -190,9 +197,19 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 		if (!run || running)
 			return 0;
 		r = qmp_run(q, "cont", NULL, NULL, e);
-		if (r == -EREMOTEIO && clock_us() <= deadline_us)
-			continue;
-		if (r < 0 && !may_ask_again(r, deadline_us))
+		if (r < 0 && r != -EREMOTEIO && !may_ask_again(r, deadline_us))
 			return r;
+		if (r == 0 && monitor_is_running(q, &running, e) == 0 &&
+		    running)
+			return 0;
+		/* Refused, or taken without effect. */
+		if (clock_us() > deadline_us)
+			return r < 0 ? r
+				     : error_set(e, ETIMEDOUT,
+						 "QEMU was told 'cont', and "
+						 "its "
+						 "guest does not run");
+		if (pause_with(q, e) < 0)
+			return error_code(e);
 	}
 }

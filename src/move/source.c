@@ -491,12 +491,15 @@ static int st_precopy(struct source *m, struct error *e)
 
 static void un_precopy(struct source *m)
 {
+	struct error e;
+
 	relay_stop(m->relay);
-	if (m->migrating &&
+	if (!m->migrating ||
 	    monitor_take_back(m->qmp, m->was_running, clock_us() + TAKE_BACK_US,
-			      &m->not_back) < 0)
-		log_error("move %s: take the guest back: %s", m->job->machine,
-			  m->not_back.text);
+			      &e) == 0)
+		return;
+	m->not_back = e;
+	log_error("move %s: take the guest back: %s", m->job->machine, e.text);
 }
 
 /* --- commit */
@@ -561,18 +564,21 @@ static void take_commit_back(const struct move_host *host, json_t *entry)
 {
 	struct error e;
 
-	if (journal_write(host->state_directory, entry, STEP_PREPARE, &e) < 0)
-		log_error("move %s: %s",
-			  json_string_value(json_object_get(entry, "machine")),
-			  e.text);
+	if (journal_write(host->state_directory, entry, STEP_PREPARE, &e) == 0)
+		return;
+	log_error("move %s: %s",
+		  json_string_value(json_object_get(entry, "machine")), e.text);
+	/* That needs no space; a host that has the machine and no entry of the
+	 * move has aborted it. */
+	journal_remove(host->state_directory,
+		       json_string_value(json_object_get(entry, "job")));
 }
 
 static void undo(struct source *m, size_t failed, const struct error *e)
 {
-	bool committed = atomic_load(&m->job->decision) == DECISION_COMMIT;
-
 	job_set_decision(m->job, DECISION_ABORT);
-	if (committed)
+	/* Also when it could not be written: it may be there all the same. */
+	if (stages[failed].run == st_commit)
 		take_commit_back(m->host, m->entry);
 	/* The other side can begin to clean up while this one does. */
 	if (m->session)
@@ -588,10 +594,9 @@ static int still(const struct source *m, struct error *e)
 	const struct error why = *e;
 
 	return error_set(e, why.code,
-			 "%.300s; and the guest could not be continued here: "
-			 "%.150s: see whether it runs, and tell its QEMU "
-			 "'cont'",
-			 why.text, m->not_back.text);
+			 "the guest is here and may stand still, tell its QEMU "
+			 "'cont': %.80s; the move had failed: %.80s",
+			 m->not_back.text, why.text);
 }
 
 static int run_stages(struct source *m, struct error *e)

@@ -45,6 +45,8 @@ int launch_start_time(uint64_t *ret, pid_t pid, struct error *e)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	if (n < 0 && errno != ENOENT && errno != ESRCH)
+		return error_sys(e, "%s", path);
 	if (n <= 0)
 		return error_set(e, ESRCH, "there is no process %d", (int)pid);
 	buf[n] = '\0';

@@ -226,7 +226,7 @@ class CrashPoints(Case):
         self.source.start()
         self.field.link.heal()
         wait_for("the source's answer",
-                 lambda: "has no machine of this name" in self.destination.newest_job()["error"],
+                 lambda: "no machine of this name any more" in self.destination.newest_job()["error"],
                  DOUBT_S)
         self.resolve(self.destination, "--run-here")
         self.settled(THERE)
