@@ -43,8 +43,8 @@ struct move_host {
 	 * The guest of @a is here now.  Negative: that could not be saved, and
 	 * a daemon that was restarted would not know. */
 	int (*arrived)(void *context, struct move_arrival *a);
-	/* The machine, which the move holds, is another host's.  Negative: it is
-	 * not off the disk. */
+	/* The machine, which the move holds, is another host's.  Negative: it
+	 * is not off the disk. */
 	int (*left)(void *context, const char *machine);
 	/* Is there a machine called @machine?  Has one arrived by @job? */
 	bool (*has_machine)(void *context, const char *machine);
