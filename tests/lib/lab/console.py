@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from .core import wait_for
+from .core import Failed, wait_for
 
 HEARTBEAT = re.compile(r"^hb (\d+) t=(\d+)\b(?:.*\bverified=(\d+))?")
 
@@ -91,7 +91,13 @@ class Console:
 
         def found():
             return next((x for x in self.lines[after:] if pattern.search(x.text)), None)
-        return wait_for(f"console line {pattern.pattern!r}", found, timeout)
+        try:
+            return wait_for(f"console line {pattern.pattern!r}", found, timeout)
+        except Failed as e:
+            raise Failed(f"{e}; it ends: {self.tail()}") from None
+
+    def tail(self, lines=4):
+        return " / ".join(x.text for x in self.lines[-lines:]) or "nothing"
 
     def heartbeats(self):
         return [x for x in list(self.lines) if HEARTBEAT.match(x.text)]
