@@ -167,19 +167,28 @@ static int carry(struct job *j, struct session *s,
 
 /* --- destination */
 
-static struct relay_wait *take_wait(struct host *h, const char *name)
+/* The one of this name; only that of @job if it is given: once the source has
+ * come, another relay may wait under the name. */
+static struct relay_wait *take_wait(struct host *h, const char *name,
+				    const struct job *job)
 {
 	WITH_LOCK(&h->lock);
 
 	for (struct relay_wait **p = &h->relays; *p; p = &(*p)->next) {
 		struct relay_wait *w = *p;
 
-		if (strcmp(w->name, name) != 0)
+		if (strcmp(w->name, name) != 0 || (job && w->job != job))
 			continue;
 		*p = w->next;
 		return w;
 	}
 	return NULL;
+}
+
+static void wait_free(struct relay_wait *w)
+{
+	job_drop(w->job);
+	free(w);
 }
 
 static int accept_relay(struct session *s, const struct relay_wait *w,
@@ -209,7 +218,7 @@ static int accept_relay(struct session *s, const struct relay_wait *w,
 void relay_serve(struct host *h, struct session *s, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
-	struct relay_wait *w = name ? take_wait(h, name) : NULL;
+	struct relay_wait *w = name ? take_wait(h, name, NULL) : NULL;
 	struct error e;
 	int r;
 
@@ -224,27 +233,17 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 	}
 	r = accept_relay(s, w, &e);
 	job_settle(w->job, r, &e);
-	job_drop(w->job);
-	free(w);
+	wait_free(w);
 }
 
-/* False when @job does not wait any more.  Its name says nothing: once the
- * source has come, another relay may wait under it. */
-static bool drop_wait(struct host *h, const struct job *job)
+/* False when it does not wait any more. */
+static bool drop_wait(const struct connecting *c)
 {
-	WITH_LOCK(&h->lock);
+	struct relay_wait *w = take_wait(c->host, c->name, c->job);
 
-	for (struct relay_wait **p = &h->relays; *p; p = &(*p)->next) {
-		struct relay_wait *w = *p;
-
-		if (w->job != job)
-			continue;
-		*p = w->next;
-		job_drop(w->job);
-		free(w);
-		return true;
-	}
-	return false;
+	if (w)
+		wait_free(w);
+	return w;
 }
 
 /* Hears of a cancel while the relay waits; whoever serves its source does so
@@ -260,7 +259,7 @@ static void *waiting_main(void *arg)
 		poll(&p, 1, TURN_US / 1000);
 		if (job_check_cancel(c->job, &e) == 0)
 			continue;
-		if (drop_wait(c->host, c->job))
+		if (drop_wait(c))
 			job_settle(c->job, -ECANCELED, &e);
 		break;
 	}
@@ -310,13 +309,12 @@ static int start_accept(struct host *h, struct connecting *c,
 	w->job = job_hold(c->job);
 	job_set_stage(c->job, "wait for the source");
 	if (add_wait(h, w, e) < 0) {
-		job_drop(w->job);
-		free(w);
+		wait_free(w);
 		return error_code(e);
 	}
 	if (thread_start(h, "relay accept", waiting_main, c, e) == 0)
 		return 0;
-	if (drop_wait(h, c->job))
+	if (drop_wait(c))
 		return error_code(e);
 	/* The source has come already: there is no wait to be cancelled. */
 	job_drop(c->job);
