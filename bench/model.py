@@ -13,7 +13,6 @@ import os
 import socket
 import statistics
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass

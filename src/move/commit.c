@@ -252,14 +252,13 @@ int commit_ask(struct job *job, const struct move_host *host,
 			job_set_decision(job, DECISION_COMMIT);
 		else if (r == 0 && says(answer, "decision", "abort"))
 			job_set_decision(job, DECISION_ABORT);
+		else if (r == 0 && says(answer, "decision", "unknown"))
+			doubt_at_destination(job, peer,
+					     "it has no machine of this name "
+					     "any more: given up, or moved on");
 		else
-			doubt_at_destination(
-				job, peer,
-				r < 0 ? e->text
-				: says(answer, "decision", "unknown")
-					? "it has no machine of this name any "
-					  "more: given up, or moved on"
-					: "undecided");
+			doubt_at_destination(job, peer,
+					     r < 0 ? e->text : "undecided");
 		json_decref(answer);
 		if (atomic_load(&job->decision) != DECISION_NONE)
 			continue;

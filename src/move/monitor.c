@@ -183,7 +183,7 @@ static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
 int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 		      struct error *e)
 {
-	bool running;
+	bool running, told = false;
 	int r;
 
 	if (wait_settled(q, deadline_us, e) < 0)
@@ -196,19 +196,15 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 			return r;
 		if (!run || running)
 			return 0;
+		if (told && clock_us() > deadline_us)
+			return error_set(e, ETIMEDOUT,
+					 "QEMU was told 'cont', and its guest "
+					 "does not run");
 		r = qmp_run(q, "cont", NULL, NULL, e);
-		if (r < 0 && r != -EREMOTEIO && !may_ask_again(r, deadline_us))
+		if (r < 0 && !may_ask_again(r, deadline_us) &&
+		    (r != -EREMOTEIO || clock_us() > deadline_us))
 			return r;
-		if (r == 0 && monitor_is_running(q, &running, e) == 0 &&
-		    running)
-			return 0;
-		/* Refused, or taken without effect. */
-		if (clock_us() > deadline_us)
-			return r < 0 ? r
-				     : error_set(e, ETIMEDOUT,
-						 "QEMU was told 'cont', and "
-						 "its "
-						 "guest does not run");
+		told = r == 0;
 		if (pause_with(q, e) < 0)
 			return error_code(e);
 	}

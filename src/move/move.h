@@ -80,8 +80,8 @@ struct move_machine {
 /* Moves @m away.  0: the guest is the destination's, @m's QEMU has ended, and
  * the host was told by left(): @m is gone.  Negative: it stays here, and runs
  * if it ran before; @e says why.  While who has it is in doubt the job says so,
- * and this waits.  @finish, if given, is an entry of the journal: the move is
- * taken up where a daemon left it. */
+ * and this waits.  @entry is one of the journal: the move is taken up where a
+ * daemon left it. */
 int move_away(struct job *job, const struct move_host *host,
 	      struct move_machine *m, const struct move_peer *peer,
 	      const struct move_options *o, struct error *e);
