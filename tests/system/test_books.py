@@ -138,21 +138,8 @@ class Full(Case):
 
     def setUp(self):
         super().setUp()
-        self.host.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                          'mount -t tmpfs -o size=64k,mode=0700 state "$0" && exec "$@"',
-                          self.host.state]
+        self.host.small_folder(self.host.state, "64k")
         self.host.start()
-
-    def fill(self):
-        """Take all that is left; what gives it back."""
-        name = f"/proc/{self.host.pid}/root{self.host.state}/filler"
-        with open(name, "wb", buffering=0) as f:
-            try:
-                while True:
-                    f.write(bytes(4096))
-            except OSError:
-                pass
-        return lambda: os.unlink(name)
 
     def refused(self, pattern, *words):
         answer = self.host.drover(*words, check=False)
@@ -163,12 +150,12 @@ class Full(Case):
 
     def test_a_qemu_that_was_just_started_is_ended(self):
         self.host.define(machine.definition("web", memory="16M"))
-        give_back = self.fill()
+        full = self.host.fill(self.host.state)
         self.refused("QEMU was ended, its start cannot be noted", "vm", "start", "web")
         self.assertEqual(self.qemus(), [])
         self.assertEqual(self.machines(), {"web": ("stopped", None)})
         self.assertEqual(os.listdir(os.path.join(self.host.run_dir, "machines")), [])
-        give_back()
+        os.unlink(full)
         self.host.drover("vm", "start", "web")
         self.assertEqual(self.machines(), {"web": ("running", self.qemus()[0])})
         self.assertEqual(self.monitor().status(), "running")
@@ -176,13 +163,13 @@ class Full(Case):
     def test_an_adopted_qemu_is_given_back(self):
         qemu = self.stranger()
         before = self.host.descriptors()
-        give_back = self.fill()
+        full = self.host.fill(self.host.state)
         self.refused(f"process {qemu.pid} runs on and was not adopted", "vm", "adopt", qemu.pid)
         self.assertEqual(self.machines(), {})
         self.assertEqual(os.listdir(os.path.join(self.host.run_dir, "machines")), [])
         wait_for("no descriptor left behind", lambda: self.host.descriptors() == before)
         self.assertEqual(self.status(qemu), "running")
-        give_back()
+        os.unlink(full)
         self.host.drover("vm", "adopt", qemu.pid)
         self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
 
@@ -190,7 +177,7 @@ class Full(Case):
         qemu = self.stranger(paused=True)
         self.host.drover("vm", "adopt", qemu.pid)
         self.assertEqual(self.machines(), {"web": ("paused", qemu.pid)})
-        self.fill()
+        self.host.fill(self.host.state)
         self.refused("the guest runs, which cannot be noted", "vm", "start", "web")
         self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
         self.assertEqual(self.status(qemu), "running")

@@ -220,30 +220,18 @@ class MemoryFull(Case):
         field = Field(cls.lab, arguments=[
             "-object", f"memory-backend-file,id=ram0,size=64M,share=on,mem-path={folder}",
             "-numa", "node,memdev=ram0"])
-        field.beta.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                           f'mount -t tmpfs -o size={cls.size} ram "$0" && exec "$@"', folder]
+        field.beta.small_folder(folder, cls.size)
         cls.folder = folder
         return field.start()
-
-    def fill(self):
-        """Take all that is left of the destination's tmpfs; who gives it back."""
-        name = f"/proc/{self.field.beta.pid}/root{self.folder}/filler"
-        with open(name, "wb", buffering=0) as f:
-            try:
-                while True:
-                    f.write(bytes(65536))
-            except OSError:
-                pass
-        return name
 
     def walk(self, moment, limit):
         self.field.link.shape(SLOW)
         self.field.faults(here="source:switchover" if moment == "switchover" else ())
-        full = self.fill() if moment == "pre_copy" else None
+        full = self.field.beta.fill(self.folder) if moment == "pre_copy" else None
         move = self.field.move("--downtime-limit", limit)
         if moment == "switchover":
             self.field.reached("source:switchover")
-            full = self.fill()
+            full = self.field.beta.fill(self.folder)
         at = time.monotonic()
         self.field.go_on()
         job = self.check(move, moment, at, again=False)
