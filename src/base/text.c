@@ -172,3 +172,35 @@ void text_printable(char *buf, size_t cap, const void *from, size_t len)
 			buf[i] = '?';
 	buf[i] = '\0';
 }
+
+/* Bytes of the character at @s, whose bits from 0x80 on need as many; 0 for
+ * none. */
+static size_t utf8_char(const unsigned char *s, size_t len)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	uint32_t c = s[0] & (0xffU >> (n + 1));
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc0 || s[0] > 0xf7 || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	return n;
+}
+
+size_t text_utf8_len(const char *text, size_t len)
+{
+	size_t at = 0, n;
+
+	while (at < len &&
+	       (n = utf8_char((const unsigned char *)text + at, len - at)) > 0)
+		at += n;
+	return at;
+}

@@ -42,3 +42,6 @@ void text_duration(char *buf, size_t cap, uint64_t us);
 /* @len bytes that came from outside as text: what is not printable ASCII
  * becomes '?'. */
 void text_printable(char *buf, size_t cap, const void *from, size_t len);
+
+/* How many of @len bytes are UTF-8 as RFC 3629 has it; @len when all are. */
+size_t text_utf8_len(const char *text, size_t len);

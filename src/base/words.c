@@ -55,6 +55,16 @@ int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 	return push(w, n < 0 ? NULL : word, e);
 }
 
+void words_remove(struct words *w, size_t at, size_t n)
+{
+	for (size_t i = at; i < at + n; i++)
+		free(w->at[i]);
+	/* With the NULL at the end. */
+	memmove(w->at + at, w->at + at + n,
+		(w->count - at - n + 1) * sizeof(w->at[0]));
+	w->count -= n;
+}
+
 /* Copy one word from @text to @out; what follows it, or NULL when a quote or
  * a backslash is left open. */
 static const char *one_word(char *out, const char *text)

@@ -25,6 +25,9 @@ int words_add(struct words *w, const char *word, struct error *e);
 int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Take out @n words from @at on. */
+void words_remove(struct words *w, size_t at, size_t n);
+
 /* Append the words of @text.  -EINVAL for a quote that is not closed. */
 int words_split(struct words *w, const char *text, struct error *e);
 

@@ -27,6 +27,7 @@ static const struct output_field list_fields[] = {
 
 static const struct output_field show_fields[] = {
 	{ "Name", "name", format_text, false },
+	{ "UUID", "uuid", format_text, false },
 	{ "State", "state", format_text, false },
 	{ "Process", "pid", format_text, false },
 	{ "Memory", "memory", format_bytes, false },

@@ -93,6 +93,7 @@ static void host_free(struct host *h)
 		if (m->started)
 			launch_forget(&m->process);
 		free(m->text);
+		free(m->coming);
 		free(m);
 	}
 	while (h->jobs) {

@@ -68,20 +68,38 @@ static void refuse(struct session *s, const struct error *why)
 	answer(s, json_pack("{s:s,s:s}", "type", "failed", "error", why->text));
 }
 
+/* The definition is what counts; the uuid beside it is for reading. */
+static int read_machine(struct definition *ret, const json_t *machine,
+			struct error *e)
+{
+	const char *uuid = text_of(machine, "uuid");
+
+	if (definition_parse(ret, "definition", text_of(machine, "definition"),
+			     e) < 0)
+		return error_code(e);
+	if (uuid[0] && (!ret->uuid || strcmp(uuid, ret->uuid) != 0))
+		return error_set(e, EBADMSG,
+				 "the uuid of %s is %.40s, and another one in "
+				 "its definition",
+				 ret->name, uuid);
+	return 0;
+}
+
 static void serve_compare(struct host *h, struct session *s,
 			  const json_t *request)
 {
+	SCOPED(definition_done) struct definition d = { 0 };
 	const json_t *machine = json_object_get(request, "machine");
+	struct error e, why = { 0 };
 	json_t *findings;
-	struct error e;
-	bool taken;
 
-	{
-		WITH_LOCK(&h->lock);
-
-		taken = machine_find(h, text_of(machine, "name"));
+	if (read_machine(&d, machine, &e) < 0) {
+		refuse(s, &e);
+		return;
 	}
-	if (compare_check(&h->move, machine, taken, &findings, &e) < 0)
+	machine_welcome(h, &d, &why);
+	if (compare_check(&h->move, machine, why.code ? why.text : NULL,
+			  &findings, &e) < 0)
 		refuse(s, &e);
 	else
 		answer(s, json_pack("{s:s,s:o}", "type", "findings", "findings",
@@ -112,7 +130,7 @@ static int check_arrival(struct host *h, const json_t *request, struct error *e)
 {
 	json_t *findings;
 	int r = compare_check(&h->move, json_object_get(request, "machine"),
-			      false, &findings, e);
+			      NULL, &findings, e);
 
 	if (r < 0)
 		return r;
@@ -132,18 +150,18 @@ static void run_arrival(struct host *h, struct session *s,
 		r = -e.code;
 	if (r < 0) {
 		refuse(s, &e);
-		machine_remove(h, m);
+		machine_did_not_come(h, m);
 	} else {
 		r = move_in(j, &h->move, s, request, &peer, &e);
 		if (r < 0)
-			machine_remove(h, m);
+			machine_did_not_come(h, m);
 	}
 	job_settle(j, r, &e);
 }
 
 static void serve_move(struct host *h, struct session *s, const json_t *request)
 {
-	const char *name = text_of(json_object_get(request, "machine"), "name");
+	SCOPED(definition_done) struct definition d = { 0 };
 	const char *id = text_of(request, "job");
 	struct machine *m = NULL;
 	struct error e;
@@ -152,7 +170,8 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 
 	snprintf(what, sizeof(what), "job %.16s", id);
 	if (text_check_name("job", id, &e) < 0 ||
-	    machine_reserve(h, name, what, &m, &e) < 0) {
+	    read_machine(&d, json_object_get(request, "machine"), &e) < 0 ||
+	    machine_expect(h, &d, what, &m, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
@@ -160,11 +179,11 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 		    &(struct job_subject){ .id = id,
 					   .kind = "move",
 					   .role = "destination",
-					   .machine = name,
+					   .machine = d.name,
 					   .peer = session_peer(s) },
 		    &e) < 0) {
 		refuse(s, &e);
-		machine_remove(h, m);
+		machine_did_not_come(h, m);
 		return;
 	}
 	job_add(h, j);

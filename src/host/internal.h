@@ -5,6 +5,7 @@
  *
  *     host.c       start, recovery, end, the description of this host
  *     machines.c   the books: which machines are here, on disk and in memory
+ *     guests.c     what a user does with them
  *     moves.c      jobs, and moves away
  *     incoming.c   the peer port, and what peers ask for
  *     nics.c       the network cards
@@ -23,6 +24,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/uuid.h"
 #include "host/host.h"
 #include "host/settings.h"
 #include "move/job.h"
@@ -33,7 +35,10 @@ enum { LISTENERS_MAX = 16, JOBS_KEPT = 200 };
 
 struct machine {
 	char name[64];
-	char *text; /* its definition; NULL while it comes in */
+	char uuid[UUID_CAP]; /* what it is; a name may be given twice */
+	char *text;   /* its definition; NULL while it comes in for the first
+		       * time */
+	char *coming; /* its definition while it comes in; else NULL */
 	bool started, paused, adopted;
 	struct qemu_process process; /* while started */
 	char run_dir[PATH_MAX];
@@ -82,9 +87,33 @@ int machine_take(struct host *h, const char *name, const char *what,
 /* A new one, held by @what; -EEXIST. */
 int machine_reserve(struct host *h, const char *name, const char *what,
 		    struct machine **ret, struct error *e);
+/* As above, for a definition with a uuid, which no other may have. */
+int machine_reserve_for(struct host *h, const struct definition *d,
+			const char *what, struct machine **ret,
+			struct error *e);
+/* One that a peer moves here: new, or in the place of the same machine, which
+ * does not run.  -EEXIST, -EBUSY. */
+int machine_expect(struct host *h, const struct definition *d, const char *what,
+		   struct machine **ret, struct error *e);
+/* Would machine_expect() take it? */
+int machine_welcome(struct host *h, const struct definition *d,
+		    struct error *e);
+/* It did not come, and is what it was before. */
+void machine_did_not_come(struct host *h, struct machine *m);
+/* Its definition from now on, not yet on disk.  Gives @d a uuid where it has
+ * none: that of the machine. */
+int machine_set_definition(struct host *h, struct machine *m,
+			   struct definition *d, struct error *e);
+int machine_missing(const struct host *h, const char *name, struct error *e);
+void machine_set_running(struct host *h, struct machine *m,
+			 const struct qemu_process *p, bool paused);
+void machine_set_stopped(struct host *h, struct machine *m);
 void machine_release(struct host *h, struct machine *m);
 /* Off the list and off the disk when it returns; frees @m. */
 void machine_remove(struct host *h, struct machine *m);
+int machine_erase(const struct host *h, const struct machine *m,
+		  struct error *e);                     /* off the disk */
+void machine_unlist(struct host *h, struct machine *m); /* frees @m */
 int machine_save(struct host *h, const struct machine *m, struct error *e);
 int machines_load(struct host *h, struct error *e);
 /* The thread that notices QEMUs that end by themselves. */

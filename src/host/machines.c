@@ -57,7 +57,7 @@ struct machine *machine_find(struct host *h, const char *name)
 	return NULL;
 }
 
-static int no_machine(const struct host *h, const char *name, struct error *e)
+int machine_missing(const struct host *h, const char *name, struct error *e)
 {
 	return error_set(e, ENOENT,
 			 "%s has no machine called %s: drover vm list shows "
@@ -74,7 +74,7 @@ int machine_take(struct host *h, const char *name, const char *what,
 
 	m = machine_find(h, name);
 	if (!m)
-		return no_machine(h, name, e);
+		return machine_missing(h, name, e);
 	if (m->busy[0])
 		return error_set(e, EBUSY,
 				 "machine %s is held by %s: wait for it, or "
@@ -85,25 +85,36 @@ int machine_take(struct host *h, const char *name, const char *what,
 	return 0;
 }
 
-int machine_reserve(struct host *h, const char *name, const char *what,
-		    struct machine **ret, struct error *e)
+static struct machine *find_uuid(struct host *h, const char *uuid)
 {
-	struct machine *m;
+	for (struct machine *m = h->machines; m && uuid; m = m->next)
+		if (!strcmp(m->uuid, uuid))
+			return m;
+	return NULL;
+}
 
-	if (text_check_name("machine", name, e) < 0)
-		return error_code(e);
-
-	WITH_LOCK(&h->lock);
+/* Locked.  @uuid: NULL when there is none yet. */
+static int add(struct host *h, const char *name, const char *uuid,
+	       const char *what, struct machine **ret, struct error *e)
+{
+	struct machine *m = find_uuid(h, uuid);
 
 	if (machine_find(h, name))
 		return error_set(e, EEXIST,
 				 "%s has a machine called %s already: forget "
 				 "it, or use another name",
 				 h->settings->name, name);
+	if (m)
+		return error_set(e, EEXIST,
+				 "%s has this machine already under the name "
+				 "%s, with the uuid %s: forget that one, or "
+				 "give this one another uuid",
+				 h->settings->name, m->name, uuid);
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return error_set(e, ENOMEM, "no memory for a machine");
 	snprintf(m->name, sizeof(m->name), "%s", name);
+	snprintf(m->uuid, sizeof(m->uuid), "%s", uuid ? uuid : "");
 	snprintf(m->busy, sizeof(m->busy), "%s", what);
 	run_dir_of(m->run_dir, sizeof(m->run_dir), h, name);
 	m->next = h->machines;
@@ -112,16 +123,136 @@ int machine_reserve(struct host *h, const char *name, const char *what,
 	return 0;
 }
 
+int machine_reserve(struct host *h, const char *name, const char *what,
+		    struct machine **ret, struct error *e)
+{
+	if (text_check_name("machine", name, e) < 0)
+		return error_code(e);
+
+	WITH_LOCK(&h->lock);
+
+	return add(h, name, NULL, what, ret, e);
+}
+
+int machine_reserve_for(struct host *h, const struct definition *d,
+			const char *what, struct machine **ret, struct error *e)
+{
+	WITH_LOCK(&h->lock);
+
+	return add(h, d->name, d->uuid, what, ret, e);
+}
+
+/* Locked.  May an entry give way to a machine that comes? */
+static int may_replace(const struct host *h, const struct machine *m,
+		       const struct definition *d, struct error *e)
+{
+	if (!d->uuid || strcmp(m->uuid, d->uuid) != 0)
+		return error_set(e, EEXIST,
+				 "%s has a machine called %s already, another "
+				 "one, its uuid is %s: forget it there, or "
+				 "define this one under another name",
+				 h->settings->name, m->name,
+				 m->uuid[0] ? m->uuid : "not known yet");
+	if (m->busy[0])
+		return error_set(e, EBUSY,
+				 "machine %s is held on %s by %s: wait for it, "
+				 "or cancel it",
+				 m->name, h->settings->name, m->busy);
+	if (m->started)
+		return error_set(e, EEXIST,
+				 "%s has a machine called %s already, and runs "
+				 "it: the same machine runs on two hosts, end "
+				 "one of them",
+				 h->settings->name, m->name);
+	return 0;
+}
+
+int machine_expect(struct host *h, const struct definition *d, const char *what,
+		   struct machine **ret, struct error *e)
+{
+	AUTO_FREE char *text = definition_text(d);
+	struct machine *m;
+	int r;
+
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for a definition");
+	if (text_check_name("machine", d->name, e) < 0)
+		return error_code(e);
+
+	WITH_LOCK(&h->lock);
+
+	m = machine_find(h, d->name);
+	r = m ? may_replace(h, m, d, e) : add(h, d->name, d->uuid, what, &m, e);
+	if (r < 0)
+		return r;
+	snprintf(m->busy, sizeof(m->busy), "%s", what);
+	m->coming = take_ptr(&text);
+	*ret = m;
+	return 0;
+}
+
+int machine_welcome(struct host *h, const struct definition *d, struct error *e)
+{
+	const struct machine *m;
+
+	WITH_LOCK(&h->lock);
+
+	m = machine_find(h, d->name);
+	if (m)
+		return may_replace(h, m, d, e);
+	m = find_uuid(h, d->uuid);
+	return !m ? 0
+		  : error_set(e, EEXIST,
+			      "%s has this machine already under the name %s, "
+			      "with the uuid %s: forget that one there",
+			      h->settings->name, m->name, m->uuid);
+}
+
+void machine_did_not_come(struct host *h, struct machine *m)
+{
+	if (m->text)
+		machine_release(h, m);
+	else
+		machine_remove(h, m);
+}
+
+int machine_set_definition(struct host *h, struct machine *m,
+			   struct definition *d, struct error *e)
+{
+	char uuid[UUID_CAP], *text;
+
+	if (!d->uuid) {
+		if (m->uuid[0])
+			snprintf(uuid, sizeof(uuid), "%s", m->uuid);
+		else
+			uuid_make(uuid);
+		d->uuid = strdup(uuid);
+	}
+	text = d->uuid ? definition_text(d) : NULL;
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for a definition");
+
+	WITH_LOCK(&h->lock);
+
+	free(m->text);
+	m->text = text;
+	snprintf(m->uuid, sizeof(m->uuid), "%s", d->uuid);
+	return 0;
+}
+
 void machine_release(struct host *h, struct machine *m)
 {
 	WITH_LOCK(&h->lock);
 
+	free(m->coming);
+	m->coming = NULL;
 	m->busy[0] = '\0';
 	pthread_cond_broadcast(&h->changed);
 }
 
 /* On disk when it returns; one that was never saved is all right. */
-static int erase(const struct host *h, const struct machine *m, struct error *e)
+int machine_erase(const struct host *h, const struct machine *m,
+		  struct error *e)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 80];
 
@@ -141,7 +272,7 @@ static int erase(const struct host *h, const struct machine *m, struct error *e)
 	return 0;
 }
 
-static void unlist(struct host *h, struct machine *m)
+void machine_unlist(struct host *h, struct machine *m)
 {
 	{
 		WITH_LOCK(&h->lock);
@@ -154,6 +285,7 @@ static void unlist(struct host *h, struct machine *m)
 		}
 	}
 	free(m->text);
+	free(m->coming);
 	free(m);
 }
 
@@ -161,9 +293,9 @@ void machine_remove(struct host *h, struct machine *m)
 {
 	struct error e;
 
-	if (erase(h, m, &e) < 0)
+	if (machine_erase(h, m, &e) < 0)
 		log_error("%s", e.text);
-	unlist(h, m);
+	machine_unlist(h, m);
 }
 
 /* --- on disk */
@@ -234,6 +366,26 @@ static void find_process(struct machine *m, const json_t *state)
 			 qmp);
 }
 
+/* Those of before have no uuid yet. */
+static void know_uuid(struct host *h, struct machine *m)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct error e;
+	bool fresh;
+
+	if (definition_parse(&d, m->name, m->text, &e) < 0) {
+		log_error("machine %s: %s", m->name, e.text);
+		return;
+	}
+	fresh = !d.uuid;
+	if (machine_set_definition(h, m, &d, &e) < 0 ||
+	    (fresh && machine_save(h, m, &e) < 0))
+		log_error("machine %s: %s", m->name, e.text);
+	else if (fresh)
+		log_warning("machine %s had no uuid: from now on it is %s",
+			    m->name, m->uuid);
+}
+
 static int load_one(struct host *h, const char *folder, const char *name,
 		    struct error *e)
 {
@@ -256,6 +408,7 @@ static int load_one(struct host *h, const char *folder, const char *name,
 	snprintf(m->arrived, sizeof(m->arrived), "%s", arrived ? arrived : "");
 	find_process(m, state);
 	json_decref(state);
+	know_uuid(h, m);
 	return 0;
 }
 
@@ -277,12 +430,30 @@ static void take_up(struct host *h, struct machine *m)
 		log_error("%s", e.text);
 }
 
+/* Its QEMU, where there is one, waits for a move, which is taken up later. */
+static bool was_coming(const json_t *moves, const char *name)
+{
+	const char *machine, *role;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)moves, i, entry) {
+		machine = json_string_value(json_object_get(entry, "machine"));
+		role = json_string_value(json_object_get(entry, "role"));
+		if (machine && role && !strcmp(machine, name) &&
+		    !strcmp(role, "destination"))
+			return true;
+	}
+	return false;
+}
+
 int machines_load(struct host *h, struct error *e)
 {
 	static const char suffix[] = ".machine";
 	char folder[PATH_MAX], name[64];
 	AUTO_CLOSEDIR DIR *d = NULL;
 	struct dirent *f;
+	json_t *moves;
 
 	folder_of(folder, sizeof(folder), h);
 	d = opendir(folder);
@@ -298,16 +469,19 @@ int machines_load(struct host *h, struct error *e)
 		if (load_one(h, folder, name, e) < 0)
 			return error_code(e);
 	}
+	if (journal_read(h->settings->state_directory, &moves, e) < 0)
+		return error_code(e);
 	for (struct machine *m = h->machines; m; m = m->next)
-		if (!m->started)
+		if (!m->started && !was_coming(moves, m->name))
 			take_up(h, m);
+	json_decref(moves);
 	return 0;
 }
 
 /* --- QEMUs that end by themselves */
 
-static void set_running(struct host *h, struct machine *m,
-			const struct qemu_process *p, bool paused)
+void machine_set_running(struct host *h, struct machine *m,
+			 const struct qemu_process *p, bool paused)
 {
 	WITH_LOCK(&h->lock);
 
@@ -316,7 +490,7 @@ static void set_running(struct host *h, struct machine *m,
 	m->paused = paused;
 }
 
-static void set_stopped(struct host *h, struct machine *m)
+void machine_set_stopped(struct host *h, struct machine *m)
 {
 	WITH_LOCK(&h->lock);
 
@@ -356,7 +530,7 @@ static void sweep(struct host *h)
 	while ((m = take_ended(h))) {
 		log_warning("machine %s: its QEMU has ended", m->name);
 		launch_end(&m->process, clock_us(), &e);
-		set_stopped(h, m);
+		machine_set_stopped(h, m);
 		if (machine_save(h, m, &e) < 0)
 			log_error("%s", e.text);
 		machine_release(h, m);
@@ -380,323 +554,24 @@ void *machines_watch(void *host)
 	}
 }
 
-/* --- the API */
+/* --- moves */
 
-static const char *state_of(const struct machine *m)
-{
-	if (!m->text)
-		return "incoming";
-	if (!m->started)
-		return "stopped";
-	return m->paused ? "paused" : "running";
-}
-
-static json_t *busy_job(const struct machine *m)
-{
-	return !strncmp(m->busy, "job ", 4) ? json_string(m->busy + 4)
-					    : json_null();
-}
-
-static json_t *to_json(const struct host *h, const struct machine *m)
+static void note_definition(struct host *h, struct machine *m, const char *text)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
-	struct error ignored;
-
-	if (!m->text || definition_parse(&d, m->name, m->text, &ignored) < 0 ||
-	    definition_check(&d, &ignored) < 0)
-		return json_pack("{s:s,s:s,s:n,s:I,s:i,s:s,s:s,s:o,s:b,s:s}",
-				 "name", m->name, "state", state_of(m), "pid",
-				 "memory", (json_int_t)0, "vcpus", 0, "machine",
-				 "", "qemu", "", "job", busy_job(m), "adopted",
-				 m->adopted, "run_dir", m->run_dir);
-	return json_pack("{s:s,s:s,s:o,s:I,s:i,s:s,s:s,s:o,s:b,s:s,s:s}",
-			 "name", m->name, "state", state_of(m), "pid",
-			 m->started ? json_integer(m->process.pid)
-				    : json_null(),
-			 "memory", (json_int_t)d.memory_bytes, "vcpus",
-			 (int)d.vcpus, "machine", d.machine, "qemu",
-			 d.qemu ? d.qemu : h->settings->qemu, "job",
-			 busy_job(m), "adopted", m->adopted, "run_dir",
-			 m->run_dir, "definition", m->text);
-}
-
-int machine_list(struct host *h, json_t **ret, struct error *e)
-{
-	(void)e;
-
-	WITH_LOCK(&h->lock);
-
-	*ret = json_array();
-	for (struct machine *m = h->machines; m; m = m->next)
-		json_array_insert_new(*ret, 0, to_json(h, m));
-	return 0;
-}
-
-int machine_show(struct host *h, const char *name, json_t **ret,
-		 struct error *e)
-{
-	const struct machine *m;
-
-	WITH_LOCK(&h->lock);
-
-	m = machine_find(h, name);
-	if (!m)
-		return no_machine(h, name, e);
-	*ret = to_json(h, m);
-	return 0;
-}
-
-/* An adopted QEMU; in the folder may be another one's files. */
-static void give_back(struct machine *m)
-{
-	launch_forget(&m->process);
-	rmdir(m->run_dir);
-}
-
-static int fill_and_save(struct host *h, struct machine *m,
-			 const struct definition *d, json_t **ret,
-			 struct error *e)
-{
-	char *text = definition_text(d);
-
-	{
-		WITH_LOCK(&h->lock);
-
-		m->text = text;
-	}
-	if (!text) {
-		error_set(e, ENOMEM, "no memory for a definition");
-	} else if (machine_save(h, m, e) == 0) {
-		*ret = to_json(h, m);
-		machine_release(h, m);
-		return 0;
-	}
-	if (m->started)
-		give_back(m);
-	machine_remove(h, m);
-	return error_code(e);
-}
-
-/* One that stands still may be defined anew. */
-static int redefine(struct host *h, const struct definition *d, json_t **ret,
-		    struct error *e)
-{
-	struct machine *m;
-	char *text, *old;
-	int r = machine_take(h, d->name, "vm define", &m, e);
-
-	if (r < 0)
-		return r;
-	text = m->started ? NULL : definition_text(d);
-	if (m->started) {
-		r = error_set(e, EEXIST,
-			      "machine %s runs: stop it before it is defined "
-			      "anew",
-			      d->name);
-	} else if (!text) {
-		r = error_set(e, ENOMEM, "no memory for a definition");
-	} else {
-		{
-			WITH_LOCK(&h->lock);
-
-			old = m->text;
-			m->text = text;
-		}
-		free(old);
-		r = machine_save(h, m, e);
-	}
-	if (r == 0)
-		*ret = to_json(h, m);
-	machine_release(h, m);
-	return r;
-}
-
-int machine_define(struct host *h, const char *file_name, const char *text,
-		   json_t **ret, struct error *e)
-{
-	SCOPED(definition_done) struct definition d = { 0 };
-	struct machine *m;
-	int r;
-
-	if (definition_parse(&d, file_name ? file_name : "definition", text,
-			     e) < 0 ||
-	    definition_check(&d, e) < 0)
-		return error_code(e);
-	r = machine_reserve(h, d.name, "vm define", &m, e);
-	if (r == -EEXIST)
-		return redefine(h, &d, ret, e);
-	return r < 0 ? r : fill_and_save(h, m, &d, ret, e);
-}
-
-/* One that cannot be ended, as it is stuck in the kernel or another user's,
- * still has the disks: it runs until it is seen to end. */
-static int end_qemu(struct host *h, struct machine *m, struct error *e)
-{
-	if (launch_end(&m->process, clock_us() + END_US, e) < 0)
-		return error_in(e, "machine %s", m->name);
-	set_stopped(h, m);
-	launch_clean(m->run_dir);
-	return 0;
-}
-
-/* What the books cannot take, the next daemon might not know. */
-static int end_unsaved(struct host *h, struct machine *m, struct error *why)
-{
 	struct error e;
 
-	if (end_qemu(h, m, &e) < 0)
-		return error_in(why, "%s, and its start cannot be noted",
-				e.text);
-	return error_in(why, "QEMU was ended, its start cannot be noted");
+	if (definition_parse(&d, m->name, text, &e) == 0 &&
+	    machine_set_definition(h, m, &d, &e) == 0)
+		return;
+	/* QEMU was started from it. */
+	log_error("machine %s: %s", m->name, e.text);
+
+	WITH_LOCK(&h->lock);
+
+	free(m->text);
+	m->text = strdup(text);
 }
-
-static int start_qemu(struct host *h, struct machine *m, struct error *e)
-{
-	SCOPED(definition_done) struct definition d = { 0 };
-	const struct launch_options o = {
-		.default_qemu = h->settings->qemu,
-		.run_dir = m->run_dir,
-	};
-	struct qemu_process p;
-
-	if (definition_parse(&d, m->name, m->text, e) < 0 ||
-	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
-		return error_code(e);
-	set_running(h, m, &p, false);
-	return machine_save(h, m, e) < 0 ? end_unsaved(h, m, e) : 0;
-}
-
-static int continue_guest(struct host *h, struct machine *m, struct error *e)
-{
-	struct qmp *q;
-	int r;
-
-	if (qmp_open(&q, m->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
-		return error_code(e);
-	r = qmp_run(q, "cont", NULL, NULL, e);
-	qmp_close(q);
-	if (r < 0)
-		return r;
-	set_running(h, m, &m->process, false);
-	if (machine_save(h, m, e) < 0)
-		return error_in(e, "the guest runs, which cannot be noted");
-	return 0;
-}
-
-int machine_start(struct host *h, const char *name, json_t **ret,
-		  struct error *e)
-{
-	struct machine *m;
-	int r;
-
-	if ((r = machine_take(h, name, "vm start", &m, e)) < 0)
-		return r;
-	if (m->started && m->paused)
-		r = continue_guest(h, m, e);
-	else if (m->started)
-		r = error_set(e, EEXIST, "machine %s runs already", name);
-	else
-		r = start_qemu(h, m, e);
-	if (r == 0)
-		*ret = to_json(h, m);
-	machine_release(h, m);
-	return r;
-}
-
-int machine_stop(struct host *h, const char *name, json_t **ret,
-		 struct error *e)
-{
-	struct machine *m;
-	int r;
-
-	if ((r = machine_take(h, name, "vm stop", &m, e)) < 0)
-		return r;
-	if (m->started && (r = end_qemu(h, m, e)) == 0)
-		r = machine_save(h, m, e);
-	if (r == 0)
-		*ret = to_json(h, m);
-	machine_release(h, m);
-	return r;
-}
-
-static int take_over(struct host *h, struct machine *m, pid_t pid,
-		     const char *qmp_path, struct error *e)
-{
-	struct qemu_process p;
-	struct qmp *q = NULL;
-	bool running = true;
-	uint64_t start;
-	int r;
-
-	if (launch_start_time(&start, pid, e) < 0 ||
-	    launch_attach(&p, pid, start, m->run_dir, e) < 0)
-		return error_code(e);
-	snprintf(p.qmp_path, sizeof(p.qmp_path), "%s", qmp_path);
-	/* Now, and not in the middle of a move, is the time to learn that
-	 * another client holds the monitor. */
-	r = qmp_open(&q, qmp_path, clock_us() + MONITOR_US, e);
-	if (r == 0)
-		r = monitor_is_running(q, &running, e);
-	qmp_close(q);
-	if (r == 0 && mkdir(m->run_dir, 0700) < 0 && errno != EEXIST)
-		r = error_sys(e, "make folder %s", m->run_dir);
-	if (r < 0) {
-		launch_forget(&p);
-		return r;
-	}
-	m->adopted = true;
-	set_running(h, m, &p, !running);
-	return 0;
-}
-
-int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
-		  struct error *e)
-{
-	SCOPED(definition_done) struct definition d = { 0 };
-	char qmp[ADOPT_PATH_MAX];
-	struct machine *m;
-
-	if (adopt_process(pid, &d, qmp, e) < 0)
-		return error_code(e);
-	if (name) {
-		free(d.name);
-		d.name = strdup(name);
-	}
-	if (definition_check(&d, e) < 0 ||
-	    machine_reserve(h, d.name, "vm adopt", &m, e) < 0)
-		return error_code(e);
-	if (take_over(h, m, pid, qmp, e) < 0) {
-		machine_remove(h, m);
-		return error_code(e);
-	}
-	if (fill_and_save(h, m, &d, ret, e) < 0)
-		return error_in(e, "process %d runs on and was not adopted",
-				(int)pid);
-	return 0;
-}
-
-int machine_forget(struct host *h, const char *name, json_t **ret,
-		   struct error *e)
-{
-	struct machine *m;
-	int r;
-
-	if ((r = machine_take(h, name, "vm forget", &m, e)) < 0)
-		return r;
-	if ((r = erase(h, m, e)) < 0) {
-		machine_release(h, m);
-		return r;
-	}
-	*ret = to_json(h, m);
-	if (m->started)
-		launch_forget(&m->process);
-	else
-		launch_clean(m->run_dir);
-	unlist(h, m);
-	return 0;
-}
-
-/* --- moves */
 
 int machine_arrived(void *host, struct move_arrival *a)
 {
@@ -716,11 +591,10 @@ int machine_arrived(void *host, struct move_arrival *a)
 		return error_code(&e);
 	}
 	assert(m);
+	note_definition(h, m, a->definition);
 	{
 		WITH_LOCK(&h->lock);
 
-		free(m->text);
-		m->text = strdup(a->definition);
 		snprintf(m->arrived, sizeof(m->arrived), "%s", a->job);
 		/* It has ended, and was started again: that one lives. */
 		again = a->ended && m->started && launch_alive(&m->process);
@@ -729,9 +603,9 @@ int machine_arrived(void *host, struct move_arrival *a)
 			launch_forget(&m->process);
 	}
 	if (a->ended && !again)
-		set_stopped(h, m);
+		machine_set_stopped(h, m);
 	else if (!a->ended)
-		set_running(h, m, &a->process, a->paused);
+		machine_set_running(h, m, &a->process, a->paused);
 	r = machine_save(h, m, &e);
 	if (r < 0)
 		log_error("%s", e.text);
@@ -754,15 +628,15 @@ int machine_left(void *host, const char *name)
 	/* The move holds it. */
 	assert(m);
 	launch_clean(m->run_dir);
-	r = erase(h, m, &e);
+	r = machine_erase(h, m, &e);
 	if (r == 0) {
-		unlist(h, m);
+		machine_unlist(h, m);
 		return 0;
 	}
 	/* Nobody may start it, or bring one of its name: it stays held, and the
 	 * next daemon finds the move's entry and tries again. */
 	log_error("%s", e.text);
-	set_stopped(h, m);
+	machine_set_stopped(h, m);
 	return r;
 }
 

@@ -98,7 +98,7 @@ static char *definition_as_run(struct definition *d, const char *type)
 		free(d->machine);
 		d->machine = machine;
 	}
-	return definition_text(d);
+	return definition_text_for_peers(d);
 }
 
 static int uses_kvm(struct qmp *q, bool *ret, struct error *e)
@@ -160,10 +160,11 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 	qmp_version(q, &major, &minor, &micro);
 	text = definition_as_run(&d, type);
 	flags = kvm ? cpu_flags() : NULL;
-	*ret = json_pack("{s:s,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,s:o,s:o,"
+	*ret = json_pack("{s:s,s:s*,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,s:o,s:"
+			 "o,"
 			 "s:o}",
-			 "name", m->name, "definition", text, "type", type,
-			 "qemu", major, minor, micro, "memory",
+			 "name", m->name, "uuid", d.uuid, "definition", text,
+			 "type", type, "qemu", major, minor, micro, "memory",
 			 (json_int_t)d.memory_bytes, "kvm", kvm, "cpu_flags",
 			 flags, "files", files_of(&d), "devices",
 			 devices_of(&d), "blockers", blockers(q),
@@ -354,15 +355,6 @@ static void check_blockers(const struct check *c)
 			json_string_value(why));
 }
 
-static void check_name(const struct check *c, bool taken)
-{
-	if (taken)
-		finding(c->findings, "error",
-			"%s has a machine called %s already: forget it there, "
-			"or define this one under another name",
-			c->host->own_name, text_of(c, "name"));
-}
-
 /* Checks that need this host's QEMU. */
 static void check_qemu(struct check *c)
 {
@@ -383,7 +375,7 @@ static void check_qemu(struct check *c)
 }
 
 int compare_check(const struct move_host *host, const json_t *machine,
-		  bool name_taken, json_t **ret, struct error *e)
+		  const char *unwelcome, json_t **ret, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	struct check c = { .host = host, .machine = machine, .definition = &d };
@@ -396,7 +388,8 @@ int compare_check(const struct move_host *host, const json_t *machine,
 			    : error_set(e, EBADMSG,
 					"a machine without a definition");
 	c.findings = json_array();
-	check_name(&c, name_taken);
+	if (unwelcome)
+		finding(c.findings, "error", "%s", unwelcome);
 	check_blockers(&c);
 	check_qemu(&c);
 	check_memory(&c);

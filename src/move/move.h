@@ -120,9 +120,9 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 		     struct error *e);
 
 /* The destination's findings about such a description, as an array of
- * {"severity", "text"}; @name_taken: a machine of the name exists here. */
+ * {"severity", "text"}; @unwelcome: why it may not come, or NULL. */
 int compare_check(const struct move_host *host, const json_t *machine,
-		  bool name_taken, json_t **ret, struct error *e);
+		  const char *unwelcome, json_t **ret, struct error *e);
 
 /* Bytes that could be given to another machine here; 0: not known. */
 uint64_t compare_available_memory(void);

@@ -467,12 +467,19 @@ static int read_command(struct adoption *a, struct error *e)
 {
 	struct option o;
 
-	for (size_t at = 1; at < a->words.count; at++)
-		if (strpbrk(a->words.at[at], "\r\n"))
+	for (size_t at = 1; at < a->words.count; at++) {
+		const char *word = a->words.at[at];
+		size_t len = strlen(word);
+
+		if (strpbrk(word, "\r\n") || text_utf8_len(word, len) < len)
 			return error_set(e, EINVAL,
-					 "its argument %zu has a line break, "
-					 "which a definition cannot hold",
-					 at);
+					 "its argument %zu has %s, which a "
+					 "definition cannot hold",
+					 at,
+					 strpbrk(word, "\r\n")
+						 ? "a line break"
+						 : "a byte that is no UTF-8");
+	}
 	if (look_ahead(a, e) < 0)
 		return error_code(e);
 	if (!a->qmp_path)

@@ -182,8 +182,11 @@ static int build(struct words *w, const struct definition *d,
 	if (!qemu)
 		return error_set(e, EINVAL,
 				 "no QEMU is known: set the key 'qemu'");
-	if (add_pair(w, qemu, "-name", e) < 0 || words_add(w, d->name, e) < 0 ||
-	    add_machine(w, d, e) < 0 || add_monitor(w, o->run_dir, e) < 0)
+	if (add_pair(w, qemu, "-name", e) < 0 || words_add(w, d->name, e) < 0)
+		return error_code(e);
+	if (d->uuid && add_pair(w, "-uuid", d->uuid, e) < 0)
+		return error_code(e);
+	if (add_machine(w, d, e) < 0 || add_monitor(w, o->run_dir, e) < 0)
 		return error_code(e);
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||
 			    add_pair(w, "-incoming", "defer", e) < 0))

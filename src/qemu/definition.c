@@ -12,6 +12,7 @@
 #include "base/ini.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/uuid.h"
 #include "qemu/options.h"
 
 enum { VCPUS_MAX = 4096, RAM_UNIT = 8192 /* QEMU rounds to this */ };
@@ -100,6 +101,20 @@ static int set_name(void *target, const struct ini_key *k, const char *value,
 	if (text_check_name("machine", value, e) < 0)
 		return error_code(e);
 	return set_text(target, k, value, e);
+}
+
+static int set_uuid(void *target, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	char uuid[UUID_CAP];
+
+	if (uuid_parse(uuid, value, e) < 0)
+		return error_code(e);
+	if (uuid_is_nil(uuid))
+		return error_set(e, EINVAL,
+				 "a uuid of zeros names no machine: leave it "
+				 "out, and one is made");
+	return set_text(target, k, uuid, e);
 }
 
 static int set_path(void *target, const struct ini_key *k, const char *value,
@@ -207,6 +222,7 @@ static int set_arguments(void *target, const struct ini_key *k,
 
 static const struct ini_key keys[] = {
 	{ "machine", "name", set_name, FIELD(name) },
+	{ "machine", "uuid", set_uuid, FIELD(uuid) },
 	{ "machine", "memory", set_memory },
 	{ "machine", "vcpus", set_vcpus, "1" },
 	{ "machine", "machine", set_text, "q35", FIELD(machine) },
@@ -224,6 +240,7 @@ static const struct ini_format format = { keys, ARRAY_SIZE(keys) };
 void definition_done(struct definition *d)
 {
 	free(d->name);
+	free(d->uuid);
 	free(d->memory_options);
 	free(d->vcpus_options);
 	free(d->machine);
@@ -303,6 +320,65 @@ static int check_memory(const struct definition *d, struct error *e)
 	return 0;
 }
 
+/* QEMU's own spelling of the key 'uuid'. */
+static int take_uuid(struct definition *d, const char *value, struct error *e)
+{
+	char uuid[UUID_CAP];
+
+	if (uuid_parse(uuid, value, e) < 0)
+		return error_in(e, "arguments: -uuid");
+	if (uuid_is_nil(uuid))
+		return 0;
+	if (d->uuid && strcmp(d->uuid, uuid) != 0)
+		return error_set(e, EINVAL,
+				 "arguments: -uuid is %s and the key 'uuid' is "
+				 "%s: leave one of them out",
+				 uuid, d->uuid);
+	return copy(&d->uuid, uuid, e);
+}
+
+/* "-smbios type=1,uuid=..." is one that QEMU takes for the machine's too. */
+static int look_at_smbios(struct definition *d, const char *value,
+			  struct error *e)
+{
+	json_t *o = option_properties(value, "type");
+	const char *text = json_string_value(json_object_get(o, "uuid"));
+	char uuid[UUID_CAP], type[32];
+	const char *number = option_text(o, "type", type, sizeof(type));
+	struct error ignored;
+	int r = 0;
+
+	if (!d->uuid && text && number && !strcmp(number, "1") &&
+	    uuid_parse(uuid, text, &ignored) == 0 && !uuid_is_nil(uuid))
+		r = copy(&d->uuid, uuid, e);
+	json_decref(o);
+	return r;
+}
+
+static int take_uuids(struct definition *d, struct error *e)
+{
+	struct words *w = &d->arguments;
+	struct option o;
+
+	for (size_t at = 0; at < w->count;) {
+		o = option_at(w->at, w->count, at);
+		if (!o.value || strcmp(o.name, "uuid") != 0) {
+			at += o.words;
+			continue;
+		}
+		if (take_uuid(d, o.value, e) < 0)
+			return error_code(e);
+		words_remove(w, at, o.words);
+	}
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (o.value && !strcmp(o.name, "smbios") &&
+		    look_at_smbios(d, o.value, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
 int definition_check(struct definition *d, struct error *e)
 {
 	const struct words *w = &d->arguments;
@@ -318,11 +394,34 @@ int definition_check(struct definition *d, struct error *e)
 	if (!d->name)
 		return error_set(e, EINVAL,
 				 "the key 'name' is missing in [machine]");
-	if (check_memory(d, e) < 0 || check_objects(d, e) < 0)
+	if (check_memory(d, e) < 0 || check_objects(d, e) < 0 ||
+	    take_uuids(d, e) < 0)
 		return error_code(e);
 	if (check_arguments(w, &at, true, e) < 0)
 		return error_in(e, "arguments");
 	return 0;
+}
+
+/* What the API could not show again. */
+static int check_text(const char *file_name, const char *text, struct error *e)
+{
+	size_t len = strlen(text), good = text_utf8_len(text, len);
+	const char *line = text;
+	unsigned n = 1;
+
+	if (good == len)
+		return 0;
+	for (const char *c = text; c < text + good; c++) {
+		if (*c == '\n') {
+			line = c + 1;
+			n++;
+		}
+	}
+	return error_set(e, EINVAL,
+			 "%s:%u:%zu: the byte 0x%02x is no UTF-8: save the "
+			 "file in that encoding",
+			 file_name, n, (size_t)(text + good - line) + 1,
+			 (unsigned char)text[good]);
 }
 
 int definition_parse(struct definition *ret, const char *file_name,
@@ -330,6 +429,8 @@ int definition_parse(struct definition *ret, const char *file_name,
 {
 	struct parser p = { 0 };
 
+	if (check_text(file_name, text, e) < 0)
+		return error_code(e);
 	if (ini_read_text(&format, &p, file_name, text, strlen(text), e) < 0) {
 		definition_done(&p.definition);
 		return error_code(e);
@@ -392,7 +493,7 @@ static void write_arguments(FILE *out, const struct words *w)
 	}
 }
 
-char *definition_text(const struct definition *d)
+static char *to_text(const struct definition *d, bool for_peers)
 {
 	char *text = NULL;
 	size_t len;
@@ -402,6 +503,9 @@ char *definition_text(const struct definition *d)
 		return NULL;
 	fprintf(out, "[machine]\n");
 	write_key(out, "name", d->name);
+	if (d->uuid)
+		fprintf(out, "%s%s\n",
+			for_peers ? "arguments = -uuid " : "uuid = ", d->uuid);
 	write_size(out, "memory", d->memory_bytes, d->memory_options);
 	fprintf(out, "vcpus = %u%s%s\n", d->vcpus, d->vcpus_options ? "," : "",
 		d->vcpus_options ? d->vcpus_options : "");
@@ -419,4 +523,14 @@ char *definition_text(const struct definition *d)
 		return NULL;
 	}
 	return text;
+}
+
+char *definition_text(const struct definition *d)
+{
+	return to_text(d, false);
+}
+
+char *definition_text_for_peers(const struct definition *d)
+{
+	return to_text(d, true);
 }

@@ -16,6 +16,7 @@ struct error;
 
 struct definition {
 	char *name;
+	char *uuid; /* NULL: none yet; in lower case */
 	uint64_t memory_bytes;
 	char *memory_options; /* NULL, or "slots=2,maxmem=8G" */
 	unsigned vcpus;
@@ -44,13 +45,17 @@ int definition_parse(struct definition *ret, const char *file_name,
 		     const char *text, struct error *e);
 int definition_read(struct definition *ret, const char *path, struct error *e);
 
-/* Defaults in place of what is not set; -EINVAL when it cannot be started:
- * no name, no memory, or arguments that are Drover's own. */
+/* Defaults in place of what is not set, and the uuid out of the arguments,
+ * where it stands as QEMU's -uuid; -EINVAL when it cannot be started: no name,
+ * no memory, or arguments that are Drover's own. */
 int definition_check(struct definition *d, struct error *e);
 
 /* The definition as text, on the heap; definition_parse() gives the same
  * definition again.  NULL without memory. */
 char *definition_text(const struct definition *d);
+
+/* As above, with the keys only that each version knows: for peers. */
+char *definition_text_for_peers(const struct definition *d);
 
 /* The command line that starts the machine. */
 int definition_argv(const struct definition *d, const struct launch_options *o,

@@ -264,6 +264,125 @@ static void text_reads_back_as_the_same_definition(void **state)
 	}
 }
 
+#define UUID "123e4567-e89b-42d3-a456-426614174000"
+
+static void a_uuid_is_given_to_qemu(void **state)
+{
+	static const char *const spellings[] = {
+		"[machine]\nname = web1\nmemory = 256M\nuuid = " UUID "\n",
+		"[machine]\nname = web1\nmemory = 256M\n"
+		"arguments = -nodefaults --uuid "
+		"123E4567-E89B-42D3-A456-426614174000 -no-reboot\n",
+	};
+	char *all;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(spellings); i++) {
+		struct definition d = parsed(spellings[i]);
+
+		assert_string_equal(d.uuid, UUID);
+		assert_int_equal(d.arguments.count, i * 2);
+		definition_done(&d);
+		all = command(spellings[i], false);
+		assert_non_null(strstr(all, "-name web1 -uuid " UUID " "));
+		assert_null(strstr(strstr(all, "-uuid") + 2, "uuid"));
+		free(all);
+	}
+}
+
+static void qemus_smbios_may_have_the_uuid(void **state)
+{
+	struct definition d =
+		parsed("[machine]\nname = web1\nmemory = 256M\n"
+		       "arguments = -smbios type=1,uuid=" UUID "\n");
+
+	(void)state;
+	assert_string_equal(d.uuid, UUID);
+	assert_int_equal(d.arguments.count, 2);
+	definition_done(&d);
+}
+
+static void one_of_zeros_is_none(void **state)
+{
+	struct definition d =
+		parsed("[machine]\nname = web1\nmemory = 256M\narguments = "
+		       "-uuid 00000000-0000-0000-0000-000000000000\n");
+
+	(void)state;
+	assert_null(d.uuid);
+	assert_int_equal(d.arguments.count, 0);
+	definition_done(&d);
+}
+
+static void a_wrong_uuid_is_explained(void **state)
+{
+	(void)state;
+	assert_refused("uuid = 1234\n",
+		       "web1:4:8: '1234' is no uuid: write it as "
+		       "123e4567-e89b-42d3-a456-426614174000");
+	assert_refused("uuid = " UUID "0\n",
+		       "web1:4:8: '" UUID "0' is no uuid: write it as "
+		       "123e4567-e89b-42d3-a456-426614174000");
+	assert_refused("uuid = 00000000-0000-0000-0000-000000000000\n",
+		       "web1:4:8: a uuid of zeros names no machine: leave it "
+		       "out, and one is made");
+	assert_refused("uuid = " UUID "\narguments = -uuid "
+		       "123e4567-e89b-42d3-a456-426614174001\n",
+		       "web1:1:1: arguments: -uuid is "
+		       "123e4567-e89b-42d3-a456-426614174001 and the key "
+		       "'uuid' "
+		       "is " UUID ": leave one of them out");
+}
+
+/* They have no key for it, and refuse a key that they do not know. */
+static void peers_of_before_get_the_uuid_as_an_argument(void **state)
+{
+	struct definition d =
+		parsed("[machine]\nname = web1\nmemory = 256M\n"
+		       "uuid = " UUID "\narguments = -no-reboot\n");
+	char *text = definition_text_for_peers(&d), *own;
+	struct definition again = parsed(text);
+
+	(void)state;
+	assert_null(strstr(text, "uuid ="));
+	assert_non_null(strstr(text, "\narguments = -uuid " UUID "\n"));
+	assert_string_equal(again.uuid, UUID);
+	own = definition_text(&again);
+	assert_non_null(strstr(own, "\nuuid = " UUID "\n"));
+	free(text);
+	free(own);
+	definition_done(&d);
+	definition_done(&again);
+}
+
+static void what_is_no_utf_8_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"\xff",
+		"\xe9 ",
+		"\xc0\xaf",     /* longer than it has to be */
+		"\xed\xa0\x80", /* half of a pair */
+		"\xf4\x90\x80\x80",
+		"\xe2\x82", /* cut off */
+	};
+	struct definition d;
+	char lines[64], says[128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(lines, sizeof(lines), "arguments = x%s", wrong[i]);
+		snprintf(says, sizeof(says),
+			 "web1:4:14: the byte 0x%02x is no UTF-8: save the "
+			 "file in that encoding",
+			 (unsigned char)wrong[i][0]);
+		assert_refused(lines, says);
+	}
+	d = parsed("[machine]\nname = web1\nmemory = 256M\narguments = "
+		   "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa7\n");
+	assert_int_equal(d.arguments.count, 1);
+	definition_done(&d);
+}
+
 static void properties_are_read_in_both_syntaxes(void **state)
 {
 	json_t *p = option_properties("socket,path=/a,,b,server,nowait,c=d",
@@ -312,6 +431,12 @@ int main(void)
 		cmocka_unit_test(wrong_values_are_explained),
 		cmocka_unit_test(a_definition_needs_name_and_memory),
 		cmocka_unit_test(text_reads_back_as_the_same_definition),
+		cmocka_unit_test(a_uuid_is_given_to_qemu),
+		cmocka_unit_test(qemus_smbios_may_have_the_uuid),
+		cmocka_unit_test(one_of_zeros_is_none),
+		cmocka_unit_test(a_wrong_uuid_is_explained),
+		cmocka_unit_test(peers_of_before_get_the_uuid_as_an_argument),
+		cmocka_unit_test(what_is_no_utf_8_is_refused),
 		cmocka_unit_test(properties_are_read_in_both_syntaxes),
 		cmocka_unit_test(sizes_follow_qemus_rules),
 	};

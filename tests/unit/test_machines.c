@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/scope.h"
 #include "host/internal.h"
 
 #define DEFINITION \
@@ -231,6 +232,174 @@ static void a_qemu_that_cannot_be_ended_still_runs(void **state)
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
 }
 
+/* --- identity */
+
+#define ONE "123e4567-e89b-42d3-a456-426614174001"
+#define TWO "123e4567-e89b-42d3-a456-426614174002"
+
+static int define_text(const char *name, const char *lines, char *ret_uuid,
+		       struct error *e)
+{
+	char text[400];
+	json_t *shown;
+	int r;
+
+	snprintf(text, sizeof(text), "[machine]\nname = %s\nmemory = 16M\n%s\n",
+		 name, lines);
+	r = machine_define(&host, NULL, text, &shown, e);
+	if (r < 0)
+		return r;
+	if (ret_uuid)
+		strcpy(ret_uuid,
+		       json_string_value(json_object_get(shown, "uuid")));
+	json_decref(shown);
+	return 0;
+}
+
+static void a_machine_has_a_uuid_and_keeps_it(void **state)
+{
+	char first[UUID_CAP], again[UUID_CAP], other[UUID_CAP], says[200];
+	struct error e;
+
+	(void)state;
+	assert_int_equal(define_text("web", "", first, &e), 0);
+	assert_int_equal(uuid_parse(again, first, &e), 0);
+	assert_int_equal(define_text("web", "vcpus = 2", again, &e), 0);
+	assert_string_equal(again, first);
+	assert_int_equal(define_text("mail", "", other, &e), 0);
+	assert_string_not_equal(other, first);
+
+	assert_int_equal(define_text("web", "uuid = " TWO, NULL, &e), -EEXIST);
+	snprintf(says, sizeof(says),
+		 "machine web has the uuid %s: leave it as it is, or forget "
+		 "that machine first",
+		 first);
+	assert_string_equal(e.text, says);
+}
+
+static void a_uuid_is_of_one_machine(void **state)
+{
+	struct error e;
+
+	(void)state;
+	assert_int_equal(define_text("web", "uuid = " ONE, NULL, &e), 0);
+	assert_int_equal(define_text("mail", "arguments = -uuid " ONE, NULL,
+				     &e),
+			 -EEXIST);
+	assert_string_equal(e.text,
+			    "alpha has this machine already under the name "
+			    "web, with the uuid " ONE
+			    ": forget that one, or give this one another uuid");
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char path[160];
+	FILE *f;
+
+	mkdir(books, 0700);
+	snprintf(path, sizeof(path), "%s/%s", books, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void one_of_before_gets_a_uuid_that_stays(void **state)
+{
+	char first[UUID_CAP];
+	struct error e;
+
+	(void)state;
+	write_file("web.machine", DEFINITION);
+	write_file("web.json", "{\"started\": false, \"arrived\": \"\"}");
+	assert_int_equal(machines_load(&host, &e), 0);
+	strcpy(first, host.machines->uuid);
+	assert_int_equal(strlen(first), 36);
+	machine_unlist(&host, host.machines);
+	assert_int_equal(machines_load(&host, &e), 0);
+	assert_string_equal(host.machines->uuid, first);
+}
+
+static void one_that_cannot_be_read_any_more_is_listed(void **state)
+{
+	struct error e;
+	json_t *list;
+	char *text;
+
+	(void)state;
+	write_file("web.machine", DEFINITION "arguments = \xff\n");
+	assert_int_equal(machines_load(&host, &e), 0);
+	assert_int_equal(machine_list(&host, &list, &e), 0);
+	text = json_dumps(list, 0);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "\"name\": \"web\""));
+	free(text);
+	json_decref(list);
+}
+
+static struct machine *expect(const char *uuid, struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct machine *m = NULL;
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		 "[machine]\nname = web\nmemory = 32M\n%s%s",
+		 uuid ? "uuid = " : "", uuid ? uuid : "");
+	assert_int_equal(definition_parse(&d, "x", text, e), 0);
+	return machine_expect(&host, &d, "job 1", &m, e) == 0 ? m : NULL;
+}
+
+static void only_the_same_machine_gives_way_to_one_that_comes(void **state)
+{
+	struct machine *m;
+	struct error e;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(define_text("web", "uuid = " ONE, NULL, &e), 0);
+	assert_null(expect(TWO, &e));
+	assert_string_equal(e.text,
+			    "alpha has a machine called web already, another "
+			    "one, its uuid is " ONE ": forget it there, or "
+			    "define this one under another name");
+	assert_null(expect(NULL, &e));
+	m = expect(ONE, &e);
+	assert_non_null(m);
+	assert_state("incoming");
+	assert_null(expect(ONE, &e));
+	assert_int_equal(e.code, EBUSY);
+	machine_did_not_come(&host, m);
+	assert_state("stopped");
+
+	pid = run(m);
+	assert_null(expect(ONE, &e));
+	assert_non_null(strstr(e.text, "already, and runs it: "));
+	launch_forget(&m->process);
+	m->started = false;
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	waitpid(pid, NULL, 0);
+}
+
+static void one_that_comes_shows_what_it_is(void **state)
+{
+	struct error e;
+	struct machine *m = expect(ONE, &e);
+	json_t *shown;
+
+	(void)state;
+	assert_non_null(m);
+	assert_int_equal(machine_show(&host, "web", &shown, &e), 0);
+	assert_int_equal(json_integer_value(json_object_get(shown, "memory")),
+			 32 << 20);
+	assert_int_equal(json_integer_value(json_object_get(shown, "vcpus")),
+			 1);
+	json_decref(shown);
+	machine_did_not_come(&host, m);
+	assert_null(host.machines);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +411,20 @@ int main(void)
 			one_that_cannot_be_forgotten_stays, fresh, gone),
 		cmocka_unit_test_setup_teardown(
 			a_qemu_that_cannot_be_ended_still_runs, fresh, gone),
+		cmocka_unit_test_setup_teardown(
+			a_machine_has_a_uuid_and_keeps_it, fresh, gone),
+		cmocka_unit_test_setup_teardown(a_uuid_is_of_one_machine, fresh,
+						gone),
+		cmocka_unit_test_setup_teardown(
+			one_of_before_gets_a_uuid_that_stays, fresh, gone),
+		cmocka_unit_test_setup_teardown(
+			one_that_cannot_be_read_any_more_is_listed, fresh,
+			gone),
+		cmocka_unit_test_setup_teardown(
+			only_the_same_machine_gives_way_to_one_that_comes,
+			fresh, gone),
+		cmocka_unit_test_setup_teardown(one_that_comes_shows_what_it_is,
+						fresh, gone),
 	};
 
 	return cmocka_run_group_tests_name("machines", tests, NULL, NULL);

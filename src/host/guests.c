@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a user does with machines: define, start, stop, adopt, forget, look.
+ * Each holds the machine while it works on it; the books are machines.c's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "host/internal.h"
+#include "move/monitor.h"
+#include "qemu/adopt.h"
+#include "qemu/qmp.h"
+
+enum { MONITOR_US = 5000000, END_US = 10000000 };
+
+static const char *state_of(const struct machine *m)
+{
+	if (m->coming || !m->text)
+		return "incoming";
+	if (!m->started)
+		return "stopped";
+	return m->paused ? "paused" : "running";
+}
+
+static json_t *busy_job(const struct machine *m)
+{
+	return !strncmp(m->busy, "job ", 4) ? json_string(m->busy + 4)
+					    : json_null();
+}
+
+/* In whichever state it is. */
+static json_t *state_json(const struct machine *m)
+{
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:b,s:s}", "name", m->name,
+			 "uuid", m->uuid, "state", state_of(m), "pid",
+			 m->started ? json_integer(m->process.pid)
+				    : json_null(),
+			 "job", busy_job(m), "adopted", m->adopted, "run_dir",
+			 m->run_dir);
+}
+
+static json_t *to_json(const struct host *h, const struct machine *m)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	const char *text = m->coming ? m->coming : m->text;
+	struct error ignored;
+	json_t *o = state_json(m);
+	bool known = text && definition_parse(&d, m->name, text, &ignored) == 0;
+
+	json_object_update_new(o, json_pack("{s:I,s:i,s:s,s:s}", "memory",
+					    (json_int_t)d.memory_bytes, "vcpus",
+					    (int)d.vcpus, "machine",
+					    known ? d.machine : "", "qemu",
+					    !known   ? ""
+					    : d.qemu ? d.qemu
+						     : h->settings->qemu));
+	if (known && m->text)
+		json_object_set_new(o, "definition", json_string(m->text));
+	return o;
+}
+
+int machine_list(struct host *h, json_t **ret, struct error *e)
+{
+	(void)e;
+
+	WITH_LOCK(&h->lock);
+
+	*ret = json_array();
+	for (struct machine *m = h->machines; m; m = m->next)
+		json_array_insert_new(*ret, 0, to_json(h, m));
+	return 0;
+}
+
+int machine_show(struct host *h, const char *name, json_t **ret,
+		 struct error *e)
+{
+	const struct machine *m;
+
+	WITH_LOCK(&h->lock);
+
+	m = machine_find(h, name);
+	if (!m)
+		return machine_missing(h, name, e);
+	*ret = to_json(h, m);
+	return 0;
+}
+
+/* An adopted QEMU; in the folder may be another one's files. */
+static void give_back(struct machine *m)
+{
+	launch_forget(&m->process);
+	rmdir(m->run_dir);
+}
+
+static int fill_and_save(struct host *h, struct machine *m,
+			 struct definition *d, json_t **ret, struct error *e)
+{
+	if (machine_set_definition(h, m, d, e) == 0 &&
+	    machine_save(h, m, e) == 0) {
+		*ret = to_json(h, m);
+		machine_release(h, m);
+		return 0;
+	}
+	if (m->started)
+		give_back(m);
+	machine_remove(h, m);
+	return error_code(e);
+}
+
+static int check_redefine(const struct machine *m, const struct definition *d,
+			  struct error *e)
+{
+	if (m->started)
+		return error_set(e, EEXIST,
+				 "machine %s runs: stop it before it is "
+				 "defined anew",
+				 m->name);
+	if (d->uuid && m->uuid[0] && strcmp(d->uuid, m->uuid) != 0)
+		return error_set(e, EEXIST,
+				 "machine %s has the uuid %s: leave it as it "
+				 "is, or forget that machine first",
+				 m->name, m->uuid);
+	return 0;
+}
+
+/* One that stands still may be defined anew. */
+static int redefine(struct host *h, struct definition *d, json_t **ret,
+		    struct error *e)
+{
+	struct machine *m;
+	int r = machine_take(h, d->name, "vm define", &m, e);
+
+	if (r < 0)
+		return r;
+	r = check_redefine(m, d, e);
+	if (r == 0 && (r = machine_set_definition(h, m, d, e)) == 0)
+		r = machine_save(h, m, e);
+	if (r == 0)
+		*ret = to_json(h, m);
+	machine_release(h, m);
+	return r;
+}
+
+static bool is_here(struct host *h, const char *name)
+{
+	WITH_LOCK(&h->lock);
+
+	return machine_find(h, name);
+}
+
+int machine_define(struct host *h, const char *file_name, const char *text,
+		   json_t **ret, struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct machine *m;
+
+	if (definition_parse(&d, file_name ? file_name : "definition", text,
+			     e) < 0)
+		return error_code(e);
+	if (is_here(h, d.name))
+		return redefine(h, &d, ret, e);
+	if (machine_reserve_for(h, &d, "vm define", &m, e) < 0)
+		return error_code(e);
+	return fill_and_save(h, m, &d, ret, e);
+}
+
+/* One that cannot be ended, as it is stuck in the kernel or another user's,
+ * still has the disks: it runs until it is seen to end. */
+static int end_qemu(struct host *h, struct machine *m, struct error *e)
+{
+	if (launch_end(&m->process, clock_us() + END_US, e) < 0)
+		return error_in(e, "machine %s", m->name);
+	machine_set_stopped(h, m);
+	launch_clean(m->run_dir);
+	return 0;
+}
+
+/* What the books cannot take, the next daemon might not know. */
+static int end_unsaved(struct host *h, struct machine *m, struct error *why)
+{
+	struct error e;
+
+	if (end_qemu(h, m, &e) < 0)
+		return error_in(why, "%s, and its start cannot be noted",
+				e.text);
+	return error_in(why, "QEMU was ended, its start cannot be noted");
+}
+
+static int start_qemu(struct host *h, struct machine *m, struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	const struct launch_options o = {
+		.default_qemu = h->settings->qemu,
+		.run_dir = m->run_dir,
+	};
+	struct qemu_process p;
+
+	if (definition_parse(&d, m->name, m->text, e) < 0 ||
+	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
+		return error_code(e);
+	machine_set_running(h, m, &p, false);
+	return machine_save(h, m, e) < 0 ? end_unsaved(h, m, e) : 0;
+}
+
+static int continue_guest(struct host *h, struct machine *m, struct error *e)
+{
+	struct qmp *q;
+	int r;
+
+	if (qmp_open(&q, m->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
+		return error_code(e);
+	r = qmp_run(q, "cont", NULL, NULL, e);
+	qmp_close(q);
+	if (r < 0)
+		return r;
+	machine_set_running(h, m, &m->process, false);
+	if (machine_save(h, m, e) < 0)
+		return error_in(e, "the guest runs, which cannot be noted");
+	return 0;
+}
+
+int machine_start(struct host *h, const char *name, json_t **ret,
+		  struct error *e)
+{
+	struct machine *m;
+	int r;
+
+	if ((r = machine_take(h, name, "vm start", &m, e)) < 0)
+		return r;
+	if (m->started && m->paused)
+		r = continue_guest(h, m, e);
+	else if (m->started)
+		r = error_set(e, EEXIST, "machine %s runs already", name);
+	else
+		r = start_qemu(h, m, e);
+	if (r == 0)
+		*ret = to_json(h, m);
+	machine_release(h, m);
+	return r;
+}
+
+int machine_stop(struct host *h, const char *name, json_t **ret,
+		 struct error *e)
+{
+	struct machine *m;
+	int r;
+
+	if ((r = machine_take(h, name, "vm stop", &m, e)) < 0)
+		return r;
+	if (m->started && (r = end_qemu(h, m, e)) == 0)
+		r = machine_save(h, m, e);
+	if (r == 0)
+		*ret = to_json(h, m);
+	machine_release(h, m);
+	return r;
+}
+
+static int take_over(struct host *h, struct machine *m, pid_t pid,
+		     const char *qmp_path, struct error *e)
+{
+	struct qemu_process p;
+	struct qmp *q = NULL;
+	bool running = true;
+	uint64_t start;
+	int r;
+
+	if (launch_start_time(&start, pid, e) < 0 ||
+	    launch_attach(&p, pid, start, m->run_dir, e) < 0)
+		return error_code(e);
+	snprintf(p.qmp_path, sizeof(p.qmp_path), "%s", qmp_path);
+	/* Now, and not in the middle of a move, is the time to learn that
+	 * another client holds the monitor. */
+	r = qmp_open(&q, qmp_path, clock_us() + MONITOR_US, e);
+	if (r == 0)
+		r = monitor_is_running(q, &running, e);
+	qmp_close(q);
+	if (r == 0 && mkdir(m->run_dir, 0700) < 0 && errno != EEXIST)
+		r = error_sys(e, "make folder %s", m->run_dir);
+	if (r < 0) {
+		launch_forget(&p);
+		return r;
+	}
+	m->adopted = true;
+	machine_set_running(h, m, &p, !running);
+	return 0;
+}
+
+int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
+		  struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	char qmp[ADOPT_PATH_MAX];
+	struct machine *m;
+
+	if (adopt_process(pid, &d, qmp, e) < 0)
+		return error_code(e);
+	if (name) {
+		free(d.name);
+		d.name = strdup(name);
+	}
+	if (definition_check(&d, e) < 0 ||
+	    machine_reserve_for(h, &d, "vm adopt", &m, e) < 0)
+		return error_code(e);
+	if (take_over(h, m, pid, qmp, e) < 0) {
+		machine_remove(h, m);
+		return error_code(e);
+	}
+	if (fill_and_save(h, m, &d, ret, e) < 0)
+		return error_in(e, "process %d runs on and was not adopted",
+				(int)pid);
+	return 0;
+}
+
+int machine_forget(struct host *h, const char *name, json_t **ret,
+		   struct error *e)
+{
+	struct machine *m;
+	int r;
+
+	if ((r = machine_take(h, name, "vm forget", &m, e)) < 0)
+		return r;
+	if ((r = machine_erase(h, m, e)) < 0) {
+		machine_release(h, m);
+		return r;
+	}
+	*ret = to_json(h, m);
+	if (m->started)
+		launch_forget(&m->process);
+	else
+		launch_clean(m->run_dir);
+	machine_unlist(h, m);
+	return 0;
+}

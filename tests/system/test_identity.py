@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""A machine is its uuid: where it came from, what it may replace, what QEMU is told."""
+import os
+import unittest
+
+from lab import Lab, machine, needs
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+from lab.qmp import QMP
+
+TIME_LIMIT = 120
+
+
+@needs(*PROGRAMS)
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.network = Network(self.lab, ("alpha", "beta"))
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, self.network[name], self.network.addresses(name))
+            for name in ("alpha", "beta")))
+        self.definition = machine.definition("web", *machine.boot_sector_arguments(self.lab),
+                                             memory="16M")
+
+    def start(self):
+        for host in (self.alpha, self.beta):
+            host.start()
+
+    def define(self, host, uuid=None):
+        host.define(self.definition + (f"uuid = {uuid}\n" if uuid else ""))
+        return host.machine("web")["uuid"]
+
+    def qemus_uuid(self, host):
+        """What QEMU says."""
+        qmp = QMP(os.path.join(host.run_dir, "machines", "web", "qmp.sock"))
+        try:
+            return qmp("query-uuid")["UUID"]
+        finally:
+            qmp.close()
+
+
+class Moved(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.uuid = self.define(self.alpha)
+        self.alpha.drover("vm", "start", "web")
+
+    def test_an_entry_of_the_same_machine_gives_way(self):
+        self.assertEqual(self.qemus_uuid(self.alpha), self.uuid)
+        self.define(self.beta, self.uuid)
+        self.alpha.drover("move", "web", "beta")
+        moved = self.beta.machine("web")
+        self.assertEqual((moved["state"], moved["uuid"]), ("running", self.uuid))
+        self.assertEqual(self.qemus_uuid(self.beta), self.uuid)
+        self.assertEqual(self.alpha.api("GET", "/v1/machines"), [])
+        # The books say so too, also to the next daemon.
+        self.beta.restart()
+        again = self.beta.machine("web")
+        self.assertEqual((again["state"], again["uuid"], again["pid"]),
+                         ("running", self.uuid, moved["pid"]))
+
+    def test_another_machine_of_that_name_stays(self):
+        other = self.define(self.beta)
+        self.assertNotEqual(other, self.uuid)
+        found = self.alpha.drover("compare", "web", "beta", "--json", check=False).json
+        self.assertFalse(found["ok"])
+        done = self.alpha.drover("move", "web", "beta", check=False)
+        self.assertEqual(done.status, 1)
+        self.assertIn(f"another one, its uuid is {other}", done.stderr)
+        self.assertEqual(self.beta.machine("web")["uuid"], other)
+        self.assertEqual(self.beta.machine("web")["state"], "stopped")
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+
+    def test_an_entry_is_as_before_when_the_move_fails(self):
+        self.define(self.beta, self.uuid)
+        self.beta.restart(fault="destination:started=kill")
+        self.alpha.drover("move", "web", "beta", check=False)
+        self.beta.process.wait()
+        self.beta.start()
+        job = self.beta.newest_job(role="destination")
+        self.beta.wait_job(job["id"], "failed")
+        self.assertEqual(self.beta.machine("web")["state"], "stopped")
+        self.alpha.drover("move", "web", "beta")
+        self.assertEqual(self.beta.machine("web")["state"], "running")
+
+
+if __name__ == "__main__":
+    unittest.main()
