@@ -11,6 +11,7 @@
     console   serial lines with the host's time; heartbeat gaps
     tap       recording the migration stream inside QEMU
     progress  what a move says of itself, and where it stood still
+    release   the programs of the last release
     oracle    was what QEMU sent what the destination got?
     proxy     a TCP proxy with faults between two daemons
     suite     runs one file of tests for tests/run

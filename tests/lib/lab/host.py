@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from .core import BUILD, Failed, wait_for
 
-DROVERD = os.path.join(BUILD, "src", "cmd", "droverd")
-DROVER = os.path.join(BUILD, "src", "cmd", "drover")
 PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
+DROVERD = os.path.join(BUILD, PROGRAMS[0])
 
 
 @dataclass
@@ -55,6 +54,8 @@ class Host:
 
     # words in front of the daemon's command line, say `unshare --mount`
     wrap = ()
+    # where the programs were built; the command may be of another version
+    build = command_build = BUILD
 
     def __init__(self, lab, name, namespace, addresses, *, port=6600, qemu=None,
                  settings=None):
@@ -97,7 +98,8 @@ class Host:
     def start(self, timeout=20, fault=None):
         """fault: what DROVER_FAULT shall be (src/base/fault.h)."""
         self.write_settings()
-        self.process = self.lab.spawn([*self.wrap, DROVERD, "-c", self.config],
+        self.process = self.lab.spawn([*self.wrap, os.path.join(self.build, PROGRAMS[0]), "-c",
+                                       self.config],
                                       namespace=self.namespace, log=self.log,
                                       environ={"DROVER_FAULT": fault} if fault else None)
         try:
@@ -156,6 +158,11 @@ class Host:
             self.stop()
         return self.start(fault=fault)
 
+    def of(self, build):
+        """From its next start on, and the next command on, the programs of this build."""
+        self.build = self.command_build = build
+        return self
+
     def log_text(self):
         try:
             with open(self.log, encoding="utf-8", errors="replace") as f:
@@ -169,7 +176,7 @@ class Host:
 
     # -- asking it
     def drover_argv(self, *words):
-        return [DROVER, "-S", self.socket, *map(str, words)]
+        return [os.path.join(self.command_build, PROGRAMS[1]), "-S", self.socket, *map(str, words)]
 
     def drover(self, *words, check=True, timeout=300, stdin=None):
         """Run a command to its end; .json and .lines parse its output."""
