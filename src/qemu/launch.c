@@ -134,32 +134,6 @@ static int spawn(pid_t *ret, char *const *argv, const char *log_path,
 	return 0;
 }
 
-/* The last line that was written to the log after @from. */
-static void last_words(char *ret, size_t cap, const char *log_path, off_t from)
-{
-	AUTO_CLOSE int fd = open(log_path, O_RDONLY | O_CLOEXEC);
-	char buf[LOG_TAIL + 1];
-	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	const char *line;
-	ssize_t n = 0;
-
-	if (end - from > LOG_TAIL)
-		from = end - LOG_TAIL;
-	if (end > from)
-		n = pread(fd, buf, LOG_TAIL, from);
-	while (n > 0 && isspace((unsigned char)buf[n - 1]))
-		n--;
-	if (n <= 0) {
-		snprintf(ret, cap, "it said nothing");
-		return;
-	}
-	buf[n] = '\0';
-	line = strrchr(buf, '\n');
-	snprintf(ret, cap, "%.*s", (int)cap - 1, line ? line + 1 : buf);
-}
-
-/* The cause comes first, then what became of it, a line each; warnings are of
- * the start. */
 void launch_clean(const char *run_dir)
 {
 	static const char *const files[] = { "migrate.sock", "incoming.sock",
@@ -179,18 +153,23 @@ void launch_clean(const char *run_dir)
 	rmdir(run_dir);
 }
 
-void launch_last_words(const char *run_dir, char *ret, size_t cap)
+/* The cause comes first, then what became of it, a line each; warnings are of
+ * the start. */
+static void last_words(const char *run_dir, off_t from, char *ret, size_t cap)
 {
 	char path[PATH_MAX], buf[LOG_TAIL + 1], *save = NULL, *line;
 	const char *last[LAST_LINES] = { "", "", "" };
 	AUTO_CLOSE int fd = -1;
 	off_t end;
-	ssize_t n;
+	ssize_t n = 0;
 
 	snprintf(path, sizeof(path), "%s/" LOG_NAME, run_dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	n = pread(fd, buf, LOG_TAIL, end > LOG_TAIL ? end - LOG_TAIL : 0);
+	if (end - from > LOG_TAIL)
+		from = end - LOG_TAIL;
+	if (end > from)
+		n = pread(fd, buf, LOG_TAIL, from);
 	buf[n < 0 ? 0 : n] = '\0';
 	for (line = strtok_r(buf, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
@@ -205,6 +184,11 @@ void launch_last_words(const char *run_dir, char *ret, size_t cap)
 	snprintf(ret, cap, "%s%s%s%s%s", last[0], last[0][0] ? "; " : "",
 		 last[1], last[1][0] ? "; " : "",
 		 last[2][0] ? last[2] : "it said nothing");
+}
+
+void launch_last_words(const char *run_dir, char *ret, size_t cap)
+{
+	last_words(run_dir, 0, ret, cap);
 }
 
 static void reap(const struct qemu_process *p)
@@ -320,7 +304,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 		      struct error *e)
 {
 	uint64_t timeout_us = o->timeout_us ? o->timeout_us : 60 * USEC_PER_SEC;
-	char log_path[4096], words[160];
+	char log_path[4096], words[220];
 	struct stat st = { 0 };
 	pid_t pid;
 
@@ -334,7 +318,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
 		return 0;
 	if (e->code == ECHILD) {
-		last_words(words, sizeof(words), log_path, st.st_size);
+		last_words(o->run_dir, st.st_size, words, sizeof(words));
 		error_set(e, ECHILD, "QEMU ended at once: %s", words);
 	}
 	kill(pid, SIGKILL);
@@ -397,6 +381,42 @@ int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 	return 0;
 }
 
+static bool is_script(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char first[2];
+
+	return fd >= 0 && read(fd, first, 2) == 2 && !memcmp(first, "#!", 2);
+}
+
+static bool runs_file(pid_t pid, const char *path)
+{
+	struct stat own, named;
+	char exe[64];
+
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)pid);
+	return stat(exe, &own) == 0 && stat(path, &named) == 0 &&
+	       own.st_dev == named.st_dev && own.st_ino == named.st_ino;
+}
+
+/* A command line is whatever its process says.  Ours is our user's, and runs a
+ * QEMU, or what we were told to start: "PROGRAM -name ...", where a script
+ * stands behind its interpreter. */
+static bool is_ours(pid_t pid, const struct words *w)
+{
+	struct error ignored;
+	uid_t user;
+
+	if (process_user(&user, pid, &ignored) < 0 || user != geteuid())
+		return false;
+	if (process_check_qemu(pid, &ignored) == 0)
+		return true;
+	if (w->count > 1 && !strcmp(w->at[1], "-name"))
+		return runs_file(pid, w->at[0]);
+	return w->count > 2 && !strcmp(w->at[2], "-name") &&
+	       is_script(w->at[1]);
+}
+
 /* Does this process have the monitor of a machine of ours? */
 static bool has_monitor(pid_t pid, const char *needle)
 {
@@ -407,7 +427,7 @@ static bool has_monitor(pid_t pid, const char *needle)
 		return false;
 	for (size_t i = 1; i < w.count; i++)
 		if (!strcmp(w.at[i - 1], "-chardev") && strstr(w.at[i], needle))
-			return true;
+			return is_ours(pid, &w);
 	return false;
 }
 

@@ -67,6 +67,31 @@ int process_link(char **ret, pid_t pid, const char *name, struct error *e)
 	return 0;
 }
 
+int process_user(uid_t *ret, pid_t pid, struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+	unsigned real, effective, saved;
+	const char *line;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (ini_load(&text, &len, path, CMDLINE_MAX, e) < 0)
+		return explain(pid, e);
+	line = strstr(text, "\nUid:");
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers */
+	if (!line ||
+	    sscanf(line, "\nUid: %u %u %u", &real, &effective, &saved) != 3)
+		return error_set(e, EACCES, "process %d: no user in %s",
+				 (int)pid, path);
+	if (real != effective || real != saved)
+		return error_set(e, EACCES,
+				 "process %d has the rights of several users",
+				 (int)pid);
+	*ret = real;
+	return 0;
+}
+
 int process_check_qemu(pid_t pid, struct error *e)
 {
 	AUTO_FREE char *exe = NULL;

@@ -92,7 +92,7 @@ static void what_qemu_said_last_is_in_the_error(void **state)
 	guest_folder(&g);
 	assert_int_equal(start_failing(&g, "arguments = -device foo\n", &e),
 			 -ECHILD);
-	assert_string_equal(e.text, "QEMU ended at once: qemu-system-x86_64: "
+	assert_string_equal(e.text, "QEMU ended at once: "
 				    "-device foo: 'foo' is not a valid device "
 				    "model name");
 	/* The second failure is not the first one's last line. */
@@ -207,6 +207,97 @@ static void a_run_directory_has_one_qemu(void **state)
 	guest_end(&g);
 }
 
+/* A line before the last one may be the one that says why. */
+static void the_cause_is_in_the_error_with_its_consequence(void **state)
+{
+	struct guest g;
+	struct error e;
+	char program[96], line[128];
+	FILE *f;
+
+	(void)state;
+	guest_folder(&g);
+	snprintf(program, sizeof(program), "%s/ram", g.dir);
+	f = fopen(program, "w");
+	fputs("#!/bin/sh\n"
+	      "echo \"failed to parse default acl file\" >&2\n"
+	      "echo \"qemu-system-x86_64: -nic bridge: bridge helper "
+	      "failed\" >&2\nexit 1\n",
+	      f);
+	fclose(f);
+	assert_int_equal(chmod(program, 0700), 0);
+	snprintf(line, sizeof(line), "qemu = %s\n", program);
+	assert_int_equal(start_failing(&g, line, &e), -ECHILD);
+	assert_string_equal(e.text, "QEMU ended at once: failed to parse "
+				    "default acl file; -nic bridge: bridge "
+				    "helper failed");
+	guest_end(&g);
+}
+
+/* @program with the command line of a QEMU of ours; a shell that waits. */
+static pid_t pretend(const char *program, uid_t user, const char *dir)
+{
+	char chardev[160];
+	pid_t pid;
+	int up[2];
+	char c;
+
+	snprintf(chardev, sizeof(chardev),
+		 "socket,id=drover-qmp,path=%s/qmp.sock,server=on,wait=off",
+		 dir);
+	assert_int_equal(pipe(up), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setresuid(user, user, user) < 0)
+			_exit(1);
+		dup2(up[1], 1);
+		execl(program, program, "-c", "echo; read x </dev/zero",
+		      "-name", "web", "-chardev", chardev, NULL);
+		_exit(1);
+	}
+	assert_int_equal(read(up[0], &c, 1), 1);
+	close(up[0]);
+	close(up[1]);
+	return pid;
+}
+
+static int found_running(const char *program, uid_t user, const char *dir)
+{
+	pid_t pid = pretend(program, user, dir);
+	struct qemu_process p;
+	struct error e;
+	int r = launch_find(&p, dir, &e);
+
+	if (r == 0)
+		launch_forget(&p);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return r;
+}
+
+static void a_command_line_alone_makes_no_qemu_of_ours(void **state)
+{
+	char copy[] = "/tmp/qemu-system-XXXXXX", command[96];
+	struct guest g;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	guest_folder(&g);
+	fd = mkstemp(copy);
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(command, sizeof(command), "cp /bin/sh %s && chmod 755 %s",
+		 copy, copy);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(found_running(copy, 0, g.dir), 0);
+	assert_int_equal(found_running("/bin/sh", 0, g.dir), -ESRCH);
+	assert_int_equal(found_running(copy, 65534, g.dir), -ESRCH);
+	unlink(copy);
+	guest_end(&g);
+}
+
 static void a_qemu_that_does_not_listen_is_killed(void **state)
 {
 	struct guest g;
@@ -234,6 +325,9 @@ int main(void)
 		cmocka_unit_test(a_silent_qemu_is_given_up),
 		cmocka_unit_test(a_qemu_is_found_again),
 		cmocka_unit_test(a_run_directory_has_one_qemu),
+		cmocka_unit_test(
+			the_cause_is_in_the_error_with_its_consequence),
+		cmocka_unit_test(a_command_line_alone_makes_no_qemu_of_ours),
 		cmocka_unit_test(a_qemu_that_does_not_listen_is_killed),
 	};
 
