@@ -2,10 +2,12 @@
 #include "host/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -53,12 +55,42 @@ static void remove_unfinished(const struct settings *s)
 	}
 }
 
-static int make_all_folders(const struct settings *s, struct error *e)
+/* Another daemon would recover the moves of this one.  The kernel lets go when
+ * the process ends, however it does; the number in the file is for reading. */
+static int lock_state(struct host *h, struct error *e)
 {
+	char path[PATH_MAX], owner[32] = "";
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/lock", h->settings->state_directory);
+	h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (h->lock_fd < 0)
+		return error_sys(e, "open %s", path);
+	if (flock(h->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+		n = snprintf(owner, sizeof(owner), "%d\n", (int)getpid());
+		if (ftruncate(h->lock_fd, 0) < 0 ||
+		    pwrite(h->lock_fd, owner, (size_t)n, 0) != n)
+			log_warning("%s: cannot note the process", path);
+		return 0;
+	}
+	if (errno != EWOULDBLOCK)
+		return error_sys(e, "lock %s", path);
+	n = pread(h->lock_fd, owner, sizeof(owner) - 1, 0);
+	owner[n > 0 ? strspn(owner, "0123456789") : 0] = '\0';
+	return error_set(e, EBUSY,
+			 "%s: another droverd has this state directory, "
+			 "process %s: end it, or give this one a "
+			 "state-directory of its own",
+			 path, owner[0] ? owner : "unknown");
+}
+
+static int make_all_folders(struct host *h, struct error *e)
+{
+	const struct settings *s = h->settings;
 	char machines[PATH_MAX];
 
 	snprintf(machines, sizeof(machines), "%s/machines", s->run_directory);
-	if (make_folders(s->state_directory, e) < 0 ||
+	if (make_folders(s->state_directory, e) < 0 || lock_state(h, e) < 0 ||
 	    make_folders(machines, e) < 0)
 		return error_code(e);
 	remove_unfinished(s);
@@ -107,6 +139,8 @@ static void host_free(struct host *h)
 	press_free(h->press);
 	if (h->stop_fd >= 0)
 		close(h->stop_fd);
+	if (h->lock_fd >= 0)
+		close(h->lock_fd);
 	pthread_cond_destroy(&h->changed);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
@@ -181,13 +215,14 @@ int host_start(struct host **ret, const struct settings *settings,
 		return error_set(e, ENOMEM, "no memory for the service");
 	host_init(h, settings);
 	h->sessions = session_table_new();
+	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || h->stop_fd < 0)
 		error_set(e, ENOMEM, "no memory for the service");
 	/* Peers may ask as soon as the port is open, and whoever watches the
 	 * machines takes them: the books come first, then the moves. */
-	else if (make_all_folders(settings, e) == 0 &&
-		 start_shared(h, e) == 0 && machines_load(h, e) == 0) {
+	else if (make_all_folders(h, e) == 0 && start_shared(h, e) == 0 &&
+		 machines_load(h, e) == 0) {
 		if (moves_recover(h, e) == 0 && start_threads(h, e) == 0) {
 			*ret = h;
 			return 0;

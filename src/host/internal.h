@@ -66,6 +66,7 @@ struct host {
 	int listener[LISTENERS_MAX];
 	unsigned listeners;
 	int stop_fd; /* readable once the host stops */
+	int lock_fd; /* that the state directory is ours */
 	pthread_t listen_thread, watch_thread;
 
 	pthread_mutex_t lock; /* guards what follows */

@@ -290,6 +290,13 @@ class Requests(Case):
                            state_directory=("state", self.lab.path("second.state")),
                            run_directory=("run_dir", self.lab.path("second.run")))
 
+    def test_a_state_directory_that_is_taken(self):
+        path = os.path.join(self.alpha.state, "lock")
+        self.second_daemon(f"{path}: another droverd has this state directory, "
+                           f"process {self.alpha.pid}: ",
+                           socket=("socket", self.lab.path("third.sock")),
+                           listen=("addresses", "127.0.0.1"))
+
     def test_a_socket_that_is_taken(self):
         self.second_daemon(f"{self.alpha.socket}.*")
 
