@@ -296,7 +296,7 @@ class HostilePeer(unittest.TestCase):
         return peer
 
     def test_names_cannot_leave_their_folder(self):
-        text = "name = {}\nmemory = 64M\nmachine = pc\n"
+        text = "[machine]\nname = {}\nmemory = 64M\nmachine = pc\n"
         for name in ("../evil", "a/b", ".", "..", "-x", "", "x" * 300, "a\nb"):
             reply = self.asks_to_move(text.format(name), name=name).reply()
             self.assertEqual((reply or {}).get("type"), "failed", name)
@@ -306,16 +306,25 @@ class HostilePeer(unittest.TestCase):
 
     def test_definitions_that_would_run_the_guest_or_a_shell_do_neither(self):
         mark = os.path.join(self.beta.dir, "pwned")
-        for line in ("-incoming tcp:0:1", "-incoming exec:true", "-S", "-daemonize",
-                     "-qmp unix:/tmp/x,server=on", f"-name x;touch {mark}", f"-name $(touch {mark})",
-                     f"-name `touch {mark}`", "-device no-such-device", "-machine q35",
-                     "\"unclosed", "-m 1G"):
+        refused = "is Drover's to set"
+        for line, answer in (
+                ("-incoming tcp:0:1", refused), ("-incoming exec:true", refused), ("-S", refused),
+                ("-daemonize", refused), (f"-name x;touch {mark}", refused),
+                ("-machine q35", refused), ("-m 1G", refused),
+                ('"unclosed', "a quote is not closed"),
+                ("-device no-such-device", "'no-such-device' is not a valid device"),
+                (f"-object $(touch {mark})", "QEMU ended at once"),
+                (f"-fw_cfg name=opt/a,string='x;touch {mark}'", None),
+                (f"-fw_cfg name=opt/a,string='`touch {mark}`'", None)):
             peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n"
-                                     f"[qemu]\narg = {line}\n")
+                                     f"accelerator = tcg\narguments = {line}\n")
             reply = peer.reply()
             self.assertIsNotNone(reply, line)
-            if reply["type"] == "prepared":  # its QEMU waits, paused, for a stream
-                self.assertEqual(self.beta.machine("evil")["state"], "arriving", line)
+            self.assertEqual(reply["type"], "failed" if answer else "prepared", (line, reply))
+            if answer:
+                self.assertIn(answer, reply["error"], line)
+            else:  # its QEMU waits, paused, for a stream
+                self.assertEqual(self.beta.machine("evil")["state"], "incoming", line)
             peer.frame(BYE)
             peer.socket.close()
             wait_for("the arrival is undone",
