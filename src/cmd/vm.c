@@ -169,11 +169,13 @@ static int run_define(struct call *c, struct error *e)
 	return 0;
 }
 
-enum { ADOPT_NAME };
+enum { ADOPT_NAME, ADOPT_USER };
 
 static const struct command_option adopt_options[] = {
 	[ADOPT_NAME] = { "name", "NAME",
 			 "the machine's name, else QEMU's own" },
+	[ADOPT_USER] = { "user", "NAME",
+			 "the QEMU is this user's, and not ours" },
 	{ NULL, NULL, NULL },
 };
 
@@ -186,6 +188,7 @@ static int run_adopt(struct call *c, struct error *e)
 	if ((r = call_set_number(body, "pid", c->words[0], e)) < 0)
 		return r;
 	call_set_text(body, "name", c->options[ADOPT_NAME]);
+	call_set_text(body, "user", c->options[ADOPT_USER]);
 	if ((r = client_post(c->client, "/v1/adopt", body, &machine, e)) < 0)
 		return r;
 	print_machine(c, machine);

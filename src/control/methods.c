@@ -87,7 +87,8 @@ static int adopt_machine(struct host *h, const struct api_call *c, json_t **ret,
 				 "process");
 	if (name && (r = text_check_name("machine", name, e)) < 0)
 		return r;
-	return machine_adopt(h, (pid_t)pid, name, ret, e);
+	return machine_adopt(h, (pid_t)pid, name, string_at(c->body, "user"),
+			     ret, e);
 }
 
 static int list_jobs(struct host *h, const struct api_call *c, json_t **ret,
@@ -162,6 +163,7 @@ static const struct api_field compare_fields[] = {
 static const struct api_field adopt_fields[] = {
 	{ "pid", JSON_INTEGER, 1 },
 	{ "name", JSON_STRING, 0 },
+	{ "user", JSON_STRING, 0 },
 	{ NULL, JSON_NULL, 0 },
 };
 

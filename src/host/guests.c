@@ -5,9 +5,11 @@
  * Each holds the machine while it works on it; the books are machines.c's.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,8 +17,10 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "host/internal.h"
+#include "move/journal.h"
 #include "move/monitor.h"
 #include "qemu/adopt.h"
+#include "qemu/process.h"
 #include "qemu/qmp.h"
 
 enum { MONITOR_US = 5000000, END_US = 10000000 };
@@ -263,11 +267,144 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	return r;
 }
 
+static int find_user(uid_t *ret, const char *name, struct error *e)
+{
+	char buf[4096];
+	struct passwd entry, *found = NULL;
+	char *end;
+
+	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) == 0 && found) {
+		*ret = entry.pw_uid;
+		return 0;
+	}
+	*ret = (uid_t)strtoul(name, &end, 10);
+	if (*name && !*end)
+		return 0;
+	return error_set(e, EINVAL, "there is no user %.60s", name);
+}
+
+static void user_name(char *buf, size_t cap, uid_t user)
+{
+	struct passwd entry, *found = NULL;
+	char data[4096];
+
+	if (getpwuid_r(user, &entry, data, sizeof(data), &found) == 0 && found)
+		snprintf(buf, cap, "%s", entry.pw_name);
+	else
+		snprintf(buf, cap, "%u", (unsigned)user);
+}
+
+/* What it does is done with the rights of its user, and its user can make it do
+ * anything: another's is taken on the operator's word only. */
+static int check_user(pid_t pid, const char *named, struct error *e)
+{
+	uid_t user, wanted = geteuid();
+	char name[64];
+
+	if (process_user(&user, pid, e) < 0 ||
+	    (named && find_user(&wanted, named, e) < 0))
+		return error_code(e);
+	if (user == wanted)
+		return 0;
+	user_name(name, sizeof(name), user);
+	if (named)
+		return error_set(e, EPERM,
+				 "process %d runs as user %s, not %.60s",
+				 (int)pid, name, named);
+	return error_set(e, EPERM,
+			 "process %d runs as user %s: say --user %s to adopt a "
+			 "QEMU of that user",
+			 (int)pid, name, name);
+}
+
+/* A path may lead to any process's socket. */
+static int check_listener(const char *path, pid_t pid, struct error *e)
+{
+	AUTO_CLOSE int fd = qmp_dial(path, e);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (fd < 0)
+		return error_in(e, "monitor %s", path);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return error_sys(e, "monitor %s", path);
+	if (peer.pid == pid)
+		return 0;
+	return error_set(e, EPERM,
+			 "monitor %s is that of process %d, not of process %d",
+			 path, (int)peer.pid, (int)pid);
+}
+
+/* A move that is not over has a QEMU that no machine has yet. */
+static int check_journal(const struct host *h, pid_t pid, uint64_t start,
+			 struct error *e)
+{
+	json_t *all, *entry;
+	size_t i;
+	int r = journal_read(h->settings->state_directory, &all, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (all, i, entry) {
+		const char *job =
+			json_string_value(json_object_get(entry, "job"));
+
+		if (json_integer_value(json_object_get(entry, "pid")) != pid ||
+		    (uint64_t)json_integer_value(
+			    json_object_get(entry, "start_time")) != start)
+			continue;
+		r = error_set(e, EBUSY,
+			      "process %d belongs to job %s: see drover job "
+			      "show %s",
+			      (int)pid, job, job);
+		break;
+	}
+	json_decref(all);
+	return r;
+}
+
+/* The process is @m's from now on, where no other machine has it. */
+static int claim(struct host *h, struct machine *m,
+		 const struct qemu_process *p, struct error *e)
+{
+	char own[PATH_MAX + 16];
+
+	WITH_LOCK(&h->lock);
+
+	for (const struct machine *o = h->machines; o; o = o->next) {
+		snprintf(own, sizeof(own), "%s/qmp.sock", o->run_dir);
+		if (o != m && ((o->process.pid == p->pid &&
+				o->process.start_time == p->start_time) ||
+			       (o->busy[0] && !strcmp(own, p->qmp_path))))
+			return error_set(e, EEXIST,
+					 "process %d is machine %s already",
+					 (int)p->pid, o->name);
+	}
+	m->process.pid = p->pid;
+	m->process.start_time = p->start_time;
+	return 0;
+}
+
+/* Now, and not in the middle of a move, is the time to learn that another
+ * client holds the monitor. */
+static int check_monitor(const struct qemu_process *p, bool *ret_running,
+			 struct error *e)
+{
+	struct qmp *q = NULL;
+	int r;
+
+	if (check_listener(p->qmp_path, p->pid, e) < 0 ||
+	    qmp_open(&q, p->qmp_path, clock_us() + MONITOR_US, e) < 0)
+		return error_code(e);
+	r = monitor_is_running(q, ret_running, e);
+	qmp_close(q);
+	return r;
+}
+
 static int take_over(struct host *h, struct machine *m, pid_t pid,
 		     const char *qmp_path, struct error *e)
 {
 	struct qemu_process p;
-	struct qmp *q = NULL;
 	bool running = true;
 	uint64_t start;
 	int r;
@@ -276,12 +413,9 @@ static int take_over(struct host *h, struct machine *m, pid_t pid,
 	    launch_attach(&p, pid, start, m->run_dir, e) < 0)
 		return error_code(e);
 	snprintf(p.qmp_path, sizeof(p.qmp_path), "%s", qmp_path);
-	/* Now, and not in the middle of a move, is the time to learn that
-	 * another client holds the monitor. */
-	r = qmp_open(&q, qmp_path, clock_us() + MONITOR_US, e);
-	if (r == 0)
-		r = monitor_is_running(q, &running, e);
-	qmp_close(q);
+	r = check_journal(h, pid, start, e);
+	if (r == 0 && (r = claim(h, m, &p, e)) == 0)
+		r = check_monitor(&p, &running, e);
 	if (r == 0 && mkdir(m->run_dir, 0700) < 0 && errno != EEXIST)
 		r = error_sys(e, "make folder %s", m->run_dir);
 	if (r < 0) {
@@ -293,14 +427,14 @@ static int take_over(struct host *h, struct machine *m, pid_t pid,
 	return 0;
 }
 
-int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
-		  struct error *e)
+int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
+		  json_t **ret, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	char qmp[ADOPT_PATH_MAX];
 	struct machine *m;
 
-	if (adopt_process(pid, &d, qmp, e) < 0)
+	if (adopt_process(pid, &d, qmp, e) < 0 || check_user(pid, user, e) < 0)
 		return error_code(e);
 	if (name) {
 		free(d.name);

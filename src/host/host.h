@@ -43,8 +43,9 @@ int machine_start(struct host *h, const char *name, json_t **ret,
 		  struct error *e);
 int machine_stop(struct host *h, const char *name, json_t **ret,
 		 struct error *e);
-int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
-		  struct error *e);
+/* @user: whose the process is, where it is not ours; NULL: ours. */
+int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
+		  json_t **ret, struct error *e);
 int machine_forget(struct host *h, const char *name, json_t **ret,
 		   struct error *e);
 

@@ -86,5 +86,52 @@ class Moved(Case):
         self.assertEqual(self.beta.machine("web")["state"], "running")
 
 
+class Adopted(Case):
+    def setUp(self):
+        super().setUp()
+        self.alpha.start()
+
+    def stranger(self, name, *arguments):
+        """A QEMU that Drover has not started, its monitor free."""
+        qemu = machine.Qemu(self.lab, name, "-name", "web", *arguments, memory="16M")
+        qemu.qmp.close()
+        return qemu
+
+    def adopt(self, *words):
+        return self.alpha.drover("vm", "adopt", *words, check=False)
+
+    def machines(self):
+        return {m["name"]: m["pid"] for m in self.alpha.api("GET", "/v1/machines")}
+
+    def test_the_monitor_has_to_be_the_process_own(self):
+        one, other = self.stranger("one"), self.stranger("other")
+        os.rename(other.monitor, one.monitor)
+        answer = self.adopt(one.pid)
+        self.assertEqual(answer.status, 1)
+        self.assertIn(f"{one.monitor} is that of process {other.pid}, not of process {one.pid}",
+                      answer.stderr)
+        self.assertEqual(self.machines(), {})
+
+    def test_a_process_is_one_machine(self):
+        own = self.stranger("own")
+        self.assertEqual(self.adopt(own.pid).status, 0)
+        answer = self.adopt(own.pid, "--name", "mail")
+        self.assertEqual(answer.status, 1)
+        self.assertIn(f"process {own.pid} is machine web already", answer.stderr)
+        self.assertEqual(self.machines(), {"web": own.pid})
+
+    def test_another_users_is_taken_on_the_operators_word(self):
+        own = self.stranger("own", "-runas", "nobody")
+        for words, pattern in (((), "runs as user nobody: say --user nobody"),
+                               (("--user", "root"), "runs as user nobody, not root"),
+                               (("--user", "no-such-user"), "there is no user no-such-user")):
+            answer = self.adopt(own.pid, *words)
+            self.assertEqual(answer.status, 1)
+            self.assertIn(pattern, answer.stderr)
+            self.assertEqual(self.machines(), {})
+        self.assertEqual(self.adopt(own.pid, "--user", "nobody").status, 0)
+        self.assertEqual(self.machines(), {"web": own.pid})
+
+
 if __name__ == "__main__":
     unittest.main()

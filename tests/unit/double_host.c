@@ -89,11 +89,11 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	return answer(h, ret, e, "machine_stop %s", name);
 }
 
-int machine_adopt(struct host *h, pid_t pid, const char *name, json_t **ret,
-		  struct error *e)
+int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
+		  json_t **ret, struct error *e)
 {
-	return answer(h, ret, e, "machine_adopt %d %s", (int)pid,
-		      name ? name : "-");
+	return answer(h, ret, e, "machine_adopt %d %s %s", (int)pid,
+		      name ? name : "-", user ? user : "-");
 }
 
 int machine_forget(struct host *h, const char *name, json_t **ret,
