@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -14,7 +15,8 @@ enum { ACCEPT_QEMU, ACCEPT_PID, ACCEPT_BACKGROUND };
 
 static const struct command_option accept_options[] = {
 	[ACCEPT_QEMU] = { "qemu", "PATH",
-			  "the socket of qemu -incoming unix:PATH (needed)" },
+			  "the socket of qemu -incoming unix:PATH, or\n"
+			  "tcp:127.0.0.1:PORT (needed)" },
 	[ACCEPT_PID] = { "pid", "PID",
 			 "that QEMU's process, whose shared memory is\n"
 			 "then written directly" },
@@ -22,14 +24,26 @@ static const struct command_option accept_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-enum { CONNECT_LISTEN, CONNECT_DOWNTIME_LIMIT, CONNECT_BACKGROUND };
+enum {
+	CONNECT_LISTEN,
+	CONNECT_USER,
+	CONNECT_MODE,
+	CONNECT_DOWNTIME_LIMIT,
+	CONNECT_BACKGROUND
+};
 
 static const struct command_option connect_options[] = {
 	[CONNECT_LISTEN] = { "listen", "PATH",
-			     "the socket to make; then give QEMU the\n"
-			     "command: migrate unix:PATH (needed)" },
+			     "the socket to make, or tcp:127.0.0.1:PORT; then\n"
+			     "give QEMU the command: migrate unix:PATH "
+			     "(needed)" },
+	[CONNECT_USER] = { "socket-user", "NAME",
+			   "who QEMU runs as: the socket is his" },
+	[CONNECT_MODE] = { "socket-mode", "MODE",
+			   "of the socket, such as 0660; default 0600" },
 	[CONNECT_DOWNTIME_LIMIT] = { "downtime-limit", "DURATION",
-				     "the limit that QEMU was given" },
+				     "no effect any more: QEMU's own limit\n"
+				     "counts" },
 	[CONNECT_BACKGROUND] = { "background", NULL,
 				 "do not wait for the end" },
 	{ NULL, NULL, NULL },
@@ -43,7 +57,8 @@ static int set_path(json_t *body, const char *key, const char *value,
 
 	if (!value || !value[0])
 		return error_set(e, EINVAL, "--%s PATH is missing", key);
-	if (value[0] == '/')
+	if (value[0] == '/' || !strncmp(value, "tcp:", 4) ||
+	    !strncmp(value, "unix:", 5))
 		return call_set_text(body, key, value);
 	if (!getcwd(folder, sizeof(folder)))
 		return error_sys(e, "find the working folder");
@@ -88,9 +103,14 @@ static int run_connect(struct call *c, struct error *e)
 	call_set_text(body, "name", c->words[0]);
 	call_set_text(body, "host", c->words[1]);
 	if ((r = set_path(body, "listen", c->options[CONNECT_LISTEN], e)) < 0 ||
-	    (r = call_set_ms(body, "downtime_limit_ms",
-			     c->options[CONNECT_DOWNTIME_LIMIT], e)) < 0)
+	    (r = call_set_text(body, "socket_user", c->options[CONNECT_USER])) <
+		    0 ||
+	    (r = call_set_text(body, "socket_mode", c->options[CONNECT_MODE])) <
+		    0)
 		return r;
+	if (c->options[CONNECT_DOWNTIME_LIMIT])
+		fprintf(stderr, "drover: --downtime-limit has no effect on a "
+				"relay: QEMU's own downtime-limit counts\n");
 	return start(c, body, c->options[CONNECT_BACKGROUND] != NULL, e);
 }
 

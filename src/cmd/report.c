@@ -46,10 +46,14 @@ static void print_times(FILE *to, const json_t *r)
 
 static void print_bytes(FILE *to, const json_t *r)
 {
-	static const struct output_field kinds[] = {
+	bool placed =
+		output_number(r, "bytes.zero") + output_number(r, "bytes.raw") >
+		0;
+	const struct output_field kinds[] = {
 		{ "zero pages", "bytes.zero" },
 		{ "other pages", "bytes.raw" },
-		{ "device state and the rest of QEMU's stream",
+		{ placed ? "device state and the rest of QEMU's stream"
+			 : "QEMU's stream, with the memory in it",
 		  "bytes.stream" },
 		{ "on the wire", "bytes.wire" },
 		{ "of that, sent again after a path failed", "bytes.resent" },

@@ -179,6 +179,8 @@ static const struct api_field relay_fields[] = {
 	{ "pid", JSON_INTEGER, 0 },
 	{ "host", JSON_STRING, 0 },
 	{ "listen", JSON_STRING, 0 },
+	{ "socket_user", JSON_STRING, 0 },
+	{ "socket_mode", JSON_STRING, 0 },
 	{ "downtime_limit_ms", JSON_INTEGER, 0 },
 	{ NULL, JSON_NULL, 0 },
 };

@@ -29,6 +29,7 @@
 #include "host/settings.h"
 #include "move/job.h"
 #include "move/move.h"
+#include "relay/endpoint.h"
 #include "session/session.h"
 
 enum { LISTENERS_MAX = 16, JOBS_KEPT = 200 };
@@ -49,7 +50,8 @@ struct machine {
 
 /* A relay that waits for its source. */
 struct relay_wait {
-	char name[64], qemu[108];
+	char name[64];
+	struct endpoint qemu;
 	pid_t pid; /* 0: no memory to map */
 	struct job *job;
 	struct relay_wait *next;

@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,6 +18,7 @@
 #include "move/report.h"
 #include "pages/memory.h"
 #include "relay/blocks.h"
+#include "relay/endpoint.h"
 #include "relay/relay.h"
 
 enum {
@@ -35,7 +32,10 @@ struct connecting {
 	struct host *host;
 	struct job *job;
 	struct move_peer peer;
-	char name[64], listen[108];
+	char name[64];
+	struct endpoint listen; /* source; where QEMU does, destination */
+	char user[64];          /* whose socket it is; empty: this one's */
+	mode_t mode;
 };
 
 /* --- both sides */
@@ -196,7 +196,7 @@ static int accept_relay(struct session *s, const struct relay_wait *w,
 {
 	struct guest_memory *memory = NULL;
 	const struct relay_options none = { .session = s,
-					    .connect_path = w->qemu };
+					    .connect_path = w->qemu.text };
 	struct relay_options o = none;
 	int r;
 
@@ -246,21 +246,38 @@ static bool drop_wait(const struct connecting *c)
 	return w;
 }
 
+/* QEMU may come after the relay, but one that came and went is not waited
+ * for. */
+static int check_qemu(struct connecting *c, bool *seen, struct error *e)
+{
+	int there = endpoint_is_there(&c->listen);
+
+	*seen = *seen || there > 0;
+	if (!*seen || there != 0)
+		return 0;
+	return error_set(e, ECONNREFUSED,
+			 "the QEMU at %s is gone, and the source never came",
+			 c->listen.text);
+}
+
 /* Hears of a cancel while the relay waits; whoever serves its source does so
  * from then on, and settles the job. */
 static void *waiting_main(void *arg)
 {
 	struct connecting *c = arg;
+	bool seen = false;
 	struct error e;
 
 	while (job_state(c->job) == JOB_RUNNING) {
 		struct pollfd p = { .fd = c->job->wake_fd, .events = POLLIN };
+		int r;
 
 		poll(&p, 1, TURN_US / 1000);
-		if (job_check_cancel(c->job, &e) == 0)
+		if ((r = job_check_cancel(c->job, &e)) == 0 &&
+		    (r = check_qemu(c, &seen, &e)) == 0)
 			continue;
 		if (drop_wait(c))
-			job_settle(c->job, -ECANCELED, &e);
+			job_settle(c->job, r, &e);
 		break;
 	}
 	job_drop(c->job);
@@ -296,15 +313,17 @@ static int start_accept(struct host *h, struct connecting *c,
 	const char *qemu = json_string_value(json_object_get(options, "qemu"));
 	struct relay_wait *w;
 
-	if (!qemu || strlen(qemu) >= sizeof(w->qemu))
+	if (!qemu)
 		return error_set(e, EINVAL,
 				 "a relay needs 'qemu', the path of the socket "
 				 "that qemu -incoming unix:PATH listens on");
+	if (endpoint_parse(&c->listen, qemu, e) < 0)
+		return error_code(e);
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return error_set(e, ENOMEM, "no memory for a relay");
 	snprintf(w->name, sizeof(w->name), "%s", c->name);
-	snprintf(w->qemu, sizeof(w->qemu), "%s", qemu);
+	w->qemu = c->listen;
 	w->pid = (pid_t)json_integer_value(json_object_get(options, "pid"));
 	w->job = job_hold(c->job);
 	job_set_stage(c->job, "wait for the source");
@@ -380,9 +399,13 @@ static int connect_relay(struct connecting *c, struct error *e)
 	};
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
-	struct relay_options o = { .listen_path = c->listen,
-				   .blocks = blocks,
-				   .repeats = move_paths_repeats(&paths) };
+	struct relay_options o = {
+		.listen_path = c->listen.text,
+		.owner = { c->user[0] ? c->user : NULL, c->mode },
+		.blocks = blocks,
+		.repeats = move_paths_repeats(&paths),
+		.switchover_outage_us = d->move.switchover_outage_limit_us,
+	};
 
 	if (!blocks)
 		return error_set(e, ENOMEM, "no memory for a relay");
@@ -408,37 +431,39 @@ static void *connect_main(void *arg)
 	return NULL;
 }
 
-/* Is it the socket of a daemon that was killed?  A datagram socket asks: it
- * reaches no stream socket, and so whoever listens there hears nothing, while a
- * relay would take a connection for its QEMU's. */
-static bool is_left_behind(const char *path, mode_t mode)
+/* "0660" */
+static int read_mode(mode_t *ret, const char *text, struct error *e)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	AUTO_CLOSE int fd = -1;
+	char *end;
+	unsigned long mode;
 
-	/* To connect to any other file is refused as well. */
-	if (!S_ISSOCK(mode) || strlen(path) >= sizeof(a.sun_path))
-		return false;
-	memcpy(a.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 &&
-	       connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 &&
-	       errno == ECONNREFUSED;
+	if (!text)
+		return 0;
+	mode = strtoul(text, &end, 8);
+	if (text[0] < '0' || text[0] > '7' || *end || mode == 0 || mode > 0777)
+		return error_set(e, EINVAL,
+				 "'socket_mode' is three or four octal digits "
+				 "such as 0660, not %.40s",
+				 text);
+	*ret = (mode_t)mode;
+	return 0;
 }
 
-static int make_room(const char *path, struct error *e)
+static int read_owner(struct connecting *c, const json_t *options,
+		      struct error *e)
 {
-	struct stat st;
+	const char *user =
+		json_string_value(json_object_get(options, "socket_user"));
+	const char *mode =
+		json_string_value(json_object_get(options, "socket_mode"));
 
-	if (lstat(path, &st) < 0)
-		return 0; /* if it is of no use, listening there says why */
-	if (!is_left_behind(path, st.st_mode))
-		return error_set(e, EEXIST, "%s exists already", path);
-	if (unlink(path) < 0)
-		return error_sys(e,
-				 "remove %s, a socket at which nobody listens",
-				 path);
-	return 0;
+	if ((user || mode) && !endpoint_is_unix(&c->listen))
+		return error_set(e, EINVAL,
+				 "%s has no owner and no mode: only the socket "
+				 "at a path has",
+				 c->listen.text);
+	snprintf(c->user, sizeof(c->user), "%s", user ? user : "");
+	return read_mode(&c->mode, mode, e);
 }
 
 static int start_connect(struct host *h, struct connecting *c,
@@ -448,13 +473,19 @@ static int start_connect(struct host *h, struct connecting *c,
 		json_string_value(json_object_get(options, "listen"));
 	const char *peer = json_string_value(json_object_get(options, "host"));
 
-	if (!listen || strlen(listen) >= sizeof(c->listen))
+	if (!listen)
 		return error_set(e, EINVAL,
 				 "a relay needs 'listen', the path that QEMU "
 				 "is told to migrate to");
-	snprintf(c->listen, sizeof(c->listen), "%s", listen);
-	if (peer_of(h, peer, &c->peer, e) < 0 || make_room(listen, e) < 0)
+	if (endpoint_parse(&c->listen, listen, e) < 0 ||
+	    read_owner(c, options, e) < 0 ||
+	    peer_of(h, peer, &c->peer, e) < 0 ||
+	    endpoint_make_room(&c->listen, e) < 0)
 		return error_code(e);
+	if (json_object_get(options, "downtime_limit_ms"))
+		log_warning("relay %s: 'downtime_limit_ms' has no effect: "
+			    "QEMU's own downtime-limit counts",
+			    c->name);
 	job_set_stage(c->job, "connect");
 	return thread_start(h, "relay connect", connect_main, c, e);
 }

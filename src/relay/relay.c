@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,6 +15,7 @@
 #include "base/thread.h"
 #include "pages/memory.h"
 #include "qemu/return_path.h"
+#include "relay/endpoint.h"
 #include "relay/place.h"
 #include "session/inbox.h"
 #include "session/outbox.h"
@@ -47,9 +47,9 @@ struct relay {
 	struct session *session;
 	bool source;
 	uint64_t switchover_outage_us;
-	struct sockaddr_un address; /* listened on, or connected to */
-	int listen_fd;              /* source */
-	int stop_fd;                /* readable once the relay stops */
+	struct endpoint endpoint; /* listened on, or connected to */
+	int listen_fd;            /* source */
+	int stop_fd;              /* readable once the relay stops */
 	int event_fd;
 	pthread_t acceptor;
 	struct divert divert; /* connection 0 of the source */
@@ -406,19 +406,6 @@ static void *accept_main(void *arg)
 	return NULL;
 }
 
-static int connect_unix(int *ret_fd, const struct sockaddr_un *a,
-			struct error *e)
-{
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return error_sys(e, "socket");
-	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0)
-		return error_sys(e, "connect to QEMU at %s", a->sun_path);
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
 static void *connect_main(void *arg)
 {
 	struct relay *r = arg;
@@ -427,7 +414,7 @@ static void *connect_main(void *arg)
 	while ((n = inbox_next_stream(session_inbox(r->session))) >= 0) {
 		struct error e;
 
-		if (connect_unix(&fd, &r->address, &e) < 0 ||
+		if (endpoint_connect(&r->endpoint, &fd, &e) < 0 ||
 		    add_connection(r, (uint16_t)n, fd, &e) < 0)
 			relay_fail(r, &e);
 	}
@@ -435,31 +422,6 @@ static void *connect_main(void *arg)
 }
 
 /* --- life */
-
-static int set_address(struct relay *r, const char *path, struct error *e)
-{
-	r->address.sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(r->address.sun_path))
-		return error_set(e, ENAMETOOLONG, "socket path too long: %s",
-				 path);
-	strcpy(r->address.sun_path, path);
-	return 0;
-}
-
-static int listen_unix(struct relay *r, struct error *e)
-{
-	AUTO_CLOSE int fd =
-		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const char *path = r->address.sun_path;
-
-	if (fd < 0)
-		return error_sys(e, "socket");
-	if (bind(fd, (struct sockaddr *)&r->address, sizeof(r->address)) < 0 ||
-	    listen(fd, STREAMS_MAX) < 0)
-		return error_sys(e, "listen on %s", path);
-	r->listen_fd = take_fd(&fd);
-	return 0;
-}
 
 static void is_ending(void *context)
 {
@@ -471,7 +433,8 @@ static void is_ending(void *context)
 static int relay_setup(struct relay *r, const struct relay_options *o,
 		       struct error *e)
 {
-	if (set_address(r, r->source ? o->listen_path : o->connect_path, e) < 0)
+	if (endpoint_parse(&r->endpoint,
+			   r->source ? o->listen_path : o->connect_path, e) < 0)
 		return error_code(e);
 	if (!r->source) {
 		r->has_memory = o->memory && memory_blocks(o->memory) > 0;
@@ -491,7 +454,8 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	r->divert.alone = is_alone;
 	r->divert.ending = is_ending;
 	r->divert.context = r;
-	return listen_unix(r, e);
+	return endpoint_listen(&r->endpoint, &o->owner, STREAMS_MAX,
+			       &r->listen_fd, e);
 }
 
 int relay_new(struct relay **ret, const struct relay_options *o,
@@ -523,7 +487,7 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 	error_set(e, n, "no thread for a relay");
 failed:
 	if (r->listen_fd >= 0)
-		unlink(r->address.sun_path);
+		endpoint_remove(&r->endpoint);
 	relay_free(r);
 	return error_code(e);
 }
@@ -559,7 +523,7 @@ void relay_stop(struct relay *r)
 		if (r->connection[i].used)
 			join_connection(&r->connection[i]);
 	if (r->source)
-		unlink(r->address.sun_path);
+		endpoint_remove(&r->endpoint);
 	session_set_page_sink(r->session, NULL);
 }
 

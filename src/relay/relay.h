@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A relay carries one migration between a unix socket on the source and a unix
- * socket on the destination, over a session.  It knows nothing about who
+ * A relay carries one migration between a socket on the source and a socket on
+ * the destination, over a session.  It knows nothing about who
  * manages the machines.
  *
  *     source: listens, QEMU connects     destination: connects to QEMU
@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "relay/divert.h"
+#include "relay/endpoint.h"
 
 struct error;
 struct guest_memory;
@@ -33,8 +34,10 @@ struct session;
 struct relay_options {
 	struct session *session;
 
-	/* source: where QEMU connects to, made by relay_new() */
+	/* source: where QEMU connects to, made by relay_new(), and by whom
+	 * (endpoint.h) */
 	const char *listen_path;
+	struct endpoint_owner owner;
 	const struct relay_block *blocks; /* that the destination can place */
 	unsigned n_blocks;
 	/* a cache for finding what the destination has already; NULL: every

@@ -4,6 +4,7 @@
 No QEMU takes part: nobody migrates, and a relay that has both its sides waits.
 """
 import os
+import pwd
 import socket
 import struct
 import threading
@@ -116,6 +117,55 @@ class RelayJobs(unittest.TestCase):
         os.symlink(self.lab.path("left"), self.lab.path("link"))
         for name in ("file", "folder", "link"):
             self.refused(self.lab.path(name))
+
+    def test_a_socket_that_another_made_since_stays(self):
+        listen = self.lab.path("migrate.sock")
+        here, _ = self.relay("r1", listen)
+        os.unlink(listen)
+        self.bound(listen)
+        self.cancel(self.alpha, here)
+        self.alpha.wait_job(here, timeout=20)
+        self.assertTrue(os.path.exists(listen), "somebody else's socket was removed")
+
+    def test_the_socket_is_the_users_that_qemu_runs_as(self):
+        listen = self.lab.path("migrate.sock")
+        self.accept("r1")
+        self.alpha.drover("relay", "connect", "r1", "beta", "--listen", listen, "--socket-user",
+                          "nobody", "--socket-mode", "0660", "--background")
+        found = wait_for("the socket", lambda: os.path.exists(listen) and os.stat(listen))
+        self.assertEqual((found.st_uid, oct(found.st_mode & 0o777)),
+                         (pwd.getpwnam("nobody").pw_uid, "0o660"))
+        other = self.lab.path("other.sock")
+        self.relay("r2", other)
+        self.assertEqual(oct(os.stat(other).st_mode & 0o777), "0o600")
+        for wrong in ({"socket_mode": "0999"}, {"listen": "tcp:127.0.0.1:6999",
+                                                "socket_user": "nobody"}):
+            with self.assertRaisesRegex(ApiError, "octal digits|no owner"):
+                self.alpha.api("POST", "/v1/relays", {
+                    "role": "connect", "name": "r3", "host": "beta",
+                    "listen": self.lab.path("r3.sock"), **wrong})
+
+    def test_only_this_host_reaches_a_tcp_port(self):
+        for wrong in ("tcp:0.0.0.0:6999", "tcp:10.0.0.1:6999", "tcp:127.0.0.1:0", "tcp:x"):
+            with self.assertRaisesRegex(ApiError, "a relay meets QEMU on its own host"):
+                self.connect("r1", wrong)
+
+    # -- a QEMU that is gone
+    def test_a_qemu_that_is_gone_before_the_source_came_is_not_waited_for(self):
+        qemu = self.bound(self.lab.path("incoming.sock"))
+        qemu.listen()
+        job = self.accept("r1")
+        time.sleep(0.6)
+        self.assertEqual(self.beta.job(job)["state"], "running")
+        qemu.close()
+        job = self.beta.wait_job(job, timeout=5)
+        self.assertEqual(job["state"], "failed")
+        self.assertRegex(job["error"], "the QEMU at .*incoming.sock is gone")
+
+    def test_a_relay_may_come_before_its_qemu(self):
+        job = self.accept("r1")
+        time.sleep(0.6)
+        self.assertEqual(self.beta.job(job)["state"], "running")
 
     # -- a destination that does not get ready
     def serve_silence(self):
