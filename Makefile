@@ -19,6 +19,13 @@ test:
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/run --build $(B) $(T)
 
+# One suite, or suite:test, COUNT times; without a SEED there is a new one.
+COUNT ?= 10
+soak:
+	@tools/setup build test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/run --build $(B) --soak $(COUNT) $(if $(SEED),--seed $(SEED)) $(SUITE)
+
 unit: all
 	@meson test -C $(B) --suite unit --print-errorlogs
 
@@ -56,4 +63,4 @@ fuzz:
 	@tools/fuzz build-fuzz $(SECONDS_EACH)
 
 clean:; rm -rf build build-*
-.PHONY: all demo test unit install asan tsan lint bench instructions fuzz clean
+.PHONY: all demo test soak unit install asan tsan lint bench instructions fuzz clean

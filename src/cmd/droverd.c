@@ -2,8 +2,9 @@
 
 /*
  * droverd: reads the settings, starts the service and its control API, waits
- * for SIGTERM or SIGINT and takes both down again.  The signals are blocked
- * before the first thread starts, so that only the main thread ever sees them.
+ * for SIGTERM or SIGINT and takes both down again; SIGHUP changes nothing.  The
+ * signals are blocked before the first thread starts, so that only the main
+ * thread ever sees them.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -88,9 +89,21 @@ static void block_signals(sigset_t *ret_wait)
 	sigemptyset(ret_wait);
 	sigaddset(ret_wait, SIGTERM);
 	sigaddset(ret_wait, SIGINT);
+	sigaddset(ret_wait, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, ret_wait, NULL);
 	/* A peer or client that leaves is an error of one write. */
 	signal(SIGPIPE, SIG_IGN);
+}
+
+static void wait_for_the_end(const sigset_t *wait)
+{
+	int sig = 0;
+
+	while (sigwait(wait, &sig) == 0 && sig == SIGHUP)
+		log_info("signal %d: the settings are read at the start only: "
+			 "restart droverd for new ones; machines run on",
+			 sig);
+	log_info("signal %d: ending", sig);
 }
 
 /* 0: nobody uses the settings any more; 1: threads of jobs in doubt do, until
@@ -100,7 +113,7 @@ static int serve(const struct settings *s, struct error *e)
 	struct control *control;
 	struct host *host;
 	sigset_t wait;
-	int sig = 0, r;
+	int r;
 
 	block_signals(&wait);
 	/* A second daemon must not touch the machines of the first. */
@@ -115,8 +128,7 @@ static int serve(const struct settings *s, struct error *e)
 	notify_send("READY=1");
 	log_info("droverd %s serves %s", DROVER_VERSION, s->socket);
 
-	sigwait(&wait, &sig);
-	log_info("signal %d: ending", sig);
+	wait_for_the_end(&wait);
 	notify_send("STOPPING=1");
 	control_stop(control);
 	return host_stop(host) ? 0 : 1;

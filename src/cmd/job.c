@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
@@ -13,15 +14,30 @@
 
 enum { PATH_CAP = 128 };
 
+static void format_day(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	char wall[OUTPUT_CELL];
+
+	format_wall(wall, value);
+	/* Without the year and the seconds. */
+	snprintf(buf, OUTPUT_CELL, "%.11s", strlen(wall) > 5 ? wall + 5 : wall);
+}
+
+static void format_took(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	progress_time(buf, OUTPUT_CELL, json_number_value(value) * 1000);
+}
+
 static const struct output_field list_fields[] = {
 	{ "ID", "id", format_text, false },
 	{ "KIND", "kind", format_text, false },
 	{ "MACHINE", "machine", format_text, false },
 	{ "ROLE", "role", format_text, false },
 	{ "PEER", "peer", format_text, false },
-	{ "STATE", "state", format_text, false },
-	{ "STAGE", "stage", format_text, false },
+	{ "STATE", "now", format_text, false },
 	{ "DONE", "progress.percent", format_percent, true },
+	{ "STARTED", "started", format_day, false },
+	{ "TOOK", "took", format_took, true },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -35,24 +51,43 @@ static const struct output_field show_fields[] = {
 	{ "Stage", "stage", format_text, false },
 	{ "Started", "started", format_wall, false },
 	{ "Ended", "ended", format_wall, false },
+	{ "Took", "took", format_took, false },
 	{ NULL, NULL, NULL, false },
 };
+
+/* For people: of one that runs, its stage; how long until its end, or now. */
+static void add_words(json_t *job)
+{
+	const char *state = output_string(job, "state");
+	bool runs = state && !strcmp(state, "running");
+	const json_t *ended = output_find(job, "ended");
+	double now = (double)clock_wall_us() / USEC_PER_SEC;
+	double end = json_is_number(ended) ? json_number_value(ended) : now;
+
+	json_object_set(job, "now", output_find(job, runs ? "stage" : "state"));
+	json_object_set_new(job, "took",
+			    json_real(end - output_number(job, "started")));
+}
 
 static int run_list(struct call *c, struct error *e)
 {
 	AUTO_JSON json_t *list = NULL;
+	json_t *job;
+	size_t i;
 	int r = client_get(c->client, "/v1/jobs", &list, e);
 
 	if (r < 0)
 		return r;
 	if (c->json)
 		output_json(stdout, list);
-	else
+	json_array_foreach (list, i, job)
+		add_words(job);
+	if (!c->json)
 		output_table(stdout, list_fields, list, "There are no jobs.");
 	return 0;
 }
 
-static void print_job(const struct call *c, const json_t *job)
+static void print_job(const struct call *c, json_t *job)
 {
 	const char *error = output_string(job, "error");
 	const char *advice = output_string(job, "advice");
@@ -63,6 +98,7 @@ static void print_job(const struct call *c, const json_t *job)
 		output_json(stdout, job);
 		return;
 	}
+	add_words(job);
 	output_fields(stdout, show_fields, job);
 	if (error)
 		output_wrapped(stdout, "Error", 11, error, 80);

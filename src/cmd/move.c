@@ -32,7 +32,8 @@ static const struct command_option move_options[] = {
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },
 	[MOVE_OPTION] = { "option", "OPTION",
-			  "tcp, compression, multichannel or auto" },
+			  "tcp or compression, over one pair of cards\n"
+			  "at a time; multichannel or auto, over all" },
 	[MOVE_NETWORK] = { "network", "LINE",
 			   "use only these networks, such as\n"
 			   "'10.0.0.0/24 eth1'; give it again for those\n"

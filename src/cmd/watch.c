@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,9 +24,10 @@ struct watch {
 	struct call *call;
 	const char *id;
 	enum watch_interrupt interrupt;
-	bool terminal;  /* the line stays */
-	bool line_open; /* the cursor stands behind it */
-	bool seen;      /* the job, at least once */
+	bool terminal;              /* the line stays */
+	bool line_open;             /* the cursor stands behind it */
+	bool seen;                  /* the job, at least once */
+	char machine[64], peer[64]; /* of the job that was seen */
 	int interrupts_seen;
 	uint64_t next_line_us; /* on a pipe, and with --json */
 	uint64_t lost_us;      /* since when the service is away, or 0 */
@@ -87,6 +89,42 @@ static void show(struct watch *w, const json_t *job)
 	fflush(stdout);
 }
 
+/* The service answers, and does not know a job that was seen: it was started
+ * again, and remembers only what is not decided. */
+static int explain_forgotten(const struct watch *w, struct error *e)
+{
+	AUTO_JSON json_t *machine = NULL;
+	const char *state = NULL;
+	char path[PATH_CAP];
+	struct error ignored;
+
+	if (call_path(path, sizeof(path), "/v1/machines/", w->machine, "",
+		      &ignored) == 0 &&
+	    client_get(w->call->client, path, &machine, &ignored) == 0)
+		state = output_string(machine, "state");
+	if (!state)
+		return error_set(e, ESTALE,
+				 "droverd was started again and has forgotten "
+				 "job %s; %s is not on this host: look for it "
+				 "on %s",
+				 w->id, w->machine, w->peer);
+	return error_set(e, ESTALE,
+			 "droverd was started again, which undid job %s; %s is "
+			 "%s on this host",
+			 w->id, w->machine, state);
+}
+
+static void remember(struct watch *w, const json_t *job)
+{
+	const char *machine = output_string(job, "machine");
+	const char *peer = output_string(job, "peer");
+
+	snprintf(w->machine, sizeof(w->machine), "%s", machine ? machine : "");
+	snprintf(w->peer, sizeof(w->peer), "%s", peer ? peer : "");
+	w->seen = true;
+	w->lost_us = 0;
+}
+
 /* A service that is being restarted finishes its jobs; so the watcher waits
  * for it a while once it has seen the job. */
 static int fetch(struct watch *w, json_t **ret, struct error *e)
@@ -111,10 +149,11 @@ static int fetch(struct watch *w, json_t **ret, struct error *e)
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
 	}
+	if (r == -EREMOTEIO && w->seen)
+		return explain_forgotten(w, e);
 	if (r < 0)
 		return r;
-	w->seen = true;
-	w->lost_us = 0;
+	remember(w, *ret);
 	return 0;
 }
 
@@ -155,13 +194,22 @@ static int conclude(struct watch *w, const json_t *job)
 		return 0;
 	if (!state)
 		state = "ended without saying how";
-	if (error && strcmp(state, "failed") != 0)
+	if (error && strcmp(state, "failed") != 0 && strcmp(state, error) != 0)
 		call_complain(w->call, "%s: %s", state, error);
 	else
 		call_complain(w->call, "%s", error ? error : state);
 	if (advice)
 		call_complain(w->call, "%s", advice);
 	return CALL_FAILED;
+}
+
+/* A terminal that can only write one line after the other. */
+static bool is_dumb(void)
+{
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
+	const char *term = getenv("TERM");
+
+	return term && !strcmp(term, "dumb");
 }
 
 int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
@@ -171,7 +219,7 @@ int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
 		.call = c,
 		.id = id,
 		.interrupt = interrupt,
-		.terminal = !c->json && isatty(STDOUT_FILENO),
+		.terminal = !c->json && isatty(STDOUT_FILENO) && !is_dumb(),
 	};
 
 	for (;;) {

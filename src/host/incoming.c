@@ -186,6 +186,7 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 		machine_did_not_come(h, m);
 		return;
 	}
+	job_log_begin(j);
 	job_add(h, j);
 	run_arrival(h, s, request, m, j);
 	job_drop(j);

@@ -395,6 +395,7 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 		outgoing_free(o);
 		return error_code(e);
 	}
+	job_log_begin(o->job);
 	if (launch_move(o, ret_job, e) < 0) {
 		machine_release(h, o->machine);
 		outgoing_free(o);

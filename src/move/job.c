@@ -91,6 +91,12 @@ void job_drop(struct job *j)
 	free(j);
 }
 
+void job_log_begin(const struct job *j)
+{
+	log_info("%s %s (%s): begins, %s %s", j->kind, j->machine, j->id,
+		 !strcmp(j->role, "source") ? "to" : "from", j->peer);
+}
+
 void job_set_stage(struct job *j, const char *stage)
 {
 	log_debug("%s %s (%s): %s", j->kind, j->machine, j->id, stage);
@@ -147,8 +153,10 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 
 	job_go(j, state, error, advice);
 	j->ended_us = clock_wall_us();
-	if (state == JOB_DONE)
+	if (state == JOB_DONE) {
 		j->stage = "done";
+		j->progress.percent = 100;
+	}
 	pthread_cond_broadcast(&j->ended);
 	/* Its thread sleeps no more, and the registry remembers many jobs. */
 	scope_close(&j->wake_fd);

@@ -90,6 +90,8 @@ int job_new(struct job **ret, const struct job_subject *of, struct error *e);
 struct job *job_hold(struct job *j);
 void job_drop(struct job *j);
 
+/* One line in the log. */
+void job_log_begin(const struct job *j);
 void job_set_stage(struct job *j, const char *stage);
 void job_set_progress(struct job *j, const struct job_progress *p);
 void job_set_report(struct job *j, json_t *report /* stolen */);

@@ -18,7 +18,7 @@ struct nic_watch;
 
 struct move_option {
 	const char *name;
-	bool all; /* every network at once; one at a time otherwise */
+	bool all; /* all cards at once; one pair at a time otherwise */
 	bool compresses;
 };
 

@@ -91,9 +91,10 @@ static json_t *reasons(const struct move_times *t, const struct move_options *o,
 	json_t *all = json_array();
 
 	if (!option->all)
-		json_array_append_new(all, json_sprintf("option '%s' uses one "
-							"network at a time",
-							option->name));
+		json_array_append_new(all,
+				      json_sprintf("option '%s' uses one pair "
+						   "of cards at a time",
+						   option->name));
 	if (option->compresses && o->paths.never_press)
 		json_array_append_new(all, json_sprintf("asked for %s, but the "
 							"settings say "

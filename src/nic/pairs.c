@@ -458,8 +458,8 @@ static void explain(struct pairs *all, bool one_network)
 			    p->near->name, p->far->name);
 		else if (p->use == PAIR_SPARE && one_network && first)
 			say(p->why,
-			    "not needed: one network at a time, and %s and %s "
-			    "there are used with each other",
+			    "not needed: one pair of cards at a time, and %s "
+			    "and %s there are used with each other",
 			    first->near->name, first->far->name);
 		else if (p->use == PAIR_SPARE)
 			explain_spare(p, user_near(all, p->near),

@@ -49,7 +49,7 @@ typedef int pair_route(void *context, const struct card *near,
 pair_route route_lookup;
 
 struct path_policy {
-	bool all; /* one network at a time otherwise */
+	bool all; /* one pair of cards at a time otherwise */
 	/* Connections of a pair; the second when the card there, which
 	 * receives, spreads them.  0 counts as 1. */
 	unsigned per_card, per_rss_card;

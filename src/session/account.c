@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "channel/channel.h"
 #include "nic/address.h"
@@ -71,6 +72,8 @@ void path_lost(struct carrier *c)
 		path_pause(p);
 	if (carriers_of(s, p) > 0 || p->failed)
 		return;
+	log_warning("session with %s: the path over %s is lost: %s", s->peer,
+		    p->given ? "the given addresses" : p->near, p->why);
 	p->failed = s->plan_due = true;
 }
 

@@ -12,6 +12,7 @@ from lab import Lab, core, linux, machine
 from lab.network import Namespace
 
 TIME_LIMIT = 300
+PARALLEL = True
 
 BONDING = """\
 export PATH=/sbin:/bin CMOCKA_MESSAGE_OUTPUT=TAP

@@ -18,7 +18,7 @@ import unittest
 import zlib
 
 import stress
-from lab import Stolen
+from lab import Stolen, slow
 from stress import PAGE, Guest
 
 MIB = 1 << 20
@@ -103,6 +103,7 @@ class Behaviour:
     def test_q35_512m(self):
         self.check_machine('q35', '512M', '400M')
 
+    @slow
     def test_q35_4g_fills_above_the_hole_below_4g(self):
         # q35 puts all above 2 GiB behind the hole.
         self.check_machine('q35', '4G', '2200M')
@@ -191,6 +192,7 @@ class Behaviour:
         share = (guest.cpu_seconds() - before) / 3
         self.assertLess(share, 0.1, 'share of a core')
 
+    @slow
     def test_reader_that_stops_reading_does_not_stop_the_guest(self):
         path = os.path.join(self.folder, 'serial')
         guest = self.guest('fill=16M hot=1M rate=10M heartbeat=1', memory='64M',
@@ -431,6 +433,7 @@ class DefaultQemu(Behaviour, GuestTest):
     which = 'default'
 
 
+@slow
 class Qemu10(Behaviour, GuestTest):
     which = '10.0'
 

@@ -2,7 +2,7 @@
 """Moves between two daemons: the destination has what QEMU sent, page by page."""
 import unittest
 
-from lab import Lab, Stolen, needs, qemu10
+from lab import Lab, Stolen, needs, qemu10, slow
 from lab import machine
 from lab.host import PROGRAMS
 from lab.pair import Pair
@@ -48,7 +48,7 @@ class Move(Moves):
                            "--network", "10.77.1.0/24", "--connections", 3)["report"]
         self.assertEqual((report["option_asked"], report["option_got"]), ("compression", "tcp"))
         self.assertEqual(report["reasons"][:2],
-                         ["option 'compression' uses one network at a time",
+                         ["option 'compression' uses one pair of cards at a time",
                           "asked for compression, but the settings say compress = never"])
         self.assertIsNone(report["press"])
         self.assertTrue(report["paths"])
@@ -118,6 +118,7 @@ class CompressedMove(Moves):
 NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"
 
 
+@slow
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
 class MoveOfQemu10(Move):
     source = destination = qemu10()[0]
@@ -129,6 +130,7 @@ class MoveFromOldToNew(Move):
     machine_type = "pc-i440fx-7.2"
 
 
+@slow
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
 class MoveFromNewToOld(Move):
     source = qemu10()[0]

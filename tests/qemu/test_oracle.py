@@ -4,7 +4,7 @@ import os
 import random
 import unittest
 
-from lab import Lab, Stolen, qemu10
+from lab import Lab, Stolen, qemu10, slow
 from lab import machine, oracle
 from lab.console import Console
 
@@ -104,6 +104,7 @@ class Migration(unittest.TestCase):
         self.assertGreater(gap.seconds, 0)
         self.assertEqual(self.console.corrupt(), [])
 
+    @slow
     def test_judges_a_gibibyte_in_ten_seconds(self):
         size = 1 << 30
         source, destination = self.run_migration(memory=size)
@@ -114,6 +115,7 @@ class Migration(unittest.TestCase):
         self.assertLess(verdict.seconds, 10 + taken.seconds())
 
 
+@slow
 @unittest.skipIf(qemu10()[0] is None, f"no QEMU 10: {qemu10()[1]}")
 class MigrationOfQemu10(Migration):
     program = qemu10()[0]

@@ -11,7 +11,7 @@ import random
 import struct
 import unittest
 
-from lab import Lab, needs, qemu10, wait_for
+from lab import Lab, needs, qemu10, slow, wait_for
 from lab import machine, oracle
 from lab.console import Console
 from lab.core import Failed
@@ -412,6 +412,7 @@ class CompressedRelay(RelayCase):
         self.check_goes_on(self.check().lost_by_qemu)
 
 
+@slow
 class RelayOfQemu10(Relay):
     source_qemu = destination_qemu = qemu10()[0]
     machine_type = "q35"

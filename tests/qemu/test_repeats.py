@@ -9,7 +9,7 @@ import os
 import threading
 import unittest
 
-from lab import Lab, Stolen, needs, qemu10, wait_for
+from lab import Lab, Stolen, needs, qemu10, slow, wait_for
 from lab import machine, oracle
 from lab.host import PROGRAMS
 from lab.pair import Pair
@@ -73,6 +73,7 @@ class Deltas(Case):
         self.assertIn(f"{pages['delta']} as what had changed", " ".join(pair.said.split()))
         self.check(pair)
 
+    @slow
     def test_deltas_are_whole_when_connections_break_all_the_time(self):
         pair = self.pair(**{"connections-per-card": 4})
         over = threading.Event()
@@ -149,6 +150,7 @@ class Repeats(Case):
         self.check(pair)
 
 
+@slow
 @unittest.skipIf(qemu10()[0] is None, f"no QEMU 10: {qemu10()[1]}")
 class DeltasOfQemu10(Deltas):
     program = qemu10()[0]

@@ -8,7 +8,7 @@ import json
 import os
 import unittest
 
-from lab import Lab, needs, oracle, qemu10, wait_for
+from lab import Lab, needs, oracle, qemu10, slow, wait_for
 from lab import machine, tap
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
@@ -17,6 +17,7 @@ from lab.network import Network
 from lab.qmp import QMP
 
 TIME_LIMIT = 400
+PARALLEL = True
 MIB = 1 << 20
 SIZE = 128 * MIB
 NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"
@@ -213,6 +214,7 @@ class Sources(SourceCase):
         self.move()
 
 
+@slow
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
 class SourcesOfQemu10(Sources):
     qemu = qemu10()[0]

@@ -8,13 +8,14 @@ the guest goes on and checks its memory itself.
 import os
 import unittest
 
-from lab import Lab, needs, oracle, qemu10, wait_for
+from lab import Lab, needs, oracle, qemu10, slow, wait_for
 from lab import machine, tap
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 
 TIME_LIMIT = 400
+PARALLEL = True
 OLD, NEW = machine.QEMU, qemu10()[0]
 NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"
 MEMORY = 128 << 20
@@ -128,12 +129,14 @@ class FromOldToNew(Versions):
     machines = ("pc-i440fx-7.2", "pc-q35-7.2")
 
 
+@slow
 @unittest.skipIf(NEW is None, NO_QEMU10)
 class FromNewToOld(Versions):
     here = NEW
     machines = ("pc-i440fx-7.2", "pc-q35-7.2")
 
 
+@slow
 @unittest.skipIf(NEW is None, NO_QEMU10)
 class New(Versions):
     """10.0 on both hosts, with its own newest machine types."""

@@ -13,6 +13,7 @@ from lab.field import Field
 from lab.host import DROVERD, PROGRAMS
 
 TIME_LIMIT = 120
+PARALLEL = True
 
 HOST = "[host]\nname = gamma\n"
 CONFIGURATIONS = {

@@ -13,6 +13,7 @@ from lab.network import Network
 from lab.qmp import QMP
 
 TIME_LIMIT = 120
+PARALLEL = True
 
 # A QEMU that takes its time until its monitor is there.
 SLOW = """#!/bin/bash

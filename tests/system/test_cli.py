@@ -28,6 +28,7 @@ import threading
 import time
 import unittest
 
+PARALLEL = True
 BUILD = os.path.abspath(os.environ.get("DROVER_BUILD", "build"))
 DROVER = os.path.join(BUILD, "src/cmd/drover")
 
@@ -249,7 +250,8 @@ class Cli(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="drover-cli-")
         self.socket = os.path.join(self.folder, "s")
         self.api = Api(self.socket)
-        self.env = dict(os.environ, DROVER_SOCKET=self.socket, TZ="UTC")
+        self.env = dict(os.environ, DROVER_SOCKET=self.socket, TZ="UTC",
+                        TERM="xterm")
 
     def tearDown(self):
         if self.api:
@@ -650,6 +652,40 @@ class Cli(unittest.TestCase):
         self.assertEqual(
             (r.returncode, r.stdout, r.stderr),
             (1, "", "drover: move web1: there is no peer 'beta'\n"))
+
+    def test_a_list_of_jobs_says_when_and_for_how_long(self):
+        self.api.answers[("GET", "/v1/jobs")] = (200, [DONE])
+        r = self.run_drover("job", "list")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        head, row = (line.split() for line in r.stdout.splitlines())
+        self.assertEqual(head[-2:], ["STARTED", "TOOK"])
+        self.assertEqual(row[-3:], ["11-14", "22:13", "36s"])
+
+    def test_cancelled_is_said_once(self):
+        self.api.move(RUNNING, dict(CANCELLED, error="cancelled"))
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual((r.returncode, r.stderr),
+                         (1, "drover: move web1: cancelled\n"))
+
+    def test_a_daemon_that_forgot_the_job_is_one_that_was_restarted(self):
+        forgot = (404, {"error": "beta has no job 3f9a12cd"})
+        self.api.move(RUNNING)
+        self.api.answers[("GET", "/v1/jobs/3f9a12cd")] = [
+            (200, RUNNING), (200, RUNNING), forgot]
+        self.api.answers[("GET", "/v1/machines/web1")] = (200, WEB1)
+        r = self.run_drover("move", "web1", "beta")
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("droverd was started again, which undid job 3f9a12cd; "
+                      "web1 is running on this host", r.stderr)
+        self.assertNotIn("has no job", r.stderr)
+
+    def test_a_dumb_terminal_gets_lines_without_escapes(self):
+        self.api.move(RUNNING, RUNNING, DONE)
+        t = Terminal([DROVER, "move", "web1", "beta"],
+                     dict(self.env, TERM="dumb"), 80)
+        self.assertEqual(t.finish(), 0)
+        self.assertNotIn(b"\x1b", t.output)
+        self.assertIn(b"web1: ", t.output)
 
     def test_a_restarted_daemon_is_waited_for(self):
         self.api.move(RUNNING)

@@ -4,7 +4,7 @@ import statistics
 import time
 import unittest
 
-from lab import Lab, Stolen, needs, wait_for
+from lab import Lab, Stolen, needs, slow, wait_for
 from lab import machine
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
@@ -61,6 +61,7 @@ class BusyGuest(unittest.TestCase):
         wait_for("an empty destination", lambda: not self.beta.api("GET", "/v1/machines"), 5)
         self.beats_go_on()
 
+    @slow
     def test_force_pauses_the_guest_and_finishes(self):
         answer = self.alpha.drover("move", "busy", "beta", "--timeout", "4s",
                                    "--on-timeout", "force", timeout=60)

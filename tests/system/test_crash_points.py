@@ -15,11 +15,12 @@ import time
 import unittest
 from collections import namedtuple
 
-from lab import Failed, Lab, needs, wait_for
+from lab import Failed, Lab, needs, slow, wait_for
 from lab.field import Field
 from lab.host import PROGRAMS
 
 TIME_LIMIT = 600
+PARALLEL = True
 AWAY_S = 0.5        # a daemon that was killed comes back after this
 CUT_S = 2.5         # longer than both outage limits of the switchover
 DOUBT_S = 15
@@ -44,6 +45,15 @@ EXPECTED = {
     "source:ended": Row(THERE, THERE, THERE, THERE),
     "source:left": Row(THERE, THERE, THERE, THERE),
 }
+# Of the table above, what the quick run does.
+QUICK = {("destination:loaded", "the_source_is_killed"),
+         ("destination:loaded-sent", "the_network_is_cut"),
+         ("source:before-commit", "the_network_is_cut_for_good"),
+         ("source:before-commit-sent", "the_source_is_killed"),
+         ("source:before-commit-sent", "the_destination_is_killed"),
+         ("destination:commit-received", "the_destination_is_killed"),
+         ("destination:running", "the_network_is_cut"),
+         ("source:ended", "the_source_is_killed")}
 
 
 class Case(unittest.TestCase):
@@ -194,6 +204,7 @@ class CrashPoints(Case):
             self.resolve(other, "--give-up")
         self.settled(where)
 
+    @slow
     def test_operator_gives_the_guest_to_the_destination(self):
         self.to("source:before-commit-sent")
         self.cut()
@@ -216,6 +227,7 @@ class CrashPoints(Case):
         self.kill(self.source)
         self.settled(THERE)
 
+    @slow
     def test_a_guest_that_was_given_up_is_not_dropped_by_who_has_it(self):
         """The source knows nothing of it any more when it is asked."""
         self.to("source:before-commit-sent")
@@ -231,6 +243,7 @@ class CrashPoints(Case):
         self.resolve(self.destination, "--run-here")
         self.settled(THERE)
 
+    @slow
     def test_a_guest_that_was_kept_is_not_given_away_by_a_restart(self):
         """The source is killed when its guest runs again, and before it forgets the move."""
         self.to("source:before-commit-sent", "source:undone")
@@ -261,6 +274,7 @@ class CrashPoints(Case):
         shown, = self.destination.api("GET", "/v1/machines")
         self.assertEqual((shown["name"], shown["state"]), ("guest", "stopped"))
 
+    @slow
     def test_a_destination_that_forgot_the_move_knows_its_machine(self):
         self.to("destination:running")
         self.cut()
@@ -279,6 +293,7 @@ class CrashPoints(Case):
         self.field.go_on()
         self.settled(THERE)
 
+    @slow
     def test_a_qemu_that_is_slow_to_continue_its_guest_is_waited_for(self):
         """As one whose disks are; longer than a monitor is waited for."""
         self.to("destination:commit-received")
@@ -332,6 +347,7 @@ class CrashPoints(Case):
         self.field.link.heal()
         self.settled(THERE)
 
+    @slow
     def test_doubt_lives_on_without_the_peer_in_the_configuration(self):
         self.to("source:before-commit-sent")
         self.cut()
@@ -386,10 +402,12 @@ def add_tests():
 
     for point in EXPECTED:
         name = point.replace(":", "_").replace("-", "_")
-        for side in ("source", "destination"):
-            setattr(CrashPoints, f"test_at_{name}_the_{side}_is_killed", kill(point, side))
-        setattr(CrashPoints, f"test_at_{name}_the_network_is_cut", cut(point))
-        setattr(CrashPoints, f"test_at_{name}_the_network_is_cut_for_good", never(point))
+        here, there = "the_source_is_killed", "the_destination_is_killed"
+        for what, test in ((here, kill(point, "source")), (there, kill(point, "destination")),
+                           ("the_network_is_cut", cut(point)),
+                           ("the_network_is_cut_for_good", never(point))):
+            test = test if (point, what) in QUICK else slow(test)
+            setattr(CrashPoints, f"test_at_{name}_{what}", test)
 
 
 add_tests()

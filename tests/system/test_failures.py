@@ -13,12 +13,13 @@ import signal
 import time
 import unittest
 
-from lab import Failed, Lab, Stolen, needs, qemu10, wait_for
+from lab import Failed, Lab, Stolen, needs, qemu10, slow, wait_for
 from lab import machine
 from lab.field import SLOW, Field
 from lab.host import PROGRAMS
 
 TIME_LIMIT = 400
+PARALLEL = True
 AGAIN_S = 2.0
 MOMENTS = ("set_up", "pre_copy", "switchover")
 
@@ -201,7 +202,9 @@ def add_walks():
     for fault in ("qemu_killed", "destination_killed", "source_killed", "network_cut",
                   "cancelled"):
         for moment in MOMENTS:
-            setattr(Failures, f"test_{fault}_at_{moment}", walk(fault, moment))
+            test = walk(fault, moment)
+            setattr(Failures, f"test_{fault}_at_{moment}",
+                    slow(test) if moment == "set_up" else test)
 
 
 add_walks()

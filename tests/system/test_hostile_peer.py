@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from lab import Lab, Stolen, needs
+from lab import Lab, Stolen, needs, slow
 from lab.core import Failed, wait_for
 from lab.host import PROGRAMS
 from lab.oracle import Memory
@@ -21,6 +21,7 @@ from lab.pair import Pair
 from lab import machine
 
 TIME_LIMIT = 300
+PARALLEL = True
 PAGES, STREAM, MESSAGE, ACK, BYE = 1, 2, 3, 4, 5
 OPEN, JOIN, ACCEPT, REFUSE = 1, 2, 3, 4
 RESIDENT_LIMIT = 96 << 20
@@ -425,6 +426,7 @@ class HostilePeer(unittest.TestCase):
     def test_thousands_of_silent_connections_are_bounded(self):
         self.flood(b"DROVER")
 
+    @slow
     def test_thousands_of_sessions_are_bounded(self):
         self.flood(hello(OPEN))
         self.assertLess(self.status("VmRSS") * 1024, RESIDENT_LIMIT)

@@ -20,6 +20,7 @@ from lab.oracle import Memory
 from lab.proxy import Proxy
 
 TIME_LIMIT = 300
+PARALLEL = True
 
 # A number counts from the beginning, a negative one from the end, a fraction is
 # that part of the whole.  The hello has 69 bytes, a frame's head 40, a frame of

@@ -8,7 +8,7 @@ is judged, the move ends paused and the oracle compares it with what QEMU sent.
 import time
 import unittest
 
-from lab import Failed, Lab, Stolen, needs, wait_for
+from lab import Failed, Lab, Stolen, needs, slow, wait_for
 from lab import machine
 from lab.field import Field, Move
 from lab.host import PROGRAMS, Host, connect
@@ -244,10 +244,12 @@ class CardLost(Case):
         self.assertEqual(lost["state"], "failed")
         self.assertTrue(lost["why"])
 
+    @slow
     def test_by_losing_what_is_sent(self):
         """Half-open from the middle on: answers still arrive."""
         self.lose(lambda link: link.blackhole(0))
 
+    @slow
     def test_by_losing_what_is_answered(self):
         """Half-open the other way: pages arrive, nobody is told."""
         self.lose(lambda link: link.blackhole(1))
@@ -259,6 +261,7 @@ class CardLost(Case):
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class ComeAndGo(Case):
+    @slow
     def test_a_card_that_flaps_is_used_again(self):
         field = self.field(guest=LONG)
         move = field.move(*MULTICHANNEL)
@@ -279,6 +282,7 @@ class ComeAndGo(Case):
         report = self.finished(field, move)
         self.assertEqual(by_card(report)["lan2"]["state"], "used")
 
+    @slow
     def test_a_card_that_is_down_at_the_start_is_used_once_it_is_up(self):
         field = self.field(guest=LONG)
         field.links[1].down()
@@ -332,6 +336,7 @@ class OneNetwork(Case):
         self.assertEqual(paths["lan1"]["state"], "used")
         self.assertGreaterEqual(paths["lan2"]["drops"], 1)
 
+    @slow
     def test_the_next_network_carries_on_when_the_first_goes_down(self):
         self.carries_on(lambda link: link.down())
 
@@ -402,6 +407,7 @@ class Outage(Case):
         self.assertEqual(field.both_at_once(), [])
         field.heartbeat()
 
+    @slow
     def test_all_cards_down_past_the_limit_end_the_move(self):
         field = self.field(limits={"outage-limit": "3s"})
         move = field.move(*MULTICHANNEL)
@@ -430,6 +436,7 @@ class BadPath(Case):
         self.assertTrue(path["why"], path)
         return path["why"]
 
+    @slow
     def test_a_half_open_path_is_not_used(self):
         field = self.field(3, rate="200mbit")
         field.links[1].blackhole(0)
@@ -466,10 +473,12 @@ class BadPath(Case):
     def test_a_path_to_another_hosts_daemon_is_not_used(self):
         self.to_gamma(daemon=True)
 
+    @slow
     def test_a_path_to_a_host_without_a_daemon_is_not_used(self):
         self.to_gamma(daemon=False)
 
 
+@slow
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Downtime(Case):
     """What a slow card still holds when the guest stops leaves over another.

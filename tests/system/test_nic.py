@@ -7,6 +7,7 @@ from lab.host import ApiError, Host
 from lab.network import Network
 
 TIME_LIMIT = 120
+PARALLEL = True
 
 
 @needs("src/cmd/droverd", "src/cmd/drover")

@@ -17,6 +17,7 @@ from lab.network import Network
 from test_hostile_peer import ACCEPT, hello
 
 TIME_LIMIT = 180
+PARALLEL = True
 SILENT_PORT = 6998
 
 

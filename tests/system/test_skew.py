@@ -9,13 +9,14 @@ run, that were adopted and that stand, and moves in doubt.
 import os
 import unittest
 
-from lab import BUILD, Lab, machine, needs, release, slow, wait_for
+from lab import BUILD, Lab, core, machine, needs, release, slow, wait_for
 from lab.console import Console
 from lab.field import Field
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 
 TIME_LIMIT = 300
+PARALLEL = True
 
 
 def setUpModule():
@@ -69,7 +70,9 @@ class Moves(Case):
     def there_and_back(self, alpha, beta):
         self.start(alpha, beta)
         self.begin()
-        for option in ("tcp", "compression", "multichannel", "auto"):
+        options = ["tcp", "compression", "multichannel", "auto"]
+        core.chance().shuffle(options)
+        for option in options:
             self.move(self.alpha, self.beta, "--option", option)
             self.move(self.beta, self.alpha, "--option", option)
         self.assertEqual(self.console.corrupt(), [])

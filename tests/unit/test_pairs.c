@@ -354,8 +354,8 @@ static void test_one_network_at_a_time_falls_by_rank(void **state)
 	assert_int_equal(pair(w, "eth0", "ens0")->rank, 1);
 	expect_used(w, "eth1-ens1*1");
 	expect_not(w, "eth0", "ens0", PAIR_SPARE,
-		   "not needed: one network at a time, and eth1 and ens1 "
-		   "there are used with each other");
+		   "not needed: one pair of cards at a time, and eth1 and "
+		   "ens1 there are used with each other");
 	pair(w, "eth1", "ens1")->failed = true;
 	expect_used(w, "eth0-ens0*1");
 	assert_int_equal(pair(w, "eth1", "ens1")->use, PAIR_FAILED);

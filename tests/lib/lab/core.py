@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import functools
 import os
+import random
 import re
 import shutil
 import signal
@@ -128,6 +129,11 @@ def sweep_files(prefix):
 def slow(test):
     """Leave a test out of `tests/run --quick`."""
     return unittest.skipIf(os.environ.get("DROVER_QUICK"), "slow, left out of the quick run")(test)
+
+
+def chance():
+    """What a test chooses at random, the same again with the same DROVER_SEED."""
+    return random.Random(int(os.environ.get("DROVER_SEED", "1")))
 
 
 def needs(*programs):
