@@ -64,7 +64,9 @@ static void add_words(json_t *job)
 	double now = (double)clock_wall_us() / USEC_PER_SEC;
 	double end = json_is_number(ended) ? json_number_value(ended) : now;
 
-	json_object_set(job, "now", output_find(job, runs ? "stage" : "state"));
+	json_object_set_new(job, "now",
+			    json_string(runs ? output_string(job, "stage")
+					     : state));
 	json_object_set_new(job, "took",
 			    json_real(end - output_number(job, "started")));
 }

@@ -29,7 +29,7 @@ output_format format_bytes; /* "1.5 GiB" */
 output_format format_yes_no;
 output_format format_wall; /* seconds since 1970 as local time */
 output_format format_percent;
-output_format format_list;    /* "a, b" */
+output_format format_list; /* "a, b" */
 
 /* Ends with a field without a title. */
 void output_table(FILE *to, const struct output_field *fields,
