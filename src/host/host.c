@@ -108,7 +108,8 @@ static void host_init(struct host *h, const struct settings *s)
 		.switchover_outage_us = s->move.switchover_outage_limit_us,
 		.arrived = machine_arrived,
 		.left = machine_left,
-		.has_machine = machine_is_there,
+		.release = machine_settled,
+		.guest_lives = machine_guest_lives,
 		.has_arrived = machine_came_by,
 		.context = h,
 	};

@@ -106,23 +106,48 @@ static void serve_compare(struct host *h, struct session *s,
 				    findings));
 }
 
+/* Of a move with somebody else nobody hears anything. */
+static void answer_or_refuse(struct session *s, const char *id, json_t *words)
+{
+	struct error e;
+
+	if (words) {
+		answer(s, words);
+		return;
+	}
+	error_set(&e, EACCES, "job %.16s is not a move with %s", id,
+		  session_peer(s));
+	refuse(s, &e);
+}
+
 static void serve_ask(struct host *h, struct session *s, const json_t *request)
 {
-	const json_t *machine = json_object_get(request, "machine");
-	struct job *j = job_find(h, text_of(request, "job"), "source");
+	const char *id = text_of(request, "job");
+	struct job *j = job_find(h, id, "source");
 
-	answer(s, commit_answer_ask(&h->move, text_of(request, "job"),
-				    json_string_value(machine), j));
+	answer_or_refuse(s, id,
+			 commit_answer_ask(&h->move, session_peer(s), request,
+					   j));
 	job_drop(j);
 }
 
 static void serve_resolve(struct host *h, struct session *s,
 			  const json_t *request)
 {
-	struct job *j = job_find(h, text_of(request, "job"), "destination");
+	const char *id = text_of(request, "job");
+	struct error e;
+	struct job *j;
 
-	answer(s, commit_answer_resolve(&h->move, text_of(request, "job"),
-					text_of(request, "decision"), j));
+	if (strcmp(text_of(request, "decision"), "commit") != 0) {
+		error_set(&e, EPROTO, "unknown decision '%.40s'",
+			  text_of(request, "decision"));
+		refuse(s, &e);
+		return;
+	}
+	j = job_find(h, id, "destination");
+	answer_or_refuse(s, id,
+			 commit_answer_resolve(&h->move, session_peer(s),
+					       request, j));
 	job_drop(j);
 }
 

@@ -124,7 +124,8 @@ void *machines_watch(void *host);
 /* For struct move_host. */
 int machine_arrived(void *host, struct move_arrival *a);
 int machine_left(void *host, const char *name);
-bool machine_is_there(void *host, const char *name);
+void machine_settled(void *host, const char *name);
+bool machine_guest_lives(void *host, const char *name, const char *guest);
 bool machine_came_by(void *host, const char *job);
 
 /* moves.c */

@@ -257,8 +257,9 @@ int machine_erase(const struct host *h, const struct machine *m,
 	char folder[PATH_MAX], path[PATH_MAX + 80];
 
 	/* Of its arrival nothing has to be finished any more. */
-	if (m->arrived[0])
-		journal_remove(h->settings->state_directory, m->arrived);
+	if (m->arrived[0] && journal_remove(h->settings->state_directory,
+					    m->arrived, "destination", e) < 0)
+		return error_code(e);
 	folder_of(folder, sizeof(folder), h);
 	snprintf(path, sizeof(path), "%s/%s.machine", folder, m->name);
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -599,7 +600,8 @@ int machine_arrived(void *host, struct move_arrival *a)
 		/* It has ended, and was started again: that one lives. */
 		again = a->ended && m->started && launch_alive(&m->process);
 		/* In the books of a daemon that died here. */
-		if (m->started && !again)
+		if (m->started && !again &&
+		    m->process.pidfd != a->process.pidfd)
 			launch_forget(&m->process);
 	}
 	if (a->ended && !again)
@@ -609,8 +611,21 @@ int machine_arrived(void *host, struct move_arrival *a)
 	r = machine_save(h, m, &e);
 	if (r < 0)
 		log_error("%s", e.text);
-	machine_release(h, m);
 	return r;
+}
+
+void machine_settled(void *host, const char *name)
+{
+	struct host *h = host;
+	struct machine *m;
+
+	{
+		WITH_LOCK(&h->lock);
+
+		m = machine_find(h, name);
+	}
+	assert(m);
+	machine_release(h, m);
 }
 
 int machine_left(void *host, const char *name)
@@ -640,13 +655,19 @@ int machine_left(void *host, const char *name)
 	return r;
 }
 
-bool machine_is_there(void *host, const char *name)
+bool machine_guest_lives(void *host, const char *name, const char *guest)
 {
+	char now[LAUNCH_IDENTITY_SIZE];
+	const struct machine *m;
 	struct host *h = host;
 
 	WITH_LOCK(&h->lock);
 
-	return machine_find(h, name);
+	m = machine_find(h, name);
+	if (!m || !m->started || !launch_alive(&m->process))
+		return false;
+	launch_identity(now, sizeof(now), &m->process);
+	return !strcmp(now, guest);
 }
 
 bool machine_came_by(void *host, const char *job)

@@ -145,9 +145,18 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 	if (!j)
 		return error_code(e);
 	if (job_state(j) == JOB_IN_DOUBT) {
+		bool refused = false;
+
 		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
-		if (!job_wait_ended(j, clock_us() + ANSWER_US))
+		if (!job_wait_verdict(j, clock_us() + ANSWER_US, &refused))
 			r = error_set(e, EBUSY, "job %s has not ended yet", id);
+		else if (refused)
+			r = error_set(e, EBUSY,
+				      "host %s was heard, so it is not for the "
+				      "operator to say where %s runs: see "
+				      "drover "
+				      "job show %s",
+				      j->peer, j->machine, id);
 		else if ((job_state(j) == JOB_DONE) != ends_done(j, run_here))
 			r = error_set(e, EBUSY,
 				      "job %s has ended otherwise, before that "
@@ -527,6 +536,7 @@ static void not_taken_up(struct host *h, const json_t *entry, bool source,
 			 const struct error *why)
 {
 	const char *id = entry_text(entry, "job");
+	struct error e;
 
 	if (!source || why->code != ENOENT) {
 		log_error("journal of job %s: %s: it is kept for the next "
@@ -534,13 +544,14 @@ static void not_taken_up(struct host *h, const json_t *entry, bool source,
 			  id, why->text);
 		return;
 	}
-	/* Of a guest that has left, the entry goes last. */
+	/* Of a guest that has left, the entry goes last; docs/commit.md. */
 	if (journal_step_of(entry) == STEP_COMMIT)
 		log_info("move %s (job %s): it had left",
 			 entry_text(entry, "machine"), id);
 	else
 		log_warning("journal of job %s: %s", id, why->text);
-	journal_remove(h->settings->state_directory, id);
+	if (journal_remove(h->settings->state_directory, id, "source", &e) < 0)
+		log_error("%s", e.text);
 }
 
 static int recover_one(struct host *h, json_t *entry, struct error *e)

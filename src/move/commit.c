@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "move/job.h"
 #include "move/journal.h"
 #include "move/move.h"
@@ -17,7 +19,7 @@ enum {
 	RETRY_MOST_US = 5000000,
 	ANSWER_US = 10000000,
 	/* A destination that is about to continue the guest is waited for. */
-	SETTLE_US = 8000000,
+	FINISH_US = 8000000,
 };
 
 /* One question over a session of its own. */
@@ -53,249 +55,413 @@ static uint64_t pause_longer(uint64_t pause_us)
 	return pause_us * 2 < RETRY_MOST_US ? pause_us * 2 : RETRY_MOST_US;
 }
 
-static bool says(const json_t *answer, const char *key, const char *value)
+static const char *text_of(const json_t *o, const char *key)
 {
-	const char *text = json_string_value(json_object_get(answer, key));
+	const char *text = json_string_value(json_object_get(o, key));
 
-	return text && !strcmp(text, value);
+	return text ? text : "";
 }
 
-/* --- source */
+/* --- the table, done */
 
-static void doubt_at_source(struct job *job, const struct move_peer *peer,
-			    const char *why)
+static bool disk_failed(enum decide_event last)
+{
+	return last == EVENT_NOT_STORED;
+}
+
+void commit_run(struct commit_side *c, enum decide_event event)
+{
+	for (;;) {
+		const struct decide_row *r =
+			job_decide(c->job, event, c->facts(c->context));
+
+		if (r) {
+			c->last = event;
+			event = NO_EVENT;
+			for (int i = 0;
+			     i < DECIDE_ACTIONS_MAX &&
+			     r->actions[i] != ACT_NOTHING && event == NO_EVENT;
+			     i++)
+				event = c->actions[r->actions[i]](c->context);
+			if (decide_is_over(r->next))
+				return;
+		} else {
+			event = NO_EVENT;
+		}
+		if (event == NO_EVENT)
+			event = c->wait(c->context);
+	}
+}
+
+/* --- the operator's word */
+
+static enum decide_event operators_word(struct job *job)
+{
+	switch (job_take_verdict(job)) {
+	case JOB_RUN_HERE:
+		return EVENT_RUN_HERE;
+	case JOB_GIVE_UP:
+		return EVENT_GIVE_UP;
+	case JOB_UNDECIDED:
+		break;
+	}
+	return NO_EVENT;
+}
+
+enum decide_event commit_refuse(struct commit_side *c)
+{
+	log_warning("move %s (%s): the operator's word is not obeyed: host %s "
+		    "was heard",
+		    c->job->machine, c->job->id, c->peer->name);
+	job_refuse_verdict(c->job);
+	return NO_EVENT;
+}
+
+/* --- questions */
+
+struct word {
+	const char *text;
+	enum decide_event event;
+	const char *means;
+};
+
+static enum decide_event word_of(struct commit_side *c,
+				 const struct word *words, size_t n,
+				 const char *said)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(words[i].text, said) != 0)
+			continue;
+		snprintf(c->heard, sizeof(c->heard), "%s", words[i].means);
+		return words[i].event;
+	}
+	snprintf(c->heard, sizeof(c->heard), "it says '%.40s'", said);
+	return EVENT_SILENT;
+}
+
+static const struct word states[] = {
+	{ "running", EVENT_HEARD_RUNNING, "it runs it" },
+	{ "waiting", EVENT_HEARD_WAITING, "it is waiting" },
+	{ "dropped", EVENT_HEARD_DROPPED, "it could not run the guest" },
+	{ "gone", EVENT_HEARD_GONE, "it knows nothing of this move any more" },
+	{ "lost", EVENT_HEARD_LOST,
+	  "its QEMU has ended, and whether the guest had run there is not "
+	  "known" },
+};
+
+static const struct word decisions[] = {
+	{ "commit", EVENT_HEARD_COMMIT, "the guest is this host's" },
+	{ "abort", EVENT_HEARD_ABORT, "the source has taken the move back" },
+	{ "undecided", EVENT_HEARD_UNDECIDED, "undecided" },
+	{ "unknown", EVENT_HEARD_UNKNOWN,
+	  "it knows neither the move nor the guest any more: given up, or "
+	  "moved on" },
+};
+
+static enum decide_event tell(struct commit_side *c)
+{
+	enum decide_event event;
+	json_t *answer = NULL;
+	struct error e;
+
+	if (ask_once(c->host, c->peer,
+		     json_pack("{s:s,s:s,s:s}", "type", "resolve", "job",
+			       c->job->id, "decision", "commit"),
+		     &answer, &e) < 0) {
+		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
+		return EVENT_SILENT;
+	}
+	event = word_of(c, states, ARRAY_SIZE(states),
+			text_of(answer, "state"));
+	json_decref(answer);
+	return event;
+}
+
+static json_t *question(const struct commit_side *c)
+{
+	return json_pack("{s:s,s:s,s:s,s:s}", "type", "ask", "job", c->job->id,
+			 "machine", c->job->machine, "guest",
+			 text_of(c->entry, "guest"));
+}
+
+static enum decide_event ask(struct commit_side *c)
+{
+	enum decide_event event;
+	json_t *answer = NULL;
+	struct error e;
+
+	if (ask_once(c->host, c->peer, question(c), &answer, &e) < 0) {
+		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
+		return EVENT_SILENT;
+	}
+	event = word_of(c, decisions, ARRAY_SIZE(decisions),
+			text_of(answer, "decision"));
+	json_decref(answer);
+	return event;
+}
+
+enum decide_event commit_press(struct commit_side *c)
+{
+	enum decide_event word = operators_word(c->job);
+
+	return word == NO_EVENT ? tell(c) : word;
+}
+
+enum decide_event commit_ask(struct commit_side *c)
+{
+	enum decide_event word = operators_word(c->job);
+
+	if (atomic_load(&c->job->told_commit))
+		return EVENT_HEARD_COMMIT;
+	return word == NO_EVENT ? ask(c) : word;
+}
+
+/* Does it answer at all?  A question about a move of its own to this host tells
+ * it nothing. */
+enum decide_event commit_probe_destination(struct commit_side *c)
+{
+	json_t *answer = NULL;
+	struct error e;
+	int r;
+
+	/* It had no copy when it last spoke, and cannot have got one. */
+	if (c->last_answer == EVENT_HEARD_GONE ||
+	    c->last_answer == EVENT_HEARD_LOST)
+		return tell(c);
+	r = ask_once(c->host, c->peer, question(c), &answer, &e);
+	json_decref(answer);
+	if (r < 0) {
+		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
+		return EVENT_SILENT;
+	}
+	return EVENT_HEARD_WAITING;
+}
+
+enum decide_event commit_probe_source(struct commit_side *c)
+{
+	return atomic_load(&c->job->told_commit) ? EVENT_HEARD_COMMIT : ask(c);
+}
+
+bool commit_was_aborted(struct commit_side *c)
+{
+	return ask(c) == EVENT_HEARD_ABORT;
+}
+
+/* --- what is not known */
+
+static void doubt_at_source(struct commit_side *c)
 {
 	char error[300], advice[300];
+	const char *peer = c->peer->name;
 
 	snprintf(error, sizeof(error),
-		 "host %s was told to run %s, but has not confirmed it: %s",
-		 peer->name, job->machine, why);
+		 "host %s was told to run %s, but has not confirmed it: %.160s",
+		 peer, c->job->machine, c->heard);
 	snprintf(advice, sizeof(advice),
 		 "Drover keeps trying.  If %s runs it: drover job resolve %s "
 		 "--give-up.  If %s is dead for good: drover job resolve %s "
 		 "--run-here",
-		 peer->name, job->id, peer->name, job->id);
-	job_set_doubt(job, error, advice);
+		 peer, c->job->id, peer, c->job->id);
+	job_set_doubt(c->job, error, advice);
 }
 
-static int operator_at_source(struct job *job, struct error *e)
-{
-	switch (atomic_load(&job->verdict)) {
-	case JOB_RUN_HERE:
-		return error_set(e, EOWNERDEAD,
-				 "the operator kept %s on this host",
-				 job->machine);
-	case JOB_GIVE_UP:
-		return 0;
-	default:
-		return -EAGAIN;
-	}
-}
-
-int commit_press(struct job *job, const struct move_host *host,
-		 const struct move_peer *peer, struct error *e)
-{
-	uint64_t pause = 0;
-
-	for (;;) {
-		json_t *answer = NULL;
-		bool runs, dropped;
-		int r = operator_at_source(job, e);
-
-		if (r != -EAGAIN)
-			return r;
-		r = ask_once(host, peer,
-			     json_pack("{s:s,s:s,s:s}", "type", "resolve",
-				       "job", job->id, "decision", "commit"),
-			     &answer, e);
-		runs = r == 0 && says(answer, "state", "running");
-		dropped = r == 0 && says(answer, "state", "dropped");
-		if (r == 0 && says(answer, "state", "gone"))
-			doubt_at_source(job, peer,
-					"it knows nothing of this move any "
-					"more");
-		else if (r == 0 && says(answer, "state", "lost"))
-			doubt_at_source(job, peer,
-					"its QEMU has ended, and whether the "
-					"guest had run there is not known");
-		else if (!runs && !dropped)
-			doubt_at_source(job, peer, r < 0 ? e->text : "waiting");
-		json_decref(answer);
-		if (runs)
-			return 0;
-		if (dropped)
-			return error_set(e, EREMOTEIO,
-					 "host %s could not run the guest",
-					 peer->name);
-		pause = pause_longer(pause);
-		job_sleep(job, clock_us() + pause);
-	}
-}
-
-static const char *decision_of(struct job *job)
-{
-	enum job_state state = job_state(job);
-	bool ended = state != JOB_RUNNING && state != JOB_IN_DOUBT;
-
-	/* The operator's word is about to undo what was decided. */
-	if (!ended && atomic_load(&job->verdict) == JOB_RUN_HERE)
-		return "undecided";
-	switch (atomic_load(&job->decision)) {
-	case DECISION_COMMIT:
-		return "commit";
-	case DECISION_ABORT:
-		return "abort";
-	default:
-		return ended ? "abort" : "undecided";
-	}
-}
-
-/* Of a move without a job: its daemon was restarted. */
-static const char *decision_on_disk(const struct move_host *host,
-				    const char *id, const char *machine)
-{
-	struct error e;
-	json_t *entry;
-	int step;
-
-	/* Found before the daemon took it up again. */
-	if (journal_find(host->state_directory, id, &entry, &e) == 0) {
-		step = journal_step_of(entry);
-		json_decref(entry);
-		return step == STEP_COMMIT ? "commit" : "undecided";
-	}
-	if (e.code != ENOENT)
-		return "undecided";
-	/* What is not here either must not be dropped there: it was given up,
-	 * or has left since. */
-	if (machine && !host->has_machine(host->context, machine))
-		return "unknown";
-	return "abort";
-}
-
-json_t *commit_answer_ask(const struct move_host *host, const char *id,
-			  const char *machine, struct job *job)
-{
-	return json_pack("{s:s,s:s}", "type", "answer", "decision",
-			 job ? decision_of(job)
-			     : decision_on_disk(host, id, machine));
-}
-
-/* --- destination */
-
-static void doubt_at_destination(struct job *job, const struct move_peer *peer,
-				 const char *why)
+static void doubt_at_destination(struct commit_side *c)
 {
 	char error[300], advice[300];
+	const char *peer = c->peer->name;
 
 	snprintf(error, sizeof(error),
 		 "%s is here, complete and paused, but host %s does not say "
-		 "whether it may run: %s",
-		 job->machine, peer->name, why);
+		 "whether it may run: %.160s",
+		 c->job->machine, peer, c->heard);
 	snprintf(advice, sizeof(advice),
 		 "Drover keeps asking.  If %s or another host runs it: drover "
 		 "job resolve %s --give-up.  If none does, and %s never will: "
 		 "drover job resolve %s --run-here",
-		 peer->name, job->id, peer->name, job->id);
-	job_set_doubt(job, error, advice);
+		 peer, c->job->id, peer, c->job->id);
+	job_set_doubt(c->job, error, advice);
 }
 
-static json_t *question(const struct job *job)
+static void doubt_about_guest(struct commit_side *c)
 {
-	return json_pack("{s:s,s:s,s:s}", "type", "ask", "job", job->id,
-			 "machine", job->machine);
+	char error[300], advice[300];
+
+	snprintf(error, sizeof(error),
+		 "the guest is on this host but may be paused: %.200s",
+		 c->heard);
+	snprintf(advice, sizeof(advice),
+		 "Drover keeps trying to continue it; drover vm resume %s does "
+		 "it by hand, drover job resolve %s --run-here ends the "
+		 "trying",
+		 c->job->machine, c->job->id);
+	job_set_doubt(c->job, error, advice);
 }
 
-bool commit_was_aborted(struct job *job, const struct move_host *host,
-			const struct move_peer *peer)
+enum decide_event commit_doubt(struct commit_side *c)
 {
-	json_t *answer = NULL;
-	struct error ignored;
-	bool aborted;
+	enum decide_state course = job_course(c->job);
 
-	aborted = ask_once(host, peer, question(job), &answer, &ignored) == 0 &&
-		  says(answer, "decision", "abort");
-	json_decref(answer);
-	return aborted;
+	if (disk_failed(c->last))
+		job_set_doubt(c->job, c->heard,
+			      "Drover keeps trying: make the folder writable, "
+			      "or make room in it");
+	else if (course == SOURCE_CONTINUING)
+		doubt_about_guest(c);
+	else if (course == SOURCE_GIVING)
+		doubt_at_source(c);
+	else
+		doubt_at_destination(c);
+	c->last_answer = c->last;
+	c->pause_us = pause_longer(c->pause_us);
+	job_sleep(c->job, clock_us() + c->pause_us);
+	return NO_EVENT;
 }
 
-static int known_at_destination(struct job *job, struct error *e)
-{
-	int verdict = atomic_load(&job->verdict);
-	int decision = atomic_load(&job->decision);
+/* --- the journal */
 
-	/* What the source has said comes before what the operator thinks. */
-	if (decision == DECISION_COMMIT)
+static enum decide_event stored(struct commit_side *c, int r,
+				const struct error *e)
+{
+	if (r == 0)
+		return EVENT_STORED;
+	snprintf(c->heard, sizeof(c->heard), "%.290s", e->text);
+	log_error("move %s (%s): %s", c->job->machine, c->job->id, e->text);
+	return EVENT_NOT_STORED;
+}
+
+enum decide_event commit_store(struct commit_side *c, int step)
+{
+	struct error e;
+
+	return stored(c,
+		      journal_write(c->host->state_directory, c->entry,
+				    (enum journal_step)step, &e),
+		      &e);
+}
+
+enum decide_event commit_conclude(struct commit_side *c, int step)
+{
+	struct error e;
+
+	return stored(c,
+		      journal_conclude(c->host->state_directory, c->entry,
+				       (enum journal_step)step, &e),
+		      &e);
+}
+
+enum decide_event commit_remove(struct commit_side *c)
+{
+	struct error e;
+
+	return stored(c,
+		      journal_remove(c->host->state_directory, c->job->id,
+				     c->job->role, &e),
+		      &e);
+}
+
+/* --- answers */
+
+static const char *const said[DECIDE_ACTIONS] = {
+	[ACT_SAY_COMMIT] = "commit",       [ACT_SAY_ABORT] = "abort",
+	[ACT_SAY_UNDECIDED] = "undecided", [ACT_SAY_UNKNOWN] = "unknown",
+	[ACT_SAY_RUNNING] = "running",     [ACT_SAY_WAITING] = "waiting",
+	[ACT_SAY_DROPPED] = "dropped",     [ACT_SAY_GONE] = "gone",
+	[ACT_SAY_LOST] = "lost",
+};
+
+static unsigned fact_of(enum journal_step step)
+{
+	switch ((int)step) {
+	case STEP_ABORTED:
+		return FACT_ABORTED;
+	case STEP_LEFT:
+		return FACT_LEFT;
+	case STEP_ARRIVED:
+		return FACT_ARRIVED;
+	case STEP_DROPPED:
+		return FACT_DROPPED;
+	case STEP_LOST:
+		return FACT_LOST;
+	default:
 		return 0;
-	if (decision == DECISION_ABORT)
-		return error_set(e, ECANCELED,
-				 "the source has taken the move back");
-	if (verdict == JOB_GIVE_UP)
-		return error_set(e, ECANCELED,
-				 "the operator has given it up on this host");
-	return verdict == JOB_RUN_HERE ? 0 : -EAGAIN;
-}
-
-int commit_ask(struct job *job, const struct move_host *host,
-	       const struct move_peer *peer, struct error *e)
-{
-	uint64_t pause = 0;
-
-	for (;;) {
-		json_t *answer = NULL;
-		int r = known_at_destination(job, e);
-
-		if (r != -EAGAIN)
-			return r;
-		r = ask_once(host, peer, question(job), &answer, e);
-		if (r == 0 && says(answer, "decision", "commit"))
-			job_set_decision(job, DECISION_COMMIT);
-		else if (r == 0 && says(answer, "decision", "abort"))
-			job_set_decision(job, DECISION_ABORT);
-		else if (r == 0 && says(answer, "decision", "unknown"))
-			doubt_at_destination(job, peer,
-					     "it has no machine of this name "
-					     "any more: given up, or moved on");
-		else
-			doubt_at_destination(job, peer,
-					     r < 0 ? e->text : "undecided");
-		json_decref(answer);
-		if (atomic_load(&job->decision) != DECISION_NONE)
-			continue;
-		pause = pause_longer(pause);
-		job_sleep(job, clock_us() + pause);
 	}
 }
 
-static const char *state_here(const struct move_host *host, const char *id,
-			      struct job *job)
+/* What is on disk of a move that no job is about.  An entry that is not taken
+ * up yet says nothing; NULL: of another peer. */
+static const char *on_disk(const struct move_host *host, const char *id,
+			   enum decide_side side, const char *peer,
+			   unsigned facts)
 {
-	struct error ignored;
-	json_t *entry;
-	int step;
+	const char *role = side == DECIDE_SOURCE ? "source" : "destination";
+	const char *waits = side == DECIDE_SOURCE ? "undecided" : "waiting";
+	const struct decide_row *row;
+	struct error e;
+	json_t *found;
+	bool entry = true;
+	int r = journal_find(host->state_directory, id, role, &found, &e);
+
+	if (r == -ENOENT) {
+		entry = false;
+		r = journal_find_record(host->state_directory, id, role, &found,
+					&e);
+	}
+	if (r < 0 && r != -ENOENT)
+		return waits;
+	if (r == 0) {
+		bool theirs = !strcmp(text_of(found, "peer"), peer);
+
+		facts |= fact_of((enum journal_step)journal_step_of(found));
+		json_decref(found);
+		if (!theirs)
+			return NULL;
+		if (entry)
+			return waits;
+	}
+	row = decide(side, DECIDE_NONE, EVENT_ASKED, facts);
+	return said[row->actions[0]];
+}
+
+json_t *commit_answer_ask(const struct move_host *host, const char *peer,
+			  const json_t *question, struct job *job)
+{
+	const char *machine = text_of(question, "machine");
+	const char *guest = text_of(question, "guest");
+	const char *word;
+	unsigned facts = 0;
 
 	if (job) {
-		if (!job_wait_ended(job, clock_us() + SETTLE_US))
-			return "waiting";
-		if (job_state(job) == JOB_DONE)
-			return "running";
-		return atomic_load(&job->lost) ? "lost" : "dropped";
+		word = strcmp(job->peer, peer) != 0 ? NULL
+						    : said[job_answer(job)];
+	} else {
+		if (guest[0] &&
+		    host->guest_lives(host->context, machine, guest))
+			facts |= FACT_ALIVE;
+		word = on_disk(host, text_of(question, "job"), DECIDE_SOURCE,
+			       peer, facts);
 	}
-	if (journal_find(host->state_directory, id, &entry, &ignored) < 0)
-		return host->has_arrived(host->context, id) ? "running"
-							    : "gone";
-	step = journal_step_of(entry);
-	json_decref(entry);
-	return step == STEP_COMMITTED ? "running" : "waiting";
+	return word ? json_pack("{s:s,s:s}", "type", "answer", "decision", word)
+		    : NULL;
 }
 
-json_t *commit_answer_resolve(const struct move_host *host, const char *id,
-			      const char *decision, struct job *job)
+json_t *commit_answer_resolve(const struct move_host *host, const char *peer,
+			      const json_t *question, struct job *job)
 {
-	if (job)
-		job_set_decision(job, !strcmp(decision, "commit")
-					      ? DECISION_COMMIT
-					      : DECISION_ABORT);
-	return json_pack("{s:s,s:s}", "type", "resolved", "state",
-			 state_here(host, id, job));
+	const char *id = text_of(question, "job");
+	const char *word;
+
+	if (job && strcmp(job->peer, peer) != 0)
+		return NULL;
+	if (job) {
+		job_tell_commit(job);
+		job_wait_ended(job, clock_us() + FINISH_US);
+		word = said[job_answer(job)];
+	} else {
+		word = on_disk(host, id, DECIDE_DESTINATION, peer,
+			       host->has_arrived(host->context, id)
+				       ? FACT_ARRIVED
+				       : 0);
+	}
+	return word ? json_pack("{s:s,s:s}", "type", "resolved", "state", word)
+		    : NULL;
 }

@@ -1,51 +1,71 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Who may run the guest.
+ * Who may run the guest: does what the table of decide.h says, in the order in
+ * which it says it, and asks and answers the other side.  docs/commit.md.
  *
- * The source decides, once, by writing COMMIT into its journal.  Before that
- * line is on disk the guest is the source's; from then on it is the
- * destination's, and the source never continues it by itself.  The destination
- * never decides: it continues the guest when it has heard COMMIT, drops it
- * when it has heard that the move was aborted, and waits, paused, otherwise.
- *
- * Whoever lost the other side keeps asking over sessions of their own, with a
- * "resolve" (source tells) or an "ask" (destination asks).  A source that knows
- * nothing of a move has aborted it, if it has the machine.  The operator may
- * cut this short; what the other side has said comes before that.
- *
- * docs/architecture.md, "Commit", has the table of all points where either
- * side can die.
+ * Each side brings a function for each action of its rows.  One that brings
+ * news returns the event, and ends its row; the others return NO_EVENT.
  */
 #pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
 
-struct error;
+#include "move/decide.h"
+
 struct job;
 struct move_host;
 struct move_peer;
 
-/* Source, after COMMIT: tells the destination until it says that the guest
- * runs there: 0.  -EOWNERDEAD when the operator wants the guest here,
- * -EREMOTEIO when the destination tried, failed and has dropped it. */
-int commit_press(struct job *job, const struct move_host *host,
-		 const struct move_peer *peer, struct error *e);
+struct commit_side {
+	struct job *job;
+	const struct move_host *host;
+	const struct move_peer *peer;
+	json_t *entry; /* of the journal */
+	unsigned (*facts)(void *context);
+	/* Where a row ends and brought no event. */
+	enum decide_event (*wait)(void *context);
+	enum decide_event (*const *actions)(void *context);
+	void *context;
 
-/* Destination, loaded, out of contact: asks until it knows.  0: continue the
- * guest.  -ECANCELED: drop it. */
-int commit_ask(struct job *job, const struct move_host *host,
-	       const struct move_peer *peer, struct error *e);
+	/* kept here */
+	enum decide_event last;        /* that brought the side where it is */
+	enum decide_event last_answer; /* when it was last in doubt */
+	char heard[300]; /* what was said, or why nothing was heard */
+	uint64_t pause_us;
+};
 
-/* Destination, before it has loaded everything, when the session is silent:
- * has the source given up meanwhile?  Asks once, for some seconds at most. */
-bool commit_was_aborted(struct job *job, const struct move_host *host,
-			const struct move_peer *peer);
+/* Until the side is over. */
+void commit_run(struct commit_side *c, enum decide_event event);
 
-/* The other side's answers to these two; @job may be NULL, and @machine where
- * the question does not name it. */
-json_t *commit_answer_ask(const struct move_host *host, const char *id,
-			  const char *machine, struct job *job);
-json_t *commit_answer_resolve(const struct move_host *host, const char *id,
-			      const char *decision, struct job *job);
+/* --- actions that both sides share */
+
+/* Source: tells "commit" in a session of its own, and hears how far the
+ * destination is.  The operator's word comes first. */
+enum decide_event commit_press(struct commit_side *c);
+/* Destination: asks what was decided; likewise. */
+enum decide_event commit_ask(struct commit_side *c);
+/* Once more before the operator is obeyed; hands out nothing to a destination
+ * that might have the guest. */
+enum decide_event commit_probe_destination(struct commit_side *c);
+enum decide_event commit_probe_source(struct commit_side *c);
+/* Says what is not known, and waits a while. */
+enum decide_event commit_doubt(struct commit_side *c);
+enum decide_event commit_refuse(struct commit_side *c);
+/* STORED or NOT_STORED. */
+enum decide_event commit_store(struct commit_side *c, int step);
+enum decide_event commit_conclude(struct commit_side *c, int step);
+enum decide_event commit_remove(struct commit_side *c);
+
+/* Destination, when the session is silent: has the source given up meanwhile?
+ * Asks once, for some seconds at most. */
+bool commit_was_aborted(struct commit_side *c);
+
+/* The other side's answers; @job may be NULL, and @guest, the QEMU of before
+ * the move, where the question does not name it.  NULL: @peer is not the one
+ * that the move is with. */
+json_t *commit_answer_ask(const struct move_host *host, const char *peer,
+			  const json_t *question, struct job *job);
+json_t *commit_answer_resolve(const struct move_host *host, const char *peer,
+			      const json_t *question, struct job *job);

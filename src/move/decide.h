@@ -49,6 +49,7 @@ enum decide_state {
 	DEST_DONE,        /* over */
 	DEST_NOTING_DROP, /* writes "dropped" */
 	DEST_DROPPING,    /* ends its QEMU */
+	DEST_CLEARING,    /* the same, where no record is needed */
 	DEST_DROPPED,     /* over: its guest has certainly never run here */
 	DEST_LOST,        /* over: its QEMU has ended, nobody knows whether it
 			   * had run the guest */
@@ -76,8 +77,7 @@ enum decide_event {
 	EVENT_HEARD_DROPPED,
 	EVENT_HEARD_GONE, /* it knows nothing of this move */
 	EVENT_HEARD_LOST,
-	EVENT_HEARD_DONE, /* the source has let go */
-	EVENT_SILENT,     /* it was asked, and could not be reached */
+	EVENT_SILENT, /* it was asked, and could not be reached */
 	/* what the other side asks */
 	EVENT_ASKED,
 	/* the operator's word */
@@ -89,6 +89,7 @@ enum decide_event {
 	EVENT_FOUND_COMMITTED, /* destination */
 	EVENT_FOUND_DROPPED,   /* destination */
 	DECIDE_EVENTS,
+	NO_EVENT = DECIDE_EVENTS, /* nothing has happened */
 };
 
 /* What is known when it happens; a bit each. */
@@ -118,14 +119,14 @@ enum decide_action {
 	ACT_STORE_ABORTED, /* or, where that fails, the entry removed */
 	ACT_STORE_LEFT,
 	ACT_STORE_COMMITTED,
-	ACT_STORE_ARRIVED, /* the entry stays as a record: "done" was not heard
-			    */
+	ACT_STORE_ARRIVED, /* the entry becomes a record */
 	ACT_STORE_DROPPED,
 	ACT_STORE_LOST,
 	ACT_REMOVE,      /* the entry: STORED when that is on disk */
 	ACT_SEND_COMMIT, /* hand it out, now and whenever asked */
 	ACT_SEND_LOADED,
 	ACT_SEND_RUNNING,
+	ACT_SEND_REGISTERED, /* the machine is held no longer */
 	ACT_SEND_DROPPED,
 	ACT_SEND_DONE,
 	ACT_PRESS,    /* tell "commit" again, and hear what the peer says */

@@ -8,6 +8,7 @@
  * Until "loaded" is said, any failure drops the QEMU.  From then on it is kept,
  * paused, until the source's decision is known.
  */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -57,6 +58,10 @@ struct destination {
 	struct guest_memory *memory;
 	struct relay *relay;
 	bool started; /* a QEMU of ours exists */
+	bool resumed; /* after a restart of the daemon */
+	unsigned facts;
+	struct commit_side side;
+	struct error why; /* the move failed */
 	uint64_t next_ask_us;
 };
 
@@ -102,7 +107,8 @@ static int write_entry(struct destination *d, enum journal_step step,
 	return journal_write(d->host->state_directory, d->entry, step, e);
 }
 
-static int start_qemu(struct destination *d, struct error *e)
+static int start_qemu(struct destination *d, const json_t *request,
+		      struct error *e)
 {
 	const struct launch_options o = {
 		.default_qemu = d->host->qemu,
@@ -118,6 +124,10 @@ static int start_qemu(struct destination *d, struct error *e)
 			  "role", "destination", "machine", d->arrival.name,
 			  "peer", d->peer->name, "definition",
 			  d->arrival.definition, "paused", d->arrival.paused);
+	d->side.entry = d->entry;
+	if (json_object_get(request, "guest"))
+		json_object_set(d->entry, "guest",
+				json_object_get(request, "guest"));
 	if (write_entry(d, STEP_PREPARE, e) < 0)
 		return error_code(e);
 	/* The program is the host's matter, unless only one will do. */
@@ -209,7 +219,7 @@ static int prepare(struct destination *d, const json_t *request,
 {
 	job_set_stage(d->job, "prepare");
 	fault_point("destination:prepare");
-	if (read_request(d, request, e) < 0 || start_qemu(d, e) < 0)
+	if (read_request(d, request, e) < 0 || start_qemu(d, request, e) < 0)
 		return error_code(e);
 	if (set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
 		return launch_alive(&d->arrival.process) ? error_code(e)
@@ -289,7 +299,7 @@ static int check_source(struct destination *d, uint64_t silence_us,
 	if (clock_us() < d->next_ask_us)
 		return 0;
 	d->next_ask_us = clock_us() + ASK_US;
-	if (commit_was_aborted(d->job, d->host, d->peer))
+	if (commit_was_aborted(&d->side))
 		return error_set(e, ECANCELED,
 				 "the source has taken the move back");
 	return 0;
@@ -328,40 +338,127 @@ static int load(struct destination *d, struct error *e)
 	}
 }
 
-/* --- the decision */
+/* --- what the table of decide.h asks for */
 
-static int await_commit(struct destination *d, struct error *e)
+static unsigned facts(void *context)
 {
+	const struct destination *d = context;
+
+	return d->facts | (d->arrival.paused ? FACT_PAUSED : 0);
+}
+
+/* Until the source says "commit", or is not heard any more: not for longer than
+ * it waits itself. */
+static enum decide_event await_commit(struct destination *d)
+{
+	uint64_t silent_us = clock_us();
+	struct session_stats st;
 	json_t *message;
+	struct error e;
 	int r;
 
 	for (;;) {
 		const char *type;
+		bool commit;
 
-		if (atomic_load(&d->job->decision) != DECISION_NONE ||
+		if (atomic_load(&d->job->told_commit) ||
 		    atomic_load(&d->job->verdict) != JOB_UNDECIDED)
-			return commit_ask(d->job, d->host, d->peer, e);
+			return commit_ask(&d->side);
 		r = session_await(d->session, clock_us() + TURN_US, &message,
-				  e);
-		/* Whoever asks hears no COMMIT for seconds: not before the
-		 * source may have given up. */
+				  &e);
+		session_stats(d->session, &st);
+		if (!st.outage)
+			silent_us = clock_us();
 		if (r == -ETIMEDOUT &&
-		    check_source(d, d->host->switchover_outage_us + ASK_US, e) <
-			    0)
-			return error_code(e);
-		if (r == -ETIMEDOUT)
+		    clock_us() - silent_us < d->host->switchover_outage_us)
 			continue;
-		if (r < 0)
-			return commit_ask(d->job, d->host, d->peer, e);
+		if (r < 0) {
+			snprintf(d->side.heard, sizeof(d->side.heard), "%.290s",
+				 r == -ETIMEDOUT ? "it is silent" : e.text);
+			return EVENT_SILENT;
+		}
 		type = json_string_value(json_object_get(message, "type"));
-		r = type && !strcmp(type, "commit");
+		commit = type && !strcmp(type, "commit");
 		json_decref(message);
-		if (r)
-			return 0;
+		if (commit)
+			return EVENT_HEARD_COMMIT;
 	}
 }
 
-/* A QEMU that opens its disks on a slow storage is no dead one. */
+static enum decide_event act_send_loaded(void *context)
+{
+	struct destination *d = context;
+	struct error e;
+
+	fault_point("destination:loaded");
+	if (session_send(d->session, json_pack("{s:s}", "type", "loaded"), &e) <
+	    0) {
+		snprintf(d->side.heard, sizeof(d->side.heard), "%.290s",
+			 e.text);
+		return EVENT_SILENT;
+	}
+	fault_point("destination:loaded-sent");
+	return await_commit(d);
+}
+
+static enum decide_event act_ask(void *context)
+{
+	return commit_ask(&((struct destination *)context)->side);
+}
+
+static enum decide_event act_probe(void *context)
+{
+	return commit_probe_source(&((struct destination *)context)->side);
+}
+
+static enum decide_event act_doubt(void *context)
+{
+	return commit_doubt(&((struct destination *)context)->side);
+}
+
+static enum decide_event act_refuse(void *context)
+{
+	return commit_refuse(&((struct destination *)context)->side);
+}
+
+static enum decide_event act_store_committed(void *context)
+{
+	struct destination *d = context;
+
+	if (job_course(d->job) == DEST_NOTING)
+		fault_point("destination:running-sent");
+	return commit_store(&d->side, STEP_COMMITTED);
+}
+
+static enum decide_event act_store_dropped(void *context)
+{
+	return commit_store(&((struct destination *)context)->side,
+			    STEP_DROPPED);
+}
+
+static enum decide_event act_store_arrived(void *context)
+{
+	return commit_conclude(&((struct destination *)context)->side,
+			       STEP_ARRIVED);
+}
+
+static enum decide_event act_store_lost(void *context)
+{
+	struct destination *d = context;
+	struct error e;
+
+	if (d->started &&
+	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
+		log_error("move %s: %s", d->job->machine, e.text);
+	return d->side.entry ? commit_conclude(&d->side, STEP_LOST) : NO_EVENT;
+}
+
+static enum decide_event act_remove(void *context)
+{
+	return commit_remove(&((struct destination *)context)->side);
+}
+
+/* A QEMU that opens its disks on a slow storage is not a dead one. */
 static int continue_guest(struct destination *d, struct error *e)
 {
 	bool running = false, certain = true;
@@ -382,33 +479,95 @@ static int continue_guest(struct destination *d, struct error *e)
 	return r == -EREMOTEIO && !certain ? error_as(e, EIO) : r;
 }
 
-static int run_guest(struct destination *d, struct error *e)
+static enum decide_event act_continue(void *context)
 {
-	int r = 0;
+	struct destination *d = context;
+	struct error e;
+	int r;
 
 	fault_point("destination:commit-received");
-	if (!d->arrival.paused)
-		r = continue_guest(d, e);
+	r = continue_guest(d, &e);
+	if (r >= 0) {
+		fault_point("destination:running");
+		return EVENT_CONTINUED;
+	}
+	d->why = e;
+	error_in(&d->why, "continue the guest");
 	/* A refusal is certain; of a QEMU that is gone nobody knows whether
 	 * the guest ran for a moment, and wrote to its disks. */
-	if (r < 0 && r != -EREMOTEIO)
-		atomic_store(&d->job->lost, true);
-	if (r < 0)
-		return error_in(e, "continue the guest");
-	fault_point("destination:running");
-	return 0;
+	return r == -EREMOTEIO ? EVENT_REFUSED : EVENT_DIED;
 }
 
-static void note_committed(struct destination *d)
+static enum decide_event act_send_running(void *context)
 {
+	struct destination *d = context;
 	struct error e;
 
-	if (write_entry(d, STEP_COMMITTED, &e) < 0)
-		log_error("move %s: %s", d->job->machine, e.text);
+	if (d->session &&
+	    session_send(d->session, json_pack("{s:s}", "type", "running"),
+			 &e) < 0)
+		log_debug("move %s: %s", d->job->machine, e.text);
+	return NO_EVENT;
 }
 
-/* A source that had to ask for the outcome has no use for more words, and waits
- * for this move's end. */
+static enum decide_event act_register(void *context)
+{
+	struct destination *d = context;
+	int saved;
+
+	d->arrival.ended = d->resumed && !launch_alive(&d->arrival.process);
+	if (d->arrival.ended)
+		log_warning("machine %s: its QEMU has ended", d->job->machine);
+	saved = d->host->arrived(d->host->context, &d->arrival);
+	d->started = false;
+	fault_point("destination:registered");
+	if (saved < 0) {
+		snprintf(d->side.heard, sizeof(d->side.heard),
+			 "machine %s runs here, and cannot be written to the "
+			 "disk of this host",
+			 d->job->machine);
+		return EVENT_NOT_STORED;
+	}
+	return EVENT_STORED;
+}
+
+/* The QEMU goes first: a source that hears "failed" may run the guest again,
+ * also after COMMIT. */
+static enum decide_event act_end_qemu(void *context)
+{
+	struct destination *d = context;
+	struct error e;
+
+	if (!d->why.code)
+		error_set(&d->why, ECANCELED, "%s",
+			  d->side.last == EVENT_GIVE_UP ||
+					  d->side.last == EVENT_STORED
+				  ? "the operator has given it up on this host"
+				  : "the source has taken the move back");
+	if (d->started &&
+	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
+		log_error("move %s: %s", d->job->machine, e.text);
+	return EVENT_ENDED;
+}
+
+static enum decide_event act_send_dropped(void *context)
+{
+	struct destination *d = context;
+	struct error e;
+
+	if (d->session && session_send(d->session,
+				       json_pack("{s:s,s:s}", "type", "failed",
+						 "error", d->why.text),
+				       &e) == 0)
+		outbox_wait_empty(session_outbox(d->session),
+				  clock_us() + REPORT_US);
+	if (job_course(d->job) == DEST_DROPPED && d->side.entry &&
+	    journal_step_of(d->side.entry) == STEP_DROPPED)
+		commit_conclude(&d->side, STEP_DROPPED);
+	return NO_EVENT;
+}
+
+/* A source that had to ask for the outcome has no use for more words. */
 static void await_done(struct destination *d)
 {
 	uint64_t deadline = clock_us() + DONE_US;
@@ -417,67 +576,85 @@ static void await_done(struct destination *d)
 	int r = -ETIMEDOUT;
 
 	while (r == -ETIMEDOUT && clock_us() < deadline &&
-	       atomic_load(&d->job->decision) == DECISION_NONE)
+	       !atomic_load(&d->job->told_commit))
 		r = session_await(d->session, clock_us() + TURN_US, &message,
 				  &e);
 	if (r > 0)
 		json_decref(message);
 }
 
-/* The guest is ours: say so, note it, wait until the source has let go.  Until
- * it is noted, a guest that runs is the record; of one that stays paused there
- * is none, and a source that was told may have forgotten the move. */
-static void confirm(struct destination *d)
+/* When the user is told, the machine can be used here. */
+static enum decide_event act_send_registered(void *context)
 {
+	struct destination *d = context;
 	struct error e;
-	int saved;
 
-	if (d->arrival.paused)
-		note_committed(d);
-	if (d->session &&
-	    session_send(d->session, json_pack("{s:s}", "type", "running"),
-			 &e) < 0)
-		log_debug("move %s: %s", d->job->machine, e.text);
-	fault_point("destination:running-sent");
-	if (!d->arrival.paused)
-		note_committed(d);
-	saved = d->host->arrived(d->host->context, &d->arrival);
-	fault_point("destination:registered");
-	d->started = false;
+	d->host->release(d->host->context, d->job->machine);
 	if (d->session &&
 	    session_send(d->session, json_pack("{s:s}", "type", "registered"),
 			 &e) == 0)
 		await_done(d);
-	/* Else the entry is what a later daemon knows the guest by. */
-	if (saved == 0)
-		journal_remove(d->host->state_directory, d->job->id);
+	return NO_EVENT;
 }
 
-/* --- the whole */
-
-/* The QEMU goes first: a source that hears "failed" may run the guest again,
- * also after COMMIT. */
-static void drop(struct destination *d, const struct error *e)
+/* Every row of the destination ends with news. */
+static enum decide_event nothing_comes(void *context)
 {
-	struct error ignored;
+	(void)context;
+	assert(!"the destination waits for nothing");
+	return EVENT_SILENT;
+}
 
-	if (d->started &&
-	    launch_end(&d->arrival.process, clock_us() + END_US, &ignored) < 0)
-		log_error("move %s: %s", d->job->machine, ignored.text);
-	if (d->session && !atomic_load(&d->job->lost) &&
-	    session_send(d->session,
-			 json_pack("{s:s,s:s}", "type", "failed", "error",
-				   e->text),
-			 &ignored) == 0)
-		outbox_wait_empty(session_outbox(d->session),
-				  clock_us() + REPORT_US);
+static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
+	[ACT_STORE_COMMITTED] = act_store_committed,
+	[ACT_STORE_ARRIVED] = act_store_arrived,
+	[ACT_STORE_DROPPED] = act_store_dropped,
+	[ACT_STORE_LOST] = act_store_lost,
+	[ACT_REMOVE] = act_remove,
+	[ACT_SEND_LOADED] = act_send_loaded,
+	[ACT_SEND_RUNNING] = act_send_running,
+	[ACT_SEND_REGISTERED] = act_send_registered,
+	[ACT_SEND_DROPPED] = act_send_dropped,
+	[ACT_PROBE] = act_probe,
+	[ACT_ASK] = act_ask,
+	[ACT_CONTINUE] = act_continue,
+	[ACT_END_QEMU] = act_end_qemu,
+	[ACT_REGISTER] = act_register,
+	[ACT_REFUSE] = act_refuse,
+	[ACT_DOUBT] = act_doubt,
+};
+
+static void destination_init(struct destination *d)
+{
+	d->side = (struct commit_side){
+		.job = d->job,
+		.host = d->host,
+		.peer = d->peer,
+		.entry = d->entry,
+		.facts = facts,
+		.wait = nothing_comes,
+		.actions = actions,
+		.context = d,
+		.last = NO_EVENT,
+		.last_answer = NO_EVENT,
+	};
+}
+
+/* What is left of a move that did not bring the guest. */
+static int outcome(struct destination *d, struct error *e)
+{
+	if (job_course(d->job) == DEST_DONE)
+		return 0;
+	*e = d->why;
 	if (d->session)
 		session_end(d->session, true, e->text);
 	relay_stop(d->relay);
 	if (d->run_dir[0])
 		launch_clean(d->run_dir);
-	journal_remove(d->host->state_directory, d->job->id);
+	return error_code(e);
 }
+
+/* --- the whole */
 
 static void let_go(struct destination *d)
 {
@@ -492,23 +669,6 @@ static void let_go(struct destination *d)
 	definition_done(&d->definition);
 }
 
-static int take_in(struct destination *d, const json_t *request,
-		   struct error *e)
-{
-	if (prepare(d, request, e) < 0 || load(d, e) < 0)
-		return error_code(e);
-	job_set_stage(d->job, "commit");
-	fault_point("destination:loaded");
-	if (session_send(d->session, json_pack("{s:s}", "type", "loaded"), e) <
-	    0)
-		return error_code(e);
-	fault_point("destination:loaded-sent");
-	if (await_commit(d, e) < 0 || run_guest(d, e) < 0)
-		return error_code(e);
-	confirm(d);
-	return 0;
-}
-
 int move_in(struct job *job, const struct move_host *host, struct session *s,
 	    const json_t *request, const struct move_peer *peer,
 	    struct error *e)
@@ -516,10 +676,17 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 	struct destination d = {
 		.job = job, .host = host, .peer = peer, .session = s
 	};
-	int r = take_in(&d, request, e);
+	int r;
 
-	if (r < 0)
-		drop(&d, e);
+	destination_init(&d);
+	job_begin(job, DEST_LOADING);
+	if (prepare(&d, request, &d.why) == 0 && load(&d, &d.why) == 0) {
+		job_set_stage(job, "commit");
+		commit_run(&d.side, EVENT_LOADED);
+	} else {
+		commit_run(&d.side, EVENT_FAILED);
+	}
+	r = outcome(&d, e);
 	let_go(&d);
 	return r;
 }
@@ -574,37 +741,25 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 	return r;
 }
 
-/* The guest had come, and its QEMU has ended since: no doubt about that. */
-static int ended_since(struct destination *d)
+/* What the entry was about, as it is found. */
+static enum decide_event found(struct destination *d, const json_t *entry)
 {
-	log_warning("machine %s: its QEMU has ended", d->job->machine);
-	d->arrival.ended = true;
-	if (d->host->arrived(d->host->context, &d->arrival) == 0)
-		journal_remove(d->host->state_directory, d->job->id);
-	return 0;
-}
+	enum journal_step step = (enum journal_step)journal_step_of(entry);
+	bool running = false;
 
-static int take_up(struct destination *d, const json_t *entry, struct error *e)
-{
-	bool running, committed = journal_step_of(entry) == STEP_COMMITTED;
-	const struct qemu_process *p = &d->arrival.process;
-
-	if (reopen(d, entry, &running, e) < 0) {
-		if (committed &&
-		    (p->pidfd >= 0 ? !launch_alive(p) : e->code == ESRCH))
-			return ended_since(d);
-		/* Perhaps the guest ran, if only for a moment: then its disks
-		 * are ahead of the source's memory, for ever. */
-		atomic_store(&d->job->lost, e->code != EOWNERDEAD);
-		return error_code(e);
+	/* Else it is gone, or perhaps the guest ran, if only for a moment: then
+	 * its disks are ahead of the source's memory, for ever. */
+	if (reopen(d, entry, &running, &d->why) == 0) {
+		d->facts = FACT_ALIVE | FACT_COMPLETE |
+			   (running ? FACT_RUNNING : 0);
+		d->why = (struct error){ 0 };
+	} else if (d->why.code == EOWNERDEAD) {
+		d->facts = FACT_ALIVE;
 	}
-	/* It runs only after COMMIT. */
-	if (!running && !committed &&
-	    (commit_ask(d->job, d->host, d->peer, e) < 0 ||
-	     run_guest(d, e) < 0))
-		return error_code(e);
-	confirm(d);
-	return 0;
+	if (step == STEP_DROPPED)
+		return EVENT_FOUND_DROPPED;
+	return step == STEP_COMMITTED ? EVENT_FOUND_COMMITTED
+				      : EVENT_FOUND_PREPARE;
 }
 
 int move_in_resume(struct job *job, const struct move_host *host,
@@ -614,6 +769,7 @@ int move_in_resume(struct job *job, const struct move_host *host,
 	struct destination d = { .job = job,
 				 .host = host,
 				 .peer = peer,
+				 .resumed = true,
 				 .arrival.process.pidfd = -1 };
 	const char *text =
 		json_string_value(json_object_get(entry, "definition"));
@@ -626,9 +782,9 @@ int move_in_resume(struct job *job, const struct move_host *host,
 	run_dir_of(d.run_dir, sizeof(d.run_dir), host, d.arrival.name);
 	d.arrival.run_dir = d.run_dir;
 	d.arrival.job = job->id;
-	r = take_up(&d, entry, e);
-	if (r < 0)
-		drop(&d, e);
+	destination_init(&d);
+	commit_run(&d.side, found(&d, entry));
+	r = outcome(&d, e);
 	let_go(&d);
 	return r;
 }

@@ -183,10 +183,87 @@ void job_request_verdict(struct job *j, enum job_verdict verdict)
 	wake(j);
 }
 
-void job_set_decision(struct job *j, enum job_decision decision)
+enum job_verdict job_take_verdict(struct job *j)
 {
-	atomic_store(&j->decision, decision);
+	return (enum job_verdict)atomic_exchange(&j->verdict, JOB_UNDECIDED);
+}
+
+void job_refuse_verdict(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	j->refusals++;
+	pthread_cond_broadcast(&j->ended);
+}
+
+bool job_wait_verdict(struct job *j, uint64_t deadline_us, bool *ret_refused)
+{
+	const struct timespec until = clock_timespec(deadline_us);
+	unsigned before;
+
+	WITH_LOCK(&j->lock);
+
+	before = j->refusals_seen;
+	while (j->ended_us == 0 && j->refusals == before)
+		if (pthread_cond_timedwait(&j->ended, &j->lock, &until))
+			return false;
+	*ret_refused = j->refusals != before;
+	j->refusals_seen = j->refusals;
+	return true;
+}
+
+void job_tell_commit(struct job *j)
+{
+	atomic_store(&j->told_commit, true);
 	wake(j);
+}
+
+static enum decide_side side_of(const struct job *j)
+{
+	return !strcmp(j->role, "source") ? DECIDE_SOURCE : DECIDE_DESTINATION;
+}
+
+const struct decide_row *job_decide(struct job *j, enum decide_event event,
+				    unsigned facts)
+{
+	const struct decide_row *r;
+
+	WITH_LOCK(&j->lock);
+
+	r = decide(side_of(j), j->course, event, facts);
+	if (!r)
+		return NULL;
+	log_debug("move %s (%s): %s -> %s", j->machine, j->id,
+		  decide_state_name(j->course), decide_state_name(r->next));
+	j->course = r->next;
+	return r;
+}
+
+enum decide_action job_answer(struct job *j)
+{
+	const struct decide_row *r;
+
+	WITH_LOCK(&j->lock);
+
+	/* Over before it was decided, with another failure: as its table says
+	 * of one that knows nothing. */
+	r = decide(side_of(j), j->course, EVENT_ASKED, 0);
+	assert(r);
+	return r->actions[0];
+}
+
+void job_begin(struct job *j, enum decide_state state)
+{
+	WITH_LOCK(&j->lock);
+
+	j->course = state;
+}
+
+enum decide_state job_course(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	return j->course;
 }
 
 void job_sleep(struct job *j, uint64_t deadline_us)

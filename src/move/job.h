@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "move/decide.h"
 #include "relay/relay.h"
 #include "session/outbox.h"
 
@@ -30,9 +31,6 @@ enum job_state {
 
 /* Who shall run the guest, from this host's point of view. */
 enum job_verdict { JOB_UNDECIDED, JOB_RUN_HERE, JOB_GIVE_UP };
-
-/* What the source has decided; only it decides. */
-enum job_decision { DECISION_NONE, DECISION_COMMIT, DECISION_ABORT };
 
 enum { JOB_ID_SIZE = 17, JOB_NAME_SIZE = 64 };
 
@@ -60,16 +58,14 @@ struct job {
 
 	atomic_uint refs;
 	atomic_bool cancel_asked;
-	atomic_int verdict;  /* enum job_verdict, of the operator */
-	atomic_int decision; /* enum job_decision; source: taken, destination:
-			      * heard of */
+	atomic_int verdict; /* enum job_verdict, of the operator */
+	/* Destination: the source has said "commit" in another session. */
+	atomic_bool told_commit;
 
-	/* Destination: its QEMU has gone while no daemon looked, and with it
-	 * whether the guest ever ran here. */
-	atomic_bool lost;
-
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t ended;
+	pthread_mutex_t lock;     /* guards what follows */
+	pthread_cond_t ended;     /* also: the operator's word was refused */
+	enum decide_state course; /* of a move: where it stands */
+	unsigned refusals, refusals_seen; /* of the operator's word */
 	enum job_state state;
 	const char *stage;
 	uint64_t ended_us;
@@ -102,7 +98,25 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 
 void job_request_cancel(struct job *j);
 void job_request_verdict(struct job *j, enum job_verdict verdict);
-void job_set_decision(struct job *j, enum job_decision decision);
+/* The operator's word is not for this doubt any more: the other side was
+ * heard. */
+void job_refuse_verdict(struct job *j);
+/* Takes the operator's word: it is looked into once. */
+enum job_verdict job_take_verdict(struct job *j);
+/* Waits until the word that was given has an effect; false when it has none by
+ * @deadline_us.  @ret_refused: the other side was heard. */
+bool job_wait_verdict(struct job *j, uint64_t deadline_us, bool *ret_refused);
+void job_tell_commit(struct job *j);
+
+/* The next row of the table for a move, whose state it takes on; NULL where
+ * @event means nothing. */
+const struct decide_row *job_decide(struct job *j, enum decide_event event,
+				    unsigned facts);
+/* What the other side hears when it asks. */
+enum decide_action job_answer(struct job *j);
+enum decide_state job_course(struct job *j);
+/* A move begins, from @state. */
+void job_begin(struct job *j, enum decide_state state);
 /* Sleeps until somebody asks for something, or until @deadline_us. */
 void job_sleep(struct job *j, uint64_t deadline_us);
 /* -ECANCELED once somebody asked the job to end. */

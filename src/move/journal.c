@@ -16,9 +16,10 @@
 #include "base/text.h"
 
 static const char *const step_name[JOURNAL_STEPS] = {
-	[STEP_PREPARE] = "prepare",
-	[STEP_COMMIT] = "commit",
-	[STEP_COMMITTED] = "committed",
+	[STEP_PREPARE] = "prepare",     [STEP_COMMIT] = "commit",
+	[STEP_COMMITTED] = "committed", [STEP_DROPPED] = "dropped",
+	[STEP_ABORTED] = "aborted",     [STEP_LEFT] = "left",
+	[STEP_ARRIVED] = "arrived",     [STEP_LOST] = "lost",
 };
 
 static int make_folder(const char *path, struct error *e)
@@ -85,65 +86,139 @@ void journal_remove_unfinished(const char *directory)
 	}
 }
 
-static void folder_of(char *buf, size_t cap, const char *state_directory)
+static const char entries[] = "journal", records[] = "records";
+
+static void folder_of(char *buf, size_t cap, const char *state_directory,
+		      const char *which)
 {
-	snprintf(buf, cap, "%s/journal", state_directory);
+	snprintf(buf, cap, "%s/%s", state_directory, which);
 }
 
-int journal_write(const char *state_directory, json_t *entry,
-		  enum journal_step step, struct error *e)
+static const char *text_of(const json_t *entry, const char *key)
 {
-	char folder[PATH_MAX], name[80];
+	const char *text = json_string_value(json_object_get(entry, key));
+
+	return text ? text : "";
+}
+
+static int save(const char *state_directory, const char *which, json_t *entry,
+		enum journal_step step, struct error *e)
+{
+	char folder[PATH_MAX], name[120];
 	AUTO_FREE char *text = NULL;
 
 	json_object_set_new(entry, "step", json_string(step_name[step]));
 	text = json_dumps(entry, JSON_INDENT(2));
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for the journal");
-	folder_of(folder, sizeof(folder), state_directory);
-	snprintf(name, sizeof(name), "%s.json",
-		 json_string_value(json_object_get(entry, "job")));
+	folder_of(folder, sizeof(folder), state_directory, which);
+	snprintf(name, sizeof(name), "%s.%s.json", text_of(entry, "job"),
+		 text_of(entry, "role"));
 	if (journal_save_file(folder, name, text, e) < 0)
 		return error_in(e, "journal");
 	return 0;
 }
 
-void journal_remove(const char *state_directory, const char *job)
+int journal_write(const char *state_directory, json_t *entry,
+		  enum journal_step step, struct error *e)
 {
-	char path[PATH_MAX], folder[PATH_MAX];
-	struct error e;
+	return save(state_directory, entries, entry, step, e);
+}
 
-	folder_of(folder, sizeof(folder), state_directory);
-	snprintf(path, sizeof(path), "%s/%s.json", folder, job);
-	if (unlink(path) < 0) {
-		if (errno == ENOENT)
-			return;
-		error_sys(&e, "journal: remove %s", path);
-		log_error("%s", e.text);
-		return;
+int journal_remove(const char *state_directory, const char *job,
+		   const char *role, struct error *e)
+{
+	char path[PATH_MAX + 120], folder[PATH_MAX];
+
+	folder_of(folder, sizeof(folder), state_directory, entries);
+	snprintf(path, sizeof(path), "%s/%s.%s.json", folder, job, role);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "journal: remove %s", path);
+	if (journal_sync_folder(folder, e) < 0 && e->code != ENOENT)
+		return error_in(e, "journal");
+	return 0;
+}
+
+/* The oldest record goes when there are too many. */
+static void prune(const char *folder)
+{
+	AUTO_CLOSEDIR DIR *d = opendir(folder);
+	char oldest[NAME_MAX + 1] = "";
+	struct timespec at = { 0 };
+	unsigned n = 0;
+	struct dirent *f;
+	struct stat st;
+
+	while (d && (f = readdir(d))) {
+		if (f->d_name[0] == '.' ||
+		    fstatat(dirfd(d), f->d_name, &st, 0) < 0)
+			continue;
+		if (n++ > 0 && (st.st_mtim.tv_sec > at.tv_sec ||
+				(st.st_mtim.tv_sec == at.tv_sec &&
+				 st.st_mtim.tv_nsec >= at.tv_nsec)))
+			continue;
+		at = st.st_mtim;
+		snprintf(oldest, sizeof(oldest), "%s", f->d_name);
 	}
-	if (journal_sync_folder(folder, &e) < 0)
-		log_warning("journal: %s", e.text);
+	if (n > JOURNAL_RECORDS_MAX)
+		unlinkat(dirfd(d), oldest, 0);
+}
+
+int journal_conclude(const char *state_directory, json_t *entry,
+		     enum journal_step step, struct error *e)
+{
+	char folder[PATH_MAX];
+
+	if (save(state_directory, records, entry, step, e) < 0)
+		return error_code(e);
+	folder_of(folder, sizeof(folder), state_directory, records);
+	prune(folder);
+	return journal_remove(state_directory, text_of(entry, "job"),
+			      text_of(entry, "role"), e);
 }
 
 /* An entry that cannot be read is somebody's guest: it is told, not skipped. */
 static int read_entry(json_t **ret, const char *folder, const char *name,
 		      struct error *e)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + 256];
 	json_error_t where;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	*ret = json_load_file(path, 0, &where);
-	if (!*ret || journal_step_of(*ret) < 0 ||
-	    !json_string_value(json_object_get(*ret, "job"))) {
+	if (!*ret && access(path, F_OK) < 0 && errno == ENOENT)
+		return error_set(e, ENOENT, "no file %s", path);
+	if (!*ret || journal_step_of(*ret) < 0 || !text_of(*ret, "job")[0] ||
+	    !text_of(*ret, "role")[0]) {
 		json_decref(*ret);
 		return error_set(e, EBADMSG,
-				 "%s is no journal of a move: look into it, "
+				 "%s is not a journal of a move: look into it, "
 				 "then move it away",
 				 path);
 	}
 	return 0;
+}
+
+/* What an older daemon wrote had no role in its name. */
+static int rename_old(const char *folder, const char *name, const json_t *entry,
+		      struct error *e)
+{
+	char from[PATH_MAX + 256], to[PATH_MAX + 256];
+
+	snprintf(to, sizeof(to), "%s/%s.%s.json", folder, text_of(entry, "job"),
+		 text_of(entry, "role"));
+	snprintf(from, sizeof(from), "%s/%s", folder, name);
+	if (strcmp(from, to) != 0 && rename(from, to) < 0)
+		return error_sys(e, "journal: rename %s to %s", from, to);
+	return 0;
+}
+
+static void insert(json_t *all, json_t *entry)
+{
+	if (journal_step_of(entry) == STEP_COMMIT)
+		json_array_insert_new(all, 0, entry);
+	else
+		json_array_append_new(all, entry);
 }
 
 int journal_read(const char *state_directory, json_t **ret, struct error *e)
@@ -153,47 +228,53 @@ int journal_read(const char *state_directory, json_t **ret, struct error *e)
 	json_t *all, *entry;
 	struct dirent *f;
 
-	folder_of(folder, sizeof(folder), state_directory);
+	folder_of(folder, sizeof(folder), state_directory, entries);
 	d = opendir(folder);
 	if (!d && errno != ENOENT)
 		return error_sys(e, "read the journal in %s", folder);
 	all = json_array();
 	while (d && (f = readdir(d))) {
 		size_t len = strlen(f->d_name);
+		int r;
 
 		if (f->d_name[0] == '.' || len < 5 ||
 		    strcmp(f->d_name + len - 5, ".json") != 0)
 			continue;
-		if (read_entry(&entry, folder, f->d_name, e) < 0) {
+		r = read_entry(&entry, folder, f->d_name, e);
+		/* Renamed a moment ago. */
+		if (r == -ENOENT)
+			continue;
+		if (r < 0 || rename_old(folder, f->d_name, entry, e) < 0) {
 			json_decref(all);
 			return error_code(e);
 		}
-		json_array_append_new(all, entry);
+		insert(all, entry);
 	}
 	*ret = all;
 	return 0;
 }
 
-int journal_find(const char *state_directory, const char *job, json_t **ret,
-		 struct error *e)
+static int find_in(const char *state_directory, const char *which,
+		   const char *job, const char *role, json_t **ret,
+		   struct error *e)
 {
-	json_t *all, *entry;
-	size_t i;
-	int r = journal_read(state_directory, &all, e);
+	char folder[PATH_MAX], name[120];
 
-	if (r < 0)
-		return r;
-	r = error_set(e, ENOENT, "no entry of job %s", job);
-	json_array_foreach (all, i, entry) {
-		if (strcmp(json_string_value(json_object_get(entry, "job")),
-			   job) != 0)
-			continue;
-		*ret = json_incref(entry);
-		r = 0;
-		break;
-	}
-	json_decref(all);
-	return r;
+	folder_of(folder, sizeof(folder), state_directory, which);
+	snprintf(name, sizeof(name), "%.80s.%.20s.json", job, role);
+	return read_entry(ret, folder, name, e);
+}
+
+int journal_find(const char *state_directory, const char *job, const char *role,
+		 json_t **ret, struct error *e)
+{
+	return find_in(state_directory, entries, job, role, ret, e);
+}
+
+int journal_find_record(const char *state_directory, const char *job,
+			const char *role, json_t **ret, struct error *e)
+{
+	return find_in(state_directory, records, job, role, ret, e);
 }
 
 int journal_step_of(const json_t *entry)

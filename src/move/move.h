@@ -43,11 +43,15 @@ struct move_host {
 	 * The guest of @a is here now.  Negative: that could not be saved, and
 	 * a daemon that was restarted would not know. */
 	int (*arrived)(void *context, struct move_arrival *a);
+	/* The machine is held no longer by the move that brought it. */
+	void (*release)(void *context, const char *machine);
 	/* The machine, which the move holds, is another host's.  Negative: it
 	 * is not off the disk. */
 	int (*left)(void *context, const char *machine);
-	/* Is there a machine called @machine?  Has one arrived by @job? */
-	bool (*has_machine)(void *context, const char *machine);
+	/* Does the QEMU @guest (launch_identity()) of @machine live?  Has one
+	 * arrived by @job? */
+	bool (*guest_lives)(void *context, const char *machine,
+			    const char *guest);
 	bool (*has_arrived)(void *context, const char *job);
 	void *context;
 };

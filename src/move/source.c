@@ -5,6 +5,7 @@
  * fails, undone in the opposite order.  Until the commit stage has written its
  * line into the journal everything can be undone, and the guest goes on here.
  */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -33,7 +34,6 @@ enum {
 	MONITOR_US = 5000000,
 	PREPARE_US = 90000000,   /* the destination starts a QEMU */
 	TAKE_BACK_US = 60000000, /* of QEMUs that wait for their disks */
-	TAKE_BACK_PAUSE_US = 2000000,
 	PROGRESS_US = 250000,
 	FAR_S = 2, /* seconds that the rest takes when the end is far */
 	REASON_US = 500000,   /* for the other side to say what went wrong */
@@ -51,6 +51,7 @@ struct source {
 	struct qmp *qmp;
 	json_t *capabilities; /* of the machine's QEMU */
 	json_t *entry;        /* of the journal */
+	char guest[LAUNCH_IDENTITY_SIZE];
 	struct session *session;
 	struct relay *relay;
 	struct relay_block *blocks;
@@ -58,12 +59,15 @@ struct source {
 	bool was_running;
 	bool peer_switchover_ack;
 
+	bool resumed;           /* after a restart of the daemon */
+	bool left, forgotten;   /* given up; out of the registry */
 	bool completed, loaded; /* says the source's, the destination's QEMU */
 	bool migrating;         /* QEMU was told to */
 	struct move_times times;
 	uint64_t next_progress_us, deadline_us;
 	struct job_progress progress;
-	struct error not_back; /* why the guest could not be taken back */
+	struct commit_side side;
+	struct error why; /* the move failed */
 };
 
 /* --- check */
@@ -84,24 +88,21 @@ static int check_guest(struct source *m, struct error *e)
 
 static int st_check(struct source *m, struct error *e)
 {
+	launch_identity(m->guest, sizeof(m->guest), &m->machine->process);
 	if (qmp_open(&m->qmp, m->machine->process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
 	if (check_guest(m, e) < 0 ||
 	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
 		return error_code(e);
-	m->entry = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "job", m->job->id,
-			     "role", "source", "machine", m->machine->name,
-			     "peer", m->peer->name, "was_running",
-			     m->was_running, "paused", m->o->paused);
+	m->entry =
+		json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:s}", "job", m->job->id,
+			  "role", "source", "machine", m->machine->name, "peer",
+			  m->peer->name, "was_running", m->was_running,
+			  "paused", m->o->paused, "guest", m->guest);
+	m->side.entry = m->entry;
 	return journal_write(m->host->state_directory, m->entry, STEP_PREPARE,
 			     e);
-}
-
-static void un_check(struct source *m)
-{
-	fault_point("source:undone");
-	journal_remove(m->host->state_directory, m->job->id);
 }
 
 /* --- connect */
@@ -126,12 +127,6 @@ static int st_connect(struct source *m, struct error *e)
 	return session_open(&m->session, &o, e);
 }
 
-static void un_connect(struct source *m)
-{
-	session_free(m->session);
-	m->session = NULL;
-}
-
 /* --- prepare */
 
 static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
@@ -149,8 +144,9 @@ static int ask_prepare(struct source *m, struct error *e)
 	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
 		return error_code(e);
 	return session_send(m->session,
-			    json_pack("{s:s,s:s,s:o,s:b,s:b}", "type", "move",
-				      "job", m->job->id, "machine", description,
+			    json_pack("{s:s,s:s,s:s,s:o,s:b,s:b}", "type",
+				      "move", "job", m->job->id, "guest",
+				      m->guest, "machine", description,
 				      "paused", m->o->paused || !m->was_running,
 				      "switchover_ack",
 				      json_object_get(m->capabilities,
@@ -183,7 +179,7 @@ static int await_message(struct source *m, const char *type,
 
 		if (r == -ETIMEDOUT && clock_us() < deadline_us) {
 			/* What is decided is not cancelled any more. */
-			if (atomic_load(&m->job->decision) == DECISION_NONE &&
+			if (job_course(m->job) == SOURCE_COPYING &&
 			    job_check_cancel(m->job, e) < 0)
 				return error_code(e);
 			continue;
@@ -489,26 +485,48 @@ static int st_precopy(struct source *m, struct error *e)
 	return 0;
 }
 
-static void un_precopy(struct source *m)
-{
-	struct error e;
+/* --- who has the guest: what the table of decide.h asks for */
 
-	relay_stop(m->relay);
-	if (!m->migrating ||
-	    monitor_take_back(m->qmp, m->was_running, clock_us() + TAKE_BACK_US,
-			      &e) == 0)
-		return;
-	m->not_back = e;
-	log_error("move %s: take the guest back: %s", m->job->machine, e.text);
+static unsigned facts(void *context)
+{
+	const struct source *m = context;
+	char now[LAUNCH_IDENTITY_SIZE];
+	const char *then =
+		json_string_value(json_object_get(m->side.entry, "guest"));
+	unsigned f = FACT_MACHINE;
+
+	if (m->times.stopped_wall_us || m->resumed)
+		f |= FACT_COMPLETE;
+	launch_identity(now, sizeof(now), &m->machine->process);
+	/* One that does not run has no other QEMU either; entries of before do
+	 * not say which it was. */
+	if (m->machine->process.pidfd < 0 || !then || !strcmp(then, now))
+		f |= FACT_SAME_QEMU;
+	if (m->left)
+		f |= FACT_LEFT;
+	return f;
 }
 
-/* --- commit */
-
-static int confirm(struct source *m, struct error *e)
+static enum decide_event act_store_commit(void *context)
 {
+	struct source *m = context;
+	enum decide_event event;
+
+	fault_point("source:before-commit");
+	event = commit_store(&m->side, STEP_COMMIT);
+	if (event == EVENT_NOT_STORED)
+		error_set(&m->why, EIO, "%s", m->side.heard);
+	return event;
+}
+
+static enum decide_event act_send_commit(void *context)
+{
+	struct source *m = context;
 	json_t *message = NULL;
 	struct error lost;
 
+	if (!m->session)
+		return NO_EVENT;
 	fault_point("source:before-commit-sent");
 	if (session_send(m->session, json_pack("{s:s}", "type", "commit"),
 			 &lost) == 0) {
@@ -516,88 +534,241 @@ static int confirm(struct source *m, struct error *e)
 		if (await_message(m, "running", clock_us() + CONFIRM_US,
 				  &message, &lost) == 0) {
 			json_decref(message);
-			return 0;
+			return EVENT_HEARD_RUNNING;
 		}
 		/* It tried, and has dropped the guest: ours again. */
 		if (lost.code == EREMOTEIO) {
-			*e = lost;
-			return -EREMOTEIO;
+			m->why = lost;
+			return EVENT_HEARD_DROPPED;
 		}
 	}
 	log_warning("move %s: after COMMIT: %s", m->job->machine, lost.text);
-	return commit_press(m->job, m->host, m->peer, e);
+	return NO_EVENT;
 }
 
-static int st_commit(struct source *m, struct error *e)
+static enum decide_event act_press(void *context)
 {
-	fault_point("source:before-commit");
-	if (job_check_cancel(m->job, e) < 0 ||
-	    journal_write(m->host->state_directory, m->entry, STEP_COMMIT, e) <
-		    0)
+	return commit_press(&((struct source *)context)->side);
+}
+
+static enum decide_event act_probe(void *context)
+{
+	return commit_probe_destination(&((struct source *)context)->side);
+}
+
+static enum decide_event act_doubt(void *context)
+{
+	return commit_doubt(&((struct source *)context)->side);
+}
+
+static enum decide_event act_refuse(void *context)
+{
+	return commit_refuse(&((struct source *)context)->side);
+}
+
+/* Why the guest is not given away any more. */
+static void note_why(struct source *m)
+{
+	if (m->why.code)
+		return;
+	if (m->side.last == EVENT_HEARD_DROPPED)
+		error_set(&m->why, EREMOTEIO, "host %s could not run the guest",
+			  m->peer->name);
+	else
+		error_set(&m->why, EOWNERDEAD,
+			  "the operator kept %s on this host", m->job->machine);
+}
+
+static enum decide_event act_store_aborted(void *context)
+{
+	struct source *m = context;
+	enum decide_event event;
+
+	note_why(m);
+	if (job_course(m->job) == SOURCE_SETTLING)
+		fault_point("source:undone");
+	event = commit_conclude(&m->side, STEP_ABORTED);
+	/* That needs no room; the QEMU that lives is the record then. */
+	return event == EVENT_STORED ? event : commit_remove(&m->side);
+}
+
+static enum decide_event act_store_left(void *context)
+{
+	struct source *m = context;
+	enum decide_event event = commit_conclude(&m->side, STEP_LEFT);
+
+	m->left = event == EVENT_STORED;
+	return event;
+}
+
+static enum decide_event act_remove(void *context)
+{
+	struct source *m = context;
+
+	if (job_course(m->job) == SOURCE_SETTLING)
+		fault_point("source:undone");
+	return commit_remove(&m->side);
+}
+
+static int take_back(struct source *m, bool run, struct error *e)
+{
+	/* A monitor that has missed a reply is opened anew. */
+	if (m->resumed || m->side.last == EVENT_REFUSED) {
+		qmp_close(m->qmp);
+		m->qmp = NULL;
+	}
+	if (!m->qmp && qmp_open(&m->qmp, m->machine->process.qmp_path,
+				clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
-	job_set_decision(m->job, DECISION_COMMIT);
-	if (confirm(m, e) < 0)
-		return error_code(e);
+	return monitor_take_back(m->qmp, run, clock_us() + TAKE_BACK_US, e);
+}
+
+static enum decide_event act_continue(void *context)
+{
+	struct source *m = context;
+	struct error e;
+
+	if (atomic_load(&m->job->verdict) != JOB_UNDECIDED &&
+	    m->side.last == EVENT_REFUSED &&
+	    job_take_verdict(m->job) == JOB_RUN_HERE)
+		return EVENT_RUN_HERE;
+	/* The other side can begin to clean up while this one does. */
+	if (m->session)
+		session_end(m->session, true, m->why.text);
+	if (m->relay)
+		relay_stop(m->relay);
+	if (!m->migrating && !m->resumed)
+		return EVENT_CONTINUED;
+	if (m->machine->process.pidfd < 0 || !(facts(m) & FACT_SAME_QEMU))
+		return EVENT_ENDED;
+	if (take_back(m, m->was_running, &e) == 0)
+		return EVENT_CONTINUED;
+	log_error("move %s: take the guest back: %s", m->job->machine, e.text);
+	if (!launch_alive(&m->machine->process)) {
+		m->why = e;
+		return EVENT_ENDED;
+	}
+	snprintf(m->side.heard, sizeof(m->side.heard), "%.290s", e.text);
+	return EVENT_REFUSED;
+}
+
+static enum decide_event act_end_qemu(void *context)
+{
+	struct source *m = context;
+	struct error e;
+
 	m->times.running_wall_us = clock_wall_us();
 	m->times.running_us = clock_us();
 	fault_point("source:running");
-	return 0;
+	job_set_stage(m->job, "clean-up");
+	report_source(m->job, m->session, m->relay, &m->times, m->o);
+	qmp_close(m->qmp);
+	m->qmp = NULL;
+	if (m->machine->process.pidfd >= 0 &&
+	    launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
+		log_error("move %s: end the source's QEMU: %s", m->job->machine,
+			  e.text);
+	fault_point("source:ended");
+	return NO_EVENT;
+}
+
+static enum decide_event act_forget(void *context)
+{
+	struct source *m = context;
+	json_t *message;
+	struct error e;
+	int left;
+
+	/* When the user is told, the machine can be used there. */
+	if (m->session &&
+	    await_message(m, "registered", clock_us() + CONFIRM_US, &message,
+			  &e) == 0)
+		json_decref(message);
+	left = m->host->left(m->host->context, m->job->machine);
+	fault_point("source:left");
+	m->forgotten = left == 0;
+	if (m->forgotten)
+		return EVENT_STORED;
+	snprintf(m->side.heard, sizeof(m->side.heard),
+		 "machine %s cannot be removed from the disk of this host",
+		 m->job->machine);
+	return EVENT_NOT_STORED;
+}
+
+static enum decide_event act_send_done(void *context)
+{
+	struct source *m = context;
+	struct error e;
+
+	if (m->session &&
+	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
+		    0)
+		outbox_wait_empty(session_outbox(m->session),
+				  clock_us() + REASON_US);
+	return NO_EVENT;
+}
+
+/* Every row of the source ends with news. */
+static enum decide_event nothing_comes(void *context)
+{
+	(void)context;
+	assert(!"the source waits for nothing");
+	return EVENT_SILENT;
+}
+
+static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
+	[ACT_STORE_COMMIT] = act_store_commit,
+	[ACT_STORE_ABORTED] = act_store_aborted,
+	[ACT_STORE_LEFT] = act_store_left,
+	[ACT_REMOVE] = act_remove,
+	[ACT_SEND_COMMIT] = act_send_commit,
+	[ACT_SEND_DONE] = act_send_done,
+	[ACT_PRESS] = act_press,
+	[ACT_PROBE] = act_probe,
+	[ACT_CONTINUE] = act_continue,
+	[ACT_END_QEMU] = act_end_qemu,
+	[ACT_FORGET] = act_forget,
+	[ACT_REFUSE] = act_refuse,
+	[ACT_DOUBT] = act_doubt,
+};
+
+static void source_init(struct source *m)
+{
+	m->times.start_us = clock_us();
+	m->progress.time_left_ms = m->progress.downtime_estimate_ms = -1;
+	m->side = (struct commit_side){
+		.job = m->job,
+		.host = m->host,
+		.peer = m->peer,
+		.facts = facts,
+		.wait = nothing_comes,
+		.actions = actions,
+		.context = m,
+		.last = NO_EVENT,
+		.last_answer = NO_EVENT,
+	};
+}
+
+/* How it ended. */
+static int outcome(struct source *m, struct error *e)
+{
+	if (job_course(m->job) == SOURCE_GONE)
+		return 0;
+	*e = m->why;
+	return error_code(e);
 }
 
 /* --- the whole */
 
-struct stage {
+static const struct {
 	const char *name;
 	int (*run)(struct source *m, struct error *e);
-	void (*undo)(struct source *m);
+} stages[] = {
+	{ "check", st_check },
+	{ "connect", st_connect },
+	{ "prepare", st_prepare },
+	{ "pre-copy", st_precopy },
 };
-
-static const struct stage stages[] = {
-	{ "check", st_check, un_check }, { "connect", st_connect, un_connect },
-	{ "prepare", st_prepare, NULL }, { "pre-copy", st_precopy, un_precopy },
-	{ "commit", st_commit, NULL },
-};
-
-/* Before the guest goes on: a daemon that found COMMIT would give it away once
- * more. */
-static void take_commit_back(const struct move_host *host, json_t *entry)
-{
-	struct error e;
-
-	if (journal_write(host->state_directory, entry, STEP_PREPARE, &e) == 0)
-		return;
-	log_error("move %s: %s",
-		  json_string_value(json_object_get(entry, "machine")), e.text);
-	/* That needs no space; a host that has the machine and no entry of the
-	 * move has aborted it. */
-	journal_remove(host->state_directory,
-		       json_string_value(json_object_get(entry, "job")));
-}
-
-static void undo(struct source *m, size_t failed, const struct error *e)
-{
-	job_set_decision(m->job, DECISION_ABORT);
-	/* Also when it could not be written: it may be there all the same. */
-	if (stages[failed].run == st_commit)
-		take_commit_back(m->host, m->entry);
-	/* The other side can begin to clean up while this one does. */
-	if (m->session)
-		session_end(m->session, true, e->text);
-	for (size_t i = failed + 1; i-- > 0;)
-		if (stages[i].undo)
-			stages[i].undo(m);
-}
-
-/* The guest is here, and may stand still: that must not go unsaid. */
-static int still(const struct source *m, struct error *e)
-{
-	const struct error why = *e;
-
-	return error_set(e, why.code,
-			 "the guest is here and may stand still, tell its QEMU "
-			 "'cont': %.80s; the move had failed: %.80s",
-			 m->not_back.text, why.text);
-}
 
 static int run_stages(struct source *m, struct error *e)
 {
@@ -608,44 +779,10 @@ static int run_stages(struct source *m, struct error *e)
 			continue;
 		if (e->code != ECANCELED && e->code != EREMOTEIO)
 			error_in(e, "%s", stages[i].name);
-		undo(m, i, e);
-		return m->not_back.code ? still(m, e) : error_code(e);
+		return error_code(e);
 	}
-	return 0;
-}
-
-/* The guest is the destination's: nothing of it stays here. */
-static void clean_up(struct source *m)
-{
-	json_t *message;
-	struct error e;
-	int left;
-
-	job_set_stage(m->job, "clean-up");
-	report_source(m->job, m->session, m->relay, &m->times, m->o);
-	qmp_close(m->qmp);
-	m->qmp = NULL;
-	if (m->machine->process.pidfd >= 0 &&
-	    launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
-		log_error("move %s: end the source's QEMU: %s", m->job->machine,
-			  e.text);
-	fault_point("source:ended");
-	/* When the user is told, the machine can be used there. */
-	if (m->session &&
-	    await_message(m, "registered", clock_us() + CONFIRM_US, &message,
-			  &e) == 0)
-		json_decref(message);
-	/* The entry goes after the machine: a daemon that found the machine and
-	 * no entry would not know that its guest is elsewhere. */
-	left = m->host->left(m->host->context, m->job->machine);
-	fault_point("source:left");
-	if (left == 0)
-		journal_remove(m->host->state_directory, m->job->id);
-	if (m->session &&
-	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
-		    0)
-		outbox_wait_empty(session_outbox(m->session),
-				  clock_us() + REASON_US);
+	job_set_stage(m->job, "commit");
+	return job_check_cancel(m->job, e);
 }
 
 static void let_go(struct source *m)
@@ -671,37 +808,15 @@ int move_away(struct job *job, const struct move_host *host,
 			    .o = o };
 	int r;
 
-	m.times.start_us = clock_us();
-	m.progress.time_left_ms = m.progress.downtime_estimate_ms = -1;
-	r = run_stages(&m, e);
-	if (r == 0)
-		clean_up(&m);
+	source_init(&m);
+	job_begin(job, SOURCE_COPYING);
+	if (run_stages(&m, &m.why) == 0)
+		commit_run(&m.side, EVENT_BOTH_COMPLETE);
+	else
+		commit_run(&m.side, EVENT_FAILED);
+	r = outcome(&m, e);
 	let_go(&m);
 	return r;
-}
-
-/* Until QEMU has it again, or has ended; the entry stays as long. */
-static int take_back(struct source *m, bool run, struct error *e)
-{
-	int r;
-
-	for (;;) {
-		r = qmp_open(&m->qmp, m->machine->process.qmp_path,
-			     clock_us() + MONITOR_US, e);
-		if (r == 0)
-			r = monitor_take_back(m->qmp, run,
-					      clock_us() + TAKE_BACK_US, e);
-		qmp_close(m->qmp);
-		m->qmp = NULL;
-		if (r == 0 || !launch_alive(&m->machine->process) ||
-		    atomic_load(&m->job->verdict) != JOB_UNDECIDED)
-			return r;
-		job_set_doubt(m->job, e->text,
-			      "its guest is here, and may stand still: Drover "
-			      "keeps trying to continue it; drover job resolve "
-			      "--run-here ends that");
-		job_sleep(m->job, clock_us() + TAKE_BACK_PAUSE_US);
-	}
 }
 
 /* The daemon died in the middle.  Its sockets are gone with it, so QEMU's
@@ -711,39 +826,36 @@ int move_away_resume(struct job *job, const struct move_host *host,
 		     const json_t *entry, struct error *e)
 {
 	static const struct move_options none;
-	struct source m = { .job = job,
-			    .host = host,
-			    .machine = machine,
-			    .peer = peer,
-			    .o = &none };
-	bool run = json_is_true(json_object_get(entry, "was_running"));
+	struct source m = {
+		.job = job,
+		.host = host,
+		.machine = machine,
+		.peer = peer,
+		.o = &none,
+		.resumed = true,
+		.was_running =
+			json_is_true(json_object_get(entry, "was_running")),
+	};
+	bool decided = journal_step_of(entry) == STEP_COMMIT;
 	char path[PATH_MAX];
-	int r = 0;
+	int r;
 
-	m.times.start_us = clock_us();
+	source_init(&m);
+	m.entry = m.side.entry = json_deep_copy(entry);
 	migrate_socket(path, sizeof(path), &m);
 	unlink(path);
-	if (journal_step_of(entry) == STEP_COMMIT) {
-		job_set_decision(job, DECISION_COMMIT);
-		r = commit_press(job, host, peer, e);
-	} else {
-		r = error_set(e, EOWNERDEAD,
-			      "droverd ended in the middle of this move");
-	}
-	if (r == 0) {
-		clean_up(&m);
-		return 0;
-	}
-	job_set_decision(job, DECISION_ABORT);
-	if (journal_step_of(entry) == STEP_COMMIT) {
-		m.entry = json_deep_copy(entry);
-		take_commit_back(host, m.entry);
-		json_decref(m.entry);
-	}
-	if (take_back(&m, run, e) == 0)
-		r = error_set(e, EOWNERDEAD,
-			      "droverd ended in the middle of this move; the "
-			      "guest goes on here");
-	journal_remove(host->state_directory, job->id);
+	if (!decided)
+		error_set(&m.why, EOWNERDEAD,
+			  "droverd ended in the middle of this move; the "
+			  "guest goes on here");
+	commit_run(&m.side, decided ? EVENT_FOUND_COMMIT : EVENT_FOUND_PREPARE);
+	r = outcome(&m, e);
+	/* Of another run of the machine: it stays. */
+	if (r == 0 && !m.forgotten)
+		r = error_set(e, ESTALE,
+			      "an entry of the journal that was left over: %s "
+			      "had gone to %s, and is back",
+			      job->machine, peer->name);
+	let_go(&m);
 	return r;
 }

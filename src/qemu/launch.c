@@ -483,3 +483,16 @@ void launch_forget(struct qemu_process *p)
 	p->pidfd = -1;
 	p->pid = 0;
 }
+
+void launch_identity(char *buf, size_t cap, const struct qemu_process *p)
+{
+	AUTO_CLOSE int fd =
+		open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char boot[37] = "";
+	ssize_t n = fd < 0 ? 0 : read(fd, boot, sizeof(boot) - 1);
+
+	boot[n > 0 ? n : 0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+	snprintf(buf, cap, "%s:%d:%llu", boot, (int)p->pid,
+		 (unsigned long long)p->start_time);
+}

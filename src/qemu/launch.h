@@ -40,6 +40,11 @@ int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e);
 bool launch_alive(const struct qemu_process *p);
 
+/* One run of a QEMU among all of all hosts: boot id, pid and start time of the
+ * process. */
+enum { LAUNCH_IDENTITY_SIZE = 96 };
+void launch_identity(char *buf, size_t cap, const struct qemu_process *p);
+
 /* Ask QEMU to end; after @deadline_us make it.  Removes the socket. */
 int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e);
 

@@ -45,7 +45,6 @@ enum message {
 	/* to the destination */
 	MSG_RESOLVE, /* "commit", in a session of its own */
 	MSG_PROBE,   /* how far are you? */
-	MSG_DONE,
 	MSG_IS_COMMIT,
 	MSG_IS_ABORT,
 	MSG_IS_UNDECIDED,
@@ -204,7 +203,7 @@ static bool copy_is_kept(const struct world *w)
 	return w->complete && b->qemu != QEMU_NONE &&
 	       !(w->flight & 1 << MSG_IS_ABORT) && b->disk != DISK_DROPPED &&
 	       b->state != DEST_LOADING && b->state != DEST_NOTING_DROP &&
-	       b->state != DEST_DROPPING;
+	       b->state != DEST_DROPPING && b->state != DEST_CLEARING;
 }
 
 /* The source has let its copy go, or is about to. */
@@ -418,10 +417,6 @@ static void act(struct world w, enum decide_side who)
 		if (w.session)
 			sends(&w, MSG_DROPPED);
 		break;
-	case ACT_SEND_DONE:
-		if (w.session)
-			sends(&w, MSG_DONE);
-		break;
 	case ACT_PRESS:
 		sends(&w, MSG_RESOLVE);
 		break;
@@ -458,7 +453,6 @@ static void answers(struct world *w, enum decide_side who)
 }
 
 static const uint8_t heard[MESSAGES] = {
-	[MSG_DONE] = EVENT_HEARD_DONE,
 	[MSG_IS_COMMIT] = EVENT_HEARD_COMMIT,
 	[MSG_IS_ABORT] = EVENT_HEARD_ABORT,
 	[MSG_IS_UNDECIDED] = EVENT_HEARD_UNDECIDED,
@@ -677,8 +671,6 @@ static void turn(struct world *w, enum decide_side who)
 		act(now, who);
 	else if (s->state == SOURCE_COPYING || s->state == DEST_LOADING)
 		happens(w, who, EVENT_FAILED);
-	else if (s->state == DEST_HERE)
-		happens(w, who, EVENT_SILENT);
 	else if (w->of[peer].up && !decide_is_over(s->state)) {
 		bool asked = who == DECIDE_DESTINATION;
 		enum message question = asked            ? MSG_ASK
@@ -903,11 +895,11 @@ static void test_a_guard_that_is_taken_out_is_found(void **state)
 
 /* A copy that is dropped too early comes back to the source, which hears that
  * it was; while the operator's word is looked into it is that word that counts;
- * a claim is on disk. */
+ * a claim is on disk; a source that does not wait for a copy does not ask. */
 static bool does_no_harm(enum decide_state s, enum decide_action early)
 {
 	return early == ACT_SAY_ABORT || s == SOURCE_ASKS_KEEP ||
-	       s == DEST_CLAIMED;
+	       s == DEST_CLAIMED || s == DEST_CLEARING;
 }
 
 /* "Not yet" is said where both words would be wrong. */

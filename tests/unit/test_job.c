@@ -107,9 +107,9 @@ static void asking_wakes_the_job(void **state)
 	job_request_verdict(j, JOB_RUN_HERE);
 	job_sleep(j, began + 10 * USEC_PER_SEC);
 	assert_int_equal(j->verdict, JOB_RUN_HERE);
-	job_set_decision(j, DECISION_COMMIT);
+	job_tell_commit(j);
 	job_sleep(j, began + 10 * USEC_PER_SEC);
-	assert_int_equal(j->decision, DECISION_COMMIT);
+	assert_true(j->told_commit);
 	assert_true(clock_us() - began < USEC_PER_SEC);
 	job_sleep(j, clock_us() + 5000); /* nobody asks: the deadline */
 	job_drop(j);

@@ -36,7 +36,8 @@ static int gone(void **state)
 
 static json_t *entry(const char *job)
 {
-	return json_pack("{s:s,s:s}", "job", job, "machine", "web1");
+	return json_pack("{s:s,s:s,s:s}", "job", job, "role", "source",
+			 "machine", "web1");
 }
 
 static void write_entry(const char *job, enum journal_step step)
@@ -70,7 +71,7 @@ static void an_entry_is_found_as_it_was_written_last(void **state)
 	write_entry("0a", STEP_PREPARE);
 	write_entry("0b", STEP_PREPARE);
 	write_entry("0a", STEP_COMMIT);
-	assert_int_equal(journal_find(folder, "0a", &found, &e), 0);
+	assert_int_equal(journal_find(folder, "0a", "source", &found, &e), 0);
 	assert_int_equal(journal_step_of(found), STEP_COMMIT);
 	assert_string_equal(json_string_value(
 				    json_object_get(found, "machine")),
@@ -88,9 +89,10 @@ static void a_removed_entry_is_gone(void **state)
 
 	(void)state;
 	write_entry("0a", STEP_PREPARE);
-	journal_remove(folder, "0a");
-	journal_remove(folder, "0a");
-	assert_int_equal(journal_find(folder, "0a", &found, &e), -ENOENT);
+	assert_int_equal(journal_remove(folder, "0a", "source", &e), 0);
+	assert_int_equal(journal_remove(folder, "0a", "source", &e), 0);
+	assert_int_equal(journal_find(folder, "0a", "source", &found, &e),
+			 -ENOENT);
 }
 
 static void no_folder_is_an_empty_journal(void **state)
@@ -171,7 +173,7 @@ static void a_disk_that_fills_up_leaves_the_old_entry(void **state)
 	json_decref(j);
 	assert_int_equal(r, -EFBIG);
 	assert_non_null(strstr(e.text, "File too large"));
-	assert_int_equal(journal_find(folder, "0a", &found, &e), 0);
+	assert_int_equal(journal_find(folder, "0a", "source", &found, &e), 0);
 	assert_int_equal(journal_step_of(found), STEP_PREPARE);
 	json_decref(found);
 }
@@ -188,7 +190,7 @@ static void what_was_not_finished_is_removed(void **state)
 	write_entry("b1", STEP_PREPARE);
 	write_file(".b2.json.new", "{\"job\"");
 	snprintf(aside, sizeof(aside), "%s/.b2.json.new", inner);
-	snprintf(whole, sizeof(whole), "%s/b1.json", inner);
+	snprintf(whole, sizeof(whole), "%s/b1.source.json", inner);
 	journal_remove_unfinished(inner);
 	assert_int_equal(access(aside, F_OK), -1);
 	assert_int_equal(access(whole, F_OK), 0);
