@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,20 +13,21 @@
 
 static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
+static bool fits(char in_form, char c)
+{
+	return in_form == 'x' ? isxdigit((unsigned char)c) : c == '-';
+}
+
 int uuid_parse(char *ret, const char *text, struct error *e)
 {
 	char lower[UUID_CAP] = "";
 	size_t i;
 
-	for (i = 0; form[i] && text[i]; i++) {
-		if (form[i] == 'x' ? !isxdigit((unsigned char)text[i])
-				   : text[i] != '-')
-			break;
+	for (i = 0; form[i] && text[i] && fits(form[i], text[i]); i++)
 		lower[i] = (char)tolower((unsigned char)text[i]);
-	}
 	if (form[i] || text[i])
 		return error_set(e, EINVAL,
-				 "'%.60s' is no uuid: write it as "
+				 "'%.60s' is not a uuid: write it as "
 				 "123e4567-e89b-42d3-a456-426614174000",
 				 text);
 	memcpy(ret, lower, sizeof(lower));

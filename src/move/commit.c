@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "move/commit.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,26 +72,21 @@ static bool disk_failed(enum decide_event last)
 
 void commit_run(struct commit_side *c, enum decide_event event)
 {
-	for (;;) {
-		const struct decide_row *r =
-			job_decide(c->job, event, c->facts(c->context));
+	const struct decide_row *r;
 
-		if (r) {
-			c->last = event;
-			event = NO_EVENT;
-			for (int i = 0;
-			     i < DECIDE_ACTIONS_MAX &&
-			     r->actions[i] != ACT_NOTHING && event == NO_EVENT;
-			     i++)
-				event = c->actions[r->actions[i]](c->context);
-			if (decide_is_over(r->next))
-				return;
-		} else {
-			event = NO_EVENT;
-		}
-		if (event == NO_EVENT)
-			event = c->wait(c->context);
-	}
+	do {
+		r = job_decide(c->job, event, c->facts(c->context));
+		/* Each row that is not the last ends with news, and no action
+		 * brings news that the next state has no row for. */
+		assert(r);
+		c->last = event;
+		event = NO_EVENT;
+		for (int i = 0;
+		     i < DECIDE_ACTIONS_MAX && r->actions[i] != ACT_NOTHING &&
+		     event == NO_EVENT;
+		     i++)
+			event = c->actions[r->actions[i]](c->context);
+	} while (!decide_is_over(r->next));
 }
 
 /* --- the operator's word */

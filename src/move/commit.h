@@ -24,8 +24,6 @@ struct commit_side {
 	const struct move_peer *peer;
 	json_t *entry; /* of the journal */
 	unsigned (*facts)(void *context);
-	/* Where a row ends and brought no event. */
-	enum decide_event (*wait)(void *context);
 	enum decide_event (*const *actions)(void *context);
 	void *context;
 

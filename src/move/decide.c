@@ -9,8 +9,8 @@
  * the next state, and what to do, in this order. */
 #define ROW(from, on, with, without, to, ...) \
 	{ \
-		.state = from, .event = EVENT_##on, .need = with, \
-		.lack = without, .next = to, .actions = { \
+		.state = (from), .event = EVENT_##on, .need = (with), \
+		.lack = (without), .next = (to), .actions = { \
 			__VA_ARGS__ \
 		} \
 	}
@@ -18,14 +18,15 @@
 /* The answer of a side without a job, by what it has on record. */
 #define RECORD(of, with, what) \
 	{ \
-		.state = DECIDE_NONE, .event = EVENT_ASKED, .need = with, \
-		.next = DECIDE_NONE, .actions = { ACT_SAY_##what }, .side = of \
+		.state = DECIDE_NONE, .event = EVENT_ASKED, .need = (with), \
+		.next = DECIDE_NONE, .actions = { ACT_SAY_##what }, \
+		.side = (of) \
 	}
 #define FOUND(of, step, with, without, to, ...) \
 	{ \
 		.state = DECIDE_NONE, .event = EVENT_FOUND_##step, \
-		.need = with, .lack = without, .next = to, \
-		.actions = { __VA_ARGS__ }, .side = of \
+		.need = (with), .lack = (without), .next = (to), \
+		.actions = { __VA_ARGS__ }, .side = (of) \
 	}
 
 /* clang-format off */

@@ -8,7 +8,6 @@
  * Until "loaded" is said, any failure drops the QEMU.  From then on it is kept,
  * paused, until the source's decision is known.
  */
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -597,14 +596,6 @@ static enum decide_event act_send_registered(void *context)
 	return NO_EVENT;
 }
 
-/* Every row of the destination ends with news. */
-static enum decide_event nothing_comes(void *context)
-{
-	(void)context;
-	assert(!"the destination waits for nothing");
-	return EVENT_SILENT;
-}
-
 static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
 	[ACT_STORE_COMMITTED] = act_store_committed,
 	[ACT_STORE_ARRIVED] = act_store_arrived,
@@ -632,7 +623,6 @@ static void destination_init(struct destination *d)
 		.peer = d->peer,
 		.entry = d->entry,
 		.facts = facts,
-		.wait = nothing_comes,
 		.actions = actions,
 		.context = d,
 		.last = NO_EVENT,

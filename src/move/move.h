@@ -5,7 +5,9 @@
  *
  *   source.c        the source's stages, and their undoing
  *   destination.c   the destination's answers
- *   commit.c        who may run the guest, when the paths or daemons died
+ *   source_acts.c   the source's actions of the table of decide.h
+ *   decide.c        who may run the guest: the table
+ *   commit.c        goes by it, asks and answers the other side
  *   compare.c       the pre-flight check, on both sides
  *
  * Each side runs in a thread of its own that owns its monitor, relay and

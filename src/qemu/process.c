@@ -79,8 +79,8 @@ int process_user(uid_t *ret, pid_t pid, struct error *e)
 	if (ini_load(&text, &len, path, CMDLINE_MAX, e) < 0)
 		return explain(pid, e);
 	line = strstr(text, "\nUid:");
-	/* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers */
 	if (!line ||
+	    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers */
 	    sscanf(line, "\nUid: %u %u %u", &real, &effective, &saved) != 3)
 		return error_set(e, EACCES, "process %d: no user in %s",
 				 (int)pid, path);

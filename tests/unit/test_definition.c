@@ -318,10 +318,10 @@ static void a_wrong_uuid_is_explained(void **state)
 {
 	(void)state;
 	assert_refused("uuid = 1234\n",
-		       "web1:4:8: '1234' is no uuid: write it as "
+		       "web1:4:8: '1234' is not a uuid: write it as "
 		       "123e4567-e89b-42d3-a456-426614174000");
 	assert_refused("uuid = " UUID "0\n",
-		       "web1:4:8: '" UUID "0' is no uuid: write it as "
+		       "web1:4:8: '" UUID "0' is not a uuid: write it as "
 		       "123e4567-e89b-42d3-a456-426614174000");
 	assert_refused("uuid = 00000000-0000-0000-0000-000000000000\n",
 		       "web1:4:8: a uuid of zeros names no machine: leave it "

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The source's side of a move, as its two files see it: source.c brings the
+ * guest's pages over, source_acts.c does what the table of decide.h asks for.
+ * One thread owns it.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "move/commit.h"
+#include "move/job.h"
+#include "move/move.h"
+#include "move/report.h"
+#include "qemu/launch.h"
+
+enum { SOURCE_REASON_US = 500000 }; /* to say, or hear, what went wrong */
+
+struct source {
+	struct job *job;
+	const struct move_host *host;
+	struct move_machine *machine;
+	const struct move_peer *peer;
+	const struct move_options *o;
+
+	struct qmp *qmp;
+	json_t *capabilities; /* of the machine's QEMU */
+	json_t *entry;        /* of the journal */
+	char guest[LAUNCH_IDENTITY_SIZE];
+	struct session *session;
+	struct relay *relay;
+	struct relay_block *blocks;
+	unsigned n_blocks;
+	bool was_running;
+	bool peer_switchover_ack;
+
+	bool resumed;           /* after a restart of the daemon */
+	bool left, forgotten;   /* given up; out of the registry */
+	bool completed, loaded; /* says the source's, the destination's QEMU */
+	bool migrating;         /* QEMU was told to */
+	struct move_times times;
+	uint64_t next_progress_us, deadline_us;
+	struct job_progress progress;
+	struct commit_side side;
+	struct error why; /* the move failed */
+};
+
+/* A message of @type, or the other side's "failed" as -EREMOTEIO. */
+int source_await(struct source *m, const char *type, uint64_t deadline_us,
+		 json_t **ret, struct error *e);
+
+/* Sets m->side up; job, host and peer are there. */
+void source_begin(struct source *m);

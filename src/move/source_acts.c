@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The source's actions of the table of decide.h: one function each, which
+ * returns the event that it brings.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "move/journal.h"
+#include "move/monitor.h"
+#include "move/source.h"
+#include "qemu/qmp.h"
+#include "relay/relay.h"
+#include "session/outbox.h"
+#include "session/session.h"
+
+enum {
+	MONITOR_US = 5000000,
+	TAKE_BACK_US = 60000000, /* of QEMUs that wait for their disks */
+	CONFIRM_US = 5000000,    /* for "running" after COMMIT */
+};
+
+static unsigned facts(void *context)
+{
+	const struct source *m = context;
+	char now[LAUNCH_IDENTITY_SIZE];
+	const char *then =
+		json_string_value(json_object_get(m->side.entry, "guest"));
+	unsigned f = FACT_MACHINE;
+
+	if (m->times.stopped_wall_us || m->resumed)
+		f |= FACT_COMPLETE;
+	launch_identity(now, sizeof(now), &m->machine->process);
+	/* One that does not run has no other QEMU either; entries of before do
+	 * not say which it was. */
+	if (m->machine->process.pidfd < 0 || !then || !strcmp(then, now))
+		f |= FACT_SAME_QEMU;
+	if (m->left)
+		f |= FACT_LEFT;
+	return f;
+}
+
+static enum decide_event act_store_commit(void *context)
+{
+	struct source *m = context;
+	enum decide_event event;
+
+	fault_point("source:before-commit");
+	event = commit_store(&m->side, STEP_COMMIT);
+	if (event == EVENT_NOT_STORED)
+		error_set(&m->why, EIO, "%s", m->side.heard);
+	return event;
+}
+
+static enum decide_event act_send_commit(void *context)
+{
+	struct source *m = context;
+	json_t *message = NULL;
+	struct error lost;
+
+	if (!m->session)
+		return NO_EVENT;
+	fault_point("source:before-commit-sent");
+	if (session_send(m->session, json_pack("{s:s}", "type", "commit"),
+			 &lost) == 0) {
+		fault_point("source:commit-sent");
+		if (source_await(m, "running", clock_us() + CONFIRM_US,
+				 &message, &lost) == 0) {
+			json_decref(message);
+			return EVENT_HEARD_RUNNING;
+		}
+		/* It tried, and has dropped the guest: ours again. */
+		if (lost.code == EREMOTEIO) {
+			m->why = lost;
+			return EVENT_HEARD_DROPPED;
+		}
+	}
+	log_warning("move %s: after COMMIT: %s", m->job->machine, lost.text);
+	return NO_EVENT;
+}
+
+static enum decide_event act_press(void *context)
+{
+	return commit_press(&((struct source *)context)->side);
+}
+
+static enum decide_event act_probe(void *context)
+{
+	return commit_probe_destination(&((struct source *)context)->side);
+}
+
+static enum decide_event act_doubt(void *context)
+{
+	return commit_doubt(&((struct source *)context)->side);
+}
+
+static enum decide_event act_refuse(void *context)
+{
+	return commit_refuse(&((struct source *)context)->side);
+}
+
+/* Why the guest is not given away any more. */
+static void note_why(struct source *m)
+{
+	if (m->why.code)
+		return;
+	if (m->side.last == EVENT_HEARD_DROPPED)
+		error_set(&m->why, EREMOTEIO, "host %s could not run the guest",
+			  m->peer->name);
+	else
+		error_set(&m->why, EOWNERDEAD,
+			  "the operator kept %s on this host", m->job->machine);
+}
+
+static enum decide_event act_store_aborted(void *context)
+{
+	struct source *m = context;
+	enum decide_event event;
+
+	note_why(m);
+	if (job_course(m->job) == SOURCE_SETTLING)
+		fault_point("source:undone");
+	event = commit_conclude(&m->side, STEP_ABORTED);
+	/* That needs no room; the QEMU that lives is the record then. */
+	return event == EVENT_STORED ? event : commit_remove(&m->side);
+}
+
+static enum decide_event act_store_left(void *context)
+{
+	struct source *m = context;
+	enum decide_event event = commit_conclude(&m->side, STEP_LEFT);
+
+	m->left = event == EVENT_STORED;
+	return event;
+}
+
+static enum decide_event act_remove(void *context)
+{
+	struct source *m = context;
+
+	if (job_course(m->job) == SOURCE_SETTLING)
+		fault_point("source:undone");
+	return commit_remove(&m->side);
+}
+
+static int take_back(struct source *m, bool run, struct error *e)
+{
+	/* A monitor that has missed a reply is opened anew. */
+	if (m->resumed || m->side.last == EVENT_REFUSED) {
+		qmp_close(m->qmp);
+		m->qmp = NULL;
+	}
+	if (!m->qmp && qmp_open(&m->qmp, m->machine->process.qmp_path,
+				clock_us() + MONITOR_US, e) < 0)
+		return error_code(e);
+	return monitor_take_back(m->qmp, run, clock_us() + TAKE_BACK_US, e);
+}
+
+static enum decide_event act_continue(void *context)
+{
+	struct source *m = context;
+	struct error e;
+
+	if (atomic_load(&m->job->verdict) != JOB_UNDECIDED &&
+	    m->side.last == EVENT_REFUSED &&
+	    job_take_verdict(m->job) == JOB_RUN_HERE)
+		return EVENT_RUN_HERE;
+	/* The other side can begin to clean up while this one does. */
+	if (m->session)
+		session_end(m->session, true, m->why.text);
+	if (m->relay)
+		relay_stop(m->relay);
+	if (!m->migrating && !m->resumed)
+		return EVENT_CONTINUED;
+	if (m->machine->process.pidfd < 0 || !(facts(m) & FACT_SAME_QEMU))
+		return EVENT_ENDED;
+	if (take_back(m, m->was_running, &e) == 0)
+		return EVENT_CONTINUED;
+	log_error("move %s: take the guest back: %s", m->job->machine, e.text);
+	if (!launch_alive(&m->machine->process)) {
+		m->why = e;
+		return EVENT_ENDED;
+	}
+	snprintf(m->side.heard, sizeof(m->side.heard), "%.290s", e.text);
+	return EVENT_REFUSED;
+}
+
+static enum decide_event act_end_qemu(void *context)
+{
+	struct source *m = context;
+	struct error e;
+
+	m->times.running_wall_us = clock_wall_us();
+	m->times.running_us = clock_us();
+	fault_point("source:running");
+	job_set_stage(m->job, "clean-up");
+	report_source(m->job, m->session, m->relay, &m->times, m->o);
+	qmp_close(m->qmp);
+	m->qmp = NULL;
+	if (m->machine->process.pidfd >= 0 &&
+	    launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
+		log_error("move %s: end the source's QEMU: %s", m->job->machine,
+			  e.text);
+	fault_point("source:ended");
+	return NO_EVENT;
+}
+
+static enum decide_event act_forget(void *context)
+{
+	struct source *m = context;
+	json_t *message;
+	struct error e;
+	int left;
+
+	/* When the user is told, the machine can be used there. */
+	if (m->session && source_await(m, "registered", clock_us() + CONFIRM_US,
+				       &message, &e) == 0)
+		json_decref(message);
+	left = m->host->left(m->host->context, m->job->machine);
+	fault_point("source:left");
+	m->forgotten = left == 0;
+	if (m->forgotten)
+		return EVENT_STORED;
+	snprintf(m->side.heard, sizeof(m->side.heard),
+		 "machine %s cannot be removed from the disk of this host",
+		 m->job->machine);
+	return EVENT_NOT_STORED;
+}
+
+static enum decide_event act_send_done(void *context)
+{
+	struct source *m = context;
+	struct error e;
+
+	if (m->session &&
+	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
+		    0)
+		outbox_wait_empty(session_outbox(m->session),
+				  clock_us() + SOURCE_REASON_US);
+	return NO_EVENT;
+}
+
+static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
+	[ACT_STORE_COMMIT] = act_store_commit,
+	[ACT_STORE_ABORTED] = act_store_aborted,
+	[ACT_STORE_LEFT] = act_store_left,
+	[ACT_REMOVE] = act_remove,
+	[ACT_SEND_COMMIT] = act_send_commit,
+	[ACT_SEND_DONE] = act_send_done,
+	[ACT_PRESS] = act_press,
+	[ACT_PROBE] = act_probe,
+	[ACT_CONTINUE] = act_continue,
+	[ACT_END_QEMU] = act_end_qemu,
+	[ACT_FORGET] = act_forget,
+	[ACT_REFUSE] = act_refuse,
+	[ACT_DOUBT] = act_doubt,
+};
+
+void source_begin(struct source *m)
+{
+	m->times.start_us = clock_us();
+	m->progress.time_left_ms = m->progress.downtime_estimate_ms = -1;
+	m->side = (struct commit_side){
+		.job = m->job,
+		.host = m->host,
+		.peer = m->peer,
+		.facts = facts,
+		.actions = actions,
+		.context = m,
+		.last = NO_EVENT,
+		.last_answer = NO_EVENT,
+	};
+}
