@@ -29,6 +29,8 @@ static const struct output_field show_fields[] = {
 	{ "Name", "name", format_text, false },
 	{ "UUID", "uuid", format_text, false },
 	{ "State", "state", format_text, false },
+	{ "QEMU says", "status", format_text, false },
+	{ "Lost", "lost", format_text, false },
 	{ "Process", "pid", format_text, false },
 	{ "Memory", "memory", format_bytes, false },
 	{ "Processors", "vcpus", format_text, false },
@@ -105,6 +107,16 @@ static int run_start(struct call *c, struct error *e)
 static int run_stop(struct call *c, struct error *e)
 {
 	return change(c, "POST", "/stop", "is stopped", e);
+}
+
+static int run_pause(struct call *c, struct error *e)
+{
+	return change(c, "POST", "/pause", "is paused", e);
+}
+
+static int run_resume(struct call *c, struct error *e)
+{
+	return change(c, "POST", "/resume", "goes on", e);
 }
 
 static int run_forget(struct call *c, struct error *e)
@@ -204,6 +216,10 @@ const struct command vm_commands[] = {
 	  NULL, run_define },
 	{ "vm", "start", "VM", "Starts a machine", NULL, NULL, run_start },
 	{ "vm", "stop", "VM", "Stops a machine", NULL, NULL, run_stop },
+	{ "vm", "pause", "VM", "Lets the guest stand still", NULL, NULL,
+	  run_pause },
+	{ "vm", "resume", "VM", "Lets a guest that stands still go on", NULL,
+	  NULL, run_resume },
 	{ "vm", "adopt", "PID", "Takes over a QEMU that already runs",
 	  "PID is the number of its process.  The guest does not notice.",
 	  adopt_options, run_adopt },

@@ -56,6 +56,18 @@ static int stop_machine(struct host *h, const struct api_call *c, json_t **ret,
 	return machine_stop(h, c->name, ret, e);
 }
 
+static int pause_machine(struct host *h, const struct api_call *c, json_t **ret,
+			 struct error *e)
+{
+	return machine_pause(h, c->name, ret, e);
+}
+
+static int resume_machine(struct host *h, const struct api_call *c,
+			  json_t **ret, struct error *e)
+{
+	return machine_resume(h, c->name, ret, e);
+}
+
 static int forget_machine(struct host *h, const struct api_call *c,
 			  json_t **ret, struct error *e)
 {
@@ -194,6 +206,9 @@ const struct api_route api_routes[] = {
 	{ "DELETE", "/v1/machines/*", forget_machine, 200, API_NONE, NULL },
 	{ "POST", "/v1/machines/*/start", start_machine, 200, API_NONE, NULL },
 	{ "POST", "/v1/machines/*/stop", stop_machine, 200, API_NONE, NULL },
+	{ "POST", "/v1/machines/*/pause", pause_machine, 200, API_NONE, NULL },
+	{ "POST", "/v1/machines/*/resume", resume_machine, 200, API_NONE,
+	  NULL },
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_JSON,
 	  move_fields },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_JSON,

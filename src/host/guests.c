@@ -25,61 +25,16 @@
 
 enum { MONITOR_US = 5000000, END_US = 10000000 };
 
-static const char *state_of(const struct machine *m)
-{
-	if (m->coming || !m->text)
-		return "incoming";
-	if (!m->started)
-		return "stopped";
-	return m->paused ? "paused" : "running";
-}
-
-static json_t *busy_job(const struct machine *m)
-{
-	return !strncmp(m->busy, "job ", 4) ? json_string(m->busy + 4)
-					    : json_null();
-}
-
-/* In whichever state it is. */
-static json_t *state_json(const struct machine *m)
-{
-	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:b,s:s}", "name", m->name,
-			 "uuid", m->uuid, "state", state_of(m), "pid",
-			 m->started ? json_integer(m->process.pid)
-				    : json_null(),
-			 "job", busy_job(m), "adopted", m->adopted, "run_dir",
-			 m->run_dir);
-}
-
-static json_t *to_json(const struct host *h, const struct machine *m)
-{
-	SCOPED(definition_done) struct definition d = { 0 };
-	const char *text = m->coming ? m->coming : m->text;
-	struct error ignored;
-	json_t *o = state_json(m);
-	bool known = text && definition_parse(&d, m->name, text, &ignored) == 0;
-
-	json_object_update_new(o, json_pack("{s:I,s:i,s:s,s:s}", "memory",
-					    (json_int_t)d.memory_bytes, "vcpus",
-					    (int)d.vcpus, "machine",
-					    known ? d.machine : "", "qemu",
-					    !known   ? ""
-					    : d.qemu ? d.qemu
-						     : h->settings->qemu));
-	if (known && m->text)
-		json_object_set_new(o, "definition", json_string(m->text));
-	return o;
-}
-
 int machine_list(struct host *h, json_t **ret, struct error *e)
 {
 	(void)e;
+	machines_ask(h, NULL);
 
 	WITH_LOCK(&h->lock);
 
 	*ret = json_array();
 	for (struct machine *m = h->machines; m; m = m->next)
-		json_array_insert_new(*ret, 0, to_json(h, m));
+		json_array_insert_new(*ret, 0, machine_json(h, m));
 	return 0;
 }
 
@@ -88,12 +43,14 @@ int machine_show(struct host *h, const char *name, json_t **ret,
 {
 	const struct machine *m;
 
+	machines_ask(h, name);
+
 	WITH_LOCK(&h->lock);
 
 	m = machine_find(h, name);
 	if (!m)
 		return machine_missing(h, name, e);
-	*ret = to_json(h, m);
+	*ret = machine_json(h, m);
 	return 0;
 }
 
@@ -109,7 +66,7 @@ static int fill_and_save(struct host *h, struct machine *m,
 {
 	if (machine_set_definition(h, m, d, e) == 0 &&
 	    machine_save(h, m, e) == 0) {
-		*ret = to_json(h, m);
+		*ret = machine_json(h, m);
 		machine_release(h, m);
 		return 0;
 	}
@@ -148,7 +105,7 @@ static int redefine(struct host *h, struct definition *d, json_t **ret,
 	if (r == 0 && (r = machine_set_definition(h, m, d, e)) == 0)
 		r = machine_save(h, m, e);
 	if (r == 0)
-		*ret = to_json(h, m);
+		*ret = machine_json(h, m);
 	machine_release(h, m);
 	return r;
 }
@@ -214,20 +171,22 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	return machine_save(h, m, e) < 0 ? end_unsaved(h, m, e) : 0;
 }
 
-static int continue_guest(struct host *h, struct machine *m, struct error *e)
+/* 'cont' or 'stop'. */
+static int tell(struct host *h, struct machine *m, bool run, struct error *e)
 {
 	struct qmp *q;
 	int r;
 
 	if (qmp_open(&q, m->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
-	r = qmp_run(q, "cont", NULL, NULL, e);
+	r = qmp_run(q, run ? "cont" : "stop", NULL, NULL, e);
 	qmp_close(q);
 	if (r < 0)
 		return r;
-	machine_set_running(h, m, &m->process, false);
+	machine_set_running(h, m, &m->process, !run);
 	if (machine_save(h, m, e) < 0)
-		return error_in(e, "the guest runs, which cannot be noted");
+		return error_in(e, "the guest %s, which cannot be noted",
+				run ? "runs" : "is paused");
 	return 0;
 }
 
@@ -237,18 +196,50 @@ int machine_start(struct host *h, const char *name, json_t **ret,
 	struct machine *m;
 	int r;
 
+	machines_ask(h, name);
 	if ((r = machine_take(h, name, "vm start", &m, e)) < 0)
 		return r;
 	if (m->started && m->paused)
-		r = continue_guest(h, m, e);
+		r = tell(h, m, true, e);
 	else if (m->started)
 		r = error_set(e, EEXIST, "machine %s runs already", name);
 	else
 		r = start_qemu(h, m, e);
 	if (r == 0)
-		*ret = to_json(h, m);
+		*ret = machine_json(h, m);
 	machine_release(h, m);
 	return r;
+}
+
+static int tell_by_name(struct host *h, const char *name, bool run,
+			json_t **ret, struct error *e)
+{
+	struct machine *m;
+	int r = machine_take(h, name, run ? "vm resume" : "vm pause", &m, e);
+
+	if (r < 0)
+		return r;
+	r = m->started ? tell(h, m, run, e)
+		       : error_set(e, EINVAL,
+				   "machine %s does not run: drover vm start "
+				   "%s",
+				   name, name);
+	if (r == 0)
+		*ret = machine_json(h, m);
+	machine_release(h, m);
+	return r;
+}
+
+int machine_pause(struct host *h, const char *name, json_t **ret,
+		  struct error *e)
+{
+	return tell_by_name(h, name, false, ret, e);
+}
+
+int machine_resume(struct host *h, const char *name, json_t **ret,
+		   struct error *e)
+{
+	return tell_by_name(h, name, true, ret, e);
 }
 
 int machine_stop(struct host *h, const char *name, json_t **ret,
@@ -259,10 +250,14 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 
 	if ((r = machine_take(h, name, "vm stop", &m, e)) < 0)
 		return r;
-	if (m->started && (r = end_qemu(h, m, e)) == 0)
+	if (m->started)
+		r = end_qemu(h, m, e);
+	else
+		machine_set_stopped(h, m);
+	if (r == 0)
 		r = machine_save(h, m, e);
 	if (r == 0)
-		*ret = to_json(h, m);
+		*ret = machine_json(h, m);
 	machine_release(h, m);
 	return r;
 }
@@ -465,9 +460,9 @@ int machine_forget(struct host *h, const char *name, json_t **ret,
 		machine_release(h, m);
 		return r;
 	}
-	*ret = to_json(h, m);
+	*ret = machine_json(h, m);
 	if (m->started)
-		launch_forget(&m->process);
+		machine_forget_process(h, m);
 	else
 		launch_clean(m->run_dir);
 	machine_unlist(h, m);

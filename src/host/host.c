@@ -129,6 +129,13 @@ static void host_free(struct host *h)
 		free(m->coming);
 		free(m);
 	}
+	while (h->forgotten) {
+		struct forgotten *f = h->forgotten;
+
+		h->forgotten = f->next;
+		close(f->pidfd);
+		free(f);
+	}
 	while (h->jobs) {
 		struct job *j = h->jobs;
 

@@ -43,6 +43,11 @@ int machine_start(struct host *h, const char *name, json_t **ret,
 		  struct error *e);
 int machine_stop(struct host *h, const char *name, json_t **ret,
 		 struct error *e);
+/* The guest stands still; it goes on. */
+int machine_pause(struct host *h, const char *name, json_t **ret,
+		  struct error *e);
+int machine_resume(struct host *h, const char *name, json_t **ret,
+		   struct error *e);
 /* @user: whose the process is, where it is not ours; NULL: ours. */
 int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
 		  json_t **ret, struct error *e);

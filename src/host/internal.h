@@ -6,6 +6,7 @@
  *     host.c       start, recovery, end, the description of this host
  *     machines.c   the books: which machines are here, on disk and in memory
  *     guests.c     what a user does with them
+ *     states.c     what their QEMUs say, and that one has ended
  *     moves.c      jobs, and moves away
  *     incoming.c   the peer port, and what peers ask for
  *     nics.c       the network cards
@@ -42,10 +43,20 @@ struct machine {
 	char *coming; /* its definition while it comes in; else NULL */
 	bool started, paused, adopted;
 	struct qemu_process process; /* while started */
+	char status[24];             /* what QEMU said last; empty: nothing */
+	char lost[180];              /* how its QEMU died; empty: it did not */
+	unsigned asked;              /* in which turn */
+	uint64_t ask_again_us;       /* not before */
 	char run_dir[PATH_MAX];
 	char arrived[64]; /* the job by which it came; empty: none */
 	char busy[80];    /* what holds it: "job 3f9a12cd"; empty: free */
 	struct machine *next;
+};
+
+/* A child that nobody asks after any more. */
+struct forgotten {
+	int pidfd;
+	struct forgotten *next;
 };
 
 /* A relay that waits for its source. */
@@ -78,6 +89,8 @@ struct host {
 	/* Connections whose threads greet or serve them, by their address. */
 	unsigned strangers, familiars;
 	struct machine *machines;
+	unsigned turn; /* of asking their QEMUs */
+	struct forgotten *forgotten;
 	struct job *jobs; /* the newest first */
 	struct relay_wait *relays;
 };
@@ -119,14 +132,27 @@ int machine_erase(const struct host *h, const struct machine *m,
 void machine_unlist(struct host *h, struct machine *m); /* frees @m */
 int machine_save(struct host *h, const struct machine *m, struct error *e);
 int machines_load(struct host *h, struct error *e);
-/* The thread that notices QEMUs that end by themselves. */
-void *machines_watch(void *host);
+bool machine_in_doubt(const struct host *h, const struct machine *m);
 /* For struct move_host. */
 int machine_arrived(void *host, struct move_arrival *a);
 int machine_left(void *host, const char *name);
 void machine_settled(void *host, const char *name);
 bool machine_guest_lives(void *host, const char *name, const char *guest);
 bool machine_came_by(void *host, const char *job);
+
+/* states.c */
+
+/* Has the QEMUs of free machines asked how they are; @name: of that one. */
+void machines_ask(struct host *h, const char *name);
+/* As the API has it. */
+json_t *machine_json(const struct host *h, const struct machine *m);
+/* Says whether it died; @p: NULL when it ended while no daemon was here. */
+void machine_note_end(struct machine *m, const struct qemu_process *p,
+		      const char *qmp_path);
+/* As launch_forget(), and it leaves no zombie when it ends. */
+void machine_forget_process(struct host *h, struct machine *m);
+/* The thread that notices QEMUs that end by themselves. */
+void *machines_watch(void *host);
 
 /* moves.c */
 void job_add(struct host *h, struct job *j); /* the list takes a reference */

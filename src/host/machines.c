@@ -65,6 +65,35 @@ int machine_missing(const struct host *h, const char *name, struct error *e)
 			 h->settings->name, name);
 }
 
+/* Locked. */
+bool machine_in_doubt(const struct host *h, const struct machine *m)
+{
+	const char *id = m->busy + strlen("job ");
+
+	if (strncmp(m->busy, "job ", strlen("job ")) != 0)
+		return false;
+	for (struct job *j = h->jobs; j; j = j->next)
+		if (!strcmp(j->id, id) && !strcmp(j->machine, m->name) &&
+		    job_state(j) == JOB_IN_DOUBT)
+			return true;
+	return false;
+}
+
+static int held(const struct host *h, const struct machine *m, struct error *e)
+{
+	const char *id = m->busy + strlen("job ");
+
+	if (machine_in_doubt(h, m))
+		return error_set(e, EBUSY,
+				 "machine %s is in doubt since job %s: drover "
+				 "job show %s says why, and drover job resolve "
+				 "%s ends it",
+				 m->name, id, id, id);
+	return error_set(e, EBUSY,
+			 "machine %s is held by %s: wait for it, or cancel it",
+			 m->name, m->busy);
+}
+
 int machine_take(struct host *h, const char *name, const char *what,
 		 struct machine **ret, struct error *e)
 {
@@ -76,10 +105,7 @@ int machine_take(struct host *h, const char *name, const char *what,
 	if (!m)
 		return machine_missing(h, name, e);
 	if (m->busy[0])
-		return error_set(e, EBUSY,
-				 "machine %s is held by %s: wait for it, or "
-				 "cancel it",
-				 name, m->busy);
+		return held(h, m, e);
 	snprintf(m->busy, sizeof(m->busy), "%s", what);
 	*ret = m;
 	return 0;
@@ -306,13 +332,13 @@ int machine_save(struct host *h, const struct machine *m, struct error *e)
 	char folder[PATH_MAX], name[80];
 	AUTO_FREE char *text = NULL;
 	json_t *state =
-		json_pack("{s:b,s:b,s:b,s:i,s:I,s:s,s:s}", "started",
+		json_pack("{s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s}", "started",
 			  m->started, "paused", m->paused, "adopted",
 			  m->adopted, "pid",
 			  m->started ? (int)m->process.pid : 0, "start_time",
 			  (json_int_t)(m->started ? m->process.start_time : 0),
 			  "qmp", m->started ? m->process.qmp_path : "",
-			  "arrived", m->arrived);
+			  "arrived", m->arrived, "lost", m->lost);
 
 	text = json_dumps(state, JSON_INDENT(2));
 	json_decref(state);
@@ -347,8 +373,10 @@ static char *read_text(const char *path)
 static void find_process(struct machine *m, const json_t *state)
 {
 	const char *qmp = json_string_value(json_object_get(state, "qmp"));
+	const char *lost = json_string_value(json_object_get(state, "lost"));
 	struct error e;
 
+	snprintf(m->lost, sizeof(m->lost), "%s", lost ? lost : "");
 	if (!json_is_true(json_object_get(state, "started")))
 		return;
 	if (launch_attach(&m->process,
@@ -357,7 +385,10 @@ static void find_process(struct machine *m, const json_t *state)
 			  (uint64_t)json_integer_value(
 				  json_object_get(state, "start_time")),
 			  m->run_dir, &e) < 0) {
-		log_warning("machine %s: its QEMU has ended", m->name);
+		machine_note_end(m, NULL, qmp);
+		if (!m->adopted && access(m->run_dir, F_OK) < 0)
+			snprintf(m->lost, sizeof(m->lost),
+				 "its QEMU ended with this host");
 		return;
 	}
 	m->started = true;
@@ -479,7 +510,7 @@ int machines_load(struct host *h, struct error *e)
 	return 0;
 }
 
-/* --- QEMUs that end by themselves */
+/* --- as they run */
 
 void machine_set_running(struct host *h, struct machine *m,
 			 const struct qemu_process *p, bool paused)
@@ -489,6 +520,7 @@ void machine_set_running(struct host *h, struct machine *m,
 	m->process = *p;
 	m->started = true;
 	m->paused = paused;
+	m->status[0] = m->lost[0] = '\0';
 }
 
 void machine_set_stopped(struct host *h, struct machine *m)
@@ -496,63 +528,7 @@ void machine_set_stopped(struct host *h, struct machine *m)
 	WITH_LOCK(&h->lock);
 
 	m->started = m->paused = false;
-}
-
-/* The descriptors of all free machines that run.  @n grows. */
-static void collect(struct host *h, struct pollfd *p, nfds_t *n)
-{
-	WITH_LOCK(&h->lock);
-
-	for (struct machine *m = h->machines; m; m = m->next)
-		if (m->started && !m->busy[0] && *n < WATCH_MAX)
-			p[(*n)++] = (struct pollfd){ .fd = m->process.pidfd,
-						     .events = POLLIN };
-}
-
-/* One that has ended, held by us; NULL when all live. */
-static struct machine *take_ended(struct host *h)
-{
-	WITH_LOCK(&h->lock);
-
-	for (struct machine *m = h->machines; m; m = m->next) {
-		if (!m->started || m->busy[0] || launch_alive(&m->process))
-			continue;
-		snprintf(m->busy, sizeof(m->busy), "the end of its QEMU");
-		return m;
-	}
-	return NULL;
-}
-
-static void sweep(struct host *h)
-{
-	struct machine *m;
-	struct error e;
-
-	while ((m = take_ended(h))) {
-		log_warning("machine %s: its QEMU has ended", m->name);
-		launch_end(&m->process, clock_us(), &e);
-		machine_set_stopped(h, m);
-		if (machine_save(h, m, &e) < 0)
-			log_error("%s", e.text);
-		machine_release(h, m);
-	}
-}
-
-void *machines_watch(void *host)
-{
-	struct host *h = host;
-	struct pollfd p[WATCH_MAX];
-
-	for (;;) {
-		nfds_t n = 1;
-
-		p[0] = (struct pollfd){ .fd = h->stop_fd, .events = POLLIN };
-		collect(h, p, &n);
-		poll(p, n, WATCH_TURN_MS);
-		if (p[0].revents)
-			return NULL;
-		sweep(h);
-	}
+	m->status[0] = m->lost[0] = '\0';
 }
 
 /* --- moves */

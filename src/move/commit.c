@@ -286,10 +286,10 @@ static void doubt_about_guest(struct commit_side *c)
 		 "the guest is on this host but may be paused: %.200s",
 		 c->heard);
 	snprintf(advice, sizeof(advice),
-		 "Drover keeps trying to continue it; drover vm resume %s does "
-		 "it by hand, drover job resolve %s --run-here ends the "
-		 "trying",
-		 c->job->machine, c->job->id);
+		 "Drover keeps trying to continue it; drover job resolve %s "
+		 "--run-here ends the trying, then drover vm resume %s does it "
+		 "by hand",
+		 c->job->id, c->job->machine);
 	job_set_doubt(c->job, error, advice);
 }
 

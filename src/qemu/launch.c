@@ -452,6 +452,27 @@ int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e)
 	return error_set(e, ESRCH, "no QEMU runs in %s", run_dir);
 }
 
+/* Our children tell.  Others: QEMU takes its monitor's socket away when it ends
+ * in good order. */
+bool launch_died(const struct qemu_process *p, const char *qmp_path, char *ret,
+		 size_t cap)
+{
+	siginfo_t info = { 0 };
+
+	if (!p ||
+	    waitid(P_PIDFD, (id_t)p->pidfd, &info,
+		   WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid == 0) {
+		snprintf(ret, cap, "died");
+		return qmp_path && qmp_path[0] && access(qmp_path, F_OK) == 0;
+	}
+	if (info.si_code == CLD_EXITED)
+		snprintf(ret, cap, "ended with status %d", info.si_status);
+	else
+		snprintf(ret, cap, "was killed by signal %d", info.si_status);
+	return info.si_code != CLD_EXITED || info.si_status != 0;
+}
+
 bool launch_alive(const struct qemu_process *p)
 {
 	return p->pidfd >= 0 && !wait_end(p, 0);

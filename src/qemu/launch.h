@@ -48,6 +48,11 @@ void launch_identity(char *buf, size_t cap, const struct qemu_process *p);
 /* Ask QEMU to end; after @deadline_us make it.  Removes the socket. */
 int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e);
 
+/* Of a process that has ended: true when it died, @ret says how.  @p: NULL, or
+ * not our child, when nothing but what it left tells. */
+bool launch_died(const struct qemu_process *p, const char *qmp_path, char *ret,
+		 size_t cap);
+
 /* Stop looking after the process without touching it. */
 void launch_forget(struct qemu_process *p);
 

@@ -89,6 +89,18 @@ int machine_stop(struct host *h, const char *name, json_t **ret,
 	return answer(h, ret, e, "machine_stop %s", name);
 }
 
+int machine_pause(struct host *h, const char *name, json_t **ret,
+		  struct error *e)
+{
+	return answer(h, ret, e, "machine_pause %s", name);
+}
+
+int machine_resume(struct host *h, const char *name, json_t **ret,
+		   struct error *e)
+{
+	return answer(h, ret, e, "machine_resume %s", name);
+}
+
 int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
 		  json_t **ret, struct error *e)
 {
