@@ -426,6 +426,8 @@ static enum decide_event act_store_committed(void *context)
 
 	if (job_course(d->job) == DEST_NOTING)
 		fault_point("destination:running-sent");
+	else if (d->arrival.paused)
+		fault_point("destination:commit-received");
 	return commit_store(&d->side, STEP_COMMITTED);
 }
 
@@ -486,10 +488,8 @@ static enum decide_event act_continue(void *context)
 
 	fault_point("destination:commit-received");
 	r = continue_guest(d, &e);
-	if (r >= 0) {
-		fault_point("destination:running");
+	if (r >= 0)
 		return EVENT_CONTINUED;
-	}
 	d->why = e;
 	error_in(&d->why, "continue the guest");
 	/* A refusal is certain; of a QEMU that is gone nobody knows whether
@@ -502,6 +502,7 @@ static enum decide_event act_send_running(void *context)
 	struct destination *d = context;
 	struct error e;
 
+	fault_point("destination:running");
 	if (d->session &&
 	    session_send(d->session, json_pack("{s:s}", "type", "running"),
 			 &e) < 0)

@@ -231,6 +231,8 @@ static uint64_t huge_page_size(const struct adoption *a, const char *path)
 static int take_backend(struct adoption *a, json_t *p, struct error *e)
 {
 	const char *path = text_of(p, "mem-path");
+	const char *type = text_of(p, "qom-type");
+	bool memfd = type && !strcmp(type, "memory-backend-memfd");
 	char buf[32];
 	const char *size = option_text(p, "hugetlbsize", buf, sizeof(buf));
 
@@ -239,6 +241,7 @@ static int take_backend(struct adoption *a, json_t *p, struct error *e)
 			size ? option_bytes(size, 1) : (uint64_t)2 * MIB;
 	else if (path)
 		a->definition.huge_page_bytes = huge_page_size(a, path);
+	a->definition.shared_memory = option_is_on(p, "share", memfd);
 	return set(&a->definition.memory_id, a->backend, e);
 }
 

@@ -37,10 +37,14 @@ static int add_accelerators(struct words *w, const char *list, struct error *e)
 }
 
 /* The backend's id is the name of the RAM block: what a source with a plain
- * -m has, pc.ram, is found at the destination as a shared memfd. */
+ * -m has, pc.ram, is found at the destination as a shared memfd.  A machine
+ * that is started has QEMU's own memory: a hole of a shared file that QEMU
+ * reads while it moves is filled by the kernel, so it would grow to its full
+ * size then; and it has no huge pages. */
 static int add_backend(struct words *w, const struct definition *d,
-		       struct error *e)
+		       bool incoming, struct error *e)
 {
+	bool shared = incoming || d->shared_memory || d->huge_page_bytes;
 	char huge[64] = "";
 
 	if (d->huge_page_bytes)
@@ -49,14 +53,15 @@ static int add_backend(struct words *w, const struct definition *d,
 	if (words_add(w, "-object", e) < 0)
 		return error_code(e);
 	return words_addf(w, e,
-			  "memory-backend-memfd,id=%s,size=%" PRIu64
-			  ",share=on,x-use-canonical-path-for-ramblock-id=off"
+			  "memory-backend-%s,id=%s,size=%" PRIu64
+			  ",share=%s,x-use-canonical-path-for-ramblock-id=off"
 			  "%s",
-			  d->memory_id, d->memory_bytes, huge);
+			  shared ? "memfd" : "ram", d->memory_id,
+			  d->memory_bytes, shared ? "on" : "off", huge);
 }
 
 static int add_machine(struct words *w, const struct definition *d,
-		       struct error *e)
+		       bool incoming, struct error *e)
 {
 	bool own = definition_own_memory(d);
 	const char *mo = d->memory_options, *vo = d->vcpus_options;
@@ -76,7 +81,7 @@ static int add_machine(struct words *w, const struct definition *d,
 	    words_addf(w, e, "size=%" PRIu64 "K%s%s", d->memory_bytes / 1024,
 		       mo ? "," : "", mo ? mo : "") < 0)
 		return error_code(e);
-	return own ? 0 : add_backend(w, d, e);
+	return own ? 0 : add_backend(w, d, incoming, e);
 }
 
 static int add_monitor(struct words *w, const char *run_dir, struct error *e)
@@ -186,7 +191,8 @@ static int build(struct words *w, const struct definition *d,
 		return error_code(e);
 	if (d->uuid && add_pair(w, "-uuid", d->uuid, e) < 0)
 		return error_code(e);
-	if (add_machine(w, d, e) < 0 || add_monitor(w, o->run_dir, e) < 0)
+	if (add_machine(w, d, o->incoming, e) < 0 ||
+	    add_monitor(w, o->run_dir, e) < 0)
 		return error_code(e);
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||
 			    add_pair(w, "-incoming", "defer", e) < 0))

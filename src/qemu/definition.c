@@ -157,6 +157,34 @@ static int split_options(char *value, char **ret_options, struct error *e)
 	return copy(ret_options, comma + 1, e);
 }
 
+/* What is said of sharing among the options is ours: QEMU's -m has no such
+ * property. */
+static int take_share(struct definition *d, struct error *e)
+{
+	AUTO_FREE char *options = d->memory_options, *rest = NULL;
+	char *save = NULL;
+	int on;
+
+	d->memory_options = NULL;
+	for (char *o = strtok_r(options, ",", &save); o;
+	     o = strtok_r(NULL, ",", &save)) {
+		AUTO_FREE char *before = take_ptr(&rest);
+
+		if (!strncmp(o, "share=", 6)) {
+			if (text_parse_switch(&on, o + 6, e) < 0)
+				return error_in(e, "share");
+			d->shared_memory = on;
+			rest = take_ptr(&before);
+		} else if (asprintf(&rest, "%s%s%s", before ? before : "",
+				    before ? "," : "", o) < 0) {
+			rest = NULL;
+			return error_set(e, ENOMEM, "no memory");
+		}
+	}
+	d->memory_options = take_ptr(&rest);
+	return 0;
+}
+
 static int set_memory(void *target, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
@@ -166,7 +194,8 @@ static int set_memory(void *target, const struct ini_key *k, const char *value,
 	(void)k;
 	if (!size)
 		return error_set(e, ENOMEM, "no memory for a definition");
-	if (split_options(size, &d->memory_options, e) < 0)
+	if (split_options(size, &d->memory_options, e) < 0 ||
+	    (d->memory_options && take_share(d, e) < 0))
 		return error_code(e);
 	return text_parse_bytes(&d->memory_bytes, size, e);
 }
@@ -493,6 +522,16 @@ static void write_arguments(FILE *out, const struct words *w)
 	}
 }
 
+static void write_memory(FILE *out, const struct definition *d, bool share)
+{
+	const char *more = d->memory_options;
+	char options[256];
+
+	snprintf(options, sizeof(options), "%s%s%s", more ? more : "",
+		 more && share ? "," : "", share ? "share=on" : "");
+	write_size(out, "memory", d->memory_bytes, options[0] ? options : NULL);
+}
+
 static char *to_text(const struct definition *d, bool for_peers)
 {
 	char *text = NULL;
@@ -506,7 +545,7 @@ static char *to_text(const struct definition *d, bool for_peers)
 	if (d->uuid)
 		fprintf(out, "%s%s\n",
 			for_peers ? "arguments = -uuid " : "uuid = ", d->uuid);
-	write_size(out, "memory", d->memory_bytes, d->memory_options);
+	write_memory(out, d, d->shared_memory && !for_peers);
 	fprintf(out, "vcpus = %u%s%s\n", d->vcpus, d->vcpus_options ? "," : "",
 		d->vcpus_options ? d->vcpus_options : "");
 	write_key(out, "machine", d->machine);

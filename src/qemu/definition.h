@@ -28,6 +28,7 @@ struct definition {
 	char *memory_id;          /* id and so name of the main RAM block */
 	char *directory;          /* working directory of QEMU */
 	uint64_t huge_page_bytes; /* 0: normal pages */
+	bool shared_memory;       /* "memory = 4G,share=on" */
 	struct words arguments;   /* as written, ${dir} not yet expanded */
 };
 

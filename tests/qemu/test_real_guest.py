@@ -154,7 +154,7 @@ class RealGuest(unittest.TestCase):
             "-device", f"virtio-net-pci,netdev=n0,mac={MAC}",
             "-drive", f"if=none,id=d0,file={self.disk},format=raw,cache=none",
             "-device", "virtio-blk-pci,drive=d0", "-no-reboot",
-            memory="192M", vcpus=2, machine="q35"))
+            memory="192M", vcpus=2, machine="q35", share=True))
         self.alpha.drover("vm", "start", "guest")
         # One will do, where the emulator got too little time to bring up the other.
         # Nothing of ours has touched the guest yet.

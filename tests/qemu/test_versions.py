@@ -55,7 +55,8 @@ class Versions(unittest.TestCase):
 
     def start(self, kind, devices):
         self.hosts[0].define(machine.definition(
-            "guest", *GUEST, *self.console.arguments(), *devices, memory="128M", machine=kind))
+            "guest", *GUEST, *self.console.arguments(), *devices, memory="128M", machine=kind,
+            share=True))
         self.hosts[0].drover("vm", "start", "guest")
         self.console.wait_line("^hb ", 60)
 

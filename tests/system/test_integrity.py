@@ -61,7 +61,7 @@ class Integrity(unittest.TestCase):
     def make(cls):
         cls.lab = Lab()
         # With a second channel the places would be other ones each time.
-        field = Field(cls.lab, limits={"connections-per-card": 1},
+        field = Field(cls.lab, share=True, limits={"connections-per-card": 1},
                       guest={"rate": "1M", "hot": "4M"})
         cls.proxies, cls.length = {}, {}
         for host, other in ((field.alpha, field.beta), (field.beta, field.alpha)):

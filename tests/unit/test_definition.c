@@ -72,7 +72,7 @@ static void a_small_definition_has_sensible_defaults(void **state)
 	definition_done(&d);
 }
 
-static void the_command_line_has_shared_memory_and_a_monitor(void **state)
+static void the_command_line_has_own_memory_and_a_monitor(void **state)
 {
 	char *all = command(small, false);
 
@@ -81,14 +81,38 @@ static void the_command_line_has_shared_memory_and_a_monitor(void **state)
 		all,
 		"/bin/qemu -name web1 -machine q35,memory-backend=pc.ram "
 		"-accel kvm -accel tcg -smp 1 -m size=262144K "
-		"-object memory-backend-memfd,id=pc.ram,size=268435456,"
-		"share=on,x-use-canonical-path-for-ramblock-id=off "
+		"-object memory-backend-ram,id=pc.ram,size=268435456,"
+		"share=off,x-use-canonical-path-for-ramblock-id=off "
 		"-chardev socket,id=drover-qmp,path=/run/d/qmp.sock,server=on,"
 		"wait=off -mon chardev=drover-qmp,mode=control -display none");
 	free(all);
 	all = command(small, true);
 	assert_non_null(strstr(all, " -S -incoming defer "));
+	assert_non_null(strstr(all, "-object memory-backend-memfd,id=pc.ram,"
+				    "size=268435456,share=on,"));
 	free(all);
+}
+
+static void memory_is_shared_where_the_definition_says_so(void **state)
+{
+	static const char text[] = "[machine]\nname = web1\n"
+				   "memory = 256M,share=on,slots=2,maxmem=1G\n";
+	struct definition d = parsed(text);
+	char *all = command(text, false), *own = definition_text(&d),
+	     *theirs = definition_text_for_peers(&d);
+
+	(void)state;
+	assert_non_null(strstr(all, "-m size=262144K,slots=2,maxmem=1G "));
+	assert_non_null(strstr(all, "memory-backend-memfd,id=pc.ram,"
+				    "size=268435456,share=on,"));
+	assert_true(d.shared_memory);
+	assert_non_null(
+		strstr(own, "memory = 256M,slots=2,maxmem=1G,share=on\n"));
+	assert_null(strstr(theirs, "share"));
+	free(all);
+	free(own);
+	free(theirs);
+	definition_done(&d);
 }
 
 static void arguments_know_their_folder_and_name(void **state)
@@ -419,8 +443,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_definition_has_sensible_defaults),
-		cmocka_unit_test(
-			the_command_line_has_shared_memory_and_a_monitor),
+		cmocka_unit_test(the_command_line_has_own_memory_and_a_monitor),
+		cmocka_unit_test(memory_is_shared_where_the_definition_says_so),
 		cmocka_unit_test(arguments_know_their_folder_and_name),
 		cmocka_unit_test(commas_in_the_run_directory_are_doubled),
 		cmocka_unit_test(a_guest_with_numa_nodes_keeps_its_backends),

@@ -61,7 +61,7 @@ class Move:
 class Field:
     def __init__(self, lab, *, arguments=(), memory="64M", guest=None, settings=None,
                  qemu=machine.QEMU, there_qemu=None, machine_type="pc", limits=None,
-                 links=1, rate=FAST):
+                 links=1, rate=FAST, share=False):
         """rate: of all links, or a list with that of each."""
         self.lab = lab
         self.network = Network(lab, ("alpha", "beta"), links=links, rate=rate)
@@ -78,7 +78,7 @@ class Field:
         self.definition = machine.definition(
             "guest", *machine.stress_arguments(**{**GUEST, **(guest or {})}),
             *self.console.arguments(), *self.watch.arguments(), *arguments,
-            memory=memory, machine=machine_type)
+            memory=memory, machine=machine_type, share=share)
         self.pid = None
         self._points = {}
         self._turn = 0

@@ -53,8 +53,12 @@ def stress_arguments(fill="256M", content="mixed", rate="20M", hot="32M", heartb
             f"heartbeat={heartbeat} seed={seed} touch={touch}"]
 
 
-def definition(name, *arguments, memory="512M", vcpus=1, machine="pc", qemu=None):
-    """The text of a machine's definition, for `drover vm define`."""
+def definition(name, *arguments, memory="512M", vcpus=1, machine="pc", qemu=None,
+               share=False):
+    """The text of a machine's definition, for `drover vm define`.
+
+    share: memory that can be held open, and so be read when its QEMU is gone."""
+    memory += ",share=on" if share else ""
     lines = ["[machine]", f"name = {name}", f"memory = {memory}", f"vcpus = {vcpus}",
              f"machine = {machine}", "accelerator = tcg"]
     if qemu:

@@ -30,7 +30,7 @@ class Pair:
         self.console = Console(lab)
         self.definition = machine.definition(
             name, *(guest or machine.stress_arguments(fill="384M")), *self.console.arguments(),
-            memory=memory, machine=machine_type, vcpus=vcpus)
+            memory=memory, machine=machine_type, vcpus=vcpus, share=True)
         self.bytes = None
         self.said = None  # what the last `drover move` printed
         self.source_pid = self.source_memory = None
