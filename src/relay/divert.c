@@ -17,9 +17,11 @@
 
 enum {
 	BUFFER_BYTES = 512 * 1024,
-	/* As much as may be unacknowledged, twice: page records that are
-	 * mostly zero pages fill buffers with bytes that nobody names. */
-	BUFFERS = 2 * FLOW_MOST / BUFFER_BYTES,
+	/* As much as may be unacknowledged, and a third more: a buffer waits
+	 * for the last of its frames.  Their memory appears when the path is
+	 * long or fast enough to need them: those that came back last are
+	 * taken first. */
+	BUFFERS = (OUTBOX_MOST + OUTBOX_MOST / 3) / BUFFER_BYTES,
 	IDLE_MS = 1, /* QEMU says nothing for so long: send what we have */
 	/* What remembering a new page costs at most (bench/micro/history), and
 	 * how much of what was waited is kept for it. */

@@ -58,13 +58,36 @@ static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)
 	return bytes / USEC_PER_SEC;
 }
 
-/* What a round trip delivers, and this much more. */
-static uint64_t bound(const struct flow_control *f, uint64_t queue_us,
-		      uint64_t queue_most)
+static uint64_t round_trip_us(const struct flow_control *f)
 {
-	uint64_t rtt_us = f->rtt_us != UINT64_MAX ? f->rtt_us : 0;
-	uint64_t bytes = bytes_in(f->rate, rtt_us, FLOW_MOST) +
-			 bytes_in(f->rate, queue_us, queue_most);
+	return f->rtt_us != UINT64_MAX ? f->rtt_us : 0;
+}
+
+uint64_t flow_travels(const struct flow_control *f)
+{
+	return bytes_in(f->rate, round_trip_us(f), FLOW_MOST);
+}
+
+static uint64_t longer(uint64_t us, uint64_t or_us)
+{
+	return us > or_us ? us : or_us;
+}
+
+/* Bytes that may wait besides those. */
+static uint64_t queue_most(const struct flow_control *f)
+{
+	uint64_t travels = flow_travels(f);
+
+	if (!f->far)
+		return FLOW_QUEUE_MOST;
+	return travels < FLOW_FAR_MOST / 2 ? FLOW_FAR_MOST - travels : travels;
+}
+
+/* What a round trip delivers, and this much more. */
+static uint64_t bound(const struct flow_control *f, uint64_t queue_us)
+{
+	uint64_t bytes =
+		flow_travels(f) + bytes_in(f->rate, queue_us, queue_most(f));
 
 	if (bytes < FLOW_LEAST)
 		return FLOW_LEAST;
@@ -73,14 +96,14 @@ static uint64_t bound(const struct flow_control *f, uint64_t queue_us,
 
 uint64_t flow_limit(const struct flow_control *f)
 {
+	uint64_t rtt_us = round_trip_us(f);
+
 	if (f->far)
-		return bound(f, FLOW_QUEUE_FAR_US, FLOW_MOST);
-	return bound(f, FLOW_QUEUE_US, FLOW_QUEUE_MOST);
+		return bound(f, longer(FLOW_QUEUE_FAR_US, rtt_us));
+	return bound(f, longer(FLOW_QUEUE_US, rtt_us / 4));
 }
 
 uint64_t flow_lean(const struct flow_control *f)
 {
-	if (f->far)
-		return bound(f, FLOW_LEAN_FAR_US, FLOW_MOST);
-	return bound(f, FLOW_LEAN_US, FLOW_QUEUE_MOST);
+	return bound(f, f->far ? FLOW_LEAN_FAR_US : FLOW_LEAN_US);
 }

@@ -7,14 +7,17 @@
  * when to stop the guest.  Whatever waits in our buffers then has to be sent
  * while nobody runs the guest.  So what is unacknowledged is bounded in time:
  * as many bytes as the channel delivered lately in one round trip, and those of
- * FLOW_QUEUE_US but at most FLOW_QUEUE_MOST on top, between FLOW_LEAST and
- * FLOW_MOST in all.  Each channel has a bound of its own: under a common one
- * the slowest, which keeps what it takes the longest, would in the end have all
- * of it.
+ * FLOW_QUEUE_US (of a quarter of a round trip, if that is longer: the rate has
+ * to be able to grow) but at most FLOW_QUEUE_MOST on top, between FLOW_LEAST
+ * and FLOW_MOST in all.  Each channel has a bound of its own: under a common
+ * one the slowest, which keeps what it takes the longest, would in the end have
+ * all of it.
  *
  * While the guest is far from being stopped nothing has to be sent in a hurry,
- * and FLOW_QUEUE_FAR_US wait instead: that bridges the moments in which this
- * host's processors, or a virtual machine that it is, do something else.
+ * and FLOW_QUEUE_FAR_US wait instead, or a round trip's: that bridges the
+ * moments in which this host's processors, or a virtual machine that it is, do
+ * something else.  It is FLOW_FAR_MOST in all, where a round trip does not
+ * take half of that already.
  *
  * The rate is measured over two samples: acknowledgements that come late come
  * all at once, and the two together are what the link delivered.
@@ -40,8 +43,9 @@ enum {
 	FLOW_LEAN_FAR_US = 30000,
 	FLOW_SAMPLE_US = 50000,
 	FLOW_QUEUE_MOST = 4 * 1024 * 1024,
+	FLOW_FAR_MOST = 12 * 1024 * 1024,
 	FLOW_LEAST = 2 * FRAME_MAX_PAYLOAD, /* one on the wire, one ahead */
-	FLOW_MOST = 12 * 1024 * 1024,
+	FLOW_MOST = 64 * 1024 * 1024,
 };
 
 struct flow_control {
@@ -61,5 +65,7 @@ void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 void flow_waited(struct flow_control *f);
 void flow_idled(struct flow_control *f);
 uint64_t flow_limit(const struct flow_control *f);
+/* What a round trip delivers, of that: it does not wait, it travels. */
+uint64_t flow_travels(const struct flow_control *f);
 /* With less than this it may run dry before a press worker is done. */
 uint64_t flow_lean(const struct flow_control *f);

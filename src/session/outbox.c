@@ -775,7 +775,7 @@ bool outbox_is_small(struct outbox *o)
 {
 	WITH_LOCK(&o->lock);
 
-	return o->unacked_bytes < pick_limit(o) / 2;
+	return o->unacked_bytes < (pick_limit(o) + pick_travels(o)) / 2;
 }
 
 uint64_t outbox_waited_us(struct outbox *o)

@@ -62,8 +62,10 @@ enum {
 	FRAME_BUFFERS = 4, /* buffers whose bytes one frame may name */
 	CHANNELS_MAX = 32,
 	NO_CHANNEL = CHANNELS_MAX,
-	/* Unacknowledged bytes of all but side streams, at least. */
+	/* Unacknowledged bytes of all but side streams, at least, */
 	OUTBOX_LEAST = 768 * 1024,
+	/* and at most: 10 Gbit/s for 80 ms. */
+	OUTBOX_MOST = 96 * 1024 * 1024,
 	/* Unacknowledged bytes of each stream but the first. */
 	OUTBOX_SIDE_STREAM_LIMIT = 256 * 1024,
 };
@@ -246,7 +248,7 @@ int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
 /* Waits until frames were acknowledged, a tenth of a second at most; -EPIPE
  * once the outbox is closed. */
 int outbox_wait_change(struct outbox *o);
-/* What is unacknowledged takes less than half of what it may. */
+/* What waits takes less than half of what may; what travels does not wait. */
 bool outbox_is_small(struct outbox *o);
 /* How long producers have had to wait, all together: it grows while the
  * channels, and not the producers, are what is slow. */

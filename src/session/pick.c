@@ -36,7 +36,18 @@ uint64_t pick_limit(const struct outbox *o)
 			       FRAME_MAX_PAYLOAD;
 	if (sum < OUTBOX_LEAST)
 		sum = OUTBOX_LEAST;
-	return sum + ahead_bytes(o);
+	sum += ahead_bytes(o);
+	return sum < OUTBOX_MOST ? sum : OUTBOX_MOST;
+}
+
+uint64_t pick_travels(const struct outbox *o)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (o->channel[i].alive)
+			sum += flow_travels(&o->channel[i].flow);
+	return sum < OUTBOX_MOST ? sum : OUTBOX_MOST;
 }
 
 /* --- what is queued */

@@ -43,7 +43,7 @@ static void the_bound_has_an_upper_end(void **state)
 
 	(void)state;
 	flow_init(&f, 0);
-	run(&f, 0, 50000ULL * MB, 1000);
+	run(&f, 0, 100000ULL * MB, 1000);
 	assert_int_equal(flow_limit(&f), FLOW_MOST);
 	f.rate = UINT64_MAX;
 	assert_int_equal(flow_limit(&f), FLOW_MOST);
@@ -70,7 +70,23 @@ static void far_from_the_end_more_may_wait(void **state)
 	run(&f, 0, 60 * MB, 1000);
 	f.far = true;
 	assert_in_range(flow_limit(&f), 6 * MB, 6 * MB + MB / 10);
-	run(&f, 0, 50000ULL * MB, 1000);
+	/* On a short path it is no more than it takes to bridge them. */
+	run(&f, 0, 3000ULL * MB, 1000);
+	assert_int_equal(flow_limit(&f), FLOW_FAR_MOST);
+}
+
+static void a_long_path_holds_what_a_round_trip_takes(void **state)
+{
+	struct flow_control f;
+
+	(void)state;
+	flow_init(&f, 0);
+	f.rate = 120 * MB;
+	f.rtt_us = 300000;
+	assert_int_equal(flow_travels(&f), 36 * MB);
+	/* A quarter more for the rate to grow, and 4 MiB at most. */
+	assert_int_equal(flow_limit(&f), 36 * MB + FLOW_QUEUE_MOST);
+	f.far = true;
 	assert_int_equal(flow_limit(&f), FLOW_MOST);
 }
 
@@ -121,6 +137,7 @@ int main(void)
 		cmocka_unit_test(
 			what_waits_beyond_a_round_trip_has_an_upper_end),
 		cmocka_unit_test(far_from_the_end_more_may_wait),
+		cmocka_unit_test(a_long_path_holds_what_a_round_trip_takes),
 		cmocka_unit_test(
 			a_slower_link_lowers_the_bound_when_somebody_waits),
 		cmocka_unit_test(an_idle_sender_says_nothing_about_the_link),

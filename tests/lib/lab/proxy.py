@@ -7,10 +7,19 @@
 "forward" is from who connects to the target, "backward" the other way.  `at`
 counts the bytes of one connection in one direction; a fault acts once, on the
 first connection that gets there (or on connection number `connection`).
+
+    Delay(lab, alpha_ns, ("127.0.0.1", 6600), ("10.77.1.2", 6600), ms=40)
+
+passes every byte on that much later, each way, and damages none.
 """
+import os
 import socket
 import threading
 from dataclasses import dataclass
+
+from .core import BUILD, Failed
+
+DELAY = "tests/lib/delay"
 
 
 @dataclass
@@ -167,3 +176,19 @@ class Proxy:
             sockets = self._sockets
         for end in sockets:
             end.close()
+
+
+class Delay:
+    """A long path, in a process of its own that carries several Gbit/s."""
+
+    def __init__(self, lab, namespace, listen, target, *, ms):
+        argv = [os.path.join(BUILD, DELAY), *map(str, (*listen, *target, ms))]
+        self.process = lab.spawn(argv, namespace=namespace, stdout=-1, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise Failed(f"{' '.join(argv)}: ended with {self.process.wait(5)}")
+        lab.cleanup(self.close)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
