@@ -532,7 +532,7 @@ static int take_entry(struct outgoing *o, bool source, struct error *e)
 }
 
 /* An entry goes only when it is certain that nothing has to be done. */
-static void not_taken_up(struct host *h, const json_t *entry, bool source,
+static void not_taken_up(struct host *h, json_t *entry, bool source,
 			 const struct error *why)
 {
 	const char *id = entry_text(entry, "job");
@@ -542,6 +542,12 @@ static void not_taken_up(struct host *h, const json_t *entry, bool source,
 		log_error("journal of job %s: %s: it is kept for the next "
 			  "start",
 			  id, why->text);
+		return;
+	}
+	if (journal_step_of(entry) == STEP_LEFT) {
+		if (journal_conclude(h->settings->state_directory, entry,
+				     STEP_LEFT, &e) < 0)
+			log_error("%s", e.text);
 		return;
 	}
 	/* Of a guest that has left, the entry goes last; docs/commit.md. */

@@ -99,7 +99,7 @@ static const struct decide_row rows[] = {
 
 	/* The machine goes before the entry.  From then on what has its name
 	 * may be the guest that came back. */
-	ROW(SOURCE_FORGETTING, STORED, FACT_LEFT, 0, SOURCE_GONE, ACT_NOTHING),
+	ROW(SOURCE_FORGETTING, STORED, FACT_LEFT, 0, SOURCE_GONE, ACT_RECORD_LEFT),
 	ROW(SOURCE_FORGETTING, STORED, 0, 0, SOURCE_LEAVING, ACT_REMOVE),
 	ROW(SOURCE_FORGETTING, NOT_STORED, 0, 0, SOURCE_FORGETTING, ACT_DOUBT, ACT_FORGET),
 	ANSWER(SOURCE_FORGETTING, COMMIT),
@@ -113,6 +113,9 @@ static const struct decide_row rows[] = {
 	FOUND(DECIDE_SOURCE, COMMIT, FACT_MACHINE | FACT_SAME_QEMU, 0, SOURCE_GIVING, ACT_PRESS),
 	/* It has left, and may have come back: only the entry has to go. */
 	FOUND(DECIDE_SOURCE, COMMIT, 0, 0, SOURCE_LEAVING, ACT_REMOVE),
+
+	FOUND(DECIDE_SOURCE, LEFT, FACT_MACHINE | FACT_SAME_QEMU, 0, SOURCE_FORGETTING, ACT_END_QEMU, ACT_FORGET),
+	FOUND(DECIDE_SOURCE, LEFT, 0, 0, SOURCE_GONE, ACT_RECORD_LEFT),
 
 	/* --- source: asked about a move that it has no job of.  A machine that
 	 * only has its name says nothing. */

@@ -86,6 +86,7 @@ enum decide_event {
 	/* a daemon that starts has found an entry */
 	EVENT_FOUND_PREPARE,
 	EVENT_FOUND_COMMIT,    /* source */
+	EVENT_FOUND_LEFT,      /* source */
 	EVENT_FOUND_COMMITTED, /* destination */
 	EVENT_FOUND_DROPPED,   /* destination */
 	DECIDE_EVENTS,
@@ -122,6 +123,7 @@ enum decide_action {
 	ACT_STORE_ARRIVED, /* the entry becomes a record */
 	ACT_STORE_DROPPED,
 	ACT_STORE_LOST,
+	ACT_RECORD_LEFT, /* the entry becomes a record */
 	ACT_REMOVE,      /* the entry: STORED when that is on disk */
 	ACT_SEND_COMMIT, /* hand it out, now and whenever asked */
 	ACT_SEND_LOADED,

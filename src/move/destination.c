@@ -486,6 +486,8 @@ static enum decide_event act_continue(void *context)
 	struct error e;
 	int r;
 
+	/* It was given to another doubt. */
+	(void)job_take_verdict(d->job);
 	fault_point("destination:commit-received");
 	r = continue_guest(d, &e);
 	if (r >= 0)

@@ -245,8 +245,10 @@ enum decide_action job_answer(struct job *j)
 
 	WITH_LOCK(&j->lock);
 
-	/* Over before it was decided, with another failure: as its table says
-	 * of one that knows nothing. */
+	/* Found in the journal, and its thread has not looked at it yet. */
+	if (j->course == DECIDE_NONE && j->ended_us == 0)
+		return side_of(j) == DECIDE_SOURCE ? ACT_SAY_UNDECIDED
+						   : ACT_SAY_WAITING;
 	r = decide(side_of(j), j->course, EVENT_ASKED, 0);
 	assert(r);
 	return r->actions[0];

@@ -539,7 +539,7 @@ int move_away_resume(struct job *job, const struct move_host *host,
 		.was_running =
 			json_is_true(json_object_get(entry, "was_running")),
 	};
-	bool decided = journal_step_of(entry) == STEP_COMMIT;
+	enum journal_step step = (enum journal_step)journal_step_of(entry);
 	char path[PATH_MAX];
 	int r;
 
@@ -547,11 +547,14 @@ int move_away_resume(struct job *job, const struct move_host *host,
 	m.entry = m.side.entry = json_deep_copy(entry);
 	migrate_socket(path, sizeof(path), &m);
 	unlink(path);
-	if (!decided)
+	m.left = step == STEP_LEFT;
+	if (step == STEP_PREPARE)
 		error_set(&m.why, EOWNERDEAD,
 			  "droverd ended in the middle of this move; the "
 			  "guest goes on here");
-	commit_run(&m.side, decided ? EVENT_FOUND_COMMIT : EVENT_FOUND_PREPARE);
+	commit_run(&m.side, step == STEP_LEFT     ? EVENT_FOUND_LEFT
+			    : step == STEP_COMMIT ? EVENT_FOUND_COMMIT
+						  : EVENT_FOUND_PREPARE);
 	r = outcome(&m, e);
 	/* Of another run of the machine: it stays. */
 	if (r == 0 && !m.forgotten)

@@ -133,10 +133,16 @@ static enum decide_event act_store_aborted(void *context)
 static enum decide_event act_store_left(void *context)
 {
 	struct source *m = context;
-	enum decide_event event = commit_conclude(&m->side, STEP_LEFT);
+	enum decide_event event = commit_store(&m->side, STEP_LEFT);
 
 	m->left = event == EVENT_STORED;
 	return event;
+}
+
+/* Where that fails the entry says the same. */
+static enum decide_event act_record_left(void *context)
+{
+	return commit_conclude(&((struct source *)context)->side, STEP_LEFT);
 }
 
 static enum decide_event act_remove(void *context)
@@ -249,6 +255,7 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
 	[ACT_STORE_COMMIT] = act_store_commit,
 	[ACT_STORE_ABORTED] = act_store_aborted,
 	[ACT_STORE_LEFT] = act_store_left,
+	[ACT_RECORD_LEFT] = act_record_left,
 	[ACT_REMOVE] = act_remove,
 	[ACT_SEND_COMMIT] = act_send_commit,
 	[ACT_SEND_DONE] = act_send_done,

@@ -184,6 +184,9 @@ static void check(const struct world *w)
 	    !w->elsewhere && !w->ended && a->up && b->up &&
 	    decide_is_over(a->state) && decide_is_over(b->state))
 		wrong("the guest is nowhere, and nobody says so");
+	if (a->up && a->disk == DISK_LEFT && a->qemu != QEMU_NONE &&
+	    decide_is_over(a->state))
+		wrong("a copy that was given up can be continued");
 	if (!w->told && b->state >= DEST_NOTING && b->state <= DEST_DONE)
 		wrong("a copy that was told nothing is taken for the guest");
 	if (b->qemu == QEMU_PAUSED && b->up && decide_is_over(b->state) &&
@@ -551,7 +554,7 @@ static void starts(struct world w, enum decide_side who)
 		[DISK_PREPARE] = EVENT_FOUND_PREPARE,
 		[DISK_COMMIT] = EVENT_FOUND_COMMIT,
 		[DISK_ABORTED] = DECIDE_EVENTS,
-		[DISK_LEFT] = DECIDE_EVENTS,
+		[DISK_LEFT] = EVENT_FOUND_LEFT,
 		[DISK_COMMITTED] = EVENT_FOUND_COMMITTED,
 		[DISK_ARRIVED] = DECIDE_EVENTS,
 		[DISK_DROPPED] = EVENT_FOUND_DROPPED,

@@ -115,6 +115,21 @@ static void asking_wakes_the_job(void **state)
 	job_drop(j);
 }
 
+static void a_job_that_was_not_taken_up_yet_says_nothing(void **state)
+{
+	struct job *j = job_made();
+
+	(void)state;
+	assert_int_equal(job_answer(j), ACT_SAY_UNDECIDED);
+	job_begin(j, SOURCE_GIVING);
+	assert_int_equal(job_answer(j), ACT_SAY_COMMIT);
+	assert_non_null(job_decide(j, EVENT_RUN_HERE, 0));
+	assert_int_equal(job_answer(j), ACT_SAY_UNDECIDED);
+	assert_null(job_decide(j, EVENT_LOADED, 0));
+	assert_int_equal(job_course(j), SOURCE_ASKS_KEEP);
+	job_drop(j);
+}
+
 static void a_job_is_shown_whatever_its_error_says(void **state)
 {
 	struct job *j = job_made();
@@ -220,6 +235,7 @@ int main(void)
 		cmocka_unit_test(an_end_has_its_sentence_and_wakes_who_waits),
 		cmocka_unit_test(doubt_can_turn_into_any_end),
 		cmocka_unit_test(asking_wakes_the_job),
+		cmocka_unit_test(a_job_that_was_not_taken_up_yet_says_nothing),
 		cmocka_unit_test(a_job_is_shown_whatever_its_error_says),
 		cmocka_unit_test(progress_says_what_the_press_did_so_far),
 		cmocka_unit_test(progress_that_is_not_known_is_null),
