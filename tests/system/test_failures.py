@@ -261,7 +261,7 @@ class NotEnoughMemory(Case):
     def make(cls):
         with open("/proc/meminfo", encoding="ascii") as f:
             total = int(f.readline().split()[1])
-        return Field(cls.lab, memory=f"{2 * total // 1024}M").start()
+        return Field(cls.lab, memory=f"{2 * total // 1024}M", share=True).start()
 
     def test_memory_full_at_set_up(self):
         at = time.monotonic()
