@@ -22,10 +22,7 @@
 #include "session/session.h"
 #include "wire/frame.h"
 
-enum {
-	FIRST_PASS_IDLE_US = 1000000,
-	LET_GO_US = 1000000,
-};
+enum { FIRST_PASS_IDLE_US = 1000000 };
 
 /* How the first pass gets on, as far as we see it. */
 struct first_pass {
@@ -213,20 +210,13 @@ static bool first_pass_runs(struct relay *r, struct first_pass *p)
  * its way, or with more waiting here than the switchover should last.  Not
  * every page passes here: with multifd, or where the guest told QEMU of free
  * pages, the first pass is over when no more of them come.
- *
- * QEMU fills what a guest that is faster than the link leaves free at once: it
- * may never be little that waits.  But it is bounded in time (flow.h), so
- * LET_GO_US after the first pass QEMU decides alone. */
+ * What travels on a long path does not count: it is never little there. */
 static void hold_switchover(struct relay *r)
 {
 	struct outbox *o = session_outbox(r->session);
 	struct first_pass p = { .moved_us = clock_us() };
 
-	while (first_pass_runs(r, &p))
-		if (outbox_wait_change(o) < 0)
-			return;
-	p.moved_us = clock_us();
-	while (!outbox_is_small(o) && clock_us() - p.moved_us < LET_GO_US)
+	while (first_pass_runs(r, &p) || !outbox_is_small(o))
 		if (outbox_wait_change(o) < 0)
 			return;
 }

@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: MIT */
+#include "two_hosts.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/sum.h"
+
+static struct search *search;
+
+static void add(const struct world *w)
+{
+	size_t slot;
+
+	if (search->single) {
+		if (search->n++ == 0)
+			*search->single = *w;
+		return;
+	}
+	slot = XXH3_64bits(w, sizeof(*w)) & search->mask;
+	for (; search->slots[slot]; slot = (slot + 1) & search->mask)
+		if (!memcmp(&search->seen[search->slots[slot] - 1], w,
+			    sizeof(*w)))
+			return;
+	if (search->n == search->capacity) {
+		search->full = true;
+		return;
+	}
+	search->seen[search->n++] = *w;
+	search->slots[slot] = (uint32_t)search->n;
+}
+
+static void wrong(const char *what)
+{
+	if (!search->wrong)
+		search->wrong = what;
+}
+
+/* --- what is known */
+
+static unsigned facts_of(const struct world *w, enum decide_side who)
+{
+	const struct side *s = &w->of[who];
+	unsigned f = 0;
+
+	if (w->complete && (who == DECIDE_SOURCE || s->qemu != QEMU_NONE))
+		f |= FACT_COMPLETE;
+	if (who == DECIDE_DESTINATION || !w->another_run)
+		f |= FACT_SAME_QEMU;
+	if (s->registered)
+		f |= FACT_MACHINE;
+	if (s->qemu != QEMU_NONE)
+		f |= FACT_ALIVE;
+	if (s->qemu == QEMU_RUNS)
+		f |= FACT_RUNNING;
+	if (w->stays_paused)
+		f |= FACT_PAUSED;
+	switch (s->disk) {
+	case DISK_ABORTED:
+		return f | FACT_ABORTED;
+	case DISK_LEFT:
+		return f | FACT_LEFT;
+	case DISK_ARRIVED:
+		return f | FACT_ARRIVED;
+	case DISK_DROPPED:
+		return f | FACT_DROPPED;
+	case DISK_LOST:
+		return f | FACT_LOST;
+	default:
+		return f;
+	}
+}
+
+static bool reachable(const struct world *w, enum decide_side who)
+{
+	return !w->cut && w->of[who].up;
+}
+
+/* --- what always has to hold */
+
+static void check(const struct world *w)
+{
+	const struct side *a = &w->of[DECIDE_SOURCE];
+	const struct side *b = &w->of[DECIDE_DESTINATION];
+	unsigned running = (a->qemu == QEMU_RUNS) + (b->qemu == QEMU_RUNS) +
+			   w->another_run + w->elsewhere;
+
+	if (running > 1)
+		wrong("the guest runs on two hosts");
+	if (w->back_again && w->ran_there && !w->obeyed)
+		wrong("the guest ran on both hosts");
+	if (a->qemu == QEMU_NONE && b->qemu == QEMU_NONE && !w->another_run &&
+	    !w->elsewhere && !w->ended && a->up && b->up &&
+	    decide_is_over(a->state) && decide_is_over(b->state))
+		wrong("the guest is nowhere, and nobody says so");
+	if (a->up && a->disk == DISK_LEFT && a->qemu != QEMU_NONE &&
+	    decide_is_over(a->state))
+		wrong("a copy that was given up can be continued");
+	if (!w->told && b->state >= DEST_NOTING && b->state <= DEST_DONE)
+		wrong("a copy that was told nothing is taken for the guest");
+	if (b->qemu == QEMU_PAUSED && b->up && decide_is_over(b->state) &&
+	    !b->registered)
+		wrong("a paused copy that no job knows of");
+	if (b->up && b->qemu == QEMU_RUNS && decide_is_over(b->state) &&
+	    !b->registered)
+		wrong("a guest that runs and that no machine is known of");
+}
+
+/* The destination holds a complete copy, waits to hear of it, and was not told
+ * to drop it. */
+static bool copy_is_kept(const struct world *w)
+{
+	const struct side *b = &w->of[DECIDE_DESTINATION];
+
+	return w->complete && b->qemu != QEMU_NONE &&
+	       !(w->flight & 1 << MSG_IS_ABORT) && b->disk != DISK_DROPPED &&
+	       b->state != DEST_LOADING && b->state != DEST_NOTING_DROP &&
+	       b->state != DEST_DROPPING && b->state != DEST_CLEARING;
+}
+
+/* The source has let its copy go, or is about to. */
+static bool is_given_up(const struct world *w)
+{
+	const struct side *a = &w->of[DECIDE_SOURCE];
+
+	return a->qemu == QEMU_NONE || a->state == SOURCE_NOTING_LEFT ||
+	       a->state == SOURCE_FORGETTING || a->disk == DISK_LEFT;
+}
+
+/* --- the operator's word, where nobody was heard */
+
+static bool is_true(const struct world *w, enum decide_side who,
+		    enum decide_state was)
+{
+	const struct side *a = &w->of[DECIDE_SOURCE];
+	const struct side *b = &w->of[DECIDE_DESTINATION];
+
+	if (w->elsewhere || w->another_run)
+		return was == SOURCE_ASKS_GIVE || was == DEST_LOADED;
+	if (was == SOURCE_ASKS_KEEP)
+		return b->qemu == QEMU_NONE;
+	if (was == SOURCE_ASKS_GIVE)
+		return copy_is_kept(w);
+	if (was == DEST_ASKS_RUN)
+		return a->qemu == QEMU_NONE ||
+		       (!w->back_again && (a->state == SOURCE_GIVING ||
+					   a->state == SOURCE_LEAVING ||
+					   (!a->up && a->disk == DISK_COMMIT)));
+	(void)who;
+	return !is_given_up(w);
+}
+
+static bool decides_unheard(enum decide_state was, enum decide_state now)
+{
+	return (was == SOURCE_ASKS_KEEP && now == SOURCE_UNDOING) ||
+	       (was == SOURCE_ASKS_GIVE && now == SOURCE_NOTING_LEFT) ||
+	       (was == DEST_ASKS_RUN && now == DEST_CLAIMING);
+}
+
+/* --- a step of one side */
+
+/* False: what follows is not followed. */
+static bool happens(struct world *w, enum decide_side who,
+		    enum decide_event event)
+{
+	struct side *s = &w->of[who];
+	const struct decide_row *r = decide_in(&search->table, who, s->state,
+					       event, facts_of(w, who));
+
+	if (!r)
+		return true;
+	if (event != EVENT_HEARD_COMMIT && event != EVENT_HEARD_DROPPED &&
+	    decides_unheard(s->state, r->next)) {
+		if (!is_true(w, who, s->state))
+			return false;
+		w->obeyed = 1;
+	}
+	if (event == EVENT_GIVE_UP && r->next == DEST_NOTING_DROP) {
+		if (!is_true(w, who, s->state) && !reachable(w, DECIDE_SOURCE))
+			return false;
+		if (!is_true(w, who, s->state))
+			w->ended = 1;
+	}
+	if (r->next == DEST_TOLD || r->next == DEST_CLAIMING)
+		w->told = 1;
+	s->state = (uint8_t)r->next;
+	s->row = (uint8_t)(r - search->table.rows + 1);
+	s->at = 0;
+	if (r->actions[0] == ACT_NOTHING)
+		s->row = 0;
+	return true;
+}
+
+/* After a store: the next actions of the row do not exist; what follows is of
+ * the next event. */
+static void stored(struct world w, enum decide_side who, enum disk what)
+{
+	struct side *s = &w.of[who];
+	struct world failed = w;
+
+	s->disk = (uint8_t)what;
+	if (happens(&w, who, EVENT_STORED))
+		add(&w);
+	failed.excused = 1;
+	w = failed;
+	if (happens(&failed, who, EVENT_NOT_STORED))
+		add(&failed);
+	w.of[who].disk = (uint8_t)what;
+	if (happens(&w, who, EVENT_NOT_STORED))
+		add(&w);
+}
+
+static void registers(struct world w, enum decide_side who, bool is)
+{
+	struct world failed = w;
+
+	w.of[who].registered = is;
+	if (happens(&w, who, EVENT_STORED))
+		add(&w);
+	if (happens(&failed, who, EVENT_NOT_STORED))
+		add(&failed);
+}
+
+static void continues(struct world w, enum decide_side who)
+{
+	struct side *s = &w.of[who];
+	struct world other = w;
+	bool there = who == DECIDE_DESTINATION;
+
+	if (s->qemu == QEMU_NONE) {
+		if (happens(&w, who, there ? EVENT_DIED : EVENT_ENDED))
+			add(&w);
+		return;
+	}
+	s->qemu = QEMU_RUNS;
+	if (there)
+		w.ran_there = 1;
+	else if (w.complete)
+		w.back_again = 1;
+	if (happens(&w, who, EVENT_CONTINUED))
+		add(&w);
+	w = other;
+	/* Both hosts fail: that is the end of it, and the job says so. */
+	w.ended |= there && is_given_up(&w);
+	if (happens(&w, who, EVENT_REFUSED))
+		add(&w);
+	if (!there)
+		return;
+	other.of[who].qemu = QEMU_NONE;
+	other.ran_there = other.ended = 1;
+	if (happens(&other, who, EVENT_DIED))
+		add(&other);
+}
+
+static void sends(struct world *w, enum message m)
+{
+	w->flight |= (uint16_t)(1 << m);
+}
+
+/* The action that is next.  */
+static void act(struct world w, enum decide_side who)
+{
+	static const uint8_t kept[DECIDE_ACTIONS] = {
+		[ACT_STORE_COMMIT] = DISK_COMMIT,
+		[ACT_STORE_LEFT] = DISK_LEFT,
+		[ACT_STORE_COMMITTED] = DISK_COMMITTED,
+		[ACT_STORE_ARRIVED] = DISK_ARRIVED,
+		[ACT_STORE_DROPPED] = DISK_DROPPED,
+		[ACT_STORE_LOST] = DISK_LOST,
+	};
+	struct side *s = &w.of[who];
+	const struct decide_row *r = &search->table.rows[s->row - 1];
+	enum decide_action what = r->actions[s->at];
+	bool last = s->at + 1 == DECIDE_ACTIONS_MAX ||
+		    r->actions[s->at + 1] == ACT_NOTHING;
+
+	if (last)
+		s->row = s->at = 0;
+	else
+		s->at++;
+	if (kept[what]) {
+		stored(w, who, kept[what]);
+		return;
+	}
+	switch ((int)what) {
+	case ACT_STORE_ABORTED:
+		stored(w, who, DISK_ABORTED);
+		stored(w, who, DISK_NONE);
+		return;
+	case ACT_REMOVE:
+		stored(w, who, DISK_NONE);
+		return;
+	case ACT_REGISTER:
+		registers(w, who, true);
+		return;
+	case ACT_FORGET:
+		if (w.another_run)
+			wrong("the machine that came back is forgotten");
+		if (last) {
+			registers(w, who, false);
+			return;
+		}
+		s->registered = 0;
+		break;
+	case ACT_CONTINUE:
+		continues(w, who);
+		return;
+	case ACT_END_QEMU:
+		if (who == DECIDE_SOURCE && w.another_run)
+			wrong("the guest that came back is ended");
+		if (s->qemu == QEMU_RUNS)
+			wrong("a guest that runs is ended");
+		s->qemu = QEMU_NONE;
+		if (who == DECIDE_DESTINATION && !happens(&w, who, EVENT_ENDED))
+			return;
+		break;
+	case ACT_SEND_COMMIT:
+		if (w.session)
+			sends(&w, MSG_IS_COMMIT);
+		break;
+	case ACT_SEND_LOADED:
+		sends(&w, MSG_LOADED);
+		break;
+	case ACT_SEND_RUNNING:
+		if (w.session)
+			sends(&w, MSG_RUNNING);
+		break;
+	case ACT_SEND_DROPPED:
+		if (w.session)
+			sends(&w, MSG_DROPPED);
+		break;
+	case ACT_PRESS:
+		sends(&w, MSG_RESOLVE);
+		break;
+	default:
+		break;
+	}
+	add(&w);
+}
+
+/* --- messages */
+
+static void answers(struct world *w, enum decide_side who)
+{
+	static const uint8_t said[DECIDE_ACTIONS] = {
+		[ACT_SAY_COMMIT] = MSG_IS_COMMIT,
+		[ACT_SAY_ABORT] = MSG_IS_ABORT,
+		[ACT_SAY_UNDECIDED] = MSG_IS_UNDECIDED,
+		[ACT_SAY_UNKNOWN] = MSG_IS_UNKNOWN,
+		[ACT_SAY_RUNNING] = MSG_RUNNING,
+		[ACT_SAY_WAITING] = MSG_WAITING,
+		[ACT_SAY_DROPPED] = MSG_DROPPED,
+		[ACT_SAY_GONE] = MSG_GONE,
+		[ACT_SAY_LOST] = MSG_LOST,
+	};
+	const struct side *s = &w->of[who];
+	/* Before a daemon has read its journal its port is closed. */
+	const struct decide_row *r = decide_in(&search->table, who, s->state,
+					       EVENT_ASKED, facts_of(w, who));
+
+	if (!r || !said[r->actions[0]])
+		wrong("a question without an answer");
+	else
+		sends(w, said[r->actions[0]]);
+}
+
+static const uint8_t heard[MESSAGES] = {
+	[MSG_IS_COMMIT] = EVENT_HEARD_COMMIT,
+	[MSG_IS_ABORT] = EVENT_HEARD_ABORT,
+	[MSG_IS_UNDECIDED] = EVENT_HEARD_UNDECIDED,
+	[MSG_IS_UNKNOWN] = EVENT_HEARD_UNKNOWN,
+	[MSG_LOADED] = EVENT_BOTH_COMPLETE,
+	[MSG_RUNNING] = EVENT_HEARD_RUNNING,
+	[MSG_DROPPED] = EVENT_HEARD_DROPPED,
+	[MSG_WAITING] = EVENT_HEARD_WAITING,
+	[MSG_GONE] = EVENT_HEARD_GONE,
+	[MSG_LOST] = EVENT_HEARD_LOST,
+};
+
+static bool deliver(struct world *w, enum message m)
+{
+	enum decide_side to =
+		m < TO_DESTINATION ? DECIDE_DESTINATION : DECIDE_SOURCE;
+	struct side *s = &w->of[to];
+
+	if (!reachable(w, to))
+		return false;
+	if (m == MSG_ASK || m == MSG_PROBE) {
+		answers(w, to);
+		return true;
+	}
+	/* What it is told it looks at when it has done what it does. */
+	if (s->row == 0 && m == MSG_RESOLVE &&
+	    !happens(w, to, EVENT_HEARD_COMMIT))
+		return false;
+	if (m == MSG_RESOLVE) {
+		answers(w, to);
+		return true;
+	}
+	return s->row == 0 && happens(w, to, (enum decide_event)heard[m]);
+}
+
+/* What was sent once may come at any time, and again: nothing is taken out.
+ * What is lost is what never comes. */
+static void messages(const struct world *w)
+{
+	for (int m = 0; m < MESSAGES; m++) {
+		struct world next = *w;
+
+		/* Who asks, and when, is nobody's matter. */
+		if ((w->flight & 1 << m || m == MSG_ASK || m == MSG_PROBE) &&
+		    w->complete && deliver(&next, (enum message)m))
+			add(&next);
+	}
+}
+
+/* --- what else can happen */
+
+static void try(const struct world *from, enum decide_side who,
+		enum decide_event event)
+{
+	struct world w = *from;
+
+	if (happens(&w, who, event))
+		add(&w);
+}
+
+static bool asks(enum decide_state s)
+{
+	return s == SOURCE_ASKS_KEEP || s == SOURCE_ASKS_GIVE ||
+	       s == DEST_ASKS_RUN;
+}
+
+static void idle(const struct world *w, enum decide_side who)
+{
+	enum decide_side peer = !who;
+	enum decide_state s = w->of[who].state;
+	struct world next = *w;
+
+	if (!asks(s) || !reachable(w, peer))
+		try(w, who, EVENT_SILENT);
+	if (s == SOURCE_COPYING || (s == DEST_LOADING && !w->session)) {
+		next.session = 0;
+		try(&next, who, EVENT_FAILED);
+	}
+	if (s == DEST_LOADING && w->complete)
+		try(w, who, EVENT_LOADED);
+	if (s == SOURCE_COPYING && w->session && !w->cut && !w->complete &&
+	    w->of[peer].state == DEST_LOADING && w->of[peer].up) {
+		next = *w;
+		next.complete = 1;
+		next.of[who].qemu = QEMU_PAUSED;
+		add(&next);
+	}
+	try(w, who, EVENT_RUN_HERE);
+	try(w, who, EVENT_GIVE_UP);
+}
+
+static void starts(struct world w, enum decide_side who)
+{
+	static const uint8_t found[] = {
+		[DISK_NONE] = DECIDE_EVENTS,
+		[DISK_PREPARE] = EVENT_FOUND_PREPARE,
+		[DISK_COMMIT] = EVENT_FOUND_COMMIT,
+		[DISK_ABORTED] = DECIDE_EVENTS,
+		[DISK_LEFT] = EVENT_FOUND_LEFT,
+		[DISK_COMMITTED] = EVENT_FOUND_COMMITTED,
+		[DISK_ARRIVED] = DECIDE_EVENTS,
+		[DISK_DROPPED] = EVENT_FOUND_DROPPED,
+		[DISK_LOST] = DECIDE_EVENTS,
+	};
+	struct side *s = &w.of[who];
+
+	s->up = 1;
+	if (happens(&w, who, (enum decide_event)found[s->disk]))
+		add(&w);
+}
+
+static void faults(const struct world *w, enum decide_side who)
+{
+	const struct side *s = &w->of[who];
+	struct world next = *w;
+	struct side *n = &next.of[who];
+
+	if (!s->up && !s->dead) {
+		starts(*w, who);
+		return;
+	}
+	/* It is set up anew, and knows nothing. */
+	if (s->dead && !w->disk_lost) {
+		n->up = next.disk_lost = next.excused = 1;
+		n->dead = n->registered = n->disk = 0;
+		add(&next);
+	}
+	if (!s->up)
+		return;
+	n->up = n->row = n->at = 0;
+	n->state = DECIDE_NONE;
+	next.session = 0;
+	add(&next);
+	/* For good, with what it has. */
+	n->dead = 1;
+	next.ended |=
+		n->qemu == QEMU_RUNS ||
+		(who == DECIDE_SOURCE &&
+		 (w->another_run || !copy_is_kept(w))) ||
+		(who == DECIDE_DESTINATION && (w->told || is_given_up(w)));
+	n->qemu = QEMU_NONE;
+	next.excused = 1;
+	if (who == DECIDE_SOURCE)
+		next.another_run = 0;
+	add(&next);
+}
+
+static void network(const struct world *w)
+{
+	struct world next = *w;
+
+	next.cut = !w->cut;
+	next.session = 0;
+	add(&next);
+}
+
+/* What users do with machines that no job holds. */
+static void trips(const struct world *w)
+{
+	const struct side *a = &w->of[DECIDE_SOURCE];
+	const struct side *b = &w->of[DECIDE_DESTINATION];
+	struct world next = *w;
+
+	if (!w->trip)
+		return;
+	next.trip = 0;
+	/* The name is given to another machine, which does not run. */
+	if (a->up && !a->registered) {
+		next.of[DECIDE_SOURCE].registered = 1;
+		add(&next);
+	}
+	if (!b->up || !b->registered || b->qemu != QEMU_RUNS ||
+	    !decide_is_over(b->state) || b->row)
+		return;
+	next = *w;
+	next.trip = 0;
+	next.of[DECIDE_DESTINATION].registered = 0;
+	next.of[DECIDE_DESTINATION].qemu = QEMU_NONE;
+	next.elsewhere = 1;
+	add(&next);
+	if (!a->up || a->registered)
+		return;
+	next.elsewhere = 0;
+	next.another_run = next.of[DECIDE_SOURCE].registered = 1;
+	add(&next);
+}
+
+static void expand(const struct world *w)
+{
+	for (int who = 0; who < 2; who++) {
+		if (w->of[who].up && w->of[who].row)
+			act(*w, (enum decide_side)who);
+		else if (w->of[who].up)
+			idle(w, (enum decide_side)who);
+		faults(w, (enum decide_side)who);
+	}
+	messages(w);
+	network(w);
+	trips(w);
+}
+
+/* --- does every doubt end? */
+
+/* What one side does where nothing fails and nothing is lost. */
+static void turn(struct world *w, enum decide_side who)
+{
+	struct search *all = search, one = { .table = all->table, .single = w };
+	struct side *s = &w->of[who];
+	enum decide_side peer = !who;
+	const struct world now = *w;
+
+	search = &one;
+	if (!s->up)
+		starts(now, who);
+	else if (s->row)
+		act(now, who);
+	else if (s->state == SOURCE_COPYING || s->state == DEST_LOADING)
+		happens(w, who, EVENT_FAILED);
+	else if (w->of[peer].up && !decide_is_over(s->state)) {
+		bool asked = who == DECIDE_DESTINATION;
+		enum message question = asked            ? MSG_ASK
+					: asks(s->state) ? MSG_PROBE
+							 : MSG_RESOLVE;
+
+		w->flight = 0;
+		deliver(w, question);
+		for (int m = 0; m < MESSAGES; m++)
+			if (w->flight & 1 << m)
+				deliver(w, (enum message)m);
+	}
+	w->flight = 0;
+	if (!all->wrong)
+		all->wrong = one.wrong;
+	search = all;
+}
+
+static bool settled(const struct world *w)
+{
+	return w->of[0].up && w->of[1].up && !w->of[0].row && !w->of[1].row &&
+	       decide_is_over(w->of[0].state) && decide_is_over(w->of[1].state);
+}
+
+/* Both sides live and hear each other: the doubt ends, or a record is lost and
+ * the operator has to say. */
+static void check_it_ends(const struct world *from)
+{
+	struct world w = *from;
+
+	if (w.of[0].dead || w.of[1].dead)
+		return;
+	w.cut = w.session = 0;
+	for (int i = 0; i < 40 && !settled(&w); i++) {
+		turn(&w, DECIDE_SOURCE);
+		turn(&w, DECIDE_DESTINATION);
+		check(&w);
+	}
+	if (settled(&w))
+		return;
+	if (!w.excused && !w.obeyed && !w.ended && !w.elsewhere &&
+	    !w.another_run)
+		wrong("a doubt that does not end");
+}
+
+/* --- the whole */
+
+static struct world beginning(bool stays_paused)
+{
+	struct world w;
+
+	/* With its padding: worlds are compared as bytes. */
+	memset(&w, 0, sizeof(w));
+	for (int who = 0; who < 2; who++) {
+		w.of[who].up = 1;
+		w.of[who].disk = DISK_PREPARE;
+	}
+	w.of[DECIDE_SOURCE].state = SOURCE_COPYING;
+	w.of[DECIDE_SOURCE].qemu = QEMU_RUNS;
+	w.of[DECIDE_SOURCE].registered = 1;
+	w.of[DECIDE_DESTINATION].state = DEST_LOADING;
+	w.of[DECIDE_DESTINATION].qemu = QEMU_PAUSED;
+	w.trip = 1;
+	w.session = 1;
+	w.stays_paused = stays_paused;
+	return w;
+}
+
+void search_explore(struct search *s, bool stays_paused)
+{
+	const struct world w = beginning(stays_paused);
+
+	search = s;
+	s->n = s->next = 0;
+	s->wrong = NULL;
+	s->full = false;
+	memset(s->slots, 0, (s->mask + 1) * sizeof(s->slots[0]));
+	add(&w);
+	while (s->next < s->n && !s->wrong && !s->full) {
+		const struct world now = s->seen[s->next++];
+
+		check(&now);
+		check_it_ends(&now);
+		expand(&now);
+	}
+}
+
+void search_init(struct search *s, size_t capacity)
+{
+	*s = (struct search){ .table = decide_table, .capacity = capacity };
+	for (s->mask = 1; s->mask < capacity * 2;)
+		s->mask = s->mask * 2 + 1;
+	s->seen = malloc(capacity * sizeof(s->seen[0]));
+	s->slots = malloc((s->mask + 1) * sizeof(s->slots[0]));
+	assert(s->seen && s->slots);
+}
+
+void search_done(struct search *s)
+{
+	free(s->seen);
+	free(s->slots);
+}
+
+void search_show(const struct world *w)
+{
+	for (int who = 0; who < 2; who++) {
+		const struct side *s = &w->of[who];
+
+		printf("# %s disk %u qemu %u row %u.%u up %u dead %u reg %u; ",
+		       decide_state_name(s->state), s->disk, s->qemu, s->row,
+		       s->at, s->up, s->dead, s->registered);
+	}
+	printf("flight %x cut %u session %u complete %u back %u there %u again "
+	       "%u elsewhere %u obeyed %u ended %u excused %u\n",
+	       w->flight, w->cut, w->session, w->complete, w->back_again,
+	       w->ran_there, w->another_run, w->elsewhere, w->obeyed, w->ended,
+	       w->excused);
+}
+
+/* Under the sanitizers, what is nearest to the beginning. */
