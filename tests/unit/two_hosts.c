@@ -474,6 +474,10 @@ static void starts(struct world w, enum decide_side who)
 	struct side *s = &w.of[who];
 
 	s->up = 1;
+	if (found[s->disk] != DECIDE_EVENTS &&
+	    !decide_in(&search->table, who, DECIDE_NONE,
+		       (enum decide_event)found[s->disk], facts_of(&w, who)))
+		wrong("an entry that no row takes up");
 	if (happens(&w, who, (enum decide_event)found[s->disk]))
 		add(&w);
 }
