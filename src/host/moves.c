@@ -494,13 +494,6 @@ int machine_compare(struct host *h, const char *name, const char *peer_name,
 
 /* --- after a restart */
 
-static const char *entry_text(const json_t *entry, const char *key)
-{
-	const char *text = json_string_value(json_object_get(entry, key));
-
-	return text ? text : "";
-}
-
 static void *arriving_main(void *arg)
 {
 	struct outgoing *o = arg;
@@ -520,7 +513,7 @@ static void *arriving_main(void *arg)
 /* The machine of an entry, held by its job. */
 static int take_entry(struct outgoing *o, bool source, struct error *e)
 {
-	const char *name = entry_text(o->entry, "machine");
+	const char *name = journal_text(o->entry, "machine");
 	char what[64];
 	int r;
 
@@ -535,7 +528,7 @@ static int take_entry(struct outgoing *o, bool source, struct error *e)
 static void not_taken_up(struct host *h, json_t *entry, bool source,
 			 const struct error *why)
 {
-	const char *id = entry_text(entry, "job");
+	const char *id = journal_text(entry, "job");
 	struct error e;
 
 	if (!source || why->code != ENOENT) {
@@ -553,7 +546,7 @@ static void not_taken_up(struct host *h, json_t *entry, bool source,
 	/* Of a guest that has left, the entry goes last; docs/commit.md. */
 	if (journal_step_of(entry) == STEP_COMMIT)
 		log_info("move %s (job %s): it had left",
-			 entry_text(entry, "machine"), id);
+			 journal_text(entry, "machine"), id);
 	else
 		log_warning("journal of job %s: %s", id, why->text);
 	if (journal_remove(h->settings->state_directory, id, "source", &e) < 0)
@@ -562,8 +555,8 @@ static void not_taken_up(struct host *h, json_t *entry, bool source,
 
 static int recover_one(struct host *h, json_t *entry, struct error *e)
 {
-	bool source = !strcmp(entry_text(entry, "role"), "source");
-	const char *peer = entry_text(entry, "peer");
+	bool source = !strcmp(journal_text(entry, "role"), "source");
+	const char *peer = journal_text(entry, "peer");
 	struct outgoing *o = calloc(1, sizeof(*o));
 	json_t *ignored;
 
@@ -573,10 +566,10 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 	o->entry = json_incref(entry);
 	if (job_new(&o->job,
 		    &(struct job_subject){
-			    .id = entry_text(entry, "job"),
+			    .id = journal_text(entry, "job"),
 			    .kind = "move",
 			    .role = source ? "source" : "destination",
-			    .machine = entry_text(entry, "machine"),
+			    .machine = journal_text(entry, "machine"),
 			    .peer = peer },
 		    e) < 0 ||
 	    take_entry(o, source, e) < 0) {
@@ -589,7 +582,7 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 	if (peer_of(h, peer, &o->peer, e) < 0)
 		snprintf(o->peer.name, sizeof(o->peer.name), "%s", peer);
 	log_info("move %s (job %s): found in the journal at '%s'",
-		 o->job->machine, o->job->id, entry_text(entry, "step"));
+		 o->job->machine, o->job->id, journal_text(entry, "step"));
 	if (source)
 		return launch_move(o, &ignored, e);
 	job_add(h, o->job);

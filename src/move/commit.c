@@ -56,26 +56,14 @@ static uint64_t pause_longer(uint64_t pause_us)
 	return pause_us * 2 < RETRY_MOST_US ? pause_us * 2 : RETRY_MOST_US;
 }
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
 /* --- the table, done */
-
-static bool disk_failed(enum decide_event last)
-{
-	return last == EVENT_NOT_STORED;
-}
 
 void commit_run(struct commit_side *c, enum decide_event event)
 {
 	const struct decide_row *r;
 
 	do {
-		r = job_decide(c->job, event, c->facts(c->context));
+		r = job_decide(c->job, event, c->facts(c));
 		/* Each row that is not the last ends with news, and no action
 		 * brings news that the next state has no row for. */
 		assert(r);
@@ -85,7 +73,7 @@ void commit_run(struct commit_side *c, enum decide_event event)
 		     i < DECIDE_ACTIONS_MAX && r->actions[i] != ACT_NOTHING &&
 		     event == NO_EVENT;
 		     i++)
-			event = c->actions[r->actions[i]](c->context);
+			event = c->actions[r->actions[i]](c);
 	} while (!decide_is_over(r->next));
 }
 
@@ -116,24 +104,10 @@ enum decide_event commit_refuse(struct commit_side *c)
 /* --- questions */
 
 struct word {
-	const char *text;
+	const char *text; /* NULL ends the words */
 	enum decide_event event;
 	const char *means;
 };
-
-static enum decide_event word_of(struct commit_side *c,
-				 const struct word *words, size_t n,
-				 const char *said)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(words[i].text, said) != 0)
-			continue;
-		snprintf(c->heard, sizeof(c->heard), "%s", words[i].means);
-		return words[i].event;
-	}
-	snprintf(c->heard, sizeof(c->heard), "it says '%.40s'", said);
-	return EVENT_SILENT;
-}
 
 static const struct word states[] = {
 	{ "running", EVENT_HEARD_RUNNING, "it runs it" },
@@ -143,6 +117,7 @@ static const struct word states[] = {
 	{ "lost", EVENT_HEARD_LOST,
 	  "its QEMU has ended, and whether the guest had run there is not "
 	  "known" },
+	{ 0 },
 };
 
 static const struct word decisions[] = {
@@ -152,48 +127,64 @@ static const struct word decisions[] = {
 	{ "unknown", EVENT_HEARD_UNKNOWN,
 	  "it knows neither the move nor the guest any more: given up, or "
 	  "moved on" },
+	{ 0 },
 };
 
-static enum decide_event tell(struct commit_side *c)
+static enum decide_event word_of(struct commit_side *c,
+				 const struct word *words, const char *said)
+{
+	for (; words->text; words++) {
+		if (strcmp(words->text, said) != 0)
+			continue;
+		snprintf(c->heard, sizeof(c->heard), "%s", words->means);
+		return words->event;
+	}
+	snprintf(c->heard, sizeof(c->heard), "it says '%.40s'", said);
+	return EVENT_SILENT;
+}
+
+/* 0 with the answer; else c->heard says why there is none. */
+static int answer_to(struct commit_side *c, json_t *question, json_t **ret)
+{
+	struct error e;
+	int r = ask_once(c->host, c->peer, question, ret, &e);
+
+	if (r < 0)
+		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
+	return r;
+}
+
+static enum decide_event hear(struct commit_side *c, json_t *question,
+			      const char *key, const struct word *words)
 {
 	enum decide_event event;
 	json_t *answer = NULL;
-	struct error e;
 
-	if (ask_once(c->host, c->peer,
-		     json_pack("{s:s,s:s,s:s}", "type", "resolve", "job",
-			       c->job->id, "decision", "commit"),
-		     &answer, &e) < 0) {
-		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
+	if (answer_to(c, question, &answer) < 0)
 		return EVENT_SILENT;
-	}
-	event = word_of(c, states, ARRAY_SIZE(states),
-			text_of(answer, "state"));
+	event = word_of(c, words, journal_text(answer, key));
 	json_decref(answer);
 	return event;
+}
+
+static enum decide_event tell(struct commit_side *c)
+{
+	return hear(c,
+		    json_pack("{s:s,s:s,s:s}", "type", "resolve", "job",
+			      c->job->id, "decision", "commit"),
+		    "state", states);
 }
 
 static json_t *question(const struct commit_side *c)
 {
 	return json_pack("{s:s,s:s,s:s,s:s}", "type", "ask", "job", c->job->id,
 			 "machine", c->job->machine, "guest",
-			 text_of(c->entry, "guest"));
+			 journal_text(c->entry, "guest"));
 }
 
 static enum decide_event ask(struct commit_side *c)
 {
-	enum decide_event event;
-	json_t *answer = NULL;
-	struct error e;
-
-	if (ask_once(c->host, c->peer, question(c), &answer, &e) < 0) {
-		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
-		return EVENT_SILENT;
-	}
-	event = word_of(c, decisions, ARRAY_SIZE(decisions),
-			text_of(answer, "decision"));
-	json_decref(answer);
-	return event;
+	return hear(c, question(c), "decision", decisions);
 }
 
 enum decide_event commit_press(struct commit_side *c)
@@ -217,19 +208,14 @@ enum decide_event commit_ask(struct commit_side *c)
 enum decide_event commit_probe_destination(struct commit_side *c)
 {
 	json_t *answer = NULL;
-	struct error e;
-	int r;
 
 	/* It had no copy when it last spoke, and cannot have got one. */
 	if (c->last_answer == EVENT_HEARD_GONE ||
 	    c->last_answer == EVENT_HEARD_LOST)
 		return tell(c);
-	r = ask_once(c->host, c->peer, question(c), &answer, &e);
-	json_decref(answer);
-	if (r < 0) {
-		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);
+	if (answer_to(c, question(c), &answer) < 0)
 		return EVENT_SILENT;
-	}
+	json_decref(answer);
 	return EVENT_HEARD_WAITING;
 }
 
@@ -297,7 +283,7 @@ enum decide_event commit_doubt(struct commit_side *c)
 {
 	enum decide_state course = job_course(c->job);
 
-	if (disk_failed(c->last))
+	if (c->last == EVENT_NOT_STORED)
 		job_set_doubt(c->job, c->heard,
 			      "Drover keeps trying: make the folder writable, "
 			      "or make room in it");
@@ -405,7 +391,7 @@ static const char *on_disk(const struct move_host *host, const char *id,
 	if (r < 0 && r != -ENOENT)
 		return waits;
 	if (r == 0) {
-		bool theirs = !strcmp(text_of(found, "peer"), peer);
+		bool theirs = !strcmp(journal_text(found, "peer"), peer);
 
 		facts |= fact_of((enum journal_step)journal_step_of(found));
 		json_decref(found);
@@ -421,8 +407,8 @@ static const char *on_disk(const struct move_host *host, const char *id,
 json_t *commit_answer_ask(const struct move_host *host, const char *peer,
 			  const json_t *question, struct job *job)
 {
-	const char *machine = text_of(question, "machine");
-	const char *guest = text_of(question, "guest");
+	const char *machine = journal_text(question, "machine");
+	const char *guest = journal_text(question, "guest");
 	const char *word;
 	unsigned facts = 0;
 
@@ -433,8 +419,8 @@ json_t *commit_answer_ask(const struct move_host *host, const char *peer,
 		if (guest[0] &&
 		    host->guest_lives(host->context, machine, guest))
 			facts |= FACT_ALIVE;
-		word = on_disk(host, text_of(question, "job"), DECIDE_SOURCE,
-			       peer, facts);
+		word = on_disk(host, journal_text(question, "job"),
+			       DECIDE_SOURCE, peer, facts);
 	}
 	return word ? json_pack("{s:s,s:s}", "type", "answer", "decision", word)
 		    : NULL;
@@ -443,7 +429,7 @@ json_t *commit_answer_ask(const struct move_host *host, const char *peer,
 json_t *commit_answer_resolve(const struct move_host *host, const char *peer,
 			      const json_t *question, struct job *job)
 {
-	const char *id = text_of(question, "job");
+	const char *id = journal_text(question, "job");
 	const char *word;
 
 	if (job && strcmp(job->peer, peer) != 0)

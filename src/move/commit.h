@@ -23,9 +23,8 @@ struct commit_side {
 	const struct move_host *host;
 	const struct move_peer *peer;
 	json_t *entry; /* of the journal */
-	unsigned (*facts)(void *context);
-	enum decide_event (*const *actions)(void *context);
-	void *context;
+	unsigned (*facts)(struct commit_side *c);
+	enum decide_event (*const *actions)(struct commit_side *c);
 
 	/* kept here */
 	enum decide_event last;        /* that brought the side where it is */

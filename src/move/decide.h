@@ -161,7 +161,7 @@ enum decide_side { DECIDE_SOURCE, DECIDE_DESTINATION };
 struct decide_row {
 	enum decide_state state;
 	enum decide_event event;
-	unsigned need, lack; /* facts that have to be, and must not be */
+	unsigned need; /* facts that have to be */
 	enum decide_state next;
 	enum decide_action actions[DECIDE_ACTIONS_MAX]; /* ACT_NOTHING ends */
 	enum decide_side side; /* of a row of DECIDE_NONE */

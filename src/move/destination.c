@@ -287,14 +287,13 @@ static void show_progress(struct destination *d)
 
 /* A source that gave up while the paths were gone could not say so; until the
  * outage limit a machine of its name would be held here for nothing. */
-static int check_source(struct destination *d, uint64_t silence_us,
-			struct error *e)
+static int check_source(struct destination *d, struct error *e)
 {
 	struct session_stats st;
 
 	session_stats(d->session, &st);
 	if (!st.outage)
-		d->next_ask_us = clock_us() + silence_us;
+		d->next_ask_us = clock_us() + ASK_US;
 	if (clock_us() < d->next_ask_us)
 		return 0;
 	d->next_ask_us = clock_us() + ASK_US;
@@ -321,8 +320,7 @@ static int load(struct destination *d, struct error *e)
 		if ((r = drain_events(d, e)) != 0)
 			return r < 0 ? r : 0;
 		if (session_skip(d->session, e) < 0 ||
-		    job_check_cancel(d->job, e) < 0 ||
-		    check_source(d, ASK_US, e) < 0)
+		    job_check_cancel(d->job, e) < 0 || check_source(d, e) < 0)
 			return error_code(e);
 		/* A relay that broke because QEMU did: QEMU says why. */
 		if (relay_check(d->relay, &why) < 0) {
@@ -339,9 +337,14 @@ static int load(struct destination *d, struct error *e)
 
 /* --- what the table of decide.h asks for */
 
-static unsigned facts(void *context)
+static struct destination *destination_of(struct commit_side *c)
 {
-	const struct destination *d = context;
+	return container_of(c, struct destination, side);
+}
+
+static unsigned facts(struct commit_side *c)
+{
+	const struct destination *d = destination_of(c);
 
 	return d->facts | (d->arrival.paused ? FACT_PAUSED : 0);
 }
@@ -384,9 +387,9 @@ static enum decide_event await_commit(struct destination *d)
 	}
 }
 
-static enum decide_event act_send_loaded(void *context)
+static enum decide_event act_send_loaded(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 
 	fault_point("destination:loaded");
@@ -400,29 +403,9 @@ static enum decide_event act_send_loaded(void *context)
 	return await_commit(d);
 }
 
-static enum decide_event act_ask(void *context)
+static enum decide_event act_store_committed(struct commit_side *c)
 {
-	return commit_ask(&((struct destination *)context)->side);
-}
-
-static enum decide_event act_probe(void *context)
-{
-	return commit_probe_source(&((struct destination *)context)->side);
-}
-
-static enum decide_event act_doubt(void *context)
-{
-	return commit_doubt(&((struct destination *)context)->side);
-}
-
-static enum decide_event act_refuse(void *context)
-{
-	return commit_refuse(&((struct destination *)context)->side);
-}
-
-static enum decide_event act_store_committed(void *context)
-{
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 
 	if (job_course(d->job) == DEST_NOTING)
 		fault_point("destination:running-sent");
@@ -431,32 +414,25 @@ static enum decide_event act_store_committed(void *context)
 	return commit_store(&d->side, STEP_COMMITTED);
 }
 
-static enum decide_event act_store_dropped(void *context)
+static enum decide_event act_store_dropped(struct commit_side *c)
 {
-	return commit_store(&((struct destination *)context)->side,
-			    STEP_DROPPED);
+	return commit_store(c, STEP_DROPPED);
 }
 
-static enum decide_event act_store_arrived(void *context)
+static enum decide_event act_store_arrived(struct commit_side *c)
 {
-	return commit_conclude(&((struct destination *)context)->side,
-			       STEP_ARRIVED);
+	return commit_conclude(c, STEP_ARRIVED);
 }
 
-static enum decide_event act_store_lost(void *context)
+static enum decide_event act_store_lost(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 
 	if (d->started &&
 	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
 		log_error("move %s: %s", d->job->machine, e.text);
 	return d->side.entry ? commit_conclude(&d->side, STEP_LOST) : NO_EVENT;
-}
-
-static enum decide_event act_remove(void *context)
-{
-	return commit_remove(&((struct destination *)context)->side);
 }
 
 /* A QEMU that opens its disks on a slow storage is not a dead one. */
@@ -480,9 +456,9 @@ static int continue_guest(struct destination *d, struct error *e)
 	return r == -EREMOTEIO && !certain ? error_as(e, EIO) : r;
 }
 
-static enum decide_event act_continue(void *context)
+static enum decide_event act_continue(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 	int r;
 
@@ -499,9 +475,9 @@ static enum decide_event act_continue(void *context)
 	return r == -EREMOTEIO ? EVENT_REFUSED : EVENT_DIED;
 }
 
-static enum decide_event act_send_running(void *context)
+static enum decide_event act_send_running(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 
 	fault_point("destination:running");
@@ -512,9 +488,9 @@ static enum decide_event act_send_running(void *context)
 	return NO_EVENT;
 }
 
-static enum decide_event act_register(void *context)
+static enum decide_event act_register(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	int saved;
 
 	d->arrival.ended = d->resumed && !launch_alive(&d->arrival.process);
@@ -535,9 +511,9 @@ static enum decide_event act_register(void *context)
 
 /* The QEMU goes first: a source that hears "failed" may run the guest again,
  * also after COMMIT. */
-static enum decide_event act_end_qemu(void *context)
+static enum decide_event act_end_qemu(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 
 	if (!d->why.code)
@@ -552,9 +528,9 @@ static enum decide_event act_end_qemu(void *context)
 	return EVENT_ENDED;
 }
 
-static enum decide_event act_send_dropped(void *context)
+static enum decide_event act_send_dropped(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 
 	if (d->session && session_send(d->session,
@@ -586,9 +562,9 @@ static void await_done(struct destination *d)
 }
 
 /* When the user is told, the machine can be used here. */
-static enum decide_event act_send_registered(void *context)
+static enum decide_event act_send_registered(struct commit_side *c)
 {
-	struct destination *d = context;
+	struct destination *d = destination_of(c);
 	struct error e;
 
 	d->host->release(d->host->context, d->job->machine);
@@ -599,23 +575,24 @@ static enum decide_event act_send_registered(void *context)
 	return NO_EVENT;
 }
 
-static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
+static enum decide_event (*const actions[DECIDE_ACTIONS])(
+	struct commit_side *c) = {
 	[ACT_STORE_COMMITTED] = act_store_committed,
 	[ACT_STORE_ARRIVED] = act_store_arrived,
 	[ACT_STORE_DROPPED] = act_store_dropped,
 	[ACT_STORE_LOST] = act_store_lost,
-	[ACT_REMOVE] = act_remove,
+	[ACT_REMOVE] = commit_remove,
 	[ACT_SEND_LOADED] = act_send_loaded,
 	[ACT_SEND_RUNNING] = act_send_running,
 	[ACT_SEND_REGISTERED] = act_send_registered,
 	[ACT_SEND_DROPPED] = act_send_dropped,
-	[ACT_PROBE] = act_probe,
-	[ACT_ASK] = act_ask,
+	[ACT_PROBE] = commit_probe_source,
+	[ACT_ASK] = commit_ask,
 	[ACT_CONTINUE] = act_continue,
 	[ACT_END_QEMU] = act_end_qemu,
 	[ACT_REGISTER] = act_register,
-	[ACT_REFUSE] = act_refuse,
-	[ACT_DOUBT] = act_doubt,
+	[ACT_REFUSE] = commit_refuse,
+	[ACT_DOUBT] = commit_doubt,
 };
 
 static void destination_init(struct destination *d)
@@ -627,7 +604,6 @@ static void destination_init(struct destination *d)
 		.entry = d->entry,
 		.facts = facts,
 		.actions = actions,
-		.context = d,
 		.last = NO_EVENT,
 		.last_answer = NO_EVENT,
 	};

@@ -94,7 +94,7 @@ static void folder_of(char *buf, size_t cap, const char *state_directory,
 	snprintf(buf, cap, "%s/%s", state_directory, which);
 }
 
-static const char *text_of(const json_t *entry, const char *key)
+const char *journal_text(const json_t *entry, const char *key)
 {
 	const char *text = json_string_value(json_object_get(entry, key));
 
@@ -112,8 +112,8 @@ static int save(const char *state_directory, const char *which, json_t *entry,
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for the journal");
 	folder_of(folder, sizeof(folder), state_directory, which);
-	snprintf(name, sizeof(name), "%s.%s.json", text_of(entry, "job"),
-		 text_of(entry, "role"));
+	snprintf(name, sizeof(name), "%s.%s.json", journal_text(entry, "job"),
+		 journal_text(entry, "role"));
 	if (journal_save_file(folder, name, text, e) < 0)
 		return error_in(e, "journal");
 	return 0;
@@ -173,8 +173,8 @@ int journal_conclude(const char *state_directory, json_t *entry,
 		return error_code(e);
 	folder_of(folder, sizeof(folder), state_directory, records);
 	prune(folder);
-	return journal_remove(state_directory, text_of(entry, "job"),
-			      text_of(entry, "role"), e);
+	return journal_remove(state_directory, journal_text(entry, "job"),
+			      journal_text(entry, "role"), e);
 }
 
 /* An entry that cannot be read is somebody's guest: it is told, not skipped. */
@@ -188,8 +188,8 @@ static int read_entry(json_t **ret, const char *folder, const char *name,
 	*ret = json_load_file(path, 0, &where);
 	if (!*ret && access(path, F_OK) < 0 && errno == ENOENT)
 		return error_set(e, ENOENT, "no file %s", path);
-	if (!*ret || journal_step_of(*ret) < 0 || !text_of(*ret, "job")[0] ||
-	    !text_of(*ret, "role")[0]) {
+	if (!*ret || journal_step_of(*ret) < 0 ||
+	    !journal_text(*ret, "job")[0] || !journal_text(*ret, "role")[0]) {
 		json_decref(*ret);
 		return error_set(e, EBADMSG,
 				 "%s is not a journal of a move: look into it, "
@@ -205,8 +205,8 @@ static int rename_old(const char *folder, const char *name, const json_t *entry,
 {
 	char from[PATH_MAX + 256], to[PATH_MAX + 256];
 
-	snprintf(to, sizeof(to), "%s/%s.%s.json", folder, text_of(entry, "job"),
-		 text_of(entry, "role"));
+	snprintf(to, sizeof(to), "%s/%s.%s.json", folder,
+		 journal_text(entry, "job"), journal_text(entry, "role"));
 	snprintf(from, sizeof(from), "%s/%s", folder, name);
 	if (strcmp(from, to) != 0 && rename(from, to) < 0)
 		return error_sys(e, "journal: rename %s to %s", from, to);

@@ -48,6 +48,8 @@ int journal_find(const char *state_directory, const char *job, const char *role,
 int journal_find_record(const char *state_directory, const char *job,
 			const char *role, json_t **ret, struct error *e);
 int journal_step_of(const json_t *entry); /* -1 for none */
+/* Of an entry, or of any object; empty when there is none. */
+const char *journal_text(const json_t *entry, const char *key);
 
 /* A file that is either whole or not there: written aside, synced, renamed,
  * its folder synced.  Makes the folder. */

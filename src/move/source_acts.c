@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "move/journal.h"
 #include "move/monitor.h"
 #include "move/source.h"
@@ -25,9 +26,14 @@ enum {
 	CONFIRM_US = 5000000,    /* for "running" after COMMIT */
 };
 
-static unsigned facts(void *context)
+static struct source *source_of(struct commit_side *c)
 {
-	const struct source *m = context;
+	return container_of(c, struct source, side);
+}
+
+static unsigned facts(struct commit_side *c)
+{
+	const struct source *m = source_of(c);
 	char now[LAUNCH_IDENTITY_SIZE];
 	const char *then =
 		json_string_value(json_object_get(m->side.entry, "guest"));
@@ -45,9 +51,9 @@ static unsigned facts(void *context)
 	return f;
 }
 
-static enum decide_event act_store_commit(void *context)
+static enum decide_event act_store_commit(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	enum decide_event event;
 
 	fault_point("source:before-commit");
@@ -57,9 +63,9 @@ static enum decide_event act_store_commit(void *context)
 	return event;
 }
 
-static enum decide_event act_send_commit(void *context)
+static enum decide_event act_send_commit(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	json_t *message = NULL;
 	struct error lost;
 
@@ -84,26 +90,6 @@ static enum decide_event act_send_commit(void *context)
 	return NO_EVENT;
 }
 
-static enum decide_event act_press(void *context)
-{
-	return commit_press(&((struct source *)context)->side);
-}
-
-static enum decide_event act_probe(void *context)
-{
-	return commit_probe_destination(&((struct source *)context)->side);
-}
-
-static enum decide_event act_doubt(void *context)
-{
-	return commit_doubt(&((struct source *)context)->side);
-}
-
-static enum decide_event act_refuse(void *context)
-{
-	return commit_refuse(&((struct source *)context)->side);
-}
-
 /* Why the guest is not given away any more. */
 static void note_why(struct source *m)
 {
@@ -117,9 +103,9 @@ static void note_why(struct source *m)
 			  "the operator kept %s on this host", m->job->machine);
 }
 
-static enum decide_event act_store_aborted(void *context)
+static enum decide_event act_store_aborted(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	enum decide_event event;
 
 	note_why(m);
@@ -130,9 +116,9 @@ static enum decide_event act_store_aborted(void *context)
 	return event == EVENT_STORED ? event : commit_remove(&m->side);
 }
 
-static enum decide_event act_store_left(void *context)
+static enum decide_event act_store_left(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	enum decide_event event = commit_store(&m->side, STEP_LEFT);
 
 	m->left = event == EVENT_STORED;
@@ -140,18 +126,16 @@ static enum decide_event act_store_left(void *context)
 }
 
 /* Where that fails the entry says the same. */
-static enum decide_event act_record_left(void *context)
+static enum decide_event act_record_left(struct commit_side *c)
 {
-	return commit_conclude(&((struct source *)context)->side, STEP_LEFT);
+	return commit_conclude(c, STEP_LEFT);
 }
 
-static enum decide_event act_remove(void *context)
+static enum decide_event act_remove(struct commit_side *c)
 {
-	struct source *m = context;
-
-	if (job_course(m->job) == SOURCE_SETTLING)
+	if (job_course(c->job) == SOURCE_SETTLING)
 		fault_point("source:undone");
-	return commit_remove(&m->side);
+	return commit_remove(c);
 }
 
 static int take_back(struct source *m, bool run, struct error *e)
@@ -167,9 +151,9 @@ static int take_back(struct source *m, bool run, struct error *e)
 	return monitor_take_back(m->qmp, run, clock_us() + TAKE_BACK_US, e);
 }
 
-static enum decide_event act_continue(void *context)
+static enum decide_event act_continue(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	struct error e;
 
 	if (atomic_load(&m->job->verdict) != JOB_UNDECIDED &&
@@ -183,7 +167,7 @@ static enum decide_event act_continue(void *context)
 		relay_stop(m->relay);
 	if (!m->migrating && !m->resumed)
 		return EVENT_CONTINUED;
-	if (m->machine->process.pidfd < 0 || !(facts(m) & FACT_SAME_QEMU))
+	if (m->machine->process.pidfd < 0 || !(facts(c) & FACT_SAME_QEMU))
 		return EVENT_ENDED;
 	if (take_back(m, m->was_running, &e) == 0)
 		return EVENT_CONTINUED;
@@ -196,9 +180,9 @@ static enum decide_event act_continue(void *context)
 	return EVENT_REFUSED;
 }
 
-static enum decide_event act_end_qemu(void *context)
+static enum decide_event act_end_qemu(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	struct error e;
 
 	m->times.running_wall_us = clock_wall_us();
@@ -216,9 +200,9 @@ static enum decide_event act_end_qemu(void *context)
 	return NO_EVENT;
 }
 
-static enum decide_event act_forget(void *context)
+static enum decide_event act_forget(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	json_t *message;
 	struct error e;
 	int left;
@@ -238,9 +222,9 @@ static enum decide_event act_forget(void *context)
 	return EVENT_NOT_STORED;
 }
 
-static enum decide_event act_send_done(void *context)
+static enum decide_event act_send_done(struct commit_side *c)
 {
-	struct source *m = context;
+	struct source *m = source_of(c);
 	struct error e;
 
 	if (m->session &&
@@ -251,7 +235,8 @@ static enum decide_event act_send_done(void *context)
 	return NO_EVENT;
 }
 
-static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
+static enum decide_event (*const actions[DECIDE_ACTIONS])(
+	struct commit_side *c) = {
 	[ACT_STORE_COMMIT] = act_store_commit,
 	[ACT_STORE_ABORTED] = act_store_aborted,
 	[ACT_STORE_LEFT] = act_store_left,
@@ -259,13 +244,13 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(void *context) = {
 	[ACT_REMOVE] = act_remove,
 	[ACT_SEND_COMMIT] = act_send_commit,
 	[ACT_SEND_DONE] = act_send_done,
-	[ACT_PRESS] = act_press,
-	[ACT_PROBE] = act_probe,
+	[ACT_PRESS] = commit_press,
+	[ACT_PROBE] = commit_probe_destination,
 	[ACT_CONTINUE] = act_continue,
 	[ACT_END_QEMU] = act_end_qemu,
 	[ACT_FORGET] = act_forget,
-	[ACT_REFUSE] = act_refuse,
-	[ACT_DOUBT] = act_doubt,
+	[ACT_REFUSE] = commit_refuse,
+	[ACT_DOUBT] = commit_doubt,
 };
 
 void source_begin(struct source *m)
@@ -278,7 +263,6 @@ void source_begin(struct source *m)
 		.peer = m->peer,
 		.facts = facts,
 		.actions = actions,
-		.context = m,
 		.last = NO_EVENT,
 		.last_answer = NO_EVENT,
 	};

@@ -131,8 +131,7 @@ static bool is_given_up(const struct world *w)
 
 /* --- the operator's word, where nobody was heard */
 
-static bool is_true(const struct world *w, enum decide_side who,
-		    enum decide_state was)
+static bool is_true(const struct world *w, enum decide_state was)
 {
 	const struct side *a = &w->of[DECIDE_SOURCE];
 	const struct side *b = &w->of[DECIDE_DESTINATION];
@@ -148,7 +147,6 @@ static bool is_true(const struct world *w, enum decide_side who,
 		       (!w->back_again && (a->state == SOURCE_GIVING ||
 					   a->state == SOURCE_LEAVING ||
 					   (!a->up && a->disk == DISK_COMMIT)));
-	(void)who;
 	return !is_given_up(w);
 }
 
@@ -173,14 +171,14 @@ static bool happens(struct world *w, enum decide_side who,
 		return true;
 	if (event != EVENT_HEARD_COMMIT && event != EVENT_HEARD_DROPPED &&
 	    decides_unheard(s->state, r->next)) {
-		if (!is_true(w, who, s->state))
+		if (!is_true(w, s->state))
 			return false;
 		w->obeyed = 1;
 	}
 	if (event == EVENT_GIVE_UP && r->next == DEST_NOTING_DROP) {
-		if (!is_true(w, who, s->state) && !reachable(w, DECIDE_SOURCE))
+		if (!is_true(w, s->state) && !reachable(w, DECIDE_SOURCE))
 			return false;
-		if (!is_true(w, who, s->state))
+		if (!is_true(w, s->state))
 			w->ended = 1;
 	}
 	if (r->next == DEST_TOLD || r->next == DEST_CLAIMING)
