@@ -18,9 +18,9 @@ enum journal_step {
 	STEP_COMMIT,    /* source: decided; the guest is the destination's */
 	STEP_COMMITTED, /* destination: the guest is ours */
 	STEP_DROPPED,   /* destination: the copy goes; it has never run */
-	/* of records only */
+	STEP_LEFT,      /* source: given up, unheard */
+	/* of records only; "left" and "dropped" become records */
 	STEP_ABORTED, /* source: the guest went on here */
-	STEP_LEFT,    /* source: given up, unheard */
 	STEP_ARRIVED, /* destination: the guest came, and is registered */
 	STEP_LOST,    /* destination: nobody knows whether it ran here */
 	JOURNAL_STEPS,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The source's side of a move: stages that are run in order and, when one
- * fails, undone in the opposite order.  Until the commit stage has written its
- * line into the journal everything can be undone, and the guest goes on here.
+ * The source's side of a move: stages that are run in order, up to where both
+ * QEMUs are complete.  Who has the guest then, and after a failure, the table
+ * of decide.h says; source_acts.c does it.
  */
 #include <errno.h>
 #include <limits.h>
