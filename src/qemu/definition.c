@@ -194,8 +194,13 @@ static int set_memory(void *target, const struct ini_key *k, const char *value,
 	(void)k;
 	if (!size)
 		return error_set(e, ENOMEM, "no memory for a definition");
-	if (split_options(size, &d->memory_options, e) < 0 ||
-	    (d->memory_options && take_share(d, e) < 0))
+	if (split_options(size, &d->memory_options, e) < 0)
+		return error_code(e);
+	if (d->memory_options && strpbrk(d->memory_options, " \t"))
+		return error_set(e, EINVAL,
+				 "the options of the memory have a space in "
+				 "them: write them as in 4G,share=on");
+	if (d->memory_options && take_share(d, e) < 0)
 		return error_code(e);
 	return text_parse_bytes(&d->memory_bytes, size, e);
 }
@@ -491,8 +496,8 @@ static void write_key(FILE *out, const char *key, const char *value)
 		fprintf(out, "%s = %s\n", key, value);
 }
 
-static void write_size(FILE *out, const char *key, uint64_t bytes,
-		       const char *options)
+/* Without the line's end. */
+static void write_size(FILE *out, const char *key, uint64_t bytes)
 {
 	static const char letters[] = "\0KMGT";
 	size_t i = 0;
@@ -501,8 +506,7 @@ static void write_size(FILE *out, const char *key, uint64_t bytes,
 		bytes /= 1024;
 		i++;
 	}
-	fprintf(out, "%s = %" PRIu64 "%.1s%s%s\n", key, bytes, &letters[i],
-		options ? "," : "", options ? options : "");
+	fprintf(out, "%s = %" PRIu64 "%.1s", key, bytes, &letters[i]);
 }
 
 /* One option with its value per line. */
@@ -525,11 +529,10 @@ static void write_arguments(FILE *out, const struct words *w)
 static void write_memory(FILE *out, const struct definition *d, bool share)
 {
 	const char *more = d->memory_options;
-	char options[256];
 
-	snprintf(options, sizeof(options), "%s%s%s", more ? more : "",
-		 more && share ? "," : "", share ? "share=on" : "");
-	write_size(out, "memory", d->memory_bytes, options[0] ? options : NULL);
+	write_size(out, "memory", d->memory_bytes);
+	fprintf(out, "%s%s%s\n", more ? "," : "", more ? more : "",
+		share ? ",share=on" : "");
 }
 
 static char *to_text(const struct definition *d, bool for_peers)
@@ -552,8 +555,10 @@ static char *to_text(const struct definition *d, bool for_peers)
 	write_key(out, "accelerator", d->accelerator);
 	write_key(out, "cpu", d->cpu);
 	write_key(out, "qemu", d->qemu);
-	if (d->huge_page_bytes)
-		write_size(out, "huge-pages", d->huge_page_bytes, NULL);
+	if (d->huge_page_bytes) {
+		write_size(out, "huge-pages", d->huge_page_bytes);
+		fprintf(out, "\n");
+	}
 	write_key(out, "memory-id", d->memory_id);
 	write_key(out, "directory", d->directory);
 	write_arguments(out, &d->arguments);

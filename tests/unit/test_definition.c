@@ -115,6 +115,37 @@ static void memory_is_shared_where_the_definition_says_so(void **state)
 	definition_done(&d);
 }
 
+static void a_space_in_the_options_of_the_memory_is_refused(void **state)
+{
+	struct definition d;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(definition_parse(&d, "web1",
+					  "[machine]\nname = web1\n"
+					  "memory = 4G,slots=2 ,share=off\n",
+					  &e),
+			 -EINVAL);
+	assert_string_equal(e.text, "web1:3:10: the options of the memory have "
+				    "a space in them: write them as in "
+				    "4G,share=on");
+}
+
+static void long_options_of_the_memory_are_written_whole(void **state)
+{
+	char text[512] = "[machine]\nname = web1\nmemory = 256M,", *again;
+	struct definition d;
+
+	(void)state;
+	memset(text + strlen(text), 'x', 300);
+	strcat(text, "=1\n");
+	d = parsed(text);
+	again = definition_text(&d);
+	assert_non_null(strstr(again, strstr(text, "memory = ")));
+	free(again);
+	definition_done(&d);
+}
+
 static void arguments_know_their_folder_and_name(void **state)
 {
 	char *all = command("[machine]\nname = web1\nmemory = 256M\nhuge-pages "
@@ -445,6 +476,9 @@ int main(void)
 		cmocka_unit_test(a_small_definition_has_sensible_defaults),
 		cmocka_unit_test(the_command_line_has_own_memory_and_a_monitor),
 		cmocka_unit_test(memory_is_shared_where_the_definition_says_so),
+		cmocka_unit_test(
+			a_space_in_the_options_of_the_memory_is_refused),
+		cmocka_unit_test(long_options_of_the_memory_are_written_whole),
 		cmocka_unit_test(arguments_know_their_folder_and_name),
 		cmocka_unit_test(commas_in_the_run_directory_are_doubled),
 		cmocka_unit_test(a_guest_with_numa_nodes_keeps_its_backends),
