@@ -78,6 +78,11 @@ static int greet(struct session *s, struct channel *c, struct error *e)
 		return 0;
 	if (theirs.session == 0)
 		return error_set(e, EBADMSG, "accepts without a session");
+	if (strcmp(theirs.text, s->peer) != 0)
+		return error_set(e, REFUSED_THERE,
+				 "calls itself %s: correct the name in [peer "
+				 "%s] here, or 'name' in its drover.conf",
+				 theirs.text, s->peer);
 	s->id = theirs.session;
 	memcpy(s->secret, theirs.secret, SECRET_SIZE);
 	/* Finding an address that answers may have taken a while. */

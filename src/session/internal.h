@@ -147,6 +147,8 @@ struct session {
 
 	atomic_uint_fast64_t cards_generation; /* of cards_text; 0: none */
 
+	atomic_bool introduced;        /* the first message has left */
+	atomic_uint abilities;         /* the peer's: bits of enum ability */
 	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
 	atomic_uint_fast64_t placed, busy_us; /* as in struct ack */
 };

@@ -148,8 +148,11 @@ int session_event_fd(const struct session *s)
 
 int session_send(struct session *s, json_t *message, struct error *e)
 {
-	AUTO_FREE char *text = json_dumps(message, JSON_COMPACT);
+	AUTO_FREE char *text = NULL;
 
+	if (!atomic_exchange(&s->introduced, true))
+		json_object_set_new(message, "can", abilities_json());
+	text = json_dumps(message, JSON_COMPACT);
 	json_decref(message);
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for a message");
@@ -183,6 +186,8 @@ int session_receive(struct session *s, json_t **ret, struct error *e)
 				 "JSON object",
 				 s->peer);
 	}
+	atomic_fetch_or(&s->abilities,
+			abilities_read(json_object_get(*ret, "can")));
 	return 1;
 }
 
@@ -249,6 +254,11 @@ struct inbox *session_inbox(struct session *s)
 const char *session_peer(const struct session *s)
 {
 	return s->peer;
+}
+
+bool session_peer_can(struct session *s, enum ability a)
+{
+	return atomic_load(&s->abilities) >> a & 1;
 }
 
 /* Of bytes that may be none. */

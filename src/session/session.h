@@ -31,6 +31,7 @@
 
 #include "nic/networks.h"
 #include "nic/pairs.h"
+#include "session/abilities.h"
 #include "session/outbox.h"
 #include "session/press.h"
 #include "wire/frame.h"
@@ -89,7 +90,8 @@ int session_check(struct session *s, struct error *e);
 /* Readable when a message arrived or the session ended; for poll() only. */
 int session_event_fd(const struct session *s);
 
-/* Messages are JSON objects; they arrive once and in order. */
+/* Messages are JSON objects; they arrive once and in order.  The first one that
+ * is sent says in "can" what this version knows. */
 int session_send(struct session *s, json_t *message /* stolen */,
 		 struct error *e);
 /* The next message: 1; 0 when there is none; -ECONNABORTED when the session
@@ -114,6 +116,9 @@ void session_switchover(struct session *s, uint64_t outage_limit_us);
 struct outbox *session_outbox(struct session *s);
 struct inbox *session_inbox(struct session *s);
 const char *session_peer(const struct session *s);
+/* Did a message that was received name it?  The first one does, so for the
+ * dialling side this is no before it has had an answer. */
+bool session_peer_can(struct session *s, enum ability a);
 
 struct session_stats {
 	struct outbox_stats out;

@@ -87,6 +87,20 @@ class Moved(Case):
         self.assertEqual(self.beta.machine("web")["state"], "running")
 
 
+class Named(Case):
+    def test_a_host_that_calls_itself_otherwise_is_not_taken_for_the_peer(self):
+        self.alpha.settings["peer gamma"] = self.alpha.settings.pop("peer beta")
+        self.start()
+        self.define(self.alpha)
+        self.alpha.drover("vm", "start", "web")
+        done = self.alpha.drover("move", "web", "gamma", check=False)
+        self.assertEqual(done.status, 1)
+        self.assertIn("host gamma: calls itself beta: correct the name in [peer gamma] here",
+                      done.stderr)
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+
+
 class Adopted(Case):
     def setUp(self):
         super().setUp()

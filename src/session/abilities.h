@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What one version of Drover can do and an older one cannot.  Each side lists
+ * its own in the "can" of the first message that it sends in a session, and
+ * sends nothing that the other side has not named.  docs/wire.md, "Messages".
+ */
+#pragma once
+
+#include <jansson.h>
+
+enum ability {
+	CAN_HOLDS, /* answers "holds" */
+	ABILITIES
+};
+
+json_t *abilities_json(void); /* all of this version's */
+/* Bits by enum ability; names that are not known are left out. */
+unsigned abilities_read(const json_t *list);
