@@ -28,6 +28,7 @@
 #include "channel/tcp.h"
 #include "host/internal.h"
 #include "move/commit.h"
+#include "move/journal.h"
 #include "nic/address.h"
 
 enum {
@@ -106,6 +107,39 @@ static void serve_compare(struct host *h, struct session *s,
 				    findings));
 }
 
+/* Files are named by it, and it is compared as a whole. */
+static int read_job_id(const char **ret, const json_t *request, struct error *e)
+{
+	const char *id = text_of(request, "job");
+
+	if (text_check_name("job", id, e) < 0)
+		return error_code(e);
+	if (strlen(id) >= JOB_ID_SIZE)
+		return error_set(e, EINVAL,
+				 "'%.80s' is not a name for a job: use at most "
+				 "%d characters",
+				 id, JOB_ID_SIZE - 1);
+	*ret = id;
+	return 0;
+}
+
+/* A second move of that name would write over the first one's entry. */
+static int check_job_is_new(struct host *h, const char *id, struct error *e)
+{
+	struct job *j = job_find(h, id, "destination");
+	json_t *entry = NULL;
+	struct error ignored;
+	int r = journal_find(h->settings->state_directory, id, "destination",
+			     &entry, &ignored);
+
+	json_decref(entry);
+	if (!j && r == -ENOENT)
+		return 0;
+	job_drop(j);
+	return error_set(e, EEXIST, "%s has had a job %s already",
+			 h->settings->name, id);
+}
+
 /* Of a move with somebody else nobody hears anything. */
 static void answer_or_refuse(struct session *s, const char *id, json_t *words)
 {
@@ -122,9 +156,15 @@ static void answer_or_refuse(struct session *s, const char *id, json_t *words)
 
 static void serve_ask(struct host *h, struct session *s, const json_t *request)
 {
-	const char *id = text_of(request, "job");
-	struct job *j = job_find(h, id, "source");
+	struct error e;
+	const char *id;
+	struct job *j;
 
+	if (read_job_id(&id, request, &e) < 0) {
+		refuse(s, &e);
+		return;
+	}
+	j = job_find(h, id, "source");
 	answer_or_refuse(s, id,
 			 commit_answer_ask(&h->move, session_peer(s), request,
 					   j));
@@ -134,13 +174,14 @@ static void serve_ask(struct host *h, struct session *s, const json_t *request)
 static void serve_resolve(struct host *h, struct session *s,
 			  const json_t *request)
 {
-	const char *id = text_of(request, "job");
-	struct error e;
+	struct error e = { 0 };
+	const char *id;
 	struct job *j;
 
-	if (strcmp(text_of(request, "decision"), "commit") != 0) {
+	if (strcmp(text_of(request, "decision"), "commit") != 0)
 		error_set(&e, EPROTO, "unknown decision '%.40s'",
 			  text_of(request, "decision"));
+	if (e.code || read_job_id(&id, request, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
@@ -187,15 +228,19 @@ static void run_arrival(struct host *h, struct session *s,
 static void serve_move(struct host *h, struct session *s, const json_t *request)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
-	const char *id = text_of(request, "job");
+	const char *id = "";
 	struct machine *m = NULL;
 	struct error e;
 	struct job *j;
 	char what[80];
 
-	snprintf(what, sizeof(what), "job %.16s", id);
-	if (text_check_name("job", id, &e) < 0 ||
-	    read_machine(&d, json_object_get(request, "machine"), &e) < 0 ||
+	if (read_job_id(&id, request, &e) < 0 ||
+	    check_job_is_new(h, id, &e) < 0) {
+		refuse(s, &e);
+		return;
+	}
+	snprintf(what, sizeof(what), "job %s", id);
+	if (read_machine(&d, json_object_get(request, "machine"), &e) < 0 ||
 	    machine_expect(h, &d, what, &m, &e) < 0) {
 		refuse(s, &e);
 		return;

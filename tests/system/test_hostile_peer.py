@@ -5,6 +5,7 @@ The attacker has the name and the addresses of a configured peer, so it gets as
 far as anybody can who is not trusted with more.
 """
 import ctypes
+import itertools
 import json
 import os
 import socket
@@ -28,6 +29,7 @@ RESIDENT_LIMIT = 96 << 20
 PAGE, MEMORY = 4096, 64 << 20
 DATA, ZERO, FILL, SAME, DELTA = range(5)
 LZ4, ZSTD = 1, 2
+NUMBERS = itertools.count(1)  # of moves
 
 _xxh = ctypes.CDLL("libxxhash.so.0")
 _xxh.XXH3_64bits_withSeed.restype = ctypes.c_uint64
@@ -287,8 +289,9 @@ class HostilePeer(unittest.TestCase):
         while sent < 64 << 20 and peer.message(text):
             sent += len(text)
 
-    def asks_to_move(self, definition, job="0badc0de", name="evil", **more):
+    def asks_to_move(self, definition, job=None, name="evil", **more):
         peer = self.opened()
+        job = f"{next(NUMBERS):08x}" if job is None else job
         peer.message({"type": "move", "job": job, "paused": True, **more,
                       "machine": {"name": name, "definition": definition, "type": "pc",
                                   "qemu": [7, 2, 0], "memory": 64 << 20, "kvm": False,
@@ -304,6 +307,24 @@ class HostilePeer(unittest.TestCase):
             reply = self.asks_to_move(text.format("evil"), job=name).reply()
             self.assertEqual((reply or {}).get("type"), "failed", name)
         self.assertFalse([f for f in os.listdir(self.beta.dir) if "evil" in f])
+
+    def test_a_job_is_named_as_a_whole_and_once(self):
+        text = "[machine]\nname = evil\nmemory = 64M\nmachine = pc\n"
+        for words in ({"type": "ask"}, {"type": "resolve", "decision": "commit"}):
+            peer = self.opened()
+            peer.message({**words, "job": "0123456789abcdef0"})
+            self.assertIn("at most 16 characters", peer.reply().get("error", ""))
+        self.assertIn("at most 16 characters",
+                      self.asks_to_move(text, job="0123456789abcdef0").reply().get("error", ""))
+        first = self.asks_to_move(text, job="0badc0de")
+        self.assertEqual(first.reply()["type"], "prepared")
+        again = self.asks_to_move(text, job="0badc0de").reply()
+        self.assertIn("has had a job 0badc0de already", again.get("error", ""))
+        first.frame(BYE)
+        for job, word in (("0badc0de", "abort"), ("0badc0de", ""), ("0badc0de", None)):
+            peer = self.opened()
+            peer.message({"type": "resolve", "job": job, "decision": word})
+            self.assertIn("unknown decision", peer.reply().get("error", ""))
 
     def test_definitions_that_would_run_the_guest_or_a_shell_do_neither(self):
         mark = os.path.join(self.beta.dir, "pwned")
