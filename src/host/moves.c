@@ -145,18 +145,18 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 	if (!j)
 		return error_code(e);
 	if (job_state(j) == JOB_IN_DOUBT) {
-		bool refused = false;
+		char refusal[120];
 
 		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
-		if (!job_wait_verdict(j, clock_us() + ANSWER_US, &refused))
+		if (!job_wait_verdict(j, clock_us() + ANSWER_US, refusal,
+				      sizeof(refusal)))
 			r = error_set(e, EBUSY, "job %s has not ended yet", id);
-		else if (refused)
+		else if (refusal[0])
 			r = error_set(e, EBUSY,
-				      "host %s was heard, so it is not for the "
-				      "operator to say where %s runs: see "
-				      "drover "
-				      "job show %s",
-				      j->peer, j->machine, id);
+				      "%s, so it is not for the operator to "
+				      "say where %s runs: see drover job show "
+				      "%s",
+				      refusal, j->machine, id);
 		else if ((job_state(j) == JOB_DONE) != ends_done(j, run_here))
 			r = error_set(e, EBUSY,
 				      "job %s has ended otherwise, before that "

@@ -58,15 +58,27 @@ static uint64_t pause_longer(uint64_t pause_us)
 
 /* --- the table, done */
 
+/* A word that nobody has taken up was for a doubt that has gone. */
+static void forget_word(struct commit_side *c)
+{
+	if (job_take_verdict(c->job) != JOB_UNDECIDED)
+		job_refuse_verdict(c->job,
+				   "what was in doubt has changed meanwhile");
+}
+
 void commit_run(struct commit_side *c, enum decide_event event)
 {
+	enum decide_state before;
 	const struct decide_row *r;
 
 	do {
+		before = job_course(c->job);
 		r = job_decide(c->job, event, c->facts(c));
 		/* Each row that is not the last ends with news, and no action
 		 * brings news that the next state has no row for. */
 		assert(r);
+		if (r->next != before)
+			forget_word(c);
 		c->last = event;
 		event = NO_EVENT;
 		for (int i = 0;
@@ -94,10 +106,13 @@ static enum decide_event operators_word(struct job *job)
 
 enum decide_event commit_refuse(struct commit_side *c)
 {
+	char why[100];
+
 	log_warning("move %s (%s): the operator's word is not obeyed: host %s "
 		    "was heard",
 		    c->job->machine, c->job->id, c->peer->name);
-	job_refuse_verdict(c->job);
+	snprintf(why, sizeof(why), "host %s was heard", c->peer->name);
+	job_refuse_verdict(c->job, why);
 	return NO_EVENT;
 }
 
@@ -369,14 +384,12 @@ static unsigned fact_of(enum journal_step step)
 	}
 }
 
-/* What is on disk of a move that no job is about.  An entry that is not taken
- * up yet says nothing; NULL: of another peer. */
+/* What is on disk of a move that no job is about.  NULL: of another peer. */
 static const char *on_disk(const struct move_host *host, const char *id,
 			   enum decide_side side, const char *peer,
 			   unsigned facts)
 {
 	const char *role = side == DECIDE_SOURCE ? "source" : "destination";
-	const char *waits = side == DECIDE_SOURCE ? "undecided" : "waiting";
 	const struct decide_row *row;
 	struct error e;
 	json_t *found;
@@ -389,7 +402,7 @@ static const char *on_disk(const struct move_host *host, const char *id,
 					&e);
 	}
 	if (r < 0 && r != -ENOENT)
-		return waits;
+		facts |= FACT_ENTRY;
 	if (r == 0) {
 		bool theirs = !strcmp(journal_text(found, "peer"), peer);
 
@@ -398,7 +411,7 @@ static const char *on_disk(const struct move_host *host, const char *id,
 		if (!theirs)
 			return NULL;
 		if (entry)
-			return waits;
+			facts |= FACT_ENTRY;
 	}
 	row = decide(side, DECIDE_NONE, EVENT_ASKED, facts);
 	return said[row->actions[0]];

@@ -49,8 +49,11 @@ enum decide_state {
 	DEST_DONE,        /* over */
 	DEST_NOTING_DROP, /* writes "dropped" */
 	DEST_DROPPING,    /* ends its QEMU */
-	DEST_CLEARING,    /* the same, where no record is needed */
+	DEST_SHELVING,    /* makes a record of the entry */
+	DEST_CLEARING,    /* ends its QEMU, where no record is needed */
+	DEST_ERASING,     /* the entry has to go */
 	DEST_DROPPED,     /* over: its guest has certainly never run here */
+	DEST_NOTING_LOST, /* makes a record of the entry */
 	DEST_LOST,        /* over: its QEMU has ended, nobody knows whether it
 			   * had run the guest */
 	DECIDE_STATES,
@@ -112,6 +115,10 @@ enum decide_fact {
 	FACT_ARRIVED = 1 << 8,
 	FACT_DROPPED = 1 << 9,
 	FACT_LOST = 1 << 10,
+	FACT_ENTRY = 1 << 11, /* an entry that is still to be taken up */
+	/* Destination: the QEMU that was found in the place of the entry's is
+	 * of the machine as it came later. */
+	FACT_LATER_QEMU = 1 << 12,
 };
 
 enum decide_action {

@@ -115,6 +115,7 @@ static int start_qemu(struct destination *d, const json_t *request,
 		.incoming = true,
 	};
 	struct qemu_process *p = &d->arrival.process;
+	char identity[LAUNCH_IDENTITY_SIZE];
 
 	/* On disk before the process exists: a QEMU whose number is not yet in
 	 * there is found by its command line. */
@@ -141,6 +142,8 @@ static int start_qemu(struct destination *d, const json_t *request,
 	json_object_set_new(d->entry, "pid", json_integer(p->pid));
 	json_object_set_new(d->entry, "start_time",
 			    json_integer((json_int_t)p->start_time));
+	launch_identity(identity, sizeof(identity), p);
+	json_object_set_new(d->entry, "qemu", json_string(identity));
 	return write_entry(d, STEP_PREPARE, e);
 }
 
@@ -416,7 +419,11 @@ static enum decide_event act_store_committed(struct commit_side *c)
 
 static enum decide_event act_store_dropped(struct commit_side *c)
 {
-	return commit_store(c, STEP_DROPPED);
+	struct destination *d = destination_of(c);
+
+	return job_course(d->job) == DEST_NOTING_DROP
+		       ? commit_store(&d->side, STEP_DROPPED)
+		       : commit_conclude(&d->side, STEP_DROPPED);
 }
 
 static enum decide_event act_store_arrived(struct commit_side *c)
@@ -432,7 +439,7 @@ static enum decide_event act_store_lost(struct commit_side *c)
 	if (d->started &&
 	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
 		log_error("move %s: %s", d->job->machine, e.text);
-	return d->side.entry ? commit_conclude(&d->side, STEP_LOST) : NO_EVENT;
+	return commit_conclude(&d->side, STEP_LOST);
 }
 
 /* A QEMU that opens its disks on a slow storage is not a dead one. */
@@ -452,6 +459,9 @@ static int continue_guest(struct destination *d, struct error *e)
 		if (r == 0 && !running)
 			r = qmp_run(d->qmp, "cont", NULL, NULL, e);
 	}
+	/* That was the word that it was waited for. */
+	if (r == -ETIMEDOUT)
+		job_take_verdict(d->job);
 	/* It may have run in between: no refusal of the first word. */
 	return r == -EREMOTEIO && !certain ? error_as(e, EIO) : r;
 }
@@ -525,6 +535,7 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 	if (d->started &&
 	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
 		log_error("move %s: %s", d->job->machine, e.text);
+	fault_point("destination:dropped");
 	return EVENT_ENDED;
 }
 
@@ -539,9 +550,6 @@ static enum decide_event act_send_dropped(struct commit_side *c)
 				       &e) == 0)
 		outbox_wait_empty(session_outbox(d->session),
 				  clock_us() + REPORT_US);
-	if (job_course(d->job) == DEST_DROPPED && d->side.entry &&
-	    journal_step_of(d->side.entry) == STEP_DROPPED)
-		commit_conclude(&d->side, STEP_DROPPED);
 	return NO_EVENT;
 }
 
@@ -681,6 +689,16 @@ static int open_monitor(struct destination *d, bool committed,
 	return 0;
 }
 
+/* Process ids and start times begin anew when the host does. */
+static bool is_the_same(const struct qemu_process *p, const json_t *entry)
+{
+	const char *then = json_string_value(json_object_get(entry, "qemu"));
+	char now[LAUNCH_IDENTITY_SIZE];
+
+	launch_identity(now, sizeof(now), p);
+	return !then || !strcmp(then, now);
+}
+
 /* -EOWNERDEAD: its guest has certainly never run.  A QEMU that lives and does
  * not answer may be running it, and is not touched but on the operator's word.
  */
@@ -696,6 +714,12 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 		     : launch_attach(&d->arrival.process, pid, start,
 				     d->run_dir, e) < 0)
 		return error_code(e);
+	if (!is_the_same(&d->arrival.process, entry)) {
+		launch_forget(&d->arrival.process);
+		return error_set(e, ESRCH,
+				 "its QEMU was of an earlier start of the "
+				 "host");
+	}
 	d->started = true;
 	while ((r = open_monitor(d, journal_step_of(entry) == STEP_COMMITTED,
 				 ret_running, e)) < 0 &&
@@ -707,7 +731,22 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 			      "trying; drover job resolve --give-up ends it");
 		job_sleep(d->job, clock_us() + ASK_US);
 	}
+	if (atomic_load(&d->job->verdict) == JOB_GIVE_UP)
+		job_take_verdict(d->job);
 	return r;
+}
+
+/* An entry that names no QEMU is of one that was just being started; what is
+ * found in its place may be that of the machine as it came later. */
+static bool is_of_the_books(const struct destination *d, const json_t *entry)
+{
+	char identity[LAUNCH_IDENTITY_SIZE];
+
+	if (json_integer_value(json_object_get(entry, "pid")) != 0)
+		return false;
+	launch_identity(identity, sizeof(identity), &d->arrival.process);
+	return d->host->guest_lives(d->host->context, d->job->machine,
+				    identity);
 }
 
 /* What the entry was about, as it is found. */
@@ -719,11 +758,15 @@ static enum decide_event found(struct destination *d, const json_t *entry)
 	/* Else it is gone, or perhaps the guest ran, if only for a moment: then
 	 * its disks are ahead of the source's memory, for ever. */
 	if (reopen(d, entry, &running, &d->why) == 0) {
-		d->facts = FACT_ALIVE | FACT_COMPLETE |
-			   (running ? FACT_RUNNING : 0);
+		d->facts |= FACT_ALIVE | FACT_COMPLETE |
+			    (running ? FACT_RUNNING : 0);
 		d->why = (struct error){ 0 };
 	} else if (d->why.code == EOWNERDEAD) {
-		d->facts = FACT_ALIVE;
+		d->facts |= FACT_ALIVE;
+	}
+	if (is_of_the_books(d, entry)) {
+		d->facts |= FACT_LATER_QEMU;
+		d->run_dir[0] = '\0'; /* is not ours to clean */
 	}
 	if (step == STEP_DROPPED)
 		return EVENT_FOUND_DROPPED;

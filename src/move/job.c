@@ -188,15 +188,17 @@ enum job_verdict job_take_verdict(struct job *j)
 	return (enum job_verdict)atomic_exchange(&j->verdict, JOB_UNDECIDED);
 }
 
-void job_refuse_verdict(struct job *j)
+void job_refuse_verdict(struct job *j, const char *why)
 {
 	WITH_LOCK(&j->lock);
 
+	snprintf(j->refusal, sizeof(j->refusal), "%s", why);
 	j->refusals++;
 	pthread_cond_broadcast(&j->ended);
 }
 
-bool job_wait_verdict(struct job *j, uint64_t deadline_us, bool *ret_refused)
+bool job_wait_verdict(struct job *j, uint64_t deadline_us, char *ret_refusal,
+		      size_t cap)
 {
 	const struct timespec until = clock_timespec(deadline_us);
 	unsigned before;
@@ -207,7 +209,8 @@ bool job_wait_verdict(struct job *j, uint64_t deadline_us, bool *ret_refused)
 	while (j->ended_us == 0 && j->refusals == before)
 		if (pthread_cond_timedwait(&j->ended, &j->lock, &until))
 			return false;
-	*ret_refused = j->refusals != before;
+	snprintf(ret_refusal, cap, "%s",
+		 j->refusals != before ? j->refusal : "");
 	j->refusals_seen = j->refusals;
 	return true;
 }
@@ -245,11 +248,10 @@ enum decide_action job_answer(struct job *j)
 
 	WITH_LOCK(&j->lock);
 
-	/* Found in the journal, and its thread has not looked at it yet. */
-	if (j->course == DECIDE_NONE && j->ended_us == 0)
-		return side_of(j) == DECIDE_SOURCE ? ACT_SAY_UNDECIDED
-						   : ACT_SAY_WAITING;
-	r = decide(side_of(j), j->course, EVENT_ASKED, 0);
+	/* Found in the journal, and its thread has not taken it up yet, which a
+	 * QEMU that hangs can delay for long. */
+	r = decide(side_of(j), j->course, EVENT_ASKED,
+		   j->ended_us == 0 ? FACT_ENTRY : 0);
 	assert(r);
 	return r->actions[0];
 }

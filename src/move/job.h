@@ -66,6 +66,7 @@ struct job {
 	pthread_cond_t ended;     /* also: the operator's word was refused */
 	enum decide_state course; /* of a move: where it stands */
 	unsigned refusals, refusals_seen; /* of the operator's word */
+	char refusal[120];
 	enum job_state state;
 	const char *stage;
 	uint64_t ended_us;
@@ -100,12 +101,13 @@ void job_request_cancel(struct job *j);
 void job_request_verdict(struct job *j, enum job_verdict verdict);
 /* The operator's word is not for this doubt any more: the other side was
  * heard. */
-void job_refuse_verdict(struct job *j);
+void job_refuse_verdict(struct job *j, const char *why);
 /* Takes the operator's word: it is looked into once. */
 enum job_verdict job_take_verdict(struct job *j);
 /* Waits until the word that was given has an effect; false when it has none by
- * @deadline_us.  @ret_refused: the other side was heard. */
-bool job_wait_verdict(struct job *j, uint64_t deadline_us, bool *ret_refused);
+ * @deadline_us.  @ret_refusal: why it is not obeyed, else empty. */
+bool job_wait_verdict(struct job *j, uint64_t deadline_us, char *ret_refusal,
+		      size_t cap);
 void job_tell_commit(struct job *j);
 
 /* The next row of the table for a move, whose state it takes on; NULL where

@@ -12,9 +12,10 @@ import subprocess
 import time
 import unittest
 
-from lab import needs, wait_for
+from lab import needs, slow, wait_for
 from lab.host import PROGRAMS
 
+import test_crash_points
 from test_crash_points import DOUBT_S, HERE, THERE, Case
 
 TIME_LIMIT = 300
@@ -124,6 +125,43 @@ class TheJournal(Case):
         self.assertEqual(len(self.field.qemus(self.destination)), 1)
         self.resolve(self.destination, "--run-here")
         wait_for("the guest", lambda: self.runs_on() == [THERE], DOUBT_S)
+
+    def test_a_drop_that_a_kill_cut_short_is_finished(self):
+        """The daemon dies when its QEMU has ended, and the entry says "dropped"."""
+        self.to("source:before-commit-sent", "destination:dropped")
+        self.cut(points=["source:before-commit-sent"])
+        self.nobody_runs_it()
+        word = self.field.lab.spawn(
+            self.destination.drover_argv("job", "resolve", self.job, "--give-up"))
+        self.field.reached("destination:dropped")
+        self.assertEqual(self.field.qemus(self.destination), [])
+        self.destination.kill9()
+        word.wait(10)
+        self.destination.start()
+        self.field.link.heal()
+        self.settled(HERE)
+
+    @slow
+    def test_a_destination_whose_qemu_hangs_does_not_say_that_it_has_nothing(self):
+        """Its daemon was killed too, and looks for what its entry is about."""
+        self.to("source:before-commit-sent")
+        self.cut(points=[])
+        qemu, = self.field.qemus(self.destination)
+        os.kill(qemu, signal.SIGSTOP)
+        self.addCleanup(test_crash_points.CrashPoints.lift, qemu)
+        self.destination.kill9()
+        self.destination.start()
+        self.field.go_on()
+        self.in_doubt(self.source)
+        self.destination.wait_job(self.job, "in-doubt", timeout=DOUBT_S)
+        self.field.link.heal()
+        wait_for("an answer", lambda: "waiting" in self.source.job(self.job)["error"], 25)
+        word = self.source.drover("job", "resolve", self.job, "--run-here", check=False)
+        self.assertEqual(word.status, 1)
+        self.assertIn("was heard", word.stderr)
+        self.assertEqual(self.runs_on(), [])
+        os.kill(qemu, signal.SIGCONT)
+        self.settled(THERE)
 
 
 if __name__ == "__main__":

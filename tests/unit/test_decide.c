@@ -93,7 +93,7 @@ static void test_a_guard_that_is_taken_out_is_found(void **state)
 	search_init(&m.search, WORLDS);
 	m.search.table.rows = m.rows;
 	for (size_t i = 0; i < decide_table.count; i++) {
-		for (unsigned bit = 1; bit <= FACT_LOST; bit <<= 1) {
+		for (unsigned bit = 1; bit <= FACT_LATER_QEMU; bit <<= 1) {
 			if (!(decide_table.rows[i].need & bit) ||
 			    saves_work(&decide_table.rows[i]))
 				continue;

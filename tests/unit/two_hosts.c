@@ -57,6 +57,8 @@ static unsigned facts_of(const struct world *w, enum decide_side who)
 		f |= FACT_RUNNING;
 	if (w->stays_paused)
 		f |= FACT_PAUSED;
+	if (s->finding)
+		f |= FACT_ENTRY;
 	switch (s->disk) {
 	case DISK_ABORTED:
 		return f | FACT_ABORTED;
@@ -80,6 +82,11 @@ static bool reachable(const struct world *w, enum decide_side who)
 
 /* --- what always has to hold */
 
+static bool is_over(const struct side *s)
+{
+	return decide_is_over(s->state) && !s->finding;
+}
+
 static void check(const struct world *w)
 {
 	const struct side *a = &w->of[DECIDE_SOURCE];
@@ -92,19 +99,16 @@ static void check(const struct world *w)
 	if (w->back_again && w->ran_there && !w->obeyed)
 		wrong("the guest ran on both hosts");
 	if (a->qemu == QEMU_NONE && b->qemu == QEMU_NONE && !w->another_run &&
-	    !w->elsewhere && !w->ended && a->up && b->up &&
-	    decide_is_over(a->state) && decide_is_over(b->state))
+	    !w->elsewhere && !w->ended && a->up && b->up && is_over(a) &&
+	    is_over(b))
 		wrong("the guest is nowhere, and nobody says so");
-	if (a->up && a->disk == DISK_LEFT && a->qemu != QEMU_NONE &&
-	    decide_is_over(a->state))
+	if (a->up && a->disk == DISK_LEFT && a->qemu != QEMU_NONE && is_over(a))
 		wrong("a copy that was given up can be continued");
 	if (!w->told && b->state >= DEST_NOTING && b->state <= DEST_DONE)
 		wrong("a copy that was told nothing is taken for the guest");
-	if (b->qemu == QEMU_PAUSED && b->up && decide_is_over(b->state) &&
-	    !b->registered)
+	if (b->qemu == QEMU_PAUSED && b->up && is_over(b) && !b->registered)
 		wrong("a paused copy that no job knows of");
-	if (b->up && b->qemu == QEMU_RUNS && decide_is_over(b->state) &&
-	    !b->registered)
+	if (b->up && b->qemu == QEMU_RUNS && is_over(b) && !b->registered)
 		wrong("a guest that runs and that no machine is known of");
 }
 
@@ -159,6 +163,17 @@ static bool decides_unheard(enum decide_state was, enum decide_state now)
 
 /* --- a step of one side */
 
+/* A thread waits for these, and has nothing else to do. */
+static bool is_own(enum decide_event event)
+{
+	return event >= EVENT_STORED && event <= EVENT_DIED;
+}
+
+static bool is_found_on_disk(enum decide_event event)
+{
+	return event >= EVENT_FOUND_PREPARE && event < DECIDE_EVENTS;
+}
+
 /* False: what follows is not followed. */
 static bool happens(struct world *w, enum decide_side who,
 		    enum decide_event event)
@@ -167,6 +182,8 @@ static bool happens(struct world *w, enum decide_side who,
 	const struct decide_row *r = decide_in(&search->table, who, s->state,
 					       event, facts_of(w, who));
 
+	if (!r && (is_own(event) || is_found_on_disk(event)))
+		wrong("news that no row is for");
 	if (!r)
 		return true;
 	if (event != EVENT_HEARD_COMMIT && event != EVENT_HEARD_DROPPED &&
@@ -456,7 +473,8 @@ static void idle(const struct world *w, enum decide_side who)
 	try(w, who, EVENT_GIVE_UP);
 }
 
-static void starts(struct world w, enum decide_side who)
+/* The entry is taken up when its QEMU has been looked at, which may hang. */
+static void takes_up(struct world w, enum decide_side who)
 {
 	static const uint8_t found[] = {
 		[DISK_NONE] = DECIDE_EVENTS,
@@ -471,13 +489,21 @@ static void starts(struct world w, enum decide_side who)
 	};
 	struct side *s = &w.of[who];
 
-	s->up = 1;
-	if (found[s->disk] != DECIDE_EVENTS &&
-	    !decide_in(&search->table, who, DECIDE_NONE,
-		       (enum decide_event)found[s->disk], facts_of(&w, who)))
-		wrong("an entry that no row takes up");
+	s->finding = 0;
 	if (happens(&w, who, (enum decide_event)found[s->disk]))
 		add(&w);
+}
+
+static void starts(struct world w, enum decide_side who)
+{
+	static const uint8_t is_entry[] = {
+		[DISK_PREPARE] = 1,   [DISK_COMMIT] = 1,  [DISK_LEFT] = 1,
+		[DISK_COMMITTED] = 1, [DISK_DROPPED] = 1, [DISK_LOST] = 0,
+	};
+
+	w.of[who].up = 1;
+	w.of[who].finding = is_entry[w.of[who].disk];
+	add(&w);
 }
 
 static void faults(const struct world *w, enum decide_side who)
@@ -498,7 +524,7 @@ static void faults(const struct world *w, enum decide_side who)
 	}
 	if (!s->up)
 		return;
-	n->up = n->row = n->at = 0;
+	n->up = n->row = n->at = n->finding = 0;
 	n->state = DECIDE_NONE;
 	next.session = 0;
 	add(&next);
@@ -540,8 +566,8 @@ static void trips(const struct world *w)
 		next.of[DECIDE_SOURCE].registered = 1;
 		add(&next);
 	}
-	if (!b->up || !b->registered || b->qemu != QEMU_RUNS ||
-	    !decide_is_over(b->state) || b->row)
+	if (!b->up || !b->registered || b->qemu != QEMU_RUNS || !is_over(b) ||
+	    b->row)
 		return;
 	next = *w;
 	next.trip = 0;
@@ -561,6 +587,8 @@ static void expand(const struct world *w)
 	for (int who = 0; who < 2; who++) {
 		if (w->of[who].up && w->of[who].row)
 			act(*w, (enum decide_side)who);
+		else if (w->of[who].finding)
+			takes_up(*w, (enum decide_side)who);
 		else if (w->of[who].up)
 			idle(w, (enum decide_side)who);
 		faults(w, (enum decide_side)who);
@@ -583,6 +611,8 @@ static void turn(struct world *w, enum decide_side who)
 	search = &one;
 	if (!s->up)
 		starts(now, who);
+	else if (s->finding)
+		takes_up(now, who);
 	else if (s->row)
 		act(now, who);
 	else if (s->state == SOURCE_COPYING || s->state == DEST_LOADING)
@@ -608,7 +638,7 @@ static void turn(struct world *w, enum decide_side who)
 static bool settled(const struct world *w)
 {
 	return w->of[0].up && w->of[1].up && !w->of[0].row && !w->of[1].row &&
-	       decide_is_over(w->of[0].state) && decide_is_over(w->of[1].state);
+	       is_over(&w->of[0]) && is_over(&w->of[1]);
 }
 
 /* Both sides live and hear each other: the doubt ends, or a record is lost and
@@ -617,9 +647,14 @@ static void check_it_ends(const struct world *from)
 {
 	struct world w = *from;
 
-	if (w.of[0].dead || w.of[1].dead)
+	/* What is under way leads to a world that rests, a cut to its end:
+	 * those are searched as well. */
+	if (w.cut || w.session)
 		return;
-	w.cut = w.session = 0;
+	for (int who = 0; who < 2; who++)
+		if (w.of[who].dead || !w.of[who].up || w.of[who].row ||
+		    w.of[who].finding)
+			return;
 	for (int i = 0; i < 40 && !settled(&w); i++) {
 		turn(&w, DECIDE_SOURCE);
 		turn(&w, DECIDE_DESTINATION);

@@ -64,6 +64,7 @@ struct side {
 	uint8_t row, at; /* what it is about to do: 0 for nothing, else the
 			  * row's number + 1 and the action's place */
 	uint8_t up, dead, registered;
+	uint8_t finding; /* an entry, not taken up yet */
 };
 
 struct world {
