@@ -20,6 +20,7 @@ struct ini {
 	const char *file_name;
 	const char *section; /* of the table; NULL before the first */
 	const struct ini_key *last;
+	bool skips_section, skips_key; /* that are not known */
 	unsigned line;
 	uint64_t seen; /* bit per key of the table */
 };
@@ -143,6 +144,18 @@ static int unknown(const struct ini *in, const char *section, const char *word,
 	return error_set(e, EINVAL, "there is no section [%s]%s", word, hint);
 }
 
+/* 0: what is not known is skipped, and somebody told. */
+static int skip_unknown(struct ini *in, const char *line, const char *at,
+			struct error *e)
+{
+	struct error why = *e;
+
+	if (!in->format->unknown)
+		return problem(in, line, at, e);
+	problem(in, line, at, &why);
+	return in->format->unknown(in->target, why.text, e);
+}
+
 static int copy_word(char *buf, struct span word, const char *what,
 		     struct error *e)
 {
@@ -217,6 +230,8 @@ static int section_begin(struct ini *in, struct span inside, struct error *e)
 		return error_code(e);
 	in->last = NULL;
 	in->section = known_section(f, word);
+	in->skips_key = false;
+	in->skips_section = !in->section;
 	if (!in->section)
 		return unknown(in, NULL, word, e);
 	named = f->named_section && !strcmp(word, f->named_section);
@@ -255,6 +270,8 @@ static int find_key(struct ini *in, const char *word, struct error *e)
 		in->last = &f->keys[i];
 		return 0;
 	}
+	in->last = NULL;
+	in->skips_key = true;
 	return unknown(in, in->section, word, e);
 }
 
@@ -275,8 +292,14 @@ static int pair(struct ini *in, const char *line, struct span all,
 		error_set(e, EINVAL, "a [SECTION] has to come first");
 		return problem(in, line, all.at, e);
 	}
-	if (copy_word(word, key, "key", e) < 0 || find_key(in, word, e) < 0)
+	if (copy_word(word, key, "key", e) < 0)
 		return problem(in, line, key.at, e);
+	in->skips_key = false;
+	if (find_key(in, word, e) < 0) {
+		if (!in->skips_key)
+			return problem(in, line, key.at, e);
+		return skip_unknown(in, line, key.at, e);
+	}
 	if (give(in, value, e) < 0)
 		return problem(in, line, value.at, e);
 	return 0;
@@ -299,15 +322,20 @@ static int one_line(struct ini *in, const char *line, size_t len,
 			return problem(in, line, all.at, e);
 		return 0;
 	}
+	if (all.at[0] != '[' &&
+	    (in->skips_section || (all.at > line && in->skips_key)))
+		return 0;
 	if (all.at[0] != '[')
 		return pair(in, line, all, e);
 	if (all.at[all.len - 1] != ']') {
 		error_set(e, EINVAL, "']' is missing at the end of the line");
 		return problem(in, line, all.at + all.len, e);
 	}
-	if (section_begin(in, trimmed(all.at + 1, all.len - 2), e) < 0)
-		return problem(in, line, all.at, e);
-	return 0;
+	in->skips_section = false;
+	if (section_begin(in, trimmed(all.at + 1, all.len - 2), e) == 0)
+		return 0;
+	return in->skips_section ? skip_unknown(in, line, all.at, e)
+				 : problem(in, line, all.at, e);
 }
 
 int ini_read_text(const struct ini_format *f, void *target,

@@ -50,6 +50,10 @@ struct ini_format {
 	 * what is called at the start of each; NULL where there is none. */
 	const char *named_section;
 	int (*begin)(void *target, const char *name, struct error *e);
+
+	/* What is called, with a sentence, for a key or a section that is not
+	 * in the table, which then is skipped; NULL: that is an error. */
+	int (*unknown)(void *target, const char *sentence, struct error *e);
 };
 
 /* @text need not end with a NUL.  Errors: -EINVAL for what the file says,

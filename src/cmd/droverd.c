@@ -146,6 +146,12 @@ static int read_settings(struct settings *ret, const struct options *o,
 	return settings_read(ret, DEFAULT_CONFIG, e);
 }
 
+static void warn_of_unknown(const struct settings *s)
+{
+	for (size_t i = 0; i < s->unknown.count; i++)
+		log_warning("left out: %s", s->unknown.at[i]);
+}
+
 static int run(const struct options *o, struct error *e)
 {
 	static struct settings settings;
@@ -153,6 +159,7 @@ static int run(const struct options *o, struct error *e)
 
 	if (r < 0)
 		return r;
+	warn_of_unknown(&settings);
 	if (o->check)
 		printf("%s: the configuration is good\n",
 		       o->config ? o->config : DEFAULT_CONFIG);

@@ -460,8 +460,13 @@ static int begin_peer(void *target, const char *name, struct error *e)
 	return 0;
 }
 
+static int note_unknown(void *target, const char *sentence, struct error *e)
+{
+	return words_add(&((struct settings *)target)->unknown, sentence, e);
+}
+
 static const struct ini_format format = { keys, ARRAY_SIZE(keys), "peer",
-					  begin_peer };
+					  begin_peer, note_unknown };
 
 /* What the table cannot say: defaults that depend on the host or on other
  * settings. */
@@ -521,6 +526,7 @@ void settings_done(struct settings *s)
 	}
 	free(s->peers);
 	words_done(&s->listen);
+	words_done(&s->unknown);
 	free(s->name);
 	free(s->state_directory);
 	free(s->run_directory);

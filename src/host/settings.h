@@ -63,6 +63,9 @@ struct settings {
 	struct move_settings move;
 	struct peer *peers;
 	size_t peers_count;
+	/* A sentence for each key and section that this version does not
+	 * know, and skipped: a newer one may have written the file. */
+	struct words unknown;
 };
 
 /* Errors are "FILE:LINE:COLUMN: sentence"; -ENOENT when there is no file. */

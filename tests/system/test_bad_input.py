@@ -18,8 +18,6 @@ PARALLEL = True
 HOST = "[host]\nname = gamma\n"
 CONFIGURATIONS = {
     # what is wrong: the text, and where and how it is told
-    "an_unknown_key": (HOST + "prot = 7000\n", r":3:1: .*prot"),
-    "an_unknown_section": (HOST + "[moves]\n", r":3:\d+: .*moves"),
     "a_line_without_an_equals_sign": (HOST + "listen 10.0.0.1\n", r":3:\d+: "),
     "a_section_that_is_not_closed": ("[host\n", r":1:\d+: "),
     "a_port_that_is_none": (HOST + "port = many\n", r":3:8: .*many"),
@@ -90,6 +88,15 @@ class Configuration(Case):
         status, errors = self.daemon("-c", path)
         self.one_line(status, errors, "^droverd: " + path + pattern, "droverd")
         self.assertEqual(tree(self.lab.dir), before)
+
+    def test_what_only_a_newer_version_knows_is_left_out(self):
+        path = self.lab.path("drover.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(HOST + "prot = 7000\n[queue]\nlength = 3\n")
+        status, errors = self.daemon("-c", path, "--check")
+        self.assertEqual(status, 0, errors)
+        for at, word in ((3, "no key 'prot'; did you mean 'port'"), (4, r"no section \[queue\]")):
+            self.assertRegex(errors, f"left out: {path}:{at}:1: .*{word}")
 
     def test_a_file_that_is_not_there(self):
         status, errors = self.daemon("-c", "/nonexistent/drover.conf")

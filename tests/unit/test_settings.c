@@ -48,6 +48,34 @@ static void assert_refused(const char *text, const char *expected)
 	assert_string_equal(e.text, expected);
 }
 
+/* A newer version may have written the file. */
+static void what_is_not_known_is_skipped_and_named(void **state)
+{
+	struct settings s = parsed("[host]\n"
+				   "prot = 6601\n"
+				   "   prot = 6602\n"
+				   "port = 6603\n"
+				   "[queue]\n"
+				   "length = 3\n"
+				   "[peer beta]\n"
+				   "colour = red\n"
+				   "address = 10.77.0.2\n");
+
+	(void)state;
+	assert_int_equal(s.port, 6603);
+	assert_string_equal(settings_peer(&s, "beta")->addresses.at[0],
+			    "10.77.0.2");
+	assert_int_equal(s.unknown.count, 3);
+	assert_string_equal(s.unknown.at[0],
+			    "t:2:1: [host] has no key 'prot'; did you mean "
+			    "'port'?");
+	assert_string_equal(s.unknown.at[1],
+			    "t:5:1: there is no section [queue]");
+	assert_string_equal(s.unknown.at[2],
+			    "t:8:1: [peer] has no key 'colour'");
+	settings_done(&s);
+}
+
 static void an_empty_file_gives_the_defaults(void **state)
 {
 	struct settings s = parsed("");
@@ -300,6 +328,7 @@ static void json_shows_everything_by_the_names_of_the_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_known_is_skipped_and_named),
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(an_option_says_whether_all_networks_are_used),
