@@ -103,6 +103,7 @@ static void host_init(struct host *h, const struct settings *s)
 	h->move = (struct move_host){
 		.own_name = s->name,
 		.qemu = s->qemu,
+		.programs = &s->programs,
 		.run_directory = s->run_directory,
 		.state_directory = s->state_directory,
 		.switchover_outage_us = s->move.switchover_outage_limit_us,

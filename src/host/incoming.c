@@ -69,23 +69,6 @@ static void refuse(struct session *s, const struct error *why)
 	answer(s, json_pack("{s:s,s:s}", "type", "failed", "error", why->text));
 }
 
-/* The definition is what counts; the uuid beside it is for reading. */
-static int read_machine(struct definition *ret, const json_t *machine,
-			struct error *e)
-{
-	const char *uuid = text_of(machine, "uuid");
-
-	if (definition_parse(ret, "definition", text_of(machine, "definition"),
-			     e) < 0)
-		return error_code(e);
-	if (uuid[0] && (!ret->uuid || strcmp(uuid, ret->uuid) != 0))
-		return error_set(e, EBADMSG,
-				 "the uuid of %s is %.40s, and another one in "
-				 "its definition",
-				 ret->name, uuid);
-	return 0;
-}
-
 static void serve_compare(struct host *h, struct session *s,
 			  const json_t *request)
 {
@@ -94,7 +77,7 @@ static void serve_compare(struct host *h, struct session *s,
 	struct error e, why = { 0 };
 	json_t *findings;
 
-	if (read_machine(&d, machine, &e) < 0) {
+	if (compare_read_definition(&d, machine, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
@@ -240,7 +223,8 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 		return;
 	}
 	snprintf(what, sizeof(what), "job %s", id);
-	if (read_machine(&d, json_object_get(request, "machine"), &e) < 0 ||
+	if (compare_read_definition(&d, json_object_get(request, "machine"),
+				    &e) < 0 ||
 	    machine_expect(h, &d, what, &m, &e) < 0) {
 		refuse(s, &e);
 		return;

@@ -112,6 +112,16 @@ static int set_address(void *target, const struct ini_key *k, const char *value,
 	return words_add(field(target, k), value, e);
 }
 
+static int set_program(void *target, const struct ini_key *k, const char *value,
+		       struct error *e)
+{
+	if (value[0] != '/')
+		return error_set(e, EINVAL,
+				 "'%s' must be a path that starts with '/'",
+				 k->key);
+	return words_add(field(target, k), value, e);
+}
+
 static int set_number(void *target, const struct ini_key *k, const char *value,
 		      uint64_t most, struct error *e)
 {
@@ -364,7 +374,7 @@ static const struct {
 	{ set_switch, show_switch },     { set_on_timeout, show_on_timeout },
 	{ set_networks, show_networks }, { set_option, show_option },
 	{ set_compress, show_compress }, { set_codec, show_codec },
-	{ set_cache, show_cache },
+	{ set_cache, show_cache },       { set_program, show_list },
 };
 
 #define HOST(m) .offset = offsetof(struct settings, m)
@@ -392,6 +402,9 @@ static const struct ini_key keys[] = {
 	  .help = "group that may use the control socket besides root" },
 	{ "host", "qemu", set_path, "/usr/bin/qemu-system-x86_64", HOST(qemu),
 	  .help = "QEMU for machines that name none" },
+	{ "host", "allow-qemu", set_program, HOST(programs),
+	  .help = "another QEMU that machines of peers may name",
+	  .repeatable = true },
 	{ "move", "downtime-limit", set_limit, "300ms", MOVE(downtime_limit_us),
 	  .help = "longest pause of the guest" },
 	{ "move", "timeout", set_duration, "0", MOVE(timeout_us),
@@ -526,6 +539,7 @@ void settings_done(struct settings *s)
 	}
 	free(s->peers);
 	words_done(&s->listen);
+	words_done(&s->programs);
 	words_done(&s->unknown);
 	free(s->name);
 	free(s->state_directory);

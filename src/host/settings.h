@@ -60,6 +60,7 @@ struct settings {
 	char *socket;
 	char *group;
 	char *qemu;
+	struct words programs; /* besides it, for machines of peers */
 	struct move_settings move;
 	struct peer *peers;
 	size_t peers_count;

@@ -88,7 +88,7 @@ static json_t *devices_of(const struct definition *d)
 }
 
 /* The alias in the definition gives way to the type that it meant here. */
-static char *definition_as_run(struct definition *d, const char *type)
+static void name_type_as_run(struct definition *d, const char *type)
 {
 	const char *comma = strchr(d->machine, ',');
 	char *machine = NULL;
@@ -98,7 +98,6 @@ static char *definition_as_run(struct definition *d, const char *type)
 		free(d->machine);
 		d->machine = machine;
 	}
-	return definition_text_for_peers(d);
 }
 
 static int uses_kvm(struct qmp *q, bool *ret, struct error *e)
@@ -145,7 +144,7 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 		     struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
-	AUTO_FREE char *text = NULL, *flags = NULL;
+	AUTO_FREE char *text = NULL, *full = NULL, *flags = NULL;
 	json_t *capabilities;
 	char type[128];
 	bool kvm = false;
@@ -158,22 +157,66 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 	    monitor_capabilities(q, &capabilities, e) < 0)
 		return error_code(e);
 	qmp_version(q, &major, &minor, &micro);
-	text = definition_as_run(&d, type);
+	name_type_as_run(&d, type);
+	text = definition_text_for_peers(&d);
+	full = definition_text(&d);
 	flags = kvm ? cpu_flags() : NULL;
-	*ret = json_pack("{s:s,s:s*,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,s:o,s:"
-			 "o,"
-			 "s:o}",
+	*ret = json_pack("{s:s,s:s*,s:s*,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,"
+			 "s:o,s:o,s:o}",
 			 "name", m->name, "uuid", d.uuid, "definition", text,
-			 "type", type, "qemu", major, minor, micro, "memory",
-			 (json_int_t)d.memory_bytes, "kvm", kvm, "cpu_flags",
-			 flags, "files", files_of(&d), "devices",
-			 devices_of(&d), "blockers", blockers(q),
+			 "full_definition", full, "type", type, "qemu", major,
+			 minor, micro, "memory", (json_int_t)d.memory_bytes,
+			 "kvm", kvm, "cpu_flags", flags, "files", files_of(&d),
+			 "devices", devices_of(&d), "blockers", blockers(q),
 			 "capabilities", shared_capabilities(capabilities));
 	json_decref(capabilities);
 	return *ret ? 0 : error_set(e, ENOMEM, "no memory");
 }
 
 /* --- the destination: can it run here? */
+
+/* A peer of a newer version may use keys that only it knows: then what every
+ * version knows has to do. */
+static int parse_definition(struct definition *ret, const json_t *machine,
+			    struct error *e)
+{
+	const char *full =
+		json_string_value(json_object_get(machine, "full_definition"));
+	const char *text =
+		json_string_value(json_object_get(machine, "definition"));
+
+	if (full && definition_parse(ret, "definition", full, e) == 0)
+		return 0;
+	if (!text)
+		return error_set(e, EBADMSG, "a machine without a definition");
+	return definition_parse(ret, "definition", text, e);
+}
+
+int compare_read_definition(struct definition *ret, const json_t *machine,
+			    struct error *e)
+{
+	const char *uuid = json_string_value(json_object_get(machine, "uuid"));
+
+	if (parse_definition(ret, machine, e) < 0)
+		return error_code(e);
+	if (!uuid || (ret->uuid && !strcmp(uuid, ret->uuid)))
+		return 0;
+	error_set(e, EBADMSG,
+		  "the uuid of %s is %.40s, and another one in its definition",
+		  ret->name, uuid);
+	definition_done(ret);
+	return error_code(e);
+}
+
+const char *compare_program(const struct move_host *host,
+			    const struct definition *d)
+{
+	for (size_t i = 0; d->qemu && i < host->programs->count; i++)
+		if (!strcmp(host->programs->at[i], d->qemu) &&
+		    access(d->qemu, X_OK) == 0)
+			return host->programs->at[i];
+	return host->qemu;
+}
 
 __attribute__((format(printf, 3, 4))) static void finding(json_t *all,
 							  const char *severity,
@@ -358,11 +401,18 @@ static void check_blockers(const struct check *c)
 /* Checks that need this host's QEMU. */
 static void check_qemu(struct check *c)
 {
-	const char *path = c->definition->qemu;
+	const char *path = compare_program(c->host, c->definition);
+	const char *named = c->definition->qemu;
 	struct error e;
 
-	if (!path || access(path, X_OK) < 0)
-		path = c->host->qemu;
+	if (named && strcmp(named, path) != 0)
+		finding(c->findings, "warning",
+			"%s starts it with %s, not with %s: where only that "
+			"one "
+			"will do, install it and set allow-qemu = %s in the "
+			"drover.conf of %s",
+			c->host->own_name, path, named, named,
+			c->host->own_name);
 	if (probe_qemu(&c->qemu, path, &e) < 0) {
 		finding(c->findings, "error",
 			"%s cannot start a QEMU (%s): install one, or set "
@@ -379,14 +429,9 @@ int compare_check(const struct move_host *host, const json_t *machine,
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	struct check c = { .host = host, .machine = machine, .definition = &d };
-	const char *text =
-		json_string_value(json_object_get(machine, "definition"));
 
-	if (!text || definition_parse(&d, "definition", text, e) < 0 ||
-	    definition_check(&d, e) < 0)
-		return text ? error_code(e)
-			    : error_set(e, EBADMSG,
-					"a machine without a definition");
+	if (compare_read_definition(&d, machine, e) < 0)
+		return error_code(e);
 	c.findings = json_array();
 	if (unwelcome)
 		finding(c.findings, "error", "%s", unwelcome);

@@ -76,21 +76,14 @@ static int read_request(struct destination *d, const json_t *request,
 			struct error *e)
 {
 	const json_t *machine = json_object_get(request, "machine");
-	const char *text =
-		json_string_value(json_object_get(machine, "definition"));
 
-	if (!text ||
-	    definition_parse(&d->definition, "definition", text, e) < 0)
-		return text ? error_code(e)
-			    : error_set(e, EBADMSG,
-					"a move without a definition");
-	if (definition_check(&d->definition, e) < 0 ||
+	if (compare_read_definition(&d->definition, machine, e) < 0 ||
 	    text_check_name("machine", d->definition.name, e) < 0)
 		return error_code(e);
 	if (strcmp(d->definition.name, d->job->machine) != 0)
 		return error_set(e, EBADMSG, "a definition of %s for %s",
 				 d->definition.name, d->job->machine);
-	d->arrival.definition = strdup(text);
+	d->arrival.definition = definition_text(&d->definition);
 	d->arrival.paused = json_is_true(json_object_get(request, "paused"));
 	snprintf(d->arrival.name, sizeof(d->arrival.name), "%s",
 		 d->definition.name);
@@ -115,6 +108,7 @@ static int start_qemu(struct destination *d, const json_t *request,
 		.incoming = true,
 	};
 	struct qemu_process *p = &d->arrival.process;
+	const char *program = compare_program(d->host, &d->definition);
 	char identity[LAUNCH_IDENTITY_SIZE];
 
 	/* On disk before the process exists: a QEMU whose number is not yet in
@@ -130,11 +124,11 @@ static int start_qemu(struct destination *d, const json_t *request,
 				json_object_get(request, "guest"));
 	if (write_entry(d, STEP_PREPARE, e) < 0)
 		return error_code(e);
-	/* The program is the host's matter, unless only one will do. */
-	if (d->definition.qemu && access(d->definition.qemu, X_OK) < 0) {
-		free(d->definition.qemu);
-		d->definition.qemu = NULL;
-	}
+	/* The program is the host's matter. */
+	free(d->definition.qemu);
+	d->definition.qemu = strdup(program);
+	if (!d->definition.qemu)
+		return error_set(e, ENOMEM, "no memory");
 	if (launch_start(p, &d->definition, &o, e) < 0)
 		return error_code(e);
 	d->started = true;

@@ -35,6 +35,8 @@ struct move_arrival;
 struct move_host {
 	const char *own_name;
 	const char *qemu; /* default program */
+	/* Those besides it that a peer's machine may name. */
+	const struct words *programs;
 	const char *run_directory;
 	const char *state_directory;
 	uint64_t switchover_outage_us;
@@ -119,6 +121,15 @@ int move_in_resume(struct job *job, const struct move_host *host,
 		   struct error *e);
 
 /* --- the pre-flight check */
+
+/* The definition in such a description: what a newer version than this one
+ * knows is left out.  Checked, and its uuid is the one beside it. */
+int compare_read_definition(struct definition *ret, const json_t *machine,
+			    struct error *e);
+/* The program that starts it here: a peer names none that drover.conf does
+ * not. */
+const char *compare_program(const struct move_host *host,
+			    const struct definition *d);
 
 /* What the other side has to know about a machine that runs here, as the
  * "machine" of a compare or move message. */

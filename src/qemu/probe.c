@@ -29,8 +29,16 @@ struct cached {
 	struct cached *next; /* older answers stay valid for who has them */
 };
 
+/* One that hangs keeps nobody from asking another. */
+struct program {
+	char *path;
+	pthread_mutex_t lock; /* one question at a time */
+	struct cached *cache; /* guarded by it */
+	struct program *next;
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct cached *cache; /* under the lock */
+static struct program *programs; /* under the lock; never removed */
 
 static int spawn(pid_t *ret, char *const *argv, int fd, struct error *e)
 {
@@ -208,27 +216,54 @@ static struct cached *cached_new(const char *path, const struct stat *st)
 	return NULL;
 }
 
-static const struct cached *find(const char *path, const struct stat *st)
+static const struct cached *find(const struct program *p, const struct stat *st)
 {
-	for (const struct cached *c = cache; c; c = c->next)
-		if (!strcmp(c->facts.path, path) && c->inode == st->st_ino &&
-		    c->size == st->st_size &&
+	for (const struct cached *c = p->cache; c; c = c->next)
+		if (c->inode == st->st_ino && c->size == st->st_size &&
 		    c->changed.tv_sec == st->st_mtim.tv_sec &&
 		    c->changed.tv_nsec == st->st_mtim.tv_nsec)
 			return c;
 	return NULL;
 }
 
+static struct program *program_of(const char *path)
+{
+	struct program *p;
+
+	WITH_LOCK(&lock);
+
+	for (p = programs; p; p = p->next)
+		if (!strcmp(p->path, path))
+			return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->path = strdup(path);
+	if (!p->path) {
+		free(p);
+		return NULL;
+	}
+	pthread_mutex_init(&p->lock, NULL);
+	p->next = programs;
+	programs = p;
+	return p;
+}
+
 int probe_qemu(const struct qemu_facts **ret, const char *path, struct error *e)
 {
+	struct program *p = program_of(path);
 	const struct cached *known;
 	struct cached *fresh;
 	struct stat st;
 
-	WITH_LOCK(&lock);
+	if (!p)
+		return error_set(e, ENOMEM, "%s: no memory", path);
+
+	WITH_LOCK(&p->lock);
+
 	if (stat(path, &st) < 0)
 		return error_sys(e, "%s", path);
-	known = find(path, &st);
+	known = find(p, &st);
 	if (known) {
 		*ret = &known->facts;
 		return 0;
@@ -240,8 +275,8 @@ int probe_qemu(const struct qemu_facts **ret, const char *path, struct error *e)
 		cached_free(fresh);
 		return error_in(e, "%s", path);
 	}
-	fresh->next = cache;
-	cache = fresh;
+	fresh->next = p->cache;
+	p->cache = fresh;
 	*ret = &fresh->facts;
 	return 0;
 }

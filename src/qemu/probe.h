@@ -3,8 +3,8 @@
 /*
  * What a QEMU can do, asked of the program itself: it is run once, without a
  * machine, for a fraction of a second.  The answer is kept until the file
- * changes.  Any thread may ask; who asks while another thread's question runs
- * waits for it.
+ * changes.  Any thread may ask; who asks about a program while another thread's
+ * question to it runs waits for that.
  */
 #pragma once
 

@@ -326,6 +326,23 @@ class HostilePeer(unittest.TestCase):
             peer.message({"type": "resolve", "job": job, "decision": word})
             self.assertIn("unknown decision", peer.reply().get("error", ""))
 
+    def test_a_peer_does_not_choose_the_program(self):
+        mark, program = os.path.join(self.beta.dir, "ran"), os.path.join(self.beta.dir, "program")
+        with open(program, "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\ntouch {mark}\nexec sleep 100\n")
+        os.chmod(program, 0o755)
+        text = ("[machine]\nname = evil\nmemory = 64M\nmachine = pc\naccelerator = tcg\n"
+                f"qemu = {program}\n")
+        peer = self.opened()
+        peer.message({"type": "compare", "machine": {"name": "evil", "definition": text}})
+        findings = peer.reply()["findings"]
+        self.assertTrue([f for f in findings if f"set allow-qemu = {program}" in f["text"]],
+                        findings)
+        moving = self.asks_to_move(text)
+        self.assertEqual(moving.reply()["type"], "prepared")
+        moving.frame(BYE)
+        self.assertFalse(os.path.exists(mark))
+
     def test_definitions_that_would_run_the_guest_or_a_shell_do_neither(self):
         mark = os.path.join(self.beta.dir, "pwned")
         refused = "is Drover's to set"

@@ -62,6 +62,14 @@ class Moved(Case):
         self.assertEqual((again["state"], again["uuid"], again["pid"]),
                          ("running", self.uuid, moved["pid"]))
 
+    def test_the_definition_is_the_same_there(self):
+        self.alpha.drover("vm", "stop", "web")
+        self.definition = self.definition.replace("16M", "16M,share=on")
+        self.define(self.alpha, self.uuid)
+        self.alpha.drover("vm", "start", "web")
+        self.alpha.drover("move", "web", "beta")
+        self.assertIn("memory = 16M,share=on\n", self.beta.machine("web")["definition"])
+
     def test_another_machine_of_that_name_stays(self):
         other = self.define(self.beta)
         self.assertNotEqual(other, self.uuid)
