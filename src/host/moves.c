@@ -16,6 +16,7 @@
 #include "base/thread.h"
 #include "host/internal.h"
 #include "move/commit.h"
+#include "move/disks.h"
 #include "move/journal.h"
 #include "qemu/qmp.h"
 
@@ -455,6 +456,7 @@ static int compare_taken(struct host *h, const struct machine *machine,
 			 struct error *e)
 {
 	const struct move_machine m = view(machine);
+	struct disk_marks *marks = NULL;
 	json_t *description, *findings = NULL;
 	struct error ignored;
 	struct qmp *q;
@@ -466,9 +468,12 @@ static int compare_taken(struct host *h, const struct machine *machine,
 				 m.name, m.name);
 	if (qmp_open(&q, m.process.qmp_path, clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
-	r = compare_describe(q, &m, &description, e);
+	r = compare_describe(q, &m, &description, &marks, e);
 	qmp_close(q);
-	if (r < 0 || ask_findings(h, peer, description, &findings, e) < 0)
+	if (r == 0)
+		r = ask_findings(h, peer, description, &findings, e);
+	disks_unmark(marks);
+	if (r < 0)
 		return error_code(e);
 	*ret = json_pack("{s:b,s:o}", "ok",
 			 compare_verdict(findings, &ignored) == 0, "findings",

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "move/disks.h"
 #include "move/monitor.h"
 #include "move/move.h"
 #include "qemu/probe.h"
@@ -141,11 +142,11 @@ static json_t *blockers(struct qmp *q)
 }
 
 int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
-		     struct error *e)
+		     struct disk_marks **ret_marks, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	AUTO_FREE char *text = NULL, *full = NULL, *flags = NULL;
-	json_t *capabilities;
+	json_t *capabilities, *blocked, *disks;
 	char type[128];
 	bool kvm = false;
 	int major, minor, micro;
@@ -156,19 +157,26 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 	    uses_kvm(q, &kvm, e) < 0 ||
 	    monitor_capabilities(q, &capabilities, e) < 0)
 		return error_code(e);
+	blocked = blockers(q);
+	if (disks_describe(q, &d, &disks, blocked, ret_marks, e) < 0) {
+		json_decref(capabilities);
+		json_decref(blocked);
+		return error_code(e);
+	}
 	qmp_version(q, &major, &minor, &micro);
 	name_type_as_run(&d, type);
 	text = definition_text_for_peers(&d);
 	full = definition_text(&d);
 	flags = kvm ? cpu_flags() : NULL;
 	*ret = json_pack("{s:s,s:s*,s:s*,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,"
-			 "s:o,s:o,s:o}",
+			 "s:o,s:o,s:o,s:o}",
 			 "name", m->name, "uuid", d.uuid, "definition", text,
 			 "full_definition", full, "type", type, "qemu", major,
 			 minor, micro, "memory", (json_int_t)d.memory_bytes,
 			 "kvm", kvm, "cpu_flags", flags, "files", files_of(&d),
-			 "devices", devices_of(&d), "blockers", blockers(q),
-			 "capabilities", shared_capabilities(capabilities));
+			 "disks", disks, "devices", devices_of(&d), "blockers",
+			 blocked, "capabilities",
+			 shared_capabilities(capabilities));
 	json_decref(capabilities);
 	return *ret ? 0 : error_set(e, ENOMEM, "no memory");
 }
@@ -317,8 +325,11 @@ static void check_memory(const struct check *c)
 		n, c->host->own_name, h);
 }
 
+/* What QEMU reads at its start, a kernel say: the disks are looked at by
+ * themselves, but for those of an older version, which does not list them. */
 static void check_files(const struct check *c)
 {
+	const json_t *disks = json_object_get(c->machine, "disks");
 	const json_t *files = json_object_get(c->machine, "files");
 	json_t *file;
 	size_t i;
@@ -330,7 +341,7 @@ static void check_files(const struct check *c)
 			json_integer_value(json_object_get(file, "size"));
 		struct stat st;
 
-		if (!path)
+		if (!path || disks_have(disks, path))
 			continue;
 		if (stat(path, &st) < 0)
 			finding(c->findings, "error",
@@ -343,7 +354,18 @@ static void check_files(const struct check *c)
 				"%jd): share it, or copy it there",
 				path, c->host->own_name, (intmax_t)st.st_size,
 				(intmax_t)size);
+		else if (!disks)
+			finding(c->findings, "warning",
+				"whether %s is the same on %s cannot be told: "
+				"the source has an older version of Drover",
+				path, c->host->own_name);
 	}
+}
+
+static void check_disks(const struct check *c)
+{
+	disks_check(json_object_get(c->machine, "disks"), c->definition,
+		    c->host->own_name, c->findings);
 }
 
 static bool has_flag(const char *flags, const char *flag, size_t len)
@@ -394,7 +416,7 @@ static void check_blockers(const struct check *c)
 
 	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
 		finding(c->findings, "error",
-			"QEMU cannot migrate this machine: %s",
+			"this machine cannot be moved: %s",
 			json_string_value(why));
 }
 
@@ -439,6 +461,7 @@ int compare_check(const struct move_host *host, const json_t *machine,
 	check_qemu(&c);
 	check_memory(&c);
 	check_files(&c);
+	check_disks(&c);
 	check_processor(&c);
 	*ret = c.findings;
 	return 0;

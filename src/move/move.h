@@ -23,6 +23,7 @@
 #include "qemu/definition.h"
 #include "qemu/launch.h"
 
+struct disk_marks;
 struct error;
 struct job;
 struct nic_watch;
@@ -132,9 +133,10 @@ const char *compare_program(const struct move_host *host,
 			    const struct definition *d);
 
 /* What the other side has to know about a machine that runs here, as the
- * "machine" of a compare or move message. */
+ * "machine" of a compare or move message.  The other side may look at the
+ * disks until disks_unmark(@ret_marks). */
 int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
-		     struct error *e);
+		     struct disk_marks **ret_marks, struct error *e);
 
 /* The destination's findings about such a description, as an array of
  * {"severity", "text"}; @unwelcome: why it may not come, or NULL. */

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "move/commit.h"
+#include "move/disks.h"
 #include "move/job.h"
 #include "move/journal.h"
 #include "move/monitor.h"
@@ -104,11 +105,13 @@ static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
 	return blocks_read(m->blocks, &m->n_blocks, blocks, m->peer->name, e);
 }
 
-static int ask_prepare(struct source *m, struct error *e)
+static int ask_prepare(struct source *m, struct disk_marks **ret_marks,
+		       struct error *e)
 {
 	json_t *description;
 
-	if (compare_describe(m->qmp, m->machine, &description, e) < 0)
+	if (compare_describe(m->qmp, m->machine, &description, ret_marks, e) <
+	    0)
 		return error_code(e);
 	return session_send(m->session,
 			    json_pack("{s:s,s:s,s:s,s:o,s:b,s:b}", "type",
@@ -171,14 +174,18 @@ int source_await(struct source *m, const char *type, uint64_t deadline_us,
 
 static int st_prepare(struct source *m, struct error *e)
 {
+	struct disk_marks *marks = NULL;
 	json_t *answer;
 	int r;
 
 	fault_point("source:prepare");
-	if (ask_prepare(m, e) < 0 ||
-	    source_await(m, "prepared", clock_us() + PREPARE_US, &answer, e) <
-		    0)
-		return error_code(e);
+	r = ask_prepare(m, &marks, e);
+	if (r == 0)
+		r = source_await(m, "prepared", clock_us() + PREPARE_US,
+				 &answer, e);
+	disks_unmark(marks);
+	if (r < 0)
+		return r;
 	r = read_blocks(m, json_object_get(answer, "blocks"), e);
 	m->peer_switchover_ack =
 		json_is_true(json_object_get(answer, "switchover_ack"));

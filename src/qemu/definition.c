@@ -240,6 +240,16 @@ static int set_vcpus(void *target, const struct ini_key *k, const char *value,
 	return 0;
 }
 
+static int set_shared(void *target, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	struct parser *p = target;
+
+	if (!*value)
+		return error_set(e, EINVAL, "'%s' needs a value", k->key);
+	return words_add(&p->definition.shared, value, e);
+}
+
 static int set_arguments(void *target, const struct ini_key *k,
 			 const char *value, struct error *e)
 {
@@ -266,6 +276,7 @@ static const struct ini_key keys[] = {
 	{ "machine", "huge-pages", set_huge_pages },
 	{ "machine", "memory-id", set_id, "pc.ram", FIELD(memory_id) },
 	{ "machine", "directory", set_path, "/", FIELD(directory) },
+	{ "machine", "shared", set_shared, .repeatable = true },
 	{ "machine", "arguments", set_arguments, .repeatable = true },
 };
 
@@ -283,6 +294,7 @@ void definition_done(struct definition *d)
 	free(d->qemu);
 	free(d->memory_id);
 	free(d->directory);
+	words_done(&d->shared);
 	words_done(&d->arguments);
 	*d = (struct definition){ 0 };
 }
@@ -561,6 +573,8 @@ static char *to_text(const struct definition *d, bool for_peers)
 	}
 	write_key(out, "memory-id", d->memory_id);
 	write_key(out, "directory", d->directory);
+	for (size_t i = 0; i < d->shared.count && !for_peers; i++)
+		write_key(out, "shared", d->shared.at[i]);
 	write_arguments(out, &d->arguments);
 	if (fclose(out)) {
 		free(text);

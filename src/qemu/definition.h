@@ -29,6 +29,7 @@ struct definition {
 	char *directory;          /* working directory of QEMU */
 	uint64_t huge_page_bytes; /* 0: normal pages */
 	bool shared_memory;       /* "memory = 4G,share=on" */
+	struct words shared;      /* disks that are the same on all hosts */
 	struct words arguments;   /* as written, ${dir} not yet expanded */
 };
 

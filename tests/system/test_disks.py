@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Whether a disk is the same one at the destination: proved, refuted, or cannot be told.
+
+Each host has mounts of its own, so one path can be two files.
+"""
+import os
+import shutil
+import unittest
+
+from lab import Lab, machine, needs
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+
+from test_commit import Immutable
+
+TIME_LIMIT = 180
+PARALLEL = True
+SIZE = 8 << 20
+SHARED, EQUAL, OTHER = "is the disk that the guest has: shared", "the same content", "another disk"
+UNKNOWN, TRUSTED = "cannot be told", "says the definition"
+
+
+@needs(*PROGRAMS)
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        network = Network(self.lab, ("alpha", "beta"))
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, network[name], network.addresses(name))
+            for name in ("alpha", "beta")))
+        # The path of both hosts, and two folders that may stand behind it.
+        self.folder, self.here, self.there = (self.folder_of(name)
+                                              for name in ("images", "here", "there"))
+        self.disk = os.path.join(self.folder, "web.raw")
+        with open(os.path.join(self.here, "web.raw"), "wb") as f:
+            f.write(os.urandom(SIZE))
+
+    def folder_of(self, name):
+        path = self.lab.path(name)
+        os.mkdir(path)
+        return path
+
+    def copy(self):
+        shutil.copy(os.path.join(self.here, "web.raw"), self.there)
+
+    def start(self, *options, mount_there=None, key=""):
+        """The guest on alpha, whose images are in `here`; beta mounts what it is told."""
+        mounts = {self.alpha: f"mount --bind {self.here} {self.folder}",
+                  self.beta: mount_there or f"mount --bind {self.there} {self.folder}"}
+        for host, mount in mounts.items():
+            host.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                         f'{mount} && exec "$@"', "sh"]
+            host.start()
+        drive = ",".join(("if=none", "id=d", "format=raw", f"file={self.disk}", *options))
+        self.alpha.define(machine.definition(
+            "web", *machine.boot_sector_arguments(self.lab), "-drive", drive,
+            "-device", "virtio-blk-pci,drive=d", memory="16M") + key)
+        self.alpha.drover("vm", "start", "web")
+
+    def finding(self, words):
+        """compare's; the verdict."""
+        done = self.alpha.drover("compare", "web", "beta", "--json", check=False).json
+        found = [f for f in done["findings"] if words in f["text"]]
+        self.assertEqual(len(found), 1, done["findings"])
+        self.assertEqual(found[0]["severity"] == "ok", done["ok"], done["findings"])
+        return done["ok"]
+
+    def passes(self, words):
+        self.assertTrue(self.finding(f"{self.disk} on beta {words}"))
+        self.alpha.drover("move", "web", "beta")
+        self.assertEqual(self.beta.machine("web")["state"], "running")
+        self.assertEqual([f for f in os.listdir(self.here) if f.startswith(".")], [])
+
+    def refused(self, words):
+        self.assertFalse(self.finding(words))
+        moved = self.alpha.drover("move", "web", "beta", check=False)
+        self.assertEqual(moved.status, 1)
+        self.assertIn(words, moved.stderr)
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+        self.assertEqual([f for f in os.listdir(self.here) if f.startswith(".")], [])
+
+
+class Disks(Case):
+    def test_the_same_folder_by_two_bind_mounts_is_shared(self):
+        self.start(mount_there=f"mount --bind {self.here} {self.folder}")
+        self.passes(SHARED)
+
+    def test_a_folder_that_takes_no_file_is_shared_by_its_lock(self):
+        self.start(mount_there=f"mount --bind {self.here} {self.folder}")
+        with Immutable(self.here):
+            self.assertTrue(self.finding(f"{self.disk} on beta {SHARED}"))
+
+    def test_a_copy_on_the_own_file_system_is_another(self):
+        self.copy()
+        self.start()
+        self.refused(OTHER)
+
+    def test_a_file_that_is_mounted_over_it_is_another(self):
+        self.copy()
+        self.start(mount_there=f"mount --bind {self.here} {self.folder} && "
+                               f"mount --bind {self.there}/web.raw {self.disk}")
+        self.refused(UNKNOWN)
+
+    def test_a_link_that_leads_elsewhere_is_another(self):
+        self.copy()
+        links = self.folder_of("links")
+        os.symlink(os.path.join(self.there, "web.raw"), os.path.join(links, "web.raw"))
+        self.start(mount_there=f"mount --bind {links} {self.folder}")
+        self.refused(OTHER)
+
+    def test_a_disk_that_is_not_there_is_missing(self):
+        self.start()
+        self.refused("is not there")
+
+    def test_writes_that_would_vanish_are_refused(self):
+        self.start("snapshot=on", mount_there=f"mount --bind {self.here} {self.folder}")
+        self.refused("snapshot=on")
+
+    def test_what_is_only_read_may_be_a_copy(self):
+        self.copy()
+        self.start("readonly=on")
+        self.passes("is only read, and has " + EQUAL)
+
+    def test_what_is_only_read_and_differs_is_another(self):
+        self.copy()
+        with open(os.path.join(self.there, "web.raw"), "r+b") as f:
+            f.seek(SIZE // 2)
+            f.write(b"another")
+        self.start("readonly=on")
+        self.refused(OTHER)
+
+
+class CannotBeTold(Case):
+    """A folder in which no file can be made, and no lock that is seen."""
+
+    def setUp(self):
+        super().setUp()
+        self.copy()
+
+    def test_it_is_refused(self):
+        self.start()
+        with Immutable(self.here):
+            self.refused(UNKNOWN)
+
+    def test_it_passes_where_the_definition_says_so(self):
+        self.start(key=f"shared = {self.disk}\n")
+        with Immutable(self.here):
+            self.passes("is shared, " + TRUSTED)
+
+    def test_the_definition_does_not_make_another_disk_the_same(self):
+        self.start(key=f"shared = {self.disk}\n")
+        self.refused(OTHER)
+
+
+if __name__ == "__main__":
+    unittest.main()
