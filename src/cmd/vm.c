@@ -80,12 +80,14 @@ static int run_show(struct call *c, struct error *e)
 }
 
 /* A request without a body; then one line that says how the machine is. */
-static int change(struct call *c, const char *verb, const char *after,
-		  const char *did, struct error *e)
+static int change_with(struct call *c, const char *verb, const char *after,
+		       const json_t *body, const char *did, struct error *e)
 {
 	AUTO_JSON json_t *machine = NULL;
 	char path[PATH_CAP];
-	const struct client_request rq = { .verb = verb, .path = path };
+	const struct client_request rq = { .verb = verb,
+					   .path = path,
+					   .body = body };
 	int r;
 
 	if ((r = call_path(path, sizeof(path), "/v1/machines/", c->words[0],
@@ -99,9 +101,28 @@ static int change(struct call *c, const char *verb, const char *after,
 	return 0;
 }
 
+static int change(struct call *c, const char *verb, const char *after,
+		  const char *did, struct error *e)
+{
+	return change_with(c, verb, after, NULL, did, e);
+}
+
+enum { START_ANYWAY };
+
+static const struct command_option start_options[] = {
+	[START_ANYWAY] = { "anyway", NULL,
+			   "also if it may run where it was last seen" },
+	{ NULL, NULL, NULL },
+};
+
+/* Without the option the request is as every version knows it. */
 static int run_start(struct call *c, struct error *e)
 {
-	return change(c, "POST", "/start", "is started", e);
+	AUTO_JSON json_t *body = c->options[START_ANYWAY]
+					 ? json_pack("{s:b}", "anyway", 1)
+					 : NULL;
+
+	return change_with(c, "POST", "/start", body, "is started", e);
 }
 
 static int run_stop(struct call *c, struct error *e)
@@ -214,7 +235,8 @@ const struct command vm_commands[] = {
 	{ "vm", "define", "FILE", "Makes or changes a machine from a file",
 	  "FILE holds the machine's definition; '-' reads standard input.",
 	  NULL, run_define },
-	{ "vm", "start", "VM", "Starts a machine", NULL, NULL, run_start },
+	{ "vm", "start", "VM", "Starts a machine", NULL, start_options,
+	  run_start },
 	{ "vm", "stop", "VM", "Stops a machine", NULL, NULL, run_stop },
 	{ "vm", "pause", "VM", "Lets the guest stand still", NULL, NULL,
 	  run_pause },

@@ -221,9 +221,11 @@ static int route_run(const struct api_route *route, struct host *h,
 		call.file = "definition";
 	if (route->body == API_TEXT && (r = copy_text(&text, request, e)) < 0)
 		return r;
+	/* No body is an object without fields. */
 	if (route->body == API_JSON &&
-	    (r = parse_json(&body, request->body ? request->body : "",
-			    request->body_len, route->fields, e)) < 0)
+	    (r = parse_json(&body, request->body_len ? request->body : "{}",
+			    request->body_len ? request->body_len : 2,
+			    route->fields, e)) < 0)
 		return r;
 	call.text = text;
 	call.body = body;

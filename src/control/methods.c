@@ -47,7 +47,9 @@ static int define_machine(struct host *h, const struct api_call *c,
 static int start_machine(struct host *h, const struct api_call *c, json_t **ret,
 			 struct error *e)
 {
-	return machine_start(h, c->name, ret, e);
+	return machine_start(h, c->name,
+			     json_is_true(json_object_get(c->body, "anyway")),
+			     ret, e);
 }
 
 static int stop_machine(struct host *h, const struct api_call *c, json_t **ret,
@@ -167,6 +169,11 @@ static const struct api_field move_fields[] = {
 	{ NULL, JSON_NULL, 0 },
 };
 
+static const struct api_field start_fields[] = {
+	{ "anyway", JSON_TRUE, 0 },
+	{ NULL, JSON_NULL, 0 },
+};
+
 static const struct api_field compare_fields[] = {
 	{ "host", JSON_STRING, 1 },
 	{ NULL, JSON_NULL, 0 },
@@ -204,7 +211,8 @@ const struct api_route api_routes[] = {
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT, NULL },
 	{ "GET", "/v1/machines/*", show_machine, 200, API_NONE, NULL },
 	{ "DELETE", "/v1/machines/*", forget_machine, 200, API_NONE, NULL },
-	{ "POST", "/v1/machines/*/start", start_machine, 200, API_NONE, NULL },
+	{ "POST", "/v1/machines/*/start", start_machine, 200, API_JSON,
+	  start_fields },
 	{ "POST", "/v1/machines/*/stop", stop_machine, 200, API_NONE, NULL },
 	{ "POST", "/v1/machines/*/pause", pause_machine, 200, API_NONE, NULL },
 	{ "POST", "/v1/machines/*/resume", resume_machine, 200, API_NONE,

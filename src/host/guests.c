@@ -190,7 +190,19 @@ static int tell(struct host *h, struct machine *m, bool run, struct error *e)
 	return 0;
 }
 
-int machine_start(struct host *h, const char *name, json_t **ret,
+/* The operator's word counts for more than what no host says. */
+static int start_here(struct host *h, struct machine *m, bool anyway,
+		      struct error *e)
+{
+	if (!anyway && elsewhere_check(h, m, e) < 0)
+		return error_code(e);
+	if (start_qemu(h, m, e) < 0)
+		return error_code(e);
+	elsewhere_forget(h, m->uuid);
+	return 0;
+}
+
+int machine_start(struct host *h, const char *name, bool anyway, json_t **ret,
 		  struct error *e)
 {
 	struct machine *m;
@@ -204,7 +216,7 @@ int machine_start(struct host *h, const char *name, json_t **ret,
 	else if (m->started)
 		r = error_set(e, EEXIST, "machine %s runs already", name);
 	else
-		r = start_qemu(h, m, e);
+		r = start_here(h, m, anyway, e);
 	if (r == 0)
 		*ret = machine_json(h, m);
 	machine_release(h, m);

@@ -39,7 +39,8 @@ int machine_show(struct host *h, const char *name, json_t **ret,
 		 struct error *e);
 int machine_define(struct host *h, const char *file_name, const char *text,
 		   json_t **ret, struct error *e);
-int machine_start(struct host *h, const char *name, json_t **ret,
+/* @anyway: also when a peer where it was last seen has it or is not heard. */
+int machine_start(struct host *h, const char *name, bool anyway, json_t **ret,
 		  struct error *e);
 int machine_stop(struct host *h, const char *name, json_t **ret,
 		 struct error *e);

@@ -175,6 +175,12 @@ static void serve_resolve(struct host *h, struct session *s,
 	job_drop(j);
 }
 
+static void serve_holds(struct host *h, struct session *s,
+			const json_t *request)
+{
+	answer(s, elsewhere_answer(h, session_peer(s), request));
+}
+
 static int check_arrival(struct host *h, const json_t *request, struct error *e)
 {
 	json_t *findings;
@@ -242,6 +248,8 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 	}
 	job_log_begin(j);
 	job_add(h, j);
+	if (d.uuid)
+		elsewhere_note(h, d.uuid, d.name, session_peer(s));
 	run_arrival(h, s, request, m, j);
 	job_drop(j);
 }
@@ -250,9 +258,10 @@ static const struct {
 	const char *type;
 	void (*serve)(struct host *h, struct session *s, const json_t *request);
 } purposes[] = {
-	{ "move", serve_move },   { "compare", serve_compare },
-	{ "ask", serve_ask },     { "resolve", serve_resolve },
-	{ "relay", relay_serve }, { "plan", paths_serve_plan },
+	{ "move", serve_move },       { "compare", serve_compare },
+	{ "ask", serve_ask },         { "resolve", serve_resolve },
+	{ "holds", serve_holds },     { "relay", relay_serve },
+	{ "plan", paths_serve_plan },
 };
 
 /* A connection that is greeted. */

@@ -6,6 +6,7 @@
  *     host.c       start, recovery, end, the description of this host
  *     machines.c   the books: which machines are here, on disk and in memory
  *     guests.c     what a user does with them
+ *     elsewhere.c  machines that were last seen on a peer
  *     states.c     what their QEMUs say, and that one has ended
  *     moves.c      jobs, and moves away
  *     incoming.c   the peer port, and what peers ask for
@@ -135,10 +136,23 @@ int machines_load(struct host *h, struct error *e);
 bool machine_in_doubt(const struct host *h, const struct machine *m);
 /* For struct move_host. */
 int machine_arrived(void *host, struct move_arrival *a);
-int machine_left(void *host, const char *name);
+int machine_left(void *host, const char *name, const char *peer);
 void machine_settled(void *host, const char *name);
 bool machine_guest_lives(void *host, const char *name, const char *guest);
 bool machine_came_by(void *host, const char *job);
+
+/* elsewhere.c */
+
+/* The machine is, or is about to be, on @peer. */
+void elsewhere_note(struct host *h, const char *uuid, const char *name,
+		    const char *peer);
+/* It is here. */
+void elsewhere_forget(struct host *h, const char *uuid);
+/* -EBUSY where a peer has it, or cannot be asked. */
+int elsewhere_check(struct host *h, const struct machine *m, struct error *e);
+/* To a peer's "holds". */
+json_t *elsewhere_answer(struct host *h, const char *peer,
+			 const json_t *request);
 
 /* states.c */
 

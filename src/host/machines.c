@@ -587,6 +587,8 @@ int machine_arrived(void *host, struct move_arrival *a)
 	r = machine_save(h, m, &e);
 	if (r < 0)
 		log_error("%s", e.text);
+	else
+		elsewhere_forget(h, m->uuid);
 	return r;
 }
 
@@ -604,7 +606,7 @@ void machine_settled(void *host, const char *name)
 	machine_release(h, m);
 }
 
-int machine_left(void *host, const char *name)
+int machine_left(void *host, const char *name, const char *peer)
 {
 	struct host *h = host;
 	struct machine *m;
@@ -619,6 +621,7 @@ int machine_left(void *host, const char *name)
 	/* The move holds it. */
 	assert(m);
 	launch_clean(m->run_dir);
+	elsewhere_note(h, m->uuid, name, peer);
 	r = machine_erase(h, m, &e);
 	if (r == 0) {
 		machine_unlist(h, m);

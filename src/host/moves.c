@@ -419,36 +419,19 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 static int ask_findings(struct host *h, const struct move_peer *peer,
 			json_t *description, json_t **ret, struct error *e)
 {
-	const struct session_options so = {
-		.own_name = h->settings->name,
-		.peer = peer->name,
-		.addresses = peer->addresses,
-		.port = peer->port,
-		.channels = 1,
-		.outage_limit_us = ANSWER_US,
-	};
-	struct session *s;
-	json_t *answer = NULL;
-	int r;
+	json_t *answer;
 
-	if (session_open(&s, &so, e) < 0) {
-		json_decref(description);
+	if (move_ask_peer(&h->move, peer,
+			  json_pack("{s:s,s:o}", "type", "compare", "machine",
+				    description),
+			  ANSWER_US, &answer, e) < 0)
 		return error_as(e, EHOSTUNREACH);
-	}
-	r = session_send(s,
-			 json_pack("{s:s,s:o}", "type", "compare", "machine",
-				   description),
-			 e);
-	if (r == 0)
-		r = session_await(s, clock_us() + ANSWER_US, &answer, e);
-	if (r > 0)
-		*ret = json_incref(json_object_get(answer, "findings"));
+	*ret = json_incref(json_object_get(answer, "findings"));
 	json_decref(answer);
-	session_free(s);
-	if (r > 0 && !json_is_array(*ret))
+	if (!json_is_array(*ret))
 		return error_set(e, EHOSTUNREACH, "%s answers nonsense",
 				 peer->name);
-	return r < 0 ? error_as(e, EHOSTUNREACH) : 0;
+	return 0;
 }
 
 static int compare_taken(struct host *h, const struct machine *machine,

@@ -23,9 +23,9 @@ enum {
 	FINISH_US = 8000000,
 };
 
-/* One question over a session of its own. */
-static int ask_once(const struct move_host *host, const struct move_peer *peer,
-		    json_t *question, json_t **ret, struct error *e)
+int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
+		  json_t *question, uint64_t limit_us, json_t **ret,
+		  struct error *e)
 {
 	const struct session_options o = {
 		.own_name = host->own_name,
@@ -33,7 +33,7 @@ static int ask_once(const struct move_host *host, const struct move_peer *peer,
 		.addresses = peer->addresses,
 		.port = peer->port,
 		.channels = 1,
-		.outage_limit_us = ANSWER_US,
+		.outage_limit_us = limit_us,
 	};
 	struct session *s;
 	int r;
@@ -44,7 +44,7 @@ static int ask_once(const struct move_host *host, const struct move_peer *peer,
 	}
 	r = session_send(s, question, e);
 	if (r == 0)
-		r = session_await(s, clock_us() + ANSWER_US, ret, e);
+		r = session_await(s, clock_us() + limit_us, ret, e);
 	session_free(s);
 	return r < 0 ? r : 0;
 }
@@ -162,7 +162,7 @@ static enum decide_event word_of(struct commit_side *c,
 static int answer_to(struct commit_side *c, json_t *question, json_t **ret)
 {
 	struct error e;
-	int r = ask_once(c->host, c->peer, question, ret, &e);
+	int r = move_ask_peer(c->host, c->peer, question, ANSWER_US, ret, &e);
 
 	if (r < 0)
 		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);

@@ -139,8 +139,7 @@ int journal_remove(const char *state_directory, const char *job,
 	return 0;
 }
 
-/* The oldest record goes when there are too many. */
-static void prune(const char *folder)
+void journal_prune(const char *folder, unsigned most)
 {
 	AUTO_CLOSEDIR DIR *d = opendir(folder);
 	char oldest[NAME_MAX + 1] = "";
@@ -160,7 +159,7 @@ static void prune(const char *folder)
 		at = st.st_mtim;
 		snprintf(oldest, sizeof(oldest), "%s", f->d_name);
 	}
-	if (n > JOURNAL_RECORDS_MAX)
+	if (n > most)
 		unlinkat(dirfd(d), oldest, 0);
 }
 
@@ -172,7 +171,7 @@ int journal_conclude(const char *state_directory, json_t *entry,
 	if (save(state_directory, records, entry, step, e) < 0)
 		return error_code(e);
 	folder_of(folder, sizeof(folder), state_directory, records);
-	prune(folder);
+	journal_prune(folder, JOURNAL_RECORDS_MAX);
 	return journal_remove(state_directory, journal_text(entry, "job"),
 			      journal_text(entry, "role"), e);
 }

@@ -51,6 +51,8 @@ int journal_step_of(const json_t *entry); /* -1 for none */
 /* Of an entry, or of any object; empty when there is none. */
 const char *journal_text(const json_t *entry, const char *key);
 
+/* The oldest file goes when there are more than @most. */
+void journal_prune(const char *folder, unsigned most);
 /* A file that is either whole or not there: written aside, synced, renamed,
  * its folder synced.  Makes the folder. */
 int journal_save_file(const char *directory, const char *name, const char *text,

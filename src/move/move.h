@@ -50,9 +50,9 @@ struct move_host {
 	int (*arrived)(void *context, struct move_arrival *a);
 	/* The machine is held no longer by the move that brought it. */
 	void (*release)(void *context, const char *machine);
-	/* The machine, which the move holds, is another host's.  Negative: it
-	 * is not off the disk. */
-	int (*left)(void *context, const char *machine);
+	/* The machine, which the move holds, is @peer's.  Negative: it is not
+	 * off the disk. */
+	int (*left)(void *context, const char *machine, const char *peer);
 	/* Does the QEMU @guest (launch_identity()) of @machine live?  Has one
 	 * arrived by @job? */
 	bool (*guest_lives)(void *context, const char *machine,
@@ -120,6 +120,11 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 int move_in_resume(struct job *job, const struct move_host *host,
 		   const json_t *entry, const struct move_peer *peer,
 		   struct error *e);
+
+/* One question to a peer over a session of its own: 0 with its answer. */
+int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
+		  json_t *question, uint64_t limit_us, json_t **ret,
+		  struct error *e);
 
 /* --- the pre-flight check */
 

@@ -211,7 +211,7 @@ static enum decide_event act_forget(struct commit_side *c)
 	if (m->session && source_await(m, "registered", clock_us() + CONFIRM_US,
 				       &message, &e) == 0)
 		json_decref(message);
-	left = m->host->left(m->host->context, m->job->machine);
+	left = m->host->left(m->host->context, m->job->machine, m->peer->name);
 	fault_point("source:left");
 	m->forgotten = left == 0;
 	if (m->forgotten)

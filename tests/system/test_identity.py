@@ -95,6 +95,53 @@ class Moved(Case):
         self.assertEqual(self.beta.machine("web")["state"], "running")
 
 
+class LastSeen(Case):
+    """A machine that has left, defined again with its uuid where it was."""
+
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.uuid = self.define(self.alpha)
+        self.alpha.drover("vm", "start", "web")
+        self.alpha.drover("move", "web", "beta")
+        self.define(self.alpha, self.uuid)
+
+    def try_to_start(self, *options):
+        return self.alpha.drover("vm", "start", "web", *options, check=False)
+
+    def test_it_is_not_started_while_it_runs_there(self):
+        answer = self.try_to_start()
+        self.assertEqual(answer.status, 1)
+        self.assertIn("machine web runs on host beta", answer.stderr)
+        self.assertEqual(self.alpha.machine("web")["state"], "stopped")
+        self.beta.drover("vm", "stop", "web")
+        self.assertEqual(self.try_to_start().status, 0)
+        # It is here again: nobody has to be asked.
+        self.alpha.drover("vm", "stop", "web")
+        self.beta.stop()
+        self.assertEqual(self.try_to_start().status, 0)
+
+    def test_nor_while_that_host_is_not_heard(self):
+        self.beta.kill9()
+        self.alpha.restart()
+        answer = self.try_to_start()
+        self.assertEqual(answer.status, 1)
+        self.assertIn("machine web was last seen on host beta, which is not heard", answer.stderr)
+        self.assertIn("drover vm start web --anyway", answer.stderr)
+        self.assertEqual(self.alpha.machine("web")["state"], "stopped")
+        self.assertEqual(self.try_to_start("--anyway").status, 0)
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+
+    def test_it_may_run_where_it_came_back_to(self):
+        self.alpha.drover("vm", "forget", "web")
+        self.beta.drover("move", "web", "alpha")
+        self.define(self.beta, self.uuid)
+        answer = self.beta.drover("vm", "start", "web", check=False)
+        self.assertIn("machine web runs on host alpha", answer.stderr)
+        self.alpha.drover("vm", "stop", "web")
+        self.assertEqual(self.try_to_start().status, 0)
+
+
 class Named(Case):
     def test_a_host_that_calls_itself_otherwise_is_not_taken_for_the_peer(self):
         self.alpha.settings["peer gamma"] = self.alpha.settings.pop("peer beta")

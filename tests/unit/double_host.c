@@ -77,9 +77,10 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 	return answer(h, ret, e, "machine_define %s: %s", file_name, text);
 }
 
-int machine_start(struct host *h, const char *name, json_t **ret,
+int machine_start(struct host *h, const char *name, bool anyway, json_t **ret,
 		  struct error *e)
 {
+	(void)anyway;
 	return answer(h, ret, e, "machine_start %s", name);
 }
 

@@ -272,7 +272,7 @@ static void wrong_bodies_are_400_and_say_what_is_wrong(void **state)
 	static const struct {
 		const char *path, *body, *says;
 	} cases[] = {
-		{ "/v1/machines/web1/move", "", "the body is not JSON" },
+		{ "/v1/machines/web1/move", "", "'host' is missing" },
 		{ "/v1/machines/web1/move", "{\"host\":", "not JSON" },
 		{ "/v1/machines/web1/move", "[]", "must be a JSON object" },
 		{ "/v1/machines/web1/move", "{}", "'host' is missing" },
