@@ -18,10 +18,14 @@ PORT = 7000
 CACHE_SHARE = 0.05
 
 
-def found(program, package):
-    """Its path; DROVER_SSHD and the like name one that is not installed."""
-    path = os.environ.get(f"DROVER_{program.upper()}") or shutil.which(
+def path_of(program):
+    """DROVER_SSHD and the like name one that is not installed; None without one."""
+    return os.environ.get(f"DROVER_{program.upper()}") or shutil.which(
         program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
+
+
+def found(program, package):
+    path = path_of(program)
     if not path:
         raise core.Failed(f"{program} is missing: apt-get install {package}")
     return path

@@ -10,7 +10,7 @@ from common import MIB, failures, good, median, note, point, processors, ratios,
 from course import ENDS, MIXED, Course, Guest, drover, mib_per_s, qemu, scaled_link
 from lab.network import bits
 from load import Flow, Spinners
-from peers import QemuMode, Socat, Ssh
+from peers import QemuMode, Socat, Ssh, path_of
 
 BASE = "QEMU tcp"
 RATES = (20, 40, 60, 80, 100, 120)
@@ -100,6 +100,9 @@ def one_card(course, quick):
     ways = {BASE: qemu(course),
             f"QEMU multifd {channels} zstd": qemu(course, QemuMode(channels, "zstd")),
             "QEMU tcp through ssh": qemu(course, QemuMode(tunnel=Ssh))}
+    if not path_of("sshd"):
+        print("QEMU tcp through ssh is left out: openssh-server is not installed")
+        del ways["QEMU tcp through ssh"]
     if not quick:
         ways |= {f"QEMU multifd {n}": qemu(course, QemuMode(n)) for n in (2, 4, 8)}
         ways |= {

@@ -106,7 +106,13 @@ static void add_rounds(struct line *l, const json_t *p)
 {
 	char dirty[16], left[16], down[16];
 
-	progress_bytes(dirty, sizeof(dirty), output_number(p, "dirty_rate"));
+	/* QEMU measures it at the end of a round. */
+	if (output_number(p, "round") <= 1 &&
+	    output_number(p, "dirty_rate") <= 0)
+		snprintf(dirty, sizeof(dirty), "?");
+	else
+		progress_bytes(dirty, sizeof(dirty),
+			       output_number(p, "dirty_rate"));
 	time_or_unknown(left, sizeof(left), output_find(p, "time_left_ms"));
 	time_or_unknown(down, sizeof(down),
 			output_find(p, "downtime_estimate_ms"));

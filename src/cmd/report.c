@@ -136,8 +136,8 @@ static void print_press(FILE *to, const json_t *r)
 		row(to, "Compressed", text);
 	}
 	snprintf(text, sizeof(text),
-		 "%.0f%% of the pages because the link was free, %.0f%% "
-		 "because they do not get smaller",
+		 "%.0f%% of the pages because the link took them before an "
+		 "idle processor did, %.0f%% because they do not get smaller",
 		 100 * raw / all, 100 * dense / all);
 	row(to, "Sent raw", text);
 }

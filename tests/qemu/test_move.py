@@ -82,7 +82,7 @@ class CompressedMove(Moves):
         self.assertGreater(press["processor_ms"], 0)
         self.assertRegex(pair.said, r"Compressed +[\d.]+ \S+ to [\d.]+ \S+, ratio [\d.]+, last by "
                                     fr"{press['codec']} level {press['level']}")
-        self.assertRegex(pair.said, r"Sent raw +\d+% of the pages because the link was free")
+        self.assertRegex(pair.said, r"Sent raw +\d+% of the pages because the link took them")
         self.assertLessEqual(max(map(len, pair.said.splitlines())), 80, pair.said)
         return report
 

@@ -553,8 +553,9 @@ class Cli(unittest.TestCase):
                      "changed in them (9.0 MiB)",
                      "Compressed 2.0 GiB to 700 MiB, ratio 2.93, last by "
                      "zstd level 2, in 41.2 s of processor time",
-                     "Sent raw 25% of the pages because the link was free, "
-                     "8% because they do not get smaller",
+                     "Sent raw 25% of the pages because the link took them "
+                     "before an idle processor did, 8% because they do not get "
+                     "smaller",
                      "Paths eth0 10.0.0.1 to eth1 10.0.0.2 ",
                      "4 of 4 connections, 700 MiB sent, 60.0 MiB/s, "
                      "3 retransmissions, 0 drops", "0 of 1 connections", "1 drop ",
@@ -806,6 +807,21 @@ class Cli(unittest.TestCase):
         self.assertEqual(r.returncode, 1)
         self.assertEqual(r.stderr, "drover: cannot write the output: No "
                                    "space left on device\n")
+
+
+class Install(unittest.TestCase):
+    def test_the_unit_names_the_program_that_is_installed(self):
+        with tempfile.TemporaryDirectory() as root:
+            subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root],
+                           check=True, capture_output=True, timeout=60)
+            files = [os.path.join(folder, name) for folder, _, names in os.walk(root)
+                     for name in names]
+            daemon, = (f for f in files if os.path.basename(f) == "droverd")
+            units = [f for f in files if os.path.basename(f) == "droverd.service"]
+            if not units:
+                self.skipTest("no systemd here: no unit is installed")
+            with open(units[0], encoding="utf-8") as f:
+                self.assertIn(f"ExecStart={daemon[len(root):]}\n", f.read())
 
 
 if __name__ == "__main__":

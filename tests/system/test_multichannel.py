@@ -221,7 +221,11 @@ class CardLost(Case):
             status, errors = move.wait(90)
         took = time.monotonic() - at
         self.assertEqual(status, 0, f"{errors}; {pair.alpha.log_text()[-900:]}")
-        report = pair.alpha.newest_job(kind="move")["report"]
+        job = pair.alpha.newest_job(kind="move")
+        report = job["report"]
+        self.assertEqual(job["progress"]["percent"], 100)
+        if not again:
+            self.assertIn("the path over lan1 is lost", pair.alpha.log_text())
         verdict = pair.judge()
         self.assertTrue(verdict.good, verdict)
         self.assertEqual(verdict.destination[0].missing, 0)

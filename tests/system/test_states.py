@@ -107,6 +107,14 @@ class Ended(Case):
         wait_for("its end", lambda: not os.path.exists(f"/proc/{self.pid}"), 5)
 
 
+class Signals(Case):
+    def test_the_hangup_of_a_terminal_does_not_end_the_daemon(self):
+        os.kill(self.alpha.pid, signal.SIGHUP)
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.assertTrue(self.alpha.running())
+        self.assertEqual(self.alpha.stop(), 0)
+
+
 class Log(Case):
     def test_it_is_bounded_and_keeps_its_end(self):
         path = os.path.join(self.alpha.run_dir, "machines", "web", "qemu.log")

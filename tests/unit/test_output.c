@@ -69,6 +69,19 @@ static void eighty_columns_show_everything(void **state)
 	json_decref(job);
 }
 
+static void a_rate_that_is_not_measured_yet_is_not_told(void **state)
+{
+	json_t *job = copying(7, 2254857830.0, 118 << 20, 1, 130000);
+	char line[512];
+
+	(void)state;
+	json_object_set_new(json_object_get(job, "progress"), "dirty_rate",
+			    json_integer(0));
+	progress_line(line, sizeof(line), job, 80);
+	assert_non_null(strstr(line, "round  1  dirty    ?/s"));
+	json_decref(job);
+}
+
 static void the_bar_keeps_its_width_from_stage_to_stage(void **state)
 {
 	static const char *const stages[] = { "check", "pre-copy", "switchover",
@@ -326,6 +339,7 @@ int main(void)
 		cmocka_unit_test(
 			the_line_fits_every_width_whatever_the_figures),
 		cmocka_unit_test(eighty_columns_show_everything),
+		cmocka_unit_test(a_rate_that_is_not_measured_yet_is_not_told),
 		cmocka_unit_test(the_bar_keeps_its_width_from_stage_to_stage),
 		cmocka_unit_test(a_narrow_line_keeps_per_cent_and_time_left),
 		cmocka_unit_test(an_outage_is_said),
