@@ -258,12 +258,14 @@ bool host_stop(struct host *h)
 
 static json_t *memory_json(void)
 {
+	uint64_t available = room_available(getpid());
 	struct sysinfo info;
 
 	sysinfo(&info);
 	return json_pack("{s:I,s:I}", "total",
 			 (json_int_t)(info.totalram * info.mem_unit),
-			 "available", (json_int_t)compare_available_memory());
+			 "available",
+			 (json_int_t)(available == UINT64_MAX ? 0 : available));
 }
 
 static json_t *words_json(const struct words *w)

@@ -83,11 +83,16 @@ static void serve_compare(struct host *h, struct session *s,
 	}
 	machine_welcome(h, &d, &why);
 	if (compare_check(&h->move, machine, why.code ? why.text : NULL,
-			  &findings, &e) < 0)
+			  &findings, &e) < 0) {
 		refuse(s, &e);
-	else
-		answer(s, json_pack("{s:s,s:o}", "type", "findings", "findings",
-				    findings));
+		return;
+	}
+	if (room_check(h, room_of_arrival(&d), getpid(), d.name, false, &e) < 0)
+		json_array_append_new(findings,
+				      json_pack("{s:s,s:s}", "severity",
+						"error", "text", e.text));
+	answer(s, json_pack("{s:s,s:o}", "type", "findings", "findings",
+			    findings));
 }
 
 /* Files are named by it, and it is compared as a whole. */
@@ -195,12 +200,16 @@ static int check_arrival(struct host *h, const json_t *request, struct error *e)
 }
 
 static void run_arrival(struct host *h, struct session *s,
-			const json_t *request, struct machine *m, struct job *j)
+			const json_t *request, struct machine *m, struct job *j,
+			uint64_t room)
 {
+	struct room_claim claim = { 0 };
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
-	int r = check_arrival(h, request, &e);
+	int r = room_claim(h, &claim, j, room, getpid(), false, &e);
 
+	if (r == 0)
+		r = check_arrival(h, request, &e);
 	if (r == 0 && peer_of(h, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
 	if (r < 0) {
@@ -211,6 +220,7 @@ static void run_arrival(struct host *h, struct session *s,
 		if (r < 0)
 			machine_did_not_come(h, m);
 	}
+	room_release(h, &claim);
 	job_settle(j, r, &e);
 }
 
@@ -250,7 +260,7 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 	job_add(h, j);
 	if (d.uuid)
 		elsewhere_note(h, d.uuid, d.name, session_peer(s));
-	run_arrival(h, s, request, m, j);
+	run_arrival(h, s, request, m, j, room_of_arrival(&d));
 	job_drop(j);
 }
 

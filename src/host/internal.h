@@ -9,6 +9,7 @@
  *     elsewhere.c  machines that were last seen on a peer
  *     states.c     what their QEMUs say, and that one has ended
  *     moves.c      jobs, and moves away
+ *     room.c       memory that moves will take
  *     incoming.c   the peer port, and what peers ask for
  *     nics.c       the network cards
  *     paths.c      over which networks sessions travel
@@ -60,6 +61,13 @@ struct forgotten {
 	struct forgotten *next;
 };
 
+/* Memory that a move will take; on the list from room_claim() on. */
+struct room_claim {
+	struct job *job;
+	uint64_t bytes, before; /* resident before it began */
+	struct room_claim *next;
+};
+
 /* A relay that waits for its source. */
 struct relay_wait {
 	char name[64];
@@ -94,6 +102,7 @@ struct host {
 	struct forgotten *forgotten;
 	struct job *jobs; /* the newest first */
 	struct relay_wait *relays;
+	struct room_claim *claims;
 };
 
 /* machines.c */
@@ -140,6 +149,23 @@ int machine_left(void *host, const char *name, const char *peer);
 void machine_settled(void *host, const char *name);
 bool machine_guest_lives(void *host, const char *name, const char *guest);
 bool machine_came_by(void *host, const char *job);
+
+/* room.c */
+
+/* Bytes that @pid could still take; UINT64_MAX: not known. */
+uint64_t room_available(pid_t pid);
+/* What a move that comes, one that leaves, takes here. */
+uint64_t room_of_arrival(const struct definition *d);
+uint64_t room_of_departure(pid_t pid);
+/* -ENOMEM with the numbers when @bytes of @machine do not fit beside what is
+ * claimed. */
+int room_check(struct host *h, uint64_t bytes, pid_t pid, const char *machine,
+	       bool leaves, struct error *e);
+/* Until room_release(); @pid: that takes it, or, where it does not exist yet,
+ * this process. */
+int room_claim(struct host *h, struct room_claim *c, struct job *j,
+	       uint64_t bytes, pid_t pid, bool leaves, struct error *e);
+void room_release(struct host *h, struct room_claim *c);
 
 /* elsewhere.c */
 

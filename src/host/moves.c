@@ -29,6 +29,7 @@ struct outgoing {
 	struct move_peer peer;
 	struct move_options options;
 	json_t *entry; /* of the journal, when taken up after a restart */
+	struct room_claim claim;
 };
 
 /* --- the list of jobs */
@@ -283,6 +284,7 @@ static struct move_machine view(const struct machine *m)
 
 static void outgoing_free(struct outgoing *o)
 {
+	room_release(o->host, &o->claim);
 	job_drop(o->job);
 	json_decref(o->entry);
 	free(o);
@@ -365,6 +367,12 @@ static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
 	return error_code(e);
 }
 
+static int claim_room(struct outgoing *o, pid_t pid, struct error *e)
+{
+	return room_claim(o->host, &o->claim, o->job, room_of_departure(pid),
+			  pid, true, e);
+}
+
 static int begin(struct outgoing *o, const char *name, const json_t *options,
 		 struct error *e)
 {
@@ -384,13 +392,15 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 	snprintf(what, sizeof(what), "job %s", o->job->id);
 	if ((r = machine_take(o->host, name, what, &o->machine, e)) < 0)
 		return r;
-	if (o->machine->started)
-		return 0;
-	machine_release(o->host, o->machine);
-	return error_set(e, EINVAL,
-			 "machine %s does not run: drover vm start "
-			 "%s",
-			 name, name);
+	if (!o->machine->started)
+		r = error_set(e, EINVAL,
+			      "machine %s does not run: drover vm start %s",
+			      name, name);
+	else
+		r = claim_room(o, o->machine->process.pid, e);
+	if (r < 0)
+		machine_release(o->host, o->machine);
+	return r;
 }
 
 int machine_move(struct host *h, const char *name, const json_t *options,
@@ -434,6 +444,19 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 	return 0;
 }
 
+/* What stands in the way here. */
+static void add_own_findings(struct host *h, const struct move_machine *m,
+			     json_t *findings)
+{
+	pid_t pid = m->process.pid;
+	struct error e;
+
+	if (room_check(h, room_of_departure(pid), pid, m->name, true, &e) < 0)
+		json_array_append_new(findings,
+				      json_pack("{s:s,s:s}", "severity",
+						"error", "text", e.text));
+}
+
 static int compare_taken(struct host *h, const struct machine *machine,
 			 const struct move_peer *peer, json_t **ret,
 			 struct error *e)
@@ -458,6 +481,7 @@ static int compare_taken(struct host *h, const struct machine *machine,
 	disks_unmark(marks);
 	if (r < 0)
 		return error_code(e);
+	add_own_findings(h, &m, findings);
 	*ret = json_pack("{s:b,s:o}", "ok",
 			 compare_verdict(findings, &ignored) == 0, "findings",
 			 findings);

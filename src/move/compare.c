@@ -23,8 +23,6 @@
 #include "qemu/probe.h"
 #include "qemu/qmp.h"
 
-enum { SPARE_BYTES = 64 << 20 };
-
 /* --- the source: what is it? */
 
 /* Capabilities that change the stream and so have to be on at both ends. */
@@ -294,37 +292,6 @@ static void check_devices(const struct check *c)
 	}
 }
 
-uint64_t compare_available_memory(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	uint64_t kib = 0;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "MemAvailable:", 13))
-			kib = strtoull(line + 13, NULL, 10);
-	if (f)
-		fclose(f);
-	return kib * 1024;
-}
-
-static void check_memory(const struct check *c)
-{
-	uint64_t need = c->definition->memory_bytes + SPARE_BYTES;
-	uint64_t have = compare_available_memory();
-	char n[32], h[32];
-
-	/* Huge pages are set aside: QEMU says itself when there are too few. */
-	if (c->definition->huge_page_bytes || have == 0 || have >= need)
-		return;
-	text_bytes(n, sizeof(n), need);
-	text_bytes(h, sizeof(h), have);
-	finding(c->findings, "error",
-		"the machine needs %s of memory and %s has %s: stop or move "
-		"something there first",
-		n, c->host->own_name, h);
-}
-
 /* What QEMU reads at its start, a kernel say: the disks are looked at by
  * themselves, but for those of an older version, which does not list them. */
 static void check_files(const struct check *c)
@@ -459,7 +426,6 @@ int compare_check(const struct move_host *host, const json_t *machine,
 		finding(c.findings, "error", "%s", unwelcome);
 	check_blockers(&c);
 	check_qemu(&c);
-	check_memory(&c);
 	check_files(&c);
 	check_disks(&c);
 	check_processor(&c);

@@ -132,6 +132,7 @@ static int start_qemu(struct destination *d, const json_t *request,
 	if (launch_start(p, &d->definition, &o, e) < 0)
 		return error_code(e);
 	d->started = true;
+	atomic_store(&d->job->fills, p->pid);
 	fault_point("destination:started");
 	json_object_set_new(d->entry, "pid", json_integer(p->pid));
 	json_object_set_new(d->entry, "start_time",

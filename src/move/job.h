@@ -61,6 +61,7 @@ struct job {
 	atomic_int verdict; /* enum job_verdict, of the operator */
 	/* Destination: the source has said "commit" in another session. */
 	atomic_bool told_commit;
+	atomic_int fills; /* process whose memory the move fills; 0: none yet */
 
 	pthread_mutex_t lock;     /* guards what follows */
 	pthread_cond_t ended;     /* also: the operator's word was refused */

@@ -148,8 +148,5 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 int compare_check(const struct move_host *host, const json_t *machine,
 		  const char *unwelcome, json_t **ret, struct error *e);
 
-/* Bytes that could be given to another machine here; 0: not known. */
-uint64_t compare_available_memory(void);
-
 /* -EINVAL with the first finding that is an error. */
 int compare_verdict(const json_t *findings, struct error *e);

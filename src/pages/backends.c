@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "base/error.h"
 #include "base/scope.h"
@@ -409,4 +411,32 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 			close(b.fd);
 	}
 	return n;
+}
+
+static uint64_t holes_of(const struct backend *b)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t there;
+
+	if (b->fd < 0 || fstat(b->fd, &st) < 0 || fstatfs(b->fd, &fs) < 0 ||
+	    fs.f_type == HUGETLBFS_MAGIC)
+		return 0;
+	there = (uint64_t)st.st_blocks * 512;
+	return there < b->len_bytes ? b->len_bytes - there : 0;
+}
+
+uint64_t backends_holes(pid_t pid)
+{
+	struct backend all[BACKENDS_MAX];
+	struct error ignored;
+	int n = backends_find(all, pid, &ignored);
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < n; i++) {
+		bytes += holes_of(&all[i]);
+		if (all[i].fd >= 0)
+			close(all[i].fd);
+	}
+	return bytes;
 }

@@ -27,3 +27,7 @@ struct backend {
  * where that is possible; the caller closes.  How many, or negative errno
  * when the process cannot be looked at. */
 int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e);
+
+/* Bytes of them that are holes in a file, which reading fills; huge pages,
+ * which are set aside, do not count. */
+uint64_t backends_holes(pid_t pid);

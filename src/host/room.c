@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Memory that moves will take on this host: at the destination the whole
+ * machine; at the source the holes of memory that is shared, since QEMU reads
+ * every page, and the kernel fills a hole of a shared file that is read.
+ *
+ * What a move will still take is claimed from its beginning to its end, so that
+ * moves that begin together do not all count on the same memory.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/scope.h"
+#include "base/text.h"
+#include "host/internal.h"
+#include "pages/backends.h"
+
+enum { SPARE_BYTES = 64 << 20 };
+
+/* --- how much there is */
+
+/* Behind @key, which begins a line; UINT64_MAX: none, as of "max". */
+static uint64_t read_number(const char *path, const char *key)
+{
+	FILE *f = fopen(path, "re");
+	uint64_t found = UINT64_MAX;
+	char line[256];
+
+	while (f && found == UINT64_MAX && fgets(line, sizeof(line), f)) {
+		const char *at = line + strlen(key);
+
+		if (strncmp(line, key, strlen(key)) != 0)
+			continue;
+		at += strspn(at, " ");
+		if (isdigit((unsigned char)*at))
+			found = strtoull(at, NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static uint64_t in_folder(const char *folder, const char *file, const char *key)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%.4000s/%s", folder, file);
+	return read_number(path, key);
+}
+
+struct controller {
+	const char *mount, *limit, *usage, *cached;
+};
+
+static const struct controller second = { "/sys/fs/cgroup", "memory.max",
+					  "memory.current", "inactive_file " };
+static const struct controller first = { "/sys/fs/cgroup/memory",
+					 "memory.limit_in_bytes",
+					 "memory.usage_in_bytes",
+					 "total_inactive_file " };
+
+/* Of the group at @path and all above it; UINT64_MAX: nothing bounds it. */
+static uint64_t group_room(const struct controller *c, const char *path)
+{
+	uint64_t least = UINT64_MAX;
+	char folder[PATH_MAX];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s%.3000s", c->mount, path);
+	while (strlen(folder) > strlen(c->mount)) {
+		uint64_t limit = in_folder(folder, c->limit, "");
+		uint64_t usage = in_folder(folder, c->usage, "");
+		uint64_t cached = in_folder(folder, "memory.stat", c->cached);
+
+		if (cached == UINT64_MAX)
+			cached = 0;
+		if (limit != UINT64_MAX && usage != UINT64_MAX) {
+			uint64_t left = limit + cached > usage
+						? limit + cached - usage
+						: 0;
+
+			least = left < least ? left : least;
+		}
+		slash = strrchr(folder, '/');
+		*slash = '\0';
+	}
+	return least;
+}
+
+static uint64_t groups_room(pid_t pid)
+{
+	char path[64], line[PATH_MAX];
+	uint64_t least = UINT64_MAX, left = UINT64_MAX;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *name = strchr(line, ':');
+		char *group = name ? strchr(name + 1, ':') : NULL;
+
+		if (!group)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		*group++ = '\0';
+		if (!strncmp(line, "0:", 2))
+			left = group_room(&second, group);
+		else if (!strcmp(name + 1, "memory"))
+			left = group_room(&first, group);
+		least = left < least ? left : least;
+	}
+	if (f)
+		fclose(f);
+	return least;
+}
+
+uint64_t room_available(pid_t pid)
+{
+	uint64_t kib = read_number("/proc/meminfo", "MemAvailable:");
+	uint64_t here = kib == UINT64_MAX ? UINT64_MAX : kib * 1024;
+	uint64_t group = groups_room(pid);
+
+	return group < here ? group : here;
+}
+
+/* --- who takes how much of it */
+
+uint64_t room_of_arrival(const struct definition *d)
+{
+	/* Huge pages are set aside: QEMU says itself when there are too few. */
+	return d->huge_page_bytes ? 0 : d->memory_bytes + SPARE_BYTES;
+}
+
+uint64_t room_of_departure(pid_t pid)
+{
+	return backends_holes(pid);
+}
+
+static uint64_t resident(pid_t pid)
+{
+	char path[64], line[128] = "";
+	unsigned long long pages = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	f = fopen(path, "re");
+	if (f && fgets(line, sizeof(line), f) && strchr(line, ' '))
+		pages = strtoull(strchr(line, ' '), NULL, 10);
+	if (f)
+		fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t still_to_come(const struct room_claim *c)
+{
+	pid_t pid = atomic_load(&c->job->fills);
+	uint64_t now = pid ? resident(pid) : 0;
+	uint64_t grown = now > c->before ? now - c->before : 0;
+
+	return grown < c->bytes ? c->bytes - grown : 0;
+}
+
+/* Locked. */
+static int check(const struct host *h, uint64_t bytes, pid_t pid,
+		 const char *machine, bool leaves, struct error *e)
+{
+	uint64_t have = room_available(pid), claimed = 0;
+	char n[32], a[32], c[32];
+
+	for (const struct room_claim *o = h->claims; o; o = o->next)
+		claimed += still_to_come(o);
+	if (bytes == 0 || have == UINT64_MAX || have >= claimed + bytes)
+		return 0;
+	text_bytes(n, sizeof(n), bytes);
+	text_bytes(a, sizeof(a), have);
+	text_bytes(c, sizeof(c), claimed);
+	if (leaves)
+		return error_set(e, ENOMEM,
+				 "machine %s needs %s of memory here while it "
+				 "moves, and %s has %s, %s of it for moves "
+				 "that "
+				 "go on: its memory is shared, and what the "
+				 "guest never used is filled when QEMU reads "
+				 "it; wait for them, or stop something first",
+				 machine, n, h->settings->name, a, c);
+	return error_set(e, ENOMEM,
+			 "the machine needs %s of memory and %s has %s, %s of "
+			 "it for moves that go on: wait for them, or stop or "
+			 "move something there first",
+			 n, h->settings->name, a, c);
+}
+
+int room_check(struct host *h, uint64_t bytes, pid_t pid, const char *machine,
+	       bool leaves, struct error *e)
+{
+	WITH_LOCK(&h->lock);
+
+	return check(h, bytes, pid, machine, leaves, e);
+}
+
+int room_claim(struct host *h, struct room_claim *c, struct job *j,
+	       uint64_t bytes, pid_t pid, bool leaves, struct error *e)
+{
+	WITH_LOCK(&h->lock);
+
+	if (check(h, bytes, pid, j->machine, leaves, e) < 0)
+		return error_code(e);
+	atomic_store(&j->fills, leaves ? pid : 0);
+	*c = (struct room_claim){ .job = j,
+				  .bytes = bytes,
+				  .before = leaves ? resident(pid) : 0,
+				  .next = h->claims };
+	h->claims = c;
+	return 0;
+}
+
+void room_release(struct host *h, struct room_claim *c)
+{
+	WITH_LOCK(&h->lock);
+
+	for (struct room_claim **p = &h->claims; *p; p = &(*p)->next) {
+		if (*p == c) {
+			*p = c->next;
+			return;
+		}
+	}
+}
