@@ -129,8 +129,9 @@ def memory_at_hand(memory_mib):
 class Course:
     """Two hosts with a card for each rate; None is one that is not shaped."""
 
-    def __init__(self, args, *rates, latency="10ms", guest=Guest()):
-        self.args, self.guest = args, guest
+    def __init__(self, args, *rates, latency="10ms", guest=Guest(), build=None):
+        """build: of another Drover, a folder like build/."""
+        self.args, self.guest, self.build = args, guest, build
         # What a guest has begun may end before it is moved.
         self.settle_s = 0.3 if args.quick else 1
         self.rates = [bits(r) for r in rates if r]
@@ -185,6 +186,8 @@ class Course:
                            settings={"move": {"switchover-outage-limit": "5s"}})
                       for name in ("alpha", "beta")]
         for host in connect(*self.hosts):
+            if self.build:
+                host.of(self.build)
             host.start()
 
     def drover(self, option, *words, during=None, limit_s=None):

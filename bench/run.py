@@ -19,6 +19,7 @@ import compression
 import failures
 import model
 import multichannel
+import release
 import scaling
 import side
 from lab.core import Lab, own_namespaces
@@ -26,7 +27,7 @@ from results import Bench
 
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
-          "model": model.PARTS}
+          "model": model.PARTS, "release": release.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 
