@@ -75,6 +75,7 @@ static void serve_compare(struct host *h, struct session *s,
 	SCOPED(definition_done) struct definition d = { 0 };
 	const json_t *machine = json_object_get(request, "machine");
 	struct error e, why = { 0 };
+	struct room_need need;
 	json_t *findings;
 
 	if (compare_read_definition(&d, machine, &e) < 0) {
@@ -87,7 +88,8 @@ static void serve_compare(struct host *h, struct session *s,
 		refuse(s, &e);
 		return;
 	}
-	if (room_check(h, room_of_arrival(&d), getpid(), d.name, false, &e) < 0)
+	need = room_of_arrival(&d);
+	if (room_check(h, &need, &e) < 0)
 		json_array_append_new(findings,
 				      json_pack("{s:s,s:s}", "severity",
 						"error", "text", e.text));
@@ -201,12 +203,12 @@ static int check_arrival(struct host *h, const json_t *request, struct error *e)
 
 static void run_arrival(struct host *h, struct session *s,
 			const json_t *request, struct machine *m, struct job *j,
-			uint64_t room)
+			const struct room_need *need)
 {
 	struct room_claim claim = { 0 };
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
-	int r = room_claim(h, &claim, j, room, getpid(), false, &e);
+	int r = room_claim(h, &claim, j, need, &e);
 
 	if (r == 0)
 		r = check_arrival(h, request, &e);
@@ -229,6 +231,7 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 	SCOPED(definition_done) struct definition d = { 0 };
 	const char *id = "";
 	struct machine *m = NULL;
+	struct room_need need;
 	struct error e;
 	struct job *j;
 	char what[80];
@@ -260,7 +263,8 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 	job_add(h, j);
 	if (d.uuid)
 		elsewhere_note(h, d.uuid, d.name, session_peer(s));
-	run_arrival(h, s, request, m, j, room_of_arrival(&d));
+	need = room_of_arrival(&d);
+	run_arrival(h, s, request, m, j, &need);
 	job_drop(j);
 }
 

@@ -61,7 +61,15 @@ struct forgotten {
 	struct forgotten *next;
 };
 
-/* Memory that a move will take; on the list from room_claim() on. */
+/* Memory that a move will take: of @leaves, or, where that is 0, of a QEMU that
+ * is still to be started. */
+struct room_need {
+	const char *machine;
+	uint64_t bytes;
+	pid_t leaves;
+};
+
+/* On the list from room_claim() on. */
 struct room_claim {
 	struct job *job;
 	uint64_t bytes, before; /* resident before it began */
@@ -154,17 +162,14 @@ bool machine_came_by(void *host, const char *job);
 
 /* Bytes that @pid could still take; UINT64_MAX: not known. */
 uint64_t room_available(pid_t pid);
-/* What a move that comes, one that leaves, takes here. */
-uint64_t room_of_arrival(const struct definition *d);
-uint64_t room_of_departure(pid_t pid);
-/* -ENOMEM with the numbers when @bytes of @machine do not fit beside what is
- * claimed. */
-int room_check(struct host *h, uint64_t bytes, pid_t pid, const char *machine,
-	       bool leaves, struct error *e);
-/* Until room_release(); @pid: that takes it, or, where it does not exist yet,
- * this process. */
+/* What a move that comes, one that leaves by this process, takes here. */
+struct room_need room_of_arrival(const struct definition *d);
+struct room_need room_of_departure(const char *machine, pid_t pid);
+/* -ENOMEM with the numbers when it does not fit beside what is claimed. */
+int room_check(struct host *h, const struct room_need *n, struct error *e);
+/* The same, and it is claimed until room_release(). */
 int room_claim(struct host *h, struct room_claim *c, struct job *j,
-	       uint64_t bytes, pid_t pid, bool leaves, struct error *e);
+	       const struct room_need *n, struct error *e);
 void room_release(struct host *h, struct room_claim *c);
 
 /* elsewhere.c */

@@ -369,8 +369,9 @@ static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
 
 static int claim_room(struct outgoing *o, pid_t pid, struct error *e)
 {
-	return room_claim(o->host, &o->claim, o->job, room_of_departure(pid),
-			  pid, true, e);
+	const struct room_need need = room_of_departure(o->job->machine, pid);
+
+	return room_claim(o->host, &o->claim, o->job, &need, e);
 }
 
 static int begin(struct outgoing *o, const char *name, const json_t *options,
@@ -448,10 +449,11 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 static void add_own_findings(struct host *h, const struct move_machine *m,
 			     json_t *findings)
 {
-	pid_t pid = m->process.pid;
+	const struct room_need need =
+		room_of_departure(m->name, m->process.pid);
 	struct error e;
 
-	if (room_check(h, room_of_departure(pid), pid, m->name, true, &e) < 0)
+	if (room_check(h, &need, &e) < 0)
 		json_array_append_new(findings,
 				      json_pack("{s:s,s:s}", "severity",
 						"error", "text", e.text));

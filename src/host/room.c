@@ -131,15 +131,20 @@ uint64_t room_available(pid_t pid)
 
 /* --- who takes how much of it */
 
-uint64_t room_of_arrival(const struct definition *d)
+struct room_need room_of_arrival(const struct definition *d)
 {
 	/* Huge pages are set aside: QEMU says itself when there are too few. */
-	return d->huge_page_bytes ? 0 : d->memory_bytes + SPARE_BYTES;
+	return (struct room_need){
+		.machine = d->name,
+		.bytes = d->huge_page_bytes ? 0 : d->memory_bytes + SPARE_BYTES
+	};
 }
 
-uint64_t room_of_departure(pid_t pid)
+struct room_need room_of_departure(const char *machine, pid_t pid)
 {
-	return backends_holes(pid);
+	return (struct room_need){ .machine = machine,
+				   .bytes = backends_holes(pid),
+				   .leaves = pid };
 }
 
 static uint64_t resident(pid_t pid)
@@ -167,20 +172,22 @@ static uint64_t still_to_come(const struct room_claim *c)
 }
 
 /* Locked. */
-static int check(const struct host *h, uint64_t bytes, pid_t pid,
-		 const char *machine, bool leaves, struct error *e)
+static int check(const struct host *h, const struct room_need *need,
+		 struct error *e)
 {
-	uint64_t have = room_available(pid), claimed = 0;
+	uint64_t have = room_available(need->leaves ? need->leaves : getpid());
+	uint64_t claimed = 0;
 	char n[32], a[32], c[32];
 
 	for (const struct room_claim *o = h->claims; o; o = o->next)
 		claimed += still_to_come(o);
-	if (bytes == 0 || have == UINT64_MAX || have >= claimed + bytes)
+	if (need->bytes == 0 || have == UINT64_MAX ||
+	    have >= claimed + need->bytes)
 		return 0;
-	text_bytes(n, sizeof(n), bytes);
+	text_bytes(n, sizeof(n), need->bytes);
 	text_bytes(a, sizeof(a), have);
 	text_bytes(c, sizeof(c), claimed);
-	if (leaves)
+	if (need->leaves)
 		return error_set(e, ENOMEM,
 				 "machine %s needs %s of memory here while it "
 				 "moves, and %s has %s, %s of it for moves "
@@ -188,7 +195,7 @@ static int check(const struct host *h, uint64_t bytes, pid_t pid,
 				 "go on: its memory is shared, and what the "
 				 "guest never used is filled when QEMU reads "
 				 "it; wait for them, or stop something first",
-				 machine, n, h->settings->name, a, c);
+				 need->machine, n, h->settings->name, a, c);
 	return error_set(e, ENOMEM,
 			 "the machine needs %s of memory and %s has %s, %s of "
 			 "it for moves that go on: wait for them, or stop or "
@@ -196,25 +203,24 @@ static int check(const struct host *h, uint64_t bytes, pid_t pid,
 			 n, h->settings->name, a, c);
 }
 
-int room_check(struct host *h, uint64_t bytes, pid_t pid, const char *machine,
-	       bool leaves, struct error *e)
+int room_check(struct host *h, const struct room_need *n, struct error *e)
 {
 	WITH_LOCK(&h->lock);
 
-	return check(h, bytes, pid, machine, leaves, e);
+	return check(h, n, e);
 }
 
 int room_claim(struct host *h, struct room_claim *c, struct job *j,
-	       uint64_t bytes, pid_t pid, bool leaves, struct error *e)
+	       const struct room_need *n, struct error *e)
 {
 	WITH_LOCK(&h->lock);
 
-	if (check(h, bytes, pid, j->machine, leaves, e) < 0)
+	if (check(h, n, e) < 0)
 		return error_code(e);
-	atomic_store(&j->fills, leaves ? pid : 0);
+	atomic_store(&j->fills, n->leaves);
 	*c = (struct room_claim){ .job = j,
-				  .bytes = bytes,
-				  .before = leaves ? resident(pid) : 0,
+				  .bytes = n->bytes,
+				  .before = n->leaves ? resident(n->leaves) : 0,
 				  .next = h->claims };
 	h->claims = c;
 	return 0;

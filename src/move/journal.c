@@ -148,7 +148,9 @@ void journal_prune(const char *folder, unsigned most)
 	struct dirent *f;
 	struct stat st;
 
-	while (d && (f = readdir(d))) {
+	if (!d)
+		return;
+	while ((f = readdir(d))) {
 		if (f->d_name[0] == '.' ||
 		    fstatat(dirfd(d), f->d_name, &st, 0) < 0)
 			continue;

@@ -175,7 +175,7 @@ int source_await(struct source *m, const char *type, uint64_t deadline_us,
 static int st_prepare(struct source *m, struct error *e)
 {
 	struct disk_marks *marks = NULL;
-	json_t *answer;
+	json_t *answer = NULL;
 	int r;
 
 	fault_point("source:prepare");
