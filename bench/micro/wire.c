@@ -264,7 +264,7 @@ static void connect_hosts(struct bench *b, const char *near, const char *far,
 		micro_fail(&e);
 	enter(near);
 	if (tcp_dial(&b->from, address, port_of(fd), USEC_NEVER, -1, &e) < 0 ||
-	    tcp_accept(&b->to, fd, &e) < 0)
+	    tcp_accept(&b->to, fd, 0, &e) < 0)
 		micro_fail(&e);
 }
 

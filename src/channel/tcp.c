@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -421,13 +422,21 @@ static int arrival_of(int fd, int family)
 	return 0;
 }
 
-int tcp_accept(struct channel **ret, int listen_fd, struct error *e)
+int tcp_accept(struct channel **ret, int listen_fd, int spare, struct error *e)
 {
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	AUTO_CLOSE int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int limit;
 
 	if (fd < 0)
 		return errno == EAGAIN ? -EAGAIN : error_sys(e, "accept");
-	if (tcp_new(ret, fd, e) < 0)
+	/* The kernel gives the lowest one that is free. */
+	limit = descriptors_limit();
+	if (fd >= limit - spare)
+		return error_set(e, EMFILE,
+				 "accept: %d of %d open files are left, for "
+				 "others",
+				 limit - fd, limit);
+	if (tcp_new(ret, take_fd(&fd), e) < 0)
 		return error_code(e);
 	(*ret)->arrived = arrival_of(fd, (*ret)->local.family);
 	return 0;

@@ -41,5 +41,6 @@ int tcp_keep_to(struct channel *c, const char *device, struct error *e);
 int tcp_listen(int *ret_fd, const char *address, uint16_t port,
 	       struct error *e);
 
-/* The next connection on @listen_fd; -EAGAIN when there is none. */
-int tcp_accept(struct channel **ret, int listen_fd, struct error *e);
+/* The next connection on @listen_fd; -EAGAIN when there is none.  The process's
+ * last @spare descriptors are left to others: -EMFILE. */
+int tcp_accept(struct channel **ret, int listen_fd, int spare, struct error *e);

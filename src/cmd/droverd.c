@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/notify.h"
@@ -115,6 +116,7 @@ static int serve(const struct settings *s, struct error *e)
 	sigset_t wait;
 	int r;
 
+	descriptors_raise();
 	block_signals(&wait);
 	/* A second daemon must not touch the machines of the first. */
 	if ((r = control_check_free(s->socket, e)) < 0)

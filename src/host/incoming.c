@@ -37,9 +37,18 @@ enum {
 	/* Connections with a thread here, from addresses of no peer and from
 	 * those of peers: of the settings, or of their cards. */
 	STRANGERS_MAX = 32,
-	FAMILIARS_MAX = 64,
+	FAMILIARS_MAX = 96,
 	/* Each holds some 0.4 MiB before it moves anything. */
-	SESSIONS_MAX = 32,
+	SESSIONS_MAX = 64,
+	HOST_SESSIONS_MAX = 32,
+	/* Each has two threads, which say that they live five times a second;
+	 * moves that find no more go on with those they have. */
+	HOST_CHANNELS_MAX = 96,
+	/* Open files that are left to the API, to QEMUs and to disks. */
+	SPARE_FILES = 64,
+	/* Without files or memory the port rests for so long. */
+	REST_MS = 100,
+	REST_LOG_US = 60000000,
 };
 
 /* --- what a session is for */
@@ -393,34 +402,61 @@ static void *greet_main(void *arg)
 	return NULL;
 }
 
-static void take_connection(struct host *h, int listener)
+/* A negative errno when it was short of something. */
+static int take_connection(struct host *h, int listener, struct error *e)
 {
 	struct greeting *g = calloc(1, sizeof(*g));
-	struct error e;
+	int r;
 
 	if (!g)
-		return;
+		return error_set(e, ENOMEM, "no memory for a connection");
 	g->host = h;
 	g->acceptor = h->acceptor;
 	g->acceptor.context = g;
-	if (tcp_accept(&g->channel, listener, &e) < 0) {
+	r = tcp_accept(&g->channel, listener, SPARE_FILES, e);
+	if (r < 0) {
 		free(g);
-		return;
+		return r;
 	}
 	g->count = count_greeting(h, &g->channel->remote);
 	if (!g->count) {
 		channel_free(g->channel);
 		free(g);
-	} else if (thread_start(h, "greeting", greet_main, g, &e) < 0) {
+	} else if (thread_start(h, "greeting", greet_main, g, e) < 0) {
 		channel_free(g->channel);
 		greeting_over(g);
+		return -ENOMEM;
 	}
+	return 0;
+}
+
+/* A connection that cannot be taken stays, and would be reported at once again.
+ * What is short comes back when others end. */
+static void rest(struct pollfd *stop, const struct error *why,
+		 uint64_t *said_us)
+{
+	uint64_t now = clock_us();
+
+	if (*said_us == 0 || now - *said_us > REST_LOG_US) {
+		log_warning("peer port: %s: connections are put off until "
+			    "others have ended",
+			    why->text);
+		*said_us = now;
+	}
+	poll(stop, 1, REST_MS);
+}
+
+static bool is_short(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
 }
 
 static void *listen_main(void *arg)
 {
 	struct host *h = arg;
 	struct pollfd p[LISTENERS_MAX + 1];
+	uint64_t said_us = 0;
+	struct error e;
 
 	for (unsigned i = 0; i < h->listeners; i++)
 		p[i] = (struct pollfd){ .fd = h->listener[i],
@@ -431,8 +467,9 @@ static void *listen_main(void *arg)
 		if (p[h->listeners].revents)
 			return NULL;
 		for (unsigned i = 0; i < h->listeners; i++)
-			if (p[i].revents)
-				take_connection(h, h->listener[i]);
+			if (p[i].revents &&
+			    is_short(take_connection(h, h->listener[i], &e)))
+				rest(&p[h->listeners], &e, &said_us);
 	}
 }
 
@@ -469,6 +506,8 @@ int incoming_start(struct host *h, struct error *e)
 		.opened = opened,
 		.outage_limit_us = h->settings->move.outage_limit_us,
 		.sessions_max = SESSIONS_MAX,
+		.host_sessions_max = HOST_SESSIONS_MAX,
+		.host_channels_max = HOST_CHANNELS_MAX,
 		.watch = h->nics,
 		.networks = &h->settings->networks,
 	};

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -131,6 +132,7 @@ static int spawn(pid_t *ret, char *const *argv, const char *log_path,
 	if (r)
 		return error_set(e, r, "start %s in %s: %s", argv[0], directory,
 				 strerrordesc_np(r));
+	descriptors_restore(*ret);
 	return 0;
 }
 

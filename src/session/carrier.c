@@ -94,10 +94,14 @@ static int write_plain(struct carrier *c, struct frame_head *h,
 	return 0;
 }
 
-/* What waits in the channels' sockets for their readers. */
+/* What waits in the channels' sockets for their readers.  It is asked for pages
+ * only, and a socket is not asked five times a second for nothing. */
 static uint32_t backlog(struct session *s)
 {
 	uint64_t sum = 0;
+
+	if (!atomic_load(&s->sink))
+		return 0;
 
 	WITH_LOCK(&s->lock);
 
@@ -584,14 +588,6 @@ bool carriers_dying(const struct session *s, const struct path *p)
 		    s->carrier[i].state == CARRIER_DYING)
 			return true;
 	return false;
-}
-
-bool carriers_full(const struct session *s)
-{
-	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		if (s->carrier[i].state == CARRIER_FREE)
-			return false;
-	return true;
 }
 
 void carriers_shutdown(struct session *s)

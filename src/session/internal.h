@@ -169,7 +169,6 @@ void carriers_reap(struct session *s);
 unsigned carriers_alive(const struct session *s);
 unsigned carriers_of(const struct session *s, const struct path *p);
 bool carriers_dying(const struct session *s, const struct path *p);
-bool carriers_full(const struct session *s);
 /* Makes every thread of every carrier return. */
 void carriers_shutdown(struct session *s);
 /* Ends one: its frames leave over the others.  The lock is held. */

@@ -32,7 +32,6 @@ enum { HELLO_TIMEOUT_US = 5000000 };
 struct session_table {
 	pthread_mutex_t lock;
 	struct session *first;
-	unsigned count; /* in it, or about to be */
 };
 
 /* --- hellos */
@@ -276,7 +275,6 @@ void table_remove(struct session *s)
 	     p = &(*p)->next_in_table) {
 		if (*p == s) {
 			*p = s->next_in_table;
-			s->table->count--;
 			return;
 		}
 	}
@@ -363,14 +361,44 @@ static int check_way(const struct acceptor *a, struct channel *c,
 	return check_card(a, inv, c, e);
 }
 
-static int check_room(struct session *s, struct error *e)
+static unsigned channels_of(struct session *s)
 {
+	unsigned n = 0;
+
 	WITH_LOCK(&s->lock);
 
-	if (!carriers_full(s))
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		n += s->carrier[i].state != CARRIER_FREE;
+	return n;
+}
+
+/* All channels of the other host.  The table's lock is held. */
+static unsigned channels_with(const struct session_table *t, const char *peer)
+{
+	unsigned n = 0;
+
+	for (struct session *s = t->first; s; s = s->next_in_table)
+		if (!strcmp(s->peer, peer))
+			n += channels_of(s);
+	return n;
+}
+
+/* A session may always have one: it lives by that. */
+static int check_room(const struct acceptor *a, struct session *s,
+		      struct error *e)
+{
+	unsigned own = channels_of(s);
+
+	if (own == CHANNELS_MAX)
+		return error_set(e, EBUSY,
+				 "the session with %s has %d channels", s->peer,
+				 CHANNELS_MAX);
+	if (own == 0 || channels_with(a->table, s->peer) < a->host_channels_max)
 		return 0;
-	return error_set(e, EBUSY, "the session with %s has %d channels",
-			 s->peer, CHANNELS_MAX);
+	return error_set(e, EBUSY,
+			 "the sessions with %s have %u channels, and one host "
+			 "may have no more",
+			 s->peer, a->host_channels_max);
 }
 
 /* One more channel.  A peer that missed the session's end hears of it here;
@@ -383,7 +411,7 @@ static int join_one(const struct acceptor *a, struct session *s,
 		refuse(c, e);
 		return error_code(e);
 	}
-	if (check_way(a, c, e) < 0 || check_room(s, e) < 0) {
+	if (check_way(a, c, e) < 0 || check_room(a, s, e) < 0) {
 		refuse_in(s->id, c, e);
 		return error_code(e);
 	}
@@ -408,26 +436,34 @@ static int join(const struct acceptor *a, const struct hello *h,
 	return error_code(e);
 }
 
-static int table_reserve(const struct acceptor *a, struct error *e)
+static int table_add(struct session *s, const struct acceptor *a,
+		     struct error *e)
 {
+	unsigned all = 0, own = 0;
+
 	WITH_LOCK(&a->table->lock);
 
-	if (a->table->count >= a->sessions_max)
+	for (struct session *o = a->table->first; o; o = o->next_in_table) {
+		all++;
+		own += !strcmp(o->peer, s->peer);
+	}
+	if (all >= a->sessions_max)
 		return error_set(e, EBUSY,
 				 "has %u sessions open and takes no more: try "
 				 "again later",
-				 a->sessions_max);
-	a->table->count++;
+				 all);
+	if (own >= a->host_sessions_max)
+		return error_set(e, EBUSY,
+				 "has %u sessions open with %s, and one host "
+				 "may have no more: try again later",
+				 own, s->peer);
+	s->table = a->table;
+	s->next_in_table = a->table->first;
+	a->table->first = s;
 	return 0;
 }
 
-static void table_release(struct session_table *t)
-{
-	WITH_LOCK(&t->lock);
-
-	t->count--;
-}
-
+/* Nobody joins it before its number and secret are told. */
 static int session_begin(struct session **ret, const struct acceptor *a,
 			 const struct hello *h, struct error *e)
 {
@@ -443,10 +479,15 @@ static int session_begin(struct session **ret, const struct acceptor *a,
 	s->watch = a->watch;
 	if (a->watch)
 		s->networks = *a->networks;
+	if (table_add(s, a, e) < 0) {
+		session_destroy(s);
+		return error_code(e);
+	}
 	if (keeper_start(s, e) == 0) {
 		*ret = s;
 		return 0;
 	}
+	table_remove(s);
 	session_destroy(s);
 	return error_code(e);
 }
@@ -457,21 +498,9 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 	struct session *s;
 
 	if (a->admit(a->context, h->text, c->to, e) < 0 ||
-	    table_reserve(a, e) < 0) {
+	    session_begin(&s, a, h, e) < 0) {
 		refuse(c, e);
 		return error_code(e);
-	}
-	if (session_begin(&s, a, h, e) < 0) {
-		table_release(a->table);
-		refuse(c, e);
-		return error_code(e);
-	}
-	s->table = a->table;
-	{
-		WITH_LOCK(&a->table->lock);
-
-		s->next_in_table = a->table->first;
-		a->table->first = s;
 	}
 	if (answer(a, s, c, 0, e) < 0) {
 		session_free(s);

@@ -120,9 +120,10 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	session_end(s, false, "done");
+	keeper_join(s);
+	/* Until here its channels count, and who joins hears how it ended. */
 	if (s->table)
 		table_remove(s);
-	keeper_join(s);
 	press = s->press;
 	if (press)
 		press_leave(press, &s->client);

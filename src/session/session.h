@@ -152,7 +152,9 @@ struct acceptor {
 	void (*opened)(void *context, struct session *s);
 	void *context;
 	uint64_t outage_limit_us;
-	unsigned sessions_max; /* that are open at once */
+	unsigned sessions_max;      /* that are open at once, */
+	unsigned host_sessions_max; /* those of one host, */
+	unsigned host_channels_max; /* and the channels of all of them */
 	/* May be NULL: the peer then learns of no cards. */
 	struct nic_watch *watch;
 	const struct networks *networks; /* not NULL when @watch is not */

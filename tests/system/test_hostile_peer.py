@@ -8,6 +8,7 @@ import ctypes
 import itertools
 import json
 import os
+import resource
 import socket
 import struct
 import threading
@@ -468,6 +469,83 @@ class HostilePeer(unittest.TestCase):
     def test_thousands_of_sessions_are_bounded(self):
         self.flood(hello(OPEN))
         self.assertLess(self.status("VmRSS") * 1024, RESIDENT_LIMIT)
+
+    def processor(self):
+        """Seconds that the daemon has used."""
+        with open(f"/proc/{self.beta.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def api_answers(self, limit_s=1):
+        began = time.monotonic()
+        self.beta.api("GET", "/v1/host", timeout=10)
+        self.within(began, limit_s)
+
+    def joined(self, first):
+        """One more channel of first's session; None: no more are taken."""
+        peer = Peer(self, hello(JOIN, session=first.session,
+                                secret=first.secret[:16] + bytes(16)))
+        peer.session = first.session
+        kind, text = peer.answer()
+        if kind == ACCEPT:
+            peer.session = first.session
+            return peer
+        self.assertEqual(kind, REFUSE)
+        self.assertIn("one host may have no more", text)
+        self.assertEqual(peer.session, first.session)
+        peer.socket.close()
+        return None
+
+    def test_a_port_without_descriptors_rests_and_the_api_answers(self):
+        was = resource.prlimit(self.beta.pid, resource.RLIMIT_NOFILE)
+        self.assertEqual(was[0], was[1], "the soft limit is the hard one")
+        self.addCleanup(resource.prlimit, self.beta.pid, resource.RLIMIT_NOFILE, was)
+        few = self.count()[0] + 30, was[1]
+        resource.prlimit(self.beta.pid, resource.RLIMIT_NOFILE, few)
+        held = [Peer(self, b"DROVER") for _ in range(60)]
+        used, began = self.processor(), time.monotonic()
+        for _ in range(4):
+            self.api_answers()
+            time.sleep(0.5)
+        share = (self.processor() - used) / (time.monotonic() - began)
+        print(f"{self.count()[0]} descriptors of {few[0]}, {share:.1%} of a processor")
+        self.assertLess(share, 0.1)
+        self.assertEqual(self.beta.log_text().count("connections are put off"), 1)
+        for peer in held:
+            peer.socket.close()
+        resource.prlimit(self.beta.pid, resource.RLIMIT_NOFILE, was)
+        self.served()
+
+    def test_many_channels_of_one_host_are_bounded(self):
+        before, threads = self.status("VmRSS"), self.status("Threads")
+        sessions = [self.opened() for _ in range(32)]
+        kind, text = Peer(self, hello(OPEN)).answer()
+        self.assertEqual((kind, "one host may have no more" in text), (REFUSE, True), text)
+        channels, over = list(sessions), threading.Event()
+
+        def live():
+            while not over.wait(0.2):
+                for peer in list(channels):
+                    peer.frame(ACK, struct.pack(">QIIQQ", 1, 0, 0, 0, 0))
+        alive = threading.Thread(target=live)
+        alive.start()
+        self.addCleanup(alive.join)
+        self.addCleanup(over.set)
+        for first in sessions:
+            for _ in range(31):
+                more = self.joined(first)
+                if more:
+                    channels.append(more)
+                    self.api_answers()
+        grown = self.status("VmRSS") - before
+        used, began = self.processor(), time.monotonic()
+        time.sleep(2)
+        share = (self.processor() - used) / (time.monotonic() - began)
+        print(f"{len(channels)} channels, {self.status('Threads') - threads} threads, "
+              f"{grown >> 10} MiB, {share:.1%} of a processor")
+        self.assertGreater(self.status("Threads") - threads, 2 * len(channels))
+        self.assertLess(grown << 10, 64 << 20)
+        self.assertLess(share, 0.05)
 
     def test_zz_a_move_works_after_all_that(self):
         pair = self.pair

@@ -88,7 +88,7 @@ static void *listen_main(void *arg)
 	struct channel *c;
 
 	while (poll(p, 2, -1) > 0 && !p[1].revents)
-		if (tcp_accept(&c, e->listen_fd, &err) == 0)
+		if (tcp_accept(&c, e->listen_fd, 0, &err) == 0)
 			greet(e, c);
 	return NULL;
 }
@@ -105,7 +105,9 @@ static void init_common(struct ends *e)
 					 .opened = opened,
 					 .context = e,
 					 .outage_limit_us = 30 * USEC_PER_SEC,
-					 .sessions_max = 1 };
+					 .sessions_max = 1,
+					 .host_sessions_max = 1,
+					 .host_channels_max = CHANNELS_MAX };
 }
 
 static void listen_at(struct ends *e, const char *address)

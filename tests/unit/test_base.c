@@ -2,10 +2,15 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -93,6 +98,32 @@ static void another_code_keeps_the_text(void **state)
 	assert_string_equal(e.text, "connect 10.0.0.2");
 }
 
+static void what_is_started_has_the_limit_of_before(void **state)
+{
+	struct rlimit was, low, got;
+	int child, status;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	low = was;
+	low.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	descriptors_raise();
+	assert_int_equal(descriptors_limit(), was.rlim_max);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	descriptors_restore(child);
+	assert_int_equal(prlimit(child, RLIMIT_NOFILE, NULL, &got), 0);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	assert_int_equal(got.rlim_cur, 64);
+	assert_int_equal(got.rlim_max, was.rlim_max);
+	setrlimit(RLIMIT_NOFILE, &was);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +134,7 @@ int main(void)
 		cmocka_unit_test(context_stands_in_front_of_the_cause),
 		cmocka_unit_test(another_code_keeps_the_text),
 		cmocka_unit_test(poll_timeout_rounds_up),
+		cmocka_unit_test(what_is_started_has_the_limit_of_before),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

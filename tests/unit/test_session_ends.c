@@ -596,7 +596,7 @@ static struct channel *next_dialled(struct dialled *d, struct hello *ret)
 	struct error err;
 
 	assert_int_equal(poll(&p, 1, 10000), 1);
-	assert_int_equal(tcp_accept(&c, d->listen_fd, &err), 0);
+	assert_int_equal(tcp_accept(&c, d->listen_fd, 0, &err), 0);
 	assert_int_equal(hear_hello(c, ret), 0);
 	return c;
 }
