@@ -15,8 +15,9 @@
  * frame is requeued while a thread may still write it.
  *
  * After the session's end the writer says BYE and closes its direction, and
- * the reader drains until the peer has closed too: closing with unread bytes
- * would make the kernel send a reset, which can overtake the BYE.
+ * the reader applies nothing more but drains until the peer has closed too:
+ * closing with unread bytes would make the kernel send a reset, which can
+ * overtake the BYE.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -384,6 +385,8 @@ static int read_next(struct carrier *c, unsigned *unacked, struct error *e)
 		damaged(c, e);
 		return error_code(e);
 	}
+	if (atomic_load(&c->session->over))
+		return error_set(e, ESHUTDOWN, "done");
 	if (apply(c, &h, e) < 0) {
 		/* Intact, but wrong: sending it again would not help. */
 		if (e->code != ESHUTDOWN)
@@ -397,14 +400,13 @@ static int read_next(struct carrier *c, unsigned *unacked, struct error *e)
 	return 0;
 }
 
+/* The keeper cuts a peer off that goes on for too long. */
 static void drain(struct carrier *c)
 {
-	uint64_t deadline = clock_us() + USEC_PER_SEC;
 	struct error ignored;
 
-	while (clock_us() < deadline &&
-	       c->channel->ops->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
-				     deadline, &ignored) > 0)
+	while (c->channel->ops->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
+				     clock_us() + SILENT_US, &ignored) > 0)
 		;
 }
 

@@ -234,7 +234,8 @@ int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 
 	WITH_LOCK(&in->lock);
 
-	if (in->message_bytes + h->len > INBOX_MESSAGE_BYTES) {
+	if (in->message_bytes + h->len > INBOX_MESSAGE_BYTES ||
+	    in->messages_waiting == INBOX_MESSAGES) {
 		free(p);
 		return error_set(e, EBADMSG, "too many messages");
 	}
@@ -245,6 +246,7 @@ int inbox_keep_message(struct inbox *in, const struct frame_head *h,
 				 h->offset);
 	}
 	in->message_bytes += h->len;
+	in->messages_waiting++;
 	set_marks(in, h->seq, PASSED | APPLIED);
 	return 0;
 }
@@ -323,6 +325,7 @@ struct piece *inbox_message(struct inbox *in)
 	in->messages = p->next;
 	in->next_message++;
 	in->message_bytes -= p->len;
+	in->messages_waiting--;
 	return p;
 }
 

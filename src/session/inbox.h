@@ -41,6 +41,7 @@ enum {
 	/* Written bytes after which the sender hears of it at the latest. */
 	INBOX_ACK_BYTES = 256 * 1024,
 	INBOX_MESSAGE_BYTES = 4 * 1024 * 1024,
+	INBOX_MESSAGES = 4096, /* as many: empty ones cost memory too */
 };
 
 /* Bytes of one stream, or one message (then stream and flags mean nothing). */
@@ -80,6 +81,7 @@ struct inbox {
 	struct piece *messages; /* in the order of their ordinals */
 	uint64_t next_message;
 	uint64_t message_bytes;
+	unsigned messages_waiting;
 	struct inbox_stats stats;
 };
 

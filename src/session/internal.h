@@ -149,6 +149,7 @@ struct session {
 
 	atomic_bool introduced;        /* the first message has left */
 	atomic_uint abilities;         /* the peer's: bits of enum ability */
+	atomic_bool over;              /* as ended, for the readers */
 	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
 	atomic_uint_fast64_t placed, busy_us; /* as in struct ack */
 };

@@ -101,6 +101,7 @@ void session_end(struct session *s, bool failed, const char *why)
 		if (s->ended)
 			return;
 		s->ended = true;
+		atomic_store(&s->over, true);
 		s->ended_us = clock_us();
 		s->failed = failed;
 		snprintf(s->why, sizeof(s->why), "%s", why);

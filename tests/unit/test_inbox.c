@@ -292,6 +292,18 @@ static void unread_messages_have_a_limit(void **state)
 	assert_int_equal(n * MESSAGE_MAX_PAYLOAD, INBOX_MESSAGE_BYTES);
 }
 
+static void unread_empty_messages_have_a_limit(void **state)
+{
+	uint64_t n = 0;
+
+	(void)state;
+	while (n <= INBOX_MESSAGES && message(n + 1, n, "") == 0)
+		n++;
+	assert_int_equal(n, INBOX_MESSAGES);
+	free(inbox_message(&in));
+	assert_int_equal(message(n + 2, n, ""), 0);
+}
+
 static void *read_zero(void *unused)
 {
 	(void)unused;
@@ -342,6 +354,7 @@ int main(void)
 		inbox_test(unread_bytes_have_a_limit),
 		inbox_test(messages_come_once_and_in_order),
 		inbox_test(unread_messages_have_a_limit),
+		inbox_test(unread_empty_messages_have_a_limit),
 		inbox_test(closing_wakes_the_readers),
 		inbox_test(each_stream_is_announced_once),
 	};

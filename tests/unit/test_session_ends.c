@@ -320,6 +320,21 @@ static void a_frame_that_comes_twice_is_dropped(void **state)
 	puppet_done(&p);
 }
 
+static void nothing_is_taken_after_the_end(void **state)
+{
+	struct puppet p;
+	struct error err;
+	json_t *m;
+
+	(void)state;
+	puppet_init(&p);
+	session_end(p.ends.far, false, "done");
+	puppet_message(&p, 1, 0);
+	usleep(300000);
+	assert_int_equal(session_receive(p.ends.far, &m, &err), -ECONNABORTED);
+	puppet_done(&p);
+}
+
 static void refused(const struct frame_head *h, const void *payload,
 		    const char *sentence)
 {
@@ -747,6 +762,7 @@ int main(void)
 			a_peer_of_another_version_is_refused_with_a_sentence),
 		cmocka_unit_test(a_wrong_secret_or_session_is_refused),
 		cmocka_unit_test(a_frame_that_comes_twice_is_dropped),
+		cmocka_unit_test(nothing_is_taken_after_the_end),
 		cmocka_unit_test(frames_that_break_the_rules_end_the_session),
 		cmocka_unit_test(
 			a_unit_that_is_none_ends_the_session_and_writes_nothing),
