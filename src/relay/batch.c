@@ -7,10 +7,6 @@
 #include "session/outbox.h"
 #include "wire/reader.h"
 
-/* A short frame may stand for any number of pages, and the other side writes
- * all of them before it reads on. */
-enum { PAGES_MOST = 4096 };
-
 void batch_page_data(struct batch_page *p, const uint8_t *data,
 		     struct buffer *buffer)
 {
@@ -78,7 +74,7 @@ bool batch_takes(const struct batch *b, unsigned block,
 {
 	const struct frame_out *f = b->frame;
 
-	if (!f || b->head.block != block || b->pages == PAGES_MOST)
+	if (!f || b->head.block != block || b->pages == BATCH_PAGES_MOST)
 		return false;
 	if (b->head.runs == BATCH_MAX_RUNS && !extends_last_run(b, p))
 		return false;

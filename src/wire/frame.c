@@ -187,12 +187,35 @@ static int check_data(const struct batch_head *b, size_t len, struct error *e)
 	return 0;
 }
 
+static int batch_runs_read(struct batch_head *ret, struct reader *r,
+			   struct error *e)
+{
+	uint64_t data = 0, all = 0;
+
+	for (unsigned i = 0; i < ret->runs; i++) {
+		if (batch_run_read(&ret->run[i], r, e) < 0)
+			return error_code(e);
+		all += ret->run[i].count;
+		if (ret->run[i].kind == RUN_DATA)
+			data += ret->run[i].count;
+	}
+	if (all > BATCH_PAGES_MOST)
+		return error_set(e, EBADMSG,
+				 "batch that stands for %" PRIu64
+				 " pages, of at most %d",
+				 all, BATCH_PAGES_MOST);
+	if (data != ret->pages || data > BATCH_MAX_PAGES)
+		return error_set(e, EBADMSG,
+				 "batch of %u pages whose runs have %" PRIu64,
+				 ret->pages, data);
+	return 0;
+}
+
 int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 		    struct batch_body *ret_body, struct error *e)
 {
 	struct reader r = reader_of(payload, len);
 	struct batch_body body;
-	uint64_t pages = 0;
 
 	ret->block = read_u16(&r);
 	ret->codec = read_u8(&r);
@@ -202,16 +225,8 @@ int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 	ret->side = read_u32(&r);
 	if (r.bad || ret->runs == 0 || ret->runs > BATCH_MAX_RUNS)
 		return error_set(e, EBADMSG, "batch of %u runs", ret->runs);
-	for (unsigned i = 0; i < ret->runs; i++) {
-		if (batch_run_read(&ret->run[i], &r, e) < 0)
-			return error_code(e);
-		if (ret->run[i].kind == RUN_DATA)
-			pages += ret->run[i].count;
-	}
-	if (pages != ret->pages || pages > BATCH_MAX_PAGES)
-		return error_set(e, EBADMSG,
-				 "batch of %u pages whose runs have %" PRIu64,
-				 ret->pages, pages);
+	if (batch_runs_read(ret, &r, e) < 0)
+		return error_code(e);
 	if (ret->side > BATCH_SIDE_MAX || ret->side > reader_left(&r))
 		return error_set(e, EBADMSG, "batch of %u side bytes",
 				 ret->side);

@@ -20,6 +20,9 @@ enum {
 	FRAME_HEAD_SIZE = 40,
 	BATCH_MAX_PAGES = 64, /* carried as data in one frame */
 	BATCH_MAX_RUNS = 128,
+	/* Pages of all runs together: a short frame may stand for many, and the
+	 * other side writes all of them before it reads on. */
+	BATCH_PAGES_MOST = 4096,
 	BATCH_HEAD_SIZE = 12,
 	BATCH_RUN_SIZE = 16,
 	BATCH_SIDE_MAX = 32 * 1024,

@@ -327,7 +327,7 @@ static struct batch_head sample_batch(void)
 		.runs = 3,
 		.pages = 5,
 		.run = { { 7, 2, RUN_DATA },
-			 { 100, 1000000, RUN_ZERO },
+			 { 100, 1000, RUN_ZERO },
 			 { 1, 3, RUN_DATA } },
 	};
 }
@@ -346,7 +346,7 @@ static void a_batch_is_read_as_it_was_written(void **state)
 	assert_int_equal(got.block, 2);
 	assert_int_equal(got.runs, 3);
 	assert_int_equal(got.run[1].first, 100);
-	assert_int_equal(got.run[1].count, 1000000);
+	assert_int_equal(got.run[1].count, 1000);
 	assert_int_equal(got.run[1].kind, RUN_ZERO);
 	assert_int_equal(got.run[2].count, 3);
 }
@@ -404,6 +404,11 @@ static void more_pages_than_a_frame_takes(struct batch_head *b)
 	b->run[0].count = BATCH_MAX_PAGES;
 }
 
+static void one_page_more_than_a_frame_stands_for(struct batch_head *b)
+{
+	b->run[1].count = BATCH_PAGES_MOST - b->pages + 1;
+}
+
 static void pressed_into_as_much_as_it_was(struct batch_head *b)
 {
 	b->codec = 1;
@@ -418,12 +423,26 @@ static void a_batch_that_breaks_a_limit_is_refused(void **state)
 		a_run_of_unknown_kind,
 		fewer_pages_than_its_runs,
 		more_pages_than_a_frame_takes,
+		one_page_more_than_a_frame_stands_for,
 		pressed_into_as_much_as_it_was,
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(change); i++)
 		assert_int_equal(changed_batch_reads(change[i]), -EBADMSG);
+}
+
+static void a_frame_may_stand_for_many_pages(void **state)
+{
+	struct batch_head b = sample_batch(), got;
+	struct error e;
+
+	(void)state;
+	one_page_more_than_a_frame_stands_for(&b);
+	b.run[1].count--;
+	assert_int_equal(batch_reads(scratch, batch_bytes(&b, scratch), &got,
+				     &e),
+			 0);
 }
 
 static void a_pressed_batch_says_its_codec_and_where_the_unit_is(void **state)
@@ -609,7 +628,6 @@ static void side_bytes_keep_their_limit(void **state)
 	(void)state;
 	assert_int_equal(batch_reads(scratch, len, &got, &e), 0);
 	scratch[BATCH_HEAD_SIZE - 1] = BATCH_SUM_SIZE; /* of side */
-	scratch[BATCH_HEAD_SIZE + 11] = 1;             /* of the run's count */
 	assert_int_equal(batch_reads(scratch, len + BATCH_SUM_SIZE, &got, &e),
 			 -EBADMSG);
 	assert_string_equal(e.text, "batch of 32776 side bytes");
@@ -713,6 +731,7 @@ int main(void)
 		cmocka_unit_test(a_batch_is_read_as_it_was_written),
 		cmocka_unit_test(a_batch_cut_anywhere_is_refused),
 		cmocka_unit_test(a_batch_that_breaks_a_limit_is_refused),
+		cmocka_unit_test(a_frame_may_stand_for_many_pages),
 		cmocka_unit_test(
 			a_pressed_batch_says_its_codec_and_where_the_unit_is),
 		cmocka_unit_test(a_pressed_batch_without_pages_is_refused),
