@@ -203,11 +203,14 @@ static struct frame_out *next_of(struct press_client *c)
 }
 
 /* Buffers are for all: one session over a slow link must not keep those that a
- * fast one could use. */
+ * fast one could use.  With more sessions than buffers each still gets one: its
+ * channels may be waiting for it. */
 static bool has_enough(const struct press *p, const struct press_client *c,
 		       const struct outbox_stats *st)
 {
-	return st->pressed + c->frames >= p->n_buffers / p->joined;
+	unsigned share = p->n_buffers / p->joined;
+
+	return st->pressed + c->frames >= (share > 0 ? share : 1);
 }
 
 /* A frame of @c for @w; false: there is none to press now. */

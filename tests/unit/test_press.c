@@ -673,6 +673,28 @@ static void no_client_keeps_the_buffers_of_another(void **state)
 	press_free(p);
 }
 
+static void more_clients_than_buffers_are_served_as_well(void **state)
+{
+	struct press *p = press_made(1);
+	struct desk *all[BUFFERS + 1];
+
+	(void)state;
+	for (int i = 0; i <= BUFFERS; i++) {
+		all[i] = desk_made(p, true);
+		press_join(p, &all[i]->client);
+	}
+	put(all[0], CONTENT_TEXT);
+	put(all[BUFFERS], CONTENT_TEXT);
+	wait_pressed(all[0], 1);
+	wait_pressed(all[BUFFERS], 1);
+	for (int i = 0; i <= BUFFERS; i++) {
+		outbox_close(&all[i]->out);
+		press_leave(p, &all[i]->client);
+		desk_unmade(all[i]);
+	}
+	press_free(p);
+}
+
 static void a_client_leaves_while_workers_have_its_frames(void **state)
 {
 	struct press *p = press_made(3);
@@ -724,6 +746,7 @@ int main(void)
 			a_codec_that_the_settings_name_is_the_only_one),
 		cmocka_unit_test(dense_frames_leave_as_they_are),
 		cmocka_unit_test(no_client_keeps_the_buffers_of_another),
+		cmocka_unit_test(more_clients_than_buffers_are_served_as_well),
 		cmocka_unit_test(a_client_leaves_while_workers_have_its_frames),
 	};
 
