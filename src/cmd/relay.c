@@ -18,8 +18,8 @@ static const struct command_option accept_options[] = {
 			  "the socket of qemu -incoming unix:PATH, or\n"
 			  "tcp:127.0.0.1:PORT (needed)" },
 	[ACCEPT_PID] = { "pid", "PID",
-			 "that QEMU's process, whose shared memory is\n"
-			 "then written directly" },
+			 "the process that it should be: any other is\n"
+			 "refused" },
 	[ACCEPT_BACKGROUND] = { "background", NULL, "do not wait for the end" },
 	{ NULL, NULL, NULL },
 };

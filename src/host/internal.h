@@ -80,7 +80,7 @@ struct room_claim {
 struct relay_wait {
 	char name[64];
 	struct endpoint qemu;
-	pid_t pid; /* 0: no memory to map */
+	pid_t pid; /* that its QEMU should be; 0: any */
 	struct job *job;
 	struct relay_wait *next;
 };

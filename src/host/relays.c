@@ -72,6 +72,38 @@ static int last_look(struct relay *r, const struct error *e)
 	return relay_check(r, &ignored) > 0 ? 1 : error_code(e);
 }
 
+static int on_message(struct session *s, struct relay *r, const json_t *message,
+		      struct error *e)
+{
+	const char *type = json_string_value(json_object_get(message, "type"));
+	AUTO_FREE struct relay_block *blocks = NULL;
+	unsigned n;
+
+	if (!type || strcmp(type, "blocks") != 0)
+		return 0;
+	blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
+	if (!blocks)
+		return error_set(e, ENOMEM, "no memory for a relay");
+	if (blocks_read(blocks, &n, json_object_get(message, "blocks"),
+			session_peer(s), e) < 0)
+		return error_code(e);
+	return relay_set_blocks(r, blocks, n, e);
+}
+
+static int read_messages(struct session *s, struct relay *r, struct error *e)
+{
+	json_t *message;
+	int got;
+
+	while ((got = session_receive(s, &message, e)) > 0) {
+		got = on_message(s, r, message, e);
+		json_decref(message);
+		if (got < 0)
+			session_end(s, true, e->text);
+	}
+	return got;
+}
+
 /* Until connection 0 has ended both ways.  1 then. */
 static int watch(struct job *j, struct session *s, struct relay *r,
 		 struct error *e)
@@ -87,7 +119,7 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 
 		if (ended != 0)
 			return ended;
-		if (session_skip(s, e) < 0)
+		if (read_messages(s, r, e) < 0)
 			return last_look(r, e);
 		if (job_check_cancel(j, e) < 0)
 			return error_code(e);
@@ -118,11 +150,12 @@ static void report(struct job *j, struct session *s, struct relay *r,
 	job_set_report(j, all);
 }
 
-static int send_ready(struct session *s, const struct guest_memory *m,
-		      struct error *e)
+/* @type "ready" or "blocks" */
+static int send_blocks(struct session *s, const char *type,
+		       const struct guest_memory *m, struct error *e)
 {
 	return session_send(s,
-			    json_pack("{s:s,s:o}", "type", "ready", "blocks",
+			    json_pack("{s:s,s:o}", "type", type, "blocks",
 				      blocks_json(m)),
 			    e);
 }
@@ -141,8 +174,8 @@ static int carry(struct job *j, struct session *s,
 		session_free(s);
 		return error_code(e);
 	}
-	/* Behind relay_new(): the source may send pages from here on. */
-	if (!o->listen_path && send_ready(s, o->memory, e) < 0)
+	/* Its blocks are known once its QEMU is connected. */
+	if (!o->listen_path && send_blocks(s, "ready", NULL, e) < 0)
 		session_end(s, true, e->text);
 	job_set_stage(j, "relay");
 	ended = watch(j, s, r, e);
@@ -191,27 +224,73 @@ static void wait_free(struct relay_wait *w)
 	free(w);
 }
 
+struct accepting {
+	const struct relay_wait *wait;
+	struct session *session;
+	struct guest_memory *memory; /* of its QEMU; NULL: none, or not yet */
+};
+
+/* Whose socket it is, says the kernel; 0: it does not. */
+static int check_pid(const struct relay_wait *w, pid_t pid, struct error *e)
+{
+	if (!w->pid || w->pid == pid)
+		return 0;
+	return error_set(e, EINVAL,
+			 "%s is the socket of process %d, not of process %d as "
+			 "--pid says: no memory was written; mend it or leave "
+			 "it out",
+			 w->qemu.text, (int)pid, (int)w->pid);
+}
+
+/* Every page stays in the stream where no memory can be written. */
+static void find_memory(struct accepting *a, pid_t pid)
+{
+	const char *name = a->wait->name;
+	struct error e = { 0 };
+
+	if (!session_peer_can(a->session, CAN_BLOCKS))
+		error_set(&e, EPROTO, "host %s has an older Drover",
+			  session_peer(a->session));
+	else if (pid == 0)
+		error_set(&e, ENOENT, "%s does not tell whose socket it is",
+			  a->wait->qemu.text);
+	else if (memory_of_process(&a->memory, pid, &e) == 0 &&
+		 memory_blocks(a->memory) == 0)
+		error_set(&e, ENOENT,
+			  "no memory of process %d can be mapped: %.150s",
+			  (int)pid, memory_reason(a->memory, 0));
+	if (e.code)
+		log_info("relay %s: every page stays in the stream: %s", name,
+			 e.text);
+}
+
+static int qemu_connected(void *context, struct relay *r, int fd,
+			  struct error *e)
+{
+	struct accepting *a = context;
+	pid_t pid = endpoint_process(fd);
+
+	if (check_pid(a->wait, pid, e) < 0)
+		return error_code(e);
+	find_memory(a, pid);
+	relay_set_memory(r, a->memory);
+	if (!session_peer_can(a->session, CAN_BLOCKS))
+		return 0;
+	/* Behind that: the source may send pages from here on. */
+	return send_blocks(a->session, "blocks", a->memory, e);
+}
+
 static int accept_relay(struct session *s, const struct relay_wait *w,
 			struct error *e)
 {
-	struct guest_memory *memory = NULL;
-	const struct relay_options none = { .session = s,
-					    .connect_path = w->qemu.text };
-	struct relay_options o = none;
-	int r;
+	struct accepting a = { .wait = w, .session = s };
+	const struct relay_options o = { .session = s,
+					 .connect_path = w->qemu.text,
+					 .connected = qemu_connected,
+					 .context = &a };
+	int r = carry(w->job, s, &o, e);
 
-	if (w->pid && memory_of_process(&memory, w->pid, e) < 0) {
-		session_end(s, true, e->text);
-		session_free(s);
-		return error_code(e);
-	}
-	o.memory = memory;
-	if (memory && memory_blocks(memory) == 0)
-		log_info("relay %s: no memory of process %d can be mapped, "
-			 "every page stays in the stream",
-			 w->name, (int)w->pid);
-	r = carry(w->job, s, &o, e);
-	memory_free(memory);
+	memory_free(a.memory);
 	return r;
 }
 
@@ -311,6 +390,8 @@ static int start_accept(struct host *h, struct connecting *c,
 			const json_t *options, struct error *e)
 {
 	const char *qemu = json_string_value(json_object_get(options, "qemu"));
+	const pid_t pid =
+		(pid_t)json_integer_value(json_object_get(options, "pid"));
 	struct relay_wait *w;
 
 	if (!qemu)
@@ -319,12 +400,17 @@ static int start_accept(struct host *h, struct connecting *c,
 				 "that qemu -incoming unix:PATH listens on");
 	if (endpoint_parse(&c->listen, qemu, e) < 0)
 		return error_code(e);
+	if (pid && !endpoint_is_unix(&c->listen))
+		return error_set(e, EINVAL,
+				 "nobody can tell whose socket %s is: leave "
+				 "'pid' out, or use the socket at a path",
+				 c->listen.text);
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return error_set(e, ENOMEM, "no memory for a relay");
 	snprintf(w->name, sizeof(w->name), "%s", c->name);
 	w->qemu = c->listen;
-	w->pid = (pid_t)json_integer_value(json_object_get(options, "pid"));
+	w->pid = pid;
 	w->job = job_hold(c->job);
 	job_set_stage(c->job, "wait for the source");
 	if (add_wait(h, w, e) < 0) {
@@ -416,6 +502,7 @@ static int connect_relay(struct connecting *c, struct error *e)
 		session_free(o.session);
 		return error_code(e);
 	}
+	o.blocks_follow = session_peer_can(o.session, CAN_BLOCKS);
 	return carry(c->job, o.session, &o, e);
 }
 

@@ -428,6 +428,12 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 	if (pool_new(&d->pool, BUFFERS, BUFFER_BYTES, e) < 0 ||
 	    split_new(&d->splitter, &ops, d, e) < 0)
 		return error_code(e);
+	return divert_add_blocks(d, blocks, n, e);
+}
+
+int divert_add_blocks(struct divert *d, const struct relay_block *blocks,
+		      unsigned n, struct error *e)
+{
 	for (unsigned i = 0; i < n; i++)
 		if (split_divert(d->splitter, blocks[i].name,
 				 blocks[i].len_bytes, i, e) < 0 ||

@@ -76,6 +76,9 @@ struct divert {
 
 int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 		const struct relay_block *blocks, unsigned n, struct error *e);
+/* Blocks that were not known then; before it runs. */
+int divert_add_blocks(struct divert *d, const struct relay_block *blocks,
+		      unsigned n, struct error *e);
 /* Pages are compared with earlier versions, with a cache of @size, as far as
  * there is memory for it.  Before it runs, after divert_init(). */
 void divert_set_repeats(struct divert *d, const struct history_size *size,

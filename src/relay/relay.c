@@ -53,10 +53,15 @@ struct relay {
 	int event_fd;
 	pthread_t acceptor;
 	struct divert divert; /* connection 0 of the source */
-	struct place place;   /* destination */
-	bool has_memory;
+	const struct history_size *repeats;
+	struct place place; /* destination */
+	int (*connected)(void *context, struct relay *r, int fd,
+			 struct error *e);
+	void *context;
 
 	pthread_mutex_t lock; /* guards what follows, and the connections */
+	pthread_cond_t changed;
+	bool blocks_set, blocks_known; /* of the destination; source */
 	bool stopping, failed;
 	struct error why;
 	unsigned connections;
@@ -165,13 +170,24 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 	return n > 0;
 }
 
+static int await_blocks(struct relay *r, struct error *e)
+{
+	WITH_LOCK(&r->lock);
+
+	while (!r->blocks_known && !r->stopping)
+		pthread_cond_wait(&r->changed, &r->lock);
+	return r->stopping ? error_set(e, ECANCELED, "the relay has ended") : 0;
+}
+
 static int read_all(struct connection *c, struct error *e)
 {
 	uint64_t offset = 0;
 	int more;
 
 	if (c->relay->source && c->number == 0)
-		return divert_run(&c->relay->divert, c->fd, e);
+		return await_blocks(c->relay, e) < 0
+			       ? error_code(e)
+			       : divert_run(&c->relay->divert, c->fd, e);
 	do {
 		more = read_plain(c, &offset, e);
 	} while (more > 0);
@@ -407,6 +423,19 @@ static void *accept_main(void *arg)
 	return NULL;
 }
 
+static int connect_one(struct relay *r, int number, int *ret_fd,
+		       struct error *e)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (endpoint_connect(&r->endpoint, &fd, e) < 0 ||
+	    (number == 0 && r->connected &&
+	     r->connected(r->context, r, fd, e) < 0))
+		return error_code(e);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
 static void *connect_main(void *arg)
 {
 	struct relay *r = arg;
@@ -415,7 +444,7 @@ static void *connect_main(void *arg)
 	while ((n = inbox_next_stream(session_inbox(r->session))) >= 0) {
 		struct error e;
 
-		if (endpoint_connect(&r->endpoint, &fd, &e) < 0 ||
+		if (connect_one(r, n, &fd, &e) < 0 ||
 		    add_connection(r, (uint16_t)n, fd, &e) < 0)
 			relay_fail(r, &e);
 	}
@@ -431,6 +460,37 @@ static void is_ending(void *context)
 	session_switchover(r->session, r->switchover_outage_us);
 }
 
+int relay_set_blocks(struct relay *r, const struct relay_block *blocks,
+		     unsigned n, struct error *e)
+{
+	{
+		WITH_LOCK(&r->lock);
+
+		if (!r->source || r->blocks_set)
+			return error_set(e, EBADMSG,
+					 "RAM blocks that nobody waits for");
+		r->blocks_set = true;
+	}
+	if (divert_add_blocks(&r->divert, blocks, n, e) < 0)
+		return error_code(e);
+	if (r->repeats)
+		divert_set_repeats(&r->divert, r->repeats, blocks, n);
+
+	WITH_LOCK(&r->lock);
+
+	r->blocks_known = true;
+	pthread_cond_broadcast(&r->changed);
+	return 0;
+}
+
+void relay_set_memory(struct relay *r, struct guest_memory *memory)
+{
+	if (!memory || memory_blocks(memory) == 0)
+		return;
+	place_init(&r->place, memory);
+	session_set_page_sink(r->session, &r->place.sink);
+}
+
 static int relay_setup(struct relay *r, const struct relay_options *o,
 		       struct error *e)
 {
@@ -438,19 +498,17 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 			   r->source ? o->listen_path : o->connect_path, e) < 0)
 		return error_code(e);
 	if (!r->source) {
-		r->has_memory = o->memory && memory_blocks(o->memory) > 0;
-		if (r->has_memory) {
-			place_init(&r->place, o->memory);
-			session_set_page_sink(o->session, &r->place.sink);
-		}
+		relay_set_memory(r, o->memory);
+		r->connected = o->connected;
+		r->context = o->context;
 		return 0;
 	}
-	if (divert_init(&r->divert, session_outbox(o->session), 0, o->blocks,
-			o->n_blocks, e) < 0)
+	r->repeats = o->repeats;
+	if (divert_init(&r->divert, session_outbox(o->session), 0, NULL, 0, e) <
+		    0 ||
+	    (!o->blocks_follow &&
+	     relay_set_blocks(r, o->blocks, o->n_blocks, e) < 0))
 		return error_code(e);
-	if (o->repeats)
-		divert_set_repeats(&r->divert, o->repeats, o->blocks,
-				   o->n_blocks);
 	r->switchover_outage_us = o->switchover_outage_us;
 	r->divert.alone = is_alone;
 	r->divert.ending = is_ending;
@@ -471,6 +529,7 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 	r->source = o->listen_path;
 	r->listen_fd = -1;
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
 	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->event_fd < 0 || r->stop_fd < 0) {
@@ -513,6 +572,7 @@ void relay_stop(struct relay *r)
 		if (r->stopping)
 			return;
 		r->stopping = true;
+		pthread_cond_broadcast(&r->changed);
 	}
 	session_end(r->session, false, "the relay was closed");
 	if (r->source) {
@@ -538,6 +598,7 @@ void relay_free(struct relay *r)
 		close(r->listen_fd);
 	scope_close(&r->event_fd);
 	scope_close(&r->stop_fd);
+	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }

@@ -40,6 +40,7 @@ struct relay_options {
 	struct endpoint_owner owner;
 	const struct relay_block *blocks; /* that the destination can place */
 	unsigned n_blocks;
+	bool blocks_follow; /* by relay_set_blocks(), which is waited for */
 	/* a cache for finding what the destination has already; NULL: every
 	 * page travels as it is */
 	const struct history_size *repeats;
@@ -50,6 +51,11 @@ struct relay_options {
 	/* destination: where QEMU listens, and its memory, which may be NULL */
 	const char *connect_path;
 	struct guest_memory *memory;
+	/* or who finds it, by the socket of connection 0, and hands it over by
+	 * relay_set_memory(); negative ends the relay.  May be NULL. */
+	int (*connected)(void *context, struct relay *r, int fd,
+			 struct error *e);
+	void *context;
 };
 
 /* The session must outlive relay_stop(), and the memory session_free(): a
@@ -62,6 +68,12 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 void relay_stop(struct relay *r);
 /* After relay_stop() and, because frames name its buffers, session_free(). */
 void relay_free(struct relay *r);
+
+/* Of the source: those that the destination can place, once. */
+int relay_set_blocks(struct relay *r, const struct relay_block *blocks,
+		     unsigned n, struct error *e);
+/* Of the destination, before the source knows its blocks. */
+void relay_set_memory(struct relay *r, struct guest_memory *memory);
 
 int relay_event_fd(const struct relay *r);
 /* 0: it goes on; 1: connection 0 has ended both ways; negative: it broke. */

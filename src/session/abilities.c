@@ -6,6 +6,7 @@
 
 static const char *const names[ABILITIES] = {
 	[CAN_HOLDS] = "holds",
+	[CAN_BLOCKS] = "blocks",
 };
 
 json_t *abilities_json(void)

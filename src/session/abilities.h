@@ -11,6 +11,9 @@
 
 enum ability {
 	CAN_HOLDS, /* answers "holds" */
+	/* names the RAM blocks of a relay once its QEMU is connected, and
+	 * waits for that */
+	CAN_BLOCKS,
 	ABILITIES
 };
 

@@ -110,17 +110,21 @@ class RelayCase(unittest.TestCase):
             memory=memory, machine=kind, shared=shared[1], incoming=True,
             namespace=self.network["beta"])
 
-    def relay(self, pid=True):
-        """drover relay on both hosts; the path that QEMU migrates to."""
-        listen, incoming = self.lab.path("migrate.sock"), self.lab.path("incoming.sock")
-        self.destination.qmp("migrate-incoming", uri=f"unix:{incoming}")
+    def relay(self, pid=None, incoming=None):
+        """drover relay on both hosts; the path that QEMU migrates to.
+
+        pid: what --pid says.  incoming: where the destination's QEMU listens."""
+        listen = self.lab.path("migrate.sock")
+        incoming = incoming or f"unix:{self.lab.path('incoming.sock')}"
         self.beta.drover("relay", "accept", "r1", "--qemu", incoming, "--background",
-                         *(["--pid", self.destination.pid] if pid else []))
+                         *(["--pid", pid] if pid else []))
         self.alpha.drover("relay", "connect", "r1", "beta", "--listen", listen, "--background")
         wait_for("the relay's socket", lambda: os.path.exists(listen))
+        # It need not be there before the relay is.
+        self.destination.qmp("migrate-incoming", uri=incoming)
         return listen
 
-    def migrate(self, *, pid=True, passes=3, bandwidth=200 * MIB, source_capabilities=None,
+    def migrate(self, *, incoming=None, passes=3, bandwidth=200 * MIB, source_capabilities=None,
                 destination_capabilities=None, parameters=None, during=None, **capabilities):
         """All of it; the job of alpha's relay, which must be done."""
         both = {"events": True, "return-path": True, **capabilities}
@@ -130,7 +134,7 @@ class RelayCase(unittest.TestCase):
             if parameters:
                 end.qmp("migrate-set-parameters", **parameters)
         self.source.qmp("migrate-set-parameters", max_bandwidth=bandwidth, downtime_limit=1)
-        listen = self.relay(pid)
+        listen = self.relay(incoming=incoming)
         self.source.qmp("migrate", uri=f"unix:{listen}")
         self.pass_by(passes)
         if during:
@@ -238,9 +242,9 @@ class Relay(RelayCase):
         self.assertEqual(report["reasons"], [])
         self.check_goes_on(verdict.lost_by_qemu)
 
-    def test_without_the_pid_every_page_stays_in_the_stream(self):
+    def test_over_a_tcp_port_every_page_stays_in_the_stream(self):
         self.start()
-        report = self.migrate(pid=False)
+        report = self.migrate(incoming="tcp:127.0.0.1:6999")
         self.check()
         self.assertEqual(self.diverted(report), 0)
         self.assertGreater(report["bytes"]["stream"], 60 * MIB)

@@ -151,6 +151,12 @@ class RelayJobs(unittest.TestCase):
             with self.assertRaisesRegex(ApiError, "a relay meets QEMU on its own host"):
                 self.connect("r1", wrong)
 
+    def test_nobody_can_tell_the_process_at_a_tcp_port(self):
+        with self.assertRaisesRegex(ApiError, "nobody can tell whose socket tcp:127.0.0.1:6999"):
+            self.beta.api("POST", "/v1/relays", {
+                "role": "accept", "name": "r1", "qemu": "tcp:127.0.0.1:6999",
+                "pid": self.beta.process.pid})
+
     # -- a QEMU that is gone
     def test_a_qemu_that_is_gone_before_the_source_came_is_not_waited_for(self):
         qemu = self.bound(self.lab.path("incoming.sock"))
