@@ -160,12 +160,29 @@ static int send_blocks(struct session *s, const char *type,
 			    e);
 }
 
+/* The source ends the session; its end must not look like a break to a
+ * destination that has still to write the last bytes.  Without its word nobody
+ * knows here whether its QEMU heard that the guest was loaded. */
+static int await_source(struct session *s, uint64_t limit_us, struct error *e)
+{
+	uint64_t deadline = clock_us() + limit_us;
+	json_t *message;
+	int r;
+
+	while ((r = session_await(s, deadline, &message, e)) > 0)
+		json_decref(message);
+	if (r == -ECONNABORTED && !session_failed(s))
+		return 0;
+	return error_in(e,
+			"the guest was loaded, but look at the source's QEMU "
+			"before it is continued here");
+}
+
 /* Runs the relay to its end.  Takes the session over. */
 static int carry(struct job *j, struct session *s,
 		 const struct relay_options *o, struct error *e)
 {
 	uint64_t start = clock_us();
-	struct error ignored;
 	struct relay *r;
 	int ended;
 
@@ -182,14 +199,8 @@ static int carry(struct job *j, struct session *s,
 	if (ended > 0)
 		outbox_wait_empty(session_outbox(s), clock_us() + LINGER_US);
 	report(j, s, r, clock_us() - start);
-	/* The source ends the session; its end must not look like a break to
-	 * a destination that has still to write the last bytes. */
-	if (ended > 0 && !o->listen_path) {
-		json_t *m;
-
-		if (session_await(s, clock_us() + LINGER_US, &m, &ignored) > 0)
-			json_decref(m);
-	}
+	if (ended > 0 && !o->listen_path)
+		ended = await_source(s, o->switchover_outage_us, e);
 	session_end(s, ended < 0, ended < 0 ? e->text : "done");
 	relay_stop(r);
 	/* Frames name the relay's buffers: it goes after the session. */
@@ -281,11 +292,13 @@ static int qemu_connected(void *context, struct relay *r, int fd,
 }
 
 static int accept_relay(struct session *s, const struct relay_wait *w,
-			struct error *e)
+			uint64_t limit_us, struct error *e)
 {
 	struct accepting a = { .wait = w, .session = s };
 	const struct relay_options o = { .session = s,
 					 .connect_path = w->qemu.text,
+					 .judges = true,
+					 .switchover_outage_us = limit_us,
 					 .connected = qemu_connected,
 					 .context = &a };
 	int r = carry(w->job, s, &o, e);
@@ -310,7 +323,8 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 		session_free(s);
 		return;
 	}
-	r = accept_relay(s, w, &e);
+	r = accept_relay(s, w, h->settings->move.switchover_outage_limit_us,
+			 &e);
 	job_settle(w->job, r, &e);
 	wait_free(w);
 }
@@ -486,6 +500,7 @@ static int connect_relay(struct connecting *c, struct error *e)
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
 	struct relay_options o = {
+		.judges = true,
 		.listen_path = c->listen.text,
 		.owner = { c->user[0] ? c->user : NULL, c->mode },
 		.blocks = blocks,

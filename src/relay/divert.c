@@ -40,6 +40,8 @@ static int stream_seal(struct divert *d, uint8_t flags, struct error *e)
 
 	if (!f)
 		return error_set(e, EPIPE, "the session has ended");
+	if (d->sent)
+		d->sent(d->context, d->stream_data, d->stream_len);
 	/* Most pieces are short, and hundreds of them may wait. */
 	if (d->stream_data && d->stream_len > 0 &&
 	    d->stream_len < STREAM_MAX_PAYLOAD / 2) {
@@ -351,7 +353,7 @@ static int next_buffer(struct divert *d, size_t from, size_t *have,
 
 static int finish(struct divert *d, struct error *e)
 {
-	if (flush(d, e) < 0)
+	if (flush(d, e) < 0 || (d->closed && d->closed(d->context, e) < 0))
 		return error_code(e);
 	return stream_seal(d, STREAM_FIN, e);
 }

@@ -50,6 +50,11 @@ struct divert {
 	uint16_t stream;               /* number of the connection */
 	bool (*alone)(void *context);  /* no other connection exists */
 	void (*ending)(void *context); /* the guest has stopped; or NULL */
+	/* Bytes of the stream that leave; or NULL. */
+	void (*sent)(void *context, const uint8_t *data, size_t len);
+	/* QEMU has closed its connection: negative when it was too early; or
+	 * NULL. */
+	int (*closed)(void *context, struct error *e);
 	void *context;
 
 	/* owned by the reading thread */

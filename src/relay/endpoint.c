@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -269,6 +270,20 @@ pid_t endpoint_process(int fd)
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return 0;
 	return peer.pid > 0 ? peer.pid : 0;
+}
+
+int endpoint_pidfd(int fd)
+{
+	pid_t pid = endpoint_process(fd);
+
+	return pid > 0 ? pidfd_open(pid, 0) : -1;
+}
+
+bool endpoint_process_ended(int pidfd, int wait_ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&p, 1, wait_ms) > 0;
 }
 
 uint64_t endpoint_unread(int fd)

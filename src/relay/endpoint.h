@@ -56,6 +56,10 @@ int endpoint_connect(const struct endpoint *p, int *ret_fd, struct error *e);
 
 /* The process at the other end; 0: not known. */
 pid_t endpoint_process(int fd);
+/* A pidfd of that process; -1: not known. */
+int endpoint_pidfd(int fd);
+/* It has ended, or does within @wait_ms. */
+bool endpoint_process_ended(int pidfd, int wait_ms);
 /* At most so many bytes that were sent has the other end not read; of a TCP
  * socket: not received. */
 uint64_t endpoint_unread(int fd);

@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "pages/memory.h"
 #include "qemu/return_path.h"
+#include "relay/ending.h"
 #include "relay/endpoint.h"
 #include "relay/place.h"
 #include "session/inbox.h"
@@ -22,7 +23,12 @@
 #include "session/session.h"
 #include "wire/frame.h"
 
-enum { FIRST_PASS_IDLE_US = 1000000 };
+enum {
+	FIRST_PASS_IDLE_US = 1000000,
+	/* A QEMU that fails closes its connection, and then ends. */
+	SOURCE_ENDS_MS = 200,
+	DESTINATION_ENDS_MS = 1000,
+};
 
 /* How the first pass gets on, as far as we see it. */
 struct first_pass {
@@ -55,6 +61,9 @@ struct relay {
 	struct divert divert; /* connection 0 of the source */
 	const struct history_size *repeats;
 	struct place place; /* destination */
+	bool judges;
+	struct ending ending;
+	int pidfd; /* of connection 0's QEMU; set before its threads start */
 	int (*connected)(void *context, struct relay *r, int fd,
 			 struct error *e);
 	void *context;
@@ -125,6 +134,81 @@ static void let_go_of_qemu(struct connection *c)
 	shutdown(c->fd, SHUT_RDWR);
 }
 
+/* --- how the migration ended */
+
+static void on_sent(void *context, const uint8_t *data, size_t len)
+{
+	struct relay *r = context;
+
+	ending_sent(&r->ending, data, len);
+}
+
+/* Its QEMU has closed connection 0, or nearly: when it reads SHUT, it does. */
+static int source_closed(void *context, struct error *e)
+{
+	struct relay *r = context;
+	enum ending_kind how = ending_of(&r->ending);
+	bool ended;
+
+	if (how == ENDING_LOADED || how == ENDING_WHOLE)
+		return 0;
+	if (how == ENDING_REFUSED)
+		return error_set(e, ECONNABORTED,
+				 "the destination's QEMU says that it could "
+				 "not load the guest: see its log");
+	ended = endpoint_process_ended(r->pidfd, SOURCE_ENDS_MS);
+	if (how == ENDING_SECRET && !ended)
+		return 0;
+	return error_set(e, ECONNABORTED,
+			 ended ? "the source's QEMU ended before its migration "
+				 "did"
+			       : "the source's QEMU gave its migration up: it "
+				 "was cancelled, or failed as query-migrate "
+				 "says");
+}
+
+/* The same at the destination.  One that loaded the guest lives. */
+static int destination_closed(struct relay *r, struct error *e)
+{
+	enum ending_kind how = ending_of(&r->ending);
+	bool ended;
+
+	if (how == ENDING_LOADED)
+		return 0;
+	if (how == ENDING_REFUSED)
+		return error_set(e, ECONNABORTED,
+				 "the destination's QEMU says that it could "
+				 "not load the guest: see its log");
+	ended = endpoint_process_ended(r->pidfd, DESTINATION_ENDS_MS);
+	if (how != ENDING_SHORT && !ended)
+		return 0;
+	return error_set(e, ECONNABORTED,
+			 "the destination's QEMU %s before it had loaded the "
+			 "guest: see its log",
+			 ended ? "ended" : "closed its connection");
+}
+
+/* The source's QEMU has closed connection 0, and the destination's has all of
+ * it.  A handshake that failed is for QEMU to tell. */
+static int stream_ended(struct relay *r, struct error *e)
+{
+	if (ending_of(&r->ending) != ENDING_SHORT)
+		return 0;
+	return error_set(e, ECONNABORTED,
+			 "the source's QEMU closed its connection before the "
+			 "end of the migration");
+}
+
+static int judge_closed(struct relay *r, struct error *e)
+{
+	return r->source ? source_closed(r, e) : destination_closed(r, e);
+}
+
+static bool is_judged(const struct connection *c)
+{
+	return c->relay->judges && c->number == 0;
+}
+
 /* --- reading a socket */
 
 static int send_piece(struct relay *r, uint16_t stream, uint8_t flags,
@@ -149,6 +233,23 @@ static int send_piece(struct relay *r, uint16_t stream, uint8_t flags,
 	return outbox_put(o, f, NULL, e);
 }
 
+/* As read(), but a peer that closed with unread bytes is judged as well. */
+static ssize_t read_some(struct connection *c, uint8_t *data, struct error *e)
+{
+	ssize_t n;
+
+	do {
+		n = read(c->fd, data, STREAM_MAX_PAYLOAD);
+	} while (n < 0 && errno == EINTR);
+	if (is_judged(c) && (n == 0 || (n < 0 && errno == ECONNRESET)))
+		return judge_closed(c->relay, e);
+	if (n < 0)
+		return error_sys(e, "read from QEMU");
+	if (is_judged(c))
+		ending_answered(&c->relay->ending, data, (size_t)n);
+	return n;
+}
+
 static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 {
 	uint8_t *data = malloc(STREAM_MAX_PAYLOAD);
@@ -156,12 +257,10 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 
 	if (!data)
 		return error_set(e, ENOMEM, "no memory for the stream");
-	do {
-		n = read(c->fd, data, STREAM_MAX_PAYLOAD);
-	} while (n < 0 && errno == EINTR);
+	n = read_some(c, data, e);
 	if (n < 0) {
 		free(data);
-		return error_sys(e, "read from QEMU");
+		return error_code(e);
 	}
 	if (send_piece(c->relay, c->number, n == 0 ? STREAM_FIN : 0, *offset,
 		       (struct iovec){ data, (size_t)n }, e) < 0)
@@ -252,6 +351,22 @@ static int write_all(int fd, const void *data, size_t len, struct error *e)
 	return 0;
 }
 
+static int write_some(struct connection *c, const uint8_t *data, size_t len,
+		      struct error *e)
+{
+	struct relay *r = c->relay;
+
+	if (is_judged(c) && r->source)
+		ending_answered(&r->ending, data, len);
+	else if (is_judged(c))
+		ending_sent(&r->ending, data, len);
+	if (write_all(c->fd, data, len, e) == 0)
+		return 0;
+	if (is_judged(c) && (e->code == EPIPE || e->code == ECONNRESET))
+		return judge_closed(r, e);
+	return error_code(e);
+}
+
 /* Writes @p, holding back what has to be held back. */
 static int write_piece(struct connection *c, struct return_path *path,
 		       const struct piece *p, struct error *e)
@@ -265,15 +380,17 @@ static int write_piece(struct connection *c, struct return_path *path,
 
 		if (return_path_is_switchover_ack(path))
 			hold_switchover(r);
-		if (write_all(c->fd, p->data + done, n, e) < 0)
+		if (write_some(c, p->data + done, n, e) < 0)
 			return error_code(e);
 		done += n;
 	}
-	return write_all(c->fd, p->data + done, p->len - done, e);
+	return write_some(c, p->data + done, p->len - done, e);
 }
 
 static void end_writing(struct connection *c, uint8_t flags, struct error *e)
 {
+	if (is_judged(c) && !c->relay->source && stream_ended(c->relay, e) < 0)
+		relay_fail(c->relay, e);
 	if (flags & STREAM_RESET) {
 		shutdown(c->fd, SHUT_RDWR);
 		error_set(e, ECONNRESET,
@@ -350,6 +467,8 @@ static int add_locked(struct relay *r, uint16_t number, int fd, struct error *e)
 	c->relay = r;
 	c->number = number;
 	c->fd = fd;
+	if (number == 0 && r->judges)
+		r->pidfd = endpoint_pidfd(fd);
 	r->connections++;
 	return start_threads(c, e);
 }
@@ -512,6 +631,10 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	r->switchover_outage_us = o->switchover_outage_us;
 	r->divert.alone = is_alone;
 	r->divert.ending = is_ending;
+	if (r->judges) {
+		r->divert.sent = on_sent;
+		r->divert.closed = source_closed;
+	}
 	r->divert.context = r;
 	return endpoint_listen(&r->endpoint, &o->owner, STREAMS_MAX,
 			       &r->listen_fd, e);
@@ -527,7 +650,9 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 		return error_set(e, ENOMEM, "no memory for a relay");
 	r->session = o->session;
 	r->source = o->listen_path;
-	r->listen_fd = -1;
+	r->listen_fd = r->pidfd = -1;
+	r->judges = o->judges;
+	ending_init(&r->ending);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
 	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -598,6 +723,8 @@ void relay_free(struct relay *r)
 		close(r->listen_fd);
 	scope_close(&r->event_fd);
 	scope_close(&r->stop_fd);
+	scope_close(&r->pidfd);
+	ending_done(&r->ending);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);

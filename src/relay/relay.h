@@ -45,6 +45,10 @@ struct relay_options {
 	 * page travels as it is */
 	const struct history_size *repeats;
 
+	/* Nobody asks the QEMUs how it ended: the relay finds out (ending.h),
+	 * and one that ended otherwise than well has failed. */
+	bool judges;
+
 	/* Of the session, from when the guest has stopped; 0: as before. */
 	uint64_t switchover_outage_us;
 

@@ -143,6 +143,13 @@ int session_check(struct session *s, struct error *e)
 	return error_set(e, ECONNABORTED, "%s", s->why);
 }
 
+bool session_failed(struct session *s)
+{
+	WITH_LOCK(&s->lock);
+
+	return s->ended && s->failed;
+}
+
 int session_event_fd(const struct session *s)
 {
 	return s->event_fd;

@@ -87,6 +87,9 @@ void session_free(struct session *s); /* NULL is fine */
  * end that was no failure. */
 int session_check(struct session *s, struct error *e);
 
+/* It has ended, and not as "done": somebody said so, or nobody was heard. */
+bool session_failed(struct session *s);
+
 /* Readable when a message arrived or the session ended; for poll() only. */
 int session_event_fd(const struct session *s);
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What relays say of migrations that go wrong, and whose memory they write."""
+import os
+import subprocess
 import unittest
 
 from lab import machine, qemu10, wait_for
@@ -8,15 +10,48 @@ from test_relay import MIB, NO_QEMU10, SIZE, RelayCase, stress
 TIME_LIMIT = 400
 
 
+def certificates(lab):
+    """Two authorities, and a key and a certificate of each for both ends."""
+    for name in ("one", "two"):
+        os.makedirs(lab.path(name))
+        subprocess.run(f"""
+            openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca-cert.pem \\
+                -subj /CN={name} -days 9
+            for end in client server; do
+                openssl req -newkey rsa:2048 -nodes -keyout $end-key.pem -out request.pem \\
+                    -subj /CN=beta -addext subjectAltName=DNS:beta
+                openssl x509 -req -in request.pem -CA ca-cert.pem -CAkey ca-key.pem \\
+                    -CAcreateserial -out $end-cert.pem -days 9 -copy_extensions copy
+            done""", shell=True, cwd=lab.path(name), check=True, capture_output=True)
+
+
+def credentials(lab, end, other=False):
+    return ["-object", f"tls-creds-x509,id=tls0,dir={lab.path('two' if other else 'one')},"
+            f"endpoint={end},verify-peer=on"]
+
+
 class Truth(RelayCase):
+    def begin(self, bandwidth=8 * MIB, passes=0, **capabilities):
+        """A migration that has begun and takes its time."""
+        self.begun = {"events": True, **capabilities}
+        for end in (self.source, self.destination):
+            end.qmp.capabilities(**self.begun)
+        self.source.qmp("migrate-set-parameters", max_bandwidth=bandwidth, downtime_limit=1)
+        self.source.qmp("migrate", uri=f"unix:{self.relay()}")
+        wait_for("a part of the first pass", lambda: self.source.qmp(
+            "query-migrate").get("ram", {}).get("transferred", 0) > 3 * MIB, 30)
+
     def check_refused(self, why):
         """Both relays failed, for one reason, and the guest runs on."""
         self.source.qmp.wait_migration("failed", timeout=20)
+        self.check_failed(why)
+        self.check_runs_on()
+
+    def check_failed(self, why):
         for host in (self.alpha, self.beta):
             job = host.wait_job(host.newest_job(kind="relay")["id"], timeout=20)
             self.assertEqual(job["state"], "failed", job)
             self.assertRegex(job["error"], why)
-        self.check_runs_on()
 
     def check_runs_on(self):
         """The guest, at the source."""
@@ -38,6 +73,64 @@ class Truth(RelayCase):
         self.check_refused(f"of process {self.destination.pid}, not of process {third.pid} as "
                            "--pid says")
         self.assertEqual(third.memory(SIZE)[0:SIZE] == before, True, "it was written")
+
+    # -- a migration that comes to no end
+    def test_a_migration_that_is_cancelled_at_the_source_has_failed(self):
+        for path in (True, False):
+            with self.subTest(return_path=path):
+                self.start()
+                self.begin(return_path=path)
+                self.source.qmp("migrate_cancel")
+                self.source.qmp.wait_migration("cancelled", "failed")
+                self.check_failed("gave its migration up|closed its connection before the end")
+                self.check_runs_on()
+                self.end()
+
+    def test_a_source_that_is_killed_has_failed(self):
+        for path in (True, False):
+            with self.subTest(return_path=path):
+                self.start()
+                self.begin(return_path=path)
+                self.source.kill()
+                self.check_failed("the source's QEMU (ended|closed its connection) before")
+                self.end()
+
+    def test_a_destination_that_is_killed_has_failed(self):
+        for path in (True, False):
+            with self.subTest(return_path=path):
+                self.start()
+                self.begin(return_path=path)
+                self.destination.kill()
+                self.check_refused("the destination's QEMU ended before it had loaded the guest")
+                self.end()
+
+    def test_a_handshake_that_fails_has_failed(self):
+        certificates(self.lab)
+        for bad in ("source", "destination"):
+            with self.subTest(bad=bad):
+                self.start(source=credentials(self.lab, "client", other=bad == "source"),
+                           destination=credentials(self.lab, "server", other=bad == "destination"))
+                for end in (self.source, self.destination):
+                    end.qmp("migrate-set-parameters", tls_creds="tls0", tls_hostname="beta")
+                self.source.qmp("migrate", uri=f"unix:{self.relay()}")
+                self.check_refused("QEMU (gave its migration up|closed its connection before)")
+                self.end()
+
+    def test_what_is_encrypted_ends_well(self):
+        certificates(self.lab)
+        for path in (True, False):
+            with self.subTest(return_path=path):
+                self.start(source=credentials(self.lab, "client"),
+                           destination=credentials(self.lab, "server"))
+                for end in (self.source, self.destination):
+                    end.qmp("migrate-set-parameters", tls_creds="tls0", tls_hostname="beta")
+                self.migrate(**{"return-path": path})
+                self.end()
+
+    def end(self):
+        """Makes room for another two QEMUs."""
+        for qemu in (self.source, self.destination):
+            qemu.kill()
 
 
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
