@@ -90,7 +90,7 @@ struct splitter {
 	bool ram_end;     /* it is RAM's END section */
 	uint32_t section; /* its id */
 	uint32_t ram_id, bitmap_id;
-	bool have_ram, have_bitmap, asked, diverting;
+	bool have_ram, have_bitmap, begun, asked, diverting;
 
 	uint64_t list_left; /* bytes of the block list still to be named */
 	uint64_t ram_bytes;
@@ -294,11 +294,24 @@ static enum step read_subsection(struct splitter *s, struct reader *r,
 	return forward_read(s, start, r, e);
 }
 
-static enum step begin_body(struct splitter *s, uint32_t id, const char *name,
-			    unsigned type)
+static enum step begins(struct splitter *s, struct error *e)
 {
-	if (type == T_END && s->ops->ending)
-		s->ops->ending(s->context);
+	if (s->ops->begins && s->ops->begins(s->context, e) < 0)
+		return STEP_FAILED;
+	return STEP_DONE;
+}
+
+static enum step begin_body(struct splitter *s, uint32_t id, const char *name,
+			    unsigned type, struct error *e)
+{
+	if (type == T_END && s->ops->ending &&
+	    s->ops->ending(s->context, e) < 0)
+		return STEP_FAILED;
+	if (type != T_START && !s->begun) {
+		s->begun = true;
+		if (begins(s, e) == STEP_FAILED)
+			return STEP_FAILED;
+	}
 	s->section = id;
 	s->ram_end = false;
 	if (s->have_ram && id == s->ram_id) {
@@ -334,7 +347,7 @@ static enum step read_start(struct splitter *s, struct reader *r,
 		s->have_bitmap = true;
 		s->bitmap_id = id;
 	}
-	step = begin_body(s, id, name, T_START);
+	step = begin_body(s, id, name, T_START, e);
 	return step == STEP_DONE ? forward_read(s, start, r, e) : step;
 }
 
@@ -346,7 +359,7 @@ static enum step read_part(struct splitter *s, struct reader *r,
 
 	if (r->bad)
 		return STEP_MORE;
-	step = begin_body(s, id, "section of an unknown device", type);
+	step = begin_body(s, id, "section of an unknown device", type, e);
 	return step == STEP_DONE ? forward_read(s, start, r, e) : step;
 }
 
@@ -593,6 +606,8 @@ static enum step read_ram(struct splitter *s, struct reader *r, struct error *e)
 	if (is_page(flags)) {
 		if (!s->asked) {
 			s->asked = true;
+			if (begins(s, e) == STEP_FAILED)
+				return STEP_FAILED;
 			s->diverting = s->ops->may_divert(s->context);
 		}
 		return read_page(s, r, offset, flags, e);

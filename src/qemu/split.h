@@ -56,9 +56,13 @@ struct split_ops {
 	void (*stays)(void *context, unsigned block, uint64_t offset);
 	/* Asked once, before the first page: may pages be diverted at all? */
 	bool (*may_divert)(void *context);
+	/* Before the header of the first section with pages, and again before
+	 * the first page, for who wants to know whether the destination takes
+	 * what came before; may be NULL. */
+	int (*begins)(void *context, struct error *e);
 	/* The guest has stopped: an END section has begun.  May come several
 	 * times; may be NULL. */
-	void (*ending)(void *context);
+	int (*ending)(void *context, struct error *e);
 };
 
 struct split_stats {

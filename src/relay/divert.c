@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "codec/same.h"
+#include "relay/endpoint.h"
 #include "session/outbox.h"
 
 enum {
@@ -22,6 +23,8 @@ enum {
 	 * long or fast enough to need them: those that came back last are
 	 * taken first. */
 	BUFFERS = (OUTBOX_MOST + OUTBOX_MOST / 3) / BUFFER_BYTES,
+	FIRST_READ = 4096,
+	WAIT_TURN_US = 250000,
 	IDLE_MS = 1, /* QEMU says nothing for so long: send what we have */
 	/* What remembering a new page costs at most (bench/micro/history), and
 	 * how much of what was waited is kept for it. */
@@ -60,7 +63,7 @@ static int stream_seal(struct divert *d, uint8_t flags, struct error *e)
 	d->stream_offset += d->stream_len;
 	d->stream_data = NULL;
 	d->stream_len = 0;
-	return outbox_put(d->out, f, NULL, e);
+	return outbox_put(d->out, f, &d->stream_seq, e);
 }
 
 /* An empty batch for pages of @block. */
@@ -278,14 +281,44 @@ static bool on_may_divert(void *context)
 	return !d->alone || d->alone(d->context);
 }
 
+/* QEMU may give up meanwhile. */
+static int wait_taken(struct divert *d, struct error *e)
+{
+	int r = 0;
+
+	if (!d->waits)
+		return 0;
+	if (flush(d, e) < 0)
+		return error_code(e);
+	while (d->stream_seq > 0 &&
+	       (r = outbox_wait_acked(d->out, d->stream_seq,
+				      clock_us() + WAIT_TURN_US)) == -ETIMEDOUT)
+		if (endpoint_hung_up(d->fd) && d->closed &&
+		    d->closed(d->context, e) < 0)
+			return error_code(e);
+	return r < 0 ? error_set(e, EPIPE, "the session has ended") : 0;
+}
+
+/* What QEMU reads behind the header of a section, it reads when it has taken
+ * in all before: it does not refuse the machine, its uuid or its memory any
+ * more. */
+static int on_begins(void *context, struct error *e)
+{
+	return wait_taken(context, e);
+}
+
 /* QEMU's event says it, too, but its monitor is silent while it switches over:
  * whoever asked it something just before hears of the event too late. */
-static void on_ending(void *context)
+static int on_ending(void *context, struct error *e)
 {
 	struct divert *d = context;
 
 	if (d->ending)
 		d->ending(d->context);
+	if (d->end_waited)
+		return 0;
+	d->end_waited = true;
+	return wait_taken(d, e);
 }
 
 static const struct split_ops ops = {
@@ -293,6 +326,7 @@ static const struct split_ops ops = {
 	.page = on_page,
 	.stays = on_stays,
 	.may_divert = on_may_divert,
+	.begins = on_begins,
 	.ending = on_ending,
 };
 
@@ -358,6 +392,16 @@ static int finish(struct divert *d, struct error *e)
 	return stream_seal(d, STREAM_FIN, e);
 }
 
+/* Before the destination's QEMU has taken to it, the source's is read as slowly
+ * as can be: what is in its socket is enough for a small guest to be done. */
+static size_t room_for(const struct divert *d, size_t room)
+{
+	bool slow = d->waits && divert_pages(d) == 0 &&
+		    !split_stats(d->splitter)->opaque;
+
+	return slow && room > FIRST_READ ? FIRST_READ : room;
+}
+
 static int run(struct divert *d, int fd, struct error *e)
 {
 	size_t have = 0, used = 0;
@@ -374,7 +418,7 @@ static int run(struct divert *d, int fd, struct error *e)
 			used = 0;
 		}
 		n = read_some(d, fd, d->buffer->data + have,
-			      BUFFER_BYTES - have, e);
+			      room_for(d, BUFFER_BYTES - have), e);
 		if (n <= 0)
 			return n < 0 ? (int)n : finish(d, e);
 		have += (size_t)n;
@@ -389,8 +433,10 @@ static int run(struct divert *d, int fd, struct error *e)
 
 int divert_run(struct divert *d, int fd, struct error *e)
 {
-	int r = run(d, fd, e);
+	int r;
 
+	d->fd = fd;
+	r = run(d, fd, e);
 	if (d->batch.frame)
 		outbox_give_back(d->out, d->batch.frame);
 	d->batch.frame = NULL;

@@ -50,6 +50,10 @@ struct divert {
 	uint16_t stream;               /* number of the connection */
 	bool (*alone)(void *context);  /* no other connection exists */
 	void (*ending)(void *context); /* the guest has stopped; or NULL */
+	/* The destination's QEMU must have taken (taken.h) what came before the
+	 * first page and before the end, in turns; what QEMU has in its socket
+	 * then is little. */
+	bool waits;
 	/* Bytes of the stream that leave; or NULL. */
 	void (*sent)(void *context, const uint8_t *data, size_t len);
 	/* QEMU has closed its connection: negative when it was too early; or
@@ -71,6 +75,9 @@ struct divert {
 	uint8_t *stream_data;   /* the stream bytes being gathered */
 	size_t stream_len;
 	uint64_t stream_offset; /* of the first of them */
+	uint64_t stream_seq;    /* frame of the last that left */
+	int fd;                 /* QEMU's */
+	bool end_waited;        /* before its first END */
 
 	/* counters */
 	atomic_uint_fast64_t made[RUN_KINDS]; /* pages */

@@ -18,6 +18,7 @@
 #include "relay/ending.h"
 #include "relay/endpoint.h"
 #include "relay/place.h"
+#include "relay/taken.h"
 #include "session/inbox.h"
 #include "session/outbox.h"
 #include "session/session.h"
@@ -63,6 +64,7 @@ struct relay {
 	struct place place; /* destination */
 	bool judges;
 	struct ending ending;
+	struct taken taken; /* destination, when it judges */
 	int pidfd; /* of connection 0's QEMU; set before its threads start */
 	int (*connected)(void *context, struct relay *r, int fd,
 			 struct error *e);
@@ -79,8 +81,13 @@ struct relay {
 
 /* --- how it ends */
 
+/* Who waited in a session that ended does not know why it did. */
 static void relay_fail(struct relay *r, const struct error *e)
 {
+	struct error why;
+
+	if (session_failed(r->session) && session_check(r->session, &why) < 0)
+		e = &why;
 	{
 		WITH_LOCK(&r->lock);
 
@@ -167,8 +174,9 @@ static int source_closed(void *context, struct error *e)
 				 "says");
 }
 
-/* The same at the destination.  One that loaded the guest lives. */
-static int destination_closed(struct relay *r, struct error *e)
+/* The same at the destination, @unread: with bytes that it had not read.  One
+ * that loaded the guest lives. */
+static int destination_closed(struct relay *r, bool unread, struct error *e)
 {
 	enum ending_kind how = ending_of(&r->ending);
 	bool ended;
@@ -180,7 +188,7 @@ static int destination_closed(struct relay *r, struct error *e)
 				 "the destination's QEMU says that it could "
 				 "not load the guest: see its log");
 	ended = endpoint_process_ended(r->pidfd, DESTINATION_ENDS_MS);
-	if (how != ENDING_SHORT && !ended)
+	if (how != ENDING_SHORT && !unread && !ended)
 		return 0;
 	return error_set(e, ECONNABORTED,
 			 "the destination's QEMU %s before it had loaded the "
@@ -199,9 +207,10 @@ static int stream_ended(struct relay *r, struct error *e)
 			 "end of the migration");
 }
 
-static int judge_closed(struct relay *r, struct error *e)
+static int judge_closed(struct relay *r, bool unread, struct error *e)
 {
-	return r->source ? source_closed(r, e) : destination_closed(r, e);
+	return r->source ? source_closed(r, e)
+			 : destination_closed(r, unread, e);
 }
 
 static bool is_judged(const struct connection *c)
@@ -242,7 +251,7 @@ static ssize_t read_some(struct connection *c, uint8_t *data, struct error *e)
 		n = read(c->fd, data, STREAM_MAX_PAYLOAD);
 	} while (n < 0 && errno == EINTR);
 	if (is_judged(c) && (n == 0 || (n < 0 && errno == ECONNRESET)))
-		return judge_closed(c->relay, e);
+		return judge_closed(c->relay, n < 0, e);
 	if (n < 0)
 		return error_sys(e, "read from QEMU");
 	if (is_judged(c))
@@ -363,7 +372,7 @@ static int write_some(struct connection *c, const uint8_t *data, size_t len,
 	if (write_all(c->fd, data, len, e) == 0)
 		return 0;
 	if (is_judged(c) && (e->code == EPIPE || e->code == ECONNRESET))
-		return judge_closed(r, e);
+		return judge_closed(r, true, e);
 	return error_code(e);
 }
 
@@ -416,7 +425,9 @@ static void *writer_main(void *arg)
 		/* After a failure the rest is only taken out of the way. */
 		if (r == 0)
 			r = write_piece(c, &path, p, &e);
-		if (inbox_written(in, p))
+		if (c->relay->taken.runs && c->number == 0)
+			taken_put(&c->relay->taken, p);
+		else if (inbox_written(in, p))
 			outbox_ack_due(session_outbox(c->relay->session));
 		if (r < 0)
 			relay_fail(c->relay, &e);
@@ -469,6 +480,11 @@ static int add_locked(struct relay *r, uint16_t number, int fd, struct error *e)
 	c->fd = fd;
 	if (number == 0 && r->judges)
 		r->pidfd = endpoint_pidfd(fd);
+	if (number == 0 && r->judges && !r->source &&
+	    taken_start(&r->taken, r->session, &r->ending, fd, e) < 0) {
+		close(fd);
+		return error_code(e);
+	}
 	r->connections++;
 	return start_threads(c, e);
 }
@@ -634,6 +650,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	if (r->judges) {
 		r->divert.sent = on_sent;
 		r->divert.closed = source_closed;
+		r->divert.waits = true;
 	}
 	r->divert.context = r;
 	return endpoint_listen(&r->endpoint, &o->owner, STREAMS_MAX,
@@ -683,6 +700,8 @@ static void join_connection(struct connection *c)
 	pthread_join(c->reader, NULL);
 	if (c->writing)
 		pthread_join(c->writer, NULL);
+	if (c->number == 0)
+		taken_stop(&c->relay->taken);
 	close(c->fd);
 }
 
@@ -708,6 +727,7 @@ void relay_stop(struct relay *r)
 	for (unsigned i = 0; i < STREAMS_MAX; i++)
 		if (r->connection[i].used)
 			join_connection(&r->connection[i]);
+	taken_stop(&r->taken);
 	if (r->source)
 		endpoint_remove(&r->endpoint);
 	session_set_page_sink(r->session, NULL);

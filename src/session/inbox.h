@@ -13,7 +13,8 @@
  *            whose pages stand in memory, a STREAM or MESSAGE frame that is
  *            kept here in its order
  *   APPLIED  acknowledged: PAGES as above, STREAM when its bytes have been
- *            written to their socket, MESSAGE when it is kept here
+ *            written to their socket, or read from it, MESSAGE when it is kept
+ *            here
  *
  * A piece of a stream may be written when every frame with a lower number has
  * PASSED and the pieces before it in the same stream have been written.  So

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What relays say of migrations that go wrong, and whose memory they write."""
 import os
+import signal
 import subprocess
+import time
 import unittest
 
 from lab import machine, qemu10, wait_for
@@ -73,6 +75,43 @@ class Truth(RelayCase):
         self.check_refused(f"of process {self.destination.pid}, not of process {third.pid} as "
                            "--pid says")
         self.assertEqual(third.memory(SIZE)[0:SIZE] == before, True, "it was written")
+
+    # -- a destination that refuses
+    def refuse(self, stopped):
+        """Without a return path, which would tell the source."""
+        uuid = "5cdb7f62-7cbe-4d5b-ae5e-6c21c3c0b81"
+        self.start(source=["-uuid", uuid + "1"], destination=["-uuid", uuid + "2"])
+        for end in (self.source, self.destination):
+            end.qmp.capabilities(events=True, validate_uuid=True)
+        self.source.qmp("migrate-set-parameters", max_bandwidth=0, downtime_limit=2000)
+        listen = self.relay()
+        if stopped:
+            os.kill(self.destination.pid, signal.SIGSTOP)
+        self.source.qmp("migrate", uri=f"unix:{listen}")
+        if stopped:
+            time.sleep(stopped)
+            os.kill(self.destination.pid, signal.SIGCONT)
+        self.check_refused("the destination's QEMU (ended|closed its connection) before")
+        self.end()
+
+    def test_a_destination_that_refuses_pushes_the_source_back(self):
+        for _ in range(3):
+            self.refuse(0)
+
+    def test_a_destination_that_stands_and_refuses_pushes_the_source_back(self):
+        self.refuse(3)
+
+    def test_a_source_whose_destination_stands_can_give_up(self):
+        self.start()
+        listen = self.relay()
+        os.kill(self.destination.pid, signal.SIGSTOP)
+        self.source.qmp("migrate", uri=f"unix:{listen}")
+        time.sleep(1)
+        self.source.qmp("migrate_cancel")
+        self.source.qmp.wait_migration("cancelled", "failed")
+        self.check_failed("gave its migration up")
+        self.check_runs_on()
+        self.destination.process.kill()
 
     # -- a migration that comes to no end
     def test_a_migration_that_is_cancelled_at_the_source_has_failed(self):

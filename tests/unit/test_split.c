@@ -84,6 +84,8 @@ struct run {
 	bool diverts, takes, reads;
 	bool stays[ARRAY_SIZE(blocks)][PAGES];
 	unsigned pages, stayed, endings, pages_before_end;
+	unsigned beginnings;
+	size_t begins_at[4]; /* in what was forwarded */
 };
 
 static int got_stream(void *context, const uint8_t *data, size_t len,
@@ -131,16 +133,29 @@ static bool may_divert(void *context)
 	return r->diverts;
 }
 
-static void ending(void *context)
+static int begins(void *context, struct error *e)
 {
 	struct run *r = context;
 
+	(void)e;
+	assert_int_equal(r->pages, 0);
+	assert_in_range(r->beginnings, 0, ARRAY_SIZE(r->begins_at) - 1);
+	r->begins_at[r->beginnings++] = r->forwarded.len;
+	return 0;
+}
+
+static int ending(void *context, struct error *e)
+{
+	struct run *r = context;
+
+	(void)e;
 	if (r->endings++ == 0)
 		r->pages_before_end = r->pages;
+	return 0;
 }
 
 static const struct split_ops ops = { got_stream, got_page, got_stays,
-				      may_divert, ending };
+				      may_divert, begins,   ending };
 
 /* Blocks 0 and 1 are diverted. */
 static void run_init(struct run *r)
@@ -375,6 +390,24 @@ static void the_end_is_told_before_its_pages(void **state)
 	assert_int_equal(run_feed(&r, &s, 1, &e), 0);
 	assert_int_equal(r.endings, 1);
 	assert_int_equal(r.pages_before_end, r.pages - 1);
+	run_done(&r);
+	stream_free(&s);
+}
+
+/* So the header is all that leaves between them. */
+static void before_the_first_page_it_is_said_twice(void **state)
+{
+	enum { HEADER = 5 };
+	struct stream s;
+	struct run r;
+	struct error e;
+
+	(void)state;
+	whole_stream(&s);
+	run_init(&r);
+	assert_int_equal(run_feed(&r, &s, 1, &e), 0);
+	assert_int_equal(r.beginnings, 2);
+	assert_int_equal(r.begins_at[1], r.begins_at[0] + HEADER);
 	run_done(&r);
 	stream_free(&s);
 }
@@ -694,6 +727,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_page_arrives_with_pieces_of_any_size),
 		cmocka_unit_test(the_end_is_told_before_its_pages),
+		cmocka_unit_test(before_the_first_page_it_is_said_twice),
 		cmocka_unit_test(the_counters_tell_what_became_of_the_pages),
 		cmocka_unit_test(
 			a_stream_with_nothing_to_divert_is_not_changed),
