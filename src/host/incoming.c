@@ -26,6 +26,7 @@
 #include "base/thread.h"
 #include "channel/channel.h"
 #include "channel/tcp.h"
+#include "host/carries.h"
 #include "host/internal.h"
 #include "move/commit.h"
 #include "move/journal.h"
@@ -284,7 +285,7 @@ static const struct {
 	{ "move", serve_move },       { "compare", serve_compare },
 	{ "ask", serve_ask },         { "resolve", serve_resolve },
 	{ "holds", serve_holds },     { "relay", relay_serve },
-	{ "plan", paths_serve_plan },
+	{ "plan", paths_serve_plan }, { "carries", carries_serve },
 };
 
 /* A connection that is greeted. */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/carries.h"
 #include "host/internal.h"
 #include "move/report.h"
 #include "pages/memory.h"
@@ -36,6 +37,14 @@ struct connecting {
 	struct endpoint listen; /* source; where QEMU does, destination */
 	char user[64];          /* whose socket it is; empty: this one's */
 	mode_t mode;
+};
+
+/* What the destination has besides. */
+struct accepting {
+	struct host *host;
+	const struct relay_wait *wait;
+	struct session *session;
+	struct guest_memory *memory; /* of its QEMU; NULL: none, or not yet */
 };
 
 /* --- both sides */
@@ -104,10 +113,38 @@ static int read_messages(struct session *s, struct relay *r, struct error *e)
 	return got;
 }
 
+/* QEMU may come after the relay, but one that came and went is not waited
+ * for. */
+static int check_qemu(const struct endpoint *qemu, bool *seen, struct error *e)
+{
+	int there = endpoint_is_there(qemu);
+
+	*seen = *seen || there > 0;
+	if (!*seen || there != 0)
+		return 0;
+	return error_set(e, ECONNREFUSED,
+			 "the QEMU at %s is gone, and the source's never came",
+			 qemu->text);
+}
+
+/* Of the destination, before it has a connection to its QEMU, which may stop
+ * listening as soon as it has: so that is looked at last. */
+static int check_target(const struct accepting *a, struct relay *r, bool *seen,
+			struct error *e)
+{
+	struct relay_stats st;
+
+	if (!a || check_qemu(&a->wait->qemu, seen, e) == 0)
+		return 0;
+	relay_stats(r, &st);
+	return st.connected ? 0 : error_code(e);
+}
+
 /* Until connection 0 has ended both ways.  1 then. */
 static int watch(struct job *j, struct session *s, struct relay *r,
-		 struct error *e)
+		 const struct accepting *a, struct error *e)
 {
+	bool seen = false;
 	struct pollfd p[] = {
 		{ .fd = session_event_fd(s), .events = POLLIN },
 		{ .fd = relay_event_fd(r), .events = POLLIN },
@@ -121,7 +158,8 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 			return ended;
 		if (read_messages(s, r, e) < 0)
 			return last_look(r, e);
-		if (job_check_cancel(j, e) < 0)
+		if (job_check_cancel(j, e) < 0 ||
+		    check_target(a, r, &seen, e) < 0)
 			return error_code(e);
 		show_progress(j, s, r);
 		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
@@ -180,9 +218,12 @@ static int await_source(struct session *s, uint64_t limit_us, struct error *e)
 
 /* Runs the relay to its end.  Takes the session over. */
 static int carry(struct job *j, struct session *s,
-		 const struct relay_options *o, struct error *e)
+		 const struct relay_options *o, const struct accepting *a,
+		 struct error *e)
 {
 	uint64_t start = clock_us();
+	struct carries asks = { .stop_fd = -1 };
+	struct error ignored;
 	struct relay *r;
 	int ended;
 
@@ -195,13 +236,16 @@ static int carry(struct job *j, struct session *s,
 	if (!o->listen_path && send_blocks(s, "ready", NULL, e) < 0)
 		session_end(s, true, e->text);
 	job_set_stage(j, "relay");
-	ended = watch(j, s, r, e);
+	if (a)
+		carries_start(&asks, a->host, s, a->wait->name, &ignored);
+	ended = watch(j, s, r, a, e);
 	if (ended > 0)
 		outbox_wait_empty(session_outbox(s), clock_us() + LINGER_US);
 	report(j, s, r, clock_us() - start);
 	if (ended > 0 && !o->listen_path)
 		ended = await_source(s, o->switchover_outage_us, e);
 	session_end(s, ended < 0, ended < 0 ? e->text : "done");
+	carries_stop(&asks);
 	relay_stop(r);
 	/* Frames name the relay's buffers: it goes after the session. */
 	session_free(s);
@@ -234,12 +278,6 @@ static void wait_free(struct relay_wait *w)
 	job_drop(w->job);
 	free(w);
 }
-
-struct accepting {
-	const struct relay_wait *wait;
-	struct session *session;
-	struct guest_memory *memory; /* of its QEMU; NULL: none, or not yet */
-};
 
 /* Whose socket it is, says the kernel; 0: it does not. */
 static int check_pid(const struct relay_wait *w, pid_t pid, struct error *e)
@@ -291,17 +329,18 @@ static int qemu_connected(void *context, struct relay *r, int fd,
 	return send_blocks(a->session, "blocks", a->memory, e);
 }
 
-static int accept_relay(struct session *s, const struct relay_wait *w,
-			uint64_t limit_us, struct error *e)
+static int accept_relay(struct host *h, struct session *s,
+			const struct relay_wait *w, struct error *e)
 {
-	struct accepting a = { .wait = w, .session = s };
+	const uint64_t limit_us = h->settings->move.switchover_outage_limit_us;
+	struct accepting a = { .host = h, .wait = w, .session = s };
 	const struct relay_options o = { .session = s,
 					 .connect_path = w->qemu.text,
 					 .judges = true,
 					 .switchover_outage_us = limit_us,
 					 .connected = qemu_connected,
 					 .context = &a };
-	int r = carry(w->job, s, &o, e);
+	int r = carry(w->job, s, &o, &a, e);
 
 	memory_free(a.memory);
 	return r;
@@ -323,8 +362,7 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 		session_free(s);
 		return;
 	}
-	r = accept_relay(s, w, h->settings->move.switchover_outage_limit_us,
-			 &e);
+	r = accept_relay(h, s, w, &e);
 	job_settle(w->job, r, &e);
 	wait_free(w);
 }
@@ -337,20 +375,6 @@ static bool drop_wait(const struct connecting *c)
 	if (w)
 		wait_free(w);
 	return w;
-}
-
-/* QEMU may come after the relay, but one that came and went is not waited
- * for. */
-static int check_qemu(struct connecting *c, bool *seen, struct error *e)
-{
-	int there = endpoint_is_there(&c->listen);
-
-	*seen = *seen || there > 0;
-	if (!*seen || there != 0)
-		return 0;
-	return error_set(e, ECONNREFUSED,
-			 "the QEMU at %s is gone, and the source never came",
-			 c->listen.text);
 }
 
 /* Hears of a cancel while the relay waits; whoever serves its source does so
@@ -367,7 +391,7 @@ static void *waiting_main(void *arg)
 
 		poll(&p, 1, TURN_US / 1000);
 		if ((r = job_check_cancel(c->job, &e)) == 0 &&
-		    (r = check_qemu(c, &seen, &e)) == 0)
+		    (r = check_qemu(&c->listen, &seen, &e)) == 0)
 			continue;
 		if (drop_wait(c))
 			job_settle(c->job, r, &e);
@@ -518,7 +542,7 @@ static int connect_relay(struct connecting *c, struct error *e)
 		return error_code(e);
 	}
 	o.blocks_follow = session_peer_can(o.session, CAN_BLOCKS);
-	return carry(c->job, o.session, &o, e);
+	return carry(c->job, o.session, &o, NULL, e);
 }
 
 static void *connect_main(void *arg)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay/ending.h"
 
-#include <stdbool.h>
+#include <errno.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/scope.h"
+#include "relay/endpoint.h"
 #include "wire/reader.h"
 
 enum {
@@ -15,16 +17,21 @@ enum {
 	FOOTER = 0x7e,
 	/* Certificates are shorter, the smallest guest is longer. */
 	HANDSHAKE_MOST = 64 * 1024,
+	/* A QEMU that fails closes its connection, and then ends. */
+	SOURCE_ENDS_MS = 200,
+	DESTINATION_ENDS_MS = 1000,
 };
 
 void ending_init(struct ending *g)
 {
 	memset(g, 0, sizeof(*g));
+	g->pidfd = -1;
 	pthread_mutex_init(&g->lock, NULL);
 }
 
 void ending_done(struct ending *g)
 {
+	scope_close(&g->pidfd);
 	pthread_mutex_destroy(&g->lock);
 }
 
@@ -113,4 +120,61 @@ enum ending_kind ending_of(struct ending *g)
 	if (g->answered > 0)
 		return answer_of(g);
 	return is_whole(g) ? ENDING_WHOLE : ENDING_SHORT;
+}
+
+/* --- judging */
+
+static int refused(struct error *e)
+{
+	return error_set(e, ECONNABORTED,
+			 "the destination's QEMU says that it could not load "
+			 "the guest: see its log");
+}
+
+int ending_judge_source(struct ending *g, struct error *e)
+{
+	enum ending_kind how = ending_of(g);
+	bool ended;
+
+	if (how == ENDING_LOADED || how == ENDING_WHOLE)
+		return 0;
+	if (how == ENDING_REFUSED)
+		return refused(e);
+	ended = endpoint_process_ended(g->pidfd, SOURCE_ENDS_MS);
+	if (how == ENDING_SECRET && !ended)
+		return 0;
+	return error_set(e, ECONNABORTED,
+			 ended ? "the source's QEMU ended before its migration "
+				 "did"
+			       : "the source's QEMU gave its migration up: it "
+				 "was cancelled, or failed as query-migrate "
+				 "says");
+}
+
+/* One that loaded the guest lives. */
+int ending_judge_destination(struct ending *g, bool unread, struct error *e)
+{
+	enum ending_kind how = ending_of(g);
+	bool ended;
+
+	if (how == ENDING_LOADED)
+		return 0;
+	if (how == ENDING_REFUSED)
+		return refused(e);
+	ended = endpoint_process_ended(g->pidfd, DESTINATION_ENDS_MS);
+	if (how != ENDING_SHORT && !unread && !ended)
+		return 0;
+	return error_set(e, ECONNABORTED,
+			 "the destination's QEMU %s before it had loaded the "
+			 "guest: see its log",
+			 ended ? "ended" : "closed its connection");
+}
+
+int ending_judge_stream(struct ending *g, struct error *e)
+{
+	if (ending_of(g) != ENDING_SHORT)
+		return 0;
+	return error_set(e, ECONNABORTED,
+			 "the source's QEMU closed its connection before the "
+			 "end of the migration");
 }

@@ -21,8 +21,11 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct error;
 
 enum ending_kind {
 	ENDING_SHORT,   /* not there yet */
@@ -33,6 +36,8 @@ enum ending_kind {
 };
 
 struct ending {
+	int pidfd; /* QEMU's on this side, -1: not known; ending_done() closes
+		    * it */
 	pthread_mutex_t lock;    /* guards what follows */
 	uint64_t sent, answered; /* bytes there and back */
 	uint8_t first, last[6];  /* sent */
@@ -48,3 +53,12 @@ void ending_sent(struct ending *g, const uint8_t *data, size_t len);
 void ending_answered(struct ending *g, const uint8_t *data, size_t len);
 
 enum ending_kind ending_of(struct ending *g);
+
+/* QEMU on this side has closed its connection: 0 when that is the end of a
+ * migration that went well, otherwise negative with what it is the end of.
+ * @unread: with bytes that it had not read. */
+int ending_judge_source(struct ending *g, struct error *e);
+int ending_judge_destination(struct ending *g, bool unread, struct error *e);
+/* The same at the destination about the source's QEMU, whose stream has ended.
+ */
+int ending_judge_stream(struct ending *g, struct error *e);

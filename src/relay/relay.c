@@ -26,9 +26,6 @@
 
 enum {
 	FIRST_PASS_IDLE_US = 1000000,
-	/* A QEMU that fails closes its connection, and then ends. */
-	SOURCE_ENDS_MS = 200,
-	DESTINATION_ENDS_MS = 1000,
 };
 
 /* How the first pass gets on, as far as we see it. */
@@ -65,7 +62,6 @@ struct relay {
 	bool judges;
 	struct ending ending;
 	struct taken taken; /* destination, when it judges */
-	int pidfd; /* of connection 0's QEMU; set before its threads start */
 	int (*connected)(void *context, struct relay *r, int fd,
 			 struct error *e);
 	void *context;
@@ -73,6 +69,7 @@ struct relay {
 	pthread_mutex_t lock; /* guards what follows, and the connections */
 	pthread_cond_t changed;
 	bool blocks_set, blocks_known; /* of the destination; source */
+	bool connecting;               /* destination: to QEMU, or it has */
 	bool stopping, failed;
 	struct error why;
 	unsigned connections;
@@ -151,66 +148,17 @@ static void on_sent(void *context, const uint8_t *data, size_t len)
 }
 
 /* Its QEMU has closed connection 0, or nearly: when it reads SHUT, it does. */
-static int source_closed(void *context, struct error *e)
+static int on_closed(void *context, struct error *e)
 {
 	struct relay *r = context;
-	enum ending_kind how = ending_of(&r->ending);
-	bool ended;
 
-	if (how == ENDING_LOADED || how == ENDING_WHOLE)
-		return 0;
-	if (how == ENDING_REFUSED)
-		return error_set(e, ECONNABORTED,
-				 "the destination's QEMU says that it could "
-				 "not load the guest: see its log");
-	ended = endpoint_process_ended(r->pidfd, SOURCE_ENDS_MS);
-	if (how == ENDING_SECRET && !ended)
-		return 0;
-	return error_set(e, ECONNABORTED,
-			 ended ? "the source's QEMU ended before its migration "
-				 "did"
-			       : "the source's QEMU gave its migration up: it "
-				 "was cancelled, or failed as query-migrate "
-				 "says");
-}
-
-/* The same at the destination, @unread: with bytes that it had not read.  One
- * that loaded the guest lives. */
-static int destination_closed(struct relay *r, bool unread, struct error *e)
-{
-	enum ending_kind how = ending_of(&r->ending);
-	bool ended;
-
-	if (how == ENDING_LOADED)
-		return 0;
-	if (how == ENDING_REFUSED)
-		return error_set(e, ECONNABORTED,
-				 "the destination's QEMU says that it could "
-				 "not load the guest: see its log");
-	ended = endpoint_process_ended(r->pidfd, DESTINATION_ENDS_MS);
-	if (how != ENDING_SHORT && !unread && !ended)
-		return 0;
-	return error_set(e, ECONNABORTED,
-			 "the destination's QEMU %s before it had loaded the "
-			 "guest: see its log",
-			 ended ? "ended" : "closed its connection");
-}
-
-/* The source's QEMU has closed connection 0, and the destination's has all of
- * it.  A handshake that failed is for QEMU to tell. */
-static int stream_ended(struct relay *r, struct error *e)
-{
-	if (ending_of(&r->ending) != ENDING_SHORT)
-		return 0;
-	return error_set(e, ECONNABORTED,
-			 "the source's QEMU closed its connection before the "
-			 "end of the migration");
+	return ending_judge_source(&r->ending, e);
 }
 
 static int judge_closed(struct relay *r, bool unread, struct error *e)
 {
-	return r->source ? source_closed(r, e)
-			 : destination_closed(r, unread, e);
+	return r->source ? ending_judge_source(&r->ending, e)
+			 : ending_judge_destination(&r->ending, unread, e);
 }
 
 static bool is_judged(const struct connection *c)
@@ -398,7 +346,8 @@ static int write_piece(struct connection *c, struct return_path *path,
 
 static void end_writing(struct connection *c, uint8_t flags, struct error *e)
 {
-	if (is_judged(c) && !c->relay->source && stream_ended(c->relay, e) < 0)
+	if (is_judged(c) && !c->relay->source &&
+	    ending_judge_stream(&c->relay->ending, e) < 0)
 		relay_fail(c->relay, e);
 	if (flags & STREAM_RESET) {
 		shutdown(c->fd, SHUT_RDWR);
@@ -479,7 +428,7 @@ static int add_locked(struct relay *r, uint16_t number, int fd, struct error *e)
 	c->number = number;
 	c->fd = fd;
 	if (number == 0 && r->judges)
-		r->pidfd = endpoint_pidfd(fd);
+		r->ending.pidfd = endpoint_pidfd(fd);
 	if (number == 0 && r->judges && !r->source &&
 	    taken_start(&r->taken, r->session, &r->ending, fd, e) < 0) {
 		close(fd);
@@ -563,6 +512,11 @@ static int connect_one(struct relay *r, int number, int *ret_fd,
 {
 	AUTO_CLOSE int fd = -1;
 
+	{
+		WITH_LOCK(&r->lock);
+
+		r->connecting = true;
+	}
 	if (endpoint_connect(&r->endpoint, &fd, e) < 0 ||
 	    (number == 0 && r->connected &&
 	     r->connected(r->context, r, fd, e) < 0))
@@ -649,7 +603,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	r->divert.ending = is_ending;
 	if (r->judges) {
 		r->divert.sent = on_sent;
-		r->divert.closed = source_closed;
+		r->divert.closed = on_closed;
 		r->divert.waits = true;
 	}
 	r->divert.context = r;
@@ -667,7 +621,7 @@ int relay_new(struct relay **ret, const struct relay_options *o,
 		return error_set(e, ENOMEM, "no memory for a relay");
 	r->session = o->session;
 	r->source = o->listen_path;
-	r->listen_fd = r->pidfd = -1;
+	r->listen_fd = -1;
 	r->judges = o->judges;
 	ending_init(&r->ending);
 	pthread_mutex_init(&r->lock, NULL);
@@ -743,7 +697,6 @@ void relay_free(struct relay *r)
 		close(r->listen_fd);
 	scope_close(&r->event_fd);
 	scope_close(&r->stop_fd);
-	scope_close(&r->pidfd);
 	ending_done(&r->ending);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
@@ -758,7 +711,7 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 	{
 		WITH_LOCK(&r->lock);
 
-		ret->connected = r->connection[0].used;
+		ret->connected = r->connecting || r->connection[0].used;
 	}
 	if (!r->source) {
 		for (unsigned i = 0; i < RUN_KINDS; i++)

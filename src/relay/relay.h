@@ -95,7 +95,7 @@ struct relay_stats {
 	uint64_t kept_pages; /* left in the stream */
 	uint64_t stream_bytes;
 	uint64_t read_bytes; /* from QEMU */
-	bool connected;      /* QEMU's connection 0 is there */
+	bool connected;      /* QEMU's connection 0 is there, or about to be */
 	bool opaque;         /* the splitter gave up; why below */
 	bool ram_done;
 	char why_opaque[80];

@@ -7,6 +7,7 @@
 static const char *const names[ABILITIES] = {
 	[CAN_HOLDS] = "holds",
 	[CAN_BLOCKS] = "blocks",
+	[CAN_CARRIES] = "carries",
 };
 
 json_t *abilities_json(void)

@@ -14,6 +14,7 @@ enum ability {
 	/* names the RAM blocks of a relay once its QEMU is connected, and
 	 * waits for that */
 	CAN_BLOCKS,
+	CAN_CARRIES, /* answers "carries" */
 	ABILITIES
 };
 

@@ -166,6 +166,50 @@ class Truth(RelayCase):
                 self.migrate(**{"return-path": path})
                 self.end()
 
+    # -- nobody waits for ever
+    def check_let_go(self, why, within=5):
+        """The destination's relay has failed by itself, and its QEMU does not wait."""
+        job = self.beta.wait_job(self.beta.newest_job(kind="relay")["id"], timeout=within)
+        self.assertEqual(job["state"], "failed", job)
+        self.assertRegex(job["error"], why)
+        self.destination.process.wait(10)
+
+    def test_a_source_that_was_cancelled_in_an_outage_is_not_waited_for(self):
+        self.start()
+        self.begin()
+        job = self.alpha.newest_job(kind="relay")["id"]
+        for link in self.network.links:
+            link.blackhole()
+        wait_for("the outage", lambda: self.beta.newest_job(kind="relay")["progress"]["outage"])
+        self.alpha.drover("job", "cancel", job)
+        self.assertEqual(self.alpha.wait_job(job, timeout=20)["state"], "cancelled")
+        for link in self.network.links:
+            link.heal()
+        self.check_let_go("does not carry relay r1 any more", 15)
+        self.check_runs_on()
+
+    def test_a_source_whose_daemon_was_killed_is_not_waited_for(self):
+        for restart in (False, True):
+            with self.subTest(restart=restart):
+                self.start()
+                self.begin()
+                self.alpha.kill9()
+                if restart:
+                    self.alpha.start()
+                self.check_let_go("does not carry relay r1 any more" if restart
+                                  else "host alpha has no droverd any more")
+                self.check_runs_on()
+                self.end()
+                if not restart:
+                    self.alpha.start()
+
+    def test_a_destination_that_is_gone_before_the_source_came_is_not_waited_for(self):
+        self.start()
+        self.relay()
+        time.sleep(1)
+        self.destination.kill()
+        self.check_failed("the QEMU at .* is gone, and the source's never came")
+
     def end(self):
         """Makes room for another two QEMUs."""
         for qemu in (self.source, self.destination):

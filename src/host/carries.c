@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/carries.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/clock.h"
+#include "base/scope.h"
+#include "base/thread.h"
+#include "host/internal.h"
+#include "session/session.h"
+
+enum { ANSWER_US = 2000000, LINGER_US = 1000000, TURN_MS = 500 };
+
+/* --- the destination */
+
+static int open_session(const struct carries *c, struct session **ret,
+			struct error *e)
+{
+	const struct session_options o = {
+		.own_name = c->host->settings->name,
+		.peer = c->peer.name,
+		.addresses = c->peer.addresses,
+		.port = c->peer.port,
+		.channels = 1,
+		.outage_limit_us = ANSWER_US,
+	};
+
+	return session_open(ret, &o, e);
+}
+
+/* 1: yes; 0: no, @e says why; negative: it was not heard. */
+static int ask(const struct carries *c, struct error *e)
+{
+	json_t *answer = NULL;
+	struct session *s;
+	int r = open_session(c, &s, e);
+
+	if (r == -ECONNREFUSED) {
+		error_set(e, ECONNREFUSED, "host %s has no droverd any more",
+			  c->peer.name);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = session_send(s,
+			 json_pack("{s:s,s:s}", "type", "carries", "name",
+				   c->name),
+			 e);
+	if (r == 0)
+		r = session_await(s, clock_us() + ANSWER_US, &answer, e);
+	if (r > 0 && json_is_false(json_object_get(answer, "carries"))) {
+		error_set(e, ENOENT,
+			  "host %s does not carry relay %s any more: it was "
+			  "cancelled there, or its droverd was restarted",
+			  c->peer.name, c->name);
+		r = 0;
+	}
+	json_decref(answer);
+	session_free(s);
+	return r;
+}
+
+static void *carries_main(void *arg)
+{
+	struct pollfd p = { .events = POLLIN };
+	struct carries *c = arg;
+	struct session_stats st;
+	struct error e;
+
+	p.fd = c->stop_fd;
+	while (poll(&p, 1, TURN_MS) == 0) {
+		session_stats(c->session, &st);
+		if (st.outage && ask(c, &e) == 0) {
+			session_end(c->session, true, e.text);
+			break;
+		}
+	}
+	return NULL;
+}
+
+int carries_start(struct carries *c, struct host *h, struct session *s,
+		  const char *name, struct error *e)
+{
+	int r;
+
+	*c = (struct carries){
+		.host = h, .session = s, .name = name, .stop_fd = -1
+	};
+	if (!session_peer_can(s, CAN_CARRIES))
+		return error_set(e, EOPNOTSUPP, "host %s has an older Drover",
+				 session_peer(s));
+	if (peer_of(h, session_peer(s), &c->peer, e) < 0)
+		return error_as(e, EOPNOTSUPP);
+	c->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (c->stop_fd < 0)
+		return error_sys(e, "eventfd");
+	r = thread_create(&c->thread, "carries", carries_main, c);
+	if (r == 0)
+		return 0;
+	scope_close(&c->stop_fd);
+	c->stop_fd = -1;
+	return error_set(e, r, "no thread for a relay");
+}
+
+void carries_stop(struct carries *c)
+{
+	if (c->stop_fd < 0)
+		return;
+	eventfd_write(c->stop_fd, 1);
+	pthread_join(c->thread, NULL);
+	scope_close(&c->stop_fd);
+	c->stop_fd = -1;
+}
+
+/* --- the source */
+
+static bool does_carry(struct host *h, const char *name, const char *peer)
+{
+	WITH_LOCK(&h->lock);
+
+	for (struct job *j = h->jobs; j; j = j->next)
+		if (!strcmp(j->kind, "relay") && !strcmp(j->role, "source") &&
+		    !strcmp(j->machine, name) && !strcmp(j->peer, peer) &&
+		    job_state(j) == JOB_RUNNING)
+			return true;
+	return false;
+}
+
+void carries_serve(struct host *h, struct session *s, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "name"));
+	bool yes = name && does_carry(h, name, session_peer(s));
+	json_t *ignored;
+	struct error e;
+
+	/* The answer has to arrive before the session ends. */
+	if (session_send(s,
+			 json_pack("{s:s,s:b}", "type", "carried", "carries",
+				   yes),
+			 &e) == 0 &&
+	    session_await(s, clock_us() + LINGER_US, &ignored, &e) > 0)
+		json_decref(ignored);
+	session_free(s);
+}
