@@ -53,6 +53,7 @@ struct relay {
 	uint64_t switchover_outage_us;
 	struct endpoint endpoint; /* listened on, or connected to */
 	int listen_fd;            /* source */
+	unsigned connections_max; /* the same */
 	int stop_fd;              /* readable once the relay stops */
 	int event_fd;
 	pthread_t acceptor;
@@ -168,16 +169,29 @@ static bool is_judged(const struct connection *c)
 
 /* --- reading a socket */
 
+static struct frame_out *frame_for(struct outbox *o, uint16_t stream,
+				   struct error *e)
+{
+	struct frame_out *f =
+		stream > 0 ? calloc(1, sizeof(*f)) : outbox_frame(o);
+
+	if (!f && stream > 0)
+		error_set(e, ENOMEM, "no memory for the stream");
+	else if (!f)
+		error_set(e, EPIPE, "the session has ended");
+	return f;
+}
+
 static int send_piece(struct relay *r, uint16_t stream, uint8_t flags,
 		      uint64_t offset, struct iovec data /* taken over */,
 		      struct error *e)
 {
 	struct outbox *o = session_outbox(r->session);
-	struct frame_out *f = outbox_frame(o);
+	struct frame_out *f = frame_for(o, stream, e);
 
 	if (!f) {
 		free(data.iov_base);
-		return error_set(e, EPIPE, "the session has ended");
+		return error_code(e);
 	}
 	f->owned = data.iov_base;
 	f->iov[0] = data;
@@ -473,6 +487,15 @@ static int accept_one(struct relay *r, uint16_t number, struct error *e)
 	if (r->stopping)
 		return error_set(e, ECANCELED, "the relay has ended");
 	fd = accept4(r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0 && number == r->connections_max) {
+		close(fd);
+		return error_set(e, E2BIG,
+				 "QEMU made more than the %u connections that "
+				 "a "
+				 "relay to host %s has: it needs fewer "
+				 "multifd-channels",
+				 r->connections_max, session_peer(r->session));
+	}
 	if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
 		return 0;
 	if (fd < 0)
@@ -495,7 +518,7 @@ static void *accept_main(void *arg)
 	struct relay *r = arg;
 	struct error e;
 
-	for (int n = 0, got = 0; n < STREAMS_MAX; n += got) {
+	for (int n = 0, got = 0;; n += got) {
 		got = accept_one(r, (uint16_t)n, &e);
 		if (got > 0)
 			got = announce(r, (uint16_t)n, &e);
@@ -593,6 +616,9 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 		return 0;
 	}
 	r->repeats = o->repeats;
+	r->connections_max = session_peer_can(o->session, CAN_STREAMS)
+				     ? STREAMS_MAX
+				     : STREAMS_OLD;
 	if (divert_init(&r->divert, session_outbox(o->session), 0, NULL, 0, e) <
 		    0 ||
 	    (!o->blocks_follow &&

@@ -15,6 +15,7 @@ enum ability {
 	 * waits for that */
 	CAN_BLOCKS,
 	CAN_CARRIES, /* answers "carries" */
+	CAN_STREAMS, /* knows STREAMS_MAX of them, not STREAMS_OLD */
 	ABILITIES
 };
 

@@ -154,12 +154,11 @@ static uint64_t *bytes_of(struct outbox *o, const struct frame_out *f)
 
 static bool has_room(struct outbox *o, const struct frame_out *f)
 {
-	uint64_t used = *bytes_of(o, f), limit = OUTBOX_SIDE_STREAM_LIMIT;
+	uint64_t used = *bytes_of(o, f);
+	uint64_t limit = on_side_stream(f) ? pick_side_limit(o) : pick_limit(o);
 
 	if (o->next_seq - o->base >= FRAME_WINDOW - MESSAGE_SLOTS)
 		return false;
-	if (bytes_of(o, f) == &o->unacked_bytes)
-		limit = pick_limit(o);
 	return used == 0 || used + f->head.len <= limit;
 }
 

@@ -66,8 +66,10 @@ enum {
 	OUTBOX_LEAST = 768 * 1024,
 	/* and at most: 10 Gbit/s for 80 ms. */
 	OUTBOX_MOST = 96 * 1024 * 1024,
-	/* Unacknowledged bytes of each stream but the first. */
+	/* Unacknowledged bytes of each stream but the first, and of all these,
+	 * which the other side has room for (INBOX_STREAM_BYTES). */
 	OUTBOX_SIDE_STREAM_LIMIT = 256 * 1024,
+	OUTBOX_SIDE_MOST = 32 * 1024 * 1024,
 };
 
 enum frame_state {
@@ -183,7 +185,9 @@ void outbox_done(struct outbox *o);
  */
 void outbox_close(struct outbox *o);
 
-/* An empty frame to fill in; NULL once the outbox is closed. */
+/* An empty frame to fill in; NULL once the outbox is closed.  There are
+ * FRAME_POOL of them, which side streams that nobody reads would use up: theirs
+ * are calloc'ed. */
 struct frame_out *outbox_frame(struct outbox *o);
 void outbox_give_back(struct outbox *o, struct frame_out *f);
 

@@ -40,6 +40,17 @@ uint64_t pick_limit(const struct outbox *o)
 	return sum < OUTBOX_MOST ? sum : OUTBOX_MOST;
 }
 
+uint64_t pick_side_limit(const struct outbox *o)
+{
+	uint64_t share, behind = 0;
+
+	for (unsigned i = 1; i < STREAMS_MAX; i++)
+		behind += o->side_bytes[i] > 0;
+	share = behind > 0 ? OUTBOX_SIDE_MOST / behind : OUTBOX_SIDE_MOST;
+	return share < OUTBOX_SIDE_STREAM_LIMIT ? share
+						: OUTBOX_SIDE_STREAM_LIMIT;
+}
+
 uint64_t pick_travels(const struct outbox *o)
 {
 	uint64_t sum = 0;

@@ -37,7 +37,9 @@ enum { OVERTAKEN_MOST = 64 };
 /* Bytes that may be unacknowledged, of all but side streams: what the channels
  * may have, a frame for each, and what the workers are ahead. */
 uint64_t pick_limit(const struct outbox *o);
-/* Of those, what a round trip delivers. */
+/* The same of one side stream: less when many of them are behind. */
+uint64_t pick_side_limit(const struct outbox *o);
+/* Of pick_limit(), what a round trip delivers. */
 uint64_t pick_travels(const struct outbox *o);
 /* Whether @c may have @len bytes more. */
 bool pick_has_room(const struct outbox_channel *c, uint32_t len);

@@ -47,7 +47,10 @@ enum {
 	FRAME_WINDOW = 4096,
 	/* Bytes of STREAM payload that one stream may have unacknowledged. */
 	STREAM_WINDOW = 16 * 1024 * 1024,
-	STREAMS_MAX = 64, /* in one session, ever */
+	/* In one session, ever: QEMU's main connection, 255 of multifd, one of
+	 * post-copy.  Who does not name CAN_STREAMS knows fewer. */
+	STREAMS_MAX = 260,
+	STREAMS_OLD = 64,
 };
 
 enum frame_kind {

@@ -11,7 +11,7 @@ import random
 import struct
 import unittest
 
-from lab import Lab, needs, qemu10, slow, wait_for
+from lab import BUILD, Lab, needs, qemu10, slow, wait_for
 from lab import machine, oracle
 from lab.console import Console
 from lab.core import Failed
@@ -82,6 +82,7 @@ class RelayCase(unittest.TestCase):
     source_qemu = destination_qemu = machine.QEMU
     machine_type = "pc-i440fx-7.2"
     settings = None
+    builds = {}     # of a host's programs
 
     def setUp(self):
         self.lab = Lab()
@@ -92,7 +93,7 @@ class RelayCase(unittest.TestCase):
                  settings=self.settings)
             for name in ("alpha", "beta")))
         for host in (self.alpha, self.beta):
-            host.start()
+            host.of(self.builds.get(host.name, BUILD)).start()
         self.console = Console(self.lab)
 
     def start(self, guest=None, source=(), destination=(), both=(), shared=(True, True),
@@ -116,7 +117,8 @@ class RelayCase(unittest.TestCase):
         pid: what --pid says.  incoming: where the destination's QEMU listens."""
         listen = self.lab.path("migrate.sock")
         incoming = incoming or f"unix:{self.lab.path('incoming.sock')}"
-        self.beta.drover("relay", "accept", "r1", "--qemu", incoming, "--background",
+        self.beta.drover("relay", "accept", "r1", "--qemu", incoming.removeprefix("unix:"),
+                         "--background",
                          *(["--pid", pid] if pid else []))
         self.alpha.drover("relay", "connect", "r1", "beta", "--listen", listen, "--background")
         wait_for("the relay's socket", lambda: os.path.exists(listen))
@@ -124,7 +126,7 @@ class RelayCase(unittest.TestCase):
         self.destination.qmp("migrate-incoming", uri=incoming)
         return listen
 
-    def migrate(self, *, incoming=None, passes=3, bandwidth=200 * MIB, source_capabilities=None,
+    def migrate(self, *, incoming=None, pid=None, passes=3, bandwidth=200 * MIB, source_capabilities=None,
                 destination_capabilities=None, parameters=None, during=None, **capabilities):
         """All of it; the job of alpha's relay, which must be done."""
         both = {"events": True, "return-path": True, **capabilities}
@@ -134,7 +136,7 @@ class RelayCase(unittest.TestCase):
             if parameters:
                 end.qmp("migrate-set-parameters", **parameters)
         self.source.qmp("migrate-set-parameters", max_bandwidth=bandwidth, downtime_limit=1)
-        listen = self.relay(incoming=incoming)
+        listen = self.relay(pid, incoming)
         self.source.qmp("migrate", uri=f"unix:{listen}")
         self.pass_by(passes)
         if during:

@@ -2,11 +2,12 @@
 """What relays say of migrations that go wrong, and whose memory they write."""
 import os
 import signal
+import socket
 import subprocess
 import time
 import unittest
 
-from lab import machine, qemu10, wait_for
+from lab import machine, qemu10, release, wait_for
 from test_relay import MIB, NO_QEMU10, SIZE, RelayCase, stress
 
 TIME_LIMIT = 400
@@ -166,6 +167,25 @@ class Truth(RelayCase):
                 self.migrate(**{"return-path": path})
                 self.end()
 
+    # -- many connections
+    def test_as_many_channels_as_qemu_has_are_carried(self):
+        for channels in (64, 255):
+            with self.subTest(channels=channels):
+                self.start()
+                self.migrate(multifd=True, parameters={"multifd_channels": channels})
+                self.check_goes_on()
+                self.end()
+
+    def test_more_connections_than_a_relay_has_are_refused_by_name(self):
+        self.start()
+        listen = self.relay()
+        made = []
+        for _ in range(261):
+            made.append(socket.socket(socket.AF_UNIX))
+            self.addCleanup(made[-1].close)
+            made[-1].connect(listen)
+        self.check_failed("more than the 260 connections .* fewer multifd-channels")
+
     # -- nobody waits for ever
     def check_let_go(self, why, within=5):
         """The destination's relay has failed by itself, and its QEMU does not wait."""
@@ -196,8 +216,9 @@ class Truth(RelayCase):
                 self.alpha.kill9()
                 if restart:
                     self.alpha.start()
-                self.check_let_go("does not carry relay r1 any more" if restart
-                                  else "host alpha has no droverd any more")
+                # It may be asked before it is there again.
+                self.check_let_go("host alpha has no droverd any more" + (
+                    "|does not carry relay r1 any more" if restart else ""))
                 self.check_runs_on()
                 self.end()
                 if not restart:
@@ -214,6 +235,41 @@ class Truth(RelayCase):
         """Makes room for another two QEMUs."""
         for qemu in (self.source, self.destination):
             qemu.kill()
+
+
+class TruthWithOlder(RelayCase):
+    """One of the hosts has the last release."""
+
+    def setUp(self):
+        self.old = release.built()  # skips the test where it cannot be had
+
+    def between(self, **builds):
+        self.builds = builds
+        super().setUp()
+        self.start()
+
+    def test_from_an_older_source_every_page_stays_in_the_stream(self):
+        self.between(alpha=self.old)
+        report = self.migrate()
+        self.check()
+        self.assertEqual(self.diverted(report), 0)
+
+    def test_an_older_destination_has_each_page(self):
+        self.between(beta=self.old)
+        # It looks for the memory as soon as the source has come.
+        report = self.migrate(pid=self.destination.pid)
+        self.check()
+        self.assertGreater(self.diverted(report), SIZE)
+
+    def test_more_connections_than_an_older_destination_has_are_refused_by_name(self):
+        self.between(beta=self.old)
+        for end in (self.source, self.destination):
+            end.qmp.capabilities(multifd=True)
+            end.qmp("migrate-set-parameters", multifd_channels=64)
+        self.source.qmp("migrate", uri=f"unix:{self.relay()}")
+        self.source.qmp.wait_migration("failed", timeout=20)
+        job = self.alpha.wait_job(self.alpha.newest_job(kind="relay")["id"], timeout=20)
+        self.assertRegex(job["error"], "more than the 64 connections that a relay to host beta")
 
 
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)

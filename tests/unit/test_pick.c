@@ -199,6 +199,21 @@ static void the_oldest_number_moves_on_whatever_a_worker_does(void **state)
 	assert_int_equal(seq, OVERTAKEN_MOST + 2);
 }
 
+static void many_side_streams_share_what_the_other_side_has_room_for(
+	void **state)
+{
+	enum { BEHIND = 255 };
+
+	(void)state;
+	made("", 1);
+	assert_int_equal(pick_side_limit(&q.out), OUTBOX_SIDE_STREAM_LIMIT);
+	q.out.side_bytes[1] = 1;
+	assert_int_equal(pick_side_limit(&q.out), OUTBOX_SIDE_STREAM_LIMIT);
+	for (unsigned i = 1; i <= BEHIND; i++)
+		q.out.side_bytes[i] = 1;
+	assert_in_range(BEHIND * pick_side_limit(&q.out), 1, OUTBOX_SIDE_MOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +234,8 @@ int main(void)
 		cmocka_unit_test(no_message_waits_for_an_old_frame),
 		cmocka_unit_test(
 			the_oldest_number_moves_on_whatever_a_worker_does),
+		cmocka_unit_test(
+			many_side_streams_share_what_the_other_side_has_room_for),
 	};
 
 	return cmocka_run_group_tests_name("pick", tests, NULL, NULL);
