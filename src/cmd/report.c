@@ -36,9 +36,15 @@ static void print_times(FILE *to, const json_t *r)
 	char text[TEXT_CAP], a[OUTPUT_CELL], b[OUTPUT_CELL];
 	double rounds = output_number(r, "rounds");
 
-	snprintf(text, sizeof(text), "%.32s in %.0f round%s, set-up %.32s",
-		 time_at(a, r, "total_ms"), rounds, rounds == 1 ? "" : "s",
-		 time_at(b, r, "setup_ms"));
+	/* A relay has none. */
+	if (!json_is_number(output_find(r, "rounds")))
+		snprintf(text, sizeof(text), "%.32s",
+			 time_at(a, r, "total_ms"));
+	else
+		snprintf(text, sizeof(text),
+			 "%.32s in %.0f round%s, set-up %.32s",
+			 time_at(a, r, "total_ms"), rounds,
+			 rounds == 1 ? "" : "s", time_at(b, r, "setup_ms"));
 	row(to, "Total time", text);
 	if (json_is_number(output_find(r, "downtime_ms")))
 		row(to, "Downtime", time_at(a, r, "downtime_ms"));

@@ -250,6 +250,9 @@ class Relay(RelayCase):
         self.check()
         self.assertEqual(self.diverted(report), 0)
         self.assertGreater(report["bytes"]["stream"], 60 * MIB)
+        shown = self.alpha.drover("job", "show", self.job["id"]).stdout
+        self.assertIn("QEMU's stream, with the memory in it", shown)
+        self.assertNotRegex(shown, "device state|round|set-up")
 
     def test_a_destination_that_shares_nothing_gets_every_page_in_the_stream(self):
         self.start(shared=(True, False))
