@@ -377,19 +377,29 @@ static bool drop_wait(const struct connecting *c)
 	return w;
 }
 
+static bool still_waits(const struct connecting *c)
+{
+	WITH_LOCK(&c->host->lock);
+
+	for (struct relay_wait *w = c->host->relays; w; w = w->next)
+		if (w->job == c->job)
+			return true;
+	return false;
+}
+
 /* Hears of a cancel while the relay waits; whoever serves its source does so
- * from then on, and settles the job. */
+ * from then on, and settles the job.  What wakes the job's thread is his, and
+ * closed with it: here it is turns. */
 static void *waiting_main(void *arg)
 {
 	struct connecting *c = arg;
 	bool seen = false;
 	struct error e;
 
-	while (job_state(c->job) == JOB_RUNNING) {
-		struct pollfd p = { .fd = c->job->wake_fd, .events = POLLIN };
+	while (still_waits(c)) {
 		int r;
 
-		poll(&p, 1, TURN_US / 1000);
+		poll(NULL, 0, TURN_US / 1000);
 		if ((r = job_check_cancel(c->job, &e)) == 0 &&
 		    (r = check_qemu(&c->listen, &seen, &e)) == 0)
 			continue;

@@ -388,7 +388,7 @@ static void *writer_main(void *arg)
 		/* After a failure the rest is only taken out of the way. */
 		if (r == 0)
 			r = write_piece(c, &path, p, &e);
-		if (c->relay->taken.runs && c->number == 0)
+		if (c->number == 0 && c->relay->taken.runs)
 			taken_put(&c->relay->taken, p);
 		else if (inbox_written(in, p))
 			outbox_ack_due(session_outbox(c->relay->session));
