@@ -15,7 +15,8 @@
 #include "session/press.h"
 
 enum {
-	MESSAGE_SLOTS = 256,    /* room that only messages may use */
+	MESSAGE_SLOTS = 256,    /* room that only messages may use, */
+	SIDE_SLOTS = 1024,      /* and that side streams may not */
 	PRESS_LEAST = 8 * 1024, /* less is not worth it */
 	LATE_LOOK_US = 100000,  /* how often idle channels look */
 	LATE_LOOK_URGENT_US = 4000,
@@ -156,10 +157,12 @@ static bool has_room(struct outbox *o, const struct frame_out *f)
 {
 	uint64_t used = *bytes_of(o, f);
 	uint64_t limit = on_side_stream(f) ? pick_side_limit(o) : pick_limit(o);
+	uint64_t numbers = FRAME_WINDOW - MESSAGE_SLOTS;
 
-	if (o->next_seq - o->base >= FRAME_WINDOW - MESSAGE_SLOTS)
-		return false;
-	return used == 0 || used + f->head.len <= limit;
+	if (on_side_stream(f))
+		numbers -= SIDE_SLOTS;
+	return o->next_seq - o->base < numbers &&
+	       (used == 0 || used + f->head.len <= limit);
 }
 
 static void queue_between(struct outbox *o, struct frame_out *before,

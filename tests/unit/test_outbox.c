@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -315,6 +316,52 @@ static void one_full_stream_does_not_hold_up_another(void **state)
 	put(o, FRAME_STREAM, 2, 100);
 	put(o, FRAME_PAGES, 0, 100);
 	assert_int_equal(backlog(o), 100);
+	outbox_unmade(o);
+}
+
+struct side {
+	struct outbox *o;
+	atomic_uint put;
+};
+
+/* QEMU writes little at a time, and nobody reads at the other end. */
+static void *fill_side_streams(void *arg)
+{
+	struct side *s = arg;
+	struct error e;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0; i++) {
+		struct frame_out *f = calloc(1, sizeof(*f));
+
+		f->head.kind = FRAME_STREAM;
+		f->head.stream = (uint16_t)(1 + i % (STREAMS_MAX - 1));
+		f->head.len = 1;
+		r = outbox_put(s->o, f, NULL, &e);
+		s->put += r == 0;
+	}
+	return NULL;
+}
+
+static void small_pieces_of_side_streams_leave_numbers_to_others(void **state)
+{
+	struct outbox *o = outbox_made();
+	struct side s = { .o = o };
+	unsigned before;
+	pthread_t t;
+
+	(void)state;
+	pthread_create(&t, NULL, fill_side_streams, &s);
+	do {
+		before = s.put;
+		usleep(50000);
+	} while (before == 0 || s.put != before);
+	alarm(10); /* who waits here waits for ever */
+	for (int i = 0; i < 500; i++)
+		put(o, i % 2 ? FRAME_PAGES : FRAME_STREAM, 0, 1);
+	alarm(0);
+	outbox_close(o);
+	pthread_join(t, NULL);
 	outbox_unmade(o);
 }
 
@@ -685,6 +732,8 @@ int main(void)
 		cmocka_unit_test(
 			a_producer_waits_for_room_and_the_end_wakes_it),
 		cmocka_unit_test(one_full_stream_does_not_hold_up_another),
+		cmocka_unit_test(
+			small_pieces_of_side_streams_leave_numbers_to_others),
 		cmocka_unit_test(
 			waits_end_at_their_deadline_and_with_the_session),
 		cmocka_unit_test(an_idle_channel_acknowledges_at_its_deadline),
