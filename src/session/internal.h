@@ -108,9 +108,9 @@ struct session {
 	struct networks networks;
 	struct path_policy policy; /* on the dialling side, with a watch */
 	int event_fd;
+	int end_fd;                    /* readable once the session has ended */
 	struct session_table *table;   /* NULL on the dialling side */
 	struct session *next_in_table; /* guarded by the table */
-	int end_fd;                    /* readable once the session has ended */
 	uint64_t opened_us;
 	pthread_t keeper;
 	pthread_t planner; /* on the dialling side, with a watch */
@@ -147,8 +147,8 @@ struct session {
 
 	atomic_uint_fast64_t cards_generation; /* of cards_text; 0: none */
 
-	atomic_bool introduced;        /* the first message has left */
 	atomic_uint abilities;         /* the peer's: bits of enum ability */
+	atomic_bool introduced;        /* the first message has left */
 	atomic_bool over;              /* as ended, for the readers */
 	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
 	atomic_uint_fast64_t placed, busy_us; /* as in struct ack */

@@ -11,6 +11,7 @@ from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 
 TIME_LIMIT = 120
+PARALLEL = True
 GROWTH = 1.03
 
 
