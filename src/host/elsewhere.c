@@ -102,6 +102,8 @@ json_t *elsewhere_answer(struct host *h, const char *peer,
 	if (last_seen(h, uuid, other) && strcmp(other, peer) != 0)
 		return json_pack("{s:s,s:s,s:s}", "type", "holder", "state",
 				 "elsewhere", "host", other);
+	/* It may start it now. */
+	elsewhere_note(h, uuid, journal_text(request, "machine"), peer);
 	return json_pack("{s:s,s:s}", "type", "holder", "state", "none");
 }
 

@@ -617,6 +617,10 @@ static int outcome(struct destination *d, struct error *e)
 {
 	if (job_course(d->job) == DEST_DONE)
 		return 0;
+	if (!d->why.code)
+		error_set(&d->why, ESTALE,
+			  "an entry that was left over: the machine came "
+			  "later");
 	*e = d->why;
 	if (d->session)
 		session_end(d->session, true, e->text);

@@ -132,7 +132,7 @@ static bool sees_lock(const char *path, int64_t at)
 			      .l_len = 1 };
 
 	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 &&
-	       lock.l_type != F_UNLCK;
+	       lock.l_type == F_RDLCK && lock.l_start == at && lock.l_len == 1;
 }
 
 static char *beside(const char *path, const char *name)
