@@ -693,7 +693,6 @@ static bool is_the_same(const struct qemu_process *p, const json_t *entry)
 {
 	const char *then = json_string_value(json_object_get(entry, "qemu"));
 	char now[LAUNCH_IDENTITY_SIZE];
-
 	launch_identity(now, sizeof(now), p);
 	return !then || !strcmp(then, now);
 }
