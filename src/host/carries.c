@@ -7,37 +7,24 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "base/clock.h"
 #include "base/scope.h"
 #include "base/thread.h"
 #include "host/internal.h"
 #include "session/session.h"
 
-enum { ANSWER_US = 2000000, LINGER_US = 1000000, TURN_MS = 500 };
+enum { ANSWER_US = 2000000, TURN_MS = 500 };
 
 /* --- the destination */
-
-static int open_session(const struct carries *c, struct session **ret,
-			struct error *e)
-{
-	const struct session_options o = {
-		.own_name = c->host->settings->name,
-		.peer = c->peer.name,
-		.addresses = c->peer.addresses,
-		.port = c->peer.port,
-		.channels = 1,
-		.outage_limit_us = ANSWER_US,
-	};
-
-	return session_open(ret, &o, e);
-}
 
 /* 1: yes; 0: no, @e says why; negative: it was not heard. */
 static int ask(const struct carries *c, struct error *e)
 {
 	json_t *answer = NULL;
-	struct session *s;
-	int r = open_session(c, &s, e);
+	int r = move_ask_peer(&c->host->move, &c->peer,
+			      json_pack("{s:s,s:s}", "type", "carries", "name",
+					c->name),
+			      ANSWER_US, &answer, e);
+	bool no;
 
 	if (r == -ECONNREFUSED) {
 		error_set(e, ECONNREFUSED, "host %s has no droverd any more",
@@ -46,22 +33,14 @@ static int ask(const struct carries *c, struct error *e)
 	}
 	if (r < 0)
 		return r;
-	r = session_send(s,
-			 json_pack("{s:s,s:s}", "type", "carries", "name",
-				   c->name),
-			 e);
-	if (r == 0)
-		r = session_await(s, clock_us() + ANSWER_US, &answer, e);
-	if (r > 0 && json_is_false(json_object_get(answer, "carries"))) {
+	no = json_is_false(json_object_get(answer, "carries"));
+	json_decref(answer);
+	if (no)
 		error_set(e, ENOENT,
 			  "host %s does not carry relay %s any more: it was "
 			  "cancelled there, or its droverd was restarted",
 			  c->peer.name, c->name);
-		r = 0;
-	}
-	json_decref(answer);
-	session_free(s);
-	return r;
+	return !no;
 }
 
 static void *carries_main(void *arg)
@@ -130,19 +109,10 @@ static bool does_carry(struct host *h, const char *name, const char *peer)
 	return false;
 }
 
-void carries_serve(struct host *h, struct session *s, const json_t *request)
+json_t *carries_answer(struct host *h, const char *peer, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
-	bool yes = name && does_carry(h, name, session_peer(s));
-	json_t *ignored;
-	struct error e;
 
-	/* The answer has to arrive before the session ends. */
-	if (session_send(s,
-			 json_pack("{s:s,s:b}", "type", "carried", "carries",
-				   yes),
-			 &e) == 0 &&
-	    session_await(s, clock_us() + LINGER_US, &ignored, &e) > 0)
-		json_decref(ignored);
-	session_free(s);
+	return json_pack("{s:s,s:b}", "type", "carried", "carries",
+			 name && does_carry(h, name, peer));
 }

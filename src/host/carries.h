@@ -36,5 +36,5 @@ int carries_start(struct carries *c, struct host *h, struct session *s,
 		  const char *name, struct error *e);
 void carries_stop(struct carries *c); /* after a start that failed, too */
 
-/* Answers a peer's "carries" request; takes @s over. */
-void carries_serve(struct host *h, struct session *s, const json_t *request);
+/* To a peer's "carries". */
+json_t *carries_answer(struct host *h, const char *peer, const json_t *request);

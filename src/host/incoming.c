@@ -198,6 +198,12 @@ static void serve_holds(struct host *h, struct session *s,
 	answer(s, elsewhere_answer(h, session_peer(s), request));
 }
 
+static void serve_carries(struct host *h, struct session *s,
+			  const json_t *request)
+{
+	answer(s, carries_answer(h, session_peer(s), request));
+}
+
 static int check_arrival(struct host *h, const json_t *request, struct error *e)
 {
 	json_t *findings;
@@ -285,7 +291,7 @@ static const struct {
 	{ "move", serve_move },       { "compare", serve_compare },
 	{ "ask", serve_ask },         { "resolve", serve_resolve },
 	{ "holds", serve_holds },     { "relay", relay_serve },
-	{ "plan", paths_serve_plan }, { "carries", carries_serve },
+	{ "plan", paths_serve_plan }, { "carries", serve_carries },
 };
 
 /* A connection that is greeted. */
