@@ -99,10 +99,7 @@ static void serve_compare(struct host *h, struct session *s,
 		return;
 	}
 	need = room_of_arrival(&d);
-	if (room_check(h, &need, &e) < 0)
-		json_array_append_new(findings,
-				      json_pack("{s:s,s:s}", "severity",
-						"error", "text", e.text));
+	room_find(h, &need, findings);
 	answer(s, json_pack("{s:s,s:o}", "type", "findings", "findings",
 			    findings));
 }

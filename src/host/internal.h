@@ -165,9 +165,9 @@ uint64_t room_available(pid_t pid);
 /* What a move that comes, one that leaves by this process, takes here. */
 struct room_need room_of_arrival(const struct definition *d);
 struct room_need room_of_departure(const char *machine, pid_t pid);
-/* -ENOMEM with the numbers when it does not fit beside what is claimed. */
-int room_check(struct host *h, const struct room_need *n, struct error *e);
-/* The same, and it is claimed until room_release(). */
+/* A finding with the numbers when it does not fit beside what is claimed. */
+void room_find(struct host *h, const struct room_need *n, json_t *findings);
+/* -ENOMEM likewise; else it is claimed until room_release(). */
 int room_claim(struct host *h, struct room_claim *c, struct job *j,
 	       const struct room_need *n, struct error *e);
 void room_release(struct host *h, struct room_claim *c);

@@ -445,26 +445,13 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 	return 0;
 }
 
-/* What stands in the way here. */
-static void add_own_findings(struct host *h, const struct move_machine *m,
-			     json_t *findings)
-{
-	const struct room_need need =
-		room_of_departure(m->name, m->process.pid);
-	struct error e;
-
-	if (room_check(h, &need, &e) < 0)
-		json_array_append_new(findings,
-				      json_pack("{s:s,s:s}", "severity",
-						"error", "text", e.text));
-}
-
 static int compare_taken(struct host *h, const struct machine *machine,
 			 const struct move_peer *peer, json_t **ret,
 			 struct error *e)
 {
 	const struct move_machine m = view(machine);
 	struct disk_marks *marks = NULL;
+	struct room_need need;
 	json_t *description, *findings = NULL;
 	struct error ignored;
 	struct qmp *q;
@@ -483,7 +470,8 @@ static int compare_taken(struct host *h, const struct machine *machine,
 	disks_unmark(marks);
 	if (r < 0)
 		return error_code(e);
-	add_own_findings(h, &m, findings);
+	need = room_of_departure(m.name, m.process.pid);
+	room_find(h, &need, findings);
 	*ret = json_pack("{s:b,s:o}", "ok",
 			 compare_verdict(findings, &ignored) == 0, "findings",
 			 findings);

@@ -191,8 +191,8 @@ static int check(const struct host *h, const struct room_need *need,
 		return error_set(e, ENOMEM,
 				 "machine %s needs %s of memory here while it "
 				 "moves, and %s has %s, %s of it for moves "
-				 "that "
-				 "go on: its memory is shared, and what the "
+				 "that go on: its memory is shared, and what "
+				 "the "
 				 "guest never used is filled when QEMU reads "
 				 "it; wait for them, or stop something first",
 				 need->machine, n, h->settings->name, a, c);
@@ -203,11 +203,14 @@ static int check(const struct host *h, const struct room_need *need,
 			 n, h->settings->name, a, c);
 }
 
-int room_check(struct host *h, const struct room_need *n, struct error *e)
+void room_find(struct host *h, const struct room_need *n, json_t *findings)
 {
+	struct error e;
+
 	WITH_LOCK(&h->lock);
 
-	return check(h, n, e);
+	if (check(h, n, &e) < 0)
+		compare_finding(findings, "error", "%s", e.text);
 }
 
 int room_claim(struct host *h, struct room_claim *c, struct job *j,

@@ -224,11 +224,9 @@ const char *compare_program(const struct move_host *host,
 	return host->qemu;
 }
 
-__attribute__((format(printf, 3, 4))) static void finding(json_t *all,
-							  const char *severity,
-							  const char *fmt, ...)
+void compare_finding(json_t *all, const char *severity, const char *fmt, ...)
 {
-	char text[300];
+	char text[1200];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -260,14 +258,16 @@ static void check_machine_type(const struct check *c)
 	int major = (int)json_integer_value(json_array_get(version, 0));
 
 	if (type[0] && !facts_machine(c->qemu, type))
-		finding(c->findings, "error",
+		compare_finding(
+			c->findings, "error",
 			"QEMU %d.%d on %s does not know the machine type %s: "
 			"install QEMU %d there, or start the machine with an "
 			"older type",
 			c->qemu->major, c->qemu->minor, c->host->own_name, type,
 			major);
 	else if (c->qemu->major < major)
-		finding(c->findings, "warning",
+		compare_finding(
+			c->findings, "warning",
 			"%s has QEMU %d.%d, older than the source's %d: going "
 			"back to older versions is not tested by QEMU's "
 			"developers",
@@ -285,7 +285,8 @@ static void check_devices(const struct check *c)
 		const char *name = json_string_value(device);
 
 		if (name && !facts_has_device(c->qemu, name))
-			finding(c->findings, "error",
+			compare_finding(
+				c->findings, "error",
 				"QEMU on %s has no device %s: install the "
 				"package that brings it, or remove the device",
 				c->host->own_name, name);
@@ -311,18 +312,21 @@ static void check_files(const struct check *c)
 		if (!path || disks_have(disks, path))
 			continue;
 		if (stat(path, &st) < 0)
-			finding(c->findings, "error",
-				"%s is not on %s: put it on storage that both "
-				"hosts share, under the same path",
-				path, c->host->own_name);
+			compare_finding(c->findings, "error",
+					"%s is not on %s: put it on storage "
+					"that both "
+					"hosts share, under the same path",
+					path, c->host->own_name);
 		else if (S_ISREG(st.st_mode) && st.st_size != size)
-			finding(c->findings, "error",
-				"%s on %s is another file (%jd bytes, not "
-				"%jd): share it, or copy it there",
-				path, c->host->own_name, (intmax_t)st.st_size,
-				(intmax_t)size);
+			compare_finding(c->findings, "error",
+					"%s on %s is another file (%jd bytes, "
+					"not "
+					"%jd): share it, or copy it there",
+					path, c->host->own_name,
+					(intmax_t)st.st_size, (intmax_t)size);
 		else if (!disks)
-			finding(c->findings, "warning",
+			compare_finding(
+				c->findings, "warning",
 				"whether %s is the same on %s cannot be told: "
 				"the source has an older version of Drover",
 				path, c->host->own_name);
@@ -355,7 +359,8 @@ static void check_processor(const struct check *c)
 	if (!json_is_true(json_object_get(c->machine, "kvm")))
 		return;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
-		finding(c->findings, "error",
+		compare_finding(
+			c->findings, "error",
 			"the machine runs with KVM and %s has none: switch on "
 			"virtualisation in its firmware, or load kvm_intel or "
 			"kvm_amd",
@@ -367,7 +372,8 @@ static void check_processor(const struct check *c)
 	     f = strtok_r(NULL, " ", &save)) {
 		if (has_flag(here, f, strlen(f)))
 			continue;
-		finding(c->findings, "error",
+		compare_finding(
+			c->findings, "error",
 			"the processor of %s lacks '%s': start the machine "
 			"with a CPU model that both hosts have, not '%s'",
 			c->host->own_name, f, cpu);
@@ -382,9 +388,9 @@ static void check_blockers(const struct check *c)
 	size_t i;
 
 	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
-		finding(c->findings, "error",
-			"this machine cannot be moved: %s",
-			json_string_value(why));
+		compare_finding(c->findings, "error",
+				"this machine cannot be moved: %s",
+				json_string_value(why));
 }
 
 /* Checks that need this host's QEMU. */
@@ -395,18 +401,20 @@ static void check_qemu(struct check *c)
 	struct error e;
 
 	if (named && strcmp(named, path) != 0)
-		finding(c->findings, "warning",
-			"%s starts it with %s, not with %s: where only that "
-			"one "
-			"will do, install it and set allow-qemu = %s in the "
-			"drover.conf of %s",
-			c->host->own_name, path, named, named,
-			c->host->own_name);
+		compare_finding(c->findings, "warning",
+				"%s starts it with %s, not with %s: where only "
+				"that "
+				"one will do, install it and set allow-qemu = "
+				"%s in the "
+				"drover.conf of %s",
+				c->host->own_name, path, named, named,
+				c->host->own_name);
 	if (probe_qemu(&c->qemu, path, &e) < 0) {
-		finding(c->findings, "error",
-			"%s cannot start a QEMU (%s): install one, or set "
-			"'qemu' in its drover.conf",
-			c->host->own_name, e.text);
+		compare_finding(c->findings, "error",
+				"%s cannot start a QEMU (%s): install one, or "
+				"set "
+				"'qemu' in its drover.conf",
+				c->host->own_name, e.text);
 		return;
 	}
 	check_machine_type(c);
@@ -423,7 +431,7 @@ int compare_check(const struct move_host *host, const json_t *machine,
 		return error_code(e);
 	c.findings = json_array();
 	if (unwelcome)
-		finding(c.findings, "error", "%s", unwelcome);
+		compare_finding(c.findings, "error", "%s", unwelcome);
 	check_blockers(&c);
 	check_qemu(&c);
 	check_files(&c);

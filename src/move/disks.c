@@ -18,6 +18,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/content.h"
+#include "move/move.h"
 #include "qemu/definition.h"
 #include "qemu/options.h"
 #include "qemu/qmp.h"
@@ -516,8 +517,8 @@ static struct disk_facts look(const json_t *disk, const struct definition *d,
 	return f;
 }
 
-static json_t *finding_of(enum disk_outcome outcome, const char *path,
-			  const char *own_name)
+static void say(json_t *findings, enum disk_outcome outcome, const char *path,
+		const char *own_name)
 {
 	static const char *const words[] = {
 		[DISK_SHARED] = "is the disk that the guest has: shared",
@@ -535,13 +536,9 @@ static json_t *finding_of(enum disk_outcome outcome, const char *path,
 				 "hosts share it, add 'shared = PATH' to the "
 				 "definition",
 	};
-	char text[1200];
 
-	snprintf(text, sizeof(text), "%s on %s %s", path, own_name,
-		 words[outcome]);
-	return json_pack("{s:s,s:s}", "severity",
-			 outcome <= DISK_TRUSTED ? "ok" : "error", "text",
-			 text);
+	compare_finding(findings, outcome <= DISK_TRUSTED ? "ok" : "error",
+			"%.500s on %s %s", path, own_name, words[outcome]);
 }
 
 void disks_check(const json_t *disks, const struct definition *d,
@@ -555,10 +552,9 @@ void disks_check(const json_t *disks, const struct definition *d,
 			json_string_value(json_object_get(disk, "path"));
 		struct disk_facts f;
 
-		if (!path || strlen(path) > 500)
+		if (!path)
 			continue;
 		f = look(disk, d, path);
-		json_array_append_new(findings, finding_of(disk_judge(&f), path,
-							   own_name));
+		say(findings, disk_judge(&f), path, own_name);
 	}
 }

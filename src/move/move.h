@@ -148,5 +148,9 @@ int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
 int compare_check(const struct move_host *host, const json_t *machine,
 		  const char *unwelcome, json_t **ret, struct error *e);
 
+/* Appends one; @severity is "error", "warning" or "ok". */
+void compare_finding(json_t *all, const char *severity, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* -EINVAL with the first finding that is an error. */
 int compare_verdict(const json_t *findings, struct error *e);
