@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,4 +205,32 @@ size_t text_utf8_len(const char *text, size_t len)
 	       (n = utf8_char((const unsigned char *)text + at, len - at)) > 0)
 		at += n;
 	return at;
+}
+
+int text_check_path(const char *key, const char *value, struct error *e)
+{
+	if (value[0] == '/')
+		return 0;
+	return error_set(e, EINVAL, "'%s' must be a path that starts with '/'",
+			 key);
+}
+
+bool text_read_line(char *buf, size_t cap, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	va_list ap;
+	bool good;
+	FILE *f;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	good = fgets(buf, (int)cap, f) != NULL;
+	fclose(f);
+	if (good)
+		buf[strcspn(buf, "\n")] = '\0';
+	return good;
 }

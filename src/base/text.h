@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ int text_parse_switch(int *ret, const char *text, struct error *e);
  * starting with '-' or '.', at most 63 characters. */
 int text_check_name(const char *what, const char *name, struct error *e);
 
+/* -EINVAL when @value, of the setting @key, does not start with '/'. */
+int text_check_path(const char *key, const char *value, struct error *e);
+
 /* "1.5 GiB", "20 MiB", "812 B" */
 void text_bytes(char *buf, size_t cap, uint64_t bytes);
 
@@ -45,3 +49,8 @@ void text_printable(char *buf, size_t cap, const void *from, size_t len);
 
 /* How many of @len bytes are UTF-8 as RFC 3629 has it; @len when all are. */
 size_t text_utf8_len(const char *text, size_t len);
+
+/* The first line of the file at the path that is made from @fmt, without its
+ * end; false when there is none. */
+bool text_read_line(char *buf, size_t cap, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -149,16 +149,12 @@ struct room_need room_of_departure(const char *machine, pid_t pid)
 
 static uint64_t resident(pid_t pid)
 {
-	char path[64], line[128] = "";
 	unsigned long long pages = 0;
-	FILE *f;
+	char line[128];
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
-	f = fopen(path, "re");
-	if (f && fgets(line, sizeof(line), f) && strchr(line, ' '))
+	if (text_read_line(line, sizeof(line), "/proc/%d/statm", (int)pid) &&
+	    strchr(line, ' '))
 		pages = strtoull(strchr(line, ' '), NULL, 10);
-	if (f)
-		fclose(f);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 

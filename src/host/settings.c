@@ -92,10 +92,8 @@ static int set_name(void *target, const struct ini_key *k, const char *value,
 static int set_path(void *target, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
-	if (value[0] != '/')
-		return error_set(e, EINVAL,
-				 "'%s' must be a path that starts with '/'",
-				 k->key);
+	if (text_check_path(k->key, value, e) < 0)
+		return error_code(e);
 	return set_text(target, k, value, e);
 }
 
@@ -115,10 +113,8 @@ static int set_address(void *target, const struct ini_key *k, const char *value,
 static int set_program(void *target, const struct ini_key *k, const char *value,
 		       struct error *e)
 {
-	if (value[0] != '/')
-		return error_set(e, EINVAL,
-				 "'%s' must be a path that starts with '/'",
-				 k->key);
+	if (text_check_path(k->key, value, e) < 0)
+		return error_code(e);
 	return words_add(field(target, k), value, e);
 }
 

@@ -67,22 +67,10 @@ static bool read_id(char ret[ID_MAX], dev_t device)
 	static const char *const names[] = { "wwid", "device/wwid", "dm/uuid",
 					     "md/uuid" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		char path[96];
-		FILE *f;
-		bool ok;
-
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s",
-			 major(device), minor(device), names[i]);
-		f = fopen(path, "re");
-		ok = f && fgets(ret, ID_MAX, f);
-		if (f)
-			fclose(f);
-		if (ok) {
-			ret[strcspn(ret, "\n")] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (text_read_line(ret, ID_MAX, "/sys/dev/block/%u:%u/%s",
+				   major(device), minor(device), names[i]))
 			return ret[0] != '\0';
-		}
-	}
 	return false;
 }
 
@@ -105,13 +93,13 @@ struct disk_marks {
 	size_t count;
 };
 
-static int64_t random_place(void)
+static uint64_t random_number(void)
 {
-	uint32_t r = 0;
+	uint64_t r = 0;
 
 	while (getrandom(&r, sizeof(r), 0) < 0)
 		;
-	return LOCK_FIRST + r;
+	return r;
 }
 
 static bool put_lock(int fd, int64_t at)
@@ -179,7 +167,7 @@ static void put_marks(struct disk_marks *marks, json_t *disk, const char *path,
 		      bool file)
 {
 	struct mark *m = mark_new(marks);
-	int64_t at = random_place();
+	int64_t at = LOCK_FIRST + (int64_t)(random_number() >> 32);
 	char name[64];
 
 	if (!m)
@@ -189,9 +177,7 @@ static void put_marks(struct disk_marks *marks, json_t *disk, const char *path,
 		json_object_set_new(disk, "lock", json_integer(at));
 	if (!file)
 		return;
-	snprintf(name, sizeof(name), ".drover-%08" PRIx64 "-%08" PRIx64,
-		 (uint64_t)(random_place() - LOCK_FIRST),
-		 (uint64_t)(random_place() - LOCK_FIRST));
+	snprintf(name, sizeof(name), ".drover-%016" PRIx64, random_number());
 	m->beside = put_file(path, name);
 	if (m->beside)
 		json_object_set_new(disk, "mark", json_string(name));
@@ -328,9 +314,8 @@ static void add_local(json_t *all, const struct definition *d,
  * host or a socket on it. */
 static void add_network(json_t *all, const json_t *node)
 {
-	static const char *const near[] = { "unix:",     "unix://",   "+unix",
-					    "localhost", "127.0.0.1", "[::1]",
-					    "socket" };
+	static const char *const near[] = { "unix:",     "+unix", "localhost",
+					    "127.0.0.1", "[::1]", "socket" };
 	const char *url = json_string_value(json_object_get(node, "file"));
 	bool everywhere = true;
 
@@ -339,8 +324,8 @@ static void add_network(json_t *all, const json_t *node)
 	for (size_t i = 0; i < ARRAY_SIZE(near); i++)
 		everywhere &= !strstr(url, near[i]);
 	json_array_append_new(all,
-			      json_pack("{s:s,s:b,s:b}", "path", url, "network",
-					everywhere, "near", !everywhere));
+			      json_pack("{s:s,s:b}", "path", url,
+					everywhere ? "network" : "near", 1));
 }
 
 /* What QEMU opens by a file descriptor, or by itself, nobody can compare. */

@@ -120,10 +120,8 @@ static int set_uuid(void *target, const struct ini_key *k, const char *value,
 static int set_path(void *target, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
-	if (value[0] != '/')
-		return error_set(e, EINVAL,
-				 "'%s' must be a path that starts with '/'",
-				 k->key);
+	if (text_check_path(k->key, value, e) < 0)
+		return error_code(e);
 	return set_text(target, k, value, e);
 }
 
