@@ -79,7 +79,7 @@ static int run_show(struct call *c, struct error *e)
 	return 0;
 }
 
-/* A request without a body; then one line that says how the machine is. */
+/* A request, and one line that says how the machine is. */
 static int change_with(struct call *c, const char *verb, const char *after,
 		       const json_t *body, const char *did, struct error *e)
 {

@@ -314,14 +314,13 @@ static void check_files(const struct check *c)
 		if (stat(path, &st) < 0)
 			compare_finding(c->findings, "error",
 					"%s is not on %s: put it on storage "
-					"that both "
-					"hosts share, under the same path",
+					"that both hosts share, under the same "
+					"path",
 					path, c->host->own_name);
 		else if (S_ISREG(st.st_mode) && st.st_size != size)
 			compare_finding(c->findings, "error",
 					"%s on %s is another file (%jd bytes, "
-					"not "
-					"%jd): share it, or copy it there",
+					"not %jd): share it, or copy it there",
 					path, c->host->own_name,
 					(intmax_t)st.st_size, (intmax_t)size);
 		else if (!disks)
@@ -403,17 +402,14 @@ static void check_qemu(struct check *c)
 	if (named && strcmp(named, path) != 0)
 		compare_finding(c->findings, "warning",
 				"%s starts it with %s, not with %s: where only "
-				"that "
-				"one will do, install it and set allow-qemu = "
-				"%s in the "
-				"drover.conf of %s",
+				"that one will do, install it and set "
+				"allow-qemu = %s in the drover.conf of %s",
 				c->host->own_name, path, named, named,
 				c->host->own_name);
 	if (probe_qemu(&c->qemu, path, &e) < 0) {
 		compare_finding(c->findings, "error",
 				"%s cannot start a QEMU (%s): install one, or "
-				"set "
-				"'qemu' in its drover.conf",
+				"set 'qemu' in its drover.conf",
 				c->host->own_name, e.text);
 		return;
 	}

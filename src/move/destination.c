@@ -414,11 +414,9 @@ static enum decide_event act_store_committed(struct commit_side *c)
 
 static enum decide_event act_store_dropped(struct commit_side *c)
 {
-	struct destination *d = destination_of(c);
-
-	return job_course(d->job) == DEST_NOTING_DROP
-		       ? commit_store(&d->side, STEP_DROPPED)
-		       : commit_conclude(&d->side, STEP_DROPPED);
+	return job_course(c->job) == DEST_NOTING_DROP
+		       ? commit_store(c, STEP_DROPPED)
+		       : commit_conclude(c, STEP_DROPPED);
 }
 
 static enum decide_event act_store_arrived(struct commit_side *c)
@@ -426,15 +424,19 @@ static enum decide_event act_store_arrived(struct commit_side *c)
 	return commit_conclude(c, STEP_ARRIVED);
 }
 
-static enum decide_event act_store_lost(struct commit_side *c)
+static void end_qemu(struct destination *d)
 {
-	struct destination *d = destination_of(c);
 	struct error e;
 
 	if (d->started &&
 	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
 		log_error("move %s: %s", d->job->machine, e.text);
-	return commit_conclude(&d->side, STEP_LOST);
+}
+
+static enum decide_event act_store_lost(struct commit_side *c)
+{
+	end_qemu(destination_of(c));
+	return commit_conclude(c, STEP_LOST);
 }
 
 /* A QEMU that opens its disks on a slow storage is not a dead one. */
@@ -519,7 +521,6 @@ static enum decide_event act_register(struct commit_side *c)
 static enum decide_event act_end_qemu(struct commit_side *c)
 {
 	struct destination *d = destination_of(c);
-	struct error e;
 
 	if (!d->why.code)
 		error_set(&d->why, ECANCELED, "%s",
@@ -527,9 +528,7 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 					  d->side.last == EVENT_STORED
 				  ? "the operator has given it up on this host"
 				  : "the source has taken the move back");
-	if (d->started &&
-	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
-		log_error("move %s: %s", d->job->machine, e.text);
+	end_qemu(d);
 	fault_point("destination:dropped");
 	return EVENT_ENDED;
 }
@@ -693,6 +692,7 @@ static bool is_the_same(const struct qemu_process *p, const json_t *entry)
 {
 	const char *then = json_string_value(json_object_get(entry, "qemu"));
 	char now[LAUNCH_IDENTITY_SIZE];
+
 	launch_identity(now, sizeof(now), p);
 	return !then || !strcmp(then, now);
 }

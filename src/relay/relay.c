@@ -24,9 +24,7 @@
 #include "session/session.h"
 #include "wire/frame.h"
 
-enum {
-	FIRST_PASS_IDLE_US = 1000000,
-};
+enum { FIRST_PASS_IDLE_US = 1000000 };
 
 /* How the first pass gets on, as far as we see it. */
 struct first_pass {
@@ -491,8 +489,7 @@ static int accept_one(struct relay *r, uint16_t number, struct error *e)
 		close(fd);
 		return error_set(e, E2BIG,
 				 "QEMU made more than the %u connections that "
-				 "a "
-				 "relay to host %s has: it needs fewer "
+				 "a relay to host %s has: it needs fewer "
 				 "multifd-channels",
 				 r->connections_max, session_peer(r->session));
 	}
