@@ -76,34 +76,43 @@ static bool last_seen(const struct host *h, const char *uuid, char peer[64])
 
 /* --- what a peer answers */
 
-/* "runs", also of one that a job holds: it may be about to. */
-static bool is_here(struct host *h, const char *uuid)
+/* Is it in the books?  @ret_runs: also of one that a job holds, which may be
+ * about to. */
+static bool is_here(struct host *h, const char *uuid, char name[64],
+		    bool *ret_runs)
 {
 	WITH_LOCK(&h->lock);
 
-	for (const struct machine *m = h->machines; m; m = m->next)
-		if (!strcmp(m->uuid, uuid))
-			return m->started || m->busy[0];
+	for (const struct machine *m = h->machines; m; m = m->next) {
+		if (strcmp(m->uuid, uuid) != 0)
+			continue;
+		snprintf(name, 64, "%s", m->name);
+		*ret_runs = m->started || m->busy[0];
+		return true;
+	}
 	return false;
 }
 
 json_t *elsewhere_answer(struct host *h, const char *peer,
 			 const json_t *request)
 {
-	char uuid[UUID_CAP], other[64];
+	char uuid[UUID_CAP], other[64], name[64];
+	bool runs = false, here;
 	struct error e;
 
 	if (uuid_parse(uuid, journal_text(request, "uuid"), &e) < 0)
 		return json_pack("{s:s,s:s}", "type", "failed", "error",
 				 e.text);
-	if (is_here(h, uuid))
+	here = is_here(h, uuid, name, &runs);
+	if (runs)
 		return json_pack("{s:s,s:s}", "type", "holder", "state",
 				 "runs");
 	if (last_seen(h, uuid, other) && strcmp(other, peer) != 0)
 		return json_pack("{s:s,s:s,s:s}", "type", "holder", "state",
 				 "elsewhere", "host", other);
 	/* It may start it now. */
-	elsewhere_note(h, uuid, journal_text(request, "machine"), peer);
+	if (here)
+		elsewhere_note(h, uuid, name, peer);
 	return json_pack("{s:s,s:s}", "type", "holder", "state", "none");
 }
 

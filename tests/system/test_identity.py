@@ -121,6 +121,13 @@ class LastSeen(Case):
         self.beta.stop()
         self.assertEqual(self.try_to_start().status, 0)
 
+    def test_two_hosts_that_take_turns_do_not_both_start_it(self):
+        self.beta.drover("vm", "stop", "web")
+        self.assertEqual(self.try_to_start().status, 0)
+        there = self.beta.drover("vm", "start", "web", check=False)
+        self.assertEqual(there.status, 1)
+        self.assertIn("machine web runs on host alpha", there.stderr)
+
     def test_nor_while_that_host_is_not_heard(self):
         self.beta.kill9()
         self.alpha.restart()
