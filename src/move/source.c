@@ -63,6 +63,11 @@ static int st_check(struct source *m, struct error *e)
 	if (check_guest(m, e) < 0 ||
 	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
 		return error_code(e);
+	/* Before there is a session: what is only read may take long to sum,
+	 * and the destination waits for its first message. */
+	if (compare_describe(m->qmp, m->machine, &m->description, &m->marks,
+			     e) < 0)
+		return error_code(e);
 	m->entry =
 		json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:s}", "job", m->job->id,
 			  "role", "source", "machine", m->machine->name, "peer",
@@ -105,18 +110,12 @@ static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
 	return blocks_read(m->blocks, &m->n_blocks, blocks, m->peer->name, e);
 }
 
-static int ask_prepare(struct source *m, struct disk_marks **ret_marks,
-		       struct error *e)
+static int ask_prepare(struct source *m, struct error *e)
 {
-	json_t *description;
-
-	if (compare_describe(m->qmp, m->machine, &description, ret_marks, e) <
-	    0)
-		return error_code(e);
 	return session_send(m->session,
-			    json_pack("{s:s,s:s,s:s,s:o,s:b,s:b}", "type",
+			    json_pack("{s:s,s:s,s:s,s:O,s:b,s:b}", "type",
 				      "move", "job", m->job->id, "guest",
-				      m->guest, "machine", description,
+				      m->guest, "machine", m->description,
 				      "paused", m->o->paused || !m->was_running,
 				      "switchover_ack",
 				      json_object_get(m->capabilities,
@@ -174,18 +173,16 @@ int source_await(struct source *m, const char *type, uint64_t deadline_us,
 
 static int st_prepare(struct source *m, struct error *e)
 {
-	struct disk_marks *marks = NULL;
-	json_t *answer = NULL;
+	json_t *answer;
 	int r;
 
 	fault_point("source:prepare");
-	r = ask_prepare(m, &marks, e);
-	if (r == 0)
-		r = source_await(m, "prepared", clock_us() + PREPARE_US,
-				 &answer, e);
-	disks_unmark(marks);
-	if (r < 0)
-		return r;
+	if (ask_prepare(m, e) < 0 ||
+	    source_await(m, "prepared", clock_us() + PREPARE_US, &answer, e) <
+		    0)
+		return error_code(e);
+	disks_unmark(m->marks);
+	m->marks = NULL;
 	r = read_blocks(m, json_object_get(answer, "blocks"), e);
 	m->peer_switchover_ack =
 		json_is_true(json_object_get(answer, "switchover_ack"));
@@ -504,6 +501,8 @@ static void let_go(struct source *m)
 	qmp_close(m->qmp);
 	json_decref(m->capabilities);
 	json_decref(m->entry);
+	json_decref(m->description);
+	disks_unmark(m->marks);
 	free(m->blocks);
 }
 

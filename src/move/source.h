@@ -31,6 +31,8 @@ struct source {
 	json_t *capabilities; /* of the machine's QEMU */
 	json_t *entry;        /* of the journal */
 	char guest[LAUNCH_IDENTITY_SIZE];
+	json_t *description;      /* of the machine, for the destination */
+	struct disk_marks *marks; /* until that is prepared */
 	struct session *session;
 	struct relay *relay;
 	struct relay_block *blocks;
