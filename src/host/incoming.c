@@ -44,7 +44,7 @@ enum {
 	HOST_SESSIONS_MAX = 32,
 	/* Each has two threads, which say that they live five times a second;
 	 * moves that find no more go on with those they have. */
-	HOST_CHANNELS_MAX = 96,
+	HOST_CHANNELS_MAX = 64,
 	/* Open files that are left to the API, to QEMUs and to disks. */
 	SPARE_FILES = 64,
 	/* Without files or memory the port rests for so long. */
