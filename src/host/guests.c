@@ -76,23 +76,35 @@ static int fill_and_save(struct host *h, struct machine *m,
 	return error_code(e);
 }
 
-static int check_redefine(const struct machine *m, const struct definition *d,
+/* The QEMU of one that runs stays as it is. */
+static int check_running(const struct machine *m, struct definition *d,
+			 struct error *e)
+{
+	SCOPED(definition_done) struct definition now = { 0 };
+
+	if (!d->uuid)
+		d->uuid = strdup(m->uuid);
+	if (definition_parse(&now, m->name, m->text, e) < 0)
+		return error_code(e);
+	if (definition_starts_as(d, &now))
+		return 0;
+	return error_set(e, EEXIST,
+			 "machine %s runs, so only what its definition says is "
+			 "shared can change: stop it before it is defined anew",
+			 m->name);
+}
+
+static int check_redefine(const struct machine *m, struct definition *d,
 			  struct error *e)
 {
-	if (m->started)
-		return error_set(e, EEXIST,
-				 "machine %s runs: stop it before it is "
-				 "defined anew",
-				 m->name);
 	if (d->uuid && m->uuid[0] && strcmp(d->uuid, m->uuid) != 0)
 		return error_set(e, EEXIST,
 				 "machine %s has the uuid %s: leave it as it "
 				 "is, or forget that machine first",
 				 m->name, m->uuid);
-	return 0;
+	return m->started ? check_running(m, d, e) : 0;
 }
 
-/* One that stands still may be defined anew. */
 static int redefine(struct host *h, struct definition *d, json_t **ret,
 		    struct error *e)
 {

@@ -58,19 +58,23 @@ static void remember(const char sum[CONTENT_SUM_SIZE], const struct stat *st)
 	next = (next + 1) % KNOWN_MAX;
 }
 
-static int read_all(XXH3_state_t *state, int fd, const char *path,
-		    struct error *e)
+/* The first @left bytes. */
+static int read_all(XXH3_state_t *state, int fd, uint64_t left,
+		    const char *path, struct error *e)
 {
 	AUTO_FREE uint8_t *piece = malloc(PIECE);
 	ssize_t n;
 
 	if (!piece)
 		return error_set(e, ENOMEM, "%s: no memory", path);
-	while ((n = read(fd, piece, PIECE)) != 0) {
+	while (left > 0 &&
+	       (n = read(fd, piece, left < PIECE ? left : PIECE)) != 0) {
 		if (n < 0 && errno != EINTR)
 			return error_sys(e, "read %s", path);
-		if (n > 0)
+		if (n > 0) {
 			XXH3_128bits_update(state, piece, (size_t)n);
+			left -= (uint64_t)n;
+		}
 	}
 	return 0;
 }
@@ -85,15 +89,17 @@ int content_sum(char ret[CONTENT_SUM_SIZE], const char *path, uint64_t most,
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(e, "read %s", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(e, EINVAL, "%s is no regular file", path);
+	/* Files of the kernel have content and no size. */
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return error_set(e, EINVAL, "%s is not a file with content",
+				 path);
 	if ((uint64_t)st.st_size > most)
 		return error_set(e, EFBIG, "%s is too large to be read", path);
 	if (recall(ret, &st))
 		return 0;
 	XXH3_INITSTATE(&state);
 	XXH3_128bits_reset(&state);
-	if (read_all(&state, fd, path, e) < 0)
+	if (read_all(&state, fd, (uint64_t)st.st_size, path, e) < 0)
 		return error_code(e);
 	sum = XXH3_128bits_digest(&state);
 	snprintf(ret, CONTENT_SUM_SIZE, "%016" PRIx64 "%016" PRIx64,

@@ -5,13 +5,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -19,12 +20,14 @@
 #include "base/text.h"
 #include "move/content.h"
 #include "move/move.h"
+#include "move/volume.h"
 #include "qemu/definition.h"
 #include "qemu/options.h"
 #include "qemu/qmp.h"
 
 enum {
-	ID_MAX = 256,
+	/* That one machine may have. */
+	DISKS_MAX = 1024,
 	/* Larger ones are told by their marks only: reading takes minutes. */
 	SUM_GIB_MAX = 16,
 };
@@ -45,33 +48,42 @@ enum disk_outcome disk_judge(const struct disk_facts *f)
 		return DISK_MISSING;
 	if (f->hidden)
 		return unproved;
+	if (f->has_ids && (!f->same_id || !f->same_size))
+		return DISK_OTHER;
 	if (f->has_ids)
-		return f->same_id ? DISK_SHARED : DISK_OTHER;
+		return f->unique_id ? DISK_SHARED : unproved;
 	if (f->mark_seen && f->same_inode)
 		return DISK_SHARED;
 	if (f->read_only && f->has_sums && f->same_sum)
 		return DISK_EQUAL;
 	if (f->read_only && f->firmware && f->same_size)
 		return DISK_FLASH;
-	if (!f->same_size || (f->marked && !f->mark_seen) ||
-	    (f->read_only && f->has_sums))
+	/* What is written to may have grown since the source looked. */
+	if ((!f->same_size && (f->read_only || !f->said_shared)) ||
+	    (f->marked && !f->mark_seen) || (f->read_only && f->has_sums))
 		return DISK_OTHER;
 	return unproved;
 }
 
 /* --- one image */
 
-/* What the kernel calls the volume, the same on every host that has it. */
-static bool read_id(char ret[ID_MAX], dev_t device)
+static bool read_id(struct volume_id *ret, const struct stat *st)
 {
-	static const char *const names[] = { "wwid", "device/wwid", "dm/uuid",
-					     "md/uuid" };
+	return S_ISBLK(st->st_mode) &&
+	       volume_read_id(ret, "/sys/dev/block", st->st_rdev);
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (text_read_line(ret, ID_MAX, "/sys/dev/block/%u:%u/%s",
-				   major(device), minor(device), names[i]))
-			return ret[0] != '\0';
-	return false;
+/* -1: not known. */
+static int64_t size_of(const char *path, const struct stat *st)
+{
+	AUTO_CLOSE int fd = -1;
+	uint64_t bytes;
+
+	if (!S_ISBLK(st->st_mode))
+		return st->st_size;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 && ioctl(fd, BLKGETSIZE64, &bytes) == 0 ? (int64_t)bytes
+							       : -1;
 }
 
 static void add_sum(json_t *disk, const char *path)
@@ -229,30 +241,54 @@ static char *path_of(const json_t *node, const char *directory)
 	return path;
 }
 
-/* Flash memory is a block of RAM; its file only fills it at the start. */
-static bool is_firmware(const struct definition *d, const json_t *node,
-			const char *path)
+static bool has_text(const json_t *o, const char *key, const char *text)
 {
-	const char *name =
-		json_string_value(json_object_get(node, "node-name"));
+	const char *value = json_string_value(json_object_get(o, key));
+
+	return value && !strcmp(value, text);
+}
+
+/* Does it name @path, or QEMU's node for it, as what flash memory begins with:
+ * "-drive if=pflash,file=", "-machine pflash0="? */
+static bool fills_flash(const char *option, const char *path, const char *node)
+{
+	json_t *p;
+	bool r;
+
+	if (!option || !strstr(option, "pflash"))
+		return false;
+	p = option_properties(option, NULL);
+	r = (has_text(p, "if", "pflash") && has_text(p, "file", path)) ||
+	    has_text(p, "pflash0", node) || has_text(p, "pflash1", node);
+	json_decref(p);
+	return r;
+}
+
+/* Flash memory is a block of RAM; its file only fills it at the start.  A file
+ * may have several nodes, one on the other. */
+static bool is_firmware(const struct definition *d, const json_t *nodes,
+			const json_t *file, const char *path)
+{
 	const struct words *w = &d->arguments;
-	struct option o;
-	bool found = false;
+	const json_t *node;
+	size_t i;
 
-	for (size_t at = 0; at < w->count && !found; at += o.words) {
-		json_t *p;
-		const char *file;
+	json_array_foreach (nodes, i, node) {
+		const char *name =
+			json_string_value(json_object_get(node, "node-name"));
+		struct option o;
 
-		o = option_at(w->at, w->count, at);
-		if (!o.value || !strstr(o.value, "if=pflash"))
+		if (!name || !json_equal(file, json_object_get(node, "file")))
 			continue;
-		p = option_properties(o.value, NULL);
-		file = json_string_value(json_object_get(p, "file"));
-		found = file && !strcmp(file, path);
-		json_decref(p);
+		if (fills_flash(d->machine, path, name))
+			return true;
+		for (size_t at = 0; at < w->count; at += o.words) {
+			o = option_at(w->at, w->count, at);
+			if (fills_flash(o.value, path, name))
+				return true;
+		}
 	}
-	return found || (name && d->machine && strstr(d->machine, "pflash") &&
-			 strstr(d->machine, name));
+	return false;
 }
 
 static json_t *find(const json_t *disks, const char *path)
@@ -275,18 +311,46 @@ bool disks_have(const json_t *disks, const char *path)
 	return find(disks, path) != NULL;
 }
 
+/* What nobody can compare: QEMU opens it by a file descriptor, or by itself. */
+static void add_own(json_t *all, const json_t *node)
+{
+	const char *file = json_string_value(json_object_get(node, "file"));
+
+	if (file && file[0] && !find(all, file))
+		json_array_append_new(all, json_pack("{s:s,s:b}", "path", file,
+						     "near", true));
+}
+
+/* Somebody has it open already. */
+static void add_again(json_t *disk, bool read_only)
+{
+	if (read_only)
+		return;
+	json_object_set_new(disk, "read_only", json_false());
+	json_object_del(disk, "sum");
+	json_object_del(disk, "firmware");
+}
+
 static void add_local(json_t *all, const struct definition *d,
-		      const json_t *node, json_t *blockers,
+		      const json_t *nodes, const json_t *node, json_t *blockers,
 		      struct disk_marks *marks)
 {
 	AUTO_FREE char *path = path_of(node, d->directory);
 	bool ro = json_is_true(json_object_get(node, "ro"));
-	char id[ID_MAX], text[200];
+	struct volume_id id;
 	struct stat st;
 	json_t *disk;
+	char text[200];
 
-	if (!path || find(all, path))
+	if (!path) {
+		add_own(all, node);
 		return;
+	}
+	disk = find(all, path);
+	if (disk) {
+		add_again(disk, ro);
+		return;
+	}
 	if (stat(path, &st) < 0 && errno == ENOENT && !ro) {
 		snprintf(text, sizeof(text),
 			 "what it writes goes into a temporary file (%.100s), "
@@ -299,12 +363,12 @@ static void add_local(json_t *all, const struct definition *d,
 	json_array_append_new(all, disk);
 	if (stat(path, &st) < 0)
 		return;
-	json_object_set_new(disk, "size", json_integer((json_int_t)st.st_size));
+	json_object_set_new(disk, "size", json_integer(size_of(path, &st)));
 	json_object_set_new(disk, "inode", json_integer((json_int_t)st.st_ino));
 	put_marks(marks, disk, path, S_ISREG(st.st_mode));
-	if (S_ISBLK(st.st_mode) && read_id(id, st.st_rdev))
-		json_object_set_new(disk, "id", json_string(id));
-	if (ro && is_firmware(d, node, path))
+	if (read_id(&id, &st))
+		json_object_set_new(disk, "id", json_string(id.text));
+	if (ro && is_firmware(d, nodes, json_object_get(node, "file"), path))
 		json_object_set_new(disk, "firmware", json_true());
 	else if (ro && S_ISREG(st.st_mode))
 		add_sum(disk, path);
@@ -328,18 +392,8 @@ static void add_network(json_t *all, const json_t *node)
 					everywhere ? "network" : "near", 1));
 }
 
-/* What QEMU opens by a file descriptor, or by itself, nobody can compare. */
-static void add_own(json_t *all, const json_t *node)
-{
-	const char *file = json_string_value(json_object_get(node, "file"));
-
-	if (file && file[0] && !find(all, file))
-		json_array_append_new(all, json_pack("{s:s,s:b}", "path", file,
-						     "near", true));
-}
-
 static void add_node(json_t *all, const struct definition *d,
-		     const json_t *node, json_t *blockers,
+		     const json_t *nodes, const json_t *node, json_t *blockers,
 		     struct disk_marks *marks)
 {
 	static const char *const local[] = { "file", "host_device",
@@ -363,7 +417,7 @@ static void add_node(json_t *all, const struct definition *d,
 	    (file && !strncmp(file, "/dev/fdset/", 11)))
 		add_own(all, node);
 	else if (is_one_of(driver, local, ARRAY_SIZE(local)))
-		add_local(all, d, node, blockers, marks);
+		add_local(all, d, nodes, node, blockers, marks);
 	else if (is_one_of(driver, network, ARRAY_SIZE(network)))
 		add_network(all, node);
 }
@@ -410,7 +464,7 @@ int disks_describe(struct qmp *q, const struct definition *d, json_t **ret,
 	look_for_snapshot(d, blockers);
 	if (i == json_array_size(blockers))
 		json_array_foreach (nodes, i, node)
-			add_node(all, d, node, blockers, marks);
+			add_node(all, d, nodes, node, blockers, marks);
 	json_decref(nodes);
 	*ret_marks = marks;
 	*ret = all;
@@ -458,7 +512,8 @@ static void look_at_file(struct disk_facts *f, const json_t *disk,
 {
 	const char *theirs = json_string_value(json_object_get(disk, "id"));
 	const json_t *lock = json_object_get(disk, "lock");
-	char ours[ID_MAX];
+	int64_t size;
+	struct volume_id ours;
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
@@ -473,12 +528,15 @@ static void look_at_file(struct disk_facts *f, const json_t *disk,
 	}
 	f->lock_seen = json_is_integer(lock) &&
 		       sees_lock(path, json_integer_value(lock));
+	size = size_of(path, &st);
 	f->same_size =
-		st.st_size == json_integer_value(json_object_get(disk, "size"));
+		size >= 0 &&
+		size == json_integer_value(json_object_get(disk, "size"));
 	f->same_inode = (json_int_t)st.st_ino ==
 			json_integer_value(json_object_get(disk, "inode"));
-	f->has_ids = S_ISBLK(st.st_mode) && theirs && read_id(ours, st.st_rdev);
-	f->same_id = f->has_ids && !strcmp(ours, theirs);
+	f->has_ids = theirs && read_id(&ours, &st);
+	f->same_id = f->has_ids && !strcmp(ours.text, theirs);
+	f->unique_id = f->same_id && ours.unique;
 	if (f->lock_seen)
 		return;
 	look_beside(f, disk, path);
@@ -519,7 +577,8 @@ static void say(json_t *findings, enum disk_outcome outcome, const char *path,
 		[DISK_UNKNOWN] = "may be the disk that the guest has or "
 				 "another one, which cannot be told: if both "
 				 "hosts share it, add 'shared = PATH' to the "
-				 "definition",
+				 "definition, which 'drover vm define' takes "
+				 "while the machine runs, too",
 	};
 
 	compare_finding(findings, outcome <= DISK_TRUSTED ? "ok" : "error",
@@ -532,6 +591,13 @@ void disks_check(const json_t *disks, const struct definition *d,
 	json_t *disk;
 	size_t i;
 
+	if (json_array_size(disks) > DISKS_MAX) {
+		compare_finding(findings, "error",
+				"the machine has %zu images open; %s checks at "
+				"most %d",
+				json_array_size(disks), own_name, DISKS_MAX);
+		return;
+	}
 	json_array_foreach ((json_t *)(uintptr_t)disks, i, disk) {
 		const char *path =
 			json_string_value(json_object_get(disk, "path"));

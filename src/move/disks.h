@@ -7,8 +7,8 @@
  * byte far behind its end (fcntl(2), F_OFD_SETLK), at a random place, and a
  * file of a random name beside it.  Who sees the lock through its own path has
  * the same file; who has the file beside it and the same inode does too.  Block
- * devices are told by the identity that their driver gives them, images over
- * the network by their URL, and what is only read by its content.
+ * devices are told by their names (move/volume.h), images over the network by
+ * their URL, and what is only read by its content.
  *
  * docs/wire.md, "Messages", has the form of the list.
  */
@@ -30,6 +30,7 @@ struct disk_facts {
 	bool lock_seen;
 	bool marked, mark_seen, same_inode;
 	bool has_ids, same_id; /* of block devices */
+	bool unique_id;        /* no other disk has that one */
 	bool read_only;
 	bool firmware; /* of flash memory */
 	bool same_size;

@@ -545,7 +545,9 @@ static void write_memory(FILE *out, const struct definition *d, bool share)
 		share ? ",share=on" : "");
 }
 
-static char *to_text(const struct definition *d, bool for_peers)
+enum use { TO_KEEP, FOR_PEERS, TO_START };
+
+static char *to_text(const struct definition *d, enum use use)
 {
 	char *text = NULL;
 	size_t len;
@@ -557,8 +559,9 @@ static char *to_text(const struct definition *d, bool for_peers)
 	write_key(out, "name", d->name);
 	if (d->uuid)
 		fprintf(out, "%s%s\n",
-			for_peers ? "arguments = -uuid " : "uuid = ", d->uuid);
-	write_memory(out, d, d->shared_memory && !for_peers);
+			use == FOR_PEERS ? "arguments = -uuid " : "uuid = ",
+			d->uuid);
+	write_memory(out, d, d->shared_memory && use != FOR_PEERS);
 	fprintf(out, "vcpus = %u%s%s\n", d->vcpus, d->vcpus_options ? "," : "",
 		d->vcpus_options ? d->vcpus_options : "");
 	write_key(out, "machine", d->machine);
@@ -571,7 +574,7 @@ static char *to_text(const struct definition *d, bool for_peers)
 	}
 	write_key(out, "memory-id", d->memory_id);
 	write_key(out, "directory", d->directory);
-	for (size_t i = 0; i < d->shared.count && !for_peers; i++)
+	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)
 		write_key(out, "shared", d->shared.at[i]);
 	write_arguments(out, &d->arguments);
 	if (fclose(out)) {
@@ -583,10 +586,19 @@ static char *to_text(const struct definition *d, bool for_peers)
 
 char *definition_text(const struct definition *d)
 {
-	return to_text(d, false);
+	return to_text(d, TO_KEEP);
 }
 
 char *definition_text_for_peers(const struct definition *d)
 {
-	return to_text(d, true);
+	return to_text(d, FOR_PEERS);
+}
+
+bool definition_starts_as(const struct definition *d,
+			  const struct definition *other)
+{
+	AUTO_FREE char *one = to_text(d, TO_START);
+	AUTO_FREE char *two = to_text(other, TO_START);
+
+	return one && two && !strcmp(one, two);
 }

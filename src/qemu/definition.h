@@ -59,6 +59,10 @@ char *definition_text(const struct definition *d);
 /* As above, with the keys only that each version knows: for peers. */
 char *definition_text_for_peers(const struct definition *d);
 
+/* Do they start the same QEMU? */
+bool definition_starts_as(const struct definition *d,
+			  const struct definition *other);
+
 /* The command line that starts the machine. */
 int definition_argv(const struct definition *d, const struct launch_options *o,
 		    struct words *ret_argv, struct error *e);

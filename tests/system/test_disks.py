@@ -18,6 +18,8 @@ PARALLEL = True
 SIZE = 8 << 20
 SHARED, EQUAL, OTHER = "is the disk that the guest has: shared", "the same content", "another disk"
 UNKNOWN, TRUSTED = "cannot be told", "says the definition"
+FLASH = "is of the same size, and only read at a start"
+BIOS = "/usr/share/seabios/bios-256k.bin"   # comes with QEMU
 
 
 @needs(*PROGRAMS)
@@ -46,16 +48,21 @@ class Case(unittest.TestCase):
 
     def start(self, *options, mount_there=None, key=""):
         """The guest on alpha, whose images are in `here`; beta mounts what it is told."""
+        drive = ",".join(("if=none", "id=d", "format=raw", f"file={self.disk}", *options))
+        self.start_with("-drive", drive, "-device", "virtio-blk-pci,drive=d", key=key,
+                        mount_there=mount_there)
+
+    def start_with(self, *arguments, mount_there=None, key="", machine_type="pc"):
         mounts = {self.alpha: f"mount --bind {self.here} {self.folder}",
                   self.beta: mount_there or f"mount --bind {self.there} {self.folder}"}
         for host, mount in mounts.items():
             host.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
                          f'{mount} && exec "$@"', "sh"]
             host.start()
-        drive = ",".join(("if=none", "id=d", "format=raw", f"file={self.disk}", *options))
-        self.alpha.define(machine.definition(
-            "web", *machine.boot_sector_arguments(self.lab), "-drive", drive,
-            "-device", "virtio-blk-pci,drive=d", memory="16M") + key)
+        self.definition = machine.definition(
+            "web", *machine.boot_sector_arguments(self.lab), *arguments,
+            memory="16M", machine=machine_type)
+        self.alpha.define(self.definition + key)
         self.alpha.drover("vm", "start", "web")
 
     def finding(self, words):
@@ -131,6 +138,35 @@ class Disks(Case):
         self.start("readonly=on")
         self.refused(OTHER)
 
+    def test_what_is_read_here_and_written_there_is_not_only_read(self):
+        """The same image as two drives; QEMU names the last one first."""
+        self.copy()
+        drive = f"if=none,format=raw,file.filename={self.disk},file.locking=off"
+        self.start_with("-drive", f"{drive},id=d", "-device", "virtio-blk-pci,drive=d",
+                        "-drive", f"{drive},id=e,readonly=on",
+                        "-device", "virtio-blk-pci,drive=e")
+        self.refused(OTHER)
+
+    def test_flash_memory_by_the_names_of_nodes_may_be_of_another_version(self):
+        """As libvirt writes it: machine, format, storage."""
+        for folder in (self.here, self.there):
+            shutil.copy(BIOS, os.path.join(folder, "web.raw"))
+        with open(os.path.join(self.there, "web.raw"), "r+b") as f:
+            f.write(b"another")
+        self.start_with("-blockdev", "driver=file,node-name=flash0-storage,read-only=on,"
+                        f"filename={self.disk}",
+                        "-blockdev", "driver=raw,node-name=flash0-format,read-only=on,"
+                        "file=flash0-storage",
+                        machine_type="q35,pflash0=flash0-format")
+        self.passes(FLASH)
+
+    def test_flash_memory_of_another_size_does_not_fit(self):
+        shutil.copy(BIOS, os.path.join(self.here, "web.raw"))
+        shutil.copy(BIOS, os.path.join(self.there, "web.raw"))
+        os.truncate(os.path.join(self.there, "web.raw"), os.path.getsize(BIOS) // 2)
+        self.start_with("-drive", f"if=pflash,format=raw,readonly=on,file={self.disk}")
+        self.refused(OTHER)
+
 
 class CannotBeTold(Case):
     """A folder in which no file can be made, and no lock that is seen."""
@@ -145,9 +181,21 @@ class CannotBeTold(Case):
             self.refused(UNKNOWN)
 
     def test_it_passes_where_the_definition_says_so(self):
-        self.start(key=f"shared = {self.disk}\n")
+        """Which can be said of a machine that runs."""
+        self.start()
+        self.alpha.define(self.definition + f"shared = {self.disk}\n")
         with Immutable(self.here):
             self.passes("is shared, " + TRUSTED)
+
+    def test_of_a_machine_that_runs_nothing_else_can_be_said(self):
+        self.start()
+        path = self.lab.path("other.machine")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(self.definition.replace("16M", "32M") + f"shared = {self.disk}\n")
+        done = self.alpha.drover("vm", "define", path, check=False)
+        self.assertEqual(done.status, 1)
+        self.assertIn("runs, so only what its definition says is shared can change", done.stderr)
+        self.assertNotIn("shared =", self.alpha.machine("web")["definition"])
 
     def test_the_definition_does_not_make_another_disk_the_same(self):
         self.start(key=f"shared = {self.disk}\n")

@@ -5,7 +5,7 @@
 
 #include "move/disks.h"
 
-enum { FACTS = 13, WORLDS = 1 << FACTS };
+enum { FACTS = 14, WORLDS = 1 << FACTS };
 
 static struct disk_facts facts_of(unsigned bits)
 {
@@ -23,6 +23,7 @@ static struct disk_facts facts_of(unsigned bits)
 		.same_size = bits & 1 << 10,
 		.has_sums = bits & 1 << 11,
 		.same_sum = bits & 1 << 12,
+		.unique_id = bits & 1 << 13,
 	};
 }
 
@@ -34,7 +35,8 @@ static void test_shared_is_said_of_what_is_proved(void **state)
 
 		if (disk_judge(&f) == DISK_SHARED)
 			assert_true(f.network || f.lock_seen ||
-				    (f.has_ids && f.same_id) ||
+				    (f.has_ids && f.same_id && f.unique_id &&
+				     f.same_size) ||
 				    (f.mark_seen && f.same_inode));
 		if (disk_judge(&f) == DISK_EQUAL)
 			assert_true(f.read_only && f.same_sum);
@@ -46,12 +48,21 @@ static void test_a_word_counts_where_nothing_is_known(void **state)
 	(void)state;
 	for (unsigned bits = 0; bits < WORLDS; bits++) {
 		struct disk_facts f = facts_of(bits);
-		enum disk_outcome alone = disk_judge(&f);
+		enum disk_outcome alone;
 
+		/* It may have grown since the source looked. */
+		if (!f.read_only && !f.has_ids)
+			f.same_size = true;
+		alone = disk_judge(&f);
 		assert_int_not_equal(alone, DISK_TRUSTED);
 		f.said_shared = true;
 		assert_int_equal(disk_judge(&f),
 				 alone == DISK_UNKNOWN ? DISK_TRUSTED : alone);
+		if (!f.read_only && !f.has_ids) {
+			f.same_size = false;
+			assert_true(disk_judge(&f) == DISK_TRUSTED ||
+				    alone != DISK_UNKNOWN);
+		}
 	}
 }
 
@@ -65,6 +76,20 @@ static void test_flash_memory_may_differ_in_content_only(void **state)
 		if (disk_judge(&f) == DISK_FLASH)
 			assert_true(f.read_only && f.same_size && !f.absent);
 	}
+}
+
+static void test_a_clone_is_not_proved_by_its_name(void **state)
+{
+	struct disk_facts f = { .has_ids = true,
+				.same_id = true,
+				.same_size = true };
+
+	(void)state;
+	assert_int_equal(disk_judge(&f), DISK_UNKNOWN);
+	f.unique_id = true;
+	assert_int_equal(disk_judge(&f), DISK_SHARED);
+	f.same_size = false;
+	assert_int_equal(disk_judge(&f), DISK_OTHER);
 }
 
 static void test_what_differs_is_never_taken_for_the_disk(void **state)
@@ -90,6 +115,7 @@ int main(void)
 		cmocka_unit_test(test_shared_is_said_of_what_is_proved),
 		cmocka_unit_test(test_a_word_counts_where_nothing_is_known),
 		cmocka_unit_test(test_flash_memory_may_differ_in_content_only),
+		cmocka_unit_test(test_a_clone_is_not_proved_by_its_name),
 		cmocka_unit_test(test_what_differs_is_never_taken_for_the_disk),
 	};
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/volume.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/scope.h"
+#include "base/text.h"
+
+enum { NAME_MAX_ = 192, DISKS_MAX = 64, DEPTH_MAX = 8 };
+
+struct disks {
+	char name[DISKS_MAX][NAME_MAX_];
+	size_t count;
+	bool unknown; /* one has no name, or there are too many */
+};
+
+/* As the drivers of SCSI and NVMe write it. */
+static bool is_unique(const char *name)
+{
+	return !strncmp(name, "naa.", 4) || !strncmp(name, "eui.", 4) ||
+	       !strncmp(name, "uuid.", 5);
+}
+
+static bool read_first(char ret[NAME_MAX_], const char *folder,
+		       const char *const *files, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (text_read_line(ret, NAME_MAX_, "%s/%s", folder, files[i]) &&
+		    ret[0] && !strchr(ret, ' '))
+			return true;
+	return false;
+}
+
+/* A partition has that of its disk, and its number. */
+static bool read_disk(char ret[NAME_MAX_], const char *folder)
+{
+	static const char *const own[] = { "wwid", "device/wwid" };
+	static const char *const parent[] = { "../wwid", "../device/wwid" };
+	char number[16];
+	size_t n;
+
+	if (!text_read_line(number, sizeof(number), "%s/partition", folder))
+		return read_first(ret, folder, own, ARRAY_SIZE(own));
+	if (!read_first(ret, folder, parent, ARRAY_SIZE(parent)))
+		return false;
+	n = strlen(ret);
+	snprintf(ret + n, NAME_MAX_ - n, "-part%s", number);
+	return true;
+}
+
+static bool is_known(const struct disks *d, const char *name)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (!strcmp(d->name[i], name))
+			return true;
+	return false;
+}
+
+static void add_disk(struct disks *d, const char *folder)
+{
+	char name[NAME_MAX_];
+
+	if (!read_disk(name, folder) ||
+	    (d->count == DISKS_MAX && !is_known(d, name)))
+		d->unknown = true;
+	else if (!is_known(d, name))
+		memcpy(d->name[d->count++], name, NAME_MAX_);
+}
+
+/* The disks that it stands on, each once, by however many ways. */
+static void add_below(struct disks *d, const char *folder, unsigned depth)
+{
+	char path[PATH_MAX];
+	const struct dirent *entry;
+	AUTO_CLOSEDIR DIR *below = NULL;
+	bool any = false;
+
+	snprintf(path, sizeof(path), "%s/slaves", folder);
+	below = depth < DEPTH_MAX ? opendir(path) : NULL;
+	while (below && (entry = readdir(below))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		any = true;
+		if (snprintf(path, sizeof(path), "%s/slaves/%s", folder,
+			     entry->d_name) < (int)sizeof(path))
+			add_below(d, path, depth + 1);
+	}
+	if (!any)
+		add_disk(d, folder);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void append(struct volume_id *v, bool *fits, const char *name)
+{
+	size_t n = strlen(v->text);
+
+	*fits &= (size_t)snprintf(v->text + n, sizeof(v->text) - n, "%s%s",
+				  n ? " " : "", name) < sizeof(v->text) - n;
+}
+
+/* Multipath's is that of the disk below, which one host may have without it. */
+static bool read_made(char ret[NAME_MAX_], const char *folder)
+{
+	static const char *const made[] = { "dm/uuid", "md/uuid" };
+
+	return read_first(ret, folder, made, ARRAY_SIZE(made)) &&
+	       strncmp(ret, "mpath-", 6) != 0;
+}
+
+bool volume_read_id(struct volume_id *ret, const char *folder, dev_t device)
+{
+	AUTO_FREE struct disks *d = calloc(1, sizeof(*d));
+	char path[PATH_MAX], made[NAME_MAX_];
+	bool fits = true;
+
+	*ret = (struct volume_id){ .unique = true };
+	if (!d)
+		return false;
+	snprintf(path, sizeof(path), "%s/%u:%u", folder, major(device),
+		 minor(device));
+	add_below(d, path, 0);
+	qsort(d->name, d->count, NAME_MAX_, compare_names);
+	if (read_made(made, path))
+		append(ret, &fits, made);
+	for (size_t i = 0; i < d->count; i++) {
+		append(ret, &fits, d->name[i]);
+		ret->unique &= is_unique(d->name[i]);
+	}
+	ret->unique &= fits && d->count > 0 && !d->unknown;
+	return fits && ret->text[0];
+}
