@@ -16,6 +16,7 @@ import os
 import sys
 
 import compression
+import distance
 import failures
 import model
 import multichannel
@@ -27,7 +28,7 @@ from results import Bench
 
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
-          "model": model.PARTS, "release": release.PARTS}
+          "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 
