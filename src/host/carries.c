@@ -12,12 +12,18 @@
 #include "host/internal.h"
 #include "session/session.h"
 
-enum { ANSWER_US = 2000000, TURN_MS = 500 };
+enum {
+	ANSWER_US = 2000000,
+	TURN_MS = 500,
+	/* One may be of a firewall, or of a host that is just starting. */
+	REFUSALS = 6,
+};
 
 /* --- the destination */
 
-/* 1: yes; 0: no, @e says why; negative: it was not heard. */
-static int ask(const struct carries *c, struct error *e)
+/* 1: yes; 0: no, @e says why; negative: it was not heard.  @refusals: one after
+ * the other. */
+static int ask(const struct carries *c, unsigned *refusals, struct error *e)
 {
 	json_t *answer = NULL;
 	int r = move_ask_peer(&c->host->move, &c->peer,
@@ -26,7 +32,8 @@ static int ask(const struct carries *c, struct error *e)
 			      ANSWER_US, &answer, e);
 	bool no;
 
-	if (r == -ECONNREFUSED) {
+	*refusals = r == -ECONNREFUSED ? *refusals + 1 : 0;
+	if (*refusals == REFUSALS) {
 		error_set(e, ECONNREFUSED, "host %s has no droverd any more",
 			  c->peer.name);
 		return 0;
@@ -48,12 +55,13 @@ static void *carries_main(void *arg)
 	struct pollfd p = { .events = POLLIN };
 	struct carries *c = arg;
 	struct session_stats st;
+	unsigned refusals = 0;
 	struct error e;
 
 	p.fd = c->stop_fd;
 	while (poll(&p, 1, TURN_MS) == 0) {
 		session_stats(c->session, &st);
-		if (st.outage && ask(c, &e) == 0) {
+		if (st.outage && ask(c, &refusals, &e) == 0) {
 			session_end(c->session, true, e.text);
 			break;
 		}

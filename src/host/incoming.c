@@ -231,6 +231,7 @@ static void run_arrival(struct host *h, struct session *s,
 		refuse(s, &e);
 		machine_did_not_come(h, m);
 	} else {
+		elsewhere_note(h, m->uuid, m->name, peer.name);
 		r = move_in(j, &h->move, s, request, &peer, &e);
 		if (r < 0)
 			machine_did_not_come(h, m);
@@ -274,8 +275,6 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 	}
 	job_log_begin(j);
 	job_add(h, j);
-	if (d.uuid)
-		elsewhere_note(h, d.uuid, d.name, session_peer(s));
 	need = room_of_arrival(&d);
 	run_arrival(h, s, request, m, j, &need);
 	job_drop(j);

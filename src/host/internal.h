@@ -72,7 +72,7 @@ struct room_need {
 /* On the list from room_claim() on. */
 struct room_claim {
 	struct job *job;
-	uint64_t bytes, before; /* resident before it began */
+	uint64_t bytes, before; /* taken before it began */
 	struct room_claim *next;
 };
 

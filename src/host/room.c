@@ -143,25 +143,26 @@ struct room_need room_of_arrival(const struct definition *d)
 struct room_need room_of_departure(const char *machine, pid_t pid)
 {
 	return (struct room_need){ .machine = machine,
-				   .bytes = backends_holes(pid),
+				   .bytes = backends_use(pid).holes,
 				   .leaves = pid };
 }
 
-static uint64_t resident(pid_t pid)
+/* Its own pages and those of its memory's files, which others may write into:
+ * they are not all mapped.  UINT64_MAX: it has ended. */
+static uint64_t taken_by(pid_t pid)
 {
-	unsigned long long pages = 0;
-	char line[128];
+	char path[64];
+	uint64_t kib;
 
-	if (text_read_line(line, sizeof(line), "/proc/%d/statm", (int)pid) &&
-	    strchr(line, ' '))
-		pages = strtoull(strchr(line, ' '), NULL, 10);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	kib = read_number(path, "RssAnon:");
+	return kib == UINT64_MAX ? kib : kib * 1024 + backends_use(pid).filled;
 }
 
 static uint64_t still_to_come(const struct room_claim *c)
 {
 	pid_t pid = atomic_load(&c->job->fills);
-	uint64_t now = pid ? resident(pid) : 0;
+	uint64_t now = pid ? taken_by(pid) : 0;
 	uint64_t grown = now > c->before ? now - c->before : 0;
 
 	return grown < c->bytes ? c->bytes - grown : 0;
@@ -219,7 +220,7 @@ int room_claim(struct host *h, struct room_claim *c, struct job *j,
 	atomic_store(&j->fills, n->leaves);
 	*c = (struct room_claim){ .job = j,
 				  .bytes = n->bytes,
-				  .before = n->leaves ? resident(n->leaves) : 0,
+				  .before = n->leaves ? taken_by(n->leaves) : 0,
 				  .next = h->claims };
 	h->claims = c;
 	return 0;

@@ -633,6 +633,8 @@ static int outcome(struct destination *d, struct error *e)
 
 static void let_go(struct destination *d)
 {
+	if (d->facts & FACT_LATER_QEMU)
+		launch_forget(&d->arrival.process);
 	relay_stop(d->relay);
 	session_free(d->session);
 	relay_free(d->relay);
@@ -714,9 +716,7 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 		return error_code(e);
 	if (!is_the_same(&d->arrival.process, entry)) {
 		launch_forget(&d->arrival.process);
-		return error_set(e, ESRCH,
-				 "its QEMU was of an earlier start of the "
-				 "host");
+		return error_set(e, ESRCH, "its QEMU was of an earlier boot");
 	}
 	d->started = true;
 	while ((r = open_monitor(d, journal_step_of(entry) == STEP_COMMITTED,
@@ -724,9 +724,8 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 	       r != -EOWNERDEAD && launch_alive(&d->arrival.process) &&
 	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
 		job_set_doubt(d->job, e->text,
-			      "its QEMU lives, but does not answer: Drover "
-			      "keeps "
-			      "trying; drover job resolve --give-up ends it");
+			      "its QEMU lives and does not answer; Drover "
+			      "asks on; drover job resolve --give-up ends it");
 		job_sleep(d->job, clock_us() + ASK_US);
 	}
 	if (atomic_load(&d->job->verdict) == JOB_GIVE_UP)

@@ -413,7 +413,7 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 	return n;
 }
 
-static uint64_t holes_of(const struct backend *b)
+static void add_use(struct backends_use *use, const struct backend *b)
 {
 	struct statfs fs;
 	struct stat st;
@@ -421,22 +421,23 @@ static uint64_t holes_of(const struct backend *b)
 
 	if (b->fd < 0 || fstat(b->fd, &st) < 0 || fstatfs(b->fd, &fs) < 0 ||
 	    fs.f_type == HUGETLBFS_MAGIC)
-		return 0;
+		return;
 	there = (uint64_t)st.st_blocks * 512;
-	return there < b->len_bytes ? b->len_bytes - there : 0;
+	use->filled += there;
+	use->holes += there < b->len_bytes ? b->len_bytes - there : 0;
 }
 
-uint64_t backends_holes(pid_t pid)
+struct backends_use backends_use(pid_t pid)
 {
 	struct backend all[BACKENDS_MAX];
+	struct backends_use use = { 0 };
 	struct error ignored;
 	int n = backends_find(all, pid, &ignored);
-	uint64_t bytes = 0;
 
 	for (int i = 0; i < n; i++) {
-		bytes += holes_of(&all[i]);
+		add_use(&use, &all[i]);
 		if (all[i].fd >= 0)
 			close(all[i].fd);
 	}
-	return bytes;
+	return use;
 }

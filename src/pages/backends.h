@@ -28,6 +28,9 @@ struct backend {
  * when the process cannot be looked at. */
 int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e);
 
-/* Bytes of them that are holes in a file, which reading fills; huge pages,
- * which are set aside, do not count. */
-uint64_t backends_holes(pid_t pid);
+/* Bytes of those that are files: that are there, and that are holes, which
+ * reading fills.  Huge pages, which are set aside, do not count. */
+struct backends_use {
+	uint64_t filled, holes;
+};
+struct backends_use backends_use(pid_t pid);
