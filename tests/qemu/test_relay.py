@@ -21,6 +21,7 @@ from lab.network import Network
 from lab.oracle import PAGE, Memory
 
 TIME_LIMIT = 400
+PARALLEL = True
 MIB = 1 << 20
 SIZE = 128 * MIB
 NO_QEMU10 = f"no QEMU 10: {qemu10()[1]}"

@@ -11,6 +11,7 @@ from lab import machine, qemu10, release, wait_for
 from test_relay import MIB, NO_QEMU10, SIZE, RelayCase, stress
 
 TIME_LIMIT = 400
+PARALLEL = True
 
 
 def certificates(lab):
