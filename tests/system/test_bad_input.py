@@ -175,7 +175,7 @@ class Requests(Case):
                 self.refused("alpha has no job 77", *words)
 
     def test_a_machine_that_runs_is_not_defined_anew(self):
-        self.refused("machine guest runs: stop it", "vm", "define", self.definition(
+        self.refused("machine guest runs, so only what", "vm", "define", self.definition(
             machine.definition("guest", memory="16M")))
 
     def test_a_machine_that_runs_already(self):
