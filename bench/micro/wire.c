@@ -75,7 +75,7 @@ static void *send_frames(void *arg)
 		frame_head_write(&h, FRAMES_SEED, head);
 		iov[0] = (struct iovec){ head, sizeof(head) };
 		summed = micro_now_ns();
-		if (b->from->ops->write(b->from, iov, n + 1, &e) < 0)
+		if (b->from->kind->write(b->from, iov, n + 1, &e) < 0)
 			micro_fail(&e);
 		b->sent += micro_now_ns() - summed;
 		b->sent_sum += summed - start;
@@ -256,15 +256,17 @@ static uint16_t port_of(int fd)
 static void connect_hosts(struct bench *b, const char *near, const char *far,
 			  const char *address)
 {
+	struct channel_way way = { .host = address };
 	AUTO_CLOSE int fd = -1;
 	struct error e;
 
 	enter(far);
-	if (tcp_listen(&fd, address, 0, &e) < 0)
+	if (channel_tcp.listen(&fd, address, 0, &e) < 0)
 		micro_fail(&e);
 	enter(near);
-	if (tcp_dial(&b->from, address, port_of(fd), USEC_NEVER, -1, &e) < 0 ||
-	    tcp_accept(&b->to, fd, 0, &e) < 0)
+	way.port = port_of(fd);
+	if (channel_tcp.dial(&b->from, &way, USEC_NEVER, -1, &e) < 0 ||
+	    channel_tcp.accept(&b->to, fd, 0, &e) < 0)
 		micro_fail(&e);
 }
 

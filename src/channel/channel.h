@@ -28,8 +28,39 @@ struct channel_stats {
 	uint64_t rtt_us;
 };
 
-struct channel_ops {
+/* From one card to one address, and back over the same card; or, where @to is
+ * NULL, to a host by an address or a name. */
+struct channel_way {
+	const char *host; /* tried in getaddrinfo() order until one answers */
+	const struct nic_address *to;
+	uint16_t port;
+	/* NULL: any.  Where it is not allowed to keep to a card, the address
+	 * decides. */
+	const char *device;
+	const struct nic_address *from; /* of the card */
+	uint16_t from_port;             /* 0: any */
+};
+
+/* What is different between two kinds of connections.  What may be NULL says
+ * so. */
+struct channel_kind {
 	const char *name; /* "tcp" */
+
+	/* -EADDRINUSE: the source port is taken; -ECANCELED when @stop_fd (-1:
+	 * none) becomes readable. */
+	int (*dial)(struct channel **ret, const struct channel_way *way,
+		    uint64_t deadline_us, int stop_fd, struct error *e);
+	/* A listening descriptor; closed by the caller. */
+	int (*listen)(int *ret_fd, const char *address, uint16_t port,
+		      struct error *e);
+	/* The next connection on @listen_fd; -EAGAIN when there is none.  The
+	 * process's last @spare descriptors are left to others: -EMFILE. */
+	int (*accept)(struct channel **ret, int listen_fd, int spare,
+		      struct error *e);
+
+	/* Proves to each other who is at the ends, before anything else is
+	 * said.  NULL: the kind cannot. */
+	int (*secure)(struct channel *c, uint64_t deadline_us, struct error *e);
 
 	/* Writes everything, waits as long as it takes.  @iov is used up. */
 	int (*write)(struct channel *c, struct iovec *iov, int n,
@@ -41,6 +72,14 @@ struct channel_ops {
 	ssize_t (*read)(struct channel *c, void *buf, size_t cap,
 			uint64_t deadline_us, struct error *e);
 
+	/* Memory that the reader reads into, which the transport may have to
+	 * know.  NULL: any will do. */
+	void *(*buffer_new)(struct channel *c, size_t len);
+	void (*buffer_free)(struct channel *c, void *buffer);
+
+	/* What is sent leaves over this card from now on. */
+	int (*keep_to)(struct channel *c, const char *device, struct error *e);
+
 	/* No more writes; the peer reads what was written, then the end. */
 	void (*finish)(struct channel *c);
 	/* Both directions, at once. */
@@ -51,8 +90,13 @@ struct channel_ops {
 	void (*free)(struct channel *c);
 };
 
+/* All there are.  The first one is what a session begins with and dials over
+ * pairs of cards. */
+enum { CHANNEL_KINDS = 1 };
+extern const struct channel_kind *const channel_kinds[CHANNEL_KINDS];
+
 struct channel {
-	const struct channel_ops *ops;
+	const struct channel_kind *kind;
 	char from[CHANNEL_NAME_MAX]; /* "10.0.0.1:40000" */
 	char to[CHANNEL_NAME_MAX];
 
@@ -64,9 +108,17 @@ struct channel {
 	int arrived;
 };
 
+/* Between the connection and the first hello.  A kind that has no such step
+ * leaves the connection as it is: plain. */
+int channel_secure(struct channel *c, uint64_t deadline_us, struct error *e);
+
 /* Fills @buf or fails: -ETIMEDOUT at the deadline, -ECONNRESET when the peer
  * closed inside. */
 int channel_read_all(struct channel *c, void *buf, size_t len,
 		     uint64_t deadline_us, struct error *e);
+
+/* NULL without memory. */
+void *channel_buffer_new(struct channel *c, size_t len);
+void channel_buffer_free(struct channel *c, void *buffer); /* NULL is fine */
 
 void channel_free(struct channel *c); /* NULL is fine */

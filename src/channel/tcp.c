@@ -120,17 +120,6 @@ static void tcp_free(struct channel *c)
 	free(tcp_of(c));
 }
 
-static const struct channel_ops tcp_ops = {
-	.name = "tcp",
-	.write = tcp_write,
-	.read = tcp_read,
-	.finish = tcp_finish,
-	.shutdown = tcp_shutdown,
-	.stats = tcp_stats,
-	.unread = tcp_unread,
-	.free = tcp_free,
-};
-
 static void name_of(char ret[CHANNEL_NAME_MAX], const struct sockaddr *a,
 		    socklen_t len)
 {
@@ -213,7 +202,7 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 		close(fd);
 		return error_set(e, ENOMEM, "no memory for a channel");
 	}
-	t->base.ops = &tcp_ops;
+	t->base.kind = &channel_tcp;
 	t->fd = fd;
 	name_of(t->base.from, (struct sockaddr *)&here, here_len);
 	name_of(t->base.to, (struct sockaddr *)&there, there_len);
@@ -301,18 +290,18 @@ static void scope_addrinfo(struct addrinfo **a)
 		freeaddrinfo(*a);
 }
 
-int tcp_dial(struct channel **ret, const char *host, uint16_t port,
-	     uint64_t deadline_us, int stop_fd, struct error *e)
+static int dial_host(int *ret_fd, const struct channel_way *way,
+		     uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
-	int fd = -1, r = -EHOSTUNREACH;
+	int r = -EHOSTUNREACH;
 
-	if (resolve(&list, host, port, 0, e) < 0)
+	if (resolve(&list, way->host, way->port, 0, e) < 0)
 		return error_code(e);
 	for (const struct addrinfo *a = list; a && r < 0 && r != -ECANCELED;
 	     a = a->ai_next)
-		r = connect_one(&fd, a, deadline_us, stop_fd, e);
-	return r < 0 ? r : tcp_new(ret, fd, e);
+		r = connect_one(ret_fd, a, deadline_us, stop_fd, e);
+	return r;
 }
 
 /* Needs no privilege for a socket that is bound to no card yet (Linux 5.7). */
@@ -325,7 +314,7 @@ static int bind_device(int fd, const char *device, struct error *e)
 	return 0;
 }
 
-static int bind_way(int fd, const struct tcp_way *way, struct error *e)
+static int bind_way(int fd, const struct channel_way *way, struct error *e)
 {
 	struct sockaddr_storage from;
 	socklen_t len = sockaddr_of(&from, way->from, way->from_port);
@@ -346,11 +335,11 @@ static int bind_way(int fd, const struct tcp_way *way, struct error *e)
 	return error_in(e, "connection from %s", name);
 }
 
-int tcp_dial_way(struct channel **ret, const struct tcp_way *way,
-		 uint64_t deadline_us, int stop_fd, struct error *e)
+static int dial_pair(int *ret_fd, const struct channel_way *way,
+		     uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	struct sockaddr_storage to;
-	socklen_t len = sockaddr_of(&to, way->to, way->to_port);
+	socklen_t len = sockaddr_of(&to, way->to, way->port);
 	AUTO_CLOSE int fd = -1;
 
 	if (socket_for(&fd, way->to->family, e) < 0 ||
@@ -358,15 +347,27 @@ int tcp_dial_way(struct channel **ret, const struct tcp_way *way,
 	    connect_to(fd, (struct sockaddr *)&to, len, deadline_us, stop_fd,
 		       e) < 0)
 		return error_code(e);
-	return tcp_new(ret, take_fd(&fd), e);
+	*ret_fd = take_fd(&fd);
+	return 0;
 }
 
-int tcp_keep_to(struct channel *c, const char *device, struct error *e)
+static int tcp_dial(struct channel **ret, const struct channel_way *way,
+		    uint64_t deadline_us, int stop_fd, struct error *e)
+{
+	int fd = -1;
+	int r = way->to ? dial_pair(&fd, way, deadline_us, stop_fd, e)
+			: dial_host(&fd, way, deadline_us, stop_fd, e);
+
+	return r < 0 ? r : tcp_new(ret, fd, e);
+}
+
+static int tcp_keep_to(struct channel *c, const char *device, struct error *e)
 {
 	return bind_device(tcp_of(c)->fd, device, e);
 }
 
-int tcp_listen(int *ret_fd, const char *address, uint16_t port, struct error *e)
+static int tcp_listen(int *ret_fd, const char *address, uint16_t port,
+		      struct error *e)
 {
 	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
 	AUTO_CLOSE int fd = -1;
@@ -422,7 +423,8 @@ static int arrival_of(int fd, int family)
 	return 0;
 }
 
-int tcp_accept(struct channel **ret, int listen_fd, int spare, struct error *e)
+static int tcp_accept(struct channel **ret, int listen_fd, int spare,
+		      struct error *e)
 {
 	AUTO_CLOSE int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	int limit;
@@ -441,3 +443,18 @@ int tcp_accept(struct channel **ret, int listen_fd, int spare, struct error *e)
 	(*ret)->arrived = arrival_of(fd, (*ret)->local.family);
 	return 0;
 }
+
+const struct channel_kind channel_tcp = {
+	.name = "tcp",
+	.dial = tcp_dial,
+	.listen = tcp_listen,
+	.accept = tcp_accept,
+	.write = tcp_write,
+	.read = tcp_read,
+	.keep_to = tcp_keep_to,
+	.finish = tcp_finish,
+	.shutdown = tcp_shutdown,
+	.stats = tcp_stats,
+	.unread = tcp_unread,
+	.free = tcp_free,
+};

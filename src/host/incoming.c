@@ -25,7 +25,6 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "host/carries.h"
 #include "host/internal.h"
 #include "move/commit.h"
@@ -406,7 +405,8 @@ static void *greet_main(void *arg)
 }
 
 /* A negative errno when it was short of something. */
-static int take_connection(struct host *h, int listener, struct error *e)
+static int take_connection(struct host *h, const struct listener *l,
+			   struct error *e)
 {
 	struct greeting *g = calloc(1, sizeof(*g));
 	int r;
@@ -416,7 +416,7 @@ static int take_connection(struct host *h, int listener, struct error *e)
 	g->host = h;
 	g->acceptor = h->acceptor;
 	g->acceptor.context = g;
-	r = tcp_accept(&g->channel, listener, SPARE_FILES, e);
+	r = l->kind->accept(&g->channel, l->fd, SPARE_FILES, e);
 	if (r < 0) {
 		free(g);
 		return r;
@@ -462,7 +462,7 @@ static void *listen_main(void *arg)
 	struct error e;
 
 	for (unsigned i = 0; i < h->listeners; i++)
-		p[i] = (struct pollfd){ .fd = h->listener[i],
+		p[i] = (struct pollfd){ .fd = h->listener[i].fd,
 					.events = POLLIN };
 	p[h->listeners] = (struct pollfd){ .fd = h->stop_fd, .events = POLLIN };
 	for (;;) {
@@ -471,7 +471,7 @@ static void *listen_main(void *arg)
 			return NULL;
 		for (unsigned i = 0; i < h->listeners; i++)
 			if (p[i].revents &&
-			    is_short(take_connection(h, h->listener[i], &e)))
+			    is_short(take_connection(h, &h->listener[i], &e)))
 				rest(&p[h->listeners], &e, &said_us);
 	}
 }
@@ -479,21 +479,35 @@ static void *listen_main(void *arg)
 static void close_listeners(struct host *h)
 {
 	for (unsigned i = 0; i < h->listeners; i++)
-		close(h->listener[i]);
+		close(h->listener[i].fd);
 	h->listeners = 0;
+}
+
+static int listen_at(struct host *h, const char *address, struct error *e)
+{
+	for (unsigned i = 0; i < CHANNEL_KINDS; i++) {
+		struct listener *l = &h->listener[h->listeners];
+
+		if (h->listeners == LISTENERS_MAX)
+			return 0;
+		l->kind = channel_kinds[i];
+		if (l->kind->listen(&l->fd, address,
+				    (uint16_t)h->settings->port, e) < 0)
+			return error_in(e, "peer port");
+		h->listeners++;
+	}
+	return 0;
 }
 
 static int listen_all(struct host *h, struct error *e)
 {
-	const struct settings *s = h->settings;
+	const struct words *addresses = &h->settings->listen;
 
-	for (size_t i = 0; i < s->listen.count && i < LISTENERS_MAX; i++) {
-		if (tcp_listen(&h->listener[i], s->listen.at[i],
-			       (uint16_t)s->port, e) < 0) {
+	for (size_t i = 0; i < addresses->count; i++) {
+		if (listen_at(h, addresses->at[i], e) < 0) {
 			close_listeners(h);
-			return error_in(e, "peer port");
+			return error_code(e);
 		}
-		h->listeners++;
 	}
 	return 0;
 }

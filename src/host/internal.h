@@ -85,6 +85,13 @@ struct relay_wait {
 	struct relay_wait *next;
 };
 
+struct channel_kind;
+
+struct listener {
+	int fd;
+	const struct channel_kind *kind;
+};
+
 struct host {
 	/* set before the threads start */
 	const struct settings *settings;
@@ -93,7 +100,7 @@ struct host {
 	struct nic_watch *nics;
 	struct press *press;
 	struct acceptor acceptor;
-	int listener[LISTENERS_MAX];
+	struct listener listener[LISTENERS_MAX];
 	unsigned listeners;
 	int stop_fd; /* readable once the host stops */
 	int lock_fd; /* that the state directory is ours */

@@ -171,9 +171,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	     json_t **ret, struct error *e)
 {
 	struct move_paths paths = settings_paths(h->settings);
-	struct session_options o = { .own_name = h->settings->name,
-				     .outage_limit_us = PLAN_US };
-	struct session_cards cards;
+	struct session_options o;
 	struct session *s = NULL;
 	struct move_peer peer;
 	json_t *plan;
@@ -182,12 +180,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	if (read_option(&paths, option, e) < 0 ||
 	    peer_of(h, peer_name, &peer, e) < 0)
 		return error_code(e);
-	cards = move_paths_cards(&paths, h->nics);
-	o.cards = &cards;
-	o.peer = peer.name;
-	o.addresses = peer.addresses;
-	o.port = peer.port;
-	o.channels = move_paths_channels(&paths);
+	o = move_session(&h->move, &peer, &paths, PLAN_US);
 	plan = json_pack("{s:s,s:s}", "host", peer_name, "option",
 			 paths.option->name);
 	r = session_open(&s, &o, e);

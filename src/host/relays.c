@@ -518,19 +518,9 @@ static int connect_relay(struct connecting *c, struct error *e)
 {
 	const struct settings *d = c->host->settings;
 	const struct move_paths paths = settings_paths(d);
-	const struct session_cards cards =
-		move_paths_cards(&paths, c->host->nics);
-	const struct session_options so = {
-		.own_name = d->name,
-		.peer = c->peer.name,
-		.addresses = c->peer.addresses,
-		.port = c->peer.port,
-		.cards = &cards,
-		.channels = move_paths_channels(&paths),
-		.press = move_paths_press(&paths) ? c->host->press : NULL,
-		.press_policy = paths.press,
-		.outage_limit_us = d->move.outage_limit_us,
-	};
+	const struct session_options so =
+		move_session(&c->host->move, &c->peer, &paths,
+			     d->move.outage_limit_us);
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
 	struct relay_options o = {

@@ -27,14 +27,8 @@ int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
 		  json_t *question, uint64_t limit_us, json_t **ret,
 		  struct error *e)
 {
-	const struct session_options o = {
-		.own_name = host->own_name,
-		.peer = peer->name,
-		.addresses = peer->addresses,
-		.port = peer->port,
-		.channels = 1,
-		.outage_limit_us = limit_us,
-	};
+	const struct session_options o =
+		move_session(host, peer, NULL, limit_us);
 	struct session *s;
 	int r;
 

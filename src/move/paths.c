@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "move/move.h"
 
 enum { ONE_NETWORK = false, ALL_NETWORKS = true, PLAIN = 0, COMPRESSED = 1 };
 
@@ -50,19 +51,31 @@ const struct history_size *move_paths_repeats(const struct move_paths *p)
 	return move_paths_press(p) ? &p->repeat_cache : NULL;
 }
 
-struct session_cards move_paths_cards(const struct move_paths *p,
-				      struct nic_watch *watch)
+struct session_options move_session(const struct move_host *host,
+				    const struct move_peer *peer,
+				    const struct move_paths *p,
+				    uint64_t outage_limit_us)
 {
-	return (struct session_cards){
-		.watch = watch,
-		.networks = &p->networks,
-		.policy = p->policy,
+	struct session_options o = {
+		.own_name = host->own_name,
+		.peer = peer->name,
+		.addresses = peer->addresses,
+		.port = peer->port,
+		.channels = 1,
+		.outage_limit_us = outage_limit_us,
 	};
-}
 
-unsigned move_paths_channels(const struct move_paths *p)
-{
-	if (p->policy.per_card < p->policy.most)
-		return p->policy.per_card;
-	return p->policy.most;
+	if (!p)
+		return o;
+	o.cards = (struct session_cards){ .watch = host->nics,
+					  .networks = &p->networks,
+					  .policy = p->policy };
+	/* Over an address that belongs to no known card. */
+	o.channels = p->policy.per_card < p->policy.most ? p->policy.per_card
+							 : p->policy.most;
+	if (move_paths_press(p)) {
+		o.press = host->press;
+		o.press_policy = p->press;
+	}
+	return o;
 }

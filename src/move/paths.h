@@ -14,7 +14,8 @@
 #include "session/session.h"
 
 struct error;
-struct nic_watch;
+struct move_host;
+struct move_peer;
 
 struct move_option {
 	const char *name;
@@ -46,9 +47,10 @@ bool move_paths_press(const struct move_paths *p);
  * into @p. */
 const struct history_size *move_paths_repeats(const struct move_paths *p);
 
-/* For the options of a session.  Points into @p. */
-struct session_cards move_paths_cards(const struct move_paths *p,
-				      struct nic_watch *watch);
-
-/* Connections over an address that belongs to no known card. */
-unsigned move_paths_channels(const struct move_paths *p);
+/* The options of a session with @peer.  NULL for @p: one that only asks, over
+ * one connection to the first address that answers.  Points into all that it is
+ * given. */
+struct session_options move_session(const struct move_host *host,
+				    const struct move_peer *peer,
+				    const struct move_paths *p,
+				    uint64_t outage_limit_us);

@@ -82,20 +82,9 @@ static int st_check(struct source *m, struct error *e)
 
 static int st_connect(struct source *m, struct error *e)
 {
-	const struct move_paths *paths = &m->o->paths;
-	const struct session_cards cards =
-		move_paths_cards(paths, m->host->nics);
-	const struct session_options o = {
-		.own_name = m->host->own_name,
-		.peer = m->peer->name,
-		.addresses = m->peer->addresses,
-		.port = m->peer->port,
-		.cards = &cards,
-		.channels = move_paths_channels(paths),
-		.press = move_paths_press(paths) ? m->host->press : NULL,
-		.press_policy = paths->press,
-		.outage_limit_us = m->o->outage_limit_us,
-	};
+	const struct session_options o =
+		move_session(m->host, m->peer, &m->o->paths,
+			     m->o->outage_limit_us);
 
 	return session_open(&m->session, &o, e);
 }

@@ -38,7 +38,7 @@ static struct sums sums_of(const struct session *s, const struct path *p)
 
 		if (c->state == CARRIER_FREE || c->path != p)
 			continue;
-		c->channel->ops->stats(c->channel, &st);
+		c->channel->kind->stats(c->channel, &st);
 		r.sent += atomic_load(&c->bytes_sent);
 		r.received += atomic_load(&c->bytes_received);
 		r.retransmissions += st.retransmissions;
@@ -52,7 +52,7 @@ void path_lost(struct carrier *c)
 	struct path *p = c->path;
 	struct channel_stats st;
 
-	c->channel->ops->stats(c->channel, &st);
+	c->channel->kind->stats(c->channel, &st);
 	p->bytes_sent += atomic_load(&c->bytes_sent);
 	p->bytes_received += atomic_load(&c->bytes_received);
 	p->retransmissions += st.retransmissions;

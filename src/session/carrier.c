@@ -44,7 +44,7 @@ static void end_once(struct carrier *c, const char *why)
 	snprintf(c->why, sizeof(c->why), "%s", why);
 	pthread_cond_broadcast(&c->session->changed);
 	outbox_channel_stop(&c->session->out, c->index);
-	c->channel->ops->shutdown(c->channel);
+	c->channel->kind->shutdown(c->channel);
 }
 
 static void carrier_fail(struct carrier *c, const struct error *e)
@@ -74,7 +74,7 @@ static int write_frame(struct carrier *c, struct frame_out *f, struct error *e)
 	frame_head_write(&f->head, c->session->id, head);
 	iov[0] = (struct iovec){ head, sizeof(head) };
 	memcpy(&iov[1], f->iov, (size_t)f->iovs * sizeof(iov[0]));
-	if (c->channel->ops->write(c->channel, iov, f->iovs + 1, e) < 0)
+	if (c->channel->kind->write(c->channel, iov, f->iovs + 1, e) < 0)
 		return error_code(e);
 	atomic_fetch_add(&c->bytes_sent, sizeof(head) + f->head.len);
 	return 0;
@@ -89,7 +89,7 @@ static int write_plain(struct carrier *c, struct frame_head *h,
 
 	h->sum = frame_sum(&iov[1], 1);
 	frame_head_write(h, c->session->id, head);
-	if (c->channel->ops->write(c->channel, iov, 2, e) < 0)
+	if (c->channel->kind->write(c->channel, iov, 2, e) < 0)
 		return error_code(e);
 	atomic_fetch_add(&c->bytes_sent, sizeof(head) + h->len);
 	return 0;
@@ -108,7 +108,7 @@ static uint32_t backlog(struct session *s)
 
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		if (s->carrier[i].channel)
-			sum += s->carrier[i].channel->ops->unread(
+			sum += s->carrier[i].channel->kind->unread(
 				s->carrier[i].channel);
 	return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
 }
@@ -147,7 +147,7 @@ static void write_bye(struct carrier *c)
 	/* What was applied counts, also when the session ends now. */
 	if (write_ack(c, &ignored) == 0)
 		write_plain(c, &h, why, &ignored);
-	c->channel->ops->finish(c->channel);
+	c->channel->kind->finish(c->channel);
 }
 
 static int write_cards(struct carrier *c, struct error *e)
@@ -202,10 +202,10 @@ static void *writer_main(void *arg)
 static int read_all(struct carrier *c, void *buf, size_t len, struct error *e)
 {
 	for (size_t have = 0; have < len;) {
-		ssize_t n =
-			c->channel->ops->read(c->channel, (uint8_t *)buf + have,
-					      len - have,
-					      clock_us() + SILENT_US, e);
+		ssize_t n = c->channel->kind->read(c->channel,
+						   (uint8_t *)buf + have,
+						   len - have,
+						   clock_us() + SILENT_US, e);
 
 		if (n == -EAGAIN)
 			return error_set(e, ETIMEDOUT, "%s: silent for %d ms",
@@ -229,7 +229,7 @@ static int read_head(struct carrier *c, uint8_t buf[FRAME_HEAD_SIZE],
 		     unsigned *unacked, struct error *e)
 {
 	ssize_t n =
-		c->channel->ops->read(c->channel, buf, FRAME_HEAD_SIZE, 0, e);
+		c->channel->kind->read(c->channel, buf, FRAME_HEAD_SIZE, 0, e);
 
 	if (n == -EAGAIN) {
 		if (*unacked > 0)
@@ -405,8 +405,8 @@ static void drain(struct carrier *c)
 {
 	struct error ignored;
 
-	while (c->channel->ops->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
-				     clock_us() + SILENT_US, &ignored) > 0)
+	while (c->channel->kind->read(c->channel, c->buffer, FRAME_MAX_PAYLOAD,
+				      clock_us() + SILENT_US, &ignored) > 0)
 		;
 }
 
@@ -445,7 +445,7 @@ static int start_threads(struct carrier *c, struct error *e)
 	r = thread_create(&c->writer, "channel out", writer_main, c);
 	if (r == 0)
 		return 0;
-	c->channel->ops->shutdown(c->channel);
+	c->channel->kind->shutdown(c->channel);
 	pthread_join(c->reader, NULL);
 	return error_set(e, r, "no thread for a channel");
 }
@@ -464,7 +464,7 @@ static struct carrier *take_slot(struct session *s, struct channel *channel,
 			  s->peer);
 		return NULL;
 	}
-	c->buffer = malloc(FRAME_MAX_PAYLOAD);
+	c->buffer = channel_buffer_new(channel, FRAME_MAX_PAYLOAD);
 	if (!c->buffer) {
 		error_set(e, ENOMEM, "no memory for a channel");
 		return NULL;
@@ -494,7 +494,7 @@ static void slot_started(struct carrier *c, bool started)
 		c->state = CARRIER_DYING;
 	if (!started) {
 		outbox_channel_stop(&s->out, c->index);
-		free(c->buffer);
+		channel_buffer_free(c->channel, c->buffer);
 		c->channel = NULL;
 		c->state = CARRIER_FREE;
 	}
@@ -520,10 +520,10 @@ json_t *carrier_json(const struct carrier *c)
 	uint64_t age = clock_us() - c->connected_us;
 	uint64_t sent = atomic_load(&c->bytes_sent);
 
-	c->channel->ops->stats(c->channel, &st);
+	c->channel->kind->stats(c->channel, &st);
 	return json_pack("{s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s?}",
 			 "channel", (json_int_t)c->index, "transport",
-			 c->channel->ops->name, "from", c->channel->from, "to",
+			 c->channel->kind->name, "from", c->channel->from, "to",
 			 c->channel->to, "bytes", (json_int_t)sent, "received",
 			 (json_int_t)atomic_load(&c->bytes_received), "rate",
 			 (json_int_t)(age ? sent * USEC_PER_SEC / age : 0),
@@ -544,8 +544,8 @@ static void reap(struct session *s, struct carrier *c)
 		path_lost(c);
 	s->bytes_sent += atomic_load(&c->bytes_sent);
 	s->bytes_received += atomic_load(&c->bytes_received);
+	channel_buffer_free(c->channel, c->buffer);
 	channel_free(c->channel);
-	free(c->buffer);
 	free(c->pages);
 	codec_state_free(c->codecs);
 	c->pages = NULL;
@@ -596,6 +596,6 @@ void carriers_shutdown(struct session *s)
 {
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		if (s->carrier[i].state != CARRIER_FREE)
-			s->carrier[i].channel->ops->shutdown(
+			s->carrier[i].channel->kind->shutdown(
 				s->carrier[i].channel);
 }

@@ -23,7 +23,6 @@
 #include "base/scope.h"
 #include "base/thread.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "nic/address.h"
 #include "nic/routes.h"
 #include "session/internal.h"
@@ -97,7 +96,7 @@ static void set_greeting(struct path *p, struct channel *c)
 
 	p->greeting = c;
 	if (c && p->session->ended)
-		c->ops->shutdown(c);
+		c->kind->shutdown(c);
 }
 
 /* Takes @c over. */
@@ -107,7 +106,9 @@ static int greet_and_start(struct path *p, struct channel *c, struct error *e)
 	int r;
 
 	set_greeting(p, c);
-	r = greet(s, c, e);
+	r = channel_secure(c, clock_us() + HELLO_TIMEOUT_US, e);
+	if (r == 0)
+		r = greet(s, c, e);
 	set_greeting(p, NULL);
 	if (r == 0)
 		return carrier_start(s, c, p, e);
@@ -150,10 +151,11 @@ static int rank_of(struct session *s, const char *text, struct error *e)
 static int dial_given(struct path *p, const char *address, struct error *e)
 {
 	struct session *s = p->session;
+	const struct channel_way way = { .host = address, .port = s->port };
 	struct channel *c;
 
-	if (tcp_dial(&c, address, s->port, clock_us() + DIAL_GIVEN_US,
-		     s->end_fd, e) < 0)
+	if (channel_kinds[0]->dial(&c, &way, clock_us() + DIAL_GIVEN_US,
+				   s->end_fd, e) < 0)
 		return error_code(e);
 	return greet_and_start(p, c, e);
 }
@@ -237,10 +239,10 @@ static struct attempt attempt_of(struct path *p)
 static int dial_ports(struct channel **ret, struct session *s,
 		      const struct attempt *a, struct error *e)
 {
-	struct tcp_way way = { .device = a->near,
-			       .from = &a->ends.from,
-			       .to = &a->ends.to,
-			       .to_port = s->port };
+	struct channel_way way = { .device = a->near,
+				   .from = &a->ends.from,
+				   .to = &a->ends.to,
+				   .port = s->port };
 	uint64_t deadline = clock_us() + a->limit_us;
 	int r = -EADDRINUSE;
 
@@ -248,7 +250,7 @@ static int dial_ports(struct channel **ret, struct session *s,
 		if (r != -EADDRINUSE && r != -EADDRNOTAVAIL)
 			break;
 		way.from_port = i < a->ports ? a->port[i] : 0;
-		r = tcp_dial_way(ret, &way, deadline, s->end_fd, e);
+		r = channel_kinds[0]->dial(ret, &way, deadline, s->end_fd, e);
 	}
 	return r < 0 ? error_in(e, "over %s", a->near) : 0;
 }
@@ -408,7 +410,7 @@ void paths_shutdown(struct session *s)
 {
 	for (unsigned i = 0; i < s->paths; i++)
 		if (s->path[i]->greeting)
-			s->path[i]->greeting->ops->shutdown(
+			s->path[i]->greeting->kind->shutdown(
 				s->path[i]->greeting);
 }
 
@@ -467,7 +469,7 @@ static int open_first(struct session *s, const struct session_options *o,
 		return error_code(e);
 	/* Only the channel's own threads run yet, which leave paths alone. */
 	p->proved = true;
-	p->wanted = o->cards ? 1 : o->channels;
+	p->wanted = o->cards.watch ? 1 : o->channels;
 	return keeper_start(s, e);
 }
 
@@ -479,10 +481,10 @@ int session_open(struct session **ret, const struct session_options *o,
 	if (session_new(&s, o->own_name, o->peer, o->outage_limit_us, e) < 0)
 		return error_code(e);
 	s->port = o->port;
-	if (o->cards) {
-		s->watch = o->cards->watch;
-		s->networks = *o->cards->networks;
-		s->policy = o->cards->policy;
+	if (o->cards.watch) {
+		s->watch = o->cards.watch;
+		s->networks = *o->cards.networks;
+		s->policy = o->cards.policy;
 	}
 	if (open_first(s, o, e) < 0) {
 		session_destroy(s);

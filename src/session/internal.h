@@ -16,6 +16,7 @@
 
 enum {
 	HEARTBEAT_US = 200000,
+	HELLO_TIMEOUT_US = 5000000,
 	SILENT_US = 1000000,    /* a channel that says nothing is dead */
 	LINGER_US = 3000000,    /* for the goodbyes of a session that ended */
 	DAMAGED_MAX = 16,       /* frames with a wrong checksum in a session */

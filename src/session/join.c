@@ -22,12 +22,9 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "nic/address.h"
 #include "nic/cards.h"
 #include "session/internal.h"
-
-enum { HELLO_TIMEOUT_US = 5000000 };
 
 struct session_table {
 	pthread_mutex_t lock;
@@ -41,7 +38,7 @@ int hello_send(struct channel *c, const struct hello *h, struct error *e)
 	uint8_t buf[HELLO_MAX];
 	struct iovec iov = { buf, hello_write(h, buf) };
 
-	return c->ops->write(c, &iov, 1, e);
+	return c->kind->write(c, &iov, 1, e);
 }
 
 int hello_receive(struct channel *c, struct hello *ret, struct error *e)
@@ -347,7 +344,7 @@ static int check_card(const struct acceptor *a, const struct inventory *inv,
 				 "%s (%s) is on no network over which host %s "
 				 "takes moves",
 				 c->from, own->name, a->own_name);
-	return is_card ? tcp_keep_to(c, own->name, e) : 0;
+	return is_card ? c->kind->keep_to(c, own->name, e) : 0;
 }
 
 static int check_way(const struct acceptor *a, struct channel *c,
@@ -515,7 +512,8 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 	struct hello h;
 	uint16_t version;
 
-	if (hello_receive(c, &h, e) < 0) {
+	if (channel_secure(c, clock_us() + HELLO_TIMEOUT_US, e) < 0 ||
+	    hello_receive(c, &h, e) < 0) {
 		error_in(e, "%s", c->to);
 		channel_free(c);
 		return error_code(e);

@@ -53,7 +53,7 @@ struct page_sink {
 
 /* How the dialling side finds paths besides the addresses that it was given. */
 struct session_cards {
-	struct nic_watch *watch;         /* outlives the session */
+	struct nic_watch *watch;         /* outlives the session; may be NULL */
 	const struct networks *networks; /* that may be used */
 	struct path_policy policy;
 };
@@ -63,9 +63,9 @@ struct session_options {
 	const char *peer;             /* name of the other host */
 	const char *const *addresses; /* to dial; NULL-terminated, or NULL */
 	uint16_t port;
-	/* NULL: the first of the addresses that answers is the only path, and
-	 * @channels are kept open over it. */
-	const struct session_cards *cards;
+	/* Without a watch the first of the addresses that answers is the only
+	 * path, and @channels are kept open over it. */
+	struct session_cards cards;
 	unsigned channels;
 	/* NULL: pages travel as they are. */
 	struct press *press; /* outlives the session */

@@ -88,7 +88,7 @@ static void *listen_main(void *arg)
 	struct channel *c;
 
 	while (poll(p, 2, -1) > 0 && !p[1].revents)
-		if (tcp_accept(&c, e->listen_fd, 0, &err) == 0)
+		if (channel_tcp.accept(&c, e->listen_fd, 0, &err) == 0)
 			greet(e, c);
 	return NULL;
 }
@@ -116,7 +116,7 @@ static void listen_at(struct ends *e, const char *address)
 	socklen_t len = sizeof(a);
 	struct error err;
 
-	CHECK(tcp_listen(&e->listen_fd, address, 0, &err) == 0);
+	CHECK(channel_tcp.listen(&e->listen_fd, address, 0, &err) == 0);
 	CHECK(getsockname(e->listen_fd, (struct sockaddr *)&a, &len) == 0);
 	e->port = ntohs(a.sin_port);
 }
@@ -219,7 +219,7 @@ int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 		.peer = "far",
 		.addresses = e->links ? cards : loopback,
 		.port = e->cutter ? cutter_port(e->cutter) : e->port,
-		.cards = e->links ? &e->cards : NULL,
+		.cards = e->cards,
 		.channels = channels,
 		.press = e->press,
 		.press_policy = e->press_policy,

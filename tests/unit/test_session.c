@@ -488,7 +488,7 @@ static void kill_a_channel(struct session *s, uint32_t *seed)
 	WITH_LOCK(&s->lock);
 
 	if (c->state == CARRIER_ALIVE)
-		c->channel->ops->shutdown(c->channel);
+		c->channel->kind->shutdown(c->channel);
 }
 
 /* Now and then all cards are out at once. */

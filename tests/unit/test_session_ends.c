@@ -139,11 +139,12 @@ static void a_peer_without_addresses_is_an_error(void **state)
 
 static struct channel *dial(const struct ends *e)
 {
+	const struct channel_way way = { .host = "127.0.0.1", .port = e->port };
 	struct channel *c = NULL;
 	struct error err;
 
-	assert_int_equal(tcp_dial(&c, "127.0.0.1", e->port,
-				  clock_us() + USEC_PER_SEC, -1, &err),
+	assert_int_equal(channel_tcp.dial(&c, &way, clock_us() + USEC_PER_SEC,
+					  -1, &err),
 			 0);
 	return c;
 }
@@ -153,7 +154,7 @@ static void say(struct channel *c, const void *data, size_t len)
 	struct iovec iov = { (void *)(uintptr_t)data, len };
 	struct error err;
 
-	assert_int_equal(c->ops->write(c, &iov, 1, &err), 0);
+	assert_int_equal(c->kind->write(c, &iov, 1, &err), 0);
 }
 
 static int hear_hello(struct channel *c, struct hello *ret)
@@ -485,7 +486,7 @@ static void *talk_for_ever(void *arg)
 	memcpy(frame + FRAME_HEAD_SIZE, ack, sizeof(ack));
 	do {
 		iov = (struct iovec){ frame, sizeof(frame) };
-	} while (p->channel->ops->write(p->channel, &iov, 1, &err) == 0);
+	} while (p->channel->kind->write(p->channel, &iov, 1, &err) == 0);
 	return NULL;
 }
 
@@ -611,7 +612,7 @@ static struct channel *next_dialled(struct dialled *d, struct hello *ret)
 	struct error err;
 
 	assert_int_equal(poll(&p, 1, 10000), 1);
-	assert_int_equal(tcp_accept(&c, d->listen_fd, 0, &err), 0);
+	assert_int_equal(channel_tcp.accept(&c, d->listen_fd, 0, &err), 0);
 	assert_int_equal(hear_hello(c, ret), 0);
 	return c;
 }
@@ -640,7 +641,9 @@ static void dialled_init(struct dialled *d)
 
 	*d = (struct dialled){ .listen_fd = -1 };
 	memset(d->secret, 0xa5, SECRET_SIZE);
-	assert_int_equal(tcp_listen(&d->listen_fd, "127.0.0.1", 0, &err), 0);
+	assert_int_equal(channel_tcp.listen(&d->listen_fd, "127.0.0.1", 0,
+					    &err),
+			 0);
 	getsockname(d->listen_fd, (struct sockaddr *)&a, &len);
 	d->port = ntohs(a.sin_port);
 	pthread_create(&d->opener, NULL, open_main, d);
@@ -675,8 +678,8 @@ static void who_only_repeats_a_join_is_not_taken_for_the_peer(void **state)
 	assert_memory_equal(h.secret + SECRET_JOINS, none, sizeof(none));
 	answer_with(c, HELLO_ACCEPT, h.session, h.secret, "far");
 	/* A channel that was taken would say something within 200 ms. */
-	assert_int_equal(c->ops->read(c, &byte, 1, clock_us() + USEC_PER_SEC,
-				      &err),
+	assert_int_equal(c->kind->read(c, &byte, 1, clock_us() + USEC_PER_SEC,
+				       &err),
 			 0);
 	channel_free(c);
 	dialled_done(&d);
@@ -702,7 +705,7 @@ static void a_refusal_ends_no_session_that_still_has_a_channel(void **state)
 	usleep(100000);
 	assert_int_equal(session_check(d.near, &err), 0);
 	/* Once none is left, it does. */
-	d.first->ops->shutdown(d.first);
+	d.first->kind->shutdown(d.first);
 	for (int i = 0; i < 5 && session_check(d.near, &err) == 0; i++) {
 		refuse_next(&d, 0, "knows nothing of this session");
 		usleep(50000);
@@ -718,7 +721,7 @@ static void a_refusal_of_one_connection_ends_no_session(void **state)
 
 	(void)state;
 	dialled_init(&d);
-	d.first->ops->shutdown(d.first);
+	d.first->kind->shutdown(d.first);
 	for (int i = 0; i < 3; i++)
 		refuse_next(&d, DIALLED_ID, "came in over another card");
 	usleep(100000);
