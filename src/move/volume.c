@@ -11,12 +11,13 @@
 #include "base/scope.h"
 #include "base/text.h"
 
-enum { NAME_MAX_ = 192, DISKS_MAX = 64, DEPTH_MAX = 8 };
+enum { NAME_CAP = 192, DISKS_MAX = 64, WAY_MAX = 256, SEEN_MAX = 1024 };
 
 struct disks {
-	char name[DISKS_MAX][NAME_MAX_];
+	char name[DISKS_MAX][NAME_CAP];
 	size_t count;
-	bool unknown; /* one has no name, or there are too many */
+	unsigned seen; /* folders below */
+	bool unknown;  /* one has no name, or there are too many */
 };
 
 /* As the drivers of SCSI and NVMe write it. */
@@ -26,18 +27,18 @@ static bool is_unique(const char *name)
 	       !strncmp(name, "uuid.", 5);
 }
 
-static bool read_first(char ret[NAME_MAX_], const char *folder,
+static bool read_first(char ret[NAME_CAP], const char *folder,
 		       const char *const *files, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (text_read_line(ret, NAME_MAX_, "%s/%s", folder, files[i]) &&
+		if (text_read_line(ret, NAME_CAP, "%s/%s", folder, files[i]) &&
 		    ret[0] && !strchr(ret, ' '))
 			return true;
 	return false;
 }
 
 /* A partition has that of its disk, and its number. */
-static bool read_disk(char ret[NAME_MAX_], const char *folder)
+static bool read_disk(char ret[NAME_CAP], const char *folder)
 {
 	static const char *const own[] = { "wwid", "device/wwid" };
 	static const char *const parent[] = { "../wwid", "../device/wwid" };
@@ -49,7 +50,7 @@ static bool read_disk(char ret[NAME_MAX_], const char *folder)
 	if (!read_first(ret, folder, parent, ARRAY_SIZE(parent)))
 		return false;
 	n = strlen(ret);
-	snprintf(ret + n, NAME_MAX_ - n, "-part%s", number);
+	snprintf(ret + n, NAME_CAP - n, "-part%s", number);
 	return true;
 }
 
@@ -63,17 +64,34 @@ static bool is_known(const struct disks *d, const char *name)
 
 static void add_disk(struct disks *d, const char *folder)
 {
-	char name[NAME_MAX_];
+	char name[NAME_CAP];
 
 	if (!read_disk(name, folder) ||
 	    (d->count == DISKS_MAX && !is_known(d, name)))
 		d->unknown = true;
 	else if (!is_known(d, name))
-		memcpy(d->name[d->count++], name, NAME_MAX_);
+		memcpy(d->name[d->count++], name, NAME_CAP);
 }
 
-/* The disks that it stands on, each once, by however many ways. */
-static void add_below(struct disks *d, const char *folder, unsigned depth)
+/* Folders that are still to be looked at, the deepest last. */
+struct way {
+	char *at[WAY_MAX];
+	size_t count;
+};
+
+static void way_add(struct way *w, struct disks *d, const char *folder,
+		    const char *name)
+{
+	char **next = &w->at[w->count];
+
+	if (w->count == WAY_MAX || d->seen++ == SEEN_MAX ||
+	    asprintf(next, "%s/slaves/%s", folder, name) < 0)
+		d->unknown = true;
+	else
+		w->count++;
+}
+
+static bool add_slaves(struct way *w, struct disks *d, const char *folder)
 {
 	char path[PATH_MAX];
 	const struct dirent *entry;
@@ -81,17 +99,27 @@ static void add_below(struct disks *d, const char *folder, unsigned depth)
 	bool any = false;
 
 	snprintf(path, sizeof(path), "%s/slaves", folder);
-	below = depth < DEPTH_MAX ? opendir(path) : NULL;
+	below = opendir(path);
 	while (below && (entry = readdir(below))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		any = true;
-		if (snprintf(path, sizeof(path), "%s/slaves/%s", folder,
-			     entry->d_name) < (int)sizeof(path))
-			add_below(d, path, depth + 1);
+		way_add(w, d, folder, entry->d_name);
 	}
-	if (!any)
-		add_disk(d, folder);
+	return any;
+}
+
+/* The disks that it stands on, each once, by however many ways. */
+static void add_below(struct disks *d, const char *folder)
+{
+	struct way w = { .at = { strdup(folder) }, .count = 1 };
+
+	while (w.count > 0) {
+		AUTO_FREE char *next = w.at[--w.count];
+
+		if (!next || d->unknown || !add_slaves(&w, d, next))
+			add_disk(d, next ? next : folder);
+	}
 }
 
 static int compare_names(const void *a, const void *b)
@@ -108,7 +136,7 @@ static void append(struct volume_id *v, bool *fits, const char *name)
 }
 
 /* Multipath's is that of the disk below, which one host may have without it. */
-static bool read_made(char ret[NAME_MAX_], const char *folder)
+static bool read_made(char ret[NAME_CAP], const char *folder)
 {
 	static const char *const made[] = { "dm/uuid", "md/uuid" };
 
@@ -119,7 +147,7 @@ static bool read_made(char ret[NAME_MAX_], const char *folder)
 bool volume_read_id(struct volume_id *ret, const char *folder, dev_t device)
 {
 	AUTO_FREE struct disks *d = calloc(1, sizeof(*d));
-	char path[PATH_MAX], made[NAME_MAX_];
+	char path[PATH_MAX], made[NAME_CAP];
 	bool fits = true;
 
 	*ret = (struct volume_id){ .unique = true };
@@ -127,8 +155,8 @@ bool volume_read_id(struct volume_id *ret, const char *folder, dev_t device)
 		return false;
 	snprintf(path, sizeof(path), "%s/%u:%u", folder, major(device),
 		 minor(device));
-	add_below(d, path, 0);
-	qsort(d->name, d->count, NAME_MAX_, compare_names);
+	add_below(d, path);
+	qsort(d->name, d->count, NAME_CAP, compare_names);
 	if (read_made(made, path))
 		append(ret, &fits, made);
 	for (size_t i = 0; i < d->count; i++) {
