@@ -11,13 +11,12 @@
 #include "base/scope.h"
 #include "base/text.h"
 
-enum { NAME_CAP = 192, DISKS_MAX = 64, WAY_MAX = 256, SEEN_MAX = 1024 };
+enum { NAME_CAP = 192, DISKS_MAX = 64, WAYS_MAX = 1024 };
 
 struct disks {
 	char name[DISKS_MAX][NAME_CAP];
 	size_t count;
-	unsigned seen; /* folders below */
-	bool unknown;  /* one has no name, or there are too many */
+	bool unknown; /* one has no name, or there are too many */
 };
 
 /* As the drivers of SCSI and NVMe write it. */
@@ -73,25 +72,14 @@ static void add_disk(struct disks *d, const char *folder)
 		memcpy(d->name[d->count++], name, NAME_CAP);
 }
 
-/* Folders that are still to be looked at, the deepest last. */
-struct way {
-	char *at[WAY_MAX];
+/* Folders of what is below, each behind the one that stands on it. */
+struct ways {
+	char *at[WAYS_MAX];
 	size_t count;
 };
 
-static void way_add(struct way *w, struct disks *d, const char *folder,
-		    const char *name)
-{
-	char **next = &w->at[w->count];
-
-	if (w->count == WAY_MAX || d->seen++ == SEEN_MAX ||
-	    asprintf(next, "%s/slaves/%s", folder, name) < 0)
-		d->unknown = true;
-	else
-		w->count++;
-}
-
-static bool add_slaves(struct way *w, struct disks *d, const char *folder)
+/* False: nothing is below. */
+static bool add_slaves(struct ways *w, struct disks *d, const char *folder)
 {
 	char path[PATH_MAX];
 	const struct dirent *entry;
@@ -104,7 +92,11 @@ static bool add_slaves(struct way *w, struct disks *d, const char *folder)
 		if (entry->d_name[0] == '.')
 			continue;
 		any = true;
-		way_add(w, d, folder, entry->d_name);
+		if (w->count == WAYS_MAX || asprintf(&w->at[w->count], "%s/%s",
+						     path, entry->d_name) < 0)
+			d->unknown = true;
+		else
+			w->count++;
 	}
 	return any;
 }
@@ -112,14 +104,15 @@ static bool add_slaves(struct way *w, struct disks *d, const char *folder)
 /* The disks that it stands on, each once, by however many ways. */
 static void add_below(struct disks *d, const char *folder)
 {
-	struct way w = { .at = { strdup(folder) }, .count = 1 };
+	struct ways w = { .count = 0 };
 
-	while (w.count > 0) {
-		AUTO_FREE char *next = w.at[--w.count];
-
-		if (!next || d->unknown || !add_slaves(&w, d, next))
-			add_disk(d, next ? next : folder);
-	}
+	if (!add_slaves(&w, d, folder))
+		add_disk(d, folder);
+	for (size_t i = 0; i < w.count; i++)
+		if (!add_slaves(&w, d, w.at[i]))
+			add_disk(d, w.at[i]);
+	for (size_t i = 0; i < w.count; i++)
+		free(w.at[i]);
 }
 
 static int compare_names(const void *a, const void *b)

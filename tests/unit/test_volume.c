@@ -62,6 +62,13 @@ static int set_up(void **state)
 	put("9:0", "md/uuid", "1f3a");
 	stands_on("9:0", "7:0");
 	stands_on("9:0", "259:0");
+	/* The same in both orders: one disk has no name, one is deeper. */
+	put("253:3", "dm/uuid", "LVM-part");
+	stands_on("253:3", "7:0");
+	stands_on("253:3", "253:0");
+	put("253:4", "dm/uuid", "LVM-part");
+	stands_on("253:4", "253:0");
+	stands_on("253:4", "7:0");
 	/* It stands on itself, which the kernel never does. */
 	put("253:2", "dm/uuid", "LVM-loop");
 	stands_on("253:2", "253:2");
@@ -114,6 +121,8 @@ static void test_one_disk_without_a_name_spoils_it(void **state)
 {
 	(void)state;
 	check(9, 0, "1f3a eui.0025388b", false);
+	check(253, 3, "LVM-part naa.6001405a", false);
+	check(253, 4, "LVM-part naa.6001405a", false);
 	check(253, 2, "LVM-loop", false);
 }
 
