@@ -82,7 +82,7 @@ static int check_running(const struct machine *m, struct definition *d,
 {
 	SCOPED(definition_done) struct definition now = { 0 };
 
-	if (!d->uuid)
+	if (!d->uuid && m->uuid[0])
 		d->uuid = strdup(m->uuid);
 	if (definition_parse(&now, m->name, m->text, e) < 0)
 		return error_code(e);

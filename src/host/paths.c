@@ -181,6 +181,9 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	    peer_of(h, peer_name, &peer, e) < 0)
 		return error_code(e);
 	o = move_session(&h->move, &peer, &paths, PLAN_US);
+	/* No page will travel: its share of the buffers is for those that do.
+	 */
+	o.press = NULL;
 	plan = json_pack("{s:s,s:s}", "host", peer_name, "option",
 			 paths.option->name);
 	r = session_open(&s, &o, e);

@@ -44,7 +44,7 @@ class Far:
         self.console.wait_line("^drover-stress ready|^hb ", 60)
 
     def move(self, timeout):
-        """The seconds, by the clock and by the report, and the job."""
+        """The job and what the command said; shows the seconds."""
         begin = time.monotonic()
         answer = self.alpha.drover("move", "guest", "beta", *MOVE, "--timeout", timeout,
                                    "--json", check=False)
