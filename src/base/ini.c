@@ -300,6 +300,11 @@ static int pair(struct ini *in, const char *line, struct span all,
 			return problem(in, line, key.at, e);
 		return skip_unknown(in, line, key.at, e);
 	}
+	/* Written again after a space, it would be a comment. */
+	if (value.len > 0 && value.at[0] == ';') {
+		error_set(e, EINVAL, "a value cannot start with ';'");
+		return problem(in, line, value.at, e);
+	}
 	if (give(in, value, e) < 0)
 		return problem(in, line, value.at, e);
 	return 0;

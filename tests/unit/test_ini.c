@@ -134,6 +134,8 @@ static void problems_name_line_and_column(void **state)
 	assert_fails("port = 1\n", "t.conf:1:1: a [SECTION] has to come first");
 	assert_fails("[host]\nport\n",
 		     "t.conf:2:1: write KEY = VALUE or [SECTION]");
+	assert_fails("[host]\nport =;1\n",
+		     "t.conf:2:7: a value cannot start with ';'");
 	assert_fails("[host\n",
 		     "t.conf:1:6: ']' is missing at the end of the line");
 	assert_fails("[host]\n = 1\n", "t.conf:2:2: a key is missing here");
