@@ -137,6 +137,17 @@ static void let_go_of_qemu(struct connection *c)
 	shutdown(c->fd, SHUT_RDWR);
 }
 
+/* What a side connection could not pass on when the session was over says
+ * nothing: how the migration ended is seen on connection 0, and QEMU closes the
+ * others when it pleases. */
+static void connection_fail(struct connection *c, const struct error *e)
+{
+	struct error ignored;
+
+	if (c->number == 0 || session_check(c->relay->session, &ignored) == 0)
+		relay_fail(c->relay, e);
+}
+
 /* --- how the migration ended */
 
 static void on_sent(void *context, const uint8_t *data, size_t len)
@@ -268,7 +279,7 @@ static void *reader_main(void *arg)
 	struct error e;
 
 	if (read_all(c, &e) < 0) {
-		relay_fail(c->relay, &e);
+		connection_fail(c, &e);
 		let_go_of_qemu(c);
 	}
 	half_ended(c, &c->read_ended);

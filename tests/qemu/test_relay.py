@@ -183,6 +183,24 @@ class RelayCase(unittest.TestCase):
                          [0] * len(verdict.destination), verdict)
         return verdict
 
+    def check_channels(self):
+        """The destination has each page as multifd's channels, or the main
+        connection, sent it last; how many QEMU never sent so."""
+        sent = multifd_pages(self.source.stream(), "pc.ram")
+        zeros = oracle.Stream(self.source.stream()).blocks["pc.ram"].pages
+        there = self.destination.memory(SIZE)
+        self.assertGreater(len(sent), 60 * MIB // PAGE)
+        for page in range(SIZE // PAGE):
+            allowed = sent.get(page, [])
+            if zeros[page] == oracle.IS_ZERO:
+                allowed = [*allowed, bytes(PAGE)]
+            if there[page * PAGE:(page + 1) * PAGE] not in allowed:
+                self.fail(f"page {page:#x}: not what was sent" if allowed
+                          else f"page {page:#x} was never sent")
+        lost = len(self.differing())
+        print(f"multifd: {len(sent)} pages as sent, {lost} lost by QEMU")
+        return lost
+
     def by_monitor(self, qemu, size, start=0):
         """Guest-physical memory as QEMU itself reads it."""
         path = os.path.join(self.lab.fast, f"{qemu.name}-{start:x}")
@@ -394,18 +412,7 @@ class Relay(RelayCase):
         report = self.migrate(multifd=True, parameters={"multifd_channels": 2})
         self.assertEqual(self.diverted(report), 0)
         self.assertEqual(len(self.tapes()), 3)
-        sent = multifd_pages(self.source.stream(), "pc.ram")
-        zeros = oracle.Stream(self.source.stream()).blocks["pc.ram"].pages
-        there = self.destination.memory(SIZE)
-        self.assertGreater(len(sent), 60 * MIB // PAGE)
-        for page in range(SIZE // PAGE):
-            allowed = sent.get(page, [])
-            if zeros[page] == oracle.IS_ZERO:
-                allowed = [*allowed, bytes(PAGE)]
-            if there[page * PAGE:(page + 1) * PAGE] not in allowed:
-                self.fail(f"page {page:#x}: not what was sent" if allowed
-                          else f"page {page:#x} was never sent")
-        print(f"multifd: {len(sent)} pages as sent, {len(self.differing())} lost by QEMU")
+        self.check_channels()
 
 
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)

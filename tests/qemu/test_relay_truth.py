@@ -174,7 +174,8 @@ class Truth(RelayCase):
             with self.subTest(channels=channels):
                 self.start()
                 self.migrate(multifd=True, parameters={"multifd_channels": channels})
-                self.check_goes_on()
+                self.assertEqual(len(self.tapes()), channels + 1)
+                self.check_goes_on(self.check_channels())
                 self.end()
 
     def test_more_connections_than_a_relay_has_are_refused_by_name(self):
