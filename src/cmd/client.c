@@ -12,12 +12,14 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "cmd/outcome.h"
 
 enum { REPLY_MAX = 16 << 20, URL_CAP = 1024 };
 
 struct client {
 	CURL *curl;
 	char *socket_path;
+	const struct outcome *refusal; /* of the last request that was */
 };
 
 struct reply {
@@ -129,8 +131,8 @@ static int explain_transfer(const struct client *c, CURLcode r, struct error *e)
 			 curl_easy_strerror(r));
 }
 
-static int read_reply(json_t **ret, const struct reply *r, long status,
-		      struct error *e)
+static int read_reply(struct client *c, json_t **ret, const struct reply *r,
+		      long status, struct error *e)
 {
 	AUTO_JSON json_t *j = NULL;
 	const char *why;
@@ -142,6 +144,9 @@ static int read_reply(json_t **ret, const struct reply *r, long status,
 		return 0;
 	}
 	why = json_string_value(json_object_get(j, "error"));
+	c->refusal =
+		outcome_of_reply(json_string_value(json_object_get(j, "kind")),
+				 status);
 	if (why)
 		return error_set(e, EREMOTEIO, "%s", why);
 	return error_set(e, EPROTO,
@@ -202,7 +207,12 @@ int client_call(struct client *c, const struct client_request *rq, json_t **ret,
 	if (r != CURLE_OK)
 		return explain_transfer(c, r, e);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-	return read_reply(ret, &reply, status, e);
+	return read_reply(c, ret, &reply, status, e);
+}
+
+const struct outcome *client_refusal(const struct client *c)
+{
+	return c->refusal;
 }
 
 int client_get(struct client *c, const char *path, json_t **ret,

@@ -11,6 +11,7 @@
 
 struct client;
 struct error;
+struct outcome;
 
 /* Connects on the first call only. */
 int client_new(struct client **ret, const char *socket_path, struct error *e);
@@ -27,6 +28,9 @@ struct client_request {
  * the user.  EREMOTEIO: it refused, the text is its own. */
 int client_call(struct client *c, const struct client_request *rq, json_t **ret,
 		struct error *e);
+
+/* What the service meant by its refusal, after EREMOTEIO. */
+const struct outcome *client_refusal(const struct client *c);
 
 int client_get(struct client *c, const char *path, json_t **ret,
 	       struct error *e);

@@ -10,20 +10,53 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cmd/output.h"
 
-void call_complain(const struct call *c, const char *fmt, ...)
+/* The text may hold what a guest or a peer sent. */
+static void print_line(const struct call *c, const char *text)
 {
+	fprintf(stderr, "drover: %s%s", c->title, c->title[0] ? ": " : "");
+	for (; *text; text++)
+		putc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text,
+		     stderr);
+	putc('\n', stderr);
+}
+
+void call_warn(const struct call *c, const char *fmt, ...)
+{
+	AUTO_JSON json_t *object = NULL;
 	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* The text may hold what a guest or a peer sent. */
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' ';
-	fprintf(stderr, "drover: %s: %s\n", c->title, text);
+	if (!c->json) {
+		print_line(c, text);
+		return;
+	}
+	object = json_pack("{s:o}", "warning", output_text(text));
+	output_json_line(stderr, object);
+}
+
+int call_fail(const struct call *c, const struct outcome *o, const char *text,
+	      const char *advice)
+{
+	AUTO_JSON json_t *object = NULL;
+
+	if (!c->json) {
+		print_line(c, text);
+		if (advice)
+			print_line(c, advice);
+		return o->status;
+	}
+	object = json_pack("{s:o,s:s,s:i,s:o}", "error", output_text(text),
+			   "kind", o->kind, "status", (int)o->status, "command",
+			   output_text(c->title));
+	if (advice)
+		json_object_set_new(object, "advice", output_text(advice));
+	output_json_line(stderr, object);
+	return o->status;
 }
 
 int call_path(char *buf, size_t cap, const char *before, const char *name,

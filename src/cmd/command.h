@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "cmd/client.h"
+#include "cmd/outcome.h"
 
 struct error;
 
@@ -37,11 +38,9 @@ struct call {
 	bool json;
 };
 
-/* run() gives 0, CALL_FAILED when it has said itself what failed, or a
+/* run() gives 0, another enum status when it has said itself what failed, or a
  * negative errno value with the error's text; -EINVAL stands for wrong usage
  * (what the service refuses is -EREMOTEIO). */
-enum { CALL_FAILED = 1 };
-
 struct command {
 	const char *group; /* NULL: a command of one word */
 	const char *name;
@@ -62,9 +61,15 @@ extern const struct command nic_commands[];
 extern const struct command relay_commands[];
 extern const struct command version_commands[];
 
-/* One line on standard error: "drover: TITLE: ...". */
-void call_complain(const struct call *c, const char *fmt, ...)
+/* What the user should know besides: one line on standard error, "drover:
+ * TITLE: ...", with --json {"warning": "..."}. */
+void call_warn(const struct call *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Why the command fails, likewise; with --json an object with error, kind,
+ * status, command and advice.  @advice may be NULL.  Gives the status. */
+int call_fail(const struct call *c, const struct outcome *o, const char *text,
+	      const char *advice);
 
 /* @before, @name and @after in a row, once @name is known to be a name. */
 int call_path(char *buf, size_t cap, const char *before, const char *name,

@@ -43,11 +43,12 @@ static int run_compare(struct call *c, struct error *e)
 		output_json(stdout, result);
 	else
 		print_findings(c, result);
-	return json_is_true(output_find(result, "ok")) ? 0 : CALL_FAILED;
+	return json_is_true(output_find(result, "ok")) ? STATUS_DONE
+						       : STATUS_REFUSED;
 }
 
 const struct command compare_commands[] = {
 	{ NULL, "compare", "VM HOST", "Says whether a machine could move there",
-	  "Ends with status 1 when it could not.", NULL, run_compare },
+	  "Ends with status 8 when it could not.", NULL, run_compare },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -20,7 +20,7 @@
 
 #define DEFAULT_SOCKET "/run/drover/drover.sock"
 
-enum { EXIT_USAGE = 2, OPTIONS_MAX = 12, OPTION_BASE = 256 };
+enum { OPTIONS_MAX = 12, OPTION_BASE = 256 };
 
 static const struct command *const tables[] = {
 	vm_commands,   move_commands, compare_commands, job_commands,
@@ -97,14 +97,17 @@ static int print_help(const struct command *c)
 	return 0;
 }
 
-static int wrong_usage(const struct command *c, const char *group,
-		       const char *text)
+static int wrong_usage(const struct call *call, const struct command *c,
+		       const char *group, const char *text)
 {
-	fprintf(stderr, "drover: %s; try 'drover %s%s%s%s--help'\n", text,
-		c && c->group ? c->group : (group ? group : ""),
-		(c && c->group) || group ? " " : "", c ? c->name : "",
-		c ? " " : "");
-	return EXIT_USAGE;
+	char whole[512];
+
+	if (c)
+		group = c->group;
+	snprintf(whole, sizeof(whole), "%s; try 'drover %s%s%s%s--help'", text,
+		 group ? group : "", group ? " " : "", c ? c->name : "",
+		 c ? " " : "");
+	return call_fail(call, outcome_of_code(-EINVAL), whole, NULL);
 }
 
 /* The command that argv[0] (and argv[1], for a group) names. */
@@ -194,8 +197,8 @@ static enum parsed parse_options(const struct command *c, struct call *call,
 	return PARSED_RUN;
 }
 
-static int say_wrong_option(const struct command *c, enum parsed p,
-			    const char *option)
+static int say_wrong_option(const struct call *call, const struct command *c,
+			    enum parsed p, const char *option)
 {
 	static const struct {
 		const char *before, *after;
@@ -208,71 +211,68 @@ static int say_wrong_option(const struct command *c, enum parsed p,
 
 	snprintf(text, sizeof(text), "%s%.100s%s", wrong[p].before, option,
 		 wrong[p].after);
-	return wrong_usage(c, NULL, text);
+	return wrong_usage(call, c, NULL, text);
 }
 
-static int report_failure(const struct command *c, const struct call *call,
-			  int r, const struct error *e)
+static int report_failure(struct call *call, const struct command *c, int r,
+			  const struct error *e)
 {
-	char text[512];
-
-	if (r == 0)
-		return EXIT_SUCCESS;
-	if (r == CALL_FAILED)
-		return EXIT_FAILURE;
-	if (r == -EINVAL) {
-		snprintf(text, sizeof(text), "%s: %s", call->title, e->text);
-		return wrong_usage(c, NULL, text);
-	}
+	if (r >= 0)
+		return r;
+	if (r == -EINVAL)
+		return wrong_usage(call, c, NULL, e->text);
+	if (r == -EREMOTEIO)
+		return call_fail(call, client_refusal(call->client), e->text,
+				 NULL);
+	/* Whatever the command was. */
 	if (r == -ENOTCONN)
-		fprintf(stderr, "drover: %s\n", e->text);
-	else
-		call_complain(call, "%s", e->text);
-	return EXIT_FAILURE;
+		call->title[0] = '\0';
+	return call_fail(call, outcome_of_code(r), e->text, NULL);
 }
 
-static int run_command(const struct command *c, const char *socket, int argc,
+static int run_command(struct call *call, const struct command *c, int argc,
 		       char **argv)
 {
 	const char *options[OPTIONS_MAX] = { NULL };
-	struct call call = { .socket = socket, .options = options };
 	struct error e = { 0 };
 	enum parsed p;
 	int r;
 
-	p = parse_options(c, &call, argc, argv);
+	call->options = options;
+	p = parse_options(c, call, argc, argv);
 	if (p == PARSED_HELP)
 		return print_help(c);
 	if (p != PARSED_RUN)
-		return say_wrong_option(c, p, argv[optind - 1]);
+		return say_wrong_option(call, c, p, argv[optind - 1]);
 	if (argc - optind != count_words(c->words))
-		return wrong_usage(c, NULL,
+		return wrong_usage(call, c, NULL,
 				   argc - optind < count_words(c->words)
 					   ? "something is missing"
 					   : "that is too much");
-	call.words = argv + optind;
-	snprintf(call.title, sizeof(call.title), "%s%s%s%s%.64s",
+	call->words = argv + optind;
+	snprintf(call->title, sizeof(call->title), "%s%s%s%s%.64s",
 		 c->group ? c->group : "", c->group ? " " : "", c->name,
-		 c->words[0] ? " " : "", c->words[0] ? call.words[0] : "");
-	r = client_new(&call.client, call.socket, &e);
+		 c->words[0] ? " " : "", c->words[0] ? call->words[0] : "");
+	r = client_new(&call->client, call->socket, &e);
 	if (r == 0)
-		r = c->run(&call, &e);
-	client_free(call.client);
-	return report_failure(c, &call, r, &e);
+		r = c->run(call, &e);
+	r = report_failure(call, c, r, &e);
+	client_free(call->client);
+	return r;
 }
 
-static int dispatch(const char *socket, int argc, char **argv)
+static int dispatch(struct call *call, int argc, char **argv)
 {
 	const struct command *c;
 	const char *group;
 	char text[160];
 
 	if (argc == 0)
-		return wrong_usage(NULL, NULL, "a command is missing");
+		return wrong_usage(call, NULL, NULL, "a command is missing");
 	c = find_command(argv, &group);
 	/* getopt skips the first word: for a group, its second one. */
 	if (c)
-		return run_command(c, socket, argc - (group != NULL),
+		return run_command(call, c, argc - (group != NULL),
 				   argv + (group != NULL));
 	if (!strcmp(argv[0], "help"))
 		return print_commands(NULL);
@@ -286,7 +286,16 @@ static int dispatch(const char *socket, int argc, char **argv)
 		snprintf(text, sizeof(text),
 			 "there is no command '%.40s%s%.40s'", argv[0],
 			 group ? " " : "", group ? argv[1] : "");
-	return wrong_usage(NULL, group, text);
+	return wrong_usage(call, NULL, group, text);
+}
+
+/* Also of a command line that cannot be parsed. */
+static bool asks_for_json(char **argv)
+{
+	for (; *argv && strcmp(*argv, "--") != 0; argv++)
+		if (!strcmp(*argv, "--json"))
+			return true;
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -299,26 +308,27 @@ int main(int argc, char **argv)
 	};
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
 	const char *socket = getenv("DROVER_SOCKET");
-	int o, r;
+	struct call call = { .json = asks_for_json(argv),
+			     .socket = DEFAULT_SOCKET };
+	int o;
 
-	if (!socket || !socket[0])
-		socket = DEFAULT_SOCKET;
+	if (socket && socket[0])
+		call.socket = socket;
 	opterr = 0;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
 	while ((o = getopt_long(argc, argv, "+:S:hV", global, NULL)) != -1) {
 		if (o == 'S') {
-			socket = optarg;
+			call.socket = optarg;
 		} else if (o == 'h') {
 			return output_end(print_commands(NULL));
 		} else if (o == 'V') {
 			printf("drover %s\n", DROVER_VERSION);
-			return output_end(EXIT_SUCCESS);
+			return output_end(STATUS_DONE);
 		} else {
-			return wrong_usage(NULL, NULL,
+			return wrong_usage(&call, NULL, NULL,
 					   "that option is not known, or its "
 					   "value is missing");
 		}
 	}
-	r = dispatch(socket, argc - optind, argv + optind);
-	return output_end(r);
+	return output_end(dispatch(&call, argc - optind, argv + optind));
 }

@@ -19,13 +19,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/notify.h"
+#include "cmd/outcome.h"
 #include "control/control.h"
 #include "host/host.h"
 #include "host/settings.h"
 
 #define DEFAULT_CONFIG "/etc/drover/drover.conf"
-
-enum { EXIT_USAGE = 2 };
 
 struct options {
 	const char *config; /* NULL: the default, if it is there */
@@ -44,7 +43,7 @@ static int print_help(void)
 	       "      --help         this text\n"
 	       "      --version      the version\n",
 	       DEFAULT_CONFIG);
-	return EXIT_SUCCESS;
+	return STATUS_DONE;
 }
 
 /* -1: go on; otherwise the exit status. */
@@ -72,17 +71,17 @@ static int parse_options(struct options *o, int argc, char **argv)
 			return print_help();
 		} else if (c == 'V') {
 			printf("droverd %s\n", DROVER_VERSION);
-			return EXIT_SUCCESS;
+			return STATUS_DONE;
 		} else {
 			fprintf(stderr, "try 'droverd --help'\n");
-			return EXIT_USAGE;
+			return STATUS_USAGE;
 		}
 	}
 	if (optind == argc)
 		return -1;
 	fprintf(stderr, "droverd: %s is too much; try 'droverd --help'\n",
 		argv[optind]);
-	return EXIT_USAGE;
+	return STATUS_USAGE;
 }
 
 static void block_signals(sigset_t *ret_wait)
@@ -183,5 +182,5 @@ int main(int argc, char **argv)
 	r = run(&o, &e);
 	if (r < 0)
 		fprintf(stderr, "droverd: %s\n", e.text);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/outcome.h"
 
 enum { FIELDS_MAX = 16, DEFAULT_WIDTH = 80 };
 
@@ -205,6 +206,17 @@ void output_wrapped(FILE *to, const char *title, int title_width,
 	} while (text[strspn(text, " ")]);
 }
 
+json_t *output_text(const char *text)
+{
+	char plain[1024];
+	json_t *j = json_string(text);
+
+	if (j)
+		return j;
+	text_printable(plain, sizeof(plain), text, strlen(text));
+	return json_string(plain);
+}
+
 static void print_json(FILE *to, const json_t *value, size_t flags)
 {
 	/* A failed write shows in ferror(), which output_end() looks at. */
@@ -241,5 +253,5 @@ int output_end(int status)
 	if (errno != EPIPE)
 		fprintf(stderr, "drover: cannot write the output: %s\n",
 			strerrordesc_np(errno));
-	return status ? status : 1;
+	return status ? status : STATUS_FAILED;
 }

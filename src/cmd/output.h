@@ -45,6 +45,9 @@ void output_wrapped(FILE *to, const char *title, int title_width,
 void output_json(FILE *to, const json_t *value);
 void output_json_line(FILE *to, const json_t *value);
 
+/* A JSON string of a text that may not be UTF-8. */
+json_t *output_text(const char *text);
+
 /* The value at "a.b", NULL when there is none; whole or real numbers. */
 const json_t *output_find(const json_t *object, const char *key);
 const char *output_string(const json_t *object, const char *key);
@@ -53,6 +56,6 @@ double output_number(const json_t *object, const char *key);
 /* Columns of the terminal on standard output, 80 when it cannot be told. */
 int output_width(void);
 
-/* Flushes standard output.  @status, or 1 when not all could be written; says
- * so, except to a pipe that was closed. */
+/* Flushes standard output.  @status, or STATUS_FAILED when not all could be
+ * written; says so, except to a pipe that was closed. */
 int output_end(int status);

@@ -141,8 +141,8 @@ static int fetch(struct watch *w, json_t **ret, struct error *e)
 		if (!w->lost_us) {
 			w->lost_us = clock_us();
 			end_line(w);
-			call_complain(w->call, "droverd is away; waiting up "
-					       "to 30 s for it");
+			call_warn(w->call, "droverd is away; waiting up to "
+					   "30 s for it");
 		}
 		if (interrupts > w->interrupts_seen ||
 		    clock_us() - w->lost_us > PATIENCE_US)
@@ -157,27 +157,27 @@ static int fetch(struct watch *w, json_t **ret, struct error *e)
 	return 0;
 }
 
-/* 1: stop watching. */
+/* STATUS_DONE: go on watching. */
 static int handle_interrupt(struct watch *w)
 {
-	char path[PATH_CAP];
+	char path[PATH_CAP], text[128];
 	struct error e = { 0 };
 	AUTO_JSON json_t *job = NULL;
 
 	w->interrupts_seen++;
 	end_line(w);
 	if (w->interrupt == WATCH_LEAVES || w->interrupts_seen > 1) {
-		call_complain(w->call,
-			      "no longer watching; see 'drover job show %s'",
-			      w->id);
-		return 1;
+		snprintf(text, sizeof(text),
+			 "no longer watching; see 'drover job show %.64s'",
+			 w->id);
+		return call_fail(w->call, outcome_of_code(-EINTR), text, NULL);
 	}
-	call_complain(w->call, "cancelling, waiting for the end");
+	call_warn(w->call, "cancelling, waiting for the end");
 	if (call_path(path, sizeof(path), "/v1/jobs/", w->id, "/cancel", &e) <
 		    0 ||
 	    client_post(w->call->client, path, NULL, &job, &e) < 0)
-		call_complain(w->call, "cannot cancel: %s", e.text);
-	return 0;
+		call_warn(w->call, "cannot cancel: %s", e.text);
+	return STATUS_DONE;
 }
 
 static int conclude(struct watch *w, const json_t *job)
@@ -185,22 +185,22 @@ static int conclude(struct watch *w, const json_t *job)
 	const char *state = output_string(job, "state");
 	const char *error = output_string(job, "error");
 	const char *advice = output_string(job, "advice");
+	const struct outcome *o = outcome_of_job(job);
+	char text[512];
 
 	end_line(w);
 	if (!w->call->json)
 		report_print(stdout, job);
 	fflush(stdout);
-	if (state && !strcmp(state, "done"))
-		return 0;
+	if (o->status == STATUS_DONE)
+		return STATUS_DONE;
 	if (!state)
 		state = "ended without saying how";
 	if (error && strcmp(state, "failed") != 0 && strcmp(state, error) != 0)
-		call_complain(w->call, "%s: %s", state, error);
+		snprintf(text, sizeof(text), "%s: %s", state, error);
 	else
-		call_complain(w->call, "%s", error ? error : state);
-	if (advice)
-		call_complain(w->call, "%s", advice);
-	return CALL_FAILED;
+		snprintf(text, sizeof(text), "%s", error ? error : state);
+	return call_fail(w->call, o, text, advice);
 }
 
 /* A terminal that can only write one line after the other. */
@@ -224,7 +224,7 @@ int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
 
 	for (;;) {
 		AUTO_JSON json_t *job = NULL;
-		int r = fetch(&w, &job, e);
+		int r = fetch(&w, &job, e), left;
 
 		if (r < 0) {
 			end_line(&w);
@@ -236,8 +236,9 @@ int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
 			return 0;
 		if (has_ended(job))
 			return conclude(&w, job);
-		if (interrupts > w.interrupts_seen && handle_interrupt(&w))
-			return CALL_FAILED;
+		if (interrupts > w.interrupts_seen &&
+		    (left = handle_interrupt(&w)) != STATUS_DONE)
+			return left;
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_US * 1000 },
 			  NULL);
 	}

@@ -19,8 +19,8 @@ enum watch_interrupt { WATCH_LEAVES, WATCH_CANCELS };
  * job that is just being made. */
 void watch_prepare(void);
 
-/* 0: the job is done; CALL_FAILED: it did not succeed, which has been said;
- * negative: it could not be followed. */
+/* 0: the job is done; another enum status: it did not succeed, which has been
+ * said; negative: it could not be followed. */
 int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
 	      struct error *e);
 

@@ -19,21 +19,11 @@ static void drop_json(json_t **j)
 }
 #define AUTO_JSON SCOPED(drop_json)
 
-static const struct {
-	int code;
-	unsigned status;
-} status_table[] = {
-	{ EINVAL, 400 }, { ENOENT, 404 },       { EEXIST, 409 },
-	{ EBUSY, 409 },  { EHOSTUNREACH, 502 }, { ETIMEDOUT, 502 },
+static const unsigned kind_status[ERROR_KINDS] = {
+	[ERROR_FAILED] = 500,    [ERROR_INVALID] = 400,
+	[ERROR_NOT_FOUND] = 404, [ERROR_REFUSED] = 409,
+	[ERROR_TIMED_OUT] = 502, [ERROR_UNREACHABLE] = 502,
 };
-
-unsigned api_status_of(int code)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(status_table); i++)
-		if (status_table[i].code == code)
-			return status_table[i].status;
-	return 500;
-}
 
 /* A request's bytes come back in messages, and JSON carries only UTF-8. */
 static json_t *string_of(const char *text)
@@ -53,12 +43,31 @@ static json_t *string_of(const char *text)
 	return json_string(plain);
 }
 
-void api_refuse(struct api_reply *ret, unsigned status, const char *text)
+static void fail(struct api_reply *ret, unsigned status, enum error_kind kind,
+		 const char *text)
 {
 	ret->status = status;
-	ret->body = json_object();
+	ret->body = json_pack("{s:o,s:s}", "error", string_of(text), "kind",
+			      error_kind_name(kind));
 	ret->allow[0] = '\0';
-	json_object_set_new(ret->body, "error", string_of(text));
+}
+
+void api_refuse(struct api_reply *ret, unsigned status, const char *text)
+{
+	enum error_kind kind = ERROR_INVALID;
+
+	if (status == 403)
+		kind = ERROR_REFUSED;
+	else if (status == 404)
+		kind = ERROR_NOT_FOUND;
+	fail(ret, status, kind, text);
+}
+
+void api_fail(struct api_reply *ret, const struct error *e)
+{
+	enum error_kind kind = error_kind(e);
+
+	fail(ret, kind_status[kind], kind, e->text);
 }
 
 /* Whether @path fits @pattern; the name at the pattern's '*' goes out. */
@@ -271,7 +280,7 @@ void api_answer(struct api_reply *ret, struct host *h,
 		return;
 	}
 	if (route_run(route, h, name, request, &body, &e) < 0) {
-		api_refuse(ret, api_status_of(e.code), e.text);
+		api_fail(ret, &e);
 		return;
 	}
 	ret->status = route->status;

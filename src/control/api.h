@@ -74,8 +74,9 @@ extern const size_t api_route_count;
 void api_answer(struct api_reply *ret, struct host *h,
 		const struct api_request *request);
 
-/* A reply that says what failed, in one sentence. */
+/* A reply that says in one sentence why there is none: the request itself is
+ * wrong, or nobody may make it. */
 void api_refuse(struct api_reply *ret, unsigned status, const char *text);
 
-/* The HTTP status for an errno value of the service. */
-unsigned api_status_of(int code);
+/* What the service says that failed, with the status of its kind. */
+void api_fail(struct api_reply *ret, const struct error *e);

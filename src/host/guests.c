@@ -244,7 +244,7 @@ static int tell_by_name(struct host *h, const char *name, bool run,
 	if (r < 0)
 		return r;
 	r = m->started ? tell(h, m, run, e)
-		       : error_set(e, EINVAL,
+		       : error_set(e, EBUSY,
 				   "machine %s does not run: drover vm start "
 				   "%s",
 				   name, name);

@@ -75,7 +75,9 @@ static void answer(struct session *s, json_t *message)
 static void refuse(struct session *s, const struct error *why)
 {
 	log_warning("request of %s: %s", session_peer(s), why->text);
-	answer(s, json_pack("{s:s,s:s}", "type", "failed", "error", why->text));
+	answer(s,
+	       json_pack("{s:s,s:s,s:s}", "type", "failed", "error", why->text,
+			 "kind", error_kind_name(error_kind(why))));
 }
 
 static void serve_compare(struct host *h, struct session *s,

@@ -174,7 +174,7 @@ struct room_need room_of_arrival(const struct definition *d);
 struct room_need room_of_departure(const char *machine, pid_t pid);
 /* A finding with the numbers when it does not fit beside what is claimed. */
 void room_find(struct host *h, const struct room_need *n, json_t *findings);
-/* -ENOMEM likewise; else it is claimed until room_release(). */
+/* -EBUSY likewise; else it is claimed until room_release(). */
 int room_claim(struct host *h, struct room_claim *c, struct job *j,
 	       const struct room_need *n, struct error *e);
 void room_release(struct host *h, struct room_claim *c);
@@ -216,6 +216,9 @@ void thread_ended(struct host *h);
 /* A move's end into its job. */
 void job_settle(struct job *j, int r, const struct error *e);
 int moves_recover(struct host *h, struct error *e);
+/* What a peer was asked has failed: it refuses, does not answer in time, or
+ * -EHOSTUNREACH. */
+int peer_failed(struct error *e);
 int peer_of(struct host *h, const char *name, struct move_peer *ret,
 	    struct error *e);
 

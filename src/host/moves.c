@@ -185,7 +185,7 @@ void job_settle(struct job *j, int r, const struct error *e)
 						       : JOB_FAILED,
 			   e->text, NULL);
 	else
-		job_finish(j, JOB_FAILED, e->text, NULL);
+		job_fail(j, e);
 }
 
 /* --- threads */
@@ -244,6 +244,15 @@ void thread_ended(struct host *h)
 }
 
 /* --- a move away */
+
+int peer_failed(struct error *e)
+{
+	enum error_kind kind = error_kind(e);
+
+	if (kind == ERROR_REFUSED || kind == ERROR_TIMED_OUT)
+		return error_code(e);
+	return error_as(e, EHOSTUNREACH);
+}
 
 int peer_of(struct host *h, const char *name, struct move_peer *ret,
 	    struct error *e)
@@ -363,7 +372,7 @@ static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
 	if (thread_start(o->host, "move out", outgoing_main, o, e) == 0)
 		return 0;
 	json_decref(*ret_job);
-	job_finish(o->job, JOB_FAILED, e->text, NULL);
+	job_fail(o->job, e);
 	return error_code(e);
 }
 
@@ -394,7 +403,7 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 	if ((r = machine_take(o->host, name, what, &o->machine, e)) < 0)
 		return r;
 	if (!o->machine->started)
-		r = error_set(e, EINVAL,
+		r = error_set(e, EBUSY,
 			      "machine %s does not run: drover vm start %s",
 			      name, name);
 	else
@@ -436,7 +445,7 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 			  json_pack("{s:s,s:o}", "type", "compare", "machine",
 				    description),
 			  ANSWER_US, &answer, e) < 0)
-		return error_as(e, EHOSTUNREACH);
+		return peer_failed(e);
 	*ret = json_incref(json_object_get(answer, "findings"));
 	json_decref(answer);
 	if (!json_is_array(*ret))
@@ -458,7 +467,7 @@ static int compare_taken(struct host *h, const struct machine *machine,
 	int r;
 
 	if (!machine->started)
-		return error_set(e, EINVAL,
+		return error_set(e, EBUSY,
 				 "machine %s does not run: drover vm start %s",
 				 m.name, m.name);
 	if (qmp_open(&q, m.process.qmp_path, clock_us() + MONITOR_US, e) < 0)

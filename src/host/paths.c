@@ -192,7 +192,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	session_free(s);
 	if (r < 0) {
 		json_decref(plan);
-		return error_as(e, EHOSTUNREACH);
+		return peer_failed(e);
 	}
 	*ret = plan;
 	return 0;

@@ -185,7 +185,7 @@ static int check(const struct host *h, const struct room_need *need,
 	text_bytes(a, sizeof(a), have);
 	text_bytes(c, sizeof(c), claimed);
 	if (need->leaves)
-		return error_set(e, ENOMEM,
+		return error_set(e, EBUSY,
 				 "machine %s needs %s of memory here while it "
 				 "moves, and %s has %s, %s of it for moves "
 				 "that go on: its memory is shared, and what "
@@ -193,7 +193,7 @@ static int check(const struct host *h, const struct room_need *need,
 				 "guest never used is filled when QEMU reads "
 				 "it; wait for them, or stop something first",
 				 need->machine, n, h->settings->name, a, c);
-	return error_set(e, ENOMEM,
+	return error_set(e, EBUSY,
 			 "the machine needs %s of memory and %s has %s, %s of "
 			 "it for moves that go on: wait for them, or stop or "
 			 "move something there first",

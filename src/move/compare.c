@@ -449,7 +449,7 @@ int compare_verdict(const json_t *findings, struct error *e)
 			json_string_value(json_object_get(f, "text"));
 
 		if (severity && text && !strcmp(severity, "error"))
-			return error_set(e, EINVAL, "%s", text);
+			return error_set(e, EPERM, "%s", text);
 	}
 	return 0;
 }

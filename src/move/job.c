@@ -163,6 +163,28 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 	j->wake_fd = -1;
 }
 
+/* Of a failure deep in a job only some kinds mean the job: that a file was not
+ * found, or a number wrong, says nothing of the request. */
+static enum error_kind job_kind(const struct error *e)
+{
+	enum error_kind kind = error_kind(e);
+
+	if (kind == ERROR_REFUSED || kind == ERROR_TIMED_OUT ||
+	    kind == ERROR_UNREACHABLE)
+		return kind;
+	return ERROR_FAILED;
+}
+
+void job_fail(struct job *j, const struct error *e)
+{
+	{
+		WITH_LOCK(&j->lock);
+
+		j->failure = job_kind(e);
+	}
+	job_finish(j, JOB_FAILED, e->text, NULL);
+}
+
 static void wake(struct job *j)
 {
 	WITH_LOCK(&j->lock);
@@ -350,13 +372,20 @@ static json_t *progress_json(const struct job_progress *p)
 		"pages", report_pages(&p->pages));
 }
 
+static json_t *failure_json(const struct job *j)
+{
+	if (j->state != JOB_FAILED)
+		return json_null();
+	return json_string(error_kind_name(j->failure));
+}
+
 /* A copy of the report: what one thread writes out is nobody else's. */
 json_t *job_json(struct job *j)
 {
 	WITH_LOCK(&j->lock);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:o?"
-			 "}",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:o,"
+			 "s:o?}",
 			 "id", j->id, "kind", j->kind, "role", j->role,
 			 "machine", j->machine, "peer", j->peer, "state",
 			 state_name[j->state], "stage", j->stage, "started",
@@ -364,8 +393,8 @@ json_t *job_json(struct job *j)
 			 j->ended_us
 				 ? json_real((double)j->ended_us / USEC_PER_SEC)
 				 : json_null(),
-			 "error", text_or_null(j->error), "advice",
-			 text_or_null(j->advice), "progress",
-			 progress_json(&j->progress), "report",
+			 "error", text_or_null(j->error), "error_kind",
+			 failure_json(j), "advice", text_or_null(j->advice),
+			 "progress", progress_json(&j->progress), "report",
 			 json_deep_copy(j->report));
 }

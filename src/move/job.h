@@ -14,11 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "move/decide.h"
 #include "relay/relay.h"
 #include "session/outbox.h"
-
-struct error;
 
 enum job_state {
 	JOB_RUNNING,
@@ -72,6 +71,7 @@ struct job {
 	const char *stage;
 	uint64_t ended_us;
 	char error[300], advice[300];
+	enum error_kind failure; /* of what failed */
 	struct job_progress progress;
 	json_t *report;
 	struct job *next; /* the registry's */
@@ -97,6 +97,8 @@ void job_set_doubt(struct job *j, const char *error, const char *advice);
 /* The last word; @error may be NULL. */
 void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice);
+/* The last word of one that failed. */
+void job_fail(struct job *j, const struct error *e);
 
 void job_request_cancel(struct job *j);
 void job_request_verdict(struct job *j, enum job_verdict verdict);

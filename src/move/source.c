@@ -118,9 +118,12 @@ static int failed_there(struct source *m, const json_t *message,
 			struct error *e)
 {
 	const char *why = json_string_value(json_object_get(message, "error"));
+	const char *kind = json_string_value(json_object_get(message, "kind"));
 
-	return error_set(e, EREMOTEIO, "host %s: %s", m->peer->name,
-			 why ? why : "failed");
+	error_set(e, EREMOTEIO, "host %s: %s", m->peer->name,
+		  why ? why : "failed");
+	e->kind = error_kind_find(kind);
+	return error_code(e);
 }
 
 int source_await(struct source *m, const char *type, uint64_t deadline_us,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a person can get wrong: one clear line, status 1, and nothing changed."""
+"""What a person can get wrong: one clear line, the exit status of its kind, and nothing
+changed."""
 import ctypes
+import json
 import os
 import socket
 import struct
@@ -63,8 +65,8 @@ def tree(folder):
 
 
 class Case(unittest.TestCase):
-    def one_line(self, status, stderr, pattern, program):
-        self.assertEqual(status, 1, stderr)
+    def one_line(self, status, stderr, pattern, program, expected=1):
+        self.assertEqual(status, expected, stderr)
         self.assertRegex(stderr, rf"\A{program}: [^\n]*\n\Z")
         self.assertRegex(stderr, pattern)
 
@@ -140,16 +142,25 @@ class Requests(Case):
         return machines, tree(self.alpha.state), tree(self.beta.state), \
             tree(self.alpha.run_dir), tree(self.beta.run_dir)
 
-    def refused(self, pattern, *words, host=None, jobs_too=True):
-        host = host or self.alpha
+    def refused(self, status, pattern, *words, jobs_too=True):
+        host = self.alpha
         before, jobs = self.state(), host.drover("job", "list", "--json").stdout
         answer = host.drover(*words, check=False)
-        self.one_line(answer.status, answer.stderr, pattern, "drover")
+        self.one_line(answer.status, answer.stderr, pattern, "drover", status)
         print(answer.stderr.strip())
+        if jobs_too:
+            self.as_json(answer, words)
         self.assertEqual(self.state(), before)
         if jobs_too:
             self.assertEqual(host.drover("job", "list", "--json").stdout, jobs)
         self.assertEqual(self.field.watch.running(), [self.field.pid])
+
+    def as_json(self, told, words):
+        """The same for machines: nothing on stdout, one object on stderr."""
+        answer = self.alpha.drover(*words, "--json", check=False)
+        said = json.loads(answer.stderr)
+        self.assertEqual((answer.status, said["status"], answer.stdout), (told.status,) * 2 + ("",))
+        self.assertEqual(f"drover: {said['command']}: {said['error']}\n", told.stderr)
 
     def definition(self, text):
         path = self.lab.path("definition")
@@ -159,58 +170,59 @@ class Requests(Case):
 
     # -- machines and jobs
     def test_a_definition_that_is_not_there(self):
-        self.refused("/nonexistent/web.*No such file", "vm", "define", "/nonexistent/web")
+        self.refused(6, "/nonexistent/web.*No such file", "vm", "define", "/nonexistent/web")
 
     def test_an_unknown_machine(self):
         for words in (["vm", "show", "web"], ["vm", "start", "web"], ["vm", "stop", "web"],
                       ["vm", "forget", "web"], ["move", "web", "beta"],
                       ["compare", "web", "beta"]):
             with self.subTest(words):
-                self.refused("alpha has no machine called web", *words)
+                self.refused(6, "alpha has no machine called web", *words)
 
     def test_an_unknown_job(self):
         for words in (["job", "show", "77"], ["job", "cancel", "77"],
                       ["job", "resolve", "77", "--run-here"]):
             with self.subTest(words):
-                self.refused("alpha has no job 77", *words)
+                self.refused(6, "alpha has no job 77", *words)
 
     def test_a_machine_that_runs_is_not_defined_anew(self):
-        self.refused("machine guest runs, so only what", "vm", "define", self.definition(
+        self.refused(8, "machine guest runs, so only what", "vm", "define", self.definition(
             machine.definition("guest", memory="16M")))
 
     def test_a_machine_that_runs_already(self):
-        self.refused("guest.*runs already|already running", "vm", "start", "guest")
+        self.refused(8, "guest.*runs already|already running", "vm", "start", "guest")
 
     def test_a_machine_that_does_not_run(self):
         self.alpha.drover("vm", "define", self.definition(
             machine.definition("idle", memory="16M")))
         self.addCleanup(self.alpha.drover, "vm", "forget", "idle")
-        self.refused("machine idle does not run: drover vm start idle", "move", "idle", "beta")
+        self.refused(8, "machine idle does not run: drover vm start idle", "move", "idle", "beta")
 
     def test_a_process_that_is_no_qemu(self):
-        self.refused(str(os.getpid()), "vm", "adopt", str(os.getpid()))
-        self.refused("999999", "vm", "adopt", "999999")
+        self.refused(2, str(os.getpid()), "vm", "adopt", str(os.getpid()))
+        self.refused(6, "999999", "vm", "adopt", "999999")
 
     # -- peers
     def test_an_unknown_peer(self):
-        self.refused(r"alpha knows no host called mars: .*\[peer mars\]", "move", "guest", "mars")
+        self.refused(6, r"alpha knows no host called mars: .*\[peer mars\]",
+                     "move", "guest", "mars")
 
     def test_a_peer_on_whose_port_nobody_listens(self):
-        self.refused("closed.*Connection refused|Connection refused.*", "move", "guest",
+        self.refused(1, "closed.*Connection refused|Connection refused.*", "move", "guest",
                      "closed", jobs_too=False)
 
     def test_a_peer_that_does_not_answer(self):
-        self.refused("10.77.1.77:6600", "move", "guest", "silent", jobs_too=False)
+        self.refused(1, "10.77.1.77:6600", "move", "guest", "silent", jobs_too=False)
 
     def test_a_peer_without_a_route(self):
-        self.refused("192.0.2.1:6600.*Network is unreachable", "move", "guest", "nowhere",
+        self.refused(1, "192.0.2.1:6600.*Network is unreachable", "move", "guest", "nowhere",
                      jobs_too=False)
 
     def test_a_peer_that_does_not_know_us(self):
         del self.beta.settings["peer alpha"]
         self.beta.restart()
         try:
-            self.refused(r"does not know host alpha: add a section \[peer alpha\]",
+            self.refused(8, r"does not know host alpha: add a section \[peer alpha\]",
                          "move", "guest", "beta", jobs_too=False)
         finally:
             self.beta.peer(self.alpha)
@@ -242,12 +254,12 @@ class Requests(Case):
         xxh = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
         xxh.restype, xxh.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
         self.answer_with(6998, hello + struct.pack(">Q", xxh(hello, len(hello))))
-        self.refused("speaks wire versions 8 to 9, this host 2 to 2", "move", "guest", "newer",
+        self.refused(1, "speaks wire versions 8 to 9, this host 2 to 2", "move", "guest", "newer",
                      jobs_too=False)
 
     def test_a_peer_that_is_something_else(self):
         self.answer_with(6997, b"HTTP/1.1 400 Bad Request\r\n\r\n".ljust(80))
-        self.refused("does not speak Drover's protocol", "move", "guest", "loud",
+        self.refused(1, "does not speak Drover's protocol", "move", "guest", "loud",
                      jobs_too=False)
 
     # -- what the host does not let happen
@@ -255,7 +267,7 @@ class Requests(Case):
         self.beta.drover("vm", "define", self.definition(
             machine.definition("guest", memory="16M")))
         try:
-            self.refused("beta has a machine called guest already", "move", "guest", "beta",
+            self.refused(8, "beta has a machine called guest already", "move", "guest", "beta",
                          jobs_too=False)
         finally:
             self.beta.drover("vm", "forget", "guest")
@@ -264,7 +276,7 @@ class Requests(Case):
         path = os.path.join(self.alpha.machine("guest")["run_dir"], "qmp.sock")
         os.chmod(path, 0)
         try:
-            self.refused(f"{path}.*Permission denied", "move", "guest", "beta", jobs_too=False)
+            self.refused(1, f"{path}.*Permission denied", "move", "guest", "beta", jobs_too=False)
         finally:
             os.chmod(path, 0o755)
 
@@ -272,7 +284,7 @@ class Requests(Case):
         self.alpha.drover("vm", "define", self.definition(
             machine.definition("huge", memory="100000G")))
         self.addCleanup(self.alpha.drover, "vm", "forget", "huge")
-        self.refused("memory", "vm", "start", "huge")
+        self.refused(1, "memory", "vm", "start", "huge")
 
     # -- a second daemon
     def second_daemon(self, pattern, **changes):
@@ -313,7 +325,7 @@ def add_definitions():
     def test(text, pattern):
         def check(self):
             path = self.definition(text)
-            self.refused(f"^drover: vm define {path}: {path}{pattern}", "vm", "define", path)
+            self.refused(2, f"^drover: vm define {path}: {path}{pattern}", "vm", "define", path)
         return check
     for name, (text, pattern) in DEFINITIONS.items():
         setattr(Requests, f"test_definition_with_{name}", test(text, pattern))

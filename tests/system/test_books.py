@@ -72,7 +72,7 @@ class Forgotten(Case):
         self.host.drover("vm", "forget", "web")
         self.host.define(definition)
         again = self.host.drover("vm", "start", "web", check=False)
-        self.assertEqual(again.status, 1)
+        self.assertEqual(again.status, 8)
         self.assertRegex(again.stderr, rf"a QEMU runs in [^ ]*/web already, process {pid}: ")
         self.assertEqual(self.qemus(), [pid])
         self.host.restart()
@@ -101,7 +101,7 @@ class Killed(Case):
             pass
         self.assertEqual(self.monitor().status(), "running")
         again = self.host.drover("vm", "start", "web", check=False)
-        self.assertEqual(again.status, 1)
+        self.assertEqual(again.status, 8)
         self.assertIn("machine web runs already", again.stderr)
         self.assertEqual(self.qemus(), [pid])
         # By now it is in the books.

@@ -333,13 +333,85 @@ class Cli(unittest.TestCase):
                 self.assertIn("try 'drover ", r.stderr)
         self.assertEqual(self.api.asked, [])
 
+    # The end of each
+
+    def test_each_kind_of_end_has_its_exit_status(self):
+        start = ["vm", "start", "web1"]
+        post = ("POST", "/v1/machines/web1/start")
+        move = ["move", "web1", "beta"]
+        for status, kind, args, answer in [
+                (0, None, start, (200, WEB1)),
+                (1, "failed", start, (500, {"kind": "failed"})),
+                (1, "failed", start, (500, {"kind": "of the future"})),
+                (1, "peer-unreachable", start,
+                 (502, {"kind": "peer-unreachable"})),
+                (2, "invalid", start, (400, {"kind": "invalid"})),
+                (2, "invalid", ["vm", "strt", "web1"], None),
+                (5, "timed-out", start, (502, {"kind": "timed-out"})),
+                (6, "not-found", start, (404, {"kind": "not-found"})),
+                (6, "not-found", ["vm", "define", "/nowhere/x"], None),
+                (7, "service-away", ["-S", "/nowhere", *start], None),
+                (8, "refused", start, (409, {"kind": "refused"})),
+                (8, "refused", start, (403, {"kind": "refused"})),
+                # A service of before names no kind.
+                (1, "failed", start, (500, {})),
+                (2, "invalid", start, (400, {})),
+                (6, "not-found", start, (404, {})),
+                (8, "refused", start, (409, {})),
+                (1, "peer-unreachable", start, (502, {})),
+                # How a job ends.
+                (0, None, move, DONE),
+                (1, "failed", move, FAILED),
+                (1, "failed", move, dict(FAILED, error_kind="failed")),
+                (3, "cancelled", move, CANCELLED),
+                (4, "in-doubt", move, IN_DOUBT),
+                (5, "timed-out", move, dict(FAILED, error_kind="timed-out")),
+                (8, "refused", move, dict(FAILED, error_kind="refused"))]:
+            with self.subTest(args=args, answer=answer):
+                advice = None
+                if isinstance(answer, dict):
+                    self.api.move(answer)
+                    advice = answer.get("advice")
+                elif answer:
+                    code, body = answer
+                    if code != 200:
+                        body = dict(body, error="web1 is on fire")
+                    self.api.answers[post] = (code, body)
+                r = self.run_drover(*args)
+                self.assertEqual(r.returncode, status, r.stderr)
+                j = self.run_drover(*args, "--json")
+                self.assertEqual(j.returncode, status, j.stderr)
+                if status == 0:
+                    self.assertEqual(j.stderr, "")
+                    continue
+                # One object on standard error; standard output is for answers.
+                said = json.loads(j.stderr)
+                self.assertEqual(
+                    (said["kind"], said["status"], said.get("advice")),
+                    (kind, status, advice))
+                self.assertIn(said["error"], r.stderr)
+                if not isinstance(answer, dict):
+                    self.assertEqual(j.stdout, "")
+
+    def test_warnings_with_json_are_objects_too(self):
+        self.api.move(RUNNING)
+        p = self.start("move", "web1", "beta", "--json")
+        self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=10)
+        self.assertEqual(p.returncode, 3)
+        first, last = map(json.loads, err.splitlines())
+        self.assertEqual(first, {"warning": "cancelling, waiting for the end"})
+        self.assertEqual((last["kind"], last["command"]),
+                         ("cancelled", "move web1"))
+
     # The service is not there
 
     def test_an_unreachable_daemon_is_named_with_the_cause(self):
         self.api.close()
         self.api = None
         r = self.run_drover("vm", "list")
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 7)
         self.assertEqual(
             r.stderr,
             f"drover: cannot reach droverd at {self.socket}: No such file or "
@@ -347,7 +419,7 @@ class Cli(unittest.TestCase):
 
     def test_the_socket_of_a_dead_daemon_is_named_too(self):
         r = self.run_drover("-S", self.folder + "/other", "vm", "list")
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 7)
         self.assertIn(f"droverd at {self.folder}/other: No such", r.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become another")
@@ -359,7 +431,7 @@ class Cli(unittest.TestCase):
         r = subprocess.run([tool, "vm", "list"], env=self.env, text=True,
                            capture_output=True, timeout=20, user=65534,
                            group=65534, extra_groups=[])
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 7)
         self.assertIn("Permission denied (only root and members of the group "
                       "drover may)", r.stderr)
 
@@ -503,7 +575,7 @@ class Cli(unittest.TestCase):
 
     def test_define_names_a_file_that_is_not_there(self):
         r = self.run_drover("vm", "define", "/nowhere/x")
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 6)
         self.assertEqual(r.stderr, "drover: vm define /nowhere/x: open "
                                    "/nowhere/x: No such file or directory\n")
 
@@ -511,12 +583,12 @@ class Cli(unittest.TestCase):
         self.api.answers[("POST", "/v1/machines/web1/start")] = (
             409, {"error": "a job holds web1"})
         r = self.run_drover("vm", "start", "web1")
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 8)
         self.assertEqual(r.stdout, "")
         self.assertEqual(r.stderr,
                          "drover: vm start web1: a job holds web1\n")
 
-    def test_compare_ends_with_1_when_it_would_not_work(self):
+    def test_compare_ends_with_8_when_it_would_not_work(self):
         path = "/v1/machines/web1/compare"
         finding = {"severity": "error",
                    "text": "The machine needs 64 GiB, and beta has only 20 "
@@ -524,7 +596,7 @@ class Cli(unittest.TestCase):
         self.api.answers[("POST", path)] = (
             200, {"findings": [finding], "ok": False})
         r = self.run_drover("compare", "web1", "beta")
-        self.assertEqual((r.returncode, r.stderr), (1, ""))
+        self.assertEqual((r.returncode, r.stderr), (8, ""))
         self.assertIn("web1 cannot move to beta.", r.stdout)
         self.assert_narrow(r.stdout)
         self.api.answers[("POST", path)] = (200, {"findings": [], "ok": True})
@@ -645,7 +717,7 @@ class Cli(unittest.TestCase):
     def test_a_move_in_doubt_ends_with_its_advice(self):
         self.api.move(RUNNING, IN_DOUBT)
         r = self.run_drover("move", "web1", "beta")
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 4)
         self.assertIn("in-doubt: beta was lost", r.stderr)
         self.assertIn("drover job resolve 3f9a12cd", r.stderr)
 
@@ -655,7 +727,7 @@ class Cli(unittest.TestCase):
         r = self.run_drover("move", "web1", "beta")
         self.assertEqual(
             (r.returncode, r.stdout, r.stderr),
-            (1, "", "drover: move web1: there is no peer 'beta'\n"))
+            (6, "", "drover: move web1: there is no peer 'beta'\n"))
 
     def test_a_list_of_jobs_says_when_and_for_how_long(self):
         self.api.answers[("GET", "/v1/jobs")] = (200, [DONE])
@@ -669,7 +741,7 @@ class Cli(unittest.TestCase):
         self.api.move(RUNNING, dict(CANCELLED, error="cancelled"))
         r = self.run_drover("move", "web1", "beta")
         self.assertEqual((r.returncode, r.stderr),
-                         (1, "drover: move web1: cancelled\n"))
+                         (3, "drover: move web1: cancelled\n"))
 
     def test_a_daemon_that_forgot_the_job_is_one_that_was_restarted(self):
         forgot = (404, {"error": "beta has no job 3f9a12cd"})
@@ -712,7 +784,7 @@ class Cli(unittest.TestCase):
         self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
         p.send_signal(signal.SIGINT)
         _, err = p.communicate(timeout=10)
-        self.assertEqual(p.returncode, 1)
+        self.assertEqual(p.returncode, 3)
         self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
                          1)
         self.assertEqual(err, "drover: move web1: cancelling, waiting for "
@@ -779,7 +851,7 @@ class Cli(unittest.TestCase):
         t = Terminal([DROVER, "move", "web1", "beta"], self.env, 80)
         self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
         t.type(b"\x03")
-        self.assertEqual(t.finish(), 1)
+        self.assertEqual(t.finish(), 3)
         self.assertIn(b"cancelling", t.output)
         self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
                          1)

@@ -52,7 +52,7 @@ class BusyGuest(unittest.TestCase):
     def test_the_time_out_ends_the_move_and_the_guest_stays(self):
         begin, taken = time.monotonic(), Stolen()
         answer = self.alpha.drover("move", "busy", "beta", "--timeout", "4s", check=False)
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 5)
         self.assertLess(time.monotonic() - begin, 10 + taken.seconds())
         self.assertIn("time-out of 4.0 s", answer.stderr)
         self.assertEqual(self.alpha.newest_job()["state"], "failed")
@@ -90,11 +90,11 @@ class BusyGuest(unittest.TestCase):
         time.sleep(1)
         self.alpha.drover("job", "cancel", job["id"])
         answer = self.alpha.drover("job", "watch", job["id"], check=False)
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 3)
         self.assertEqual(self.alpha.newest_job()["state"], "cancelled")
         self.beats_go_on()
         again = self.alpha.drover("job", "cancel", job["id"], check=False)
-        self.assertEqual(again.status, 1)
+        self.assertEqual(again.status, 8)
         self.assertIn("has ended already", again.stderr)
 
     def test_progress_tells_rounds_and_rates_and_never_falls(self):

@@ -82,7 +82,7 @@ class Case(unittest.TestCase):
     def refused(self, words):
         self.assertFalse(self.finding(words))
         moved = self.alpha.drover("move", "web", "beta", check=False)
-        self.assertEqual(moved.status, 1)
+        self.assertEqual(moved.status, 8)
         self.assertIn(words, moved.stderr)
         self.assertEqual(self.alpha.machine("web")["state"], "running")
         self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
@@ -193,7 +193,7 @@ class CannotBeTold(Case):
         with open(path, "w", encoding="ascii") as f:
             f.write(self.definition.replace("16M", "32M") + f"shared = {self.disk}\n")
         done = self.alpha.drover("vm", "define", path, check=False)
-        self.assertEqual(done.status, 1)
+        self.assertEqual(done.status, 8)
         self.assertIn("runs, so only what its definition says is shared can change", done.stderr)
         self.assertNotIn("shared =", self.alpha.machine("web")["definition"])
 

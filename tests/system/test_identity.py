@@ -76,7 +76,7 @@ class Moved(Case):
         found = self.alpha.drover("compare", "web", "beta", "--json", check=False).json
         self.assertFalse(found["ok"])
         done = self.alpha.drover("move", "web", "beta", check=False)
-        self.assertEqual(done.status, 1)
+        self.assertEqual(done.status, 8)
         self.assertIn(f"another one, its uuid is {other}", done.stderr)
         self.assertEqual(self.beta.machine("web")["uuid"], other)
         self.assertEqual(self.beta.machine("web")["state"], "stopped")
@@ -111,7 +111,7 @@ class LastSeen(Case):
 
     def test_it_is_not_started_while_it_runs_there(self):
         answer = self.try_to_start()
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 8)
         self.assertIn("machine web runs on host beta", answer.stderr)
         self.assertEqual(self.alpha.machine("web")["state"], "stopped")
         self.beta.drover("vm", "stop", "web")
@@ -125,14 +125,14 @@ class LastSeen(Case):
         self.beta.drover("vm", "stop", "web")
         self.assertEqual(self.try_to_start().status, 0)
         there = self.beta.drover("vm", "start", "web", check=False)
-        self.assertEqual(there.status, 1)
+        self.assertEqual(there.status, 8)
         self.assertIn("machine web runs on host alpha", there.stderr)
 
     def test_nor_while_that_host_is_not_heard(self):
         self.beta.kill9()
         self.alpha.restart()
         answer = self.try_to_start()
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 8)
         self.assertIn("machine web was last seen on host beta, which is not heard", answer.stderr)
         self.assertIn("drover vm start web --anyway", answer.stderr)
         self.assertEqual(self.alpha.machine("web")["state"], "stopped")
@@ -156,7 +156,7 @@ class Named(Case):
         self.define(self.alpha)
         self.alpha.drover("vm", "start", "web")
         done = self.alpha.drover("move", "web", "gamma", check=False)
-        self.assertEqual(done.status, 1)
+        self.assertEqual(done.status, 8)
         self.assertIn("host gamma: calls itself beta: correct the name in [peer gamma] here",
                       done.stderr)
         self.assertEqual(self.alpha.machine("web")["state"], "running")
@@ -184,7 +184,7 @@ class Adopted(Case):
         one, other = self.stranger("one"), self.stranger("other")
         os.rename(other.monitor, one.monitor)
         answer = self.adopt(one.pid)
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 8)
         self.assertIn(f"{one.monitor} is that of process {other.pid}, not of process {one.pid}",
                       answer.stderr)
         self.assertEqual(self.machines(), {})
@@ -193,17 +193,18 @@ class Adopted(Case):
         own = self.stranger("own")
         self.assertEqual(self.adopt(own.pid).status, 0)
         answer = self.adopt(own.pid, "--name", "mail")
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 8)
         self.assertIn(f"process {own.pid} is machine web already", answer.stderr)
         self.assertEqual(self.machines(), {"web": own.pid})
 
     def test_another_users_is_taken_on_the_operators_word(self):
         own = self.stranger("own", "-runas", "nobody")
-        for words, pattern in (((), "runs as user nobody: say --user nobody"),
-                               (("--user", "root"), "runs as user nobody, not root"),
-                               (("--user", "no-such-user"), "there is no user no-such-user")):
+        for words, pattern, status in (
+                ((), "runs as user nobody: say --user nobody", 8),
+                (("--user", "root"), "runs as user nobody, not root", 8),
+                (("--user", "no-such-user"), "there is no user no-such-user", 2)):
             answer = self.adopt(own.pid, *words)
-            self.assertEqual(answer.status, 1)
+            self.assertEqual(answer.status, status)
             self.assertIn(pattern, answer.stderr)
             self.assertEqual(self.machines(), {})
         self.assertEqual(self.adopt(own.pid, "--user", "nobody").status, 0)

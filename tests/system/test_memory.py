@@ -150,7 +150,7 @@ class Room(Case):
         found = self.alpha.drover("compare", "large", "beta", "--json", check=False).json
         self.assertFalse(found["ok"])
         done = self.alpha.drover("move", "large", "beta", check=False)
-        self.assertEqual(done.status, 1)
+        self.assertEqual(done.status, 8)
         self.assertRegex(done.stderr, r"needs \S+ .iB of memory and beta has \S+ .iB, \S+ .* of it")
 
 

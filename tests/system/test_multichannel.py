@@ -197,7 +197,7 @@ class Found(Case):
         self.assertIn("beta", answer.stderr)
         self.assertEqual(len(answer.stderr.splitlines()), 1)
         unknown = field.here.drover("nic", "plan", "delta", check=False)
-        self.assertEqual(unknown.status, 1)
+        self.assertEqual(unknown.status, 6)
         self.assertIn("delta", unknown.stderr)
 
 
@@ -353,7 +353,7 @@ class OneNetwork(Case):
         there.settings["host"]["networks"] = ["10.99.0.0/16"]
         there.restart()
         status, errors = self.to.move().wait()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 8)
         self.assertRegex(errors, r"10\.77\.\d\.2")
         self.to.settle()
         self.to.heartbeat()

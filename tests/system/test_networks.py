@@ -40,7 +40,7 @@ class NetworksTest(unittest.TestCase):
         self.only_over(1)
         self.start(["lan1", "10.99.0.0/16"])
         answer = self.plan()
-        self.assertEqual((answer.status, answer.stdout), (1, ""))
+        self.assertEqual((answer.status, answer.stdout), (8, ""))
         self.assertIn("takes moves on its networks lan1; 10.99.0.0/16 only, and "
                       "10.77.2.2:6600 of lan2 is on none of them", answer.stderr)
 
@@ -105,12 +105,13 @@ class NetworksTest(unittest.TestCase):
 
     def test_a_plan_that_cannot_be_made_says_why(self):
         self.alpha.start()
-        for words, says in ((("beta",), r"connect 10\.77\.\d\.2:6600: Connection refused"),
-                            (("gamma",), "alpha knows no host called gamma"),
-                            (("beta", "--option", "fast"), "'fast' is no option")):
+        for words, status, says in (
+                (("beta",), 1, r"connect 10\.77\.\d\.2:6600: Connection refused"),
+                (("gamma",), 6, "alpha knows no host called gamma"),
+                (("beta", "--option", "fast"), 2, "'fast' is no option")):
             with self.subTest(words=words):
                 answer = self.alpha.drover("nic", "plan", *words, check=False)
-                self.assertEqual((answer.status, answer.stdout), (1, ""))
+                self.assertEqual((answer.status, answer.stdout), (status, ""))
                 self.assertRegex(answer.stderr, says)
 
     def test_a_move_with_wrong_networks_is_refused(self):

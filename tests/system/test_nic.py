@@ -102,7 +102,7 @@ class NicTest(unittest.TestCase):
 
     def test_a_card_that_is_not_there_is_named(self):
         answer = self.host.drover("nic", "show", "eth77", check=False)
-        self.assertEqual((answer.status, answer.stdout), (1, ""))
+        self.assertEqual((answer.status, answer.stdout), (6, ""))
         self.assertEqual(answer.stderr,
                          "drover: nic show eth77: there is no network card eth77\n")
         with self.assertRaises(ApiError) as caught:

@@ -67,7 +67,7 @@ class Paused(Case):
         self.alpha.drover("vm", "stop", "web")
         for command in ("pause", "resume"):
             answer = self.alpha.drover("vm", command, "web", check=False)
-            self.assertEqual(answer.status, 1)
+            self.assertEqual(answer.status, 8)
             self.assertIn("machine web does not run", answer.stderr)
 
     def test_a_monitor_that_is_in_use_holds_nobody_up(self):
@@ -138,11 +138,11 @@ class InDoubt(Case):
             pass
         job = self.await_state("in-doubt")["job"]
         answer = self.alpha.drover("vm", "stop", "web", check=False)
-        self.assertEqual(answer.status, 1)
+        self.assertEqual(answer.status, 8)
         self.assertIn(f"machine web is in doubt since job {job}", answer.stderr)
         self.assertIn(f"drover job resolve {job}", answer.stderr)
         self.alpha.drover("job", "resolve", job, "--run-here")
-        move.wait(20)
+        self.assertEqual(move.wait(20), 4)
         self.assertEqual(self.await_state("running")["pid"], self.pid)
 
 

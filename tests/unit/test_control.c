@@ -174,13 +174,21 @@ static void failures_become_statuses_with_one_sentence(void **state)
 {
 	static const struct {
 		int code, status;
+		const char *kind;
 	} cases[] = {
-		{ EINVAL, 400 },       { ENOENT, 404 },    { EEXIST, 409 },
-		{ EBUSY, 409 },        { EIO, 500 },       { ENOSPC, 500 },
-		{ EHOSTUNREACH, 502 }, { ETIMEDOUT, 502 },
+		{ EINVAL, 400, "invalid" },
+		{ ENOENT, 404, "not-found" },
+		{ ESRCH, 404, "not-found" },
+		{ EEXIST, 409, "refused" },
+		{ EBUSY, 409, "refused" },
+		{ EPERM, 409, "refused" },
+		{ EIO, 500, "failed" },
+		{ ENOSPC, 500, "failed" },
+		{ EHOSTUNREACH, 502, "peer-unreachable" },
+		{ ETIMEDOUT, 502, "timed-out" },
 	};
 	struct place *p = *state;
-	char reply[4096];
+	char reply[4096], kind[64];
 
 	p->host.reason = "machine web1: it is on fire";
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -191,6 +199,8 @@ static void failures_become_statuses_with_one_sentence(void **state)
 		assert_non_null(
 			strstr(reply,
 			       "\"error\": \"machine web1: it is on fire\""));
+		snprintf(kind, sizeof(kind), "\"kind\": \"%s\"", cases[i].kind);
+		assert_non_null(strstr(reply, kind));
 	}
 }
 

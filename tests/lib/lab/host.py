@@ -32,6 +32,13 @@ class Answer:
         return [json.loads(line) for line in self.stdout.splitlines()]
 
 
+def exit_status(job):
+    """What a command that waits for this job ends with."""
+    if job["state"] == "failed":
+        return {"timed-out": 5, "refused": 8}.get(job["error_kind"], 1)
+    return {"done": 0, "cancelled": 3, "in-doubt": 4}[job["state"]]
+
+
 class ApiError(Failed):
     def __init__(self, status, text):
         super().__init__(f"{status}: {text}")
