@@ -20,6 +20,7 @@ struct command_option {
 	const char *argument; /* "DURATION"; NULL: a switch */
 	const char *help;     /* lines parted by '\n', at most 50 wide */
 	bool repeatable;      /* all its values are kept, in order */
+	const char *now;      /* of before: what it is called now */
 };
 
 enum { CALL_REPEATS_MAX = 64 };

@@ -90,7 +90,8 @@ static int print_help(const struct command *c)
 		printf("\n%s\n", c->text);
 	printf("\n");
 	for (const struct command_option *o = c->options; o && o->name; o++)
-		print_option(o->name, o->argument, o->help);
+		if (!o->now)
+			print_option(o->name, o->argument, o->help);
 	print_option("json", NULL, "output for machines");
 	print_option("socket", "SOCKET", "the service's socket (also -S)");
 	print_option("help", NULL, "this text");
@@ -145,11 +146,28 @@ enum parsed {
 	PARSED_MANY,
 };
 
+/* The place of an option of before is that of what it is called now. */
+static int place_now(const struct call *call, const struct command *c,
+		     int place)
+{
+	const char *now = c->options[place].now;
+
+	if (!now)
+		return place;
+	call_warn(call,
+		  "--%s is called --%s now; the next version will not know it",
+		  c->options[place].name, now);
+	for (place = 0; strcmp(c->options[place].name, now) != 0;)
+		place++;
+	return place;
+}
+
 /* False when that is one too many. */
 static bool keep_option(struct call *call, const struct command *c, int place,
 			const char *value)
 {
 	assert(c->options);
+	place = place_now(call, c, place);
 	call->options[place] = value;
 	if (!c->options[place].repeatable)
 		return true;

@@ -13,10 +13,11 @@ enum {
 	MOVE_TIMEOUT,
 	MOVE_ON_TIMEOUT,
 	MOVE_PAUSED,
-	MOVE_OPTION,
+	MOVE_MODE,
 	MOVE_NETWORK,
 	MOVE_CONNECTIONS,
 	MOVE_BACKGROUND,
+	MOVE_OPTION, /* until the next version */
 };
 
 static const struct command_option move_options[] = {
@@ -31,9 +32,9 @@ static const struct command_option move_options[] = {
 			      "long as the rest takes)" },
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },
-	[MOVE_OPTION] = { "option", "OPTION",
-			  "tcp or compression, over one pair of cards\n"
-			  "at a time; multichannel or auto, over all" },
+	[MOVE_MODE] = { "mode", "MODE",
+			"tcp or compression, over one pair of cards\n"
+			"at a time; multichannel or auto, over all" },
 	[MOVE_NETWORK] = { "network", "LINE",
 			   "use only these networks, such as\n"
 			   "'10.0.0.0/24 eth1'; give it again for those\n"
@@ -42,6 +43,7 @@ static const struct command_option move_options[] = {
 	[MOVE_CONNECTIONS] = { "connections", "NUMBER",
 			       "at most, over all cards" },
 	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
+	[MOVE_OPTION] = { "option", "MODE", .now = "mode" },
 	{ NULL, NULL, NULL },
 };
 
@@ -63,7 +65,8 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 				 "--on-timeout is abort or force, not '%.64s'",
 				 o[MOVE_ON_TIMEOUT]);
 	call_set_text(body, "on_timeout", o[MOVE_ON_TIMEOUT]);
-	call_set_text(body, "option", o[MOVE_OPTION]);
+	/* 0.1 knows the field by this name only. */
+	call_set_text(body, "option", o[MOVE_MODE]);
 	call_set_list(body, "networks", c, MOVE_NETWORK);
 	if (o[MOVE_PAUSED])
 		json_object_set_new(body, "paused", json_true());

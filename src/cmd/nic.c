@@ -11,7 +11,7 @@
 #include "cmd/output.h"
 #include "cmd/paths.h"
 
-enum { PATH_CAP = 256, OPTION_MAX = 40 };
+enum { PATH_CAP = 256, MODE_MAX = 40 };
 
 /* The lines under a card's first have only an address. */
 static void format_or_blank(char buf[static OUTPUT_CELL], const json_t *value)
@@ -189,33 +189,35 @@ static int run_show(struct call *c, struct error *e)
 	return 0;
 }
 
-enum { PLAN_OPTION };
+enum { PLAN_MODE, PLAN_OPTION };
 
 static const struct command_option plan_options[] = {
-	[PLAN_OPTION] = { "option", "OPTION",
-			  "plan for tcp, compression, multichannel or\n"
-			  "auto, not for what the configuration says" },
+	[PLAN_MODE] = { "mode", "MODE",
+			"plan for tcp, compression, multichannel or\n"
+			"auto, not for what the configuration says" },
+	[PLAN_OPTION] = { "option", "MODE", .now = "mode" },
 	{ NULL, NULL, NULL },
 };
 
 static int plan_path(char path[static PATH_CAP], const struct call *c,
 		     struct error *e)
 {
-	const char *option = c->options[PLAN_OPTION];
+	const char *mode = c->options[PLAN_MODE];
 	AUTO_FREE char *escaped = NULL;
 	size_t used;
 	int r;
 
 	r = call_path(path, PATH_CAP, "/v1/nics/plan/", c->words[0], "", e);
-	if (r < 0 || !option)
+	if (r < 0 || !mode)
 		return r;
-	if (strlen(option) > OPTION_MAX)
-		return error_set(e, EINVAL, "--option: '%.40s' is none",
-				 option);
-	escaped = client_escape(option);
+	if (strlen(mode) > MODE_MAX)
+		return error_set(e, EINVAL, "--mode: '%.40s...' is not a mode",
+				 mode);
+	escaped = client_escape(mode);
 	if (!escaped)
 		return error_set(e, ENOMEM, "no memory for the request");
 	used = strlen(path);
+	/* 0.1 knows the parameter by this name only. */
 	snprintf(path + used, PATH_CAP - used, "?option=%s", escaped);
 	return 0;
 }

@@ -148,10 +148,24 @@ static void print_press(FILE *to, const json_t *r)
 	row(to, "Sent raw", text);
 }
 
-static void print_option(FILE *to, const json_t *r)
+/* @key: "asked" or "got".  0.1 calls a mode an option. */
+static const char *mode_at(const json_t *r, const char *key)
 {
-	const char *asked = output_string(r, "option_asked");
-	const char *got = output_string(r, "option_got");
+	const char *mode;
+	char name[16];
+
+	snprintf(name, sizeof(name), "mode_%s", key);
+	mode = output_string(r, name);
+	if (mode)
+		return mode;
+	snprintf(name, sizeof(name), "option_%s", key);
+	return output_string(r, name);
+}
+
+static void print_mode(FILE *to, const json_t *r)
+{
+	const char *asked = mode_at(r, "asked");
+	const char *got = mode_at(r, "got");
 	char text[TEXT_CAP];
 
 	if (!asked && !got)
@@ -161,7 +175,7 @@ static void print_option(FILE *to, const json_t *r)
 	else
 		snprintf(text, sizeof(text), "%.64s (asked for: %.64s)", got,
 			 asked);
-	row(to, "Option", text);
+	row(to, "Mode", text);
 }
 
 /* What the user wanted to hear, before all figures. */
@@ -196,7 +210,7 @@ void report_print(FILE *to, const json_t *job)
 	print_pages(to, r);
 	print_rate(to, r);
 	print_press(to, r);
-	print_option(to, r);
+	print_mode(to, r);
 	paths_print_report(to, r);
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		text = json_string_value(json_array_get(reasons, i));

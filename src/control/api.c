@@ -218,7 +218,7 @@ static int route_run(const struct api_route *route, struct host *h,
 {
 	struct api_call call = { .name = name,
 				 .file = request->file,
-				 .option = request->option };
+				 .mode = request->mode };
 	AUTO_FREE char *text = NULL;
 	AUTO_JSON json_t *body = NULL;
 	int r;

@@ -28,18 +28,18 @@ struct api_request {
 	const char *verb; /* "GET" */
 	const char *path; /* unescaped, without the query */
 	const char *file; /* the query's file=, for messages; NULL: not given */
-	const char *option; /* likewise, option= */
-	const char *body;   /* may be NULL when body_len is 0 */
+	const char *mode; /* likewise, mode=, or option= of before */
+	const char *body; /* may be NULL when body_len is 0 */
 	size_t body_len;
 };
 
 /* One method's view of a request that has passed all checks. */
 struct api_call {
-	const char *name;   /* what stands in the pattern's place, or "" */
-	const char *file;   /* never NULL */
-	const char *option; /* NULL: not given */
-	const char *text;   /* the body, terminated */
-	json_t *body; /* API_JSON: an object with known fields; else NULL */
+	const char *name; /* what stands in the pattern's place, or "" */
+	const char *file; /* never NULL */
+	const char *mode; /* NULL: not given */
+	const char *text; /* the body, terminated */
+	json_t *body;     /* API_JSON: an object with known fields; else NULL */
 };
 
 struct api_reply {

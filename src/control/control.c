@@ -146,8 +146,12 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 	rq.body_len = u->len;
 	rq.file = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
 					      "file");
-	rq.option = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
-						"option");
+	rq.mode = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
+					      "mode");
+	if (!rq.mode)
+		rq.mode =
+			MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
+						    "option");
 	return answer(ctx, conn, &rq);
 }
 

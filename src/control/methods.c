@@ -154,7 +154,7 @@ static int show_nic(struct host *h, const struct api_call *c, json_t **ret,
 static int plan_nics(struct host *h, const struct api_call *c, json_t **ret,
 		     struct error *e)
 {
-	return nic_plan(h, c->name, c->option, ret, e);
+	return nic_plan(h, c->name, c->mode, ret, e);
 }
 
 static const struct api_field move_fields[] = {
@@ -163,7 +163,8 @@ static const struct api_field move_fields[] = {
 	{ "timeout_ms", JSON_INTEGER, 0 },
 	{ "on_timeout", JSON_STRING, 0 },
 	{ "paused", JSON_TRUE, 0 },
-	{ "option", JSON_STRING, 0 },
+	{ "mode", JSON_STRING, 0 },
+	{ "option", JSON_STRING, 0 }, /* the same, of before */
 	{ "networks", JSON_ARRAY, 0 },
 	{ "connections", JSON_INTEGER, 0 },
 	{ NULL, JSON_NULL, 0 },

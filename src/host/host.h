@@ -76,8 +76,8 @@ int nic_list(struct host *h, json_t **ret, struct error *e);
 int nic_show(struct host *h, const char *name, json_t **ret, struct error *e);
 
 /* Over which pairs of cards a move to @peer would travel, and why not over the
- * others.  @option: NULL for that of the settings. */
-int nic_plan(struct host *h, const char *peer, const char *option, json_t **ret,
+ * others.  @mode: NULL for that of the settings. */
+int nic_plan(struct host *h, const char *peer, const char *mode, json_t **ret,
 	     struct error *e);
 
 /* @options: the body of POST /v1/relays, see docs/api.md. */

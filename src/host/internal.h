@@ -228,7 +228,7 @@ void incoming_stop(struct host *h);
 
 /* paths.c */
 
-/* What a request asks for by its fields option, networks and connections, else
+/* What a request asks for by its fields mode, networks and connections, else
  * what the settings say. */
 int paths_read(struct move_paths *ret, const struct settings *s,
 	       const json_t *options, struct error *e);

@@ -29,7 +29,7 @@ enum {
 
 /* --- what a request asks for */
 
-static int read_option(struct move_paths *p, const char *name, struct error *e)
+static int read_mode(struct move_paths *p, const char *name, struct error *e)
 {
 	if (!name)
 		return 0;
@@ -66,12 +66,13 @@ int paths_read(struct move_paths *ret, const struct settings *s,
 	       const json_t *options, struct error *e)
 {
 	const json_t *most = json_object_get(options, "connections");
+	const char *mode = json_string_value(json_object_get(options, "mode"));
 	json_int_t n = json_integer_value(most);
 	struct move_paths p = settings_paths(s);
 
-	if (read_option(&p,
-			json_string_value(json_object_get(options, "option")),
-			e) < 0 ||
+	if (!mode) /* as it was called before */
+		mode = json_string_value(json_object_get(options, "option"));
+	if (read_mode(&p, mode, e) < 0 ||
 	    read_networks(&p, json_object_get(options, "networks"), e) < 0)
 		return error_code(e);
 	if (most && (n < 1 || n > CHANNELS_MAX))
@@ -167,7 +168,7 @@ static int ask_plan(struct session *s, json_t *plan, struct error *e)
 	return 0;
 }
 
-int nic_plan(struct host *h, const char *peer_name, const char *option,
+int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	     json_t **ret, struct error *e)
 {
 	struct move_paths paths = settings_paths(h->settings);
@@ -177,15 +178,15 @@ int nic_plan(struct host *h, const char *peer_name, const char *option,
 	json_t *plan;
 	int r;
 
-	if (read_option(&paths, option, e) < 0 ||
+	if (read_mode(&paths, mode, e) < 0 ||
 	    peer_of(h, peer_name, &peer, e) < 0)
 		return error_code(e);
 	o = move_session(&h->move, &peer, &paths, PLAN_US);
 	/* No page will travel: its share of the buffers is for those that do.
 	 */
 	o.press = NULL;
-	plan = json_pack("{s:s,s:s}", "host", peer_name, "option",
-			 paths.option->name);
+	plan = json_pack("{s:s,s:s,s:s}", "host", peer_name, "mode",
+			 paths.option->name, "option", paths.option->name);
 	r = session_open(&s, &o, e);
 	if (r == 0)
 		r = ask_plan(s, plan, e);

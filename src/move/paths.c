@@ -27,7 +27,7 @@ int move_option_find(const struct move_option **ret, const char *name,
 		}
 	}
 	return error_set(e, EINVAL,
-			 "'%.40s' is no option: use tcp, compression, "
+			 "'%.40s' is not a mode: use tcp, compression, "
 			 "multichannel or auto",
 			 name);
 }

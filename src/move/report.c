@@ -87,19 +87,19 @@ static json_t *switchover_json(const struct move_times *t)
 static json_t *reasons(const struct move_times *t, const struct move_options *o,
 		       const struct relay_stats *rs)
 {
-	const struct move_option *option = o->paths.option;
+	const struct move_option *mode = o->paths.option;
 	json_t *all = json_array();
 
-	if (!option->all)
+	if (!mode->all)
 		json_array_append_new(all,
-				      json_sprintf("option '%s' uses one pair "
+				      json_sprintf("mode '%s' uses one pair "
 						   "of cards at a time",
-						   option->name));
-	if (option->compresses && o->paths.never_press)
+						   mode->name));
+	if (mode->compresses && o->paths.never_press)
 		json_array_append_new(all, json_sprintf("asked for %s, but the "
 							"settings say "
 							"compress = never",
-							option->name));
+							mode->name));
 	if (rs->opaque)
 		json_array_append_new(all, json_sprintf("pages stayed in "
 							"QEMU's stream: %s",
@@ -116,7 +116,8 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 {
 	struct session_stats st = { 0 };
 	struct relay_stats rs = { 0 };
-	const struct move_option *option = o->paths.option;
+	const struct move_option *mode = o->paths.option;
+	const char *got = move_option_got(mode, move_paths_press(&o->paths));
 	json_t *report;
 	uint64_t rounds, took = t->running_us - t->migrate_us;
 
@@ -129,7 +130,8 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 		rounds = job->progress.round;
 		pthread_mutex_unlock(&job->lock);
 	}
-	report = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:s,s:s,s:o}",
+	report = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:s,s:s,"
+			   "s:s,s:s,s:o}",
 			   "total_ms", ms(t->start_us, t->running_us),
 			   "downtime_ms",
 			   ms(t->stopped_wall_us, t->running_wall_us),
@@ -141,8 +143,8 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 			   (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
 							took
 					     : 0),
-			   "option_asked", option->name, "option_got",
-			   move_option_got(option, move_paths_press(&o->paths)),
+			   "mode_asked", mode->name, "mode_got", got,
+			   "option_asked", mode->name, "option_got", got,
 			   "reasons", reasons(t, o, &rs));
 	json_object_update_new(report, session_paths(s));
 	json_object_set_new(report, "press", session_press(s));

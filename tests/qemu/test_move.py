@@ -44,11 +44,11 @@ class Move(Moves):
 
     def test_the_report_says_what_was_asked_for_and_what_was_done(self):
         pair = self.pair(settings={"move": {"compress": "never"}})
-        report = pair.move("--paused", "--option", "compression", "--network", "lan2",
+        report = pair.move("--paused", "--mode", "compression", "--network", "lan2",
                            "--network", "10.77.1.0/24", "--connections", 3)["report"]
-        self.assertEqual((report["option_asked"], report["option_got"]), ("compression", "tcp"))
+        self.assertEqual((report["mode_asked"], report["mode_got"]), ("compression", "tcp"))
         self.assertEqual(report["reasons"][:2],
-                         ["option 'compression' uses one pair of cards at a time",
+                         ["mode 'compression' uses one pair of cards at a time",
                           "asked for compression, but the settings say compress = never"])
         self.assertIsNone(report["press"])
         self.assertTrue(report["paths"])
@@ -72,11 +72,11 @@ class CompressedMove(Moves):
         """A move with @option; its report. What arrived is what was sent.  Channels wait
         for the workers, as a machine that tests run on may have no idle time."""
         pair = self.pair(settings={"move": {"compress": "always", **settings}})
-        report = pair.move("--paused", "--option", option)["report"]
+        report = pair.move("--paused", "--mode", option)["report"]
         self.check(pair)
         press = report["press"]
         print(press)
-        self.assertEqual(report["option_got"], option)
+        self.assertEqual(report["mode_got"], option)
         self.assertGreater(press["after"], 0)
         self.assertGreater(press["before"], press["after"])
         self.assertGreater(press["processor_ms"], 0)
@@ -107,7 +107,7 @@ class CompressedMove(Moves):
         self.check(pair)
         press = report["press"]
         print(press)
-        self.assertEqual((report["option_asked"], press["compress"]), ("compression", "idle"))
+        self.assertEqual((report["mode_asked"], press["compress"]), ("compression", "idle"))
         counted = press["before"] + press["dense"] + press["raw_link_free"]
         # Frames of a page or two are not worth it, and each has a head.
         self.assertGreater(counted, 0.8 * report["bytes"]["raw"])

@@ -53,7 +53,7 @@ class Case(unittest.TestCase):
             self.assertEqual(pair.console.corrupt(), [])
 
     def move(self, pair, option="compression"):
-        report = pair.move("--paused", "--option", option, "--timeout", "90s")["report"]
+        report = pair.move("--paused", "--mode", option, "--timeout", "90s")["report"]
         print(report["pages"], report["bytes"], f"{report['downtime_ms']} ms")
         return report
 
@@ -118,7 +118,7 @@ class Repeats(Case):
     def test_a_destination_with_other_memory_ends_the_move_and_the_guest_stays(self):
         # So much that QEMU never finds a moment to switch over.
         pair = self.pair(rate="400M", **{"downtime-limit": "1ms"})
-        number = pair.alpha.drover("move", "guest", "beta", "--option", "compression",
+        number = pair.alpha.drover("move", "guest", "beta", "--mode", "compression",
                                    "--background", "--json").json["id"]
         wait_for("deltas", lambda: pair.alpha.job(number)["progress"]["pages"]["delta"] > 500,
                  60)

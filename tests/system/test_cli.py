@@ -99,14 +99,14 @@ CARDS = [
     {"side": "here", "nic": "docker0",
      "why": "docker0 is a bridge for this host's own guests and containers"},
     {"side": "there", "nic": "eth7", "why": "no route leads to it"}]
-PLAN = {"host": "beta", "option": "auto", "paths": PATHS, "cards": CARDS}
+PLAN = {"host": "beta", "mode": "auto", "option": "auto", "paths": PATHS, "cards": CARDS}
 REPORT = {
     "total_ms": 36400, "downtime_ms": 84, "setup_ms": 210, "rounds": 4,
     "bytes": {"zero": 2 * GIB, "raw": 3 * GIB, "stream": 4 * MIB,
               "wire": 1200 * MIB, "resent": 0, "duplicates": 0},
     "pages": {"zero": 524288, "filled": 2048, "unchanged": 16384,
               "delta": 131072, "delta_bytes": 9 * MIB, "data": 636928},
-    "rate": 118 * MIB, "option_asked": "auto", "option_got": "compression",
+    "rate": 118 * MIB, "mode_asked": "auto", "mode_got": "compression",
     "press": {"codec": "zstd", "level": 2, "why": "it lets the most through",
               "tried": [], "processor_ms": 41250, "before": 2 * GIB,
               "after": 700 * MIB, "dense": 256 * MIB,
@@ -319,7 +319,7 @@ class Cli(unittest.TestCase):
                  "too many of one option, at "),
                 (["nic", "plan"], "drover nic plan --help"),
                 (["nic", "plan", "../x"], "drover nic plan --help"),
-                (["nic", "plan", "beta", "--option", "x" * 41], "xxx"),
+                (["nic", "plan", "beta", "--mode", "x" * 41], "xxx"),
                 (["job", "resolve", "3f9a12cd"], "--run-here or --give-up"),
                 (["job", "resolve", "3f9a12cd", "--run-here", "--give-up"],
                  "--run-here or --give-up"),
@@ -546,7 +546,7 @@ class Cli(unittest.TestCase):
                   "--downtime-limit=300ms", "--timeout", "10min",
                   "--on-timeout", "force", "--connections", "4",
                   "--network", "10.0.0.0/24 eth1", "--network", "eth2",
-                  "--option",
+                  "--mode",
                   "tcp"], "POST", "/v1/machines/web1/move",
                  {"host": "beta", "paused": True, "downtime_limit_ms": 300,
                   "timeout_ms": 600000, "on_timeout": "force", "connections": 4,
@@ -565,6 +565,35 @@ class Cli(unittest.TestCase):
                 if isinstance(body, dict):
                     sent = json.loads(sent)
                 self.assertEqual(sent, body)
+
+    def test_an_option_of_before_is_understood_with_a_warning(self):
+        says = ("--option is called --mode now; the next version will not "
+                "know it")
+        self.api.answers[("POST", "/v1/machines/web1/move")] = (202, RUNNING)
+        args = ["move", "web1", "beta", "--background", "--option", "tcp"]
+        r = self.run_drover(*args)
+        self.assertEqual((r.returncode, r.stderr), (0, f"drover: {says}\n"))
+        self.assertEqual(json.loads(self.api.asked[0][2]),
+                         {"host": "beta", "option": "tcp"})
+        r = self.run_drover(*args, "--json")
+        self.assertEqual((r.returncode, json.loads(r.stderr)),
+                         (0, {"warning": says}))
+        self.api.answers[("GET", "/v1/nics/plan/beta?option=tcp")] = (
+            200, PLAN)
+        r = self.run_drover("nic", "plan", "beta", "--option=tcp")
+        self.assertEqual((r.returncode, r.stderr), (0, f"drover: {says}\n"))
+        for command in (["move"], ["nic", "plan"]):
+            shown = self.run_drover(*command, "--help").stdout
+            self.assertIn("--mode MODE", shown)
+            self.assertNotIn("--option", shown)
+
+    def test_a_report_of_before_names_its_mode_too(self):
+        before = dict(REPORT, option_asked="auto", option_got="tcp")
+        del before["mode_asked"], before["mode_got"]
+        self.api.answers[("GET", "/v1/jobs/3f9a12cd")] = (
+            200, dict(DONE, report=before))
+        r = self.run_drover("job", "show", "3f9a12cd")
+        self.assertIn("tcp (asked for: auto)", r.stdout)
 
     def test_define_reads_standard_input(self):
         self.api.answers[
@@ -673,7 +702,7 @@ class Cli(unittest.TestCase):
     def test_a_plan_for_machines_is_the_answer_itself(self):
         self.api.answers[("GET", "/v1/nics/plan/beta?option=a%20b")] = (
             200, PLAN)
-        r = self.run_drover("nic", "plan", "beta", "--option", "a b",
+        r = self.run_drover("nic", "plan", "beta", "--mode", "a b",
                             "--json")
         self.assertEqual((r.returncode, r.stderr), (0, ""))
         self.assertEqual(json.loads(r.stdout), PLAN)

@@ -17,7 +17,7 @@ from lab.progress import Progress
 
 TIME_LIMIT = 480
 RATE = "100mbit"
-MULTICHANNEL = ("--option", "multichannel")
+MULTICHANNEL = ("--mode", "multichannel")
 MIB = 1 << 20
 # 72 and 120 MiB that are not zero: some 3 and 5 s over two cards.
 GUEST = {"fill": "96M", "rate": "1M", "hot": "4M"}
@@ -114,7 +114,7 @@ class Found(Case):
         after = sent(field.links)
         for a, b in zip(before, after):
             self.assertGreater(b - a, RAW // 6, f"{before} -> {after}")
-        self.assertEqual(report["option_got"], "multichannel")
+        self.assertEqual(report["mode_got"], "multichannel")
         self.shapes(report)
         paths = by_card(report)
         self.assertEqual(sorted(paths), ["lan1", "lan2", "lan3"])
@@ -175,7 +175,7 @@ class Found(Case):
     def test_the_plan_says_what_a_move_would_use(self):
         field = self.field(3)
         field.links[2].down()
-        plan = field.here.drover("nic", "plan", "beta", "--option", "multichannel",
+        plan = field.here.drover("nic", "plan", "beta", "--mode", "multichannel",
                                  "--json").json
         self.shapes(plan)
         states = {name: path["state"] for name, path in by_card(plan).items()}
@@ -314,7 +314,7 @@ class OneNetwork(Case):
         second, first = (b - a for a, b in zip(before, sent(self.to.links)))
         self.assertGreater(first, RAW)
         self.assertLess(second, USED)
-        self.assertEqual(report["option_got"], "tcp")
+        self.assertEqual(report["mode_got"], "tcp")
         paths = by_card(report)
         self.assertEqual((paths["lan2"]["state"], paths["lan2"]["network"]), ("used", 0))
         self.assertEqual(paths["lan1"]["state"], "spare")

@@ -62,9 +62,9 @@ class NetworksTest(unittest.TestCase):
     def test_a_plan_has_paths_and_the_option_and_leaves_nothing(self):
         self.start(option="auto")
         plan = self.plan("--json").json
-        self.assertEqual((plan["host"], plan["option"]), ("beta", "auto"))
+        self.assertEqual((plan["host"], plan["mode"]), ("beta", "auto"))
         self.assertTrue(plan["paths"])
-        self.assertEqual(self.plan("--option", "tcp", "--json").json["option"], "tcp")
+        self.assertEqual(self.plan("--mode", "tcp", "--json").json["mode"], "tcp")
         text = self.plan().stdout
         self.assertRegex(text, r"NIC +ADDRESS +NET  STATE +CONN  SPEED")
         self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
@@ -78,7 +78,7 @@ class NetworksTest(unittest.TestCase):
 
     def test_a_plan_uses_one_network_or_all_as_the_option_says(self):
         self.start()
-        one, all_of_them = self.states("--option", "tcp"), self.states("--option", "multichannel")
+        one, all_of_them = self.states("--mode", "tcp"), self.states("--mode", "multichannel")
         self.assertEqual(sorted(one[0].values()), [("spare", 0), ("used", 1)])
         self.assertEqual(set(all_of_them[0].values()), {("used", 1)})
 
@@ -108,7 +108,7 @@ class NetworksTest(unittest.TestCase):
         for words, status, says in (
                 (("beta",), 1, r"connect 10\.77\.\d\.2:6600: Connection refused"),
                 (("gamma",), 6, "alpha knows no host called gamma"),
-                (("beta", "--option", "fast"), 2, "'fast' is no option")):
+                (("beta", "--mode", "fast"), 2, "'fast' is not a mode")):
             with self.subTest(words=words):
                 answer = self.alpha.drover("nic", "plan", *words, check=False)
                 self.assertEqual((answer.status, answer.stdout), (status, ""))

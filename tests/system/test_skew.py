@@ -65,16 +65,20 @@ class Case(unittest.TestCase):
 
 
 class Moves(Case):
-    """A guest that moves there and back, by each option."""
+    """A guest that moves there and back, in each mode."""
+
+    @staticmethod
+    def word(host):
+        return "--mode" if host.command_build == BUILD else "--option"
 
     def there_and_back(self, alpha, beta):
         self.start(alpha, beta)
         self.begin()
-        options = ["tcp", "compression", "multichannel", "auto"]
-        core.chance().shuffle(options)
-        for option in options:
-            self.move(self.alpha, self.beta, "--option", option)
-            self.move(self.beta, self.alpha, "--option", option)
+        modes = ["tcp", "compression", "multichannel", "auto"]
+        core.chance().shuffle(modes)
+        for mode in modes:
+            self.move(self.alpha, self.beta, self.word(self.alpha), mode)
+            self.move(self.beta, self.alpha, self.word(self.beta), mode)
         self.assertEqual(self.console.corrupt(), [])
 
     def test_from_new_to_old_and_back(self):
@@ -121,11 +125,18 @@ class Commands(Case):
         self.begin()
         self.assertIn("web", self.alpha.drover("vm", "list").stdout)
         self.assertIn("running", self.alpha.drover("vm", "show", "web").stdout)
-        self.move(self.alpha, self.beta)
+        word = "--mode" if command == self.new else "--option"
+        plan = self.alpha.drover("nic", "plan", "beta", word, "multichannel", "--json").json
+        self.assertEqual(plan["option"], "multichannel")
+        self.move(self.alpha, self.beta, word, "multichannel")
         listed = self.alpha.drover("job", "list").stdout.splitlines()
         self.assertEqual(len(listed), 2, listed)
         self.assertIn("done", listed[1])
-        job = self.alpha.newest_job()["id"]
+        job = self.alpha.newest_job()
+        # A program that knew the fields of before finds them.
+        self.assertEqual((job["report"]["option_asked"], job["report"]["option_got"]),
+                         ("multichannel", "multichannel"))
+        job = job["id"]
         shown = self.alpha.drover("job", "show", job).stdout
         self.assertIn("Total time", shown)
         refused = self.alpha.drover("vm", "start", "nobody", check=False)

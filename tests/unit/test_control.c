@@ -151,6 +151,8 @@ static void each_route_calls_its_function(void **state)
 		{ "GET", "/v1/nics/eth0.100", "", 200, "nic_show eth0.100" },
 		{ "GET", "/v1/nics/plan", "", 200, "nic_show plan" },
 		{ "GET", "/v1/nics/plan/beta", "", 200, "nic_plan beta -" },
+		{ "GET", "/v1/nics/plan/beta?mode=tcp&option=auto", "", 200,
+		  "nic_plan beta tcp" },
 		{ "GET", "/v1/nics/plan/beta?option=auto", "", 200,
 		  "nic_plan beta auto" },
 		{ "POST", "/v1/relays",

@@ -66,7 +66,7 @@ static void what_a_request_asks_for_goes_before_the_settings(void **state)
 {
 	struct move_paths p =
 		asked(some,
-		      json_pack("{s:s,s:[s],s:i}", "option", "tcp", "networks",
+		      json_pack("{s:s,s:[s],s:i}", "mode", "tcp", "networks",
 				"eth2 eth3", "connections", 5));
 
 	(void)state;
@@ -75,13 +75,18 @@ static void what_a_request_asks_for_goes_before_the_settings(void **state)
 	assert_int_equal(p.policy.most, 5);
 	assert_int_equal(p.networks.ranks, 1);
 	assert_int_equal(p.networks.count, 2);
+	p = asked(some, json_pack("{s:s}", "option", "auto"));
+	assert_string_equal(p.option->name, "auto");
+	p = asked(some,
+		  json_pack("{s:s,s:s}", "option", "auto", "mode", "tcp"));
+	assert_string_equal(p.option->name, "tcp");
 }
 
 static void wrong_requests_are_refused(void **state)
 {
 	(void)state;
-	assert_refused(json_pack("{s:s}", "option", "fast"),
-		       "'fast' is no option: use tcp, compression, "
+	assert_refused(json_pack("{s:s}", "mode", "fast"),
+		       "'fast' is not a mode: use tcp, compression, "
 		       "multichannel or auto");
 	assert_refused(json_pack("{s:i}", "connections", 33),
 		       "connections must be from 1 to 32");

@@ -211,7 +211,7 @@ static void wrong_settings_are_explained(void **state)
 	assert_refused("[move]\nconnections = 33\n",
 		       "t:2:15: '33' is not a number from 1 to 32");
 	assert_refused("[move]\noption = rdma\n",
-		       "t:2:10: 'rdma' is no option: use tcp, compression, "
+		       "t:2:10: 'rdma' is not a mode: use tcp, compression, "
 		       "multichannel or auto");
 	assert_refused("[host]\nnetworks = eth1 10.0.0.0/33\n",
 		       "t:2:12: '10.0.0.0/33' is not a network: write "

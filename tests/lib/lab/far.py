@@ -10,7 +10,7 @@ from .network import Network
 
 LINK = 1000 * 1000 * 1000 / 8  # bytes a second
 # Through the proxy and not around it, over the cards.
-MOVE = ("--network", "127.0.0.0/8", "--option", "tcp")
+MOVE = ("--network", "127.0.0.0/8", "--mode", "tcp")
 
 
 def steady(samples, total):
