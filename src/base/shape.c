@@ -607,7 +607,7 @@ static void free_field(const struct shape_field *f, void *object)
 {
 	void *at = (char *)object + f->offset;
 
-	switch (f->kind) {
+	switch ((int)f->kind) {
 	case SHAPE_STRING:
 		free(*(char **)at);
 		*(char **)at = NULL;

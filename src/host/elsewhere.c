@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "host/internal.h"
@@ -42,11 +43,11 @@ void elsewhere_note(struct host *h, const char *uuid, const char *name,
 		return;
 	path_of(folder, sizeof(folder), h, NULL);
 	snprintf(file, sizeof(file), "%s.json", uuid);
-	if (journal_save_file(folder, file, text, &e) < 0)
+	if (file_save(folder, file, text, 0600, &e) < 0)
 		log_error("machine %s: that it is on host %s cannot be noted: "
 			  "%s",
 			  name, peer, e.text);
-	journal_prune(folder, NOTES_MAX);
+	folder_prune(folder, NOTES_MAX);
 }
 
 void elsewhere_forget(struct host *h, const char *uuid)

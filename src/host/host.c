@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -51,7 +52,7 @@ static void remove_unfinished(const struct settings *s)
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		snprintf(path, sizeof(path), "%s/%s", s->state_directory,
 			 folders[i]);
-		journal_remove_unfinished(path);
+		folder_remove_unfinished(path);
 	}
 }
 

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -294,7 +295,7 @@ int machine_erase(const struct host *h, const struct machine *m,
 	snprintf(path, sizeof(path), "%s/%s.json", folder, m->name);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_sys(e, "remove %s", path);
-	if (journal_sync_folder(folder, e) < 0 && e->code != ENOENT)
+	if (folder_sync(folder, e) < 0 && e->code != ENOENT)
 		return error_in(e, "machine %s", m->name);
 	return 0;
 }
@@ -346,11 +347,11 @@ int machine_save(struct host *h, const struct machine *m, struct error *e)
 		return error_set(e, ENOMEM, "no memory");
 	folder_of(folder, sizeof(folder), h);
 	snprintf(name, sizeof(name), "%s.json", m->name);
-	if (journal_save_file(folder, name, text, e) < 0)
+	if (file_save(folder, name, text, 0600, e) < 0)
 		return error_in(e, "machine %s", m->name);
 	fault_point("books:half-saved");
 	snprintf(name, sizeof(name), "%s.machine", m->name);
-	if (journal_save_file(folder, name, m->text, e) < 0)
+	if (file_save(folder, name, m->text, 0600, e) < 0)
 		return error_in(e, "machine %s", m->name);
 	return 0;
 }

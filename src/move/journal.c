@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -21,70 +21,6 @@ static const char *const step_name[JOURNAL_STEPS] = {
 	[STEP_ABORTED] = "aborted",     [STEP_LEFT] = "left",
 	[STEP_ARRIVED] = "arrived",     [STEP_LOST] = "lost",
 };
-
-static int make_folder(const char *path, struct error *e)
-{
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return error_sys(e, "make folder %s", path);
-	return 0;
-}
-
-static int write_synced(const char *path, const char *text, struct error *e)
-{
-	AUTO_CLOSE int fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	size_t len = strlen(text);
-
-	if (fd < 0)
-		return error_sys(e, "write %s", path);
-	/* A disk that fills up takes a part first, and says why the next
-	 * time. */
-	for (size_t done = 0; done < len;) {
-		ssize_t n = write(fd, text + done, len - done);
-
-		if (n < 0)
-			return error_sys(e, "write %s", path);
-		done += (size_t)n;
-	}
-	return fsync(fd) < 0 ? error_sys(e, "write %s", path) : 0;
-}
-
-int journal_sync_folder(const char *path, struct error *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return error_sys(e, "sync folder %s", path);
-	return 0;
-}
-
-int journal_save_file(const char *directory, const char *name, const char *text,
-		      struct error *e)
-{
-	char aside[PATH_MAX], path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	snprintf(aside, sizeof(aside), "%s/.%s.new", directory, name);
-	if (make_folder(directory, e) < 0 || write_synced(aside, text, e) < 0)
-		return error_code(e);
-	if (rename(aside, path) < 0)
-		return error_sys(e, "write %s", path);
-	return journal_sync_folder(directory, e);
-}
-
-void journal_remove_unfinished(const char *directory)
-{
-	AUTO_CLOSEDIR DIR *d = opendir(directory);
-	struct dirent *f;
-
-	while (d && (f = readdir(d))) {
-		size_t len = strlen(f->d_name);
-
-		if (f->d_name[0] == '.' && len > 5 &&
-		    !strcmp(f->d_name + len - 4, ".new"))
-			unlinkat(dirfd(d), f->d_name, 0);
-	}
-}
 
 static const char entries[] = "journal", records[] = "records";
 
@@ -114,7 +50,7 @@ static int save(const char *state_directory, const char *which, json_t *entry,
 	folder_of(folder, sizeof(folder), state_directory, which);
 	snprintf(name, sizeof(name), "%s.%s.json", journal_text(entry, "job"),
 		 journal_text(entry, "role"));
-	if (journal_save_file(folder, name, text, e) < 0)
+	if (file_save(folder, name, text, 0600, e) < 0)
 		return error_in(e, "journal");
 	return 0;
 }
@@ -134,35 +70,9 @@ int journal_remove(const char *state_directory, const char *job,
 	snprintf(path, sizeof(path), "%s/%s.%s.json", folder, job, role);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_sys(e, "journal: remove %s", path);
-	if (journal_sync_folder(folder, e) < 0 && e->code != ENOENT)
+	if (folder_sync(folder, e) < 0 && e->code != ENOENT)
 		return error_in(e, "journal");
 	return 0;
-}
-
-void journal_prune(const char *folder, unsigned most)
-{
-	AUTO_CLOSEDIR DIR *d = opendir(folder);
-	char oldest[NAME_MAX + 1] = "";
-	struct timespec at = { 0 };
-	unsigned n = 0;
-	struct dirent *f;
-	struct stat st;
-
-	if (!d)
-		return;
-	while ((f = readdir(d))) {
-		if (f->d_name[0] == '.' ||
-		    fstatat(dirfd(d), f->d_name, &st, 0) < 0)
-			continue;
-		if (n++ > 0 && (st.st_mtim.tv_sec > at.tv_sec ||
-				(st.st_mtim.tv_sec == at.tv_sec &&
-				 st.st_mtim.tv_nsec >= at.tv_nsec)))
-			continue;
-		at = st.st_mtim;
-		snprintf(oldest, sizeof(oldest), "%s", f->d_name);
-	}
-	if (n > most)
-		unlinkat(dirfd(d), oldest, 0);
 }
 
 int journal_conclude(const char *state_directory, json_t *entry,
@@ -173,7 +83,7 @@ int journal_conclude(const char *state_directory, json_t *entry,
 	if (save(state_directory, records, entry, step, e) < 0)
 		return error_code(e);
 	folder_of(folder, sizeof(folder), state_directory, records);
-	journal_prune(folder, JOURNAL_RECORDS_MAX);
+	folder_prune(folder, JOURNAL_RECORDS_MAX);
 	return journal_remove(state_directory, journal_text(entry, "job"),
 			      journal_text(entry, "role"), e);
 }

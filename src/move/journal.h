@@ -50,15 +50,3 @@ int journal_find_record(const char *state_directory, const char *job,
 int journal_step_of(const json_t *entry); /* -1 for none */
 /* Of an entry, or of any object; empty when there is none. */
 const char *journal_text(const json_t *entry, const char *key);
-
-/* The oldest file goes when there are more than @most. */
-void journal_prune(const char *folder, unsigned most);
-/* A file that is either whole or not there: written aside, synced, renamed,
- * its folder synced.  Makes the folder. */
-int journal_save_file(const char *directory, const char *name, const char *text,
-		      struct error *e);
-/* What was removed from the folder stays removed: on disk when it returns. */
-int journal_sync_folder(const char *path, struct error *e);
-/* Removes what a daemon that was killed has left aside; nobody may write into
- * the folder meanwhile. */
-void journal_remove_unfinished(const char *directory);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "move/journal.h"
 
 static char folder[64], inner[80];
@@ -191,13 +192,13 @@ static void what_was_not_finished_is_removed(void **state)
 	write_file(".b2.json.new", "{\"job\"");
 	snprintf(aside, sizeof(aside), "%s/.b2.json.new", inner);
 	snprintf(whole, sizeof(whole), "%s/b1.source.json", inner);
-	journal_remove_unfinished(inner);
+	folder_remove_unfinished(inner);
 	assert_int_equal(access(aside, F_OK), -1);
 	assert_int_equal(access(whole, F_OK), 0);
 	assert_int_equal(journal_read(folder, &all, &e), 0);
 	assert_int_equal(json_array_size(all), 1);
 	json_decref(all);
-	journal_remove_unfinished("/nonexistent/folder");
+	folder_remove_unfinished("/nonexistent/folder");
 }
 
 int main(void)
