@@ -5,31 +5,82 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "wire/sum.h"
+#include "base/text.h"
+
+enum { SLOTS_LEAST = 1 << 14 };
 
 static struct search *search;
 
+/* Where @w stands if nothing else stands there. */
+static size_t home_of(const struct world *w)
+{
+	uint64_t sides, rest = 0;
+
+	memcpy(&sides, w, sizeof(sides));
+	memcpy(&rest, (const char *)w + sizeof(sides),
+	       sizeof(*w) - sizeof(sides));
+	sides = (sides ^ rest * 0x9e3779b97f4a7c15) * 0xd6e8feb86659fd93;
+	return (sides ^ sides >> 32) & search->mask;
+}
+
+/* Where @w stands, or would. */
+static struct world *place_of(const struct world *w)
+{
+	size_t slot = home_of(w);
+
+	while (search->slots[slot].exists &&
+	       memcmp(&search->slots[slot], w, sizeof(*w)) != 0)
+		slot = (slot + 1) & search->mask;
+	return &search->slots[slot];
+}
+
+/* An empty table of so many slots, then what has been seen. */
+static void make_table(struct search *s, size_t slots)
+{
+	s->mask = slots - 1;
+	memset(s->slots, 0, slots * sizeof(s->slots[0]));
+	for (size_t i = 0; i < s->n; i++)
+		*place_of(&s->seen[i]) = s->seen[i];
+}
+
+static void keep(const struct world *w)
+{
+	struct world *place = place_of(w);
+
+	if (place->exists)
+		return;
+	if (search->n == search->capacity) {
+		search->full = true;
+		return;
+	}
+	*place = *w;
+	search->seen[search->n++] = *w;
+	if (search->n * 2 > search->mask)
+		make_table(search, (search->mask + 1) * 2);
+}
+
+static void keep_all(struct search *s)
+{
+	for (unsigned i = 0; i < s->nexts; i++)
+		keep(&s->next_of[i]);
+	s->nexts = 0;
+}
+
+/* Memory is asked for here, and looked at when all that follows one world has
+ * been asked for: it comes from far away. */
 static void add(const struct world *w)
 {
-	size_t slot;
-
 	if (search->single) {
 		if (search->n++ == 0)
 			*search->single = *w;
 		return;
 	}
-	slot = XXH3_64bits(w, sizeof(*w)) & search->mask;
-	for (; search->slots[slot]; slot = (slot + 1) & search->mask)
-		if (!memcmp(&search->seen[search->slots[slot] - 1], w,
-			    sizeof(*w)))
-			return;
-	if (search->n == search->capacity) {
-		search->full = true;
-		return;
-	}
-	search->seen[search->n++] = *w;
-	search->slots[slot] = (uint32_t)search->n;
+	__builtin_prefetch(&search->slots[home_of(w)], 1);
+	search->next_of[search->nexts++] = *w;
+	if (search->nexts == ARRAY_SIZE(search->next_of))
+		keep_all(search);
 }
 
 static void wrong(const char *what)
@@ -73,6 +124,33 @@ static unsigned facts_of(const struct world *w, enum decide_side who)
 	default:
 		return f;
 	}
+}
+
+/* --- the table's rows */
+
+/* Of each state and event, the part of the table that has its rows: decide_in()
+ * finds the same there, sooner. */
+static void find_parts(struct search *s)
+{
+	memset(s->part, 0, sizeof(s->part));
+	for (size_t i = 0; i < s->table.count; i++) {
+		const struct decide_row *r = &s->table.rows[i];
+		struct decide_table *p = &s->part[r->state][r->event];
+
+		if (p->count == 0)
+			p->rows = r;
+		p->count = (size_t)(r - p->rows) + 1;
+	}
+}
+
+static const struct decide_row *row_for(const struct world *w,
+					enum decide_side who,
+					enum decide_event event)
+{
+	const struct side *s = &w->of[who];
+
+	return decide_in(&search->part[s->state][event], who, s->state, event,
+			 facts_of(w, who));
 }
 
 static bool reachable(const struct world *w, enum decide_side who)
@@ -179,8 +257,7 @@ static bool happens(struct world *w, enum decide_side who,
 		    enum decide_event event)
 {
 	struct side *s = &w->of[who];
-	const struct decide_row *r = decide_in(&search->table, who, s->state,
-					       event, facts_of(w, who));
+	const struct decide_row *r = row_for(w, who, event);
 
 	if (!r && (is_own(event) || is_found_on_disk(event)))
 		wrong("news that no row is for");
@@ -200,7 +277,7 @@ static bool happens(struct world *w, enum decide_side who,
 	}
 	if (r->next == DEST_TOLD || r->next == DEST_CLAIMING)
 		w->told = 1;
-	s->state = (uint8_t)r->next;
+	s->state = r->next & 63;
 	s->row = (uint8_t)(r - search->table.rows + 1);
 	s->at = 0;
 	if (r->actions[0] == ACT_NOTHING)
@@ -215,14 +292,14 @@ static void stored(struct world w, enum decide_side who, enum disk what)
 	struct side *s = &w.of[who];
 	struct world failed = w;
 
-	s->disk = (uint8_t)what;
+	s->disk = what & 15;
 	if (happens(&w, who, EVENT_STORED))
 		add(&w);
 	failed.excused = 1;
 	w = failed;
 	if (happens(&failed, who, EVENT_NOT_STORED))
 		add(&failed);
-	w.of[who].disk = (uint8_t)what;
+	w.of[who].disk = what & 15;
 	if (happens(&w, who, EVENT_NOT_STORED))
 		add(&w);
 }
@@ -271,7 +348,7 @@ static void continues(struct world w, enum decide_side who)
 
 static void sends(struct world *w, enum message m)
 {
-	w->flight |= (uint16_t)(1 << m);
+	w->flight |= 1U << m & 0x1fff;
 }
 
 /* The action that is next.  */
@@ -370,10 +447,8 @@ static void answers(struct world *w, enum decide_side who)
 		[ACT_SAY_GONE] = MSG_GONE,
 		[ACT_SAY_LOST] = MSG_LOST,
 	};
-	const struct side *s = &w->of[who];
 	/* Before a daemon has read its journal its port is closed. */
-	const struct decide_row *r = decide_in(&search->table, who, s->state,
-					       EVENT_ASKED, facts_of(w, who));
+	const struct decide_row *r = row_for(w, who, EVENT_ASKED);
 
 	if (!r || !said[r->actions[0]])
 		wrong("a question without an answer");
@@ -502,7 +577,7 @@ static void starts(struct world w, enum decide_side who)
 	};
 
 	w.of[who].up = 1;
-	w.of[who].finding = is_entry[w.of[who].disk];
+	w.of[who].finding = is_entry[w.of[who].disk] != 0;
 	add(&w);
 }
 
@@ -519,12 +594,14 @@ static void faults(const struct world *w, enum decide_side who)
 	/* It is set up anew, and knows nothing. */
 	if (s->dead && !w->disk_lost) {
 		n->up = next.disk_lost = next.excused = 1;
-		n->dead = n->registered = n->disk = 0;
+		n->disk = 0;
+		n->dead = n->registered = 0;
 		add(&next);
 	}
 	if (!s->up)
 		return;
-	n->up = n->row = n->at = n->finding = 0;
+	n->row = n->at = 0;
+	n->up = n->finding = 0;
 	n->state = DECIDE_NONE;
 	next.session = 0;
 	add(&next);
@@ -603,12 +680,13 @@ static void expand(const struct world *w)
 /* What one side does where nothing fails and nothing is lost. */
 static void turn(struct world *w, enum decide_side who)
 {
-	struct search *all = search, one = { .table = all->table, .single = w };
+	const size_t seen = search->n;
 	struct side *s = &w->of[who];
 	enum decide_side peer = !who;
 	const struct world now = *w;
 
-	search = &one;
+	search->single = w;
+	search->n = 0;
 	if (!s->up)
 		starts(now, who);
 	else if (s->finding)
@@ -630,9 +708,8 @@ static void turn(struct world *w, enum decide_side who)
 				deliver(w, (enum message)m);
 	}
 	w->flight = 0;
-	if (!all->wrong)
-		all->wrong = one.wrong;
-	search = all;
+	search->single = NULL;
+	search->n = seen;
 }
 
 static bool settled(const struct world *w)
@@ -673,8 +750,8 @@ static struct world beginning(bool stays_paused)
 {
 	struct world w;
 
-	/* With its padding: worlds are compared as bytes. */
 	memset(&w, 0, sizeof(w));
+	w.exists = 1;
 	for (int who = 0; who < 2; who++) {
 		w.of[who].up = 1;
 		w.of[who].disk = DISK_PREPARE;
@@ -698,25 +775,43 @@ void search_explore(struct search *s, bool stays_paused)
 	s->n = s->next = 0;
 	s->wrong = NULL;
 	s->full = false;
-	memset(s->slots, 0, (s->mask + 1) * sizeof(s->slots[0]));
-	add(&w);
+	find_parts(s);
+	/* Most wrong tables are found before the first one is full: a small
+	 * one stays in the processor's cache. */
+	make_table(s, SLOTS_LEAST);
+	keep(&w);
 	while (s->next < s->n && !s->wrong && !s->full) {
 		const struct world now = s->seen[s->next++];
 
 		check(&now);
 		check_it_ends(&now);
 		expand(&now);
+		keep_all(s);
 	}
+}
+
+/* Looked up at random: with small pages the time would go into translating
+ * addresses. */
+static struct world *table_of(size_t worlds)
+{
+	const size_t huge = 2 << 20;
+	size_t size = (worlds * sizeof(struct world) + huge - 1) & ~(huge - 1);
+	struct world *table = aligned_alloc(huge, size);
+
+	assert(table);
+	madvise(table, size, MADV_HUGEPAGE);
+	return table;
 }
 
 void search_init(struct search *s, size_t capacity)
 {
+	size_t slots = SLOTS_LEAST;
+
 	*s = (struct search){ .table = decide_table, .capacity = capacity };
-	for (s->mask = 1; s->mask < capacity * 2;)
-		s->mask = s->mask * 2 + 1;
-	s->seen = malloc(capacity * sizeof(s->seen[0]));
-	s->slots = malloc((s->mask + 1) * sizeof(s->slots[0]));
-	assert(s->seen && s->slots);
+	while (slots < capacity * 2)
+		slots *= 2;
+	s->seen = table_of(capacity);
+	s->slots = table_of(slots * 2);
 }
 
 void search_done(struct search *s)

@@ -59,38 +59,50 @@ enum message {
 	MESSAGES,
 };
 
+/* Bits, so that a world is 12 bytes: millions of them are looked up. */
 struct side {
-	uint8_t state, disk, qemu;
-	uint8_t row, at; /* what it is about to do: 0 for nothing, else the
-			  * row's number + 1 and the action's place */
-	uint8_t up, dead, registered;
-	uint8_t finding; /* an entry, not taken up yet */
+	uint32_t state : 6, disk : 4, qemu : 2;
+	uint32_t row : 8, at : 2; /* what it is about to do: 0 for nothing, else
+				   * the row's number + 1 and the action's
+				   * place */
+	uint32_t up : 1, dead : 1, registered : 1;
+	uint32_t finding : 1; /* an entry, not taken up yet */
+	uint32_t unused : 6;
 };
 
 struct world {
-	struct side of[2]; /* by enum decide_side */
-	uint16_t flight;   /* a bit for each message */
-	uint8_t cut, trip; /* one is left */
-	uint8_t session;   /* the move's own lives */
-	uint8_t complete, stays_paused;
-	uint8_t back_again; /* the source's guest was continued after that */
-	uint8_t ran_there;
-	uint8_t told; /* "commit", or by the operator */
-	uint8_t disk_lost;
-	uint8_t another_run; /* the machine is back at the source */
-	uint8_t elsewhere;   /* it runs on a third host */
-	uint8_t obeyed;      /* the operator's word decided */
-	uint8_t ended;       /* the guest has ended by itself */
-	uint8_t excused;     /* a record may be lost: a write failed */
+	struct side of[2];          /* by enum decide_side */
+	uint32_t flight : 13;       /* a bit for each message */
+	uint32_t cut : 1, trip : 1; /* one is left */
+	uint32_t session : 1;       /* the move's own lives */
+	uint32_t complete : 1, stays_paused : 1;
+	uint32_t back_again : 1; /* the source's guest was continued after that
+				  */
+	uint32_t ran_there : 1;
+	uint32_t told : 1; /* "commit", or by the operator */
+	uint32_t disk_lost : 1;
+	uint32_t another_run : 1; /* the machine is back at the source */
+	uint32_t elsewhere : 1;   /* it runs on a third host */
+	uint32_t obeyed : 1;      /* the operator's word decided */
+	uint32_t ended : 1;       /* the guest has ended by itself */
+	uint32_t excused : 1;     /* a record may be lost: a write failed */
+	uint32_t exists : 1;      /* always: nothing else is zero */
+	uint32_t unused : 4;
 };
+
+_Static_assert(sizeof(struct world) == 12, "no padding: compared as bytes");
+_Static_assert(MESSAGES == 13 && DECIDE_STATES <= 64, "they fit");
 
 /* --- the search */
 
 struct search {
 	struct decide_table table;
-	struct world *seen;
-	uint32_t *slots;
+	struct decide_table part[DECIDE_STATES][DECIDE_EVENTS + 1];
+	struct world *seen;  /* in the order in which they were found */
+	struct world *slots; /* the same, to look up */
 	size_t n, capacity, mask, next;
+	struct world next_of[32]; /* found, and not looked up yet */
+	unsigned nexts;
 	struct world *single; /* instead: the first that is added */
 	const char *wrong;
 	bool full;
