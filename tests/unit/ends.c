@@ -283,11 +283,11 @@ void ends_done(struct ends *e)
 	pthread_mutex_destroy(&e->lock);
 }
 
-unsigned stress_seconds(void)
+unsigned stress_times(void)
 {
-	const char *text = getenv("DROVER_TEST_SECONDS");
+	const char *text = getenv("DROVER_TEST_TIMES");
 
-	return text ? (unsigned)atoi(text) : 2;
+	return text ? (unsigned)atoi(text) : 1;
 }
 
 uint32_t stress_seed(void)

@@ -69,8 +69,9 @@ struct session *ends_far(struct ends *e);
 void ends_close(struct ends *e);
 void ends_done(struct ends *e);
 
-/* Seconds that a stress test runs: DROVER_TEST_SECONDS, or 2. */
-unsigned stress_seconds(void);
+/* How many times the usual amount a stress test sends: DROVER_TEST_TIMES, or
+ * 1. */
+unsigned stress_times(void);
 /* DROVER_TEST_SEED, or of the clock; printed. */
 uint32_t stress_seed(void);
 uint32_t random_below(uint32_t *seed, uint32_t below);

@@ -30,6 +30,9 @@
 
 enum { BLOCKS = 3, PAGES = 300, RAM_ID = 2, SECTIONS_MAX = 200000 };
 
+/* What a run sends and suffers at least. */
+enum { SECTIONS_ENOUGH = 120, FAULTS_ENOUGH = 20 };
+
 static const struct stream_block blocks[BLOCKS] = {
 	{ "pc.ram", PAGES *STREAM_PAGE },
 	{ "vga.vram", PAGES *STREAM_PAGE },
@@ -42,8 +45,8 @@ struct copy {
 	struct divert divert;
 	uint32_t seed;
 	int fd[2]; /* QEMU's end, ours */
-	atomic_bool stop;
 	bool xbzrle, repeats;
+	uint32_t hurt;
 
 	uint32_t sent[BLOCKS][PAGES]; /* the last version; QEMU's thread */
 	atomic_uint landed[BLOCKS][PAGES];
@@ -330,6 +333,15 @@ static void write_out(struct copy *c, struct stream *s)
 	s->len = 0;
 }
 
+static bool sent_enough(const struct copy *c)
+{
+	const unsigned times = stress_times();
+
+	return c->sections >= SECTIONS_ENOUGH * times &&
+	       (!c->hurt ||
+		cutter_faults(c->ends.cutter) >= FAULTS_ENOUGH * times);
+}
+
 static void *source_main(void *arg)
 {
 	struct copy *c = arg;
@@ -340,7 +352,7 @@ static void *source_main(void *arg)
 	stream_start(&s, RAM_ID, "ram", 4);
 	stream_blocks(&s, blocks, BLOCKS);
 	section_over(c, &s);
-	while (!atomic_load(&c->stop)) {
+	while (!sent_enough(c)) {
 		put_section(c, &s);
 		write_out(c, &s);
 		if (random_below(&c->seed, 8) == 0)
@@ -441,12 +453,11 @@ static void run_whole(unsigned channels, uint32_t hurt, unsigned how)
 	pthread_t source, diverter, destination;
 
 	c->xbzrle = how & XBZRLE;
+	c->hurt = hurt;
+	cutter_hurt(c->ends.cutter, hurt, 6);
 	pthread_create(&destination, NULL, destination_main, c);
 	pthread_create(&diverter, NULL, divert_main, c);
 	pthread_create(&source, NULL, source_main, c);
-	cutter_hurt(c->ends.cutter, hurt, 6);
-	sleep(stress_seconds());
-	atomic_store(&c->stop, true);
 	pthread_join(source, NULL);
 	pthread_join(diverter, NULL);
 	assert_int_equal(outbox_wait_empty(session_outbox(c->ends.near),

@@ -30,6 +30,9 @@
 
 enum { PAGES = 200, SIDES = 3 };
 
+/* What a run sends and suffers at least. */
+enum { FRAMES_ENOUGH = 200, FAULTS_ENOUGH = 20, TURNS_ENOUGH = 12 };
+
 struct record {
 	uint32_t stream, index;
 	uint64_t pages_before;
@@ -38,9 +41,13 @@ struct record {
 struct traffic {
 	struct ends ends;
 	struct page_sink sink;
-	uint32_t seed;
-	atomic_bool stop;
+	uint32_t seed, hurt;
+	atomic_bool stop;  /* the near side has sent enough */
+	bool unplugged;    /* cards come and go ... */
+	atomic_uint turns; /* ... and did so often */
 
+	pthread_mutex_t lock;
+	pthread_cond_t landed;               /* some more of @applied */
 	atomic_uint_fast64_t version[PAGES]; /* at the far end */
 	atomic_uint_fast64_t applied;
 	uint64_t sent_version[PAGES], sent_frame[PAGES]; /* near */
@@ -87,8 +94,27 @@ static int apply(void *context, const struct batch_head *b,
 			data += WIRE_PAGE;
 		}
 	}
+	WITH_LOCK(&t->lock);
+
 	atomic_fetch_add(&t->applied, 1);
+	pthread_cond_broadcast(&t->landed);
 	return 0;
+}
+
+/* Until so many more frames have landed; not for ever, since no card may be in.
+ */
+static void wait_frames(struct traffic *t, unsigned frames)
+{
+	const struct timespec end =
+		clock_timespec(clock_us() + 100 * USEC_PER_MS);
+	uint64_t want;
+
+	WITH_LOCK(&t->lock);
+
+	want = atomic_load(&t->applied) + frames;
+	while (atomic_load(&t->applied) < want)
+		if (pthread_cond_timedwait(&t->landed, &t->lock, &end))
+			return;
 }
 
 /* The rule that the relay keeps: the last version has arrived before the next
@@ -305,12 +331,25 @@ static int side_step(struct side *s)
 			   &s->seed);
 }
 
+static bool sent_enough(const struct traffic *t)
+{
+	const unsigned times = stress_times();
+
+	return atomic_load(&t->pages_put) >= FRAMES_ENOUGH * times &&
+	       (!t->hurt ||
+		cutter_faults(t->ends.cutter) >= FAULTS_ENOUGH * times) &&
+	       (!t->unplugged ||
+		atomic_load(&t->turns) >= TURNS_ENOUGH * times);
+}
+
 static void *side_main(void *arg)
 {
 	struct side *s = arg;
 	struct error e = { 0 };
 
 	while (!atomic_load(&s->traffic->stop)) {
+		if (s->pages && sent_enough(s->traffic))
+			atomic_store(&s->traffic->stop, true);
 		if (side_step(s) == 0)
 			continue;
 		session_check(s->session, &e);
@@ -328,6 +367,8 @@ static void traffic_init(struct traffic *t, uint32_t seed)
 {
 	memset(t, 0, sizeof(*t));
 	t->seed = seed;
+	pthread_mutex_init(&t->lock, NULL);
+	clock_cond_init(&t->landed);
 	t->sink = (struct page_sink){ apply, t };
 }
 
@@ -340,8 +381,8 @@ static void traffic_open(struct traffic *t, unsigned channels)
 	session_set_page_sink(t->ends.far, &t->sink);
 }
 
-/* Sends and receives for @seconds, hurting the network every @hurt bytes. */
-static void traffic_run(struct traffic *t, unsigned seconds, uint32_t hurt)
+/* Sends and receives enough, hurting the network every @hurt bytes. */
+static void traffic_run(struct traffic *t, uint32_t hurt)
 {
 	struct side near = { t, t->ends.near, true, t->seed ^ 77, 0,
 			     0, { { 0 } },    0 };
@@ -358,12 +399,11 @@ static void traffic_run(struct traffic *t, unsigned seconds, uint32_t hurt)
 		};
 	for (int i = 0; i <= SIDES; i++)
 		pthread_create(&r[i].thread, NULL, reading_main, &r[i]);
+	t->hurt = hurt;
 	if (t->ends.cutter)
 		cutter_hurt(t->ends.cutter, hurt, 6);
 	pthread_create(&near.thread, NULL, side_main, &near);
 	pthread_create(&far.thread, NULL, side_main, &far);
-	sleep(seconds);
-	atomic_store(&t->stop, true);
 	pthread_join(near.thread, NULL);
 	pthread_join(far.thread, NULL);
 	for (int i = 0; i <= SIDES; i++) {
@@ -385,7 +425,7 @@ static void run_whole(unsigned channels, uint32_t hurt)
 	traffic_init(t, stress_seed());
 	ends_init(&t->ends, t->seed);
 	traffic_open(t, channels);
-	traffic_run(t, stress_seconds(), hurt);
+	traffic_run(t, hurt);
 	session_stats(t->ends.near, &near);
 	print_message("%llu frames of pages, %llu sent again, %llu copies, "
 		      "%u faults\n",
@@ -429,7 +469,7 @@ static void run_pressed(bool always)
 	t->ends.press = press;
 	t->ends.press_policy.always = always;
 	traffic_open(t, 4);
-	traffic_run(t, stress_seconds(), 1000000);
+	traffic_run(t, 1000000);
 	assert_true(t->applied > 10);
 	assert_true(cutter_faults(t->ends.cutter) > 0);
 	if (always)
@@ -501,7 +541,8 @@ static void *unplug_main(void *arg)
 	while (!atomic_load(&t->stop)) {
 		unsigned k = random_below(&seed, LINKS);
 
-		usleep(1000 * random_below(&seed, 250));
+		wait_frames(t, random_below(&seed, 50));
+		atomic_fetch_add(&t->turns, 1);
 		kill_a_channel(random_below(&seed, 2) ? t->ends.near
 						      : t->ends.far,
 			       &seed);
@@ -526,8 +567,9 @@ static void run_unplugged(struct press *press)
 	t->ends.press_policy.always = press;
 	traffic_open(t, 0);
 	session_settle(t->ends.near, clock_us() + 5 * USEC_PER_SEC);
+	t->unplugged = true;
 	pthread_create(&unplug, NULL, unplug_main, t);
-	traffic_run(t, stress_seconds(), 0);
+	traffic_run(t, 0);
 	pthread_join(unplug, NULL);
 	assert_true(t->applied > 10);
 	if (press)

@@ -267,10 +267,11 @@ static void puppet_init(struct puppet *p)
 	ends_far(&p->ends);
 }
 
+/* It leaves first, so that nobody waits for its goodbye. */
 static void puppet_done(struct puppet *p)
 {
-	session_free(p->ends.far);
 	channel_free(p->channel);
+	session_free(p->ends.far);
 	ends_done(&p->ends);
 }
 
