@@ -2,17 +2,47 @@
 #include "base/log.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static bool verbose; /* set before the threads start */
+static atomic_int most = LOG_INFO; /* enum log_level */
 
-void log_verbose(void)
+static const struct {
+	const char *name;
+	int priority; /* of syslog(3) */
+} levels[LOG_LEVELS] = {
+	[LOG_ERROR] = { "error", 3 },
+	[LOG_WARNING] = { "warning", 4 },
+	[LOG_INFO] = { "info", 6 },
+	[LOG_DEBUG] = { "debug", 7 },
+};
+
+void log_set_level(enum log_level level)
 {
-	verbose = true;
+	atomic_store(&most, level);
+}
+
+enum log_level log_level(void)
+{
+	return (enum log_level)atomic_load(&most);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return levels[level].name;
+}
+
+enum log_level log_level_find(const char *name)
+{
+	int i = 0;
+
+	while (i < LOG_LEVELS && strcmp(levels[i].name, name) != 0)
+		i++;
+	return (enum log_level)i;
 }
 
 static void stamp(char *buf, size_t cap, int priority)
@@ -32,14 +62,16 @@ static void stamp(char *buf, size_t cap, int priority)
 }
 
 /* A line is one write(): lines of several threads never mix. */
-static __attribute__((format(printf, 2, 0))) void line(int priority,
+static __attribute__((format(printf, 2, 0))) void line(enum log_level level,
 						       const char *fmt,
 						       va_list ap)
 {
 	char buf[1024];
 	int used, n;
 
-	stamp(buf, 32, priority);
+	if ((int)level > atomic_load(&most))
+		return;
+	stamp(buf, 32, levels[level].priority);
 	for (used = 0; buf[used]; used++)
 		;
 	n = vsnprintf(buf + used, sizeof(buf) - (size_t)used - 1, fmt, ap);
@@ -54,27 +86,17 @@ static __attribute__((format(printf, 2, 0))) void line(int priority,
 		return;
 }
 
-#define LOG_AT(name, priority) \
+#define LOG_AT(name, level) \
 	void name(const char *fmt, ...) \
 	{ \
 		va_list ap; \
 \
 		va_start(ap, fmt); \
-		line(priority, fmt, ap); \
+		line(level, fmt, ap); \
 		va_end(ap); \
 	}
 
-LOG_AT(log_error, 3)
-LOG_AT(log_warning, 4)
-LOG_AT(log_info, 6)
-
-void log_debug(const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!verbose)
-		return;
-	va_start(ap, fmt);
-	line(7, fmt, ap);
-	va_end(ap);
-}
+LOG_AT(log_error, LOG_ERROR)
+LOG_AT(log_warning, LOG_WARNING)
+LOG_AT(log_info, LOG_INFO)
+LOG_AT(log_debug, LOG_DEBUG)

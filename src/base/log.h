@@ -11,6 +11,14 @@
 void log_error(const char *fmt, ...) LOG_FORMAT;
 void log_warning(const char *fmt, ...) LOG_FORMAT;
 void log_info(const char *fmt, ...) LOG_FORMAT;
-void log_debug(const char *fmt, ...) LOG_FORMAT; /* only after log_verbose() */
+void log_debug(const char *fmt, ...) LOG_FORMAT;
 
-void log_verbose(void);
+/* What is written: this level and those before it.  LOG_INFO at first. */
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG, LOG_LEVELS };
+
+/* Holds for the next line of any thread. */
+void log_set_level(enum log_level level);
+enum log_level log_level(void);
+const char *log_level_name(enum log_level level); /* "debug" */
+/* LOG_LEVELS: no level is called so. */
+enum log_level log_level_find(const char *name);

@@ -28,7 +28,7 @@ enum { CALL_REPEATS_MAX = 64 };
 struct call {
 	struct client *client;
 	char title[160];      /* "move web1", in front of complaints */
-	char **words;         /* as many as the command asks for */
+	char **words;         /* as the command asks for; ends with NULL */
 	const char **options; /* by place in the table; NULL: not given */
 	struct {
 		int option;
@@ -45,7 +45,7 @@ struct call {
 struct command {
 	const char *group; /* NULL: a command of one word */
 	const char *name;
-	const char *words;                    /* "VM HOST"; "" for none */
+	const char *words;                    /* "VM [HOST]"; "" for none */
 	const char *summary;                  /* one line */
 	const char *text;                     /* more for --help, or NULL */
 	const struct command_option *options; /* ends with a NULL name */
@@ -60,6 +60,7 @@ extern const struct command job_commands[];
 extern const struct command host_commands[];
 extern const struct command nic_commands[];
 extern const struct command relay_commands[];
+extern const struct command log_commands[];
 extern const struct command version_commands[];
 
 /* What the user should know besides: one line on standard error, "drover:

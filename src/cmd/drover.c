@@ -23,8 +23,9 @@
 enum { OPTIONS_MAX = 12, OPTION_BASE = 256 };
 
 static const struct command *const tables[] = {
-	vm_commands,   move_commands, compare_commands, job_commands,
-	host_commands, nic_commands,  relay_commands,   version_commands,
+	vm_commands,    move_commands, compare_commands,
+	job_commands,   host_commands, nic_commands,
+	relay_commands, log_commands,  version_commands,
 };
 
 static void print_usage_of(FILE *to, const struct command *c)
@@ -129,13 +130,18 @@ static const struct command *find_command(char **argv, const char **ret_group)
 	return NULL;
 }
 
-static int count_words(const char *words)
+/* How many words a command needs; @ret_most: and may have, those in brackets
+ * too. */
+static int count_words(const char *words, int *ret_most)
 {
-	int n = words[0] != '\0';
+	int n = words[0] != '\0', optional = 0;
 
-	for (; *words; words++)
+	for (; *words; words++) {
 		n += *words == ' ';
-	return n;
+		optional += *words == '[';
+	}
+	*ret_most = n;
+	return n - optional;
 }
 
 enum parsed {
@@ -254,7 +260,7 @@ static int run_command(struct call *call, const struct command *c, int argc,
 	const char *options[OPTIONS_MAX] = { NULL };
 	struct error e = { 0 };
 	enum parsed p;
-	int r;
+	int r, least, most;
 
 	call->options = options;
 	p = parse_options(c, call, argc, argv);
@@ -262,15 +268,17 @@ static int run_command(struct call *call, const struct command *c, int argc,
 		return print_help(c);
 	if (p != PARSED_RUN)
 		return say_wrong_option(call, c, p, argv[optind - 1]);
-	if (argc - optind != count_words(c->words))
+	least = count_words(c->words, &most);
+	if (argc - optind < least || argc - optind > most)
 		return wrong_usage(call, c, NULL,
-				   argc - optind < count_words(c->words)
+				   argc - optind < least
 					   ? "something is missing"
 					   : "that is too much");
 	call->words = argv + optind;
 	snprintf(call->title, sizeof(call->title), "%s%s%s%s%.64s",
 		 c->group ? c->group : "", c->group ? " " : "", c->name,
-		 c->words[0] ? " " : "", c->words[0] ? call->words[0] : "");
+		 call->words[0] ? " " : "",
+		 call->words[0] ? call->words[0] : "");
 	r = client_new(&call->client, call->socket, &e);
 	if (r == 0)
 		r = c->run(call, &e);

@@ -64,7 +64,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		if (c == 'c') {
 			o->config = optarg;
 		} else if (c == 'v') {
-			log_verbose();
+			log_set_level(LOG_DEBUG);
 		} else if (c == 'k') {
 			o->check = true;
 		} else if (c == 'h') {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
 
@@ -258,8 +259,8 @@ static void refuse_path(struct api_reply *ret,
 	snprintf(ret->allow, sizeof(ret->allow), "%s", allow);
 }
 
-void api_answer(struct api_reply *ret, struct host *h,
-		const struct api_request *request)
+static void answer(struct api_reply *ret, struct host *h,
+		   const struct api_request *request)
 {
 	const struct api_route *route;
 	char name[NAME_CAP], allow[API_MAX_ALLOW];
@@ -286,4 +287,15 @@ void api_answer(struct api_reply *ret, struct host *h,
 	ret->status = route->status;
 	ret->body = body;
 	ret->allow[0] = '\0';
+}
+
+void api_answer(struct api_reply *ret, struct host *h,
+		const struct api_request *request)
+{
+	char path[128];
+
+	answer(ret, h, request);
+	text_printable(path, sizeof(path), request->path,
+		       strlen(request->path));
+	log_debug("API: %.16s %s: %u", request->verb, path, ret->status);
 }

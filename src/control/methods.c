@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "control/api.h"
 #include "host/host.h"
@@ -157,6 +158,37 @@ static int plan_nics(struct host *h, const struct api_call *c, json_t **ret,
 	return nic_plan(h, c->name, c->mode, ret, e);
 }
 
+static int show_log(struct host *h, const struct api_call *c, json_t **ret,
+		    struct error *e)
+{
+	(void)h, (void)c, (void)e;
+	*ret = json_pack("{s:s}", "level", log_level_name(log_level()));
+	return 0;
+}
+
+static int set_log(struct host *h, const struct api_call *c, json_t **ret,
+		   struct error *e)
+{
+	const char *name = string_at(c->body, "level");
+	enum log_level level = log_level_find(name), before = log_level();
+
+	if (level == LOG_LEVELS)
+		return error_set(e, EINVAL,
+				 "'%.40s' is not a log level: use error, "
+				 "warning, info or debug",
+				 name);
+	log_set_level(level > before ? level : before);
+	log_info("the log level is %s from here on, it was %s", name,
+		 log_level_name(before));
+	log_set_level(level);
+	return show_log(h, c, ret, e);
+}
+
+static const struct api_field log_fields[] = {
+	{ "level", JSON_STRING, 1 },
+	{ NULL, JSON_NULL, 0 },
+};
+
 static const struct api_field move_fields[] = {
 	{ "host", JSON_STRING, 1 },
 	{ "downtime_limit_ms", JSON_INTEGER, 0 },
@@ -231,6 +263,8 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/nics", list_nics, 200, API_NONE, NULL },
 	{ "GET", "/v1/nics/*", show_nic, 200, API_NONE, NULL },
 	{ "GET", "/v1/nics/plan/*", plan_nics, 200, API_NONE, NULL },
+	{ "GET", "/v1/log", show_log, 200, API_NONE, NULL },
+	{ "PUT", "/v1/log", set_log, 200, API_JSON, log_fields },
 	{ "POST", "/v1/relays", start_relay, 202, API_JSON, relay_fields },
 };
 /* clang-format on */

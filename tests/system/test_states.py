@@ -126,6 +126,31 @@ class Log(Case):
             self.assertTrue(f.read().endswith(b"complain\nthe last line\n"))
 
 
+class LogLevel(unittest.TestCase):
+    """Of the daemon, while it runs."""
+
+    def test_it_holds_at_once_and_until_the_next_change(self):
+        lab = Lab()
+        self.addCleanup(lab.close)
+        network = Network(lab, ("alpha", "beta"))
+        host = Host(lab, "alpha", network["alpha"], network.addresses("alpha")).start()
+        asked = "API: GET /v1/nics: 200"
+
+        def level(*words):
+            return host.drover("log", "level", *words).stdout
+        for word, seen in (("", 0), ("debug", 1), ("error", 1), ("debug", 2), ("info", 2)):
+            if word:
+                self.assertEqual(level(word), f"The log level is {word}.\n")
+            self.assertEqual(level(), f"The log level is {word or 'info'}.\n")
+            host.drover("nic", "list")
+            self.assertEqual(host.log_text().count(asked), seen)
+        self.assertIn("the log level is debug from here on, it was error", host.log_text())
+        wrong = host.drover("log", "level", "loud", check=False)
+        self.assertEqual((wrong.status, wrong.stderr),
+                         (2, "drover: log level loud: 'loud' is not a log level: use error, "
+                             "warning, info or debug\n"))
+
+
 class InDoubt(Case):
     def test_it_is_said_and_stop_says_what_ends_it(self):
         self.beta.start()

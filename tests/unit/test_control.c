@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd/client.h"
 #include "control/api.h"
@@ -170,6 +171,28 @@ static void each_route_calls_its_function(void **state)
 		assert_string_equal(p->host.asked, routes[i].asked);
 		assert_non_null(strstr(reply, "application/json"));
 	}
+}
+
+static void the_log_level_is_shown_and_set(void **state)
+{
+	struct place *p = *state;
+	char reply[4096];
+
+	assert_int_equal(ask(p, "GET", "/v1/log", "", reply, sizeof(reply)),
+			 200);
+	assert_non_null(strstr(reply, "\"level\": \"info\""));
+	assert_int_equal(ask(p, "PUT", "/v1/log", "{\"level\":\"warning\"}",
+			     reply, sizeof(reply)),
+			 200);
+	assert_non_null(strstr(reply, "\"level\": \"warning\""));
+	assert_int_equal(log_level(), LOG_WARNING);
+	assert_int_equal(ask(p, "PUT", "/v1/log", "{\"level\":\"loud\"}", reply,
+			     sizeof(reply)),
+			 400);
+	assert_non_null(strstr(reply, "'loud' is not a log level: use error, "
+				      "warning, info or debug"));
+	assert_int_equal(log_level(), LOG_WARNING);
+	log_set_level(LOG_INFO);
 }
 
 static void failures_become_statuses_with_one_sentence(void **state)
@@ -627,6 +650,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		AT_A_PLACE(each_route_calls_its_function),
+		AT_A_PLACE(the_log_level_is_shown_and_set),
 		AT_A_PLACE(failures_become_statuses_with_one_sentence),
 		AT_A_PLACE(an_error_that_is_not_utf8_still_arrives),
 		AT_A_PLACE(unknown_paths_are_404),
