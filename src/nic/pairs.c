@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "nic/pairs.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,24 +50,56 @@ static uint64_t promise(const struct pair *p)
 	return p->delivered ? p->delivered + p->delivered / 4 : p->speed;
 }
 
-static int by_order(const void *x, const void *y)
+static int by_state(const struct pair *a, const struct pair *b)
 {
-	const struct pair *a = x, *b = y;
-	int r = (int)a->far->down - (int)b->far->down;
+	return (int)a->far->down - (int)b->far->down;
+}
 
-	if (r == 0)
-		r = a->rank - b->rank;
-	if (r == 0)
-		r = compare(promise(b), promise(a));
-	if (r == 0)
-		r = (int)b->direct - (int)a->direct;
-	if (r == 0)
-		r = strverscmp(a->near->name, b->near->name);
+static int by_rank(const struct pair *a, const struct pair *b)
+{
+	return a->rank - b->rank;
+}
+
+static int by_promise(const struct pair *a, const struct pair *b)
+{
+	return compare(promise(b), promise(a));
+}
+
+static int by_gateway(const struct pair *a, const struct pair *b)
+{
+	return (int)b->direct - (int)a->direct;
+}
+
+static int by_name(const struct pair *a, const struct pair *b)
+{
+	int r = strverscmp(a->near->name, b->near->name);
+
 	if (r == 0)
 		r = strverscmp(a->far->name, b->far->name);
 	/* A peer may give several cards the same name. */
 	if (r == 0)
 		r = compare((uintptr_t)a->far, (uintptr_t)b->far);
+	return r;
+}
+
+/* What decides first, and why one pair goes before another by it. */
+static const struct {
+	int (*compare)(const struct pair *a, const struct pair *b);
+	const char *because;
+} orders[] = {
+	{ by_state, "that card is down" },
+	{ by_rank, "its network is preferred" },
+	{ by_promise, "it is faster" },
+	{ by_gateway, "no gateway is on its way" },
+	{ by_name, "of its name, all else is alike" },
+};
+
+static int by_order(const void *x, const void *y)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders) && r == 0; i++)
+		r = orders[i].compare(x, y);
 	return r;
 }
 
@@ -443,20 +476,82 @@ static void explain_spare(struct pair *p, const struct pair *near,
 		    one->near->name, one->far->name);
 }
 
-static void explain(struct pairs *all, bool one_network)
+/* Why @p goes before the pair after it. */
+static const char *why_before(const struct pair *p, const struct pair *next)
+{
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(orders) && orders[i].compare(p, next) == 0)
+		i++;
+	return orders[i].because;
+}
+
+static void rate_text(char *buf, size_t cap, const struct pair *p)
+{
+	if (p->delivered)
+		snprintf(buf, cap, "delivered %" PRIu64 " Mbit/s",
+			 p->delivered / BYTES_PER_MBIT);
+	else if (p->speed)
+		snprintf(buf, cap, "cards of %" PRIu64 " Mbit/s",
+			 p->speed / BYTES_PER_MBIT);
+	else
+		snprintf(buf, cap, "speed not known");
+}
+
+static void connections_text(char *buf, size_t cap, const struct pair *p,
+			     const struct path_policy *policy)
+{
+	const char *s = p->connections == 1 ? "" : "s";
+
+	if (p->connections < wanted(p, policy))
+		snprintf(buf, cap, "%u connection%s because no more are left",
+			 p->connections, s);
+	else if (policy->per_card == policy->per_rss_card)
+		snprintf(buf, cap, "%u connection%s as configured",
+			 p->connections, s);
+	else
+		snprintf(buf, cap, "%u connection%s because %s there has %s",
+			 p->connections, s, p->far->name,
+			 p->far->rss ? "RSS" : "no RSS");
+}
+
+/* Of a pair that is used; @next: the one after it, or NULL. */
+static void explain_used(struct pair *p, const struct pair *next,
+			 const struct path_policy *policy)
+{
+	char rate[48], connections[80];
+
+	rate_text(rate, sizeof(rate), p);
+	connections_text(connections, sizeof(connections), p, policy);
+	if (!next)
+		say(p->reason, "%s, %s, %s", rate,
+		    p->direct ? "same network" : "through a gateway",
+		    connections);
+	else
+		say(p->reason, "%s, %s, %s; before %s%s because %s", rate,
+		    p->direct ? "same network" : "through a gateway",
+		    connections,
+		    next->near == p->near ? next->far->name : next->near->name,
+		    next->near == p->near ? " there" : "", why_before(p, next));
+}
+
+static void explain(struct pairs *all, const struct path_policy *policy)
 {
 	const struct pair *first = NULL;
 
 	for (size_t i = 0; i < all->count; i++) {
 		struct pair *p = &all->at[i];
 
+		if (p->use == PAIR_USED)
+			explain_used(p, i + 1 < all->count ? p + 1 : NULL,
+				     policy);
 		if (p->use == PAIR_USED && !first)
 			first = p;
 		else if (p->use == PAIR_FAILED)
 			say(p->why,
 			    "%s and %s there do not reach each other now",
 			    p->near->name, p->far->name);
-		else if (p->use == PAIR_SPARE && one_network && first)
+		else if (p->use == PAIR_SPARE && !policy->all && first)
 			say(p->why,
 			    "not needed: one pair of cards at a time, and %s "
 			    "and %s there are used with each other",
@@ -473,14 +568,14 @@ void pairs_choose(struct pairs *p, const struct path_policy *policy)
 	for (size_t i = 0; i < p->count; i++) {
 		p->at[i].use = PAIR_SPARE;
 		p->at[i].connections = 0;
-		p->at[i].why[0] = '\0';
+		p->at[i].why[0] = p->at[i].reason[0] = '\0';
 	}
 	if (policy->all)
 		choose_all(p);
 	else
 		choose_one(p);
 	deal(p, policy);
-	explain(p, !policy->all);
+	explain(p, policy);
 }
 
 /* --- cards that are in no pair */

@@ -82,7 +82,8 @@ struct pair {
 	/* Of one that is used; of one that failed as many as it might get; of
 	 * one that is spare 0. */
 	unsigned connections;
-	char why[NIC_REASON]; /* of one that is not used: a sentence */
+	char why[NIC_REASON];    /* of one that is not used: a sentence */
+	char reason[NIC_REASON]; /* of one that is used: why, and as it is */
 };
 
 struct pairs {

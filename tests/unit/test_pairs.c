@@ -487,6 +487,69 @@ static void test_cards_that_are_down_there_are_tried_last(void **state)
 		       "containers");
 }
 
+static void expect_reason(struct world *w, const char *near, const char *far,
+			  const char *reason)
+{
+	pairs_choose(&w->pairs, &w->policy);
+	assert_int_equal(pair(w, near, far)->use, PAIR_USED);
+	assert_string_equal(pair(w, near, far)->reason, reason);
+}
+
+static void test_a_pair_that_is_used_says_why(void **state)
+{
+	struct world *w = *state;
+
+	card(&w->near, "eth0", 1000, "10.0.0.1/24");
+	card(&w->near, "eth1", 25000, "10.0.1.1/24");
+	card(&w->far, "ens0", 1000, "10.0.0.2/24");
+	card(&w->far, "ens1", 10000, "10.0.1.2/24")->rss = true;
+	find(w);
+	expect_reason(w, "eth1", "ens1",
+		      "cards of 10000 Mbit/s, same network, 4 connections "
+		      "because ens1 there has RSS; before eth0 because it is "
+		      "faster");
+	expect_reason(w, "eth0", "ens0",
+		      "cards of 1000 Mbit/s, same network, 1 connection "
+		      "because ens0 there has no RSS");
+	/* What it delivered counts more than what it promises. */
+	pair(w, "eth1", "ens1")->delivered = 600 * MBIT;
+	pair(w, "eth0", "ens0")->delivered = 940 * MBIT;
+	expect_reason(
+		w, "eth0", "ens0",
+		"delivered 940 Mbit/s, same network, 1 connection because "
+		"ens0 there has no RSS; before eth1 because it is faster");
+	pair(w, "eth0", "ens0")->rank = 1;
+	w->policy.most = 3;
+	expect_reason(w, "eth1", "ens1",
+		      "delivered 600 Mbit/s, same network, 2 connections "
+		      "because no more are left; before eth0 because its "
+		      "network is preferred");
+	/* Of one that is not used there is nothing to say. */
+	w->policy = (struct path_policy){ .per_card = 2,
+					  .per_rss_card = 2,
+					  .most = 8 };
+	expect_reason(w, "eth1", "ens1",
+		      "delivered 600 Mbit/s, same network, 2 connections as "
+		      "configured; before eth0 because its network is "
+		      "preferred");
+	assert_string_equal(pair(w, "eth0", "ens0")->reason, "");
+}
+
+static void test_a_pair_through_a_gateway_says_so(void **state)
+{
+	struct world *w = *state;
+
+	w->gateway = true;
+	card(&w->near, "eth0", 0, "10.0.0.1/24");
+	card(&w->far, "ens0", 0, "10.1.0.2/24");
+	card(&w->far, "ens1", 0, "10.2.0.2/24");
+	find(w);
+	expect_reason(w, "eth0", "ens0",
+		      "speed not known, through a gateway, 1 connection "
+		      "because ens0 there has no RSS; before ens1 there "
+		      "because of its name, all else is alike");
+}
+
 static void test_a_card_that_is_in_no_pair_says_why(void **state)
 {
 	struct world *w = *state;
@@ -632,6 +695,8 @@ int main(void)
 		TEST(test_the_limit_of_connections_is_dealt_in_order),
 		TEST(test_own_addresses_are_no_pair),
 		TEST(test_cards_that_are_down_there_are_tried_last),
+		TEST(test_a_pair_that_is_used_says_why),
+		TEST(test_a_pair_through_a_gateway_says_so),
 		TEST(test_a_card_that_is_in_no_pair_says_why),
 		TEST(test_a_long_list_of_a_peer_is_not_asked_through),
 		TEST(test_any_choice_uses_what_works_and_explains_the_rest),
