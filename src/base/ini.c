@@ -12,17 +12,17 @@
 #include "base/error.h"
 #include "base/scope.h"
 
-enum { WORD_MAX = 64 };
+enum { WORD_MAX = INI_NAME_CAP };
 
 struct ini {
 	const struct ini_format *format;
 	void *target;
 	const char *file_name;
-	const char *section; /* of the table; NULL before the first */
-	const struct ini_key *last;
+	struct ini_place at; /* without a section before the first one */
+	char name[WORD_MAX]; /* of the section */
 	bool skips_section, skips_key; /* that are not known */
-	unsigned line;
-	uint64_t seen; /* bit per key of the table */
+	/* A bit per key: it stands in this file, in this section. */
+	uint64_t seen[INI_SECTIONS_MAX];
 };
 
 /* A piece of the current line. */
@@ -36,8 +36,8 @@ static int problem(const struct ini *in, const char *line, const char *at,
 {
 	struct error why = *e;
 
-	return error_set(e, why.code, "%s:%u:%zu: %s", in->file_name, in->line,
-			 (size_t)(at - line) + 1, why.text);
+	return error_set(e, why.code, "%s:%u:%zu: %s", in->file_name,
+			 in->at.line, (size_t)(at - line) + 1, why.text);
 }
 
 static struct span trimmed(const char *at, size_t len)
@@ -63,8 +63,7 @@ static size_t quote_end(const char *line, size_t len, size_t i)
 	return i;
 }
 
-/* Where the comment of a line starts, or its end. */
-static size_t comment_start(const char *line, size_t len)
+size_t ini_comment_start(const char *line, size_t len)
 {
 	bool blank = true, only_blank = true;
 
@@ -107,41 +106,65 @@ static unsigned distance(const char *a, const char *b)
 	return row[width];
 }
 
-/* The section or, inside one, the key that @word was probably meant to be. */
-static const char *nearest(const struct ini *in, const char *section,
-			   const char *word)
+/* Of words that may be meant, the one that is nearest so far. */
+struct guess {
+	const char *word, *found;
+	unsigned best;
+};
+
+static void guess(struct guess *g, const char *known)
 {
-	const struct ini_format *f = in->format;
-	const char *found = NULL;
-	unsigned best = 3;
+	unsigned n = distance(g->word, known);
 
-	for (size_t i = 0; i < f->count; i++) {
-		const char *known = f->keys[i].section;
-
-		if (section && strcmp(section, known) != 0)
-			continue;
-		if (section)
-			known = f->keys[i].key;
-		if (distance(word, known) < best) {
-			best = distance(word, known);
-			found = known;
-		}
-	}
-	return found;
+	if (n >= g->best)
+		return;
+	g->best = n;
+	g->found = known;
 }
 
-static int unknown(const struct ini *in, const char *section, const char *word,
-		   struct error *e)
-{
-	const char *meant = nearest(in, section, word);
-	char hint[WORD_MAX + 32] = "";
+enum { HINT_CAP = WORD_MAX + 32 };
 
-	if (meant)
-		snprintf(hint, sizeof(hint), "; did you mean '%s'?", meant);
-	if (section)
-		return error_set(e, EINVAL, "[%s] has no key '%s'%s", section,
-				 word, hint);
-	return error_set(e, EINVAL, "there is no section [%s]%s", word, hint);
+static void hint_text(char hint[static HINT_CAP], const struct guess *g)
+{
+	hint[0] = '\0';
+	if (g->found)
+		snprintf(hint, HINT_CAP, "; did you mean '%s'?", g->found);
+}
+
+int ini_find_key(const struct ini_key **ret, const struct ini_section *s,
+		 const char *word, struct error *e)
+{
+	struct guess g = { .word = word, .best = 3 };
+	char hint[HINT_CAP];
+
+	for (size_t i = 0; i < s->count; i++) {
+		if (!strcmp(s->keys[i].key, word)) {
+			*ret = &s->keys[i];
+			return 0;
+		}
+		guess(&g, s->keys[i].key);
+	}
+	hint_text(hint, &g);
+	return error_set(e, EINVAL, "[%s] has no key '%.63s'%s", s->name, word,
+			 hint);
+}
+
+int ini_find_section(const struct ini_section **ret, const struct ini_format *f,
+		     const char *word, struct error *e)
+{
+	struct guess g = { .word = word, .best = 3 };
+	char hint[HINT_CAP];
+
+	for (size_t i = 0; i < f->count; i++) {
+		if (!strcmp(f->sections[i]->name, word)) {
+			*ret = f->sections[i];
+			return 0;
+		}
+		guess(&g, f->sections[i]->name);
+	}
+	hint_text(hint, &g);
+	return error_set(e, EINVAL, "there is no section [%.63s]%s", word,
+			 hint);
 }
 
 /* 0: what is not known is skipped, and somebody told. */
@@ -169,110 +192,112 @@ static int copy_word(char *buf, struct span word, const char *what,
 	return 0;
 }
 
-/* Keys of @section (NULL: of every section that is not named) that were not
- * given get their fallbacks. */
-static int apply_fallbacks(struct ini *in, const char *section, struct error *e)
+int ini_defaults(const struct ini_section *s, void *base, struct error *e)
 {
-	const struct ini_format *f = in->format;
-	const char *named = f->named_section;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct ini_key *k = &s->keys[i];
 
-	for (size_t i = 0; i < f->count; i++) {
-		const struct ini_key *k = &f->keys[i];
-		bool ours = section ? !strcmp(k->section, section)
-				    : !named || strcmp(k->section, named) != 0;
-
-		if (!ours || !k->fallback || in->seen & 1ULL << i)
-			continue;
-		if (k->set(in->target, k, k->fallback, e) < 0)
+		if (k->fallback && k->kind->parse((char *)base + k->offset, k,
+						  k->fallback, e) < 0)
 			return error_in(e, "%s", k->key);
 	}
 	return 0;
 }
 
-static int section_end(struct ini *in, struct error *e)
+void ini_clear(const struct ini_section *s, void *base)
 {
-	const struct ini_format *f = in->format;
-
-	if (!in->section || !f->named_section ||
-	    strcmp(in->section, f->named_section) != 0)
-		return 0;
-	if (apply_fallbacks(in, in->section, e) < 0)
-		return error_code(e);
-	for (size_t i = 0; i < f->count; i++)
-		if (!strcmp(f->keys[i].section, in->section))
-			in->seen &= ~(1ULL << i);
-	return 0;
+	for (size_t i = 0; i < s->count; i++)
+		if (s->keys[i].kind->clear)
+			s->keys[i].kind->clear((char *)base +
+					       s->keys[i].offset);
 }
 
-static const char *known_section(const struct ini_format *f, const char *name)
+static uint64_t *seen_of(struct ini *in)
 {
-	for (size_t i = 0; i < f->count; i++)
-		if (!strcmp(f->keys[i].section, name))
-			return f->keys[i].section;
-	return NULL;
+	size_t i = 0;
+
+	while (in->format->sections[i] != in->at.section)
+		i++;
+	return &in->seen[i];
+}
+
+static int begin(struct ini *in, struct span name, struct error *e)
+{
+	const struct ini_section *s = in->at.section;
+
+	in->at.base = in->target;
+	if (s->size == 0 && name.len > 0)
+		return error_set(e, EINVAL, "[%s] takes no name", s->name);
+	if (s->size > 0 && name.len == 0)
+		return error_set(e, EINVAL, "write [%s NAME]", s->name);
+	if (s->size > 0) {
+		if (copy_word(in->name, name, "name", e) < 0)
+			return error_code(e);
+		in->at.name = in->name;
+		*seen_of(in) = 0;
+	}
+	return in->format->begin ? in->format->begin(in->target, &in->at, e)
+				 : 0;
 }
 
 /* @inside is what stands between the brackets. */
 static int section_begin(struct ini *in, struct span inside, struct error *e)
 {
-	const struct ini_format *f = in->format;
-	char word[WORD_MAX], name[WORD_MAX];
+	char word[WORD_MAX];
 	struct span rest;
 	size_t n = 0;
-	bool named;
 
 	while (n < inside.len && !isspace((unsigned char)inside.at[n]))
 		n++;
 	rest = trimmed(inside.at + n, inside.len - n);
 	if (copy_word(word, (struct span){ inside.at, n }, "section", e) < 0)
 		return error_code(e);
-	if (section_end(in, e) < 0)
-		return error_code(e);
-	in->last = NULL;
-	in->section = known_section(f, word);
+	in->at = (struct ini_place){ .line = in->at.line };
 	in->skips_key = false;
-	in->skips_section = !in->section;
-	if (!in->section)
-		return unknown(in, NULL, word, e);
-	named = f->named_section && !strcmp(word, f->named_section);
-	if (!named && rest.len > 0)
-		return error_set(e, EINVAL, "[%s] takes no name", word);
-	if (!named)
-		return 0;
-	if (rest.len == 0)
-		return error_set(e, EINVAL, "write [%s NAME]", word);
-	if (copy_word(name, rest, "name", e) < 0)
-		return error_code(e);
-	return f->begin(in->target, name, e);
+	in->skips_section =
+		ini_find_section(&in->at.section, in->format, word, e) < 0;
+	return in->skips_section ? error_code(e) : begin(in, rest, e);
 }
 
 static int give(struct ini *in, struct span value, struct error *e)
 {
 	AUTO_FREE char *copy = strndup(value.at, value.len);
+	const struct ini_key *k = in->at.key;
 
-	assert(in->last);
+	assert(k);
 	if (!copy)
 		return error_set(e, ENOMEM, "no memory for a value");
-	return in->last->set(in->target, in->last, copy, e);
+	return k->kind->parse((char *)in->at.base + k->offset, k, copy, e);
+}
+
+/* The first value in this file: what one before it said is over. */
+static int first_value(struct ini *in, struct error *e)
+{
+	const struct ini_key *k = in->at.key;
+
+	if (k->kind->clear)
+		k->kind->clear((char *)in->at.base + k->offset);
+	return in->format->given ? in->format->given(in->target, &in->at, e)
+				 : 0;
 }
 
 static int find_key(struct ini *in, const char *word, struct error *e)
 {
-	const struct ini_format *f = in->format;
+	const struct ini_section *s = in->at.section;
+	uint64_t *seen = seen_of(in), bit;
 
-	for (size_t i = 0; i < f->count; i++) {
-		if (strcmp(f->keys[i].section, in->section) != 0 ||
-		    strcmp(f->keys[i].key, word))
-			continue;
-		if (in->seen & 1ULL << i && !f->keys[i].repeatable)
-			return error_set(e, EINVAL, "'%s' is set twice", word);
-		in->seen |= 1ULL << i;
-		in->last = &f->keys[i];
-		return 0;
-	}
-	in->last = NULL;
-	in->skips_key = true;
-	return unknown(in, in->section, word, e);
+	in->at.key = NULL;
+	in->skips_key = ini_find_key(&in->at.key, s, word, e) < 0;
+	if (in->skips_key)
+		return error_code(e);
+	bit = 1ULL << (in->at.key - s->keys);
+	if (*seen & bit)
+		return in->at.key->repeatable
+			       ? 0
+			       : error_set(e, EINVAL, "'%s' is set twice",
+					   word);
+	*seen |= bit;
+	return first_value(in, e);
 }
 
 static int pair(struct ini *in, const char *line, struct span all,
@@ -288,7 +313,7 @@ static int pair(struct ini *in, const char *line, struct span all,
 	}
 	key = trimmed(all.at, (size_t)(equals - all.at));
 	value = trimmed(equals + 1, (size_t)(all.at + all.len - equals) - 1);
-	if (!in->section) {
+	if (!in->at.section) {
 		error_set(e, EINVAL, "a [SECTION] has to come first");
 		return problem(in, line, all.at, e);
 	}
@@ -314,7 +339,7 @@ static int one_line(struct ini *in, const char *line, size_t len,
 		    struct error *e)
 {
 	const char *nul = memchr(line, '\0', len);
-	struct span all = trimmed(line, comment_start(line, len));
+	struct span all = trimmed(line, ini_comment_start(line, len));
 
 	if (nul) {
 		error_set(e, EINVAL, "this is no text: it has a zero byte");
@@ -322,7 +347,7 @@ static int one_line(struct ini *in, const char *line, size_t len,
 	}
 	if (all.len == 0)
 		return 0;
-	if (all.at > line && in->last && in->last->repeatable) {
+	if (all.at > line && in->at.key && in->at.key->repeatable) {
 		if (give(in, all, e) < 0)
 			return problem(in, line, all.at, e);
 		return 0;
@@ -352,7 +377,7 @@ int ini_read_text(const struct ini_format *f, void *target,
 			  .file_name = file_name };
 	const char *end = text + len;
 
-	assert(f->count <= INI_KEYS_MAX);
+	assert(f->count <= INI_SECTIONS_MAX);
 	if (len > INI_TEXT_MAX)
 		return error_set(e, EFBIG, "%s: larger than 1 MiB", file_name);
 	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
@@ -362,13 +387,11 @@ int ini_read_text(const struct ini_format *f, void *target,
 
 		if (!stop)
 			stop = end;
-		in.line++;
+		in.at.line++;
 		if (one_line(&in, text, (size_t)(stop - text), e) < 0)
 			return error_code(e);
 		text = stop + 1;
 	}
-	if (section_end(&in, e) < 0 || apply_fallbacks(&in, NULL, e) < 0)
-		return error_in(e, "%s", file_name);
 	return 0;
 }
 

@@ -66,6 +66,34 @@ static int parse_units(uint64_t *ret, const char *text,
 	return -EINVAL;
 }
 
+/* In the largest unit that leaves no rest, by the first of its names. */
+static void exact(char *buf, size_t cap, uint64_t v, const struct unit *units,
+		  size_t n)
+{
+	size_t best = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (v % units[i].factor == 0 &&
+		    units[i].factor > units[best].factor)
+			best = i;
+	if (v == 0)
+		snprintf(buf, cap, "0");
+	else
+		snprintf(buf, cap, "%" PRIu64 "%s", v / units[best].factor,
+			 units[best].name);
+}
+
+void text_exact_bytes(char *buf, size_t cap, uint64_t bytes)
+{
+	exact(buf, cap, bytes, byte_units, ARRAY_SIZE(byte_units));
+}
+
+void text_exact_duration(char *buf, size_t cap, uint64_t us)
+{
+	/* Behind the one that has no name. */
+	exact(buf, cap, us, time_units + 1, ARRAY_SIZE(time_units) - 1);
+}
+
 int text_parse_bytes(uint64_t *ret_bytes, const char *text, struct error *e)
 {
 	if (parse_units(ret_bytes, text, byte_units, ARRAY_SIZE(byte_units)) <

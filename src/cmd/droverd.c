@@ -2,18 +2,16 @@
 
 /*
  * droverd: reads the settings, starts the service and its control API, waits
- * for SIGTERM or SIGINT and takes both down again; SIGHUP changes nothing.  The
- * signals are blocked before the first thread starts, so that only the main
- * thread ever sees them.
+ * for SIGTERM or SIGINT and takes both down again; at SIGHUP it reads the
+ * settings again.  The signals are blocked before the first thread starts, so
+ * that only the main thread ever sees them.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/descriptors.h"
 #include "base/error.h"
@@ -95,21 +93,29 @@ static void block_signals(sigset_t *ret_wait)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static void wait_for_the_end(const sigset_t *wait)
+static void reload(struct host *h)
+{
+	struct error e;
+
+	if (host_reload(h, &e) < 0)
+		log_error("reload: %s: the settings stay as they were", e.text);
+	else
+		log_info("reload: the settings were read again");
+}
+
+static void wait_for_the_end(const sigset_t *wait, struct host *h)
 {
 	int sig = 0;
 
 	while (sigwait(wait, &sig) == 0 && sig == SIGHUP)
-		log_info("signal %d: the settings are read at the start only: "
-			 "restart droverd for new ones; machines run on",
-			 sig);
+		reload(h);
 	log_info("signal %d: ending", sig);
 }
 
-/* 0: nobody uses the settings any more; 1: threads of jobs in doubt do, until
- * the process ends. */
-static int serve(const struct settings *s, struct error *e)
+static int serve(struct settings *s, const struct settings_source *from,
+		 struct error *e)
 {
+	const struct host_settings *own = &s->host;
 	struct control *control;
 	struct host *host;
 	sigset_t wait;
@@ -118,33 +124,23 @@ static int serve(const struct settings *s, struct error *e)
 	descriptors_raise();
 	block_signals(&wait);
 	/* A second daemon must not touch the machines of the first. */
-	if ((r = control_check_free(s->socket, e)) < 0)
+	if ((r = control_check_free(own->socket, e)) < 0)
 		return r;
-	if ((r = host_start(&host, s, e)) < 0)
+	if ((r = host_start(&host, s, from, e)) < 0)
 		return r;
-	if ((r = control_start(&control, host, s->socket, s->group, e)) < 0) {
+	r = control_start(&control, host, own->socket, own->group, e);
+	if (r < 0) {
 		host_stop(host);
 		return r;
 	}
 	notify_send("READY=1");
-	log_info("droverd %s serves %s", DROVER_VERSION, s->socket);
+	log_info("droverd %s serves %s", DROVER_VERSION, own->socket);
 
-	wait_for_the_end(&wait);
+	wait_for_the_end(&wait, host);
 	notify_send("STOPPING=1");
 	control_stop(control);
-	return host_stop(host) ? 0 : 1;
-}
-
-/* A host that nobody configured yet runs on the defaults; a file that was
- * named has to be there. */
-static int read_settings(struct settings *ret, const struct options *o,
-			 struct error *e)
-{
-	if (o->config)
-		return settings_read(ret, o->config, e);
-	if (access(DEFAULT_CONFIG, F_OK) < 0 && errno == ENOENT)
-		return settings_parse(ret, DEFAULT_CONFIG, "", 0, e);
-	return settings_read(ret, DEFAULT_CONFIG, e);
+	host_stop(host);
+	return 0;
 }
 
 static void warn_of_unknown(const struct settings *s)
@@ -155,20 +151,21 @@ static void warn_of_unknown(const struct settings *s)
 
 static int run(const struct options *o, struct error *e)
 {
-	static struct settings settings;
-	int r = read_settings(&settings, o, e);
+	/* A host that nobody configured yet runs on the defaults; a file that
+	 * was named has to be there. */
+	const struct settings_source from = {
+		.path = o->config ? o->config : DEFAULT_CONFIG,
+		.optional = !o->config,
+	};
+	AUTO_SETTINGS struct settings *settings = NULL;
 
-	if (r < 0)
-		return r;
-	warn_of_unknown(&settings);
-	if (o->check)
-		printf("%s: the configuration is good\n",
-		       o->config ? o->config : DEFAULT_CONFIG);
-	else
-		r = serve(&settings, e);
-	if (r == 0)
-		settings_done(&settings);
-	return r;
+	if (settings_load(&settings, &from, e) < 0)
+		return error_code(e);
+	warn_of_unknown(settings);
+	if (!o->check)
+		return serve(settings, &from, e);
+	printf("%s: the configuration is good\n", from.path);
+	return 0;
 }
 
 int main(int argc, char **argv)

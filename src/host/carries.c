@@ -26,7 +26,7 @@ enum {
 static int ask(const struct carries *c, unsigned *refusals, struct error *e)
 {
 	json_t *answer = NULL;
-	int r = move_ask_peer(&c->host->move, &c->peer,
+	int r = move_ask_peer(&c->terms.host, &c->peer,
 			      json_pack("{s:s,s:s}", "type", "carries", "name",
 					c->name),
 			      ANSWER_US, &answer, e);
@@ -74,13 +74,15 @@ int carries_start(struct carries *c, struct host *h, struct session *s,
 {
 	int r;
 
-	*c = (struct carries){
-		.host = h, .session = s, .name = name, .stop_fd = -1
-	};
+	*c = (struct carries){ .host = h,
+			       .session = s,
+			       .name = name,
+			       .terms = terms_of(h),
+			       .stop_fd = -1 };
 	if (!session_peer_can(s, CAN_CARRIES))
 		return error_set(e, EOPNOTSUPP, "host %s has an older Drover",
 				 session_peer(s));
-	if (peer_of(h, session_peer(s), &c->peer, e) < 0)
+	if (peer_of(c->terms.settings, session_peer(s), &c->peer, e) < 0)
 		return error_as(e, EOPNOTSUPP);
 	c->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (c->stop_fd < 0)
@@ -95,12 +97,13 @@ int carries_start(struct carries *c, struct host *h, struct session *s,
 
 void carries_stop(struct carries *c)
 {
-	if (c->stop_fd < 0)
-		return;
-	eventfd_write(c->stop_fd, 1);
-	pthread_join(c->thread, NULL);
-	scope_close(&c->stop_fd);
-	c->stop_fd = -1;
+	if (c->stop_fd >= 0) {
+		eventfd_write(c->stop_fd, 1);
+		pthread_join(c->thread, NULL);
+		scope_close(&c->stop_fd);
+		c->stop_fd = -1;
+	}
+	terms_done(&c->terms);
 }
 
 /* --- the source */

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "host/live.h"
 #include "move/move.h"
 
 struct error;
@@ -26,6 +27,7 @@ struct carries {
 	struct host *host;
 	struct session *session; /* with the source */
 	const char *name;        /* of the relay */
+	struct terms terms;
 	struct move_peer peer;
 	int stop_fd;
 	pthread_t thread;

@@ -167,16 +167,17 @@ static int understand(const struct machine *m, const json_t *answer,
 static int ask(struct host *h, const struct machine *m, char peer[64],
 	       struct error *e)
 {
+	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_peer there;
 	json_t *answer;
 	struct error why;
 	int r;
 
-	if (peer_of(h, peer, &there, &why) < 0)
+	if (peer_of(t.settings, peer, &there, &why) < 0)
 		return refuse(m, e,
 			      "machine %s was last seen on host %s: %.120s",
 			      m->name, peer, why.text);
-	r = move_ask_peer(&h->move, &there,
+	r = move_ask_peer(&t.host, &there,
 			  json_pack("{s:s,s:s,s:s}", "type", "holds", "uuid",
 				    m->uuid, "machine", m->name),
 			  ANSWER_US, &answer, &why);

@@ -170,8 +170,9 @@ static int end_unsaved(struct host *h, struct machine *m, struct error *why)
 static int start_qemu(struct host *h, struct machine *m, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	const struct launch_options o = {
-		.default_qemu = h->settings->qemu,
+		.default_qemu = now->host.qemu,
 		.run_dir = m->run_dir,
 	};
 	struct qemu_process p;

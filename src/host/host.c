@@ -44,7 +44,7 @@ static int make_folders(const char *path, struct error *e)
 	return 0;
 }
 
-static void remove_unfinished(const struct settings *s)
+static void remove_unfinished(const struct host_settings *s)
 {
 	static const char *const folders[] = { "journal", "machines" };
 	char path[PATH_MAX];
@@ -87,7 +87,7 @@ static int lock_state(struct host *h, struct error *e)
 
 static int make_all_folders(struct host *h, struct error *e)
 {
-	const struct settings *s = h->settings;
+	const struct host_settings *s = h->settings;
 	char machines[PATH_MAX];
 
 	snprintf(machines, sizeof(machines), "%s/machines", s->run_directory);
@@ -98,16 +98,18 @@ static int make_all_folders(struct host *h, struct error *e)
 	return 0;
 }
 
-static void host_init(struct host *h, const struct settings *s)
+/* Takes the reference @first over. */
+static void host_init(struct host *h, struct settings *first,
+		      const struct settings_source *from)
 {
+	const struct host_settings *s = &first->host;
+
+	live_init(&h->live, first, from);
 	h->settings = s;
 	h->move = (struct move_host){
 		.own_name = s->name,
-		.qemu = s->qemu,
-		.programs = &s->programs,
 		.run_directory = s->run_directory,
 		.state_directory = s->state_directory,
-		.switchover_outage_us = s->move.switchover_outage_limit_us,
 		.arrived = machine_arrived,
 		.left = machine_left,
 		.release = machine_settled,
@@ -117,6 +119,17 @@ static void host_init(struct host *h, const struct settings *s)
 	};
 	pthread_mutex_init(&h->lock, NULL);
 	clock_cond_init(&h->changed);
+}
+
+struct terms terms_of(struct host *h)
+{
+	struct terms t = { .settings = live_now(&h->live), .host = h->move };
+
+	t.host.qemu = t.settings->host.qemu;
+	t.host.programs = &t.settings->host.programs;
+	t.host.switchover_outage_us =
+		t.settings->move.switchover_outage_limit_us;
+	return t;
 }
 
 static void host_free(struct host *h)
@@ -151,6 +164,7 @@ static void host_free(struct host *h)
 		close(h->stop_fd);
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
+	live_done(&h->live);
 	pthread_cond_destroy(&h->changed);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
@@ -216,14 +230,14 @@ static bool wait_idle(struct host *h)
 	return h->threads == 0;
 }
 
-int host_start(struct host **ret, const struct settings *settings,
-	       struct error *e)
+int host_start(struct host **ret, struct settings *settings,
+	       const struct settings_source *from, struct error *e)
 {
 	struct host *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return error_set(e, ENOMEM, "no memory for the service");
-	host_init(h, settings);
+	host_init(h, settings_hold(settings), from);
 	h->sessions = session_table_new();
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -282,20 +296,23 @@ static json_t *peers_json(const struct settings *s)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < s->peers_count; i++)
+	for (size_t i = 0; i < s->peers.count; i++) {
+		const struct peer *p = s->peers.at[i];
+
 		json_array_append_new(all,
 				      json_pack("{s:s,s:o,s:i,s:b}", "name",
-						s->peers[i].name, "addresses",
-						words_json(
-							&s->peers[i].addresses),
-						"port", (int)s->peers[i].port,
-						"tls", s->peers[i].tls));
+						p->name, "addresses",
+						words_json(&p->addresses),
+						"port", (int)p->port, "tls",
+						p->tls));
+	}
 	return all;
 }
 
 int host_show(struct host *h, json_t **ret, struct error *e)
 {
-	const struct settings *s = h->settings;
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+	const struct host_settings *s = h->settings;
 	int machines = 0, jobs = 0;
 
 	(void)e;
@@ -312,9 +329,26 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 			 "name", s->name, "version", DROVER_VERSION, "wire",
 			 "version", WIRE_VERSION, "lowest", WIRE_LOWEST,
 			 "listen", words_json(&s->listen), "port", (int)s->port,
-			 "networks", networks_json(&s->networks), "machines",
+			 "networks", networks_json(&now->networks), "machines",
 			 machines, "jobs", jobs, "memory", memory_json(),
 			 "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu",
-			 s->qemu, "peers", peers_json(s));
+			 now->host.qemu, "peers", peers_json(now));
 	return 0;
+}
+
+int host_reload(struct host *h, struct error *e)
+{
+	return live_reload(&h->live, e);
+}
+
+int host_set(struct host *h, const char *setting, const struct words *values,
+	     struct settings_view *ret, struct error *e)
+{
+	return live_set(&h->live, setting, values, ret, e);
+}
+
+int host_settings_list(struct host *h, struct settings_view *ret,
+		       struct error *e)
+{
+	return live_view(&h->live, ret, e);
 }

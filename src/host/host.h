@@ -21,17 +21,28 @@
 struct error;
 struct host;
 struct settings;
+struct settings_source;
+struct settings_view;
+struct words;
 
-/* Takes what the last daemon left (machines, journal), opens the peer port. */
-int host_start(struct host **ret, const struct settings *settings,
-	       struct error *e);
+/* Takes what the last daemon left (machines, journal), opens the peer port.
+ * @settings were loaded from @from, whose path outlives the host. */
+int host_start(struct host **ret, struct settings *settings,
+	       const struct settings_source *from, struct error *e);
 
 /* Ends jobs (a move before its commit is undone), leaves machines running.
- * False when jobs in doubt are left, whose threads use @h and the settings
- * until the process ends. */
+ * False when jobs in doubt are left, whose threads use @h until the process
+ * ends. */
 bool host_stop(struct host *h);
 
 int host_show(struct host *h, json_t **ret, struct error *e);
+
+/* The settings; see host/live.h. */
+int host_settings_list(struct host *h, struct settings_view *ret,
+		       struct error *e);
+int host_set(struct host *h, const char *setting, const struct words *values,
+	     struct settings_view *ret, struct error *e);
+int host_reload(struct host *h, struct error *e);
 
 /* Machines. */
 int machine_list(struct host *h, json_t **ret, struct error *e);

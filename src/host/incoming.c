@@ -84,6 +84,7 @@ static void serve_compare(struct host *h, struct session *s,
 			  const json_t *request)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
+	AUTO_TERMS struct terms t = terms_of(h);
 	const json_t *machine = json_object_get(request, "machine");
 	struct error e, why = { 0 };
 	struct room_need need;
@@ -94,7 +95,7 @@ static void serve_compare(struct host *h, struct session *s,
 		return;
 	}
 	machine_welcome(h, &d, &why);
-	if (compare_check(&h->move, machine, why.code ? why.text : NULL,
+	if (compare_check(&t.host, machine, why.code ? why.text : NULL,
 			  &findings, &e) < 0) {
 		refuse(s, &e);
 		return;
@@ -202,11 +203,12 @@ static void serve_carries(struct host *h, struct session *s,
 	answer(s, carries_answer(h, session_peer(s), request));
 }
 
-static int check_arrival(struct host *h, const json_t *request, struct error *e)
+static int check_arrival(const struct move_host *h, const json_t *request,
+			 struct error *e)
 {
 	json_t *findings;
-	int r = compare_check(&h->move, json_object_get(request, "machine"),
-			      NULL, &findings, e);
+	int r = compare_check(h, json_object_get(request, "machine"), NULL,
+			      &findings, e);
 
 	if (r < 0)
 		return r;
@@ -219,21 +221,22 @@ static void run_arrival(struct host *h, struct session *s,
 			const json_t *request, struct machine *m, struct job *j,
 			const struct room_need *need)
 {
+	AUTO_TERMS struct terms t = terms_of(h);
 	struct room_claim claim = { 0 };
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
 	int r = room_claim(h, &claim, j, need, &e);
 
 	if (r == 0)
-		r = check_arrival(h, request, &e);
-	if (r == 0 && peer_of(h, session_peer(s), &peer, &e) < 0)
+		r = check_arrival(&t.host, request, &e);
+	if (r == 0 && peer_of(t.settings, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
 	if (r < 0) {
 		refuse(s, &e);
 		machine_did_not_come(h, m);
 	} else {
 		elsewhere_note(h, m->uuid, m->name, peer.name);
-		r = move_in(j, &h->move, s, request, &peer, &e);
+		r = move_in(j, &t.host, s, request, &peer, &e);
 		if (r < 0)
 			machine_did_not_come(h, m);
 	}
@@ -294,7 +297,8 @@ static const struct {
 /* A connection that is greeted. */
 struct greeting {
 	struct host *host;
-	struct acceptor acceptor; /* the host's, with this as its context */
+	struct acceptor acceptor;  /* the host's, with this as its context */
+	struct settings *settings; /* a reference, to those of its arrival */
 	struct channel *channel;
 	unsigned *count; /* of its kind */
 };
@@ -341,7 +345,7 @@ static int admit(void *context, const char *peer, const char *from,
 		 struct error *e)
 {
 	const struct greeting *g = context;
-	const struct peer *p = settings_peer(g->host->settings, peer);
+	const struct peer *p = settings_peer(g->settings, peer);
 
 	if (!p)
 		return error_set(e, EACCES,
@@ -358,23 +362,25 @@ static int admit(void *context, const char *peer, const char *from,
 				 "knows %s under other addresses than %s: "
 				 "correct its [peer %s]",
 				 peer, from, peer);
-	return paths_admit(g->host, g->channel, e);
+	return paths_admit(g->host, &g->settings->networks, g->channel, e);
 }
 
 /* --- connections */
 
-static bool is_familiar(const struct host *h, const struct nic_address *from)
+static bool is_familiar(const struct host *h, const struct settings *s,
+			const struct nic_address *from)
 {
-	for (size_t i = 0; i < h->settings->peers_count; i++)
-		if (has_address(&h->settings->peers[i], from))
+	for (size_t i = 0; i < s->peers.count; i++)
+		if (has_address(s->peers.at[i], from))
 			return true;
 	return session_table_knows(h->sessions, from);
 }
 
 /* Counts a connection that is to be greeted; NULL when there are too many. */
-static unsigned *count_greeting(struct host *h, const struct nic_address *from)
+static unsigned *count_greeting(struct host *h, const struct settings *s,
+				const struct nic_address *from)
 {
-	bool familiar = is_familiar(h, from);
+	bool familiar = is_familiar(h, s, from);
 	unsigned *count = familiar ? &h->familiars : &h->strangers;
 
 	WITH_LOCK(&h->lock);
@@ -385,6 +391,12 @@ static unsigned *count_greeting(struct host *h, const struct nic_address *from)
 	return count;
 }
 
+static void greeting_free(struct greeting *g)
+{
+	settings_drop(g->settings);
+	free(g);
+}
+
 static void greeting_over(struct greeting *g)
 {
 	{
@@ -392,7 +404,7 @@ static void greeting_over(struct greeting *g)
 
 		--*g->count;
 	}
-	free(g);
+	greeting_free(g);
 }
 
 static void *greet_main(void *arg)
@@ -406,27 +418,39 @@ static void *greet_main(void *arg)
 	return NULL;
 }
 
+static struct greeting *greeting_new(struct host *h)
+{
+	struct greeting *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->host = h;
+	g->settings = live_now(&h->live);
+	g->acceptor = h->acceptor;
+	g->acceptor.context = g;
+	g->acceptor.outage_limit_us = g->settings->move.outage_limit_us;
+	g->acceptor.networks = &g->settings->networks;
+	return g;
+}
+
 /* A negative errno when it was short of something. */
 static int take_connection(struct host *h, const struct listener *l,
 			   struct error *e)
 {
-	struct greeting *g = calloc(1, sizeof(*g));
+	struct greeting *g = greeting_new(h);
 	int r;
 
 	if (!g)
 		return error_set(e, ENOMEM, "no memory for a connection");
-	g->host = h;
-	g->acceptor = h->acceptor;
-	g->acceptor.context = g;
 	r = l->kind->accept(&g->channel, l->fd, SPARE_FILES, e);
 	if (r < 0) {
-		free(g);
+		greeting_free(g);
 		return r;
 	}
-	g->count = count_greeting(h, &g->channel->remote);
+	g->count = count_greeting(h, g->settings, &g->channel->remote);
 	if (!g->count) {
 		channel_free(g->channel);
-		free(g);
+		greeting_free(g);
 	} else if (thread_start(h, "greeting", greet_main, g, e) < 0) {
 		channel_free(g->channel);
 		greeting_over(g);
@@ -523,12 +547,10 @@ int incoming_start(struct host *h, struct error *e)
 		.table = h->sessions,
 		.admit = admit,
 		.opened = opened,
-		.outage_limit_us = h->settings->move.outage_limit_us,
 		.sessions_max = SESSIONS_MAX,
 		.host_sessions_max = HOST_SESSIONS_MAX,
 		.host_channels_max = HOST_CHANNELS_MAX,
 		.watch = h->nics,
-		.networks = &h->settings->networks,
 	};
 	if (listen_all(h, e) < 0)
 		return error_code(e);

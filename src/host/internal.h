@@ -4,6 +4,7 @@
  * What the files of src/host share; nobody else includes it.
  *
  *     host.c       start, recovery, end, the description of this host
+ *     live.c       the settings in force, and how others follow them
  *     machines.c   the books: which machines are here, on disk and in memory
  *     guests.c     what a user does with them
  *     elsewhere.c  machines that were last seen on a peer
@@ -29,7 +30,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "host/host.h"
-#include "host/settings.h"
+#include "host/live.h"
 #include "move/job.h"
 #include "move/move.h"
 #include "relay/endpoint.h"
@@ -94,8 +95,10 @@ struct listener {
 
 struct host {
 	/* set before the threads start */
-	const struct settings *settings;
-	struct move_host move;
+	/* Those of the start: what needs a restart counts as it is here. */
+	const struct host_settings *settings;
+	struct live live;      /* the settings in force */
+	struct move_host move; /* what does not change of it; see terms_of() */
 	struct session_table *sessions;
 	struct nic_watch *nics;
 	struct press *press;
@@ -119,6 +122,9 @@ struct host {
 	struct relay_wait *relays;
 	struct room_claim *claims;
 };
+
+/* host.c: with the settings in force */
+struct terms terms_of(struct host *h);
 
 /* machines.c */
 struct machine *machine_find(struct host *h, const char *name); /* locked */
@@ -197,7 +203,7 @@ json_t *elsewhere_answer(struct host *h, const char *peer,
 /* Has the QEMUs of free machines asked how they are; @name: of that one. */
 void machines_ask(struct host *h, const char *name);
 /* As the API has it. */
-json_t *machine_json(const struct host *h, const struct machine *m);
+json_t *machine_json(struct host *h, const struct machine *m);
 /* Says whether it died; @p: NULL when it ended while no daemon was here. */
 void machine_note_end(struct machine *m, const struct qemu_process *p,
 		      const char *qmp_path);
@@ -219,7 +225,8 @@ int moves_recover(struct host *h, struct error *e);
 /* What a peer was asked has failed: it refuses, does not answer in time, or
  * -EHOSTUNREACH. */
 int peer_failed(struct error *e);
-int peer_of(struct host *h, const char *name, struct move_peer *ret,
+/* Points into @s. */
+int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
 	    struct error *e);
 
 /* incoming.c */
@@ -234,7 +241,8 @@ int paths_read(struct move_paths *ret, const struct settings *s,
 	       const json_t *options, struct error *e);
 /* May a session come in over this connection, at our address?  -EACCES with
  * the reason. */
-int paths_admit(const struct host *h, const struct channel *c, struct error *e);
+int paths_admit(const struct host *h, const struct networks *networks,
+		const struct channel *c, struct error *e);
 /* Answers a peer's "plan" request; takes @s over. */
 void paths_serve_plan(struct host *h, struct session *s, const json_t *request);
 

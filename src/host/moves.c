@@ -26,6 +26,7 @@ struct outgoing {
 	struct host *host;
 	struct job *job;
 	struct machine *machine;
+	struct terms terms;
 	struct move_peer peer;
 	struct move_options options;
 	json_t *entry; /* of the journal, when taken up after a restart */
@@ -254,16 +255,16 @@ int peer_failed(struct error *e)
 	return error_as(e, EHOSTUNREACH);
 }
 
-int peer_of(struct host *h, const char *name, struct move_peer *ret,
+int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
 	    struct error *e)
 {
-	const struct peer *p = name ? settings_peer(h->settings, name) : NULL;
+	const struct peer *p = name ? settings_peer(s, name) : NULL;
 
 	if (!p)
 		return error_set(e, ENOENT,
 				 "%s knows no host called %s: add a section "
 				 "[peer %s] to its drover.conf",
-				 h->settings->name, name ? name : "",
+				 s->host.name, name ? name : "",
 				 name ? name : "NAME");
 	if (p->tls)
 		return error_set(e, EHOSTUNREACH,
@@ -296,6 +297,7 @@ static void outgoing_free(struct outgoing *o)
 	room_release(o->host, &o->claim);
 	job_drop(o->job);
 	json_decref(o->entry);
+	terms_done(&o->terms);
 	free(o);
 }
 
@@ -307,10 +309,10 @@ static void *outgoing_main(void *arg)
 	int r;
 
 	if (o->entry)
-		r = move_away_resume(o->job, &o->host->move, &m, &o->peer,
+		r = move_away_resume(o->job, &o->terms.host, &m, &o->peer,
 				     o->entry, &e);
 	else
-		r = move_away(o->job, &o->host->move, &m, &o->peer, &o->options,
+		r = move_away(o->job, &o->terms.host, &m, &o->peer, &o->options,
 			      &e);
 	/* One that has left is out of the books, and gone. */
 	if (r < 0)
@@ -342,7 +344,8 @@ static int read_ms(uint64_t *ret_us, const json_t *options, const char *key,
 static int read_options(struct outgoing *o, const json_t *options,
 			struct error *e)
 {
-	const struct move_settings *d = &o->host->settings->move;
+	const struct settings *s = o->terms.settings;
+	const struct move_settings *d = &s->move;
 	const char *at =
 		json_string_value(json_object_get(options, "on_timeout"));
 	struct move_options *r = &o->options;
@@ -362,7 +365,7 @@ static int read_options(struct outgoing *o, const json_t *options,
 		at ? !strcmp(at, "force") : d->on_timeout == ON_TIMEOUT_FORCE;
 	r->paused = json_is_true(json_object_get(options, "paused"));
 	r->outage_limit_us = d->outage_limit_us;
-	return paths_read(&r->paths, o->host->settings, options, e);
+	return paths_read(&r->paths, s, options, e);
 }
 
 static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
@@ -391,7 +394,7 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 	int r;
 
 	if (read_options(o, options, e) < 0 ||
-	    peer_of(o->host, peer, &o->peer, e) < 0 ||
+	    peer_of(o->terms.settings, peer, &o->peer, e) < 0 ||
 	    job_new(&o->job,
 		    &(struct job_subject){ .kind = "move",
 					   .role = "source",
@@ -421,6 +424,7 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 	if (!o)
 		return error_set(e, ENOMEM, "no memory for a move");
 	o->host = h;
+	o->terms = terms_of(h);
 	if (begin(o, name, options, e) < 0) {
 		outgoing_free(o);
 		return error_code(e);
@@ -436,12 +440,12 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 
 /* --- compare */
 
-static int ask_findings(struct host *h, const struct move_peer *peer,
+static int ask_findings(const struct move_host *h, const struct move_peer *peer,
 			json_t *description, json_t **ret, struct error *e)
 {
 	json_t *answer;
 
-	if (move_ask_peer(&h->move, peer,
+	if (move_ask_peer(h, peer,
 			  json_pack("{s:s,s:o}", "type", "compare", "machine",
 				    description),
 			  ANSWER_US, &answer, e) < 0)
@@ -455,6 +459,7 @@ static int ask_findings(struct host *h, const struct move_peer *peer,
 }
 
 static int compare_taken(struct host *h, const struct machine *machine,
+			 const struct move_host *asks,
 			 const struct move_peer *peer, json_t **ret,
 			 struct error *e)
 {
@@ -475,7 +480,7 @@ static int compare_taken(struct host *h, const struct machine *machine,
 	r = compare_describe(q, &m, &description, &marks, e);
 	qmp_close(q);
 	if (r == 0)
-		r = ask_findings(h, peer, description, &findings, e);
+		r = ask_findings(asks, peer, description, &findings, e);
 	disks_unmark(marks);
 	if (r < 0)
 		return error_code(e);
@@ -490,15 +495,16 @@ static int compare_taken(struct host *h, const struct machine *machine,
 int machine_compare(struct host *h, const char *name, const char *peer_name,
 		    json_t **ret, struct error *e)
 {
+	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_peer peer;
 	struct machine *m;
 	int r;
 
-	if (peer_of(h, peer_name, &peer, e) < 0)
+	if (peer_of(t.settings, peer_name, &peer, e) < 0)
 		return error_code(e);
 	if ((r = machine_take(h, name, "compare", &m, e)) < 0)
 		return r;
-	r = compare_taken(h, m, &peer, ret, e);
+	r = compare_taken(h, m, &t.host, &peer, ret, e);
 	machine_release(h, m);
 	return r;
 }
@@ -509,7 +515,7 @@ static void *arriving_main(void *arg)
 {
 	struct outgoing *o = arg;
 	struct error e = { 0 };
-	int r = move_in_resume(o->job, &o->host->move, o->entry, &o->peer, &e);
+	int r = move_in_resume(o->job, &o->terms.host, o->entry, &o->peer, &e);
 
 	/* One that is in the books had arrived before the daemon died. */
 	if (r < 0 && o->machine->text)
@@ -574,6 +580,7 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 	if (!o)
 		return error_set(e, ENOMEM, "no memory for a move");
 	o->host = h;
+	o->terms = terms_of(h);
 	o->entry = json_incref(entry);
 	if (job_new(&o->job,
 		    &(struct job_subject){
@@ -590,7 +597,7 @@ static int recover_one(struct host *h, json_t *entry, struct error *e)
 	}
 	/* Without the peer in the configuration nobody can be asked: the
 	 * operator is. */
-	if (peer_of(h, peer, &o->peer, e) < 0)
+	if (peer_of(o->terms.settings, peer, &o->peer, e) < 0)
 		snprintf(o->peer.name, sizeof(o->peer.name), "%s", peer);
 	log_info("move %s (job %s): found in the journal at '%s'",
 		 o->job->machine, o->job->id, journal_text(entry, "step"));

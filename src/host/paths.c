@@ -101,9 +101,9 @@ static void networks_text(char buf[static LIST_TEXT], const struct networks *n)
 	json_decref(all);
 }
 
-int paths_admit(const struct host *h, const struct channel *c, struct error *e)
+int paths_admit(const struct host *h, const struct networks *networks,
+		const struct channel *c, struct error *e)
 {
-	const struct networks *networks = &h->settings->networks;
 	AUTO_INVENTORY struct inventory *inv = NULL;
 	const struct nic *n;
 	char listed[LIST_TEXT];
@@ -171,7 +171,8 @@ static int ask_plan(struct session *s, json_t *plan, struct error *e)
 int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	     json_t **ret, struct error *e)
 {
-	struct move_paths paths = settings_paths(h->settings);
+	AUTO_TERMS struct terms t = terms_of(h);
+	struct move_paths paths = settings_paths(t.settings);
 	struct session_options o;
 	struct session *s = NULL;
 	struct move_peer peer;
@@ -179,9 +180,9 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	int r;
 
 	if (read_mode(&paths, mode, e) < 0 ||
-	    peer_of(h, peer_name, &peer, e) < 0)
+	    peer_of(t.settings, peer_name, &peer, e) < 0)
 		return error_code(e);
-	o = move_session(&h->move, &peer, &paths, PLAN_US);
+	o = move_session(&t.host, &peer, &paths, PLAN_US);
 	/* No page will travel: its share of the buffers is for those that do.
 	 */
 	o.press = NULL;

@@ -31,6 +31,7 @@ enum {
 
 struct connecting {
 	struct host *host;
+	struct terms terms; /* source */
 	struct job *job;
 	struct move_peer peer;
 	char name[64];
@@ -38,6 +39,13 @@ struct connecting {
 	char user[64];          /* whose socket it is; empty: this one's */
 	mode_t mode;
 };
+
+static void connecting_free(struct connecting *c)
+{
+	job_drop(c->job);
+	terms_done(&c->terms);
+	free(c);
+}
 
 /* What the destination has besides. */
 struct accepting {
@@ -332,12 +340,13 @@ static int qemu_connected(void *context, struct relay *r, int fd,
 static int accept_relay(struct host *h, struct session *s,
 			const struct relay_wait *w, struct error *e)
 {
-	const uint64_t limit_us = h->settings->move.switchover_outage_limit_us;
+	AUTO_TERMS struct terms t = terms_of(h);
 	struct accepting a = { .host = h, .wait = w, .session = s };
 	const struct relay_options o = { .session = s,
 					 .connect_path = w->qemu.text,
 					 .judges = true,
-					 .switchover_outage_us = limit_us,
+					 .switchover_outage_us =
+						 t.host.switchover_outage_us,
 					 .connected = qemu_connected,
 					 .context = &a };
 	int r = carry(w->job, s, &o, &a, e);
@@ -407,8 +416,7 @@ static void *waiting_main(void *arg)
 			job_settle(c->job, r, &e);
 		break;
 	}
-	job_drop(c->job);
-	free(c);
+	connecting_free(c);
 	return NULL;
 }
 
@@ -470,8 +478,7 @@ static int start_accept(struct host *h, struct connecting *c,
 	if (drop_wait(c))
 		return error_code(e);
 	/* The source has come already: there is no wait to be cancelled. */
-	job_drop(c->job);
-	free(c);
+	connecting_free(c);
 	return 0;
 }
 
@@ -516,10 +523,10 @@ static int ask_ready(struct connecting *c, struct session *s,
 
 static int connect_relay(struct connecting *c, struct error *e)
 {
-	const struct settings *d = c->host->settings;
+	const struct settings *d = c->terms.settings;
 	const struct move_paths paths = settings_paths(d);
 	const struct session_options so =
-		move_session(&c->host->move, &c->peer, &paths,
+		move_session(&c->terms.host, &c->peer, &paths,
 			     d->move.outage_limit_us);
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
@@ -552,8 +559,7 @@ static void *connect_main(void *arg)
 	int r = connect_relay(c, &e);
 
 	job_settle(c->job, r, &e);
-	job_drop(c->job);
-	free(c);
+	connecting_free(c);
 	return NULL;
 }
 
@@ -605,7 +611,7 @@ static int start_connect(struct host *h, struct connecting *c,
 				 "is told to migrate to");
 	if (endpoint_parse(&c->listen, listen, e) < 0 ||
 	    read_owner(c, options, e) < 0 ||
-	    peer_of(h, peer, &c->peer, e) < 0 ||
+	    peer_of(c->terms.settings, peer, &c->peer, e) < 0 ||
 	    endpoint_make_room(&c->listen, e) < 0)
 		return error_code(e);
 	if (json_object_get(options, "downtime_limit_ms"))
@@ -632,6 +638,7 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 	if (!c)
 		return error_set(e, ENOMEM, "no memory for a relay");
 	c->host = h;
+	c->terms = terms_of(h);
 	if (!role || (!source && strcmp(role, "accept") != 0))
 		r = error_set(e, EINVAL, "'role' must be accept or connect");
 	else
@@ -652,8 +659,7 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 			   : start_accept(h, c, options, e);
 	}
 	if (r < 0) {
-		job_drop(c->job);
-		free(c);
+		connecting_free(c);
 	} else {
 		job_add(h, job);
 		*ret_job = job_json(job);

@@ -1,471 +1,130 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/settings.h"
 
-#include <arpa/inet.h>
+#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "base/ini.h"
 #include "base/scope.h"
 #include "base/text.h"
-#include "session/outbox.h"
 
-enum { PEERS_MAX = 256 };
+enum { ONE_SECTION_MAX = 256 }; /* peers, networks */
 
-static const char *const on_timeout_names[] = {
-	[ON_TIMEOUT_ABORT] = "abort",
-	[ON_TIMEOUT_FORCE] = "force",
+const struct ini_section *const settings_sections[] = {
+	&host_section,
+	&move_section,
+	&network_section,
+	&peer_section,
+};
+const size_t settings_sections_count = ARRAY_SIZE(settings_sections);
+
+static const size_t places[ARRAY_SIZE(settings_sections)] = {
+	offsetof(struct settings, host),
+	offsetof(struct settings, move),
+	offsetof(struct settings, named_networks),
+	offsetof(struct settings, peers),
 };
 
-static const char *const compress_names[] = {
-	[COMPRESS_IDLE] = "idle",
-	[COMPRESS_ALWAYS] = "always",
-	[COMPRESS_NEVER] = "never",
-};
-
-/* An address of either family in one form: IPv4 as mapped IPv6. */
-struct address {
-	uint8_t bytes[16];
-};
-
-static struct address mapped(const void *v4)
+void *settings_place(struct settings *s, const struct ini_section *section)
 {
-	struct address a = { .bytes = { [10] = 0xff, [11] = 0xff } };
+	size_t i = 0;
 
-	memcpy(a.bytes + 12, v4, 4);
-	return a;
+	while (settings_sections[i] != section)
+		i++;
+	return (char *)s + places[i];
 }
 
-static int parse_address(struct address *ret, const char *text)
-{
-	uint8_t v4[4];
+/* --- where they come from */
 
-	if (inet_pton(AF_INET6, text, ret->bytes) == 1)
-		return 0;
-	if (inet_pton(AF_INET, text, v4) != 1)
-		return -EINVAL;
-	*ret = mapped(v4);
-	return 0;
+/* The last file that has it counts, and stands last. */
+const struct setting_origin *settings_origin(const struct settings *s,
+					     const void *base,
+					     const struct ini_key *key)
+{
+	for (size_t i = s->origins_count; i-- > 0;)
+		if (s->origins[i].base == base && s->origins[i].key == key)
+			return &s->origins[i];
+	return NULL;
 }
 
-/* Where the value of @k belongs: in the host's part or in the last peer. */
-static void *field(struct settings *s, const struct ini_key *k)
-{
-	char *base = (char *)s;
-
-	if (!strcmp(k->section, "peer"))
-		base = (char *)&s->peers[s->peers_count - 1];
-	return base + k->offset;
-}
-
-static int set_text(void *target, const struct ini_key *k, const char *value,
-		    struct error *e)
-{
-	char **text = field(target, k), *fresh;
-
-	if (!*value)
-		return error_set(e, EINVAL, "'%s' needs a value", k->key);
-	fresh = strdup(value);
-	if (!fresh)
-		return error_set(e, ENOMEM, "no memory for a setting");
-	free(*text);
-	*text = fresh;
-	return 0;
-}
-
-static int set_name(void *target, const struct ini_key *k, const char *value,
-		    struct error *e)
-{
-	if (text_check_name("host", value, e) < 0)
-		return error_code(e);
-	return set_text(target, k, value, e);
-}
-
-static int set_path(void *target, const struct ini_key *k, const char *value,
-		    struct error *e)
-{
-	if (text_check_path(k->key, value, e) < 0)
-		return error_code(e);
-	return set_text(target, k, value, e);
-}
-
-static int set_address(void *target, const struct ini_key *k, const char *value,
+/* The file that is being read is the last one. */
+static int note_origin(struct settings *s, const struct ini_place *p,
 		       struct error *e)
 {
-	struct address ignored;
+	size_t n = s->origins_count;
+	struct setting_origin *more = s->origins;
 
-	if (parse_address(&ignored, value) < 0)
-		return error_set(e, EINVAL,
-				 "'%.80s' is no address: write 10.0.0.2 or "
-				 "fd00::2",
-				 value);
-	return words_add(field(target, k), value, e);
-}
-
-static int set_program(void *target, const struct ini_key *k, const char *value,
-		       struct error *e)
-{
-	if (text_check_path(k->key, value, e) < 0)
-		return error_code(e);
-	return words_add(field(target, k), value, e);
-}
-
-static int set_number(void *target, const struct ini_key *k, const char *value,
-		      uint64_t most, struct error *e)
-{
-	unsigned *number = field(target, k);
-	uint64_t v;
-
-	if (text_parse_number(&v, value, 1, most, e) < 0)
-		return error_code(e);
-	*number = (unsigned)v;
+	if ((n & (n + 1)) == 0)
+		more = reallocarray(more, (n + 1) * 2, sizeof(*more));
+	if (!more)
+		return error_set(e, ENOMEM, "no memory for the settings");
+	s->origins = more;
+	more[s->origins_count++] =
+		(struct setting_origin){ .base = p->base,
+					 .key = p->key,
+					 .file = s->files.count - 1,
+					 .line = p->line };
 	return 0;
 }
 
-static int set_port(void *target, const struct ini_key *k, const char *value,
-		    struct error *e)
+static int given(void *target, const struct ini_place *p, struct error *e)
 {
-	return set_number(target, k, value, UINT16_MAX, e);
+	return note_origin(target, p, e);
 }
 
-static int set_connections(void *target, const struct ini_key *k,
-			   const char *value, struct error *e)
+/* --- sections with names */
+
+void *settings_named(const struct ini_list *l, const char *name)
 {
-	return set_number(target, k, value, CHANNELS_MAX, e);
+	for (size_t i = 0; i < l->count; i++)
+		if (!strcmp(l->at[i], name)) /* each begins with its name */
+			return l->at[i];
+	return NULL;
 }
 
-static int set_networks(void *target, const struct ini_key *k,
-			const char *value, struct error *e)
+static int add_one(void **ret, struct ini_list *l, const struct ini_place *p,
+		   struct error *e)
 {
-	struct networks *n = field(target, k);
-	size_t before = n->count;
+	void **more;
 
-	if (networks_add(n, value, e) < 0)
-		return error_code(e);
-	/* An empty list would allow what somebody meant to restrict. */
-	if (n->count == before)
-		return error_set(e, EINVAL, "'%s' needs a value", k->key);
-	return 0;
+	if (l->count == ONE_SECTION_MAX)
+		return error_set(e, EINVAL, "more than %d sections [%s NAME]",
+				 ONE_SECTION_MAX, p->section->name);
+	more = reallocarray(l->at, l->count + 1, sizeof(*more));
+	if (more)
+		l->at = more;
+	if (!more || !(*ret = calloc(1, p->section->size)))
+		return error_set(e, ENOMEM, "no memory for [%s %s]",
+				 p->section->name, p->name);
+	l->at[l->count++] = *ret;
+	memcpy(*ret, p->name, strlen(p->name) + 1);
+	return ini_defaults(p->section, *ret, e);
 }
 
-/* Its place among the names; -1: it is none of them. */
-static int find_word(const char *const *names, size_t n, const char *value)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(value, names[i]))
-			return (int)i;
-	return -1;
-}
-
-static int set_compress(void *target, const struct ini_key *k,
-			const char *value, struct error *e)
-{
-	int i = find_word(compress_names, ARRAY_SIZE(compress_names), value);
-
-	if (i < 0)
-		return error_set(e, EINVAL,
-				 "'%.80s' is none of idle, always and never",
-				 value);
-	*(enum compress *)field(target, k) = (enum compress)i;
-	return 0;
-}
-
-/* "auto", "lz4", "zstd:3" */
-static int set_codec(void *target, const struct ini_key *k, const char *value,
-		     struct error *e)
-{
-	struct codec_setting *c = field(target, k);
-	char name[16];
-	size_t len = strcspn(value, ":");
-	const struct codec *codec;
-	uint64_t level;
-	int id;
-
-	*c = (struct codec_setting){ 0 };
-	if (!strcmp(value, "auto"))
-		return 0;
-	snprintf(name, sizeof(name), "%.*s", (int)(len < 15 ? len : 15), value);
-	id = codec_find(name);
-	if (id <= CODEC_NONE)
-		return error_set(e, EINVAL,
-				 "'%.80s' is no codec: use auto, lz4, zstd or "
-				 "zstd:LEVEL",
-				 value);
-	codec = codec_get((unsigned)id);
-	level = (uint64_t)codec->lowest;
-	if (value[len] &&
-	    text_parse_number(&level, value + len + 1, (uint64_t)codec->lowest,
-			      (uint64_t)codec->highest, e) < 0)
-		return error_in(e, "level of %s", name);
-	c->fixed = true;
-	c->choice = (struct codec_choice){ (enum codec_id)id, (int)level };
-	return 0;
-}
-
-/* "5%", "256M", "0" */
-static int set_cache(void *target, const struct ini_key *k, const char *value,
-		     struct error *e)
-{
-	struct history_size *size = field(target, k);
-	size_t len = strcspn(value, "%");
-	uint64_t percent, bytes;
-	char number[8];
-
-	snprintf(number, sizeof(number), "%.*s", (int)(len < 7 ? len : 7),
-		 value);
-	if (!strcmp(value + len, "%") &&
-	    text_parse_number(&percent, number, 0, 100, e) == 0)
-		*size = (struct history_size){ .relative = true,
-					       .percent = (unsigned)percent };
-	else if (!value[len] && text_parse_bytes(&bytes, value, e) == 0)
-		*size = (struct history_size){ .bytes = bytes };
-	else
-		return error_set(e, EINVAL,
-				 "'%.80s' is no size and no share of a guest's "
-				 "memory: write 256M, 5%% or 0",
-				 value);
-	return 0;
-}
-
-static int set_option(void *target, const struct ini_key *k, const char *value,
-		      struct error *e)
-{
-	return move_option_find(field(target, k), value, e);
-}
-
-static int set_duration(void *target, const struct ini_key *k,
-			const char *value, struct error *e)
-{
-	return text_parse_duration(field(target, k), value, e);
-}
-
-/* A limit of zero could never be kept: QEMU would take it for "at once". */
-static int set_limit(void *target, const struct ini_key *k, const char *value,
-		     struct error *e)
-{
-	uint64_t us;
-
-	if (text_parse_duration(&us, value, e) < 0)
-		return error_code(e);
-	if (us < 1000)
-		return error_set(e, EINVAL, "'%s' must be at least 1ms",
-				 k->key);
-	return set_duration(target, k, value, e);
-}
-
-static int set_switch(void *target, const struct ini_key *k, const char *value,
-		      struct error *e)
-{
-	bool *flag = field(target, k);
-	int on;
-
-	if (text_parse_switch(&on, value, e) < 0)
-		return error_code(e);
-	*flag = on;
-	return 0;
-}
-
-static int set_on_timeout(void *target, const struct ini_key *k,
-			  const char *value, struct error *e)
-{
-	int i = find_word(on_timeout_names, ARRAY_SIZE(on_timeout_names),
-			  value);
-
-	if (i < 0)
-		return error_set(e, EINVAL,
-				 "'%.80s' is neither abort nor force", value);
-	*(enum on_timeout *)field(target, k) = (enum on_timeout)i;
-	return 0;
-}
-
-static json_t *show_text(const void *at)
-{
-	return json_string(*(char *const *)at);
-}
-
-static json_t *show_list(const void *at)
-{
-	const struct words *w = at;
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < w->count; i++)
-		json_array_append_new(list, json_string(w->at[i]));
-	return list;
-}
-
-static json_t *show_number(const void *at)
-{
-	return json_integer(*(const unsigned *)at);
-}
-
-static json_t *show_duration(const void *at)
-{
-	return json_integer((json_int_t) * (const uint64_t *)at);
-}
-
-static json_t *show_switch(const void *at)
-{
-	return json_boolean(*(const bool *)at);
-}
-
-static json_t *show_on_timeout(const void *at)
-{
-	return json_string(on_timeout_names[*(const enum on_timeout *)at]);
-}
-
-static json_t *show_networks(const void *at)
-{
-	return networks_json(at);
-}
-
-static json_t *show_compress(const void *at)
-{
-	return json_string(compress_names[*(const enum compress *)at]);
-}
-
-static json_t *show_codec(const void *at)
-{
-	const struct codec_setting *c = at;
-
-	if (!c->fixed)
-		return json_string("auto");
-	return json_sprintf("%s:%d", codec_get(c->choice.id)->name,
-			    c->choice.level);
-}
-
-static json_t *show_cache(const void *at)
-{
-	const struct history_size *size = at;
-
-	if (size->relative)
-		return json_sprintf("%u%%", size->percent);
-	return json_sprintf("%" PRIu64, size->bytes);
-}
-
-static json_t *show_option(const void *at)
-{
-	const struct move_option *const *option = at;
-
-	return json_string((*option)->name);
-}
-
-/* How what a setter has stored is shown. */
-static const struct {
-	int (*set)(void *target, const struct ini_key *k, const char *value,
-		   struct error *e);
-	json_t *(*show)(const void *at);
-} types[] = {
-	{ set_text, show_text },         { set_name, show_text },
-	{ set_path, show_text },         { set_address, show_list },
-	{ set_port, show_number },       { set_connections, show_number },
-	{ set_duration, show_duration }, { set_limit, show_duration },
-	{ set_switch, show_switch },     { set_on_timeout, show_on_timeout },
-	{ set_networks, show_networks }, { set_option, show_option },
-	{ set_compress, show_compress }, { set_codec, show_codec },
-	{ set_cache, show_cache },       { set_program, show_list },
-};
-
-#define HOST(m) .offset = offsetof(struct settings, m)
-#define MOVE(m) .offset = offsetof(struct settings, move.m)
-#define PEER(m) .offset = offsetof(struct peer, m)
-
-static const struct ini_key keys[] = {
-	{ "host", "name", set_name, HOST(name),
-	  .help = "name of this host; its host name unless set" },
-	{ "host", "listen", set_address, "0.0.0.0", HOST(listen),
-	  .help = "address for peers", .repeatable = true },
-	{ "host", "port", set_port, "6600", HOST(port),
-	  .help = "TCP port for peers" },
-	{ "host", "networks", set_networks, HOST(networks),
-	  .help = "networks and cards for moves, equally preferred; further "
-		  "lines are less so",
-	  .repeatable = true },
-	{ "host", "state-directory", set_path, "/var/lib/drover",
-	  HOST(state_directory), .help = "machines, journal, history" },
-	{ "host", "run-directory", set_path, "/run/drover", HOST(run_directory),
-	  .help = "sockets and logs of machines" },
-	{ "host", "socket", set_path, HOST(socket),
-	  .help = "control socket; drover.sock in run-directory unless set" },
-	{ "host", "group", set_text, "drover", HOST(group),
-	  .help = "group that may use the control socket besides root" },
-	{ "host", "qemu", set_path, "/usr/bin/qemu-system-x86_64", HOST(qemu),
-	  .help = "QEMU for machines that name none" },
-	{ "host", "allow-qemu", set_program, HOST(programs),
-	  .help = "another QEMU that machines of peers may name",
-	  .repeatable = true },
-	{ "move", "downtime-limit", set_limit, "300ms", MOVE(downtime_limit_us),
-	  .help = "longest pause of the guest" },
-	{ "move", "timeout", set_duration, "0", MOVE(timeout_us),
-	  .help = "longest move; 0 for no limit" },
-	{ "move", "on-timeout", set_on_timeout, "abort", MOVE(on_timeout),
-	  .help = "abort the move, or force it to its end" },
-	{ "move", "compress", set_compress, "idle", MOVE(compress),
-	  .help = "idle: with idle cycles only; always: wait for it; never" },
-	{ "move", "codec", set_codec, "auto", MOVE(codec),
-	  .help = "auto, lz4, zstd or zstd:LEVEL" },
-	{ "move", "repeat-cache", set_cache, "5%", MOVE(repeat_cache),
-	  .help = "memory for versions of pages: a share of the guest's, or a "
-		  "size" },
-	{ "move", "option", set_option, "compression", MOVE(option),
-	  .help = "tcp, compression, multichannel or auto" },
-	{ "move", "connections-per-rss-card", set_connections, "4",
-	  MOVE(connections_per_rss_card),
-	  .help = "TCP connections over a card with several receive queues" },
-	{ "move", "connections-per-card", set_connections, "1",
-	  MOVE(connections_per_card),
-	  .help = "TCP connections over any other card" },
-	{ "move", "connections", set_connections, "32", MOVE(connections),
-	  .help = "TCP connections of a move, at most" },
-	{ "move", "outage-limit", set_limit, "5min", MOVE(outage_limit_us),
-	  .help = "longest time without a path while the guest runs" },
-	{ "move", "switchover-outage-limit", set_limit, "5s",
-	  MOVE(switchover_outage_limit_us),
-	  .help = "longest time without a path while the guest is paused" },
-	{ "peer", "address", set_address, PEER(addresses),
-	  .help = "address of the peer", .repeatable = true },
-	{ "peer", "port", set_port, "6600", PEER(port),
-	  .help = "TCP port of the peer" },
-	{ "peer", "tls", set_switch, "on", PEER(tls),
-	  .help = "off: plain text, for trusted networks only" },
-};
-
-static int check_last_peer(const struct settings *s, struct error *e)
-{
-	if (s->peers_count > 0 &&
-	    s->peers[s->peers_count - 1].addresses.count == 0)
-		return error_set(e, EINVAL, "[peer %s] has no address",
-				 s->peers[s->peers_count - 1].name);
-	return 0;
-}
-
-static int begin_peer(void *target, const char *name, struct error *e)
+/* A later file may say more of one that is there, the same file may not. */
+static int begin(void *target, struct ini_place *p, struct error *e)
 {
 	struct settings *s = target;
-	struct peer *more;
+	const struct setting_origin *before;
 
-	if (text_check_name("host", name, e) < 0 || check_last_peer(s, e) < 0)
-		return error_code(e);
-	if (settings_peer(s, name))
-		return error_set(e, EINVAL, "[peer %s] is there twice", name);
-	if (s->peers_count == PEERS_MAX)
-		return error_set(e, EINVAL, "more than %d peers", PEERS_MAX);
-	more = reallocarray(s->peers, s->peers_count + 1, sizeof(*more));
-	if (!more)
-		return error_set(e, ENOMEM, "no memory for a peer");
-	s->peers = more;
-	more += s->peers_count;
-	*more = (struct peer){ .name = strdup(name) };
-	if (!more->name)
-		return error_set(e, ENOMEM, "no memory for a peer");
-	s->peers_count++;
+	p->base = settings_place(s, p->section);
+	if (p->section->size > 0) {
+		struct ini_list *l = p->base;
+
+		p->base = settings_named(l, p->name);
+		before = settings_origin(s, p->base, NULL);
+		if (p->base && before->file == s->files.count - 1)
+			return error_set(e, EINVAL, "[%s %s] is there twice",
+					 p->section->name, p->name);
+		if (!p->base && add_one(&p->base, l, p, e) < 0)
+			return error_code(e);
+		return note_origin(s, p, e);
+	}
 	return 0;
 }
 
@@ -474,165 +133,267 @@ static int note_unknown(void *target, const char *sentence, struct error *e)
 	return words_add(&((struct settings *)target)->unknown, sentence, e);
 }
 
-static const struct ini_format format = { keys, ARRAY_SIZE(keys), "peer",
-					  begin_peer, note_unknown };
+static const struct ini_format format = { settings_sections,
+					  ARRAY_SIZE(settings_sections), begin,
+					  given, note_unknown };
 
-/* What the table cannot say: defaults that depend on the host or on other
- * settings. */
+int settings_section(const struct ini_section **ret, const char *name,
+		     struct error *e)
+{
+	return ini_find_section(ret, &format, name, e);
+}
+
+/* --- a life */
+
+static struct settings *settings_new(struct error *e)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		error_set(e, ENOMEM, "no memory for the settings");
+		return NULL;
+	}
+	s->references = 1;
+	for (size_t i = 0; i < settings_sections_count; i++) {
+		const struct ini_section *section = settings_sections[i];
+
+		if (section->size > 0 ||
+		    ini_defaults(section, settings_place(s, section), e) == 0)
+			continue;
+		settings_drop(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void clear_list(const struct ini_section *section, struct ini_list *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		ini_clear(section, l->at[i]);
+		free(l->at[i]);
+	}
+	free(l->at);
+}
+
+struct settings *settings_hold(struct settings *s)
+{
+	__atomic_add_fetch(&s->references, 1, __ATOMIC_RELAXED);
+	return s;
+}
+
+void settings_drop(struct settings *s)
+{
+	if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (size_t i = 0; i < settings_sections_count; i++) {
+		const struct ini_section *section = settings_sections[i];
+		void *place = settings_place(s, section);
+
+		if (section->size > 0)
+			clear_list(section, place);
+		else
+			ini_clear(section, place);
+	}
+	words_done(&s->files);
+	words_done(&s->unknown);
+	free(s->origins);
+	free(s);
+}
+
+/* --- reading */
+
+/* Whether each of a list is whole, once all files are read. */
+static int check_list(const struct settings *s,
+		      const struct ini_section *section,
+		      const struct ini_list *l, struct error *e)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct setting_origin *head =
+			settings_origin(s, l->at[i], NULL);
+
+		if (section->check(l->at[i], e) < 0)
+			return error_in(e, "%s:%u:1", s->files.at[head->file],
+					head->line);
+	}
+	return 0;
+}
+
 static int settle(struct settings *s, struct error *e)
 {
-	char host[HOST_NAME_MAX + 1] = "";
+	for (size_t i = 0; i < settings_sections_count; i++) {
+		const struct ini_section *section = settings_sections[i];
 
-	if (check_last_peer(s, e) < 0)
-		return error_code(e);
-	if (!s->name) {
-		gethostname(host, sizeof(host) - 1);
-		host[strcspn(host, ".")] = '\0';
-		if (text_check_name("host", host, e) < 0)
-			return error_in(e, "set 'name' in [host]");
-		s->name = strdup(host);
+		if (section->size > 0 &&
+		    check_list(s, section, settings_place(s, section), e) < 0)
+			return error_code(e);
 	}
-	if (!s->socket &&
-	    asprintf(&s->socket, "%s/drover.sock", s->run_directory) < 0)
-		s->socket = NULL;
-	if (!s->name || !s->socket)
-		return error_set(e, ENOMEM, "no memory for the settings");
+	if (host_settings_settle(&s->host, e) < 0 ||
+	    networks_compose(&s->networks, &s->host.networks,
+			     &s->named_networks, e) < 0)
+		return error_in(e, "%s:1:1",
+				s->files.count ? s->files.at[0] : "settings");
 	return 0;
 }
 
-int settings_parse(struct settings *ret, const char *file_name,
-		   const char *text, size_t len, struct error *e)
+static int read_text(struct settings *s, const char *file_name,
+		     const char *text, size_t len, struct error *e)
 {
-	struct settings s = { 0 };
-
-	if (ini_read_text(&format, &s, file_name, text, len, e) < 0) {
-		settings_done(&s);
+	if (words_add(&s->files, file_name, e) < 0)
 		return error_code(e);
-	}
-	if (settle(&s, e) < 0) {
-		settings_done(&s);
-		return error_in(e, "%s:1:1", file_name);
-	}
-	*ret = s;
-	return 0;
+	return ini_read_text(&format, s, file_name, text, len, e);
 }
 
-int settings_read(struct settings *ret, const char *path, struct error *e)
+static int read_file(struct settings *s, const char *path, struct error *e)
 {
 	AUTO_FREE char *text = NULL;
 	size_t len;
 
 	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
 		return error_code(e);
-	return settings_parse(ret, path, text, len, e);
+	return read_text(s, path, text, len, e);
 }
 
-void settings_done(struct settings *s)
+int settings_parse(struct settings **ret, const char *file_name,
+		   const char *text, size_t len, struct error *e)
 {
-	for (size_t i = 0; i < s->peers_count; i++) {
-		free(s->peers[i].name);
-		words_done(&s->peers[i].addresses);
+	AUTO_SETTINGS struct settings *s = settings_new(e);
+
+	if (!s || read_text(s, file_name, text, len, e) < 0 || settle(s, e) < 0)
+		return error_code(e);
+	*ret = take_ptr(&s);
+	return 0;
+}
+
+/* --- one key */
+
+int settings_try(const struct ini_section *section, const struct ini_key *key,
+		 const struct words *values, struct error *e)
+{
+	AUTO_SETTINGS struct settings *s = settings_new(e);
+	struct ini_place p = { .section = section, .key = key, .name = "x" };
+	char *at;
+
+	if (!s)
+		return error_code(e);
+	p.base = settings_place(s, section);
+	if (section->size > 0 && add_one(&p.base, p.base, &p, e) < 0)
+		return error_code(e);
+	at = (char *)p.base + key->offset;
+	if (values->count > 1 && !key->repeatable)
+		return error_set(e, EINVAL, "'%s' takes one value, not %zu",
+				 key->key, values->count);
+	if (key->kind->clear)
+		key->kind->clear(at);
+	for (size_t i = 0; i < values->count; i++)
+		if (key->kind->parse(at, key, values->at[i], e) < 0)
+			return error_code(e);
+	return 0;
+}
+
+/* --- the files */
+
+void settings_folder(char *buf, size_t cap, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len > 5 && !strcmp(path + len - 5, ".conf"))
+		len -= 5;
+	snprintf(buf, cap, "%.*s.d", (int)len, path);
+}
+
+static const char set_file[] = "90-set.conf";
+
+void settings_set_file(char *buf, size_t cap, const char *path)
+{
+	char folder[PATH_MAX];
+
+	settings_folder(folder, sizeof(folder), path);
+	snprintf(buf, cap, "%s/%s", folder, set_file);
+}
+
+static bool is_ours(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len > 5 && !strcmp(name + len - 5, ".conf");
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the files in drover.d, in their order; @with: that of host set
+ * is one, whether it is there or not. */
+static int list_files(struct words *ret, const char *folder, bool with,
+		      struct error *e)
+{
+	AUTO_CLOSEDIR DIR *d = opendir(folder);
+	const struct dirent *entry;
+
+	if (!d && errno != ENOENT)
+		return error_sys(e, "%s", folder);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
+	while (d && (entry = readdir(d)))
+		if (is_ours(entry->d_name) &&
+		    (!with || strcmp(entry->d_name, set_file) != 0) &&
+		    words_add(ret, entry->d_name, e) < 0)
+			return error_code(e);
+	if (with && words_add(ret, set_file, e) < 0)
+		return error_code(e);
+	if (ret->count > 0)
+		qsort(ret->at, ret->count, sizeof(*ret->at), by_name);
+	return 0;
+}
+
+static int read_folder(struct settings *s, const struct settings_source *from,
+		       struct error *e)
+{
+	SCOPED(words_done) struct words names = { 0 };
+	char folder[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];
+
+	settings_folder(folder, sizeof(folder), from->path);
+	if (list_files(&names, folder, from->set_text, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < names.count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names.at[i]);
+		if (from->set_text && !strcmp(names.at[i], set_file)
+			    ? read_text(s, path, from->set_text,
+					strlen(from->set_text), e) < 0
+			    : read_file(s, path, e) < 0)
+			return error_code(e);
 	}
-	free(s->peers);
-	words_done(&s->listen);
-	words_done(&s->programs);
-	words_done(&s->unknown);
-	free(s->name);
-	free(s->state_directory);
-	free(s->run_directory);
-	free(s->socket);
-	free(s->group);
-	free(s->qemu);
-	*s = (struct settings){ 0 };
+	return 0;
 }
 
-static json_t *show(const struct ini_key *k, const void *base)
+static int read_main(struct settings *s, const struct settings_source *from,
+		     struct error *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (types[i].set == k->set)
-			return types[i].show((const char *)base + k->offset);
-	return json_null();
+	int r = read_file(s, from->path, e);
+
+	return r == -ENOENT && from->optional ? 0 : r;
 }
 
-static void show_section(json_t *into, const char *section, const void *base)
+int settings_load(struct settings **ret, const struct settings_source *from,
+		  struct error *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (!strcmp(keys[i].section, section))
-			json_object_set_new(into, keys[i].key,
-					    show(&keys[i], base));
+	AUTO_SETTINGS struct settings *s = settings_new(e);
+
+	if (!s || read_main(s, from, e) < 0 || read_folder(s, from, e) < 0 ||
+	    settle(s, e) < 0)
+		return error_code(e);
+	*ret = take_ptr(&s);
+	return 0;
 }
 
-json_t *settings_json(const struct settings *s)
-{
-	json_t *host = json_object(), *move = json_object();
-	json_t *peers = json_array();
-
-	show_section(host, "host", s);
-	show_section(move, "move", s);
-	for (size_t i = 0; i < s->peers_count; i++) {
-		json_t *peer = json_pack("{s:s}", "name", s->peers[i].name);
-
-		show_section(peer, "peer", &s->peers[i]);
-		json_array_append_new(peers, peer);
-	}
-	return json_pack("{s:o, s:o, s:o}", "host", host, "move", move, "peers",
-			 peers);
-}
+/* --- for their readers */
 
 struct move_paths settings_paths(const struct settings *s)
 {
-	return (struct move_paths){
-		.option = s->move.option,
-		.networks = s->networks,
-		.policy = { .all = s->move.option->all,
-			    .per_card = s->move.connections_per_card,
-			    .per_rss_card = s->move.connections_per_rss_card,
-			    .most = s->move.connections },
-		.never_press = s->move.compress == COMPRESS_NEVER,
-		.press = { .always = s->move.compress == COMPRESS_ALWAYS,
-			   .fixed = s->move.codec.fixed,
-			   .choice = s->move.codec.choice },
-		.repeat_cache = s->move.repeat_cache,
-	};
+	return move_settings_paths(&s->move, &s->networks);
 }
 
 const struct peer *settings_peer(const struct settings *s, const char *name)
 {
-	for (size_t i = 0; i < s->peers_count; i++)
-		if (!strcmp(s->peers[i].name, name))
-			return &s->peers[i];
-	return NULL;
-}
-
-static bool has_address(const struct peer *p, const struct address *a)
-{
-	struct address own;
-
-	for (size_t i = 0; i < p->addresses.count; i++)
-		if (parse_address(&own, p->addresses.at[i]) == 0 &&
-		    !memcmp(&own, a, sizeof(own)))
-			return true;
-	return false;
-}
-
-const struct peer *settings_peer_from(const struct settings *s,
-				      const struct sockaddr *address)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	struct address a;
-
-	if (address->sa_family == AF_INET) {
-		memcpy(&v4, address, sizeof(v4));
-		a = mapped(&v4.sin_addr);
-	} else if (address->sa_family == AF_INET6) {
-		memcpy(&v6, address, sizeof(v6));
-		memcpy(a.bytes, &v6.sin6_addr, sizeof(a.bytes));
-	} else {
-		return NULL;
-	}
-	for (size_t i = 0; i < s->peers_count; i++)
-		if (has_address(&s->peers[i], &a))
-			return &s->peers[i];
-	return NULL;
+	return settings_named(&s->peers, name);
 }

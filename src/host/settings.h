@@ -1,86 +1,84 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The host's configuration, drover.conf(5).  Read once at the start; nothing
- * changes it afterwards, so every thread may look.
+ * The host's settings, drover.conf(5)
+ *
+ * They are the defaults of the tables of keys, what the main file says, and
+ * what the files NAME.conf beside it in drover.d say, in the order of their
+ * names: of a key that stands in several files the last one counts, with all
+ * its values.  The tables are beside whom they concern; here they are only put
+ * together.
+ *
+ * A struct settings never changes once it is loaded, and any thread may look.
+ * Whoever does holds a reference; host/live.h says how one follows another.
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
+#include "base/ini.h"
 #include "base/words.h"
-#include "codec/codec.h"
-#include "move/paths.h"
+#include "host/host_settings.h"
+#include "host/peers.h"
+#include "move/settings.h"
 #include "nic/networks.h"
-#include "pages/history.h"
 
 struct error;
-struct sockaddr;
 
-enum on_timeout { ON_TIMEOUT_ABORT, ON_TIMEOUT_FORCE };
-
-struct peer {
-	char *name;
-	struct words addresses; /* numeric, at least one */
-	unsigned port;
-	bool tls;
-};
-
-enum compress { COMPRESS_IDLE, COMPRESS_ALWAYS, COMPRESS_NEVER };
-
-struct codec_setting {
-	bool fixed; /* otherwise it is chosen by what is measured */
-	struct codec_choice choice;
-};
-
-struct move_settings {
-	enum compress compress;
-	struct codec_setting codec;
-	struct history_size repeat_cache;
-	uint64_t downtime_limit_us;
-	uint64_t timeout_us; /* 0: none */
-	enum on_timeout on_timeout;
-	const struct move_option *option;
-	unsigned connections_per_rss_card, connections_per_card;
-	unsigned connections; /* at most, in all */
-	uint64_t outage_limit_us;
-	uint64_t switchover_outage_limit_us;
+/* Where a value comes from, or the head of a section with a name. */
+struct setting_origin {
+	const void *base;          /* what the section fills */
+	const struct ini_key *key; /* NULL: the head */
+	size_t file;               /* among the files */
+	unsigned line;
 };
 
 struct settings {
-	char *name;
-	struct words listen; /* numeric addresses, at least one */
-	unsigned port;
-	struct networks networks; /* that moves may use; empty: all */
-	char *state_directory;
-	char *run_directory;
-	char *socket;
-	char *group;
-	char *qemu;
-	struct words programs; /* besides it, for machines of peers */
+	struct host_settings host;
 	struct move_settings move;
-	struct peer *peers;
-	size_t peers_count;
+	struct ini_list peers;          /* struct peer */
+	struct ini_list named_networks; /* struct network_settings */
+	struct networks networks;       /* all that moves may use; empty: any */
+
+	struct words files; /* that were read, in their order */
 	/* A sentence for each key and section that this version does not
 	 * know, and skipped: a newer one may have written the file. */
 	struct words unknown;
+	struct setting_origin *origins;
+	size_t origins_count;
+	unsigned references; /* atomic */
 };
 
-/* Errors are "FILE:LINE:COLUMN: sentence"; -ENOENT when there is no file. */
-int settings_read(struct settings *ret, const char *path, struct error *e);
+struct settings_source {
+	const char *path; /* of the main file */
+	bool optional;    /* without it there are the defaults */
+	/* What `drover host set` would write; NULL: what it has written. */
+	const char *set_text;
+};
 
-/* From a text; the empty text gives the defaults. */
-int settings_parse(struct settings *ret, const char *file_name,
+/* Errors are "FILE:LINE:COLUMN: sentence"; -ENOENT when there is no main file
+ * but one is needed. */
+int settings_load(struct settings **ret, const struct settings_source *from,
+		  struct error *e);
+/* From a text alone; the empty text gives the defaults. */
+int settings_parse(struct settings **ret, const char *file_name,
 		   const char *text, size_t len, struct error *e);
 
-void settings_done(struct settings *s);
+/* "/etc/drover/drover.d" and "/etc/drover/drover.d/90-set.conf" for
+ * "/etc/drover/drover.conf". */
+void settings_folder(char *buf, size_t cap, const char *path);
+void settings_set_file(char *buf, size_t cap, const char *path);
 
-/* Everything, with the names of the file: {"host": {...}, "move": {...},
- * "peers": [...]}.  Durations are microseconds.  A new reference. */
-json_t *settings_json(const struct settings *s);
+/* A further reference. */
+struct settings *settings_hold(struct settings *s);
+void settings_drop(struct settings *s); /* NULL is fine */
+
+static inline void settings_scope_drop(struct settings *const *s)
+{
+	settings_drop(*s);
+}
+#define AUTO_SETTINGS __attribute__((cleanup(settings_scope_drop)))
 
 /* What a move that asks for nothing else uses. */
 struct move_paths settings_paths(const struct settings *s);
@@ -88,6 +86,28 @@ struct move_paths settings_paths(const struct settings *s);
 /* NULL when there is none. */
 const struct peer *settings_peer(const struct settings *s, const char *name);
 
-/* The peer that has @address as one of its own; ports do not matter. */
-const struct peer *settings_peer_from(const struct settings *s,
-				      const struct sockaddr *address);
+/* --- all of them */
+
+/* The sections, in the order of the manual page. */
+extern const struct ini_section *const settings_sections[];
+extern const size_t settings_sections_count;
+
+/* What the section fills, or the list of those it fills. */
+void *settings_place(struct settings *s, const struct ini_section *section);
+
+/* That of such a list which has this name, or NULL. */
+void *settings_named(const struct ini_list *l, const char *name);
+
+/* -EINVAL with the one that was probably meant. */
+int settings_section(const struct ini_section **ret, const char *name,
+		     struct error *e);
+
+/* Would a file with these values be good, as far as the key alone can say?
+ * -EINVAL. */
+int settings_try(const struct ini_section *section, const struct ini_key *key,
+		 const struct words *values, struct error *e);
+
+/* NULL: the value is the default. */
+const struct setting_origin *settings_origin(const struct settings *s,
+					     const void *base,
+					     const struct ini_key *key);

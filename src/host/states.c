@@ -154,8 +154,9 @@ static json_t *state_json(const struct host *h, const struct machine *m)
 			 text_or_null(m->lost));
 }
 
-json_t *machine_json(const struct host *h, const struct machine *m)
+json_t *machine_json(struct host *h, const struct machine *m)
 {
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	SCOPED(definition_done) struct definition d = { 0 };
 	const char *text = m->coming ? m->coming : m->text;
 	struct error ignored;
@@ -168,7 +169,7 @@ json_t *machine_json(const struct host *h, const struct machine *m)
 					    known ? d.machine : "", "qemu",
 					    !known   ? ""
 					    : d.qemu ? d.qemu
-						     : h->settings->qemu));
+						     : now->host.qemu));
 	if (known && m->text)
 		json_object_set_new(o, "definition", json_string(m->text));
 	return o;

@@ -8,11 +8,17 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/setting.h"
+#include "base/text.h"
+#include "base/words.h"
 #include "nic/address.h"
 
 static const char separators[] = " \t\r\n,";
 
-enum { MEMBER_MAX = NIC_ADDRESS_TEXT };
+enum {
+	MEMBER_MAX = NIC_ADDRESS_TEXT,
+	LINE_MAX_LEN = NETWORKS_MAX * (MEMBER_MAX + 2),
+};
 
 /* Otherwise a slip of the pen in an address would be the name of an interface
  * that never appears. */
@@ -54,23 +60,31 @@ static int parse_member(struct network *ret, const char *text, struct error *e)
 	return 0;
 }
 
+/* At the rank that is being filled. */
+static int join(struct networks *n, const struct network *w, struct error *e)
+{
+	if (n->count == NETWORKS_MAX)
+		return error_set(e, EINVAL, "more than %d networks",
+				 NETWORKS_MAX);
+	n->at[n->count] = *w;
+	n->at[n->count++].rank = n->ranks;
+	return 0;
+}
+
 static int add_member(struct networks *n, const char *text, size_t len,
 		      struct error *e)
 {
 	char member[MEMBER_MAX];
+	struct network w;
 
 	if (len >= sizeof(member))
 		return error_set(e, EINVAL,
 				 "'%.*s...' is too long for a network",
 				 MEMBER_MAX, text);
-	if (n->count == NETWORKS_MAX)
-		return error_set(e, EINVAL, "more than %d networks",
-				 NETWORKS_MAX);
 	snprintf(member, sizeof(member), "%.*s", (int)len, text);
-	if (parse_member(&n->at[n->count], member, e) < 0)
+	if (parse_member(&w, member, e) < 0)
 		return error_code(e);
-	n->at[n->count++].rank = n->ranks;
-	return 0;
+	return join(n, &w, e);
 }
 
 int networks_add(struct networks *n, const char *line, struct error *e)
@@ -111,12 +125,13 @@ int networks_rank(const struct networks *n, const char *nic,
 	return RANK_NONE;
 }
 
-static json_t *rank_json(const struct networks *n, int rank)
+static void rank_text(char line[static LINE_MAX_LEN], const struct networks *n,
+		      int rank)
 {
-	char line[NETWORKS_MAX * (MEMBER_MAX + 2)] = "";
 	char text[NIC_ADDRESS_TEXT];
 	size_t at = 0;
 
+	line[0] = '\0';
 	for (size_t i = 0; i < n->count; i++) {
 		const struct network *w = &n->at[i];
 
@@ -126,17 +141,175 @@ static json_t *rank_json(const struct networks *n, int rank)
 			nic_address_text(text, &w->prefix);
 		else
 			snprintf(text, sizeof(text), "%s", w->nic);
-		at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%s",
+		at += (size_t)snprintf(line + at, LINE_MAX_LEN - at, "%s%s",
 				       at ? ", " : "", text);
 	}
-	return json_string(line);
 }
 
 json_t *networks_json(const struct networks *n)
 {
 	json_t *all = json_array();
+	char line[LINE_MAX_LEN];
 
-	for (int rank = 0; rank < n->ranks; rank++)
-		json_array_append_new(all, rank_json(n, rank));
+	for (int rank = 0; rank < n->ranks; rank++) {
+		rank_text(line, n, rank);
+		json_array_append_new(all, json_string(line));
+	}
 	return all;
+}
+
+/* --- as settings */
+
+static int parse_line(void *at, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	struct networks *n = at;
+	size_t before = n->count;
+
+	if (networks_add(n, value, e) < 0)
+		return error_code(e);
+	/* An empty list would allow what somebody meant to restrict. */
+	if (n->count == before)
+		return error_set(e, EINVAL, "'%s' needs a value", k->key);
+	return 0;
+}
+
+static int show_lines(struct words *ret, const void *at,
+		      const struct ini_key *k, struct error *e)
+{
+	const struct networks *n = at;
+	char line[LINE_MAX_LEN];
+
+	(void)k;
+	for (int rank = 0; rank < n->ranks; rank++) {
+		rank_text(line, n, rank);
+		if (words_add(ret, line, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
+static void clear_networks(void *at)
+{
+	*(struct networks *)at = (struct networks){ 0 };
+}
+
+const struct ini_kind networks_kind = { parse_line, show_lines,
+					clear_networks };
+
+static int parse_prefixes(void *at, const struct ini_key *k, const char *value,
+			  struct error *e)
+{
+	struct networks *n = at;
+
+	if (parse_line(at, k, value, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < n->count; i++)
+		if (n->at[i].prefix.family == 0)
+			return error_set(e, EINVAL,
+					 "'%s' is not a network: write "
+					 "10.0.0.0/24 or fd00::/64, and names "
+					 "of cards as 'cards'",
+					 n->at[i].nic);
+	return 0;
+}
+
+static int parse_cards(void *at, const struct ini_key *k, const char *value,
+		       struct error *e)
+{
+	struct networks *n = at;
+	char text[NIC_ADDRESS_TEXT];
+
+	if (parse_line(at, k, value, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < n->count; i++) {
+		if (n->at[i].prefix.family == 0)
+			continue;
+		nic_address_text(text, &n->at[i].prefix);
+		return error_set(e, EINVAL,
+				 "'%s' is not the name of a card: write "
+				 "networks as 'addresses'",
+				 text);
+	}
+	return 0;
+}
+
+static const struct ini_kind prefixes_kind = { parse_prefixes, show_lines,
+					       clear_networks };
+static const struct ini_kind cards_kind = { parse_cards, show_lines,
+					    clear_networks };
+
+#define AT(m) .offset = offsetof(struct network_settings, m)
+
+static const struct ini_key keys[] = {
+	{ "addresses", &prefixes_kind, AT(addresses), .repeatable = true,
+	  .example = "10.0.0.0/24",
+	  .help = "the network's addresses, such as 10.0.0.0/24" },
+	{ "cards", &cards_kind, AT(cards), .repeatable = true,
+	  .example = "eth1, eth2",
+	  .help = "names of the cards that stand in it" },
+	{ "rank", &setting_number, "1", AT(rank), .least = 1,
+	  .most = NETWORKS_MAX, .example = "2",
+	  .help = "1 is the most preferred" },
+};
+
+static int check(const void *one, struct error *e)
+{
+	const struct network_settings *s = one;
+
+	if (text_check_name("network", s->name, e) < 0)
+		return error_code(e);
+	if (s->addresses.count + s->cards.count == 0)
+		return error_set(e, EINVAL,
+				 "[network %s] has no addresses and no cards",
+				 s->name);
+	return 0;
+}
+
+const struct ini_section network_section = { "network", keys, ARRAY_SIZE(keys),
+					     sizeof(struct network_settings),
+					     check };
+
+static int join_all(struct networks *n, const struct networks *from,
+		    struct error *e)
+{
+	for (size_t i = 0; i < from->count; i++)
+		if (join(n, &from->at[i], e) < 0)
+			return error_code(e);
+	return 0;
+}
+
+/* The members of one rank of the settings; ranks that nobody has leave no
+ * gap. */
+static int join_rank(struct networks *n, const struct networks *lines,
+		     const struct ini_list *sections, int rank, struct error *e)
+{
+	const size_t before = n->count;
+
+	for (size_t i = 0; i < lines->count; i++)
+		if (lines->at[i].rank == rank && join(n, &lines->at[i], e) < 0)
+			return error_code(e);
+	for (size_t i = 0; i < sections->count; i++) {
+		const struct network_settings *s = sections->at[i];
+
+		if (s->rank != (unsigned)rank + 1)
+			continue;
+		if (join_all(n, &s->addresses, e) < 0 ||
+		    join_all(n, &s->cards, e) < 0)
+			return error_in(e, "[network %s]", s->name);
+	}
+	n->ranks += n->count > before;
+	return 0;
+}
+
+int networks_compose(struct networks *ret, const struct networks *lines,
+		     const struct ini_list *sections, struct error *e)
+{
+	struct networks n = { 0 };
+
+	for (int rank = 0; rank < NETWORKS_MAX; rank++)
+		if (join_rank(&n, lines, sections, rank, e) < 0)
+			return error_code(e);
+	*ret = n;
+	return 0;
 }

@@ -3,10 +3,11 @@
 /*
  * The networks that migrations may use, in order of preference.
  *
- * A line of the setting `networks` is a rank: prefixes ("10.0.0.0/24",
- * "fd00::/64") and interface names, separated by blanks or commas, all equally
- * preferred.  The first line is rank 0.  An empty list allows everything, at
- * rank 0.
+ * In the settings each is a section [network NAME] with addresses, cards and a
+ * rank; or, in short, a line of the key `networks` is a rank: prefixes
+ * ("10.0.0.0/24", "fd00::/64") and interface names, separated by blanks or
+ * commas, all equally preferred.  The first line is rank 0, which is that of
+ * `rank = 1`.  An empty list allows everything, at rank 0.
  */
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <net/if.h>
 #include <stddef.h>
 
+#include "base/ini.h"
 #include "nic/inventory.h"
 
 struct error;
@@ -45,3 +47,21 @@ int networks_rank(const struct networks *n, const char *nic,
 /* An array with one string per rank, which networks_add() reads back; a new
  * reference. */
 json_t *networks_json(const struct networks *n);
+
+/* Of the lines of the key `networks`: a struct networks. */
+extern const struct ini_kind networks_kind;
+
+/* A section [network NAME]. */
+struct network_settings {
+	char name[INI_NAME_CAP];
+	struct networks addresses; /* prefixes only; the ranks do not count */
+	struct networks cards;     /* names only */
+	unsigned rank;             /* 1: the best */
+};
+
+extern const struct ini_section network_section;
+
+/* The lines of `networks` and the sections, of network_section, as one list in
+ * order of rank. */
+int networks_compose(struct networks *ret, const struct networks *lines,
+		     const struct ini_list *sections, struct error *e);

@@ -87,23 +87,23 @@ static int copy(char **field, const char *value, struct error *e)
 	return 0;
 }
 
-static int set_text(void *target, const struct ini_key *k, const char *value,
+static int set_text(void *at, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
 	if (!*value)
 		return error_set(e, EINVAL, "'%s' needs a value", k->key);
-	return copy((char **)((char *)target + k->offset), value, e);
+	return copy(at, value, e);
 }
 
-static int set_name(void *target, const struct ini_key *k, const char *value,
+static int set_name(void *at, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
 	if (text_check_name("machine", value, e) < 0)
 		return error_code(e);
-	return set_text(target, k, value, e);
+	return set_text(at, k, value, e);
 }
 
-static int set_uuid(void *target, const struct ini_key *k, const char *value,
+static int set_uuid(void *at, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
 	char uuid[UUID_CAP];
@@ -114,19 +114,19 @@ static int set_uuid(void *target, const struct ini_key *k, const char *value,
 		return error_set(e, EINVAL,
 				 "a uuid of zeros names no machine: leave it "
 				 "out, and one is made");
-	return set_text(target, k, uuid, e);
+	return set_text(at, k, uuid, e);
 }
 
-static int set_path(void *target, const struct ini_key *k, const char *value,
+static int set_path(void *at, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
 	if (text_check_path(k->key, value, e) < 0)
 		return error_code(e);
-	return set_text(target, k, value, e);
+	return set_text(at, k, value, e);
 }
 
 /* An id of QEMU's: it stands in option syntax. */
-static int set_id(void *target, const struct ini_key *k, const char *value,
+static int set_id(void *at, const struct ini_key *k, const char *value,
 		  struct error *e)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
@@ -139,7 +139,7 @@ static int set_id(void *target, const struct ini_key *k, const char *value,
 				 "'%.80s' is no id for QEMU: use letters, "
 				 "digits, '-', '.' and '_', a letter first",
 				 value);
-	return set_text(target, k, value, e);
+	return set_text(at, k, value, e);
 }
 
 /* "4G,slots=2" is 4G and the options "slots=2". */
@@ -183,10 +183,10 @@ static int take_share(struct definition *d, struct error *e)
 	return 0;
 }
 
-static int set_memory(void *target, const struct ini_key *k, const char *value,
+static int set_memory(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
-	struct definition *d = target;
+	struct definition *d = at;
 	AUTO_FREE char *size = strdup(value);
 
 	(void)k;
@@ -203,10 +203,10 @@ static int set_memory(void *target, const struct ini_key *k, const char *value,
 	return text_parse_bytes(&d->memory_bytes, size, e);
 }
 
-static int set_huge_pages(void *target, const struct ini_key *k,
-			  const char *value, struct error *e)
+static int set_huge_pages(void *at, const struct ini_key *k, const char *value,
+			  struct error *e)
 {
-	struct definition *d = target;
+	struct definition *d = at;
 	uint64_t bytes;
 
 	(void)k;
@@ -221,10 +221,10 @@ static int set_huge_pages(void *target, const struct ini_key *k,
 	return 0;
 }
 
-static int set_vcpus(void *target, const struct ini_key *k, const char *value,
+static int set_vcpus(void *at, const struct ini_key *k, const char *value,
 		     struct error *e)
 {
-	struct definition *d = target;
+	struct definition *d = at;
 	AUTO_FREE char *number = strdup(value);
 	uint64_t v;
 
@@ -238,20 +238,20 @@ static int set_vcpus(void *target, const struct ini_key *k, const char *value,
 	return 0;
 }
 
-static int set_shared(void *target, const struct ini_key *k, const char *value,
+static int set_shared(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
-	struct parser *p = target;
+	struct parser *p = at;
 
 	if (!*value)
 		return error_set(e, EINVAL, "'%s' needs a value", k->key);
 	return words_add(&p->definition.shared, value, e);
 }
 
-static int set_arguments(void *target, const struct ini_key *k,
-			 const char *value, struct error *e)
+static int set_arguments(void *at, const struct ini_key *k, const char *value,
+			 struct error *e)
 {
-	struct parser *p = target;
+	struct parser *p = at;
 	struct words *w = &p->definition.arguments;
 
 	(void)k;
@@ -262,23 +262,28 @@ static int set_arguments(void *target, const struct ini_key *k,
 
 #define FIELD(name) .offset = offsetof(struct parser, definition.name)
 
+#define SETS(function) (&(const struct ini_kind){ .parse = (function) })
+
 static const struct ini_key keys[] = {
-	{ "machine", "name", set_name, FIELD(name) },
-	{ "machine", "uuid", set_uuid, FIELD(uuid) },
-	{ "machine", "memory", set_memory },
-	{ "machine", "vcpus", set_vcpus, "1" },
-	{ "machine", "machine", set_text, "q35", FIELD(machine) },
-	{ "machine", "accelerator", set_text, "kvm:tcg", FIELD(accelerator) },
-	{ "machine", "cpu", set_text, FIELD(cpu) },
-	{ "machine", "qemu", set_path, FIELD(qemu) },
-	{ "machine", "huge-pages", set_huge_pages },
-	{ "machine", "memory-id", set_id, "pc.ram", FIELD(memory_id) },
-	{ "machine", "directory", set_path, "/", FIELD(directory) },
-	{ "machine", "shared", set_shared, .repeatable = true },
-	{ "machine", "arguments", set_arguments, .repeatable = true },
+	{ "name", SETS(set_name), FIELD(name) },
+	{ "uuid", SETS(set_uuid), FIELD(uuid) },
+	{ "memory", SETS(set_memory) },
+	{ "vcpus", SETS(set_vcpus), "1" },
+	{ "machine", SETS(set_text), "q35", FIELD(machine) },
+	{ "accelerator", SETS(set_text), "kvm:tcg", FIELD(accelerator) },
+	{ "cpu", SETS(set_text), FIELD(cpu) },
+	{ "qemu", SETS(set_path), FIELD(qemu) },
+	{ "huge-pages", SETS(set_huge_pages) },
+	{ "memory-id", SETS(set_id), "pc.ram", FIELD(memory_id) },
+	{ "directory", SETS(set_path), "/", FIELD(directory) },
+	{ "shared", SETS(set_shared), .repeatable = true },
+	{ "arguments", SETS(set_arguments), .repeatable = true },
 };
 
-static const struct ini_format format = { keys, ARRAY_SIZE(keys) };
+static const struct ini_section machine_section = { "machine", keys,
+						    ARRAY_SIZE(keys) };
+static const struct ini_section *const sections[] = { &machine_section };
+static const struct ini_format format = { sections, ARRAY_SIZE(sections) };
 
 void definition_done(struct definition *d)
 {
@@ -475,7 +480,8 @@ int definition_parse(struct definition *ret, const char *file_name,
 
 	if (check_text(file_name, text, e) < 0)
 		return error_code(e);
-	if (ini_read_text(&format, &p, file_name, text, strlen(text), e) < 0) {
+	if (ini_defaults(&machine_section, &p, e) < 0 ||
+	    ini_read_text(&format, &p, file_name, text, strlen(text), e) < 0) {
 		definition_done(&p.definition);
 		return error_code(e);
 	}

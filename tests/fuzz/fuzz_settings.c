@@ -4,20 +4,22 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "host/settings.h"
+#include "host/settings_view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct settings s;
+	struct settings_view v;
+	struct settings *s;
 	struct error e;
 
 	if (settings_parse(&s, "fuzz", (const char *)data, len, &e) < 0) {
 		assert(e.code > 0);
 		return 0;
 	}
-	json_decref(settings_json(&s));
-	settings_done(&s);
+	if (settings_view_all(&v, s, s, &e) == 0)
+		settings_view_done(&v);
+	settings_drop(s);
 	return 0;
 }

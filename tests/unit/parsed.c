@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 
-struct settings parsed(const char *text)
+struct settings *parsed(const char *text)
 {
-	struct settings s;
+	struct settings *s;
 	struct error e;
 
 	if (settings_parse(&s, "t", text, strlen(text), &e) < 0)

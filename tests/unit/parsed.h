@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The settings of a text that is right; fails the test when it is not. */
+/* The settings of a text that is right, for settings_drop(); fails the test
+ * when it is not. */
 #pragma once
 
 #include "host/settings.h"
 
-struct settings parsed(const char *text);
+struct settings *parsed(const char *text);

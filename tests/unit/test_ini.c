@@ -13,43 +13,59 @@
 
 static char said[4096];
 
-static int say(void *target, const struct ini_key *k, const char *value,
+static int say(void *at, const struct ini_key *k, const char *value,
 	       struct error *e)
 {
 	size_t n = strlen(said);
 
-	(void)target;
+	(void)at;
 	if (!strcmp(value, "bad"))
 		return error_set(e, EINVAL, "bad is bad");
-	snprintf(said + n, sizeof(said) - n, "%s.%s=%s|", k->section, k->key,
-		 value);
+	snprintf(said + n, sizeof(said) - n, "%s=%s|", k->key, value);
 	return 0;
 }
 
-static int begin(void *target, const char *name, struct error *e)
+static void say_clear(void *at)
+{
+	strcat(at, "!");
+}
+
+static int begin(void *target, struct ini_place *p, struct error *e)
 {
 	size_t n = strlen(said);
 
-	(void)target;
-	(void)e;
-	snprintf(said + n, sizeof(said) - n, "<%s>", name);
-	return 0;
+	p->base = target;
+	if (!p->name)
+		return 0;
+	snprintf(said + n, sizeof(said) - n, "<%s>", p->name);
+	return ini_defaults(p->section, p->base, e);
 }
 
-static const struct ini_key keys[] = {
-	{ "host", "listen", say, .repeatable = true },
-	{ "host", "port", say, "6600" },
-	{ "peer", "address", say },
-	{ "peer", "tls", say, "on" },
+static const struct ini_kind word = { .parse = say };
+static const struct ini_kind list = { .parse = say, .clear = say_clear };
+
+static const struct ini_key host_keys[] = {
+	{ "listen", &list, .repeatable = true },
+	{ "port", &word, "6600" },
+};
+static const struct ini_key peer_keys[] = {
+	{ "address", &word },
+	{ "tls", &word, "on" },
 };
 
-static const struct ini_format format = { keys, ARRAY_SIZE(keys), "peer",
+static const struct ini_section host = { "host", host_keys,
+					 ARRAY_SIZE(host_keys) };
+static const struct ini_section peer = { "peer", peer_keys,
+					 ARRAY_SIZE(peer_keys), 1 };
+static const struct ini_section *const sections[] = { &host, &peer };
+
+static const struct ini_format format = { sections, ARRAY_SIZE(sections),
 					  begin };
 
 static int parse(const char *text, struct error *e)
 {
 	said[0] = '\0';
-	return ini_read_text(&format, NULL, "t.conf", text, strlen(text), e);
+	return ini_read_text(&format, said, "t.conf", text, strlen(text), e);
 }
 
 static void assert_says(const char *text, const char *expected)
@@ -73,35 +89,45 @@ static void values_arrive_trimmed_and_without_comments(void **state)
 {
 	(void)state;
 	assert_says("# first\n; second\r\n\n[host]\r\nport =  7 8  ; why\n",
-		    "host.port=7 8|");
-	assert_says("\xef\xbb\xbf[ host ]\nport=a;b", "host.port=a;b|");
-	assert_says("[host]\nport = a # b\n", "host.port=a # b|");
+		    "port=7 8|");
+	assert_says("\xef\xbb\xbf[ host ]\nport=a;b", "port=a;b|");
+	assert_says("[host]\nport = a # b\n", "port=a # b|");
 }
 
 static void quoted_semicolons_start_no_comment(void **state)
 {
 	(void)state;
-	assert_says("[host]\nport = \"a ; b\" ; c\n", "host.port=\"a ; b\"|");
-	assert_says("[host]\nport = it's ; c\n", "host.port=it's|");
-	assert_says("[host]\nport = 'a'\\'' ; b' ; c\n",
-		    "host.port='a'\\'' ; b'|");
+	assert_says("[host]\nport = \"a ; b\" ; c\n", "port=\"a ; b\"|");
+	assert_says("[host]\nport = it's ; c\n", "port=it's|");
+	assert_says("[host]\nport = 'a'\\'' ; b' ; c\n", "port='a'\\'' ; b'|");
 }
 
 static void indented_lines_continue_a_repeatable_key(void **state)
 {
 	(void)state;
 	assert_says("[host]\nlisten = a\n\tb = c\n  d\n  ; no\nport = 1\n",
-		    "host.listen=a|host.listen=b = c|host.listen=d|"
-		    "host.port=1|");
-	assert_says("[host]\n  port = 1\n", "host.port=1|");
+		    "!listen=a|listen=b = c|listen=d|"
+		    "port=1|");
+	assert_says("[host]\n  port = 1\n", "port=1|");
 }
 
-static void missing_keys_get_their_fallback(void **state)
+static void what_a_section_has_not_is_its_fallback(void **state)
+{
+	struct error e;
+
+	(void)state;
+	assert_says("[peer a]\ntls = off\n[peer b]\n[host]\nport = 1\n",
+		    "<a>tls=on|tls=off|<b>tls=on|port=1|");
+	said[0] = '\0';
+	assert_int_equal(ini_defaults(&host, said, &e), 0);
+	assert_string_equal(said, "port=6600|");
+}
+
+static void the_first_value_in_a_file_clears_what_was_there(void **state)
 {
 	(void)state;
-	assert_says("", "host.port=6600|");
-	assert_says("[peer a]\ntls = off\n[peer b]\n[host]\nport = 1\n",
-		    "<a>peer.tls=off|<b>peer.tls=on|host.port=1|");
+	assert_says("[host]\nlisten = a\n  b\nport = 1\nlisten = c\n",
+		    "!listen=a|listen=b|port=1|listen=c|");
 }
 
 static void long_names_of_sections_stay_whole(void **state)
@@ -112,8 +138,7 @@ static void long_names_of_sections_stay_whole(void **state)
 
 	(void)state;
 	snprintf(text, sizeof(text), "[peer %s]\ntls = off\n", name);
-	snprintf(expected, sizeof(expected), "<%s>peer.tls=off|host.port=6600|",
-		 name);
+	snprintf(expected, sizeof(expected), "<%s>tls=on|tls=off|", name);
 	assert_says(text, expected);
 }
 
@@ -150,18 +175,77 @@ static void binary_and_huge_files_are_refused(void **state)
 
 	(void)state;
 	memset(big, '\n', INI_TEXT_MAX + 1);
-	assert_int_equal(ini_read_text(&format, NULL, "b", big,
+	assert_int_equal(ini_read_text(&format, said, "b", big,
 				       INI_TEXT_MAX + 1, &e),
 			 -EFBIG);
-	assert_int_equal(ini_read_text(&format, NULL, "b", "[host]\np\0rt=1",
+	assert_int_equal(ini_read_text(&format, said, "b", "[host]\np\0rt=1",
 				       13, &e),
 			 -EINVAL);
 	assert_string_equal(e.text,
 			    "b:2:2: this is no text: it has a zero byte");
-	assert_int_equal(ini_read_file(&format, NULL, "/nonexistent", &e),
+	assert_int_equal(ini_read_file(&format, said, "/nonexistent", &e),
 			 -ENOENT);
 	assert_string_equal(e.text, "/nonexistent: No such file or directory");
 	free(big);
+}
+
+static void assert_edit(const char *text, const char *section, const char *key,
+			const char *values, const char *expected)
+{
+	struct words w = { 0 };
+	struct error e = { 0 };
+	char *got;
+
+	assert_int_equal(words_split(&w, values, &e), 0);
+	if (ini_edit(&got, text, section, key, &w, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(got, expected);
+	free(got);
+	words_done(&w);
+}
+
+static void an_edit_keeps_what_else_stands_there(void **state)
+{
+	(void)state;
+	assert_edit("", "host", "port", "1", "[host]\nport = 1\n");
+	assert_edit("# c\n", "peer b", "port", "1",
+		    "# c\n\n[peer b]\nport = 1\n");
+	assert_edit("[host]\n# c\nport = 1 ; d\nname = x\n", "host", "port",
+		    "2", "[host]\n# c\nport = 2\nname = x\n");
+	assert_edit("[host]\nlisten = a\n   b\n\n; c\n   d\nport = 1\n"
+		    "listen = e\n",
+		    "host", "listen", "f g",
+		    "[host]\nlisten = f\nlisten = g\n\n; c\nport = 1\n");
+	assert_edit("[host]\nname = x\n\n[peer a]\nport = 1\n", "host", "port",
+		    "2", "[host]\nname = x\nport = 2\n\n[peer a]\nport = 1\n");
+	assert_edit("[peer a]\nport = 1\n[ peer   b ] ; c\nport = 2\n",
+		    "peer b", "port", "3",
+		    "[peer a]\nport = 1\n[ peer   b ] ; c\nport = 3\n");
+	assert_edit("[host]\nport = 1\n[peer a]\nport = 2\n", "host", "port",
+		    "", "[peer a]\nport = 2\n");
+	assert_edit("[host]\nport = 1\nname = x\n", "host", "port", "",
+		    "[host]\nname = x\n");
+	assert_edit("# c\n\n[host]\nport = 1\n", "host", "port", "", "# c\n");
+	assert_edit("[host]\nname = x\n", "peer a", "port", "",
+		    "[host]\nname = x\n");
+}
+
+static void an_edit_takes_no_value_that_a_file_cannot_hold(void **state)
+{
+	static const char *const values[] = { "a\n[peer b]", "a ; b", "; a", "",
+					      " a",          "a " };
+	struct error e;
+	char *got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		struct words w = { 0 };
+
+		assert_int_equal(words_add(&w, values[i], &e), 0);
+		assert_int_equal(ini_edit(&got, "", "host", "group", &w, &e),
+				 -EINVAL);
+		words_done(&w);
+	}
 }
 
 static void words_split_as_in_a_shell(void **state)
@@ -213,7 +297,12 @@ int main(void)
 		cmocka_unit_test(values_arrive_trimmed_and_without_comments),
 		cmocka_unit_test(quoted_semicolons_start_no_comment),
 		cmocka_unit_test(indented_lines_continue_a_repeatable_key),
-		cmocka_unit_test(missing_keys_get_their_fallback),
+		cmocka_unit_test(what_a_section_has_not_is_its_fallback),
+		cmocka_unit_test(
+			the_first_value_in_a_file_clears_what_was_there),
+		cmocka_unit_test(an_edit_keeps_what_else_stands_there),
+		cmocka_unit_test(
+			an_edit_takes_no_value_that_a_file_cannot_hold),
 		cmocka_unit_test(long_names_of_sections_stay_whole),
 		cmocka_unit_test(problems_name_line_and_column),
 		cmocka_unit_test(binary_and_huge_files_are_refused),

@@ -29,6 +29,7 @@
 static char folder[64], run_directory[80], books[80];
 static char own_name[] = "alpha", program[] = "/bin/true";
 static struct settings settings;
+static const struct settings_source nowhere = { .path = "" };
 static struct host host;
 
 static int sync_error, signal_error;
@@ -78,11 +79,15 @@ static int fresh(void **state)
 		return -1;
 	snprintf(books, sizeof(books), "%s/machines", folder);
 	snprintf(run_directory, sizeof(run_directory), "%s/run", folder);
-	settings = (struct settings){ .name = own_name,
-				      .qemu = program,
-				      .state_directory = folder,
-				      .run_directory = run_directory };
-	host = (struct host){ .settings = &settings };
+	settings = (struct settings){
+		.host = { .name = own_name,
+			  .qemu = program,
+			  .state_directory = folder,
+			  .run_directory = run_directory },
+		.references = 2, /* it is never given back */
+	};
+	host = (struct host){ .settings = &settings.host };
+	live_init(&host.live, settings_hold(&settings), &nowhere);
 	pthread_mutex_init(&host.lock, NULL);
 	clock_cond_init(&host.changed);
 	sync_error = signal_error = 0;
@@ -97,6 +102,7 @@ static int gone(void **state)
 	(void)state;
 	while (host.machines)
 		machine_remove(&host, host.machines);
+	live_done(&host.live);
 	pthread_cond_destroy(&host.changed);
 	pthread_mutex_destroy(&host.lock);
 	snprintf(command, sizeof(command), "rm -rf '%s'", folder);

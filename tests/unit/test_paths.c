@@ -18,27 +18,27 @@
 
 static struct move_paths asked(const char *settings, json_t *request)
 {
-	struct settings s = parsed(settings);
+	struct settings *s = parsed(settings);
 	struct move_paths p;
 	struct error e;
 
-	if (paths_read(&p, &s, request, &e) < 0)
+	if (paths_read(&p, s, request, &e) < 0)
 		fail_msg("%s", e.text);
 	json_decref(request);
-	settings_done(&s);
+	settings_drop(s);
 	return p;
 }
 
 static void assert_refused(json_t *request, const char *expected)
 {
-	struct settings s = parsed("");
+	struct settings *s = parsed("");
 	struct move_paths p;
 	struct error e;
 
-	assert_int_equal(paths_read(&p, &s, request, &e), -EINVAL);
+	assert_int_equal(paths_read(&p, s, request, &e), -EINVAL);
 	assert_string_equal(e.text, expected);
 	json_decref(request);
-	settings_done(&s);
+	settings_drop(s);
 }
 
 static const char some[] = "[host]\n"
@@ -112,7 +112,7 @@ static void an_empty_list_of_networks_does_not_lift_the_restriction(
 /* --- admission */
 
 struct door {
-	struct settings settings;
+	struct settings *settings;
 	struct host host;
 };
 
@@ -121,7 +121,6 @@ static void door_open(struct door *d, const char *settings)
 	struct error e;
 
 	*d = (struct door){ .settings = parsed(settings) };
-	d->host.settings = &d->settings;
 	if (nic_watch_new(&d->host.nics, &e) < 0)
 		fail_msg("%s", e.text);
 }
@@ -129,7 +128,7 @@ static void door_open(struct door *d, const char *settings)
 static void door_close(struct door *d)
 {
 	nic_watch_free(d->host.nics);
-	settings_done(&d->settings);
+	settings_drop(d->settings);
 }
 
 /* A connection that came in at "10.0.0.1:6600" or "[fd00::1]:6600". */
@@ -151,7 +150,7 @@ static void assert_admitted(const struct door *d, const char *at)
 	const struct channel c = came_in(at);
 	struct error e;
 
-	if (paths_admit(&d->host, &c, &e) < 0)
+	if (paths_admit(&d->host, &d->settings->networks, &c, &e) < 0)
 		fail_msg("%s", e.text);
 }
 
@@ -161,7 +160,8 @@ static void assert_kept_out(const struct door *d, const char *at,
 	const struct channel c = came_in(at);
 	struct error e;
 
-	assert_int_equal(paths_admit(&d->host, &c, &e), -EACCES);
+	assert_int_equal(paths_admit(&d->host, &d->settings->networks, &c, &e),
+			 -EACCES);
 	assert_string_equal(e.text, expected);
 }
 

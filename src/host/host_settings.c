@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/host_settings.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/setting.h"
+#include "base/text.h"
+
+static int parse_name(void *at, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	if (text_check_name("host", value, e) < 0)
+		return error_code(e);
+	return setting_parse_text(at, k, value, e);
+}
+
+static const struct ini_kind name_kind = { parse_name, setting_show_text,
+					   setting_clear_text };
+
+#define AT(m) .offset = offsetof(struct host_settings, m)
+
+static const struct ini_key keys[] = {
+	{ "name", &name_kind, AT(name), .restart = true, .example = "hosta",
+	  .help = "name of this host; its host name unless set" },
+	{ "listen", &setting_addresses, "0.0.0.0", AT(listen),
+	  .repeatable = true, .restart = true, .example = "10.0.0.1",
+	  .help = "address for peers" },
+	{ "port", &setting_number, "6600", AT(port), .least = 1,
+	  .most = UINT16_MAX, .restart = true, .example = "6601",
+	  .help = "TCP port for peers" },
+	{ "networks", &networks_kind, AT(networks), .repeatable = true,
+	  .example = "10.0.0.0/24, eth1",
+	  .help = "networks and cards for moves, equally preferred; further "
+		  "lines are less so" },
+	{ "state-directory", &setting_path, "/var/lib/drover",
+	  AT(state_directory), .restart = true, .example = "/srv/drover",
+	  .help = "machines, journal, history" },
+	{ "run-directory", &setting_path, "/run/drover", AT(run_directory),
+	  .restart = true, .example = "/run/other",
+	  .help = "sockets and logs of machines" },
+	{ "socket", &setting_path, AT(socket), .restart = true,
+	  .example = "/run/other.sock",
+	  .help = "control socket; drover.sock in run-directory unless set" },
+	{ "group", &setting_text, "drover", AT(group), .restart = true,
+	  .example = "adm",
+	  .help = "group that may use the control socket besides root" },
+	{ "qemu", &setting_path, "/usr/bin/qemu-system-x86_64", AT(qemu),
+	  .example = "/opt/qemu/bin/qemu-system-x86_64",
+	  .help = "QEMU for machines that name none" },
+	{ "allow-qemu", &setting_paths, AT(programs), .repeatable = true,
+	  .example = "/opt/qemu/bin/qemu-system-x86_64",
+	  .help = "another QEMU that machines of peers may name" },
+};
+
+const struct ini_section host_section = { "host", keys, ARRAY_SIZE(keys) };
+
+int host_settings_settle(struct host_settings *s, struct error *e)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (!s->name) {
+		gethostname(host, sizeof(host) - 1);
+		host[strcspn(host, ".")] = '\0';
+		if (text_check_name("host", host, e) < 0)
+			return error_in(e, "set 'name' in [host]");
+		s->name = strdup(host);
+	}
+	if (!s->socket &&
+	    asprintf(&s->socket, "%s/drover.sock", s->run_directory) < 0)
+		s->socket = NULL;
+	if (!s->name || !s->socket)
+		return error_set(e, ENOMEM, "no memory for the settings");
+	return 0;
+}

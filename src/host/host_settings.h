@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The section [host] of drover.conf(5). */
+#pragma once
+
+#include "base/ini.h"
+#include "base/words.h"
+#include "nic/networks.h"
+
+struct host_settings {
+	char *name;
+	struct words listen; /* numeric addresses, at least one */
+	unsigned port;
+	struct networks networks; /* by its lines; empty: there are none */
+	char *state_directory;
+	char *run_directory;
+	char *socket;
+	char *group;
+	char *qemu;
+	struct words programs; /* besides it, for machines of peers */
+};
+
+extern const struct ini_section host_section;
+
+/* What the table cannot say: defaults that depend on the machine or on other
+ * keys. */
+int host_settings_settle(struct host_settings *s, struct error *e);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/settings.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/setting.h"
+#include "base/text.h"
+#include "base/words.h"
+#include "session/outbox.h"
+
+static const char *const on_timeout_names[] = {
+	[ON_TIMEOUT_ABORT] = "abort",
+	[ON_TIMEOUT_FORCE] = "force",
+	NULL,
+};
+
+static const char *const compress_names[] = {
+	[COMPRESS_IDLE] = "idle",
+	[COMPRESS_ALWAYS] = "always",
+	[COMPRESS_NEVER] = "never",
+	NULL,
+};
+
+/* "auto", "lz4", "zstd:3" */
+static int parse_codec(void *at, const struct ini_key *k, const char *value,
+		       struct error *e)
+{
+	struct codec_setting *c = at;
+	char name[16];
+	size_t len = strcspn(value, ":");
+	const struct codec *codec;
+	uint64_t level;
+	int id;
+
+	(void)k;
+	*c = (struct codec_setting){ 0 };
+	if (!strcmp(value, "auto"))
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)(len < 15 ? len : 15), value);
+	id = codec_find(name);
+	if (id <= CODEC_NONE)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no codec: use auto, lz4, zstd or "
+				 "zstd:LEVEL",
+				 value);
+	codec = codec_get((unsigned)id);
+	level = (uint64_t)codec->lowest;
+	if (value[len] &&
+	    text_parse_number(&level, value + len + 1, (uint64_t)codec->lowest,
+			      (uint64_t)codec->highest, e) < 0)
+		return error_in(e, "level of %s", name);
+	c->fixed = true;
+	c->choice = (struct codec_choice){ (enum codec_id)id, (int)level };
+	return 0;
+}
+
+static int show_codec(struct words *ret, const void *at,
+		      const struct ini_key *k, struct error *e)
+{
+	const struct codec_setting *c = at;
+	const struct codec *codec = codec_get(c->choice.id);
+
+	(void)k;
+	if (!c->fixed)
+		return words_add(ret, "auto", e);
+	if (codec->lowest == codec->highest)
+		return words_add(ret, codec->name, e);
+	return words_addf(ret, e, "%s:%d", codec->name, c->choice.level);
+}
+
+static const struct ini_kind codec_kind = { parse_codec, show_codec, NULL };
+
+/* "5%", "256M", "0" */
+static int parse_cache(void *at, const struct ini_key *k, const char *value,
+		       struct error *e)
+{
+	struct history_size *size = at;
+	size_t len = strcspn(value, "%");
+	uint64_t percent, bytes;
+	char number[8];
+
+	(void)k;
+	snprintf(number, sizeof(number), "%.*s", (int)(len < 7 ? len : 7),
+		 value);
+	if (!strcmp(value + len, "%") &&
+	    text_parse_number(&percent, number, 0, 100, e) == 0)
+		*size = (struct history_size){ .relative = true,
+					       .percent = (unsigned)percent };
+	else if (!value[len] && text_parse_bytes(&bytes, value, e) == 0)
+		*size = (struct history_size){ .bytes = bytes };
+	else
+		return error_set(e, EINVAL,
+				 "'%.80s' is no size and no share of a guest's "
+				 "memory: write 256M, 5%% or 0",
+				 value);
+	return 0;
+}
+
+static int show_cache(struct words *ret, const void *at,
+		      const struct ini_key *k, struct error *e)
+{
+	const struct history_size *size = at;
+	char text[32];
+
+	(void)k;
+	if (size->relative)
+		return words_addf(ret, e, "%u%%", size->percent);
+	text_exact_bytes(text, sizeof(text), size->bytes);
+	return words_add(ret, text, e);
+}
+
+static const struct ini_kind cache_kind = { parse_cache, show_cache, NULL };
+
+static int parse_option(void *at, const struct ini_key *k, const char *value,
+			struct error *e)
+{
+	(void)k;
+	return move_option_find(at, value, e);
+}
+
+static int show_option(struct words *ret, const void *at,
+		       const struct ini_key *k, struct error *e)
+{
+	const struct move_option *const *option = at;
+
+	(void)k;
+	return words_add(ret, (*option)->name, e);
+}
+
+static const struct ini_kind option_kind = { parse_option, show_option, NULL };
+
+#define AT(m) .offset = offsetof(struct move_settings, m)
+#define CONNECTIONS .least = 1, .most = CHANNELS_MAX
+
+static const struct ini_key keys[] = {
+	{ "downtime-limit", &setting_limit, "300ms", AT(downtime_limit_us),
+	  .example = "50ms", .help = "longest pause of the guest" },
+	{ "timeout", &setting_duration, "0", AT(timeout_us), .example = "10min",
+	  .help = "longest move; 0 for no limit" },
+	{ "on-timeout", &setting_word, "abort", AT(on_timeout),
+	  .words = on_timeout_names, .example = "force",
+	  .help = "abort the move, or force it to its end" },
+	{ "compress", &setting_word, "idle", AT(compress),
+	  .words = compress_names, .example = "always",
+	  .help = "idle: with idle cycles only; always: wait for it; never" },
+	{ "codec", &codec_kind, "auto", AT(codec), .example = "zstd:2",
+	  .help = "auto, lz4, zstd or zstd:LEVEL" },
+	{ "repeat-cache", &cache_kind, "5%", AT(repeat_cache),
+	  .example = "256M",
+	  .help = "memory for versions of pages: a share of the guest's, or a "
+		  "size" },
+	{ "option", &option_kind, "compression", AT(option), .example = "auto",
+	  .help = "tcp, compression, multichannel or auto" },
+	{ "connections-per-rss-card", &setting_number, "4",
+	  AT(connections_per_rss_card), CONNECTIONS, .example = "2",
+	  .help = "TCP connections over a card with several receive queues" },
+	{ "connections-per-card", &setting_number, "1",
+	  AT(connections_per_card), CONNECTIONS, .example = "3",
+	  .help = "TCP connections over any other card" },
+	{ "connections", &setting_number, "32", AT(connections), CONNECTIONS,
+	  .example = "16", .help = "TCP connections of a move, at most" },
+	{ "outage-limit", &setting_limit, "5min", AT(outage_limit_us),
+	  .example = "1min",
+	  .help = "longest time without a path while the guest runs" },
+	{ "switchover-outage-limit", &setting_limit, "5s",
+	  AT(switchover_outage_limit_us), .example = "8s",
+	  .help = "longest time without a path while the guest is paused" },
+};
+
+const struct ini_section move_section = { "move", keys, ARRAY_SIZE(keys) };
+
+struct move_paths move_settings_paths(const struct move_settings *s,
+				      const struct networks *networks)
+{
+	return (struct move_paths){
+		.option = s->option,
+		.networks = *networks,
+		.policy = { .all = s->option->all,
+			    .per_card = s->connections_per_card,
+			    .per_rss_card = s->connections_per_rss_card,
+			    .most = s->connections },
+		.never_press = s->compress == COMPRESS_NEVER,
+		.press = { .always = s->compress == COMPRESS_ALWAYS,
+			   .fixed = s->codec.fixed,
+			   .choice = s->codec.choice },
+		.repeat_cache = s->repeat_cache,
+	};
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The section [move] of drover.conf(5): what a move uses that asks for nothing
+ * else.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ini.h"
+#include "codec/codec.h"
+#include "move/paths.h"
+#include "pages/history.h"
+
+enum on_timeout { ON_TIMEOUT_ABORT, ON_TIMEOUT_FORCE };
+
+enum compress { COMPRESS_IDLE, COMPRESS_ALWAYS, COMPRESS_NEVER };
+
+struct codec_setting {
+	bool fixed; /* otherwise it is chosen by what is measured */
+	struct codec_choice choice;
+};
+
+struct move_settings {
+	enum compress compress;
+	struct codec_setting codec;
+	struct history_size repeat_cache;
+	uint64_t downtime_limit_us;
+	uint64_t timeout_us; /* 0: none */
+	enum on_timeout on_timeout;
+	const struct move_option *option;
+	unsigned connections_per_rss_card, connections_per_card;
+	unsigned connections; /* at most, in all */
+	uint64_t outage_limit_us;
+	uint64_t switchover_outage_limit_us;
+};
+
+extern const struct ini_section move_section;
+
+/* Over which of the host's @networks, and how. */
+struct move_paths move_settings_paths(const struct move_settings *s,
+				      const struct networks *networks);
