@@ -45,9 +45,9 @@ struct call {
 struct command {
 	const char *group; /* NULL: a command of one word */
 	const char *name;
-	const char *words;                    /* "VM [HOST]"; "" for none */
-	const char *summary;                  /* one line */
-	const char *text;                     /* more for --help, or NULL */
+	const char *words;   /* "VM [HOST]", "SETTING VALUE..." */
+	const char *summary; /* one line */
+	const char *text;    /* more for --help, or NULL */
 	const struct command_option *options; /* ends with a NULL name */
 	int (*run)(struct call *c, struct error *e);
 };

@@ -144,6 +144,18 @@ static int count_words(const char *words, int *ret_most)
 	return n - optional;
 }
 
+/* "VALUE..." stands for one or more. */
+static const char *wrong_count(const char *words, int given)
+{
+	const size_t len = strlen(words);
+	const bool more = len > 3 && !strcmp(words + len - 3, "...");
+	int most;
+
+	if (given < count_words(words, &most))
+		return "something is missing";
+	return given > most && !more ? "that is too much" : NULL;
+}
+
 enum parsed {
 	PARSED_RUN,
 	PARSED_HELP,
@@ -259,8 +271,9 @@ static int run_command(struct call *call, const struct command *c, int argc,
 {
 	const char *options[OPTIONS_MAX] = { NULL };
 	struct error e = { 0 };
+	const char *wrong;
 	enum parsed p;
-	int r, least, most;
+	int r;
 
 	call->options = options;
 	p = parse_options(c, call, argc, argv);
@@ -268,12 +281,9 @@ static int run_command(struct call *call, const struct command *c, int argc,
 		return print_help(c);
 	if (p != PARSED_RUN)
 		return say_wrong_option(call, c, p, argv[optind - 1]);
-	least = count_words(c->words, &most);
-	if (argc - optind < least || argc - optind > most)
-		return wrong_usage(call, c, NULL,
-				   argc - optind < least
-					   ? "something is missing"
-					   : "that is too much");
+	wrong = wrong_count(c->words, argc - optind);
+	if (wrong)
+		return wrong_usage(call, c, NULL, wrong);
 	call->words = argv + optind;
 	snprintf(call->title, sizeof(call->title), "%s%s%s%s%.64s",
 		 c->group ? c->group : "", c->group ? " " : "", c->name,

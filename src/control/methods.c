@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/api.h"
+#include "control/settings.h"
 #include "host/host.h"
 
 static const char *string_at(const json_t *body, const char *key)
@@ -24,6 +25,19 @@ static int show_host(struct host *h, const struct api_call *c, json_t **ret,
 {
 	(void)c;
 	return host_show(h, ret, e);
+}
+
+static int list_settings(struct host *h, const struct api_call *c, json_t **ret,
+			 struct error *e)
+{
+	(void)c;
+	return settings_list(h, ret, e);
+}
+
+static int set_setting(struct host *h, const struct api_call *c, json_t **ret,
+		       struct error *e)
+{
+	return settings_set(h, c->body, ret, e);
 }
 
 static int list_machines(struct host *h, const struct api_call *c, json_t **ret,
@@ -202,6 +216,12 @@ static const struct api_field move_fields[] = {
 	{ NULL, JSON_NULL, 0 },
 };
 
+static const struct api_field set_fields[] = {
+	{ "setting", JSON_STRING, 1 },
+	{ "values", JSON_ARRAY, 1 },
+	{ NULL, JSON_NULL, 0 },
+};
+
 static const struct api_field start_fields[] = {
 	{ "anyway", JSON_TRUE, 0 },
 	{ NULL, JSON_NULL, 0 },
@@ -240,6 +260,9 @@ static const struct api_field relay_fields[] = {
 /* clang-format off */
 const struct api_route api_routes[] = {
 	{ "GET", "/v1/host", show_host, 200, API_NONE, NULL },
+	{ "GET", "/v1/host/settings", list_settings, 200, API_NONE, NULL },
+	{ "POST", "/v1/host/settings", set_setting, 200, API_JSON,
+	  set_fields },
 	{ "GET", "/v1/machines", list_machines, 200, API_NONE, NULL },
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT, NULL },
 	{ "GET", "/v1/machines/*", show_machine, 200, API_NONE, NULL },

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "host/host.h"
+#include "host/settings_view.h"
 
 struct host *double_as_host(struct double_host *d)
 {
@@ -52,6 +53,38 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 	for (int i = 0; d->meet && i < 2; i++)
 		pthread_barrier_wait(d->meet);
 	return answer(h, ret, e, "host_show");
+}
+
+int host_settings_list(struct host *h, struct settings_view *ret,
+		       struct error *e)
+{
+	json_t *ignored = NULL;
+	int r = answer(h, &ignored, e, "host_settings_list");
+
+	json_decref(ignored);
+	(void)ret;
+	return r;
+}
+
+int host_set(struct host *h, const char *setting, const struct words *values,
+	     struct settings_view *ret, struct error *e)
+{
+	json_t *ignored = NULL;
+	char all[128] = "";
+	int r;
+
+	for (size_t i = 0; i < values->count; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), " %s",
+			 values->at[i]);
+	r = answer(h, &ignored, e, "host_set %s%s", setting, all);
+	json_decref(ignored);
+	if (r < 0)
+		return r;
+	*ret = (struct settings_view){ .at = calloc(1, sizeof(*ret->at)),
+				       .count = 1 };
+	ret->at[0].section = &move_section;
+	ret->at[0].key = &move_section.keys[0];
+	return 0;
 }
 
 int nic_plan(struct host *h, const char *peer, const char *option, json_t **ret,

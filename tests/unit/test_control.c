@@ -110,6 +110,10 @@ static void each_route_calls_its_function(void **state)
 		const char *asked;
 	} routes[] = {
 		{ "GET", "/v1/host", "", 200, "host_show" },
+		{ "GET", "/v1/host/settings", "", 200, "host_settings_list" },
+		{ "POST", "/v1/host/settings",
+		  "{\"setting\":\"move.timeout\",\"values\":[\"1s\",\"2s\"]}",
+		  200, "host_set move.timeout 1s 2s" },
 		{ "GET", "/v1/machines", "", 200, "machine_list" },
 		{ "GET", "/v1/machines/web1", "", 200, "machine_show web1" },
 		{ "PUT", "/v1/machines?file=a%20b", "name = x\n", 200,
