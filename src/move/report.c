@@ -117,12 +117,14 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 	struct session_stats st = { 0 };
 	struct relay_stats rs = { 0 };
 	const struct move_option *mode = o->paths.option;
-	const char *got = move_option_got(mode, move_paths_press(&o->paths));
+	const char *got;
 	json_t *report;
 	uint64_t rounds, took = t->running_us - t->migrate_us;
 
+	/* A move that was found in the journal has no options either. */
 	if (!s || !r)
 		return;
+	got = move_option_got(mode, move_paths_press(&o->paths));
 	session_stats(s, &st);
 	relay_stats(r, &rs);
 	{
