@@ -417,7 +417,8 @@ class Relay(RelayCase):
 
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
 class CompressedRelay(RelayCase):
-    settings = {"move": {"option": "compression", "repeat-cache": "32M"}}
+    # Channels wait for the workers: this machine may have no idle time.
+    settings = {"move": {"option": "compression", "repeat-cache": "32M", "compress": "always"}}
 
     def test_pages_travel_as_what_has_changed_in_them(self):
         self.network.links[0].shape("200mbit")
