@@ -6,12 +6,11 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "ends.h"
 #include "session/outbox.h"
+#include "set_clock.h"
 
 enum { FRAME_BYTES = BATCH_MAX_PAGES * WIRE_PAGE, SLOW_US = 20000 };
 
@@ -31,7 +30,7 @@ static int apply(void *context, const struct batch_head *b,
 	(void)body;
 	while (sem_wait(&d->may_apply) < 0)
 		;
-	usleep(SLOW_US);
+	clock_pass(SLOW_US);
 	if (b->block != 0)
 		return error_set(e, EBADMSG, "no such block");
 	return 0;
@@ -133,7 +132,7 @@ static bool backlog_becomes(struct desk *d, uint32_t least, uint32_t most)
 
 		if (n >= least && n <= most)
 			return true;
-		usleep(10000);
+		clock_hasten(0);
 	}
 	return false;
 }
@@ -187,7 +186,7 @@ static void what_the_sink_refuses_names_its_frame(void **state)
 	let_apply(&d, 2);
 	put_batch(&d, wrong, NULL);
 	while (session_check(d.ends.far, &e) == 0 && clock_us() < deadline)
-		usleep(1000);
+		clock_hasten(0);
 	assert_string_equal(e.text, "frame 2: no such block");
 	desk_close(&d);
 }

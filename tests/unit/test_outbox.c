@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/scope.h"
 #include "session/outbox.h"
+#include "set_clock.h"
 
 static struct outbox *outbox_made(void)
 {
@@ -480,7 +480,7 @@ static void what_is_over_its_usual_time_is_repeated_soon(void **state)
 	(void)state;
 	f = hurried(o, 0);
 	outbox_sent(o, f);
-	f->sent_us -= 250000; /* one and a quarter of it */
+	clock_pass(250000); /* one and a quarter of it */
 	assert_ptr_equal(take(o, 1), f);
 	outbox_sent(o, f);
 	outbox_unmade(o);
@@ -498,7 +498,7 @@ static void a_copy_is_repeated_once_the_first_channel_is_dead(void **state)
 	outbox_sent(o, f);
 	assert_ptr_equal(take(o, 1), f);
 	outbox_sent(o, f);
-	f->sent_us -= 100000;
+	clock_pass(100000);
 	assert_null(take(o, 2));
 	outbox_channel_stop(o, 0);
 	outbox_channel_died(o, 0);
@@ -533,7 +533,7 @@ static void what_hangs_is_repeated_also_without_hurry(void **state)
 	f = take_summed(o, 0);
 	outbox_sent(o, f);
 	assert_null(take(o, 1));
-	f->sent_us -= 300000;
+	clock_pass(300000);
 	assert_ptr_equal(take(o, 1), f);
 	outbox_sent(o, f);
 	outbox_unmade(o);

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -26,18 +25,19 @@
 #include "session/inbox.h"
 #include "session/internal.h"
 #include "session/outbox.h"
+#include "set_clock.h"
 #include "wire/frame.h"
 
 /* --- how it ends */
 
-/* Waits until @s has ended; the reason in @e. */
+/* Waits until @s has ended, which time may bring; the reason in @e. */
 static uint64_t wait_end(struct session *s, struct error *e)
 {
 	uint64_t began = clock_us();
 
 	while (session_check(s, e) == 0) {
 		assert_true(clock_us() - began < 20 * USEC_PER_SEC);
-		usleep(1000);
+		clock_hasten(5 * USEC_PER_MS);
 	}
 	return clock_us() - began;
 }
@@ -75,7 +75,8 @@ static void a_short_outage_is_survived(void **state)
 	(void)state;
 	opened_ends(&e, 2, 20 * USEC_PER_SEC);
 	cutter_cut_all(e.cutter, 1);
-	usleep(300000);
+	for (int ms = 0; ms < 300; ms += 5)
+		clock_hasten(5 * USEC_PER_MS);
 	assert_int_equal(session_send(e.near, json_pack("{s:i}", "n", 7), &err),
 			 0);
 	cutter_cut_all(e.cutter, 0);
@@ -322,6 +323,20 @@ static void a_frame_that_comes_twice_is_dropped(void **state)
 	puppet_done(&p);
 }
 
+/* Until the far end has no more time for us. */
+static void wait_hung_up(struct puppet *p)
+{
+	uint8_t rest[256];
+	struct error err;
+	ssize_t n;
+
+	do {
+		clock_hasten(20 * USEC_PER_MS);
+		n = p->channel->kind->read(p->channel, rest, sizeof(rest),
+					   clock_us() + USEC_PER_MS, &err);
+	} while (n > 0 || n == -EAGAIN || n == -ETIMEDOUT);
+}
+
 static void nothing_is_taken_after_the_end(void **state)
 {
 	struct puppet p;
@@ -332,7 +347,7 @@ static void nothing_is_taken_after_the_end(void **state)
 	puppet_init(&p);
 	session_end(p.ends.far, false, "done");
 	puppet_message(&p, 1, 0);
-	usleep(300000);
+	wait_hung_up(&p);
 	assert_int_equal(session_receive(p.ends.far, &m, &err), -ECONNABORTED);
 	puppet_done(&p);
 }
@@ -486,6 +501,7 @@ static void *talk_for_ever(void *arg)
 	frame_head_write(&h, p->id, frame);
 	memcpy(frame + FRAME_HEAD_SIZE, ack, sizeof(ack));
 	do {
+		clock_pass(USEC_PER_MS);
 		iov = (struct iovec){ frame, sizeof(frame) };
 	} while (p->channel->kind->write(p->channel, &iov, 1, &err) == 0);
 	return NULL;
@@ -584,7 +600,7 @@ struct dialled {
 	uint16_t port;
 	uint8_t secret[SECRET_SIZE];
 	struct channel *first; /* over which the session began */
-	struct session *near;
+	struct session *_Atomic near;
 	pthread_t opener;
 };
 
@@ -599,20 +615,35 @@ static void *open_main(void *arg)
 					   .channels = 2,
 					   .outage_limit_us =
 						   20 * USEC_PER_SEC };
+	struct session *near;
 	struct error err;
 
-	CHECK(session_open(&d->near, &o, &err) == 0);
+	CHECK(session_open(&near, &o, &err) == 0);
+	atomic_store(&d->near, near);
 	return NULL;
+}
+
+/* False: the session has ended instead. */
+static bool is_dialled_again(struct dialled *d)
+{
+	struct pollfd p = { .fd = d->listen_fd, .events = POLLIN };
+	struct error e;
+
+	while (poll(&p, 1, 0) == 0) {
+		if (d->near && session_check(d->near, &e) < 0)
+			return false;
+		clock_hasten(5 * USEC_PER_MS);
+	}
+	return true;
 }
 
 /* The next connection, and what it says. */
 static struct channel *next_dialled(struct dialled *d, struct hello *ret)
 {
-	struct pollfd p = { .fd = d->listen_fd, .events = POLLIN };
 	struct channel *c;
 	struct error err;
 
-	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_true(is_dialled_again(d));
 	assert_int_equal(channel_tcp.accept(&c, d->listen_fd, 0, &err), 0);
 	assert_int_equal(hear_hello(c, ret), 0);
 	return c;
@@ -703,14 +734,13 @@ static void a_refusal_ends_no_session_that_still_has_a_channel(void **state)
 	(void)state;
 	dialled_init(&d);
 	refuse_next(&d, 0, "knows nothing of this session");
-	usleep(100000);
+	/* It tries again. */
+	refuse_next(&d, 0, "knows nothing of this session");
 	assert_int_equal(session_check(d.near, &err), 0);
 	/* Once none is left, it does. */
 	d.first->kind->shutdown(d.first);
-	for (int i = 0; i < 5 && session_check(d.near, &err) == 0; i++) {
+	for (int i = 0; i < 9 && is_dialled_again(&d); i++)
 		refuse_next(&d, 0, "knows nothing of this session");
-		usleep(50000);
-	}
 	assert_int_equal(session_check(d.near, &err), -ECONNABORTED);
 	dialled_done(&d);
 }
@@ -725,7 +755,6 @@ static void a_refusal_of_one_connection_ends_no_session(void **state)
 	d.first->kind->shutdown(d.first);
 	for (int i = 0; i < 3; i++)
 		refuse_next(&d, DIALLED_ID, "came in over another card");
-	usleep(100000);
 	assert_int_equal(session_check(d.near, &err), 0);
 	dialled_done(&d);
 }
@@ -743,7 +772,8 @@ static void a_path_whose_channels_die_at_once_is_given_time(void **state)
 		struct channel *c;
 		struct hello h;
 
-		if (poll(&p, 1, 100) == 0)
+		clock_hasten(5 * USEC_PER_MS);
+		if (poll(&p, 1, 0) == 0)
 			continue;
 		c = next_dialled(&d, &h);
 		answer_with(c, HELLO_ACCEPT, h.session, d.secret, "far");
