@@ -577,9 +577,9 @@ static int read_object(const struct reading *r, const struct shape *s,
 	if (s->form == SHAPE_TUPLE && json_array_size(j) == s->count)
 		return read_tuple(r, s, object, j);
 	if (s->form == SHAPE_TUPLE)
-		return error_set(r->error, code, "this is not a list of %u",
+		return error_set(r->error, code, "this must be a list of %u",
 				 s->count);
-	return error_set(r->error, code, "this is not a JSON object");
+	return error_set(r->error, code, "this must be a JSON object");
 }
 
 int shape_parse(const struct shape *s, void *object, const char *text,

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/shape.h"
 #include "base/text.h"
 
 enum { NAME_CAP = 64 };
@@ -26,30 +27,47 @@ static const unsigned kind_status[ERROR_KINDS] = {
 	[ERROR_TIMED_OUT] = 502, [ERROR_UNREACHABLE] = 502,
 };
 
-/* A request's bytes come back in messages, and JSON carries only UTF-8. */
-static json_t *string_of(const char *text)
+int api_text(char **ret, const struct shape *s, const void *object,
+	     struct error *e)
 {
-	json_t *s = json_string(text);
-	char plain[sizeof(((struct error *)NULL)->text)];
-	size_t n = 0;
-
-	if (s)
-		return s;
-	for (; text[n] && n + 1 < sizeof(plain); n++) {
-		plain[n] = '?';
-		if ((unsigned char)text[n] < 0x80)
-			plain[n] = text[n];
-	}
-	plain[n] = '\0';
-	return json_string(plain);
+	*ret = shape_file_text(s, object);
+	return *ret ? 0 : error_set(e, ENOMEM, "no memory for the answer");
 }
+
+struct refusal {
+	const char *error;
+	enum error_kind kind;
+};
+
+static void show_error(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s", *(const char *const *)at);
+}
+
+static void show_kind(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s", error_kind_name(*(const enum error_kind *)at));
+}
+
+static const struct shape_code error_word = { show_error, NULL };
+static const struct shape_code kind_word = { show_kind, NULL };
+
+static const struct shape_field refusal_fields[] = {
+	{ "error", SHAPE_CODE, 0, SHAPE_AT(struct refusal, error),
+	  .code = &error_word },
+	{ "kind", SHAPE_CODE, 0, SHAPE_AT(struct refusal, kind),
+	  .code = &kind_word },
+};
+
+const struct shape refusal_shape = SHAPE(struct refusal, refusal_fields);
 
 static void fail(struct api_reply *ret, unsigned status, enum error_kind kind,
 		 const char *text)
 {
+	struct refusal r = { .error = text, .kind = kind };
+
 	ret->status = status;
-	ret->body = json_pack("{s:o,s:s}", "error", string_of(text), "kind",
-			      error_kind_name(kind));
+	ret->body = shape_file_text(&refusal_shape, &r);
 	ret->allow[0] = '\0';
 }
 
@@ -213,33 +231,73 @@ static int copy_text(char **ret, const struct api_request *request,
 	return 0;
 }
 
+/* A body, as a method gets it. */
+struct taken {
+	const struct shape *shape;
+	void *object;
+	char *text;
+	json_t *json;
+};
+
+static void drop_taken(struct taken *t)
+{
+	if (t->object)
+		shape_done(t->shape, t->object);
+	free(t->object);
+	free(t->text);
+	json_decref(t->json);
+}
+
+static int take_shape(struct taken *t, const struct shape *s, const char *text,
+		      size_t len, struct error *e)
+{
+	t->shape = s;
+	t->object = calloc(1, s->bytes);
+	if (!t->object)
+		return error_set(e, ENOMEM, "no memory for the request");
+	return shape_parse(s, t->object, text, len, SHAPE_REQUEST, e);
+}
+
+static int take_body(struct taken *t, const struct api_route *route,
+		     const struct api_request *request, struct error *e)
+{
+	/* No body is an object without fields. */
+	const char *text = request->body_len ? request->body : "{}";
+	size_t len = request->body_len ? request->body_len : strlen(text);
+
+	switch (route->body) {
+	case API_NONE:
+		break;
+	case API_TEXT:
+		return copy_text(&t->text, request, e);
+	case API_SHAPE:
+		return take_shape(t, route->takes, text, len, e);
+	case API_JSON:
+		return parse_json(&t->json, text, len, route->fields, e);
+	}
+	return 0;
+}
+
 static int route_run(const struct api_route *route, struct host *h,
 		     const char *name, const struct api_request *request,
-		     json_t **ret, struct error *e)
+		     char **ret_text, struct error *e)
 {
+	SCOPED(drop_taken) struct taken body = { 0 };
 	struct api_call call = { .name = name,
 				 .file = request->file,
 				 .mode = request->mode };
-	AUTO_FREE char *text = NULL;
-	AUTO_JSON json_t *body = NULL;
-	int r;
 
 	if (name[0] &&
-	    (r = text_check_name("machine, job, card or host", name, e)) < 0)
-		return r;
+	    text_check_name("machine, job, card or host", name, e) < 0)
+		return error_code(e);
 	if (!call.file)
 		call.file = "definition";
-	if (route->body == API_TEXT && (r = copy_text(&text, request, e)) < 0)
-		return r;
-	/* No body is an object without fields. */
-	if (route->body == API_JSON &&
-	    (r = parse_json(&body, request->body_len ? request->body : "{}",
-			    request->body_len ? request->body_len : 2,
-			    route->fields, e)) < 0)
-		return r;
-	call.text = text;
-	call.body = body;
-	return route->run(h, &call, ret, e);
+	if (take_body(&body, route, request, e) < 0)
+		return error_code(e);
+	call.text = body.text;
+	call.object = body.object;
+	call.body = body.json;
+	return route->run(h, &call, ret_text, e);
 }
 
 static void refuse_path(struct api_reply *ret,
@@ -265,7 +323,7 @@ static void answer(struct api_reply *ret, struct host *h,
 	const struct api_route *route;
 	char name[NAME_CAP], allow[API_MAX_ALLOW];
 	struct error e = { 0 };
-	json_t *body = NULL;
+	char *body = NULL;
 
 	if (request->body_len > API_MAX_BODY) {
 		api_refuse(ret, 413, "the body is longer than 1 MiB");

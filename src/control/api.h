@@ -3,7 +3,7 @@
 /*
  * The control API without its transport: a request, already taken apart into
  * verb, path and body, becomes a call of one function of the service, and what
- * that returns becomes a status and a JSON value.
+ * that returns becomes a status and JSON text.
  *
  * Everything in a request is untrusted: the path is compared with the patterns
  * of a const table, names are checked before anything is called, a body is
@@ -15,8 +15,9 @@
 #include <jansson.h>
 #include <stddef.h>
 
-struct host;
 struct error;
+struct host;
+struct shape;
 
 enum {
 	API_MAX_BODY = 1 << 20,
@@ -35,20 +36,21 @@ struct api_request {
 
 /* One method's view of a request that has passed all checks. */
 struct api_call {
-	const char *name; /* what stands in the pattern's place, or "" */
-	const char *file; /* never NULL */
-	const char *mode; /* NULL: not given */
-	const char *text; /* the body, terminated */
-	json_t *body;     /* API_JSON: an object with known fields; else NULL */
+	const char *name;   /* what stands in the pattern's place, or "" */
+	const char *file;   /* never NULL */
+	const char *mode;   /* NULL: not given */
+	const char *text;   /* the body, terminated */
+	const void *object; /* API_SHAPE: the body, of the shape @takes */
+	json_t *body; /* API_JSON: an object with known fields; else NULL */
 };
 
 struct api_reply {
 	unsigned status;
-	json_t *body;              /* owned by the caller */
+	char *body; /* JSON text, on the heap; NULL without memory */
 	char allow[API_MAX_ALLOW]; /* for 405: "GET, PUT"; else "" */
 };
 
-enum api_body { API_NONE, API_JSON, API_TEXT };
+enum api_body { API_NONE, API_SHAPE, API_JSON, API_TEXT };
 
 struct api_field {
 	const char *name;
@@ -59,10 +61,13 @@ struct api_field {
 struct api_route {
 	const char *verb;
 	const char *path; /* "*" stands for one name */
-	int (*run)(struct host *h, const struct api_call *call, json_t **ret,
+	/* The answer is made with api_text(). */
+	int (*run)(struct host *h, const struct api_call *call, char **ret_text,
 		   struct error *e);
 	unsigned status; /* of success */
 	enum api_body body;
+	/* Of API_SHAPE: the body; what is not given is zero. */
+	const struct shape *takes;
 	const struct api_field *fields; /* of API_JSON; ends with a NULL name */
 };
 
@@ -70,7 +75,7 @@ struct api_route {
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;
 
-/* Always gives a status and a body. */
+/* Always gives a status and a body, which the caller frees. */
 void api_answer(struct api_reply *ret, struct host *h,
 		const struct api_request *request);
 
@@ -80,3 +85,7 @@ void api_refuse(struct api_reply *ret, unsigned status, const char *text);
 
 /* What the service says that failed, with the status of its kind. */
 void api_fail(struct api_reply *ret, const struct error *e);
+
+/* What a method gives: @object as text that people can read too. */
+int api_text(char **ret, const struct shape *s, const void *object,
+	     struct error *e);

@@ -68,13 +68,12 @@ static bool upload_add(struct upload *u, const char *data, size_t n)
 static enum MHD_Result send_reply(struct MHD_Connection *conn,
 				  const struct api_reply *reply)
 {
-	AUTO_FREE char *text = json_dumps(reply->body, JSON_INDENT(2));
 	struct MHD_Response *r;
 	enum MHD_Result sent;
 
-	if (!text)
+	if (!reply->body)
 		return MHD_NO;
-	r = MHD_create_response_from_buffer(strlen(text), text,
+	r = MHD_create_response_from_buffer(strlen(reply->body), reply->body,
 					    MHD_RESPMEM_MUST_COPY);
 	if (!r)
 		return MHD_NO;
@@ -95,7 +94,7 @@ static enum MHD_Result answer(struct control *c, struct MHD_Connection *conn,
 
 	api_answer(&reply, c->host, rq);
 	sent = send_reply(conn, &reply);
-	json_decref(reply.body);
+	free(reply.body);
 	return sent;
 }
 
@@ -115,7 +114,7 @@ static enum MHD_Result begin(struct control *c, struct MHD_Connection *conn,
 	if (gate_check(info->connect_fd, c->gate.group, &e) < 0) {
 		api_refuse(&reply, MHD_HTTP_FORBIDDEN, e.text);
 		sent = send_reply(conn, &reply);
-		json_decref(reply.body);
+		free(reply.body);
 		return sent;
 	}
 	*state = calloc(1, sizeof(struct upload));

@@ -7,201 +7,317 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shape.h"
 #include "base/text.h"
 #include "control/api.h"
 #include "control/settings.h"
 #include "host/host.h"
 
-static const char *string_at(const json_t *body, const char *key)
-{
-	return json_string_value(json_object_get(body, key));
-}
+/* --- bodies */
 
-static int show_host(struct host *h, const struct api_call *c, json_t **ret,
-		     struct error *e)
-{
-	(void)c;
-	return host_show(h, ret, e);
-}
+struct start_body {
+	bool anyway;
+};
 
-static int list_settings(struct host *h, const struct api_call *c, json_t **ret,
-			 struct error *e)
-{
-	(void)c;
-	return settings_list(h, ret, e);
-}
+static const struct shape_field start_fields[] = {
+	{ "anyway", SHAPE_BOOL, 0, SHAPE_AT(struct start_body, anyway) },
+};
 
-static int set_setting(struct host *h, const struct api_call *c, json_t **ret,
-		       struct error *e)
-{
-	return settings_set(h, c->body, ret, e);
-}
+static const struct shape start_body_shape =
+	SHAPE(struct start_body, start_fields);
 
-static int list_machines(struct host *h, const struct api_call *c, json_t **ret,
-			 struct error *e)
-{
-	(void)c;
-	return machine_list(h, ret, e);
-}
+struct compare_body {
+	char *host;
+};
 
-static int show_machine(struct host *h, const struct api_call *c, json_t **ret,
-			struct error *e)
-{
-	return machine_show(h, c->name, ret, e);
-}
+static const struct shape_field compare_fields[] = {
+	{ "host", SHAPE_STRING, SHAPE_NEEDED,
+	  SHAPE_AT(struct compare_body, host) },
+};
 
-static int define_machine(struct host *h, const struct api_call *c,
-			  json_t **ret, struct error *e)
-{
-	return machine_define(h, c->file, c->text, ret, e);
-}
+static const struct shape compare_body_shape =
+	SHAPE(struct compare_body, compare_fields);
 
-static int start_machine(struct host *h, const struct api_call *c, json_t **ret,
-			 struct error *e)
-{
-	return machine_start(h, c->name,
-			     json_is_true(json_object_get(c->body, "anyway")),
-			     ret, e);
-}
+struct adopt_body {
+	int64_t pid;
+	char *name, *user; /* NULL: not given */
+};
 
-static int stop_machine(struct host *h, const struct api_call *c, json_t **ret,
-			struct error *e)
-{
-	return machine_stop(h, c->name, ret, e);
-}
+static const struct shape_field adopt_fields[] = {
+	{ "pid", SHAPE_SIGNED, SHAPE_NEEDED, SHAPE_AT(struct adopt_body, pid) },
+	{ "name", SHAPE_STRING, 0, SHAPE_AT(struct adopt_body, name) },
+	{ "user", SHAPE_STRING, 0, SHAPE_AT(struct adopt_body, user) },
+};
 
-static int pause_machine(struct host *h, const struct api_call *c, json_t **ret,
-			 struct error *e)
-{
-	return machine_pause(h, c->name, ret, e);
-}
+static const struct shape adopt_body_shape =
+	SHAPE(struct adopt_body, adopt_fields);
 
-static int resume_machine(struct host *h, const struct api_call *c,
-			  json_t **ret, struct error *e)
-{
-	return machine_resume(h, c->name, ret, e);
-}
+struct resolve_body {
+	bool run_here;
+};
 
-static int forget_machine(struct host *h, const struct api_call *c,
-			  json_t **ret, struct error *e)
-{
-	return machine_forget(h, c->name, ret, e);
-}
+static const struct shape_field resolve_fields[] = {
+	{ "run_here", SHAPE_BOOL, SHAPE_NEEDED,
+	  SHAPE_AT(struct resolve_body, run_here) },
+};
 
-static int move_machine(struct host *h, const struct api_call *c, json_t **ret,
-			struct error *e)
-{
-	return machine_move(h, c->name, c->body, ret, e);
-}
+static const struct shape resolve_body_shape =
+	SHAPE(struct resolve_body, resolve_fields);
 
-static int compare_machine(struct host *h, const struct api_call *c,
-			   json_t **ret, struct error *e)
-{
-	return machine_compare(h, c->name, string_at(c->body, "host"), ret, e);
-}
+struct log_body {
+	char *level;
+};
 
-static int adopt_machine(struct host *h, const struct api_call *c, json_t **ret,
-			 struct error *e)
-{
-	json_int_t pid = json_integer_value(json_object_get(c->body, "pid"));
-	const char *name = string_at(c->body, "name");
-	int r;
+static const struct shape_field log_fields[] = {
+	{ "level", SHAPE_STRING, SHAPE_NEEDED,
+	  SHAPE_AT(struct log_body, level) },
+};
 
-	if (pid < 1 || pid > INT_MAX)
-		return error_set(e, EINVAL,
-				 "'pid' must be the number of a "
-				 "process");
-	if (name && (r = text_check_name("machine", name, e)) < 0)
+static const struct shape log_body_shape = SHAPE(struct log_body, log_fields);
+
+/* --- methods */
+
+/* What the service gives as JSON, as text; @r is what it returned. */
+static int dumped(char **ret, json_t *const *j, int r, struct error *e)
+{
+	if (r < 0)
 		return r;
-	return machine_adopt(h, (pid_t)pid, name, string_at(c->body, "user"),
-			     ret, e);
-}
-
-static int list_jobs(struct host *h, const struct api_call *c, json_t **ret,
-		     struct error *e)
-{
-	(void)c;
-	return job_list(h, ret, e);
-}
-
-static int show_job(struct host *h, const struct api_call *c, json_t **ret,
-		    struct error *e)
-{
-	return job_show(h, c->name, ret, e);
-}
-
-static int cancel_job(struct host *h, const struct api_call *c, json_t **ret,
-		      struct error *e)
-{
-	return job_cancel(h, c->name, ret, e);
-}
-
-static int resolve_job(struct host *h, const struct api_call *c, json_t **ret,
-		       struct error *e)
-{
-	return job_resolve(h, c->name,
-			   json_is_true(json_object_get(c->body, "run_here")),
-			   ret, e);
-}
-
-static int start_relay(struct host *h, const struct api_call *c, json_t **ret,
-		       struct error *e)
-{
-	return relay_start(h, c->body, ret, e);
-}
-
-static int list_nics(struct host *h, const struct api_call *c, json_t **ret,
-		     struct error *e)
-{
-	(void)c;
-	return nic_list(h, ret, e);
-}
-
-static int show_nic(struct host *h, const struct api_call *c, json_t **ret,
-		    struct error *e)
-{
-	return nic_show(h, c->name, ret, e);
-}
-
-static int plan_nics(struct host *h, const struct api_call *c, json_t **ret,
-		     struct error *e)
-{
-	return nic_plan(h, c->name, c->mode, ret, e);
-}
-
-static int show_log(struct host *h, const struct api_call *c, json_t **ret,
-		    struct error *e)
-{
-	(void)h, (void)c, (void)e;
-	*ret = json_pack("{s:s}", "level", log_level_name(log_level()));
+	*ret = json_dumps(*j, JSON_INDENT(2));
+	json_decref(*j);
+	if (!*ret)
+		return error_set(e, ENOMEM, "no memory for the answer");
 	return 0;
 }
 
-static int set_log(struct host *h, const struct api_call *c, json_t **ret,
+static int show_host(struct host *h, const struct api_call *c, char **ret,
+		     struct error *e)
+{
+	json_t *j = NULL;
+
+	(void)c;
+	return dumped(ret, &j, host_show(h, &j, e), e);
+}
+
+static int list_settings(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	json_t *j = NULL;
+
+	(void)c;
+	return dumped(ret, &j, settings_list(h, &j, e), e);
+}
+
+static int set_setting(struct host *h, const struct api_call *c, char **ret,
+		       struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, settings_set(h, c->body, &j, e), e);
+}
+
+static int list_machines(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	json_t *j = NULL;
+
+	(void)c;
+	return dumped(ret, &j, machine_list(h, &j, e), e);
+}
+
+static int show_machine(struct host *h, const struct api_call *c, char **ret,
+			struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_show(h, c->name, &j, e), e);
+}
+
+static int define_machine(struct host *h, const struct api_call *c, char **ret,
+			  struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_define(h, c->file, c->text, &j, e), e);
+}
+
+static int start_machine(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	const struct start_body *body = c->object;
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_start(h, c->name, body->anyway, &j, e),
+		      e);
+}
+
+static int stop_machine(struct host *h, const struct api_call *c, char **ret,
+			struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_stop(h, c->name, &j, e), e);
+}
+
+static int pause_machine(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_pause(h, c->name, &j, e), e);
+}
+
+static int resume_machine(struct host *h, const struct api_call *c, char **ret,
+			  struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_resume(h, c->name, &j, e), e);
+}
+
+static int forget_machine(struct host *h, const struct api_call *c, char **ret,
+			  struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_forget(h, c->name, &j, e), e);
+}
+
+static int move_machine(struct host *h, const struct api_call *c, char **ret,
+			struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_move(h, c->name, c->body, &j, e), e);
+}
+
+static int compare_machine(struct host *h, const struct api_call *c, char **ret,
+			   struct error *e)
+{
+	const struct compare_body *body = c->object;
+	json_t *j = NULL;
+
+	return dumped(ret, &j, machine_compare(h, c->name, body->host, &j, e),
+		      e);
+}
+
+static int adopt_machine(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	const struct adopt_body *body = c->object;
+	json_t *j = NULL;
+
+	if (body->pid < 1 || body->pid > INT_MAX)
+		return error_set(e, EINVAL,
+				 "'pid' must be the number of a process");
+	if (body->name && text_check_name("machine", body->name, e) < 0)
+		return error_code(e);
+	return dumped(ret, &j,
+		      machine_adopt(h, (pid_t)body->pid, body->name, body->user,
+				    &j, e),
+		      e);
+}
+
+static int list_jobs(struct host *h, const struct api_call *c, char **ret,
+		     struct error *e)
+{
+	json_t *j = NULL;
+
+	(void)c;
+	return dumped(ret, &j, job_list(h, &j, e), e);
+}
+
+static int show_job(struct host *h, const struct api_call *c, char **ret,
+		    struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, job_show(h, c->name, &j, e), e);
+}
+
+static int cancel_job(struct host *h, const struct api_call *c, char **ret,
+		      struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, job_cancel(h, c->name, &j, e), e);
+}
+
+static int resolve_job(struct host *h, const struct api_call *c, char **ret,
+		       struct error *e)
+{
+	const struct resolve_body *body = c->object;
+	json_t *j = NULL;
+
+	return dumped(ret, &j, job_resolve(h, c->name, body->run_here, &j, e),
+		      e);
+}
+
+static int start_relay(struct host *h, const struct api_call *c, char **ret,
+		       struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, relay_start(h, c->body, &j, e), e);
+}
+
+static int list_nics(struct host *h, const struct api_call *c, char **ret,
+		     struct error *e)
+{
+	json_t *j = NULL;
+
+	(void)c;
+	return dumped(ret, &j, nic_list(h, &j, e), e);
+}
+
+static int show_nic(struct host *h, const struct api_call *c, char **ret,
+		    struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, nic_show(h, c->name, &j, e), e);
+}
+
+static int plan_nics(struct host *h, const struct api_call *c, char **ret,
+		     struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, nic_plan(h, c->name, c->mode, &j, e), e);
+}
+
+static int show_log(struct host *h, const struct api_call *c, char **ret,
+		    struct error *e)
+{
+	char name[16];
+	struct log_body body = { .level = name };
+
+	(void)h, (void)c;
+	snprintf(name, sizeof(name), "%s", log_level_name(log_level()));
+	return api_text(ret, &log_body_shape, &body, e);
+}
+
+static int set_log(struct host *h, const struct api_call *c, char **ret,
 		   struct error *e)
 {
-	const char *name = string_at(c->body, "level");
-	enum log_level level = log_level_find(name), before = log_level();
+	const struct log_body *body = c->object;
+	enum log_level level = log_level_find(body->level);
+	enum log_level before = log_level();
 
 	if (level == LOG_LEVELS)
 		return error_set(e, EINVAL,
 				 "'%.40s' is not a log level: use error, "
 				 "warning, info or debug",
-				 name);
+				 body->level);
 	log_set_level(level > before ? level : before);
-	log_info("the log level is %s from here on, it was %s", name,
+	log_info("the log level is %s from here on, it was %s", body->level,
 		 log_level_name(before));
 	log_set_level(level);
 	return show_log(h, c, ret, e);
 }
-
-static const struct api_field log_fields[] = {
-	{ "level", JSON_STRING, 1 },
-	{ NULL, JSON_NULL, 0 },
-};
 
 static const struct api_field move_fields[] = {
 	{ "host", JSON_STRING, 1 },
@@ -222,28 +338,6 @@ static const struct api_field set_fields[] = {
 	{ NULL, JSON_NULL, 0 },
 };
 
-static const struct api_field start_fields[] = {
-	{ "anyway", JSON_TRUE, 0 },
-	{ NULL, JSON_NULL, 0 },
-};
-
-static const struct api_field compare_fields[] = {
-	{ "host", JSON_STRING, 1 },
-	{ NULL, JSON_NULL, 0 },
-};
-
-static const struct api_field adopt_fields[] = {
-	{ "pid", JSON_INTEGER, 1 },
-	{ "name", JSON_STRING, 0 },
-	{ "user", JSON_STRING, 0 },
-	{ NULL, JSON_NULL, 0 },
-};
-
-static const struct api_field resolve_fields[] = {
-	{ "run_here", JSON_TRUE, 1 },
-	{ NULL, JSON_NULL, 0 },
-};
-
 static const struct api_field relay_fields[] = {
 	{ "role", JSON_STRING, 1 },
 	{ "name", JSON_STRING, 1 },
@@ -259,36 +353,37 @@ static const struct api_field relay_fields[] = {
 
 /* clang-format off */
 const struct api_route api_routes[] = {
-	{ "GET", "/v1/host", show_host, 200, API_NONE, NULL },
-	{ "GET", "/v1/host/settings", list_settings, 200, API_NONE, NULL },
+	{ "GET", "/v1/host", show_host, 200 },
+	{ "GET", "/v1/host/settings", list_settings, 200 },
 	{ "POST", "/v1/host/settings", set_setting, 200, API_JSON,
-	  set_fields },
-	{ "GET", "/v1/machines", list_machines, 200, API_NONE, NULL },
-	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT, NULL },
-	{ "GET", "/v1/machines/*", show_machine, 200, API_NONE, NULL },
-	{ "DELETE", "/v1/machines/*", forget_machine, 200, API_NONE, NULL },
-	{ "POST", "/v1/machines/*/start", start_machine, 200, API_JSON,
-	  start_fields },
-	{ "POST", "/v1/machines/*/stop", stop_machine, 200, API_NONE, NULL },
-	{ "POST", "/v1/machines/*/pause", pause_machine, 200, API_NONE, NULL },
-	{ "POST", "/v1/machines/*/resume", resume_machine, 200, API_NONE,
-	  NULL },
+	  .fields = set_fields },
+	{ "GET", "/v1/machines", list_machines, 200 },
+	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT },
+	{ "GET", "/v1/machines/*", show_machine, 200 },
+	{ "DELETE", "/v1/machines/*", forget_machine, 200 },
+	{ "POST", "/v1/machines/*/start", start_machine, 200, API_SHAPE,
+	  .takes = &start_body_shape },
+	{ "POST", "/v1/machines/*/stop", stop_machine, 200 },
+	{ "POST", "/v1/machines/*/pause", pause_machine, 200 },
+	{ "POST", "/v1/machines/*/resume", resume_machine, 200 },
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_JSON,
-	  move_fields },
-	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_JSON,
-	  compare_fields },
-	{ "POST", "/v1/adopt", adopt_machine, 200, API_JSON, adopt_fields },
-	{ "GET", "/v1/jobs", list_jobs, 200, API_NONE, NULL },
-	{ "GET", "/v1/jobs/*", show_job, 200, API_NONE, NULL },
-	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200, API_NONE, NULL },
-	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_JSON,
-	  resolve_fields },
-	{ "GET", "/v1/nics", list_nics, 200, API_NONE, NULL },
-	{ "GET", "/v1/nics/*", show_nic, 200, API_NONE, NULL },
-	{ "GET", "/v1/nics/plan/*", plan_nics, 200, API_NONE, NULL },
-	{ "GET", "/v1/log", show_log, 200, API_NONE, NULL },
-	{ "PUT", "/v1/log", set_log, 200, API_JSON, log_fields },
-	{ "POST", "/v1/relays", start_relay, 202, API_JSON, relay_fields },
+	  .fields = move_fields },
+	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,
+	  .takes = &compare_body_shape },
+	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
+	  .takes = &adopt_body_shape },
+	{ "GET", "/v1/jobs", list_jobs, 200 },
+	{ "GET", "/v1/jobs/*", show_job, 200 },
+	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200 },
+	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_SHAPE,
+	  .takes = &resolve_body_shape },
+	{ "GET", "/v1/nics", list_nics, 200 },
+	{ "GET", "/v1/nics/*", show_nic, 200 },
+	{ "GET", "/v1/nics/plan/*", plan_nics, 200 },
+	{ "GET", "/v1/log", show_log, 200 },
+	{ "PUT", "/v1/log", set_log, 200, API_SHAPE, .takes = &log_body_shape },
+	{ "POST", "/v1/relays", start_relay, 202, API_JSON,
+	  .fields = relay_fields },
 };
 /* clang-format on */
 

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct double_host host = { .reason = "no" };
 	struct api_request rq = { 0 };
 	struct api_reply reply = { 0 };
-	char *text = malloc(len + 1), *path, *file, *body, *json;
+	char *text = malloc(len + 1), *path, *file, *body;
+	json_t *json;
 
 	if (!text)
 		return 0;
@@ -51,10 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	api_answer(&reply, double_as_host(&host), &rq);
 	assert(reply.status >= 200 && reply.status <= 599);
 	assert((reply.status < 300) == (host.asked[0] != '\0'));
-	json = json_dumps(reply.body, JSON_COMPACT);
+	json = json_loads(reply.body, 0, NULL);
 	assert(json);
-	free(json);
-	json_decref(reply.body);
+	json_decref(json);
+	free(reply.body);
 	free(text);
 	return 0;
 }

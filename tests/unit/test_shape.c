@@ -230,12 +230,12 @@ static void a_person_is_told_what_is_wrong(void **state)
 			    "leaves: number 1: 'name' must be at most 10 bytes "
 			    "long");
 	assert_string_equal(refused("{\"spot\":[1]}"),
-			    "spot: this is not a list of 2");
+			    "spot: this must be a list of 2");
 	assert_string_equal(refused("{\"inside\":[10]}"),
 			    "inside: number 1: this must be from 0 to 9");
 	assert_string_equal(refused("{\"inside\":[1,2,3,4]}"),
 			    "'inside' must be a list of at most 3");
-	assert_string_equal(refused("[]"), "this is not a JSON object");
+	assert_string_equal(refused("[]"), "this must be a JSON object");
 }
 
 static void a_newer_program_may_say_more(void **state)
