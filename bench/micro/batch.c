@@ -18,10 +18,10 @@
 #include "base/text.h"
 #include "codec/same.h"
 #include "data.h"
+#include "frames/outbox.h"
 #include "micro.h"
 #include "pages/history.h"
 #include "relay/batch.h"
-#include "session/outbox.h"
 
 enum { BUFFER_PAGES = 128, BLOCK = 0 };
 

@@ -153,12 +153,12 @@ static uint64_t per_page_delta_near(const struct set *s, unsigned page)
 	return delta_encode(page_of(s, page), out, back, WIRE_PAGE / 2);
 }
 
-static uint64_t per_unit_dense(const struct set *s, unsigned unit)
+static uint64_t per_unit_incompressible(const struct set *s, unsigned unit)
 {
 	struct iovec iov[UNIT_PAGES];
 
 	unit_pieces(s, unit, iov);
-	return codec_is_dense(iov, UNIT_PAGES);
+	return codec_is_incompressible(iov, UNIT_PAGES);
 }
 
 static void step_measure(const struct set *s, const char *name, unsigned times,
@@ -192,7 +192,8 @@ static void set_measure(const struct set *s)
 
 static void set_measure_steps(const struct set *s)
 {
-	step_measure(s, "codec_is_dense, a unit", UNITS, per_unit_dense);
+	step_measure(s, "codec_is_incompressible, a unit", UNITS,
+		     per_unit_incompressible);
 	step_measure(s, "page_is_filled", PAGES, per_page_filled);
 	step_measure(s, "XXH3-128", PAGES, per_page_sum);
 	step_measure(s, "delta_encode, 4 words and a copy", PAGES,
@@ -299,12 +300,12 @@ static void delta_far(void *context)
 	each_page(context, per_page_delta_far);
 }
 
-static void dense(void *context)
+static void incompressible(void *context)
 {
 	const struct bench *b = context;
 
 	for (unsigned i = 0; i < micro_pages() / UNIT_PAGES; i++)
-		micro_use(per_unit_dense(b->set, i % UNITS));
+		micro_use(per_unit_incompressible(b->set, i % UNITS));
 }
 
 static void prepare_lz4(void *context)
@@ -355,7 +356,7 @@ static void expand(void *context)
 }
 
 static const struct micro_row rows[] = {
-	{ "probe: is it dense", NULL, dense },
+	{ "probe: is it dense", NULL, incompressible },
 	{ "is it one word", NULL, filled },
 	{ "delta made, few bytes changed", NULL, delta_near },
 	{ "delta given up, another page", NULL, delta_far },

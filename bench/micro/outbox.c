@@ -17,8 +17,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "frames/outbox.h"
 #include "micro.h"
-#include "session/outbox.h"
 
 enum {
 	CHANNELS = 2,

@@ -100,4 +100,4 @@ int codec_expand(struct codec_state *s, struct codec_unit unit, uint8_t *out,
  * bytes.  May be wrong either way: what it lets through costs time, what it
  * holds back costs bytes on the link.
  */
-bool codec_is_dense(const struct iovec *in, int n);
+bool codec_is_incompressible(const struct iovec *in, int n);

@@ -159,7 +159,7 @@ static void host_free(struct host *h)
 	}
 	session_table_free(h->sessions);
 	nic_watch_free(h->nics);
-	press_free(h->press);
+	compressor_free(h->compressor);
 	if (h->stop_fd >= 0)
 		close(h->stop_fd);
 	if (h->lock_fd >= 0)
@@ -187,10 +187,11 @@ static int start_threads(struct host *h, struct error *e)
 /* What all sessions share. */
 static int start_shared(struct host *h, struct error *e)
 {
-	if (nic_watch_new(&h->nics, e) < 0 || press_new(&h->press, 0, e) < 0)
+	if (nic_watch_new(&h->nics, e) < 0 ||
+	    compressor_new(&h->compressor, 0, e) < 0)
 		return error_code(e);
 	h->move.nics = h->nics;
-	h->move.press = h->press;
+	h->move.compressor = h->compressor;
 	return 0;
 }
 

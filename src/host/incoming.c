@@ -8,7 +8,7 @@
  *
  * All of them are counted.  Beyond their limits connections are closed at once
  * and sessions refused: whoever floods the port takes some memory and some
- * descriptors, and strangers cannot take those that are left to peers.
+ * descriptors, and unknown hosts cannot take those that are left to peers.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -36,8 +36,8 @@ enum {
 	LINGER_US = 2000000,
 	/* Connections with a thread here, from addresses of no peer and from
 	 * those of peers: of the settings, or of their cards. */
-	STRANGERS_MAX = 32,
-	FAMILIARS_MAX = 96,
+	UNKNOWN_MAX = 32,
+	KNOWN_MAX = 96,
 	/* Each holds some 0.4 MiB before it moves anything. */
 	SESSIONS_MAX = 64,
 	HOST_SESSIONS_MAX = 32,
@@ -367,8 +367,8 @@ static int admit(void *context, const char *peer, const char *from,
 
 /* --- connections */
 
-static bool is_familiar(const struct host *h, const struct settings *s,
-			const struct nic_address *from)
+static bool is_known(const struct host *h, const struct settings *s,
+		     const struct nic_address *from)
 {
 	for (size_t i = 0; i < s->peers.count; i++)
 		if (has_address(s->peers.at[i], from))
@@ -380,12 +380,12 @@ static bool is_familiar(const struct host *h, const struct settings *s,
 static unsigned *count_greeting(struct host *h, const struct settings *s,
 				const struct nic_address *from)
 {
-	bool familiar = is_familiar(h, s, from);
-	unsigned *count = familiar ? &h->familiars : &h->strangers;
+	bool known = is_known(h, s, from);
+	unsigned *count = known ? &h->known : &h->unknown;
 
 	WITH_LOCK(&h->lock);
 
-	if (*count == (familiar ? FAMILIARS_MAX : STRANGERS_MAX))
+	if (*count == (known ? KNOWN_MAX : UNKNOWN_MAX))
 		return NULL;
 	++*count;
 	return count;

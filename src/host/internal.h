@@ -101,7 +101,7 @@ struct host {
 	struct move_host move; /* what does not change of it; see terms_of() */
 	struct session_table *sessions;
 	struct nic_watch *nics;
-	struct press *press;
+	struct compressor *compressor;
 	struct acceptor acceptor;
 	struct listener listener[LISTENERS_MAX];
 	unsigned listeners;
@@ -114,7 +114,7 @@ struct host {
 	bool stopping;
 	unsigned threads; /* of jobs and of connections */
 	/* Connections whose threads greet or serve them, by their address. */
-	unsigned strangers, familiars;
+	unsigned unknown, known;
 	struct machine *machines;
 	unsigned turn; /* of asking their QEMUs */
 	struct forgotten *forgotten;

@@ -16,10 +16,10 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "channel/channel.h"
+#include "frames/outbox.h"
 #include "host/internal.h"
 #include "nic/inventory.h"
 #include "nic/watch.h"
-#include "session/outbox.h"
 
 enum {
 	SETTLE_US = 6000000, /* longer than a hello is waited for */
@@ -185,7 +185,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	o = move_session(&t.host, &peer, &paths, PLAN_US);
 	/* No page will travel: its share of the buffers is for those that do.
 	 */
-	o.press = NULL;
+	o.compressor = NULL;
 	plan = json_pack("{s:s,s:s,s:s}", "host", peer_name, "mode",
 			 paths.option->name, "option", paths.option->name);
 	r = session_open(&s, &o, e);

@@ -352,7 +352,7 @@ static json_t *press_json(const struct job_progress *p)
 	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "before",
 			 (json_int_t)p->press.in, "after",
 			 (json_int_t)p->press.out, "dense",
-			 (json_int_t)p->press.dense, "raw_link_free",
+			 (json_int_t)p->press.incompressible, "raw_link_free",
 			 (json_int_t)p->press.free, "taken_back",
 			 (json_int_t)p->press.taken_back);
 }

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "frames/outbox.h"
 #include "move/decide.h"
 #include "relay/relay.h"
-#include "session/outbox.h"
 
 enum job_state {
 	JOB_RUNNING,

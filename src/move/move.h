@@ -42,7 +42,7 @@ struct move_host {
 	const char *state_directory;
 	uint64_t switchover_outage_us;
 	struct nic_watch *nics;
-	struct press *press;
+	struct compressor *compressor;
 	/* The books.  Each is on disk when it returns.
 	 *
 	 * The guest of @a is here now.  Negative: that could not be saved, and

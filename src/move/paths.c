@@ -32,11 +32,11 @@ int move_option_find(const struct move_option **ret, const char *name,
 			 name);
 }
 
-const char *move_option_got(const struct move_option *o, bool press)
+const char *move_option_got(const struct move_option *o, bool compresses)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(move_options); i++)
 		if (move_options[i].all == o->all &&
-		    move_options[i].compresses == press)
+		    move_options[i].compresses == compresses)
 			return move_options[i].name;
 	return o->name;
 }
@@ -74,8 +74,8 @@ struct session_options move_session(const struct move_host *host,
 	o.channels = p->policy.per_card < p->policy.most ? p->policy.per_card
 							 : p->policy.most;
 	if (move_paths_press(p)) {
-		o.press = host->press;
-		o.press_policy = p->press;
+		o.compressor = host->compressor;
+		o.compressor_policy = p->compressor_policy;
 	}
 	return o;
 }

@@ -28,16 +28,16 @@ int move_option_find(const struct move_option **ret, const char *name,
 		     struct error *e);
 
 /* The name of the option that asks for what is done: without compression when
- * @press is not set. */
-const char *move_option_got(const struct move_option *o, bool press);
+ * @compresses is not set. */
+const char *move_option_got(const struct move_option *o, bool compresses);
 
 struct move_paths {
 	const struct move_option *option;
-	struct networks networks;         /* that may be used; empty: all */
-	struct path_policy policy;        /* `all` as the option says */
-	bool never_press;                 /* whatever the option says */
-	struct press_policy press;        /* otherwise */
-	struct history_size repeat_cache; /* likewise */
+	struct networks networks;  /* that may be used; empty: all */
+	struct path_policy policy; /* `all` as the option says */
+	bool never_press;          /* whatever the option says */
+	struct compressor_policy compressor_policy; /* otherwise */
+	struct history_size repeat_cache;           /* likewise */
 };
 
 /* Whether pages are compressed. */

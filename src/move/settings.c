@@ -10,7 +10,7 @@
 #include "base/setting.h"
 #include "base/text.h"
 #include "base/words.h"
-#include "session/outbox.h"
+#include "frames/outbox.h"
 
 static const char *const on_timeout_names[] = {
 	[ON_TIMEOUT_ABORT] = "abort",
@@ -184,9 +184,9 @@ struct move_paths move_settings_paths(const struct move_settings *s,
 			    .per_rss_card = s->connections_per_rss_card,
 			    .most = s->connections },
 		.never_press = s->compress == COMPRESS_NEVER,
-		.press = { .always = s->compress == COMPRESS_ALWAYS,
-			   .fixed = s->codec.fixed,
-			   .choice = s->codec.choice },
+		.compressor_policy = { .always = s->compress == COMPRESS_ALWAYS,
+				       .fixed = s->codec.fixed,
+				       .choice = s->codec.choice },
 		.repeat_cache = s->repeat_cache,
 	};
 }

@@ -12,12 +12,12 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "frames/outbox.h"
 #include "move/journal.h"
 #include "move/monitor.h"
 #include "move/source.h"
 #include "qemu/qmp.h"
 #include "relay/relay.h"
-#include "session/outbox.h"
 #include "session/session.h"
 
 enum {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "session/outbox.h"
+#include "frames/outbox.h"
 #include "wire/reader.h"
 
 void batch_page_data(struct batch_page *p, const uint8_t *data,

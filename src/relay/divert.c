@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "codec/same.h"
+#include "frames/outbox.h"
 #include "relay/endpoint.h"
-#include "session/outbox.h"
 
 enum {
 	BUFFER_BYTES = 512 * 1024,

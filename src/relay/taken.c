@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/thread.h"
+#include "frames/inbox.h"
+#include "frames/outbox.h"
 #include "relay/ending.h"
 #include "relay/endpoint.h"
-#include "session/inbox.h"
-#include "session/outbox.h"
 #include "session/session.h"
 
 enum { PAUSE_LEAST_US = 50, PAUSE_MOST_US = 4000 };

@@ -490,11 +490,11 @@ int session_open(struct session **ret, const struct session_options *o,
 		session_destroy(s);
 		return error_code(e);
 	}
-	if (o->press) {
-		s->press = o->press;
+	if (o->compressor) {
+		s->compressor = o->compressor;
 		s->client.outbox = &s->out;
-		s->client.policy = o->press_policy;
-		press_join(s->press, &s->client);
+		s->client.policy = o->compressor_policy;
+		compressor_join(s->compressor, &s->client);
 	}
 	*ret = s;
 	return 0;

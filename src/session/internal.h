@@ -7,11 +7,11 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
+#include "compress/compressor.h"
+#include "frames/inbox.h"
+#include "frames/outbox.h"
 #include "nic/ports.h"
 #include "nic/watch.h"
-#include "session/inbox.h"
-#include "session/outbox.h"
-#include "session/press.h"
 #include "session/session.h"
 
 enum {
@@ -119,8 +119,8 @@ struct session {
 
 	struct outbox out;
 	struct inbox in;
-	struct press *press; /* NULL: nothing is pressed */
-	struct press_client client;
+	struct compressor *compressor; /* NULL: nothing is pressed */
+	struct compressor_client client;
 	_Atomic(const struct page_sink *) sink;
 
 	pthread_mutex_t lock;   /* guards what follows */

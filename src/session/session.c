@@ -116,7 +116,7 @@ void session_end(struct session *s, bool failed, const char *why)
 
 void session_free(struct session *s)
 {
-	struct press *press;
+	struct compressor *compressor;
 
 	if (!s)
 		return;
@@ -125,13 +125,13 @@ void session_free(struct session *s)
 	/* Until here its channels count, and who joins hears how it ended. */
 	if (s->table)
 		table_remove(s);
-	press = s->press;
-	if (press)
-		press_leave(press, &s->client);
+	compressor = s->compressor;
+	if (compressor)
+		compressor_leave(compressor, &s->client);
 	session_destroy(s);
 	/* Others may wait for the buffers that it had. */
-	if (press)
-		press_kick(press);
+	if (compressor)
+		compressor_kick(compressor);
 }
 
 int session_check(struct session *s, struct error *e)
@@ -276,27 +276,28 @@ static json_t *share(uint64_t part, uint64_t of)
 	return of ? json_real((double)part / (double)of) : json_null();
 }
 
-json_t *session_press(struct session *s)
+json_t *session_compression(struct session *s)
 {
 	struct press_stats *st;
 	struct outbox_stats all;
 	json_t *r;
 
-	if (!s->press)
+	if (!s->compressor)
 		return json_null();
 	outbox_stats(&s->out, &all);
 	st = &all.press;
-	r = press_json(s->press, &s->client);
+	r = compressor_json(s->compressor, &s->client);
 	json_object_update_new(r,
 			       json_pack("{s:I,s:I,s:o,s:I,s:I,s:o,s:I}",
 					 "before", (json_int_t)st->in, "after",
 					 (json_int_t)st->out, "ratio",
 					 share(st->in, st->out), "dense",
-					 (json_int_t)st->dense, "raw_link_free",
-					 (json_int_t)st->free,
+					 (json_int_t)st->incompressible,
+					 "raw_link_free", (json_int_t)st->free,
 					 "share_raw_link_free",
 					 share(st->free,
-					       st->in + st->dense + st->free),
+					       st->in + st->incompressible +
+						       st->free),
 					 "taken_back",
 					 (json_int_t)st->taken_back));
 	return r;
@@ -310,7 +311,7 @@ void session_stats(struct session *s, struct session_stats *ret)
 	outbox_stats(&s->out, &ret->out);
 	ret->duplicates = in.duplicates;
 	ret->outage = session_silent_us(s) > USEC_PER_SEC;
-	ret->presses = s->press != NULL;
+	ret->presses = s->compressor != NULL;
 
 	WITH_LOCK(&s->lock);
 

@@ -16,7 +16,7 @@
  *     paths.c    which paths there are, and how many channels each shall have
  *     cards.c    what each side tells the other of its cards
  *     account.c  what became of each path, for plans and reports
- *     press.c    compresses what waits, for all sessions of a host
+ *     compress/  compresses what waits, for all sessions of a host
  *
  * Ownership: whoever opened or accepted a session ends it with session_free(),
  * after everybody who reads or writes its streams has ended; session_end()
@@ -29,11 +29,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compress/compressor.h"
+#include "frames/outbox.h"
 #include "nic/networks.h"
 #include "nic/pairs.h"
 #include "session/abilities.h"
-#include "session/outbox.h"
-#include "session/press.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
 
@@ -68,8 +68,8 @@ struct session_options {
 	struct session_cards cards;
 	unsigned channels;
 	/* NULL: pages travel as they are. */
-	struct press *press; /* outlives the session */
-	struct press_policy press_policy;
+	struct compressor *compressor; /* outlives the session */
+	struct compressor_policy compressor_policy;
 	uint64_t outage_limit_us;
 };
 
@@ -129,15 +129,16 @@ struct session_stats {
 	uint64_t duplicates, damaged;        /* frames that arrived so */
 	unsigned channels;                   /* alive now */
 	bool outage;  /* nothing heard from the peer for a second */
-	bool presses; /* with a press */
+	bool presses; /* with a compressor */
 };
 
 void session_stats(struct session *s, struct session_stats *ret);
 /* {"paths": [...], "cards": [...]}: every path that was used or might have
  * been, and the cards of both sides that are on none, see docs/api.md. */
 json_t *session_paths(struct session *s);
-/* What the press did for the session, see docs/api.md; null without one. */
-json_t *session_press(struct session *s);
+/* What the compressor did for the session, see docs/api.md; null without one.
+ */
+json_t *session_compression(struct session *s);
 /* Waits until every path that should be used has been tried. */
 void session_settle(struct session *s, uint64_t deadline_us);
 

@@ -221,8 +221,8 @@ int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 		.port = e->cutter ? cutter_port(e->cutter) : e->port,
 		.cards = e->cards,
 		.channels = channels,
-		.press = e->press,
-		.press_policy = e->press_policy,
+		.compressor = e->compressor,
+		.compressor_policy = e->compressor_policy,
 		.outage_limit_us = outage_us
 	};
 

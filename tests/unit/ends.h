@@ -38,10 +38,10 @@ struct ends {
 	unsigned links;
 	pid_t far_thread; /* in the far namespace */
 	pthread_barrier_t turn;
-	struct session_cards cards; /* near's */
-	struct networks networks;   /* any */
-	struct press *press;        /* near's, may be NULL; the caller's */
-	struct press_policy press_policy;
+	struct session_cards cards;    /* near's */
+	struct networks networks;      /* any */
+	struct compressor *compressor; /* near's, may be NULL; the caller's */
+	struct compressor_policy compressor_policy;
 	const char *refuse; /* reason of admit(), NULL admits */
 
 	pthread_mutex_t lock;

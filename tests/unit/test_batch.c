@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "frames/outbox.h"
 #include "relay/batch.h"
-#include "session/outbox.h"
 
 static struct batch batch;
 static struct frame_out frame;

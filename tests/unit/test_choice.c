@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "session/choice.h"
-#include "session/outbox.h"
+#include "compress/choice.h"
+#include "frames/outbox.h"
 
 enum { LZ4, ZSTD1, ZSTD2, NONE = CHOICE_NONE };
 

@@ -486,47 +486,48 @@ static void codecs_are_found_by_their_names(void **unused)
 
 /* --- the probe */
 
-static bool is_dense(size_t len, size_t piece)
+static bool is_incompressible(size_t len, size_t piece)
 {
 	struct iovec iov[PIECES_MAX];
 
-	return codec_is_dense(iov, cut(iov, len, piece));
+	return codec_is_incompressible(iov, cut(iov, len, piece));
 }
 
-static void random_pages_are_dense_and_others_are_not(void **unused)
+static void random_pages_are_incompressible_and_others_are_not(void **unused)
 {
 	int found = 0;
 
 	(void)unused;
 	for (int i = 0; i < 100; i++) {
 		fill_random(pages, CODEC_UNIT_MAX);
-		found += is_dense(CODEC_UNIT_MAX, i % 2 ? WIRE_PAGE : 0);
+		found += is_incompressible(CODEC_UNIT_MAX,
+					   i % 2 ? WIRE_PAGE : 0);
 	}
 	/* It judges by a sample, and may be wrong now and then. */
 	assert_in_range(found, 90, 100);
 	for (size_t i = 0; i < 3; i++) {
 		fills[i](pages, CODEC_UNIT_MAX);
-		assert_false(is_dense(CODEC_UNIT_MAX, WIRE_PAGE));
-		assert_false(is_dense(WIRE_PAGE, 0));
+		assert_false(is_incompressible(CODEC_UNIT_MAX, WIRE_PAGE));
+		assert_false(is_incompressible(WIRE_PAGE, 0));
 	}
 }
 
-static void a_quarter_of_text_is_not_dense(void **unused)
+static void a_quarter_of_text_is_compressible(void **unused)
 {
 	(void)unused;
 	for (int i = 0; i < 100; i++) {
 		fill_random(pages, CODEC_UNIT_MAX);
 		fill_text(pages + i * WIRE_PAGE / 4, CODEC_UNIT_MAX / 4);
-		assert_false(is_dense(CODEC_UNIT_MAX, WIRE_PAGE));
+		assert_false(is_incompressible(CODEC_UNIT_MAX, WIRE_PAGE));
 	}
 }
 
-static void too_little_to_judge_is_not_dense(void **unused)
+static void too_little_to_judge_is_compressible(void **unused)
 {
 	(void)unused;
 	fill_random(pages, 500);
-	assert_false(is_dense(500, 7));
-	assert_false(codec_is_dense(NULL, 0));
+	assert_false(is_incompressible(500, 7));
+	assert_false(codec_is_incompressible(NULL, 0));
 }
 
 /* --- pages of one word */
@@ -580,9 +581,10 @@ int main(void)
 		cmocka_unit_test(two_zstd_frames_are_not_one_unit),
 		cmocka_unit_test(an_error_leaves_the_state_usable),
 		cmocka_unit_test(codecs_are_found_by_their_names),
-		cmocka_unit_test(random_pages_are_dense_and_others_are_not),
-		cmocka_unit_test(a_quarter_of_text_is_not_dense),
-		cmocka_unit_test(too_little_to_judge_is_not_dense),
+		cmocka_unit_test(
+			random_pages_are_incompressible_and_others_are_not),
+		cmocka_unit_test(a_quarter_of_text_is_compressible),
+		cmocka_unit_test(too_little_to_judge_is_compressible),
 		cmocka_unit_test(a_page_of_one_word_is_found),
 		cmocka_unit_test(
 			one_other_byte_anywhere_makes_a_page_of_its_own),

@@ -23,8 +23,8 @@
 #include "base/error.h"
 #include "codec/delta.h"
 #include "ends.h"
+#include "frames/inbox.h"
 #include "relay/divert.h"
-#include "session/inbox.h"
 #include "stream.h"
 #include "wire/reader.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "ends.h"
-#include "session/outbox.h"
+#include "frames/outbox.h"
 #include "set_clock.h"
 
 enum { FRAME_BYTES = BATCH_MAX_PAGES * WIRE_PAGE, SLOW_US = 20000 };

@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "session/flow.h"
+#include "frames/flow.h"
 
 enum { MB = 1000 * 1000, RTT_US = 1000 };
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "session/idle.h"
+#include "compress/idle.h"
 
 enum { FRAME_US = 1000, STEP_US = 1000 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "session/inbox.h"
+#include "frames/inbox.h"
 
 static struct inbox in;
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "session/inbox.h"
+#include "frames/inbox.h"
 
 static uint8_t bytes[INBOX_ACK_BYTES];
 

@@ -152,8 +152,10 @@ static void a_job_is_shown_whatever_its_error_says(void **state)
 static void progress_says_what_the_press_did_so_far(void **state)
 {
 	struct job *j = job_made();
-	struct job_progress p = { .presses = true,
-				  .press = { .in = 3, .out = 2, .dense = 4 } };
+	struct job_progress p = {
+		.presses = true,
+		.press = { .in = 3, .out = 2, .incompressible = 4 }
+	};
 	json_t *shown, *press;
 
 	(void)state;

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/scope.h"
-#include "session/outbox.h"
+#include "frames/outbox.h"
 #include "set_clock.h"
 
 static struct outbox *outbox_made(void)

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#include "session/outbox.h"
-#include "session/pick.h"
+#include "frames/outbox.h"
+#include "frames/pick.h"
 
 enum { FRAMES = 80, NOTHING = -1 };
 

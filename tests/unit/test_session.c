@@ -22,10 +22,10 @@
 #include "channel/channel.h"
 #include "channel/tcp.h"
 #include "ends.h"
+#include "frames/inbox.h"
+#include "frames/outbox.h"
 #include "nic/address.h"
-#include "session/inbox.h"
 #include "session/internal.h"
-#include "session/outbox.h"
 #include "wire/frame.h"
 
 enum { PAGES = 200, SIDES = 3 };
@@ -453,21 +453,21 @@ static void say_pressed(struct session *s)
 		      (unsigned long long)st.press.in,
 		      (unsigned long long)st.press.out,
 		      (unsigned long long)st.press.free,
-		      (unsigned long long)st.press.dense);
+		      (unsigned long long)st.press.incompressible);
 	assert_true(st.press.in > st.press.out && st.press.out > 0);
 }
 
 static void run_pressed(bool always)
 {
 	struct traffic *t = malloc(sizeof(*t));
-	struct press *press;
+	struct compressor *compressor;
 	struct error e;
 
-	assert_int_equal(press_new(&press, 2, &e), 0);
+	assert_int_equal(compressor_new(&compressor, 2, &e), 0);
 	traffic_init(t, stress_seed());
 	ends_init(&t->ends, t->seed);
-	t->ends.press = press;
-	t->ends.press_policy.always = always;
+	t->ends.compressor = compressor;
+	t->ends.compressor_policy.always = always;
 	traffic_open(t, 4);
 	traffic_run(t, 1000000);
 	assert_true(t->applied > 10);
@@ -477,7 +477,7 @@ static void run_pressed(bool always)
 	cutter_hurt(t->ends.cutter, 0, 0);
 	ends_close(&t->ends);
 	ends_done(&t->ends);
-	press_free(press);
+	compressor_free(compressor);
 	free(t);
 }
 
@@ -556,15 +556,15 @@ static void *unplug_main(void *arg)
 	return NULL;
 }
 
-static void run_unplugged(struct press *press)
+static void run_unplugged(struct compressor *compressor)
 {
 	struct traffic *t = malloc(sizeof(*t));
 	pthread_t unplug;
 
 	traffic_init(t, stress_seed());
 	ends_init_cards(&t->ends, LINKS);
-	t->ends.press = press;
-	t->ends.press_policy.always = press;
+	t->ends.compressor = compressor;
+	t->ends.compressor_policy.always = compressor;
 	traffic_open(t, 0);
 	session_settle(t->ends.near, clock_us() + 5 * USEC_PER_SEC);
 	t->unplugged = true;
@@ -572,7 +572,7 @@ static void run_unplugged(struct press *press)
 	traffic_run(t, 0);
 	pthread_join(unplug, NULL);
 	assert_true(t->applied > 10);
-	if (press)
+	if (compressor)
 		say_pressed(t->ends.near);
 	ends_close(&t->ends);
 	ends_done(&t->ends);
@@ -587,13 +587,13 @@ static void all_arrives_once_over_cards_that_come_and_go(void **state)
 
 static void all_arrives_once_pressed_over_cards_that_come_and_go(void **state)
 {
-	struct press *press;
+	struct compressor *compressor;
 	struct error e;
 
 	(void)state;
-	assert_int_equal(press_new(&press, 2, &e), 0);
-	run_unplugged(press);
-	press_free(press);
+	assert_int_equal(compressor_new(&compressor, 2, &e), 0);
+	run_unplugged(compressor);
+	compressor_free(compressor);
 }
 
 static json_t *path_by_card(json_t *paths, const char *nic)

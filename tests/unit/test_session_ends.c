@@ -22,9 +22,9 @@
 #include "channel/tcp.h"
 #include "codec/codec.h"
 #include "ends.h"
-#include "session/inbox.h"
+#include "frames/inbox.h"
+#include "frames/outbox.h"
 #include "session/internal.h"
-#include "session/outbox.h"
 #include "set_clock.h"
 #include "wire/frame.h"
 

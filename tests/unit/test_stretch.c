@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "session/stretch.h"
+#include "compress/stretch.h"
 
 enum {
 	FRAME_PAGES_EACH = 64,
@@ -33,36 +33,36 @@ static void two_signs_of_the_probe_skip_eight_frames(void **state)
 {
 	(void)state;
 	assert_int_equal(skipped(here, 0), 0);
-	stretch_found(&all, here, STRETCH_LOOKS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_LOOKS_INCOMPRESSIBLE, 0);
 	assert_int_equal(skipped(here, 0), 0);
-	stretch_found(&all, here, STRETCH_LOOKS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_LOOKS_INCOMPRESSIBLE, 0);
 	assert_int_equal(skipped(here, 0), STRETCH_SKIP);
 	/* Then one look is enough. */
-	stretch_found(&all, here, STRETCH_LOOKS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_LOOKS_INCOMPRESSIBLE, 0);
 	assert_int_equal(skipped(here, 0), STRETCH_SKIP);
 }
 
 static void one_frame_that_was_pressed_in_vain_is_enough(void **state)
 {
 	(void)state;
-	stretch_found(&all, here, STRETCH_IS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_IS_INCOMPRESSIBLE, 0);
 	assert_int_equal(skipped(here, 0), STRETCH_SKIP);
 }
 
 static void what_presses_is_no_longer_skipped(void **state)
 {
 	(void)state;
-	stretch_found(&all, here, STRETCH_IS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_IS_INCOMPRESSIBLE, 0);
 	stretch_found(&all, here, STRETCH_PRESSES, 0);
 	assert_int_equal(skipped(here, 0), 0);
-	stretch_found(&all, here, STRETCH_LOOKS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_LOOKS_INCOMPRESSIBLE, 0);
 	assert_int_equal(skipped(here, 0), 0);
 }
 
 static void after_a_second_it_is_looked_at_again(void **state)
 {
 	(void)state;
-	stretch_found(&all, here, STRETCH_IS_DENSE, 5);
+	stretch_found(&all, here, STRETCH_IS_INCOMPRESSIBLE, 5);
 	assert_true(stretch_skips(&all, here, 5 + USEC_PER_SEC));
 	assert_false(stretch_skips(&all, here, 6 + USEC_PER_SEC));
 	assert_false(stretch_skips(&all, here, 5));
@@ -76,7 +76,7 @@ static void a_stretch_is_four_mebibytes_of_one_block(void **state)
 	end.page += 1023;
 	next.page += 1024;
 	other.block++;
-	stretch_found(&all, here, STRETCH_IS_DENSE, 0);
+	stretch_found(&all, here, STRETCH_IS_INCOMPRESSIBLE, 0);
 	assert_false(stretch_skips(&all, next, 0));
 	assert_false(stretch_skips(&all, other, 0));
 	assert_true(stretch_skips(&all, end, 0));
@@ -94,7 +94,7 @@ static void random_memory_is_probed_in_three_of_sixteen_frames(void **state)
 		if (stretch_skips(&all, s, i))
 			continue;
 		probed++;
-		stretch_found(&all, s, STRETCH_LOOKS_DENSE, i);
+		stretch_found(&all, s, STRETCH_LOOKS_INCOMPRESSIBLE, i);
 	}
 	assert_int_equal(probed, frames * 3 / STRETCH_FRAMES);
 }

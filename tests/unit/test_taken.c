@@ -11,10 +11,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "ends.h"
+#include "frames/inbox.h"
+#include "frames/outbox.h"
 #include "relay/ending.h"
 #include "relay/taken.h"
-#include "session/inbox.h"
-#include "session/outbox.h"
 #include "wire/frame.h"
 
 enum { PIECE = 1000, SOON_US = 50000, LONG_US = 10000000 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * How many processors the press workers may use: those that are idle.
+ * How many processors the compressor workers may use: those that are idle.
  *
  * SCHED_IDLE alone is not enough.  It ranks a thread below all others of its
  * own control group; between groups the kernel divides a processor by their
@@ -23,7 +23,7 @@
  * When that is nothing they go on looking, and use no time at all, until it is.
  * So either change is noticed within a second.
  *
- * Whoever calls holds the press's lock.
+ * Whoever calls holds the compressor's lock.
  */
 #pragma once
 

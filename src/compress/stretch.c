@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/stretch.h"
+#include "compress/stretch.h"
 
 #include "base/clock.h"
 
@@ -48,7 +48,7 @@ void stretch_found(struct stretches *all, struct stretch s,
 	all->place[at].signs = signs < SIGNS_ENOUGH ? signs + 1 : signs;
 	if (what == STRETCH_PRESSES)
 		all->place[at].signs = 0;
-	else if (what == STRETCH_IS_DENSE)
+	else if (what == STRETCH_IS_INCOMPRESSIBLE)
 		all->place[at].signs = SIGNS_ENOUGH;
 	all->place[at].skip = 0;
 	if (all->place[at].signs < SIGNS_ENOUGH)

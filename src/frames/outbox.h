@@ -26,10 +26,10 @@
  *    acknowledged: it always leaves.  Messages never wait.  Nor do frames of
  *    a side stream for a channel's bound: theirs is OUTBOX_SIDE_STREAM_LIMIT.
  *
- * With a press, a channel takes what is ready (pressed, or not for the press)
- * first, and what waits for a worker when there is nothing else and it would
- * run dry (pick.h): a worker holds no frame hostage.  Frames of pages may
- * overtake each other; what counts in all bounds is their weight, the bytes
+ * With a compressor, a channel takes what is ready (pressed, or not for the
+ * compressor) first, and what waits for a worker when there is nothing else and
+ * it would run dry (pick.h): a worker holds no frame hostage.  Frames of pages
+ * may overtake each other; what counts in all bounds is their weight, the bytes
  * before they were pressed.
  *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
@@ -50,12 +50,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "session/flow.h"
+#include "frames/flow.h"
 #include "wire/frame.h"
 
 struct buffer;
 struct error;
-struct press;
+struct compressor;
 
 enum {
 	FRAME_POOL = 512,
@@ -78,7 +78,7 @@ enum frame_state {
 	FRAME_OUT, /* a channel has it, or had it: not acknowledged */
 };
 
-/* Whether the press workers have to do with a frame of pages. */
+/* Whether the compressor workers have to do with a frame of pages. */
 enum frame_press {
 	PRESS_NOT,     /* leaves as it was made */
 	PRESS_WAITING, /* for a worker, or for a channel that has nothing better
@@ -121,9 +121,9 @@ enum outbox_work {
 
 /* Bytes of pages and what became of them. */
 struct press_stats {
-	uint64_t in, out; /* pressed: before and after */
-	uint64_t dense;   /* could not be pressed */
-	uint64_t free;    /* sent raw because a channel had nothing else */
+	uint64_t in, out;        /* pressed: before and after */
+	uint64_t incompressible; /* could not be pressed */
+	uint64_t free; /* sent raw because a channel had nothing else */
 	/* A worker's, dropped: a channel took them raw meanwhile. */
 	uint64_t taken_back;
 };
@@ -137,7 +137,7 @@ struct outbox_far {
 struct outbox_stats {
 	struct press_stats press;
 	unsigned channels; /* alive */
-	unsigned pressed;  /* frames that hold a buffer of the press */
+	unsigned pressed;  /* frames that hold a buffer of the compressor */
 	uint64_t acked_bytes, resent_frames, resent_bytes;
 	uint64_t unacked_bytes, rate, rtt_us;
 	uint64_t wire_rate; /* as rate, in bytes as they were sent */
@@ -170,11 +170,11 @@ struct outbox {
 	unsigned fresh;           /* first of the pool that was never used */
 	struct flow_control flow; /* of all channels together: the rate */
 	struct flow_control wire; /* the same in bytes as they were sent */
-	struct press *press;      /* NULL: nothing is pressed */
-	bool press_always;        /* channels wait for the workers */
-	unsigned press_ahead;     /* frames that may wait for the workers */
-	unsigned pressed;         /* frames whose payload is a worker's */
-	uint64_t press_rest_us;   /* until then no frame is for the press */
+	struct compressor *compressor; /* NULL: nothing is pressed */
+	bool press_always;             /* channels wait for the workers */
+	unsigned press_ahead;   /* frames that may wait for the workers */
+	unsigned pressed;       /* frames whose payload is a worker's */
+	uint64_t press_rest_us; /* until then no frame is for the compressor */
 	struct outbox_stats stats;
 	atomic_uint_fast64_t waited_us; /* producers, all together */
 };
@@ -229,20 +229,20 @@ void outbox_channel_died(struct outbox *o, unsigned channel);
 /* Bytes of frames that it was the last to take, and that arrived. */
 uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
 
-/* --- for the press (press.h) */
+/* --- for the compressor (press.h) */
 
 /* Frames of pages wait for workers from now on, @ahead of them besides what
  * the channels hold; @always: channels take nothing that is not ready. */
-void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
+void outbox_set_taker(struct outbox *o, struct compressor *p, unsigned ahead,
 		      bool always);
 /* The frame for a worker (pick.h), which is busy from now on; NULL. */
-struct frame_out *outbox_press_take(struct outbox *o);
-/* The press wants to hear of none until then. */
-void outbox_press_rest(struct outbox *o, uint64_t until_us);
+struct frame_out *outbox_taker_take(struct outbox *o);
+/* The compressor wants to hear of none until then. */
+void outbox_taker_rest(struct outbox *o, uint64_t until_us);
 /* Ends it.  @b holds the payload of @len bytes that the frame has instead from
  * now on; NULL: it leaves as it is.  Takes @b over.  Nothing happens to a frame
  * that a channel took meanwhile. */
-void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
+void outbox_taker_done(struct outbox *o, struct frame_out *f, struct buffer *b,
 		       size_t len);
 
 bool outbox_is_acked(struct outbox *o, uint64_t seq);

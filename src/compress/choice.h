@@ -27,7 +27,7 @@
  *    link's rate has arrived there and is not applied.  It is what one receiver
  *    placed lately in its busy time, times the receivers.
  *
- * Pure arithmetic; the press's lock guards it.
+ * Pure arithmetic; the compressor's lock guards it.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/pick.h"
+#include "frames/pick.h"
 
 #include "base/clock.h"
-#include "session/outbox.h"
+#include "frames/outbox.h"
 
 enum {
 	LOOK_MOST = 64, /* frames of the queue that are looked at */

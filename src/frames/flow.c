@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/flow.h"
+#include "frames/flow.h"
 
 #include "base/clock.h"
 

@@ -23,7 +23,7 @@ enum {
 	SAMPLED = SPOTS * SPOT_BYTES,
 	/* Of SAMPLED even bytes, and an eighth. */
 	PAIRS_EVEN = SAMPLED * (SAMPLED - 1) / 256,
-	PAIRS_DENSE = PAIRS_EVEN + PAIRS_EVEN / 8,
+	PAIRS_INCOMPRESSIBLE = PAIRS_EVEN + PAIRS_EVEN / 8,
 };
 
 /* One spot in each stretch; where in it changes (by the golden section), so
@@ -79,7 +79,7 @@ static void spot_read(struct place *p, size_t at, uint8_t spot[SPOT_BYTES])
 	}
 }
 
-bool codec_is_dense(const struct iovec *in, int n)
+bool codec_is_incompressible(const struct iovec *in, int n)
 {
 	uint8_t count[TABLES][256] = { 0 }, sample[SAMPLED];
 	struct place place = { .piece = in };
@@ -96,5 +96,5 @@ bool codec_is_dense(const struct iovec *in, int n)
 			  sample + (size_t)i * SPOT_BYTES);
 	for (unsigned i = 0; i < SAMPLED; i++)
 		count[i % TABLES][sample[i]]++;
-	return pairs_count(count) < PAIRS_DENSE;
+	return pairs_count(count) < PAIRS_INCOMPRESSIBLE;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/idle.h"
+#include "compress/idle.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/outbox.h"
+#include "frames/outbox.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/scope.h"
-#include "session/pick.h"
-#include "session/press.h"
+#include "compress/compressor.h"
+#include "frames/pick.h"
 
 enum {
 	MESSAGE_SLOTS = 256,    /* room that only messages may use, */
@@ -190,7 +190,7 @@ static void number(struct outbox *o, struct frame_out *f)
 	f->weight = f->head.len;
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
-	if (o->press && f->head.kind == FRAME_PAGES &&
+	if (o->compressor && f->head.kind == FRAME_PAGES &&
 	    f->head.len > f->iov[0].iov_len + PRESS_LEAST)
 		f->press = PRESS_WAITING;
 }
@@ -204,14 +204,14 @@ static void wake_taker(struct outbox *o)
 		pthread_cond_signal(&o->work);
 }
 
-/* Wakes the press if there is a frame for one of its workers. */
+/* Wakes the compressor if there is a frame for one of its workers. */
 static void offer(struct outbox *o)
 {
-	if (!o->press || !press_wants(o->press) ||
+	if (!o->compressor || !compressor_wants(o->compressor) ||
 	    clock_us() < o->press_rest_us)
 		return;
 	if (pick_for_worker(o))
-		press_kick(o->press);
+		compressor_kick(o->compressor);
 }
 
 int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
@@ -370,8 +370,9 @@ static void settle_charge(struct outbox *o, const struct frame_out *f)
 		uncharge(o, f->before, f);
 }
 
-/* Each frame that the press was meant to have counts once: as pressed, as
- * dense, or here, when it has left without the press having been done with it.
+/* Each frame that the compressor was meant to have counts once: as pressed, as
+ * incompressible, or here, when it has left without the compressor having been
+ * done with it.
  */
 static void count_raw(struct outbox *o, struct frame_out *f)
 {
@@ -426,7 +427,7 @@ static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 	struct outbox_channel *c = &o->channel[channel];
 	/* A frame that comes now may be too much for it. */
 	bool limited = o->head || !pick_has_room(c, FRAME_MAX_PAYLOAD) ||
-		       (o->press && !pick_is_lean(c));
+		       (o->compressor && !pick_is_lean(c));
 	struct timespec t;
 
 	if (o->base == o->next_seq || until > deadline_us)
@@ -557,24 +558,24 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
-	/* The press has its buffers back, and channels have room. */
+	/* The compressor has its buffers back, and channels have room. */
 	offer(o);
 	return 0;
 }
 
-/* --- the press */
+/* --- the compressor */
 
-void outbox_set_press(struct outbox *o, struct press *p, unsigned ahead,
+void outbox_set_taker(struct outbox *o, struct compressor *p, unsigned ahead,
 		      bool always)
 {
 	WITH_LOCK(&o->lock);
 
-	o->press = p;
+	o->compressor = p;
 	o->press_ahead = ahead;
 	o->press_always = always;
 }
 
-struct frame_out *outbox_press_take(struct outbox *o)
+struct frame_out *outbox_taker_take(struct outbox *o)
 {
 	struct frame_out *f;
 
@@ -590,7 +591,7 @@ struct frame_out *outbox_press_take(struct outbox *o)
 	return f;
 }
 
-void outbox_press_rest(struct outbox *o, uint64_t until_us)
+void outbox_taker_rest(struct outbox *o, uint64_t until_us)
 {
 	WITH_LOCK(&o->lock);
 
@@ -623,7 +624,7 @@ static void leave_raw(struct outbox *o, struct frame_out *f, bool in_vain)
 		o->stats.press.taken_back += f->weight;
 	if (!f->acked && f->state == FRAME_QUEUED) {
 		if (in_vain)
-			o->stats.press.dense += f->weight;
+			o->stats.press.incompressible += f->weight;
 		else
 			count_raw(o, f);
 	}
@@ -631,7 +632,7 @@ static void leave_raw(struct outbox *o, struct frame_out *f, bool in_vain)
 	f->press = PRESS_NOT;
 }
 
-void outbox_press_done(struct outbox *o, struct frame_out *f, struct buffer *b,
+void outbox_taker_done(struct outbox *o, struct frame_out *f, struct buffer *b,
 		       size_t len)
 {
 	struct buffer *unused = b;

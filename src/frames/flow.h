@@ -67,5 +67,5 @@ void flow_idled(struct flow_control *f);
 uint64_t flow_limit(const struct flow_control *f);
 /* What a round trip delivers, of that: it does not wait, it travels. */
 uint64_t flow_travels(const struct flow_control *f);
-/* With less than this it may run dry before a press worker is done. */
+/* With less than this it may run dry before a compressor worker is done. */
 uint64_t flow_lean(const struct flow_control *f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/inbox.h"
+#include "frames/inbox.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Which frame is next: for a channel, and for a press worker.
+ * Which frame is next: for a channel, and for a compressor worker.
  *
  *     head                                                          tail
  *     waiting  waiting  READY  busy  READY  waiting  waiting  waiting
  *        3        4       1      5     2        6        7       8
  *                                           (in which channels take them)
  *
- * A channel takes the first that is ready (pressed, or not for the press), else
- * the first that waits, else the first that a worker has.  What is not ready it
- * takes only when it may run dry before a worker is done (flow_lean()), or when
- * the workers do nothing for this outbox: the sooner, the more would leave as
- * it is.  A worker leaves what such channels will take next to them and takes
- * the first that waits behind that: so it is seldom overtaken, and the oldest
- * are pressed first all the same when channels have enough that is ready.
+ * A channel takes the first that is ready (pressed, or not for the compressor),
+ * else the first that waits, else the first that a worker has.  What is not
+ * ready it takes only when it may run dry before a worker is done
+ * (flow_lean()), or when the workers do nothing for this outbox: the sooner,
+ * the more would leave as it is.  A worker leaves what such channels will take
+ * next to them and takes the first that waits behind that: so it is seldom
+ * overtaken, and the oldest are pressed first all the same when channels have
+ * enough that is ready.
  *
  * Ready frames overtake others, but only so far: one that OVERTAKEN_MOST
  * numbers are ahead of leaves before them as it is, whatever a worker is doing
@@ -44,7 +45,7 @@ uint64_t pick_travels(const struct outbox *o);
 /* Whether @c may have @len bytes more. */
 bool pick_has_room(const struct outbox_channel *c, uint32_t len);
 
-/* It is pressed, or not for the press. */
+/* It is pressed, or not for the compressor. */
 bool pick_is_ready(const struct frame_out *f);
 /* Whether @c may run dry soon. */
 bool pick_is_lean(const struct outbox_channel *c);

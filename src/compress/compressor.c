@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/press.h"
+#include "compress/compressor.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,8 +16,8 @@
 #include "base/pool.h"
 #include "base/scope.h"
 #include "base/thread.h"
-#include "session/idle.h"
-#include "session/outbox.h"
+#include "compress/idle.h"
+#include "frames/outbox.h"
 #include "wire/reader.h"
 
 enum {
@@ -31,17 +31,17 @@ enum {
 _Static_assert(BUFFERS_MOST >= 2 * WORKERS_MAX, "one in work, one that waits");
 
 /* Who may touch a worker's job. */
-enum turn { TURN_DESK, TURN_WORKER, TURN_RESULT };
+enum turn { TURN_DISPATCHER, TURN_WORKER, TURN_RESULT };
 
 struct worker {
-	struct press *press;
+	struct compressor *compressor;
 	pthread_t thread;
 	sem_t go;
 	atomic_int turn;
 	struct codec_state *codecs;
 
-	/* The desk's, or in TURN_WORKER the worker's. */
-	struct press_client *client;
+	/* The dispatcher's, or in TURN_WORKER the worker's. */
+	struct compressor_client *client;
 	struct frame_out *frame;
 	struct buffer *buffer;
 	unsigned choice; /* CHOICE_NONE: the policy's */
@@ -50,10 +50,10 @@ struct worker {
 	uint64_t processor_us;
 };
 
-struct press {
+struct compressor {
 	struct pool *buffers;
 	unsigned n_buffers;
-	pthread_t desk;
+	pthread_t dispatcher;
 	sem_t wake;
 	atomic_bool stop;
 	/* From when on a worker may take a frame: never when all have one. */
@@ -63,8 +63,8 @@ struct press {
 
 	pthread_mutex_t lock; /* guards what follows; never the workers' */
 	pthread_cond_t left;
-	struct press_client *clients;
-	struct press_client *next; /* whose turn it is */
+	struct compressor_client *clients;
+	struct compressor_client *next; /* whose turn it is */
 	struct idle idle;
 	unsigned joined, always; /* clients; those that wait for workers */
 };
@@ -114,20 +114,20 @@ static void *worker_main(void *arg)
 	warm_up(w);
 	r = pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	if (r != 0)
-		log_warning("press: workers are not of the idle class: %s",
+		log_warning("compressor: workers are not of the idle class: %s",
 			    strerrordesc_np(r));
 	for (;;) {
 		while (sem_wait(&w->go) < 0)
 			;
-		if (atomic_load(&w->press->stop))
+		if (atomic_load(&w->compressor->stop))
 			return NULL;
 		press_one(w);
 		atomic_store(&w->turn, TURN_RESULT);
-		sem_post(&w->press->wake);
+		sem_post(&w->compressor->wake);
 	}
 }
 
-/* --- the desk */
+/* --- the dispatcher */
 
 /* Where a frame's first page stands in the guest. */
 static struct stretch stretch_of(const struct frame_out *f)
@@ -140,7 +140,7 @@ static struct stretch stretch_of(const struct frame_out *f)
 				 .page = read_u64(&run) };
 }
 
-static void learn(struct press_client *c, const struct worker *w)
+static void learn(struct compressor_client *c, const struct worker *w)
 {
 	const struct choice_sample s = {
 		.in = (double)w->in,
@@ -152,50 +152,52 @@ static void learn(struct press_client *c, const struct worker *w)
 	if (w->choice < CHOICES)
 		choice_learn(&c->choice, w->choice, &s);
 	stretch_found(&c->stretches, stretch_of(w->frame),
-		      w->out ? STRETCH_PRESSES : STRETCH_IS_DENSE, clock_us());
+		      w->out ? STRETCH_PRESSES : STRETCH_IS_INCOMPRESSIBLE,
+		      clock_us());
 }
 
-static void collect(struct press *p, struct worker *w)
+static void collect(struct compressor *p, struct worker *w)
 {
-	struct press_client *c = w->client;
+	struct compressor_client *c = w->client;
 	bool pressed = w->out > 0;
 
 	learn(c, w);
 	idle_used(&p->idle, w->processor_us);
-	outbox_press_done(c->outbox, w->frame, pressed ? w->buffer : NULL,
+	outbox_taker_done(c->outbox, w->frame, pressed ? w->buffer : NULL,
 			  w->meta + w->out);
 	if (!pressed)
 		buffer_drop(w->buffer);
 	w->buffer = NULL;
 	w->client = NULL;
-	atomic_store(&w->turn, TURN_DESK);
+	atomic_store(&w->turn, TURN_DISPATCHER);
 	c->frames--;
 	pthread_cond_broadcast(&p->left);
 }
 
-static bool is_dense(struct press_client *c, const struct frame_out *f)
+static bool is_incompressible(struct compressor_client *c,
+			      const struct frame_out *f)
 {
 	struct stretch s = stretch_of(f);
 	uint64_t now = clock_us();
 
 	if (stretch_skips(&c->stretches, s, now))
 		return true;
-	if (!codec_is_dense(&f->iov[1], f->iovs - 1))
+	if (!codec_is_incompressible(&f->iov[1], f->iovs - 1))
 		return false;
-	stretch_found(&c->stretches, s, STRETCH_LOOKS_DENSE, now);
+	stretch_found(&c->stretches, s, STRETCH_LOOKS_INCOMPRESSIBLE, now);
 	return true;
 }
 
 /* The next frame that is worth pressing; what is not is given back at once. */
-static struct frame_out *next_of(struct press_client *c)
+static struct frame_out *next_of(struct compressor_client *c)
 {
-	struct frame_out *f = outbox_press_take(c->outbox);
+	struct frame_out *f = outbox_taker_take(c->outbox);
 	uint64_t began = f ? processor_us() : 0;
 	bool any = f;
 
-	while (f && is_dense(c, f)) {
-		outbox_press_done(c->outbox, f, NULL, 0);
-		f = outbox_press_take(c->outbox);
+	while (f && is_incompressible(c, f)) {
+		outbox_taker_done(c->outbox, f, NULL, 0);
+		f = outbox_taker_take(c->outbox);
 	}
 	if (any)
 		atomic_fetch_add(&c->processor_us, processor_us() - began);
@@ -205,7 +207,8 @@ static struct frame_out *next_of(struct press_client *c)
 /* Buffers are for all: one session over a slow link must not keep those that a
  * fast one could use.  With more sessions than buffers each still gets one: its
  * channels may be waiting for it. */
-static bool has_enough(const struct press *p, const struct press_client *c,
+static bool has_enough(const struct compressor *p,
+		       const struct compressor_client *c,
 		       const struct outbox_stats *st)
 {
 	unsigned share = p->n_buffers / p->joined;
@@ -214,7 +217,8 @@ static bool has_enough(const struct press *p, const struct press_client *c,
 }
 
 /* A frame of @c for @w; false: there is none to press now. */
-static bool take_job(struct press *p, struct press_client *c, struct worker *w)
+static bool take_job(struct compressor *p, struct compressor_client *c,
+		     struct worker *w)
 {
 	struct outbox_stats st;
 	struct choice_case k;
@@ -232,7 +236,7 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 		k.always = c->policy.always;
 		w->choice = choice_next(&c->choice, &k);
 		if (w->choice == CHOICE_NONE) {
-			outbox_press_rest(c->outbox,
+			outbox_taker_rest(c->outbox,
 					  choice_rest_until(&c->choice));
 			return false;
 		}
@@ -247,9 +251,9 @@ static bool take_job(struct press *p, struct press_client *c, struct worker *w)
 }
 
 /* Clients in turn. */
-static bool next_job(struct press *p, struct worker *w)
+static bool next_job(struct compressor *p, struct worker *w)
 {
-	struct press_client *c = p->next ? p->next : p->clients;
+	struct compressor_client *c = p->next ? p->next : p->clients;
 
 	for (unsigned i = 0; i < p->joined; i++) {
 		bool got = take_job(p, c, w);
@@ -262,7 +266,7 @@ static bool next_job(struct press *p, struct worker *w)
 	return false;
 }
 
-static void hand_out(struct press *p, struct worker *w)
+static void hand_out(struct compressor *p, struct worker *w)
 {
 	w->buffer = pool_try(p->buffers);
 	if (!w->buffer)
@@ -278,15 +282,15 @@ static void hand_out(struct press *p, struct worker *w)
 }
 
 /* Who waits for the workers gets them also when no processor is idle. */
-static uint64_t idle_from(const struct press *p)
+static uint64_t idle_from(const struct compressor *p)
 {
 	for (unsigned i = 0; i < p->workers; i++)
-		if (atomic_load(&p->worker[i].turn) == TURN_DESK)
+		if (atomic_load(&p->worker[i].turn) == TURN_DISPATCHER)
 			return p->always > 0 ? 0 : idle_next_us(&p->idle);
 	return USEC_NEVER;
 }
 
-static void desk_round(struct press *p)
+static void dispatcher_round(struct compressor *p)
 {
 	WITH_LOCK(&p->lock);
 
@@ -296,31 +300,31 @@ static void desk_round(struct press *p)
 	/* Who kicks from now on is heard. */
 	atomic_store(&p->idle_us, 0);
 	for (unsigned i = 0; i < p->workers; i++)
-		if (atomic_load(&p->worker[i].turn) == TURN_DESK)
+		if (atomic_load(&p->worker[i].turn) == TURN_DISPATCHER)
 			hand_out(p, &p->worker[i]);
 	atomic_store(&p->idle_us, idle_from(p));
 }
 
-static void *desk_main(void *arg)
+static void *dispatcher_main(void *arg)
 {
-	struct press *p = arg;
+	struct compressor *p = arg;
 
 	while (!atomic_load(&p->stop)) {
 		while (sem_wait(&p->wake) < 0)
 			;
 		while (sem_trywait(&p->wake) == 0)
 			;
-		desk_round(p);
+		dispatcher_round(p);
 	}
 	return NULL;
 }
 
-bool press_wants(struct press *p)
+bool compressor_wants(struct compressor *p)
 {
 	return clock_us() >= atomic_load(&p->idle_us);
 }
 
-void press_kick(struct press *p)
+void compressor_kick(struct compressor *p)
 {
 	sem_post(&p->wake);
 }
@@ -332,7 +336,7 @@ static unsigned at_most(unsigned n, unsigned most)
 	return n < most ? n : most;
 }
 
-void press_join(struct press *p, struct press_client *c)
+void compressor_join(struct compressor *p, struct compressor_client *c)
 {
 	{
 		WITH_LOCK(&p->lock);
@@ -344,16 +348,17 @@ void press_join(struct press *p, struct press_client *c)
 		/* What is idle until the first pages come is known then. */
 		idle_may_work(&p->idle, clock_us());
 	}
-	outbox_set_press(c->outbox, p,
+	outbox_set_taker(c->outbox, p,
 			 at_most(AHEAD_EACH * p->workers, AHEAD_MOST),
 			 c->policy.always);
 }
 
-void press_leave(struct press *p, struct press_client *c)
+void compressor_leave(struct compressor *p, struct compressor_client *c)
 {
 	WITH_LOCK(&p->lock);
 
-	for (struct press_client **at = &p->clients; *at; at = &(*at)->next)
+	for (struct compressor_client **at = &p->clients; *at;
+	     at = &(*at)->next)
 		if (*at == c) {
 			*at = c->next;
 			p->joined--;
@@ -386,7 +391,7 @@ static json_t *tried_json(const struct choice *c)
 	return tried;
 }
 
-static const char *why_compress(const struct press_client *c)
+static const char *why_compress(const struct compressor_client *c)
 {
 	if (c->policy.always)
 		return "the settings say so: connections wait for the workers";
@@ -394,7 +399,7 @@ static const char *why_compress(const struct press_client *c)
 	       "send";
 }
 
-json_t *press_json(struct press *p, struct press_client *c)
+json_t *compressor_json(struct compressor *p, struct compressor_client *c)
 {
 	struct codec_choice used = c->policy.choice;
 	const char *why = "the settings name it";
@@ -415,23 +420,23 @@ json_t *press_json(struct press *p, struct press_client *c)
 
 /* --- life */
 
-static int worker_start(struct press *p, struct worker *w, struct error *e)
+static int worker_start(struct compressor *p, struct worker *w, struct error *e)
 {
 	int r;
 
-	w->press = p;
+	w->compressor = p;
 	if (codec_state_new(&w->codecs, e) < 0)
 		return error_code(e);
 	sem_init(&w->go, 0, 0);
-	r = thread_create(&w->thread, "press worker", worker_main, w);
+	r = thread_create(&w->thread, "compress worker", worker_main, w);
 	if (r == 0)
 		return 0;
 	sem_destroy(&w->go);
 	codec_state_free(w->codecs);
-	return error_set(e, r, "no thread for a press worker");
+	return error_set(e, r, "no thread for a compressor worker");
 }
 
-static void workers_stop(struct press *p)
+static void workers_stop(struct compressor *p)
 {
 	atomic_store(&p->stop, true);
 	for (unsigned i = 0; i < p->workers; i++) {
@@ -442,18 +447,18 @@ static void workers_stop(struct press *p)
 	}
 }
 
-static int start_all(struct press *p, unsigned workers, struct error *e)
+static int start_all(struct compressor *p, unsigned workers, struct error *e)
 {
 	int r;
 
 	for (; p->workers < workers; p->workers++)
 		if (worker_start(p, &p->worker[p->workers], e) < 0)
 			return error_code(e);
-	r = thread_create(&p->desk, "press desk", desk_main, p);
-	return r == 0 ? 0 : error_set(e, r, "no thread for the press");
+	r = thread_create(&p->dispatcher, "dispatcher", dispatcher_main, p);
+	return r == 0 ? 0 : error_set(e, r, "no thread for the compressor");
 }
 
-static void free_parts(struct press *p)
+static void free_parts(struct compressor *p)
 {
 	if (p->buffers) {
 		pool_close(p->buffers);
@@ -466,9 +471,9 @@ static void free_parts(struct press *p)
 	free(p);
 }
 
-int press_new(struct press **ret, unsigned workers, struct error *e)
+int compressor_new(struct compressor **ret, unsigned workers, struct error *e)
 {
-	struct press *p = calloc(1, sizeof(*p));
+	struct compressor *p = calloc(1, sizeof(*p));
 
 	if (workers == 0)
 		workers = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
@@ -478,7 +483,7 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 		p->worker = calloc(workers, sizeof(p->worker[0]));
 	if (!p || !p->worker) {
 		free(p);
-		return error_set(e, ENOMEM, "no memory for the press");
+		return error_set(e, ENOMEM, "no memory for the compressor");
 	}
 	p->idle.most = workers;
 	p->n_buffers = at_most(workers * BUFFERS_EACH, BUFFERS_MOST);
@@ -495,13 +500,13 @@ int press_new(struct press **ret, unsigned workers, struct error *e)
 	return 0;
 }
 
-void press_free(struct press *p)
+void compressor_free(struct compressor *p)
 {
 	if (!p)
 		return;
 	atomic_store(&p->stop, true);
 	sem_post(&p->wake);
-	pthread_join(p->desk, NULL);
+	pthread_join(p->dispatcher, NULL);
 	workers_stop(p);
 	free_parts(p);
 }

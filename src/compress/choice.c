@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "session/choice.h"
+#include "compress/choice.h"
 
 #include "base/clock.h"
-#include "session/outbox.h"
+#include "frames/outbox.h"
 
 enum {
 	TRY_OTHERS = 48,

@@ -4,10 +4,11 @@
  * Stretches of guest memory that do not press: what is not even looked at.
  *
  * A stretch is 4 MiB of a block.  After two frames of it in a row that the
- * probe took for dense, or one that a worker pressed in vain, the next 8 frames
- * that come from there within a second are dense without a look.  Then one is
- * looked at again; if it presses, all is forgotten.  So random memory is probed
- * in 3 of its 16 frames, and text that lies between is not lost for long.
+ * probe took for incompressible, or one that a worker pressed in vain, the next
+ * 8 frames that come from there within a second are incompressible without a
+ * look.  Then one is looked at again; if it presses, all is forgotten.  So
+ * random memory is probed in 3 of its 16 frames, and text that lies between is
+ * not lost for long.
  *
  * The table has a fixed size; stretches that meet in a place forget each other.
  */
@@ -33,12 +34,12 @@ struct stretches {
 
 enum stretch_finding {
 	STRETCH_PRESSES,
-	STRETCH_LOOKS_DENSE, /* says the probe */
-	STRETCH_IS_DENSE,    /* says a worker */
+	STRETCH_LOOKS_INCOMPRESSIBLE, /* says the probe */
+	STRETCH_IS_INCOMPRESSIBLE,    /* says a worker */
 };
 
-/* Whether a frame from there is taken for dense; it then counts as one of those
- * that are not looked at. */
+/* Whether a frame from there is taken for incompressible; it then counts as one
+ * of those that are not looked at. */
 bool stretch_skips(struct stretches *all, struct stretch s, uint64_t now_us);
 void stretch_found(struct stretches *all, struct stretch s,
 		   enum stretch_finding what, uint64_t now_us);

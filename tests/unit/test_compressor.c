@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The press and its side of the outbox.  The first tests play the workers
- * themselves: the press that they name to the outbox has no client, so that
- * nobody else takes what waits.
+ * The compressor and its side of the outbox.  The first tests play the workers
+ * themselves: the compressor that they name to the outbox has no client, so
+ * that nobody else takes what waits.
  */
 #include "unit.h"
 
@@ -18,41 +18,41 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "codec/codec.h"
-#include "session/outbox.h"
-#include "session/press.h"
+#include "compress/compressor.h"
+#include "frames/outbox.h"
 
 enum {
 	PAGES = 4,    /* in a frame: more than what is not worth pressing */
-	BUFFERS = 24, /* that the press has for one worker */
+	BUFFERS = 24, /* that the compressor has for one worker */
 };
 
-struct desk {
-	struct press *press;
+struct box {
+	struct compressor *compressor;
 	struct pool *raw, *pressed;
 	struct outbox out;
-	struct press_client client;
+	struct compressor_client client;
 };
 
 /* No channel is alive yet, for which a worker would leave something. */
-static struct desk *desk_made(struct press *p, bool always)
+static struct box *box_made(struct compressor *p, bool always)
 {
-	struct desk *d = calloc(1, sizeof(*d));
+	struct box *d = calloc(1, sizeof(*d));
 	struct error e;
 
 	assert_non_null(d);
-	d->press = p;
+	d->compressor = p;
 	assert_int_equal(pool_new(&d->raw, 64, (size_t)PAGES * WIRE_PAGE, &e),
 			 0);
 	assert_int_equal(pool_new(&d->pressed, 4, FRAME_MAX_PAYLOAD, &e), 0);
 	assert_int_equal(outbox_init(&d->out, &e), 0);
-	outbox_set_press(&d->out, p, 64, always);
+	outbox_set_taker(&d->out, p, 64, always);
 	d->client.outbox = &d->out;
 	d->client.policy.always = always;
 	return d;
 }
 
 /* Every buffer has come back: pool_free() sees to it. */
-static void desk_unmade(struct desk *d)
+static void box_unmade(struct box *d)
 {
 	outbox_close(&d->out);
 	outbox_done(&d->out);
@@ -61,12 +61,12 @@ static void desk_unmade(struct desk *d)
 	free(d);
 }
 
-static struct press *press_made(unsigned workers)
+static struct compressor *compressor_made(unsigned workers)
 {
-	struct press *p;
+	struct compressor *p;
 	struct error e;
 
-	assert_int_equal(press_new(&p, workers, &e), 0);
+	assert_int_equal(compressor_new(&p, workers, &e), 0);
 	return p;
 }
 
@@ -85,7 +85,7 @@ static void fill(uint8_t *data, size_t len, enum content what, uint32_t seed)
 	}
 }
 
-static uint64_t put(struct desk *d, enum content what)
+static uint64_t put(struct box *d, enum content what)
 {
 	struct batch_head b = { .runs = 1,
 				.pages = PAGES,
@@ -109,7 +109,7 @@ static uint64_t put(struct desk *d, enum content what)
 	return seq;
 }
 
-static struct frame_out *take(struct desk *d, unsigned channel)
+static struct frame_out *take(struct box *d, unsigned channel)
 {
 	struct frame_out *f = NULL;
 
@@ -120,7 +120,7 @@ static struct frame_out *take(struct desk *d, unsigned channel)
 }
 
 /* The number of the next frame, 0 for none. */
-static uint64_t send_one(struct desk *d, unsigned channel)
+static uint64_t send_one(struct box *d, unsigned channel)
 {
 	struct frame_out *f = take(d, channel);
 	uint64_t seq = f ? f->head.seq : 0;
@@ -130,7 +130,7 @@ static uint64_t send_one(struct desk *d, unsigned channel)
 	return seq;
 }
 
-static void ack(struct desk *d, uint64_t seq)
+static void ack(struct box *d, uint64_t seq)
 {
 	const struct ack a = { .ranges = 1, .range = { { seq, 1 } } };
 	struct error e;
@@ -151,15 +151,15 @@ static unsigned idle(struct pool *p, unsigned most)
 }
 
 /* A worker ends: what it made has 100 bytes. */
-static void worker_ends(struct desk *d, struct frame_out *f)
+static void worker_ends(struct box *d, struct frame_out *f)
 {
 	struct buffer *b = pool_take(d->pressed);
 
 	memset(b->data, 'p', 100);
-	outbox_press_done(&d->out, f, b, 100);
+	outbox_taker_done(&d->out, f, b, 100);
 }
 
-static struct press_stats stats_of(struct desk *d)
+static struct press_stats stats_of(struct box *d)
 {
 	struct outbox_stats st;
 
@@ -171,18 +171,18 @@ static struct press_stats stats_of(struct desk *d)
 
 static void a_pressed_frame_goes_first(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *first, *second, *f;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
 	put(d, CONTENT_TEXT);
-	first = outbox_press_take(&d->out);
-	second = outbox_press_take(&d->out);
+	first = outbox_taker_take(&d->out);
+	second = outbox_taker_take(&d->out);
 	assert_int_equal(first->head.seq, 1);
 	assert_int_equal(second->head.seq, 2);
-	assert_null(outbox_press_take(&d->out));
+	assert_null(outbox_taker_take(&d->out));
 	worker_ends(d, second);
 	f = take(d, 0);
 	assert_ptr_equal(f, second);
@@ -194,20 +194,20 @@ static void a_pressed_frame_goes_first(void **state)
 	assert_int_equal(send_one(d, 0), 1);
 	assert_int_equal(stats_of(d).out, 200);
 	assert_int_equal(stats_of(d).free, 0);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void a_frame_that_waits_leaves_raw_when_nothing_is_ready(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *busy, *f;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
 	put(d, CONTENT_TEXT);
-	busy = outbox_press_take(&d->out);
+	busy = outbox_taker_take(&d->out);
 	/* Nobody works on the second one; then the first one's worker loses. */
 	f = take(d, 0);
 	assert_int_equal(f->head.seq, 2);
@@ -222,19 +222,19 @@ static void a_frame_that_waits_leaves_raw_when_nothing_is_ready(void **state)
 	assert_int_equal(stats_of(d).free, 2 * busy->weight);
 	assert_int_equal(stats_of(d).taken_back, busy->weight);
 	assert_int_equal(idle(d->pressed, 4), 4);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void a_frame_lives_until_its_worker_has_ended(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *f;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	assert_int_equal(send_one(d, 0), 1);
 	ack(d, 1);
 	assert_true(outbox_is_acked(&d->out, 1));
@@ -242,20 +242,20 @@ static void a_frame_lives_until_its_worker_has_ended(void **state)
 	worker_ends(d, f);
 	assert_int_equal(idle(d->raw, 64), 64);
 	assert_int_equal(idle(d->pressed, 4), 4);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void a_requeued_frame_that_is_acknowledged_outlives_its_worker(
 	void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *f;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	assert_int_equal(send_one(d, 0), 1);
 	outbox_channel_died(&d->out, 0);
 	ack(d, 1); /* it had arrived, and the worker is still at it */
@@ -263,64 +263,64 @@ static void a_requeued_frame_that_is_acknowledged_outlives_its_worker(
 	assert_int_equal(idle(d->raw, 64), 63);
 	worker_ends(d, f);
 	assert_int_equal(idle(d->raw, 64), 64);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void what_the_worker_gives_back_leaves_as_it_was_made(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, true);
 	struct frame_out *f;
 
 	(void)state;
 	put(d, CONTENT_NOISE);
-	f = outbox_press_take(&d->out);
-	outbox_press_done(&d->out, f, NULL, 0);
-	assert_null(outbox_press_take(&d->out));
+	f = outbox_taker_take(&d->out);
+	outbox_taker_done(&d->out, f, NULL, 0);
+	assert_null(outbox_taker_take(&d->out));
 	f = take(d, 0);
 	assert_int_equal(f->iovs, 2);
-	assert_int_equal(stats_of(d).dense, f->head.len);
+	assert_int_equal(stats_of(d).incompressible, f->head.len);
 	assert_int_equal(stats_of(d).free, 0);
 	outbox_sent(&d->out, f);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void always_waits_for_workers_unless_it_is_urgent(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, true);
 	struct frame_out *f;
 
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		put(d, CONTENT_TEXT);
 	assert_int_equal(send_one(d, 0), 0);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	assert_int_equal(send_one(d, 0), 0);
 	worker_ends(d, f);
 	assert_int_equal(send_one(d, 0), 1);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	assert_int_equal(send_one(d, 0), 0);
 	d->out.channel[1].delay_us = 1000; /* it has delivered before */
 	outbox_set_urgent(&d->out, true);
 	assert_int_equal(send_one(d, 0), 3);
 	assert_int_equal(send_one(d, 0), 2);
 	worker_ends(d, f);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void a_frame_of_a_dead_channel_is_pressed_after_all(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *f;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	assert_int_equal(send_one(d, 0), 1);
 	outbox_channel_died(&d->out, 0);
 	worker_ends(d, f);
@@ -331,19 +331,19 @@ static void a_frame_of_a_dead_channel_is_pressed_after_all(void **state)
 	outbox_sent(&d->out, f);
 	assert_int_equal(send_one(d, 1), 0);
 	assert_int_equal(idle(d->raw, 64), 64);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void a_frame_that_a_channel_still_writes_is_not_replaced(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *f, *late;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	assert_ptr_equal(take(d, 0), f);
 	atomic_store(&f->summed, true);
 	d->out.channel[1].delay_us = 1000; /* it has delivered before */
@@ -360,15 +360,16 @@ static void a_frame_that_a_channel_still_writes_is_not_replaced(void **state)
 	outbox_sent(&d->out, f);
 	assert_int_equal(send_one(d, 1), 1);
 	assert_int_equal(stats_of(d).free, f->weight);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
-/* Whatever became of it: pressed, dense, or raw because the link was free. */
+/* Whatever became of it: pressed, incompressible, or raw because the link was
+ * free. */
 static void each_frame_counts_once_however_often_it_is_sent(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, false);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
 	struct frame_out *first, *second;
 	uint64_t weight, late;
 
@@ -376,8 +377,8 @@ static void each_frame_counts_once_however_often_it_is_sent(void **state)
 	put(d, CONTENT_TEXT);
 	put(d, CONTENT_TEXT);
 	late = put(d, CONTENT_TEXT);
-	first = outbox_press_take(&d->out);
-	second = outbox_press_take(&d->out);
+	first = outbox_taker_take(&d->out);
+	second = outbox_taker_take(&d->out);
 	weight = first->weight;
 	while (send_one(d, 0))
 		;
@@ -385,10 +386,10 @@ static void each_frame_counts_once_however_often_it_is_sent(void **state)
 	outbox_channel_died(&d->out, 0);
 	assert_int_equal(stats_of(d).free, 0); /* all may be pressed yet */
 	worker_ends(d, first);
-	outbox_press_done(&d->out, second, NULL, 0);
+	outbox_taker_done(&d->out, second, NULL, 0);
 	ack(d, late); /* it had arrived */
 	assert_int_equal(stats_of(d).in, weight);
-	assert_int_equal(stats_of(d).dense, weight);
+	assert_int_equal(stats_of(d).incompressible, weight);
 	assert_int_equal(stats_of(d).free, weight);
 	while (send_one(d, 1))
 		;
@@ -396,23 +397,23 @@ static void each_frame_counts_once_however_often_it_is_sent(void **state)
 	while (send_one(d, 0))
 		;
 	assert_int_equal(stats_of(d).in, weight);
-	assert_int_equal(stats_of(d).dense, weight);
+	assert_int_equal(stats_of(d).incompressible, weight);
 	assert_int_equal(stats_of(d).free, weight);
 	assert_int_equal(stats_of(d).taken_back, 0);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 /* Its worker has ended in vain: nobody else will make it ready. */
 static void always_does_not_wait_for_a_worker_that_has_ended(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, true);
 	struct frame_out *f;
 
 	(void)state;
 	put(d, CONTENT_TEXT);
-	f = outbox_press_take(&d->out);
+	f = outbox_taker_take(&d->out);
 	d->out.channel[1].delay_us = 1000; /* it has delivered before */
 	outbox_set_urgent(&d->out, true);
 	assert_int_equal(send_one(d, 0), 1);
@@ -420,13 +421,13 @@ static void always_does_not_wait_for_a_worker_that_has_ended(void **state)
 	worker_ends(d, f);
 	outbox_channel_died(&d->out, 0);
 	assert_int_equal(send_one(d, 1), 1);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 /* A piece of stream 0 as long as they are: it is read at the other end, and so
  * acknowledged, only after the pages in front of it. */
-static void put_piece(struct desk *d)
+static void put_piece(struct box *d)
 {
 	enum { PIECE = PAGES * WIRE_PAGE };
 	struct frame_out *f = outbox_frame(&d->out);
@@ -444,11 +445,11 @@ static void put_piece(struct desk *d)
 /* Whatever a worker is doing with them: it may never come back. */
 static void pages_leave_though_pieces_of_stream_took_all_room(void **state)
 {
-	struct press *p = press_made(1);
+	struct compressor *p = compressor_made(1);
 
 	(void)state;
 	for (int busy = 0; busy < 2; busy++) {
-		struct desk *d = desk_made(p, false);
+		struct box *d = box_made(p, false);
 		struct frame_out *f = NULL;
 		uint64_t pages, seq, taken = 0;
 		bool left = false;
@@ -461,22 +462,22 @@ static void pages_leave_though_pieces_of_stream_took_all_room(void **state)
 			taken += PAGES * WIRE_PAGE;
 		}
 		if (busy)
-			f = outbox_press_take(&d->out);
+			f = outbox_taker_take(&d->out);
 		while ((seq = send_one(d, 0)))
 			left = left || seq == pages;
 		assert_true(left);
 		if (f)
-			outbox_press_done(&d->out, f, NULL, 0);
-		desk_unmade(d);
+			outbox_taker_done(&d->out, f, NULL, 0);
+		box_unmade(d);
 	}
-	press_free(p);
+	compressor_free(p);
 }
 
 static void small_frames_and_those_without_pages_are_not_for_the_press(
 	void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, true);
 	struct frame_out *f = outbox_frame(&d->out);
 	struct error e;
 
@@ -487,14 +488,14 @@ static void small_frames_and_those_without_pages_are_not_for_the_press(
 	f->head.kind = FRAME_PAGES;
 	f->head.len = sizeof(f->meta);
 	assert_int_equal(outbox_put(&d->out, f, NULL, &e), 0);
-	assert_null(outbox_press_take(&d->out));
+	assert_null(outbox_taker_take(&d->out));
 	assert_int_equal(send_one(d, 0), 1);
 	assert_int_equal(stats_of(d).free, 0);
-	desk_unmade(d);
-	press_free(p);
+	box_unmade(d);
+	compressor_free(p);
 }
 
-/* --- the press */
+/* --- the compressor */
 
 static json_int_t number(json_t *o, const char *key)
 {
@@ -504,14 +505,14 @@ static json_int_t number(json_t *o, const char *key)
 	return json_integer_value(n);
 }
 
-static uint64_t pressed(struct desk *d)
+static uint64_t pressed(struct box *d)
 {
 	/* Frames: every one weighs the same. */
 	return stats_of(d).in /
 	       (BATCH_HEAD_SIZE + BATCH_RUN_SIZE + PAGES * WIRE_PAGE);
 }
 
-static void wait_pressed(struct desk *d, uint64_t frames)
+static void wait_pressed(struct box *d, uint64_t frames)
 {
 	uint64_t deadline = clock_us() + 20 * USEC_PER_SEC;
 
@@ -521,7 +522,7 @@ static void wait_pressed(struct desk *d, uint64_t frames)
 	}
 }
 
-static void check_frame(struct desk *d, struct frame_out *f)
+static void check_frame(struct box *d, struct frame_out *f)
 {
 	static uint8_t want[PAGES * WIRE_PAGE], got[PAGES * WIRE_PAGE];
 	struct codec_state *codecs;
@@ -549,13 +550,13 @@ static void check_frame(struct desk *d, struct frame_out *f)
 
 static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
 {
-	struct press *p = press_made(2);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(2);
+	struct box *d = box_made(p, true);
 	json_t *said;
 	struct frame_out *f;
 
 	(void)state;
-	press_join(p, &d->client);
+	compressor_join(p, &d->client);
 	for (int i = 0; i < 12; i++)
 		put(d, CONTENT_TEXT);
 	for (int i = 0; i < 12; i++) {
@@ -564,7 +565,7 @@ static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
 		check_frame(d, f);
 		outbox_sent(&d->out, f);
 	}
-	said = press_json(p, &d->client);
+	said = compressor_json(p, &d->client);
 	assert_int_equal(json_array_size(json_object_get(said, "tried")),
 			 CHOICES);
 	assert_true(number(said, "processor_ms") >= 0);
@@ -573,22 +574,22 @@ static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
 			    "always");
 	json_decref(said);
 	outbox_close(&d->out);
-	press_leave(p, &d->client);
-	desk_unmade(d);
-	press_free(p);
+	compressor_leave(p, &d->client);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 static void a_codec_that_the_settings_name_is_the_only_one(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, true);
 	json_t *said;
 	struct frame_out *f;
 
 	(void)state;
 	d->client.policy.fixed = true;
 	d->client.policy.choice = (struct codec_choice){ CODEC_ZSTD, 5 };
-	press_join(p, &d->client);
+	compressor_join(p, &d->client);
 	for (int i = 0; i < 6; i++) {
 		put(d, CONTENT_TEXT);
 		while (!(f = take(d, 0)))
@@ -598,25 +599,25 @@ static void a_codec_that_the_settings_name_is_the_only_one(void **state)
 				 CODEC_ZSTD);
 		outbox_sent(&d->out, f);
 	}
-	said = press_json(p, &d->client);
+	said = compressor_json(p, &d->client);
 	assert_string_equal(json_string_value(json_object_get(said, "codec")),
 			    "zstd");
 	assert_int_equal(number(said, "level"), 5);
 	json_decref(said);
 	outbox_close(&d->out);
-	press_leave(p, &d->client);
-	desk_unmade(d);
-	press_free(p);
+	compressor_leave(p, &d->client);
+	box_unmade(d);
+	compressor_free(p);
 }
 
-static void dense_frames_leave_as_they_are(void **state)
+static void incompressible_frames_leave_as_they_are(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *d = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, true);
 	struct frame_out *f;
 
 	(void)state;
-	press_join(p, &d->client);
+	compressor_join(p, &d->client);
 	for (int i = 0; i < 4; i++) {
 		put(d, CONTENT_NOISE);
 		while (!(f = take(d, 0)))
@@ -625,18 +626,18 @@ static void dense_frames_leave_as_they_are(void **state)
 		outbox_sent(&d->out, f);
 	}
 	assert_int_equal(stats_of(d).in, 0);
-	assert_int_equal(stats_of(d).dense, 4 * f->head.len);
+	assert_int_equal(stats_of(d).incompressible, 4 * f->head.len);
 	outbox_close(&d->out);
-	press_leave(p, &d->client);
-	desk_unmade(d);
-	press_free(p);
+	compressor_leave(p, &d->client);
+	box_unmade(d);
+	compressor_free(p);
 }
 
 /* One worker has buffers for so many frames: half of them for each. */
 static void no_client_keeps_the_buffers_of_another(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *a = desk_made(p, true), *b = desk_made(p, true);
+	struct compressor *p = compressor_made(1);
+	struct box *a = box_made(p, true), *b = box_made(p, true);
 	struct frame_out *f;
 
 	(void)state;
@@ -645,9 +646,9 @@ static void no_client_keeps_the_buffers_of_another(void **state)
 		if (i < BUFFERS)
 			put(b, CONTENT_TEXT);
 	}
-	press_join(p, &a->client);
-	press_join(p, &b->client);
-	press_kick(p);
+	compressor_join(p, &a->client);
+	compressor_join(p, &b->client);
+	compressor_kick(p);
 	wait_pressed(a, BUFFERS / 2);
 	wait_pressed(b, BUFFERS / 2);
 	/* What comes back is for the one that it came from: the other has its
@@ -663,25 +664,25 @@ static void no_client_keeps_the_buffers_of_another(void **state)
 	assert_int_equal(pressed(b), BUFFERS / 2);
 	/* All, for the one that is left. */
 	outbox_close(&a->out);
-	press_leave(p, &a->client);
-	desk_unmade(a);
-	press_kick(p);
+	compressor_leave(p, &a->client);
+	box_unmade(a);
+	compressor_kick(p);
 	wait_pressed(b, BUFFERS);
 	outbox_close(&b->out);
-	press_leave(p, &b->client);
-	desk_unmade(b);
-	press_free(p);
+	compressor_leave(p, &b->client);
+	box_unmade(b);
+	compressor_free(p);
 }
 
 static void more_clients_than_buffers_are_served_as_well(void **state)
 {
-	struct press *p = press_made(1);
-	struct desk *all[BUFFERS + 1];
+	struct compressor *p = compressor_made(1);
+	struct box *all[BUFFERS + 1];
 
 	(void)state;
 	for (int i = 0; i <= BUFFERS; i++) {
-		all[i] = desk_made(p, true);
-		press_join(p, &all[i]->client);
+		all[i] = box_made(p, true);
+		compressor_join(p, &all[i]->client);
 	}
 	put(all[0], CONTENT_TEXT);
 	put(all[BUFFERS], CONTENT_TEXT);
@@ -689,31 +690,31 @@ static void more_clients_than_buffers_are_served_as_well(void **state)
 	wait_pressed(all[BUFFERS], 1);
 	for (int i = 0; i <= BUFFERS; i++) {
 		outbox_close(&all[i]->out);
-		press_leave(p, &all[i]->client);
-		desk_unmade(all[i]);
+		compressor_leave(p, &all[i]->client);
+		box_unmade(all[i]);
 	}
-	press_free(p);
+	compressor_free(p);
 }
 
 static void a_client_leaves_while_workers_have_its_frames(void **state)
 {
-	struct press *p = press_made(3);
+	struct compressor *p = compressor_made(3);
 
 	(void)state;
 	for (int round = 0; round < 50; round++) {
-		struct desk *d = desk_made(p, round % 2);
+		struct box *d = box_made(p, round % 2);
 
-		press_join(p, &d->client);
+		compressor_join(p, &d->client);
 		for (int i = 0; i < 8; i++)
 			put(d, CONTENT_TEXT);
 		for (int i = 0; i < round % 4; i++)
 			send_one(d, 0);
 		outbox_close(&d->out);
-		press_leave(p, &d->client);
+		compressor_leave(p, &d->client);
 		assert_int_equal(d->client.frames, 0);
-		desk_unmade(d);
+		box_unmade(d);
 	}
-	press_free(p);
+	compressor_free(p);
 }
 
 int main(void)
@@ -744,11 +745,11 @@ int main(void)
 			workers_press_what_waits_and_all_codecs_are_tried),
 		cmocka_unit_test(
 			a_codec_that_the_settings_name_is_the_only_one),
-		cmocka_unit_test(dense_frames_leave_as_they_are),
+		cmocka_unit_test(incompressible_frames_leave_as_they_are),
 		cmocka_unit_test(no_client_keeps_the_buffers_of_another),
 		cmocka_unit_test(more_clients_than_buffers_are_served_as_well),
 		cmocka_unit_test(a_client_leaves_while_workers_have_its_frames),
 	};
 
-	return cmocka_run_group_tests_name("press", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("compressor", tests, NULL, NULL);
 }
