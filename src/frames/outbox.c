@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/scope.h"
-#include "compress/compressor.h"
 #include "frames/pick.h"
+#include "frames/taker.h"
 
 enum {
 	MESSAGE_SLOTS = 256,    /* room that only messages may use, */
@@ -43,34 +43,11 @@ int outbox_init(struct outbox *o, struct error *e)
 	return 0;
 }
 
-static struct frame_out **slot_of(struct outbox *o, uint64_t seq)
-{
-	return &o->slot[seq % FRAME_WINDOW];
-}
-
-static void release(struct outbox *o, struct frame_out *f)
-{
-	for (unsigned i = 0; i < f->buffers; i++)
-		buffer_drop(f->buffer[i]);
-	if (f->press == PRESS_DONE)
-		o->pressed--;
-	free(f->owned);
-	if (!f->pooled) {
-		free(f);
-		return;
-	}
-	f->owned = NULL;
-	f->buffers = 0;
-	f->state = FRAME_FREE;
-	f->next = o->free;
-	o->free = f;
-}
-
 void outbox_done(struct outbox *o)
 {
 	for (size_t i = 0; i < FRAME_WINDOW; i++)
 		if (o->slot[i])
-			release(o, o->slot[i]);
+			queue_release(o, o->slot[i]);
 	munmap(o->pool, FRAME_POOL * sizeof(o->pool[0]));
 	pthread_cond_destroy(&o->changed);
 	pthread_cond_destroy(&o->work);
@@ -137,7 +114,7 @@ void outbox_give_back(struct outbox *o, struct frame_out *f)
 {
 	WITH_LOCK(&o->lock);
 
-	release(o, f);
+	queue_release(o, f);
 	pthread_cond_broadcast(&o->changed);
 }
 
@@ -165,38 +142,21 @@ static bool has_room(struct outbox *o, const struct frame_out *f)
 	       (used == 0 || used + f->head.len <= limit);
 }
 
-static void queue_between(struct outbox *o, struct frame_out *before,
-			  struct frame_out *f, struct frame_out *after)
-{
-	f->prev = before;
-	f->next = after;
-	*(before ? &before->next : &o->head) = f;
-	*(after ? &after->prev : &o->tail) = f;
-	f->state = FRAME_QUEUED;
-}
-
-static void unqueue(struct outbox *o, struct frame_out *f)
-{
-	*(f->prev ? &f->prev->next : &o->head) = f->next;
-	*(f->next ? &f->next->prev : &o->tail) = f->prev;
-	f->prev = f->next = NULL;
-}
-
 static void number(struct outbox *o, struct frame_out *f)
 {
 	f->head.seq = o->next_seq++;
-	assert(!*slot_of(o, f->head.seq));
-	*slot_of(o, f->head.seq) = f;
+	assert(!*queue_slot(o, f->head.seq));
+	*queue_slot(o, f->head.seq) = f;
 	f->weight = f->head.len;
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
-	if (o->compressor && f->head.kind == FRAME_PAGES &&
+	if (o->taker && f->head.kind == FRAME_PAGES &&
 	    f->head.len > f->iov[0].iov_len + PRESS_LEAST)
 		f->press = PRESS_WAITING;
 }
 
 /* One will do, if any one can take it. */
-static void wake_taker(struct outbox *o)
+static void wake_channel(struct outbox *o)
 {
 	if (o->limited > 0)
 		pthread_cond_broadcast(&o->work);
@@ -204,14 +164,14 @@ static void wake_taker(struct outbox *o)
 		pthread_cond_signal(&o->work);
 }
 
-/* Wakes the compressor if there is a frame for one of its workers. */
+/* Wakes the taker if there is a frame for it. */
 static void offer(struct outbox *o)
 {
-	if (!o->compressor || !compressor_wants(o->compressor) ||
-	    clock_us() < o->press_rest_us)
+	if (!o->taker || !o->taker->wants(o->taker) ||
+	    clock_us() < o->taker_rest_us)
 		return;
 	if (pick_for_worker(o))
-		compressor_kick(o->compressor);
+		o->taker->kick(o->taker);
 }
 
 int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
@@ -225,14 +185,14 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 		hold_producer(o);
 	}
 	if (o->closed) {
-		release(o, f);
+		queue_release(o, f);
 		return error_set(e, EPIPE, "the session has ended");
 	}
 	number(o, f);
 	if (ret_seq)
 		*ret_seq = f->head.seq;
 	queue_between(o, o->tail, f, NULL);
-	wake_taker(o);
+	wake_channel(o);
 	if (f->press == PRESS_WAITING)
 		offer(o);
 	return 0;
@@ -260,13 +220,13 @@ int outbox_put_message(struct outbox *o, const void *data, size_t len,
 	WITH_LOCK(&o->lock);
 
 	if (o->closed || o->next_seq - o->base >= FRAME_WINDOW) {
-		release(o, f);
+		queue_release(o, f);
 		return error_set(e, EPIPE, "the session has ended");
 	}
 	number(o, f);
 	f->head.offset = o->next_message++;
 	queue_between(o, NULL, f, o->head);
-	wake_taker(o);
+	wake_channel(o);
 	return 0;
 }
 
@@ -324,7 +284,7 @@ static bool is_lowest(const struct outbox *o, const struct frame_out *f)
  * wait for leaves whatever is on its way. */
 static bool holds_up_all(const struct outbox *o, const struct frame_out *f)
 {
-	return (pick_is_ready(f) || !o->press_always || o->urgent) &&
+	return (pick_is_ready(f) || !o->taker_always || o->urgent) &&
 	       is_lowest(o, f);
 }
 
@@ -370,28 +330,6 @@ static void settle_charge(struct outbox *o, const struct frame_out *f)
 		uncharge(o, f->before, f);
 }
 
-/* Each frame that the compressor was meant to have counts once: as pressed, as
- * incompressible, or here, when it has left without the compressor having been
- * done with it.
- */
-static void count_raw(struct outbox *o, struct frame_out *f)
-{
-	if (f->press != PRESS_WAITING && f->press != PRESS_BUSY)
-		return;
-	o->stats.press.free += f->weight;
-	f->left_raw = true;
-}
-
-/* It is back, and a worker may have it yet. */
-static void uncount_raw(struct outbox *o, struct frame_out *f)
-{
-	if (!f->left_raw ||
-	    (f->press != PRESS_WAITING && f->press != PRESS_BUSY))
-		return;
-	o->stats.press.free -= f->weight;
-	f->left_raw = false;
-}
-
 /* A frame for @channel, or NULL. */
 static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 {
@@ -400,8 +338,8 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 	if (!f && o->head)
 		return NULL;
 	if (f) {
-		unqueue(o, f);
-		count_raw(o, f);
+		queue_remove(o, f);
+		queue_count_raw(o, f);
 		f->before = NO_CHANNEL;
 	} else if ((f = pick_late(o, channel))) {
 		f->resent = true;
@@ -427,7 +365,7 @@ static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 	struct outbox_channel *c = &o->channel[channel];
 	/* A frame that comes now may be too much for it. */
 	bool limited = o->head || !pick_has_room(c, FRAME_MAX_PAYLOAD) ||
-		       (o->compressor && !pick_is_lean(c));
+		       (o->taker && !pick_is_lean(c));
 	struct timespec t;
 
 	if (o->base == o->next_seq || until > deadline_us)
@@ -472,7 +410,7 @@ void outbox_sent(struct outbox *o, struct frame_out *f)
 	f->writers--;
 	if (!f->acked || f->writers > 0)
 		return;
-	release(o, f);
+	queue_release(o, f);
 	pthread_cond_broadcast(&o->changed);
 }
 
@@ -499,12 +437,12 @@ static void credit(struct outbox_channel *c, uint64_t bytes, uint64_t took_us,
  * reads it any more. */
 static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 {
-	struct frame_out *f = *slot_of(o, seq);
+	struct frame_out *f = *queue_slot(o, seq);
 	uint64_t took = UINT64_MAX; /* not known */
 
 	if (!f || f->head.seq != seq)
 		return;
-	*slot_of(o, seq) = NULL;
+	*queue_slot(o, seq) = NULL;
 	if (!f->resent && f->state == FRAME_OUT)
 		took = now_us - f->sent_us;
 	if (f->head.kind != FRAME_MESSAGE) {
@@ -518,11 +456,11 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 	settle_charge(o, f);
 	f->acked = true;
 	if (f->state == FRAME_QUEUED) {
-		unqueue(o, f);
-		count_raw(o, f);
+		queue_remove(o, f);
+		queue_count_raw(o, f);
 	}
 	if (f->writers == 0)
-		release(o, f);
+		queue_release(o, f);
 }
 
 /* Acknowledgements may overtake each other. */
@@ -553,110 +491,14 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 	for (unsigned i = 0; i < a->ranges; i++)
 		for (uint64_t k = 0; k < a->range[i].count; k++)
 			settle(o, a->range[i].first + k, now);
-	while (o->base < o->next_seq && !*slot_of(o, o->base))
+	while (o->base < o->next_seq && !*queue_slot(o, o->base))
 		o->base++;
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
-	/* The compressor has its buffers back, and channels have room. */
+	/* The taker has its buffers back, and channels have room. */
 	offer(o);
 	return 0;
-}
-
-/* --- the compressor */
-
-void outbox_set_taker(struct outbox *o, struct compressor *p, unsigned ahead,
-		      bool always)
-{
-	WITH_LOCK(&o->lock);
-
-	o->compressor = p;
-	o->press_ahead = ahead;
-	o->press_always = always;
-}
-
-struct frame_out *outbox_taker_take(struct outbox *o)
-{
-	struct frame_out *f;
-
-	WITH_LOCK(&o->lock);
-
-	if (o->closed)
-		return NULL;
-	f = pick_for_worker(o);
-	if (f) {
-		f->press = PRESS_BUSY;
-		f->writers++;
-	}
-	return f;
-}
-
-void outbox_taker_rest(struct outbox *o, uint64_t until_us)
-{
-	WITH_LOCK(&o->lock);
-
-	o->press_rest_us = until_us;
-}
-
-/* Nobody else reads it: it is queued and was never taken, or all who took it
- * have ended. */
-static void replace(struct outbox *o, struct frame_out *f, struct buffer *b,
-		    size_t len)
-{
-	o->stats.press.in += f->head.len;
-	o->stats.press.out += len;
-	o->pressed++;
-	for (unsigned i = 0; i < f->buffers; i++)
-		buffer_drop(f->buffer[i]);
-	f->buffer[0] = b;
-	f->buffers = 1;
-	f->iov[0] = (struct iovec){ b->data, len };
-	f->iovs = 1;
-	f->head.len = (uint32_t)len;
-	f->press = PRESS_DONE;
-	atomic_store(&f->summed, false);
-}
-
-/* What the worker has is of no use, or there is nothing. */
-static void leave_raw(struct outbox *o, struct frame_out *f, bool in_vain)
-{
-	if (!in_vain)
-		o->stats.press.taken_back += f->weight;
-	if (!f->acked && f->state == FRAME_QUEUED) {
-		if (in_vain)
-			o->stats.press.incompressible += f->weight;
-		else
-			count_raw(o, f);
-	}
-	/* It may be queued again, when its channel dies. */
-	f->press = PRESS_NOT;
-}
-
-void outbox_taker_done(struct outbox *o, struct frame_out *f, struct buffer *b,
-		       size_t len)
-{
-	struct buffer *unused = b;
-
-	{
-		WITH_LOCK(&o->lock);
-
-		f->writers--;
-		if (f->state == FRAME_QUEUED && !f->acked && f->writers == 0 &&
-		    b) {
-			replace(o, f, b, len);
-			unused = NULL;
-		} else {
-			leave_raw(o, f, /* in_vain */ !b);
-		}
-		if (f->acked && f->writers == 0) {
-			release(o, f);
-			pthread_cond_broadcast(&o->changed);
-		}
-		/* Who is not lean waits for this. */
-		if (o->press_always || o->limited > 0)
-			pthread_cond_broadcast(&o->work);
-	}
-	buffer_drop(unused);
 }
 
 void outbox_channel_alive(struct outbox *o, unsigned channel)
@@ -691,7 +533,7 @@ static void requeue(struct outbox *o, struct frame_out *f)
 	struct frame_out *after = o->head;
 
 	settle_charge(o, f);
-	uncount_raw(o, f);
+	queue_uncount_raw(o, f);
 	while (after && after->head.seq < f->head.seq)
 		after = after->next;
 	queue_between(o, after ? after->prev : o->tail, f, after);
@@ -705,7 +547,7 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 	WITH_LOCK(&o->lock);
 
 	for (uint64_t s = o->next_seq; s-- > o->base;) {
-		struct frame_out *f = *slot_of(o, s);
+		struct frame_out *f = *queue_slot(o, s);
 
 		if (!f || f->state != FRAME_OUT)
 			continue;
@@ -722,7 +564,7 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 
 static bool settled(struct outbox *o, uint64_t seq)
 {
-	return seq < o->base || !*slot_of(o, seq);
+	return seq < o->base || !*queue_slot(o, seq);
 }
 
 bool outbox_is_acked(struct outbox *o, uint64_t seq)

@@ -38,146 +38,19 @@
  * time that the other one is expected to need.  A channel that has delivered
  * nothing yet writes none again: it may be as slow.
  *
- * Threads: any number of producers, one taker per channel, acknowledgements
+ * Threads: any number of producers, one for each channel, acknowledgements
  * from any thread.  Everything is guarded by one lock, held for short times
- * and never across a call out of the file.
+ * and never across a call out of this folder but for the two of a taker, which
+ * take no lock and wait for nothing.
  */
 #pragma once
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
-#include "frames/flow.h"
-#include "wire/frame.h"
+#include "frames/queue.h"
 
-struct buffer;
 struct error;
-struct compressor;
-
-enum {
-	FRAME_POOL = 512,
-	FRAME_BUFFERS = 4, /* buffers whose bytes one frame may name */
-	CHANNELS_MAX = 32,
-	NO_CHANNEL = CHANNELS_MAX,
-	/* Unacknowledged bytes of all but side streams, at least, */
-	OUTBOX_LEAST = 768 * 1024,
-	/* and at most: 10 Gbit/s for 80 ms. */
-	OUTBOX_MOST = 96 * 1024 * 1024,
-	/* Unacknowledged bytes of each stream but the first, and of all these,
-	 * which the other side has room for (INBOX_STREAM_BYTES). */
-	OUTBOX_SIDE_STREAM_LIMIT = 256 * 1024,
-	OUTBOX_SIDE_MOST = 32 * 1024 * 1024,
-};
-
-enum frame_state {
-	FRAME_FREE,
-	FRAME_QUEUED,
-	FRAME_OUT, /* a channel has it, or had it: not acknowledged */
-};
-
-/* Whether the compressor workers have to do with a frame of pages. */
-enum frame_press {
-	PRESS_NOT,     /* leaves as it was made */
-	PRESS_WAITING, /* for a worker, or for a channel that has nothing better
-			*/
-	PRESS_BUSY,    /* a worker reads it */
-	PRESS_DONE,    /* pressed */
-};
-
-struct frame_out {
-	/* Filled in by the producer, then read only. */
-	struct frame_head head; /* seq by outbox_put(), sum by the sender */
-	struct iovec iov[1 + BATCH_MAX_PAGES]; /* the payload */
-	int iovs;
-	struct buffer *buffer[FRAME_BUFFERS]; /* held until acknowledged */
-	unsigned buffers;
-	uint8_t meta[BATCH_META_MAX];
-	void *owned; /* malloc'ed payload, freed with the frame */
-
-	atomic_bool summed; /* head.sum stands; set by the first writer */
-
-	/* Guarded by the outbox. */
-	enum frame_state state;
-	bool pooled, acked;
-	bool left_raw; /* counted so; a worker might have had it */
-	enum frame_press press;
-	uint32_t weight;  /* bytes that it counts for: as it was made */
-	bool resent;      /* more than one channel had it */
-	unsigned writers; /* channels and workers that read it */
-	unsigned channel; /* the last that took it, in FRAME_OUT */
-	unsigned before;  /* the one that had it when it was late */
-	uint64_t sent_us; /* then */
-	struct frame_out *prev, *next;
-};
-
-enum outbox_work {
-	OUTBOX_FRAME,
-	OUTBOX_ACK,  /* an acknowledgement is due */
-	OUTBOX_STOP, /* this channel, or the outbox, is finished */
-};
-
-/* Bytes of pages and what became of them. */
-struct press_stats {
-	uint64_t in, out;        /* pressed: before and after */
-	uint64_t incompressible; /* could not be pressed */
-	uint64_t free; /* sent raw because a channel had nothing else */
-	/* A worker's, dropped: a channel took them raw meanwhile. */
-	uint64_t taken_back;
-};
-
-/* The other side's answer to how well it keeps up (struct ack). */
-struct outbox_far {
-	uint32_t backlog;
-	uint64_t placed, busy_us;
-};
-
-struct outbox_stats {
-	struct press_stats press;
-	unsigned channels; /* alive */
-	unsigned pressed;  /* frames that hold a buffer of the compressor */
-	uint64_t acked_bytes, resent_frames, resent_bytes;
-	uint64_t unacked_bytes, rate, rtt_us;
-	uint64_t wire_rate; /* as rate, in bytes as they were sent */
-	struct outbox_far far_end;
-};
-
-struct outbox_channel {
-	uint64_t acked; /* of frames that it was the last to take */
-	bool alive, stopped;
-	uint64_t bytes;    /* of PAGES and stream 0 that it took and nobody
-			    * acknowledged */
-	uint64_t delay_us; /* usual, 0: not known */
-	struct flow_control flow;
-};
-
-struct outbox {
-	pthread_mutex_t lock;
-	pthread_cond_t work;    /* takers wait */
-	pthread_cond_t changed; /* producers and waiters for acks wait */
-	bool closed, ack_due, urgent, far;
-	unsigned limited; /* takers that wait and whose bound may be reached */
-	struct outbox_channel channel[CHANNELS_MAX];
-	uint64_t next_seq, base, next_message;
-	uint64_t unacked_bytes; /* PAGES and stream 0, queued or in flight */
-	uint64_t side_bytes[STREAMS_MAX];
-	struct frame_out *head, *tail; /* queued */
-	struct frame_out *slot[FRAME_WINDOW];
-	struct frame_out *free;
-	struct frame_out *pool;
-	unsigned fresh;           /* first of the pool that was never used */
-	struct flow_control flow; /* of all channels together: the rate */
-	struct flow_control wire; /* the same in bytes as they were sent */
-	struct compressor *compressor; /* NULL: nothing is pressed */
-	bool press_always;             /* channels wait for the workers */
-	unsigned press_ahead;   /* frames that may wait for the workers */
-	unsigned pressed;       /* frames whose payload is a worker's */
-	uint64_t press_rest_us; /* until then no frame is for the compressor */
-	struct outbox_stats stats;
-	atomic_uint_fast64_t waited_us; /* producers, all together */
-};
 
 int outbox_init(struct outbox *o, struct error *e);
 void outbox_done(struct outbox *o);
@@ -228,22 +101,6 @@ void outbox_channel_stop(struct outbox *o, unsigned channel);
 void outbox_channel_died(struct outbox *o, unsigned channel);
 /* Bytes of frames that it was the last to take, and that arrived. */
 uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
-
-/* --- for the compressor (press.h) */
-
-/* Frames of pages wait for workers from now on, @ahead of them besides what
- * the channels hold; @always: channels take nothing that is not ready. */
-void outbox_set_taker(struct outbox *o, struct compressor *p, unsigned ahead,
-		      bool always);
-/* The frame for a worker (pick.h), which is busy from now on; NULL. */
-struct frame_out *outbox_taker_take(struct outbox *o);
-/* The compressor wants to hear of none until then. */
-void outbox_taker_rest(struct outbox *o, uint64_t until_us);
-/* Ends it.  @b holds the payload of @len bytes that the frame has instead from
- * now on; NULL: it leaves as it is.  Takes @b over.  Nothing happens to a frame
- * that a channel took meanwhile. */
-void outbox_taker_done(struct outbox *o, struct frame_out *f, struct buffer *b,
-		       size_t len);
 
 bool outbox_is_acked(struct outbox *o, uint64_t seq);
 /* 0, -ETIMEDOUT, or -EPIPE once the outbox is closed. */

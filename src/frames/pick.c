@@ -2,7 +2,7 @@
 #include "frames/pick.h"
 
 #include "base/clock.h"
-#include "frames/outbox.h"
+#include "frames/queue.h"
 
 enum {
 	LOOK_MOST = 64, /* frames of the queue that are looked at */
@@ -17,7 +17,7 @@ enum {
  * more than leaves in the time of flow.h. */
 static uint64_t ahead_bytes(const struct outbox *o)
 {
-	uint64_t frames = (uint64_t)o->press_ahead * FRAME_MAX_PAYLOAD;
+	uint64_t frames = (uint64_t)o->taker_ahead * FRAME_MAX_PAYLOAD;
 	uint64_t us = o->far ? FLOW_QUEUE_FAR_US : FLOW_QUEUE_US;
 	uint64_t bytes = o->flow.rate * us / USEC_PER_SEC;
 
@@ -98,7 +98,7 @@ struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel)
 		else if (!waiting)
 			waiting = f;
 	}
-	if (o->press_always && !o->urgent)
+	if (o->taker_always && !o->urgent)
 		return NULL;
 	if (pressing && !pick_is_lean(&o->channel[channel]))
 		return NULL;
@@ -128,7 +128,7 @@ static unsigned ready_frames(const struct outbox *o, unsigned most)
 
 struct frame_out *pick_for_worker(const struct outbox *o)
 {
-	unsigned theirs = o->press_always ? 0 : lean_channels(o);
+	unsigned theirs = o->taker_always ? 0 : lean_channels(o);
 	struct frame_out *f = o->head;
 
 	theirs -= ready_frames(o, theirs);

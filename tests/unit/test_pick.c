@@ -105,12 +105,12 @@ static void with_always_a_channel_takes_only_what_is_ready(void **state)
 {
 	(void)state;
 	made("bw", 1);
-	q.out.press_always = true;
+	q.out.taker_always = true;
 	assert_null(pick_for_channel(&q.out, 0));
 	q.out.urgent = true;
 	assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
 	made("bwR", 1);
-	q.out.press_always = true;
+	q.out.taker_always = true;
 	assert_int_equal(place(pick_for_channel(&q.out, 0)), 2);
 }
 
@@ -137,7 +137,7 @@ static void with_always_a_worker_takes_the_head(void **state)
 {
 	(void)state;
 	made("bww", 4);
-	q.out.press_always = true;
+	q.out.taker_always = true;
 	assert_int_equal(place(pick_for_worker(&q.out)), 1);
 }
 
@@ -159,7 +159,7 @@ static void ready_frames_overtake_one_that_waits_only_so_far(void **state)
 	for (size_t i = 0; kinds[i]; i++)
 		for (int always = 0; always < 2; always++) {
 			made("", 1);
-			q.out.press_always = always;
+			q.out.taker_always = always;
 			add(0, kinds[i], 10);
 			add(1, 'R', 10 + OVERTAKEN_MOST);
 			assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
