@@ -78,9 +78,10 @@ static uint64_t queue_most(const struct flow_control *f)
 {
 	uint64_t travels = flow_travels(f);
 
-	if (!f->far)
+	if (!f->bulk)
 		return FLOW_QUEUE_MOST;
-	return travels < FLOW_FAR_MOST / 2 ? FLOW_FAR_MOST - travels : travels;
+	return travels < FLOW_BULK_MOST / 2 ? FLOW_BULK_MOST - travels
+					    : travels;
 }
 
 /* What a round trip delivers, and this much more. */
@@ -98,12 +99,12 @@ uint64_t flow_limit(const struct flow_control *f)
 {
 	uint64_t rtt_us = round_trip_us(f);
 
-	if (f->far)
-		return bound(f, longer(FLOW_QUEUE_FAR_US, rtt_us));
+	if (f->bulk)
+		return bound(f, longer(FLOW_QUEUE_BULK_US, rtt_us));
 	return bound(f, longer(FLOW_QUEUE_US, rtt_us / 4));
 }
 
 uint64_t flow_lean(const struct flow_control *f)
 {
-	return bound(f, f->far ? FLOW_LEAN_FAR_US : FLOW_LEAN_US);
+	return bound(f, f->bulk ? FLOW_LEAN_BULK_US : FLOW_LEAN_US);
 }

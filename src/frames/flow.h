@@ -14,9 +14,9 @@
  * all of it.
  *
  * While the guest is far from being stopped nothing has to be sent in a hurry,
- * and FLOW_QUEUE_FAR_US wait instead, or a round trip's: that bridges the
+ * and FLOW_QUEUE_BULK_US wait instead, or a round trip's: that bridges the
  * moments in which this host's processors, or a virtual machine that it is, do
- * something else.  It is FLOW_FAR_MOST in all, where a round trip does not
+ * something else.  It is FLOW_BULK_MOST in all, where a round trip does not
  * take half of that already.
  *
  * The rate is measured over two samples: acknowledgements that come late come
@@ -38,12 +38,12 @@
 
 enum {
 	FLOW_QUEUE_US = 20000,
-	FLOW_QUEUE_FAR_US = 100000,
+	FLOW_QUEUE_BULK_US = 100000,
 	FLOW_LEAN_US = 10000,
-	FLOW_LEAN_FAR_US = 30000,
+	FLOW_LEAN_BULK_US = 30000,
 	FLOW_SAMPLE_US = 50000,
 	FLOW_QUEUE_MOST = 4 * 1024 * 1024,
-	FLOW_FAR_MOST = 12 * 1024 * 1024,
+	FLOW_BULK_MOST = 12 * 1024 * 1024,
 	FLOW_LEAST = 2 * FRAME_MAX_PAYLOAD, /* one on the wire, one ahead */
 	FLOW_MOST = 64 * 1024 * 1024,
 };
@@ -51,7 +51,7 @@ enum {
 struct flow_control {
 	uint64_t rate;   /* bytes per second, 0 before the first sample */
 	uint64_t rtt_us; /* least seen, UINT64_MAX before the first */
-	bool far;        /* nobody is going to wait for the rest soon */
+	bool bulk;       /* nobody is going to wait for the rest soon */
 
 	uint64_t sample_start_us, sample_bytes;
 	uint64_t before_us, before_bytes; /* the sample before; 0: none */

@@ -19,7 +19,7 @@ enum {
 	SIDE_SLOTS = 1024,      /* and that side streams may not */
 	PRESS_LEAST = 8 * 1024, /* less is not worth it */
 	LATE_LOOK_US = 100000,  /* how often idle channels look */
-	LATE_LOOK_URGENT_US = 4000,
+	LATE_LOOK_SWITCHOVER_US = 4000,
 };
 
 int outbox_init(struct outbox *o, struct error *e)
@@ -36,6 +36,7 @@ int outbox_init(struct outbox *o, struct error *e)
 	clock_cond_init(&o->work);
 	clock_cond_init(&o->changed);
 	o->next_seq = o->base = 1;
+	o->phase = PHASE_NEAR_END;
 	flow_init(&o->flow, clock_us());
 	flow_init(&o->wire, clock_us());
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
@@ -230,33 +231,25 @@ int outbox_put_message(struct outbox *o, const void *data, size_t len,
 	return 0;
 }
 
-void outbox_set_far(struct outbox *o, bool far)
+void outbox_set_phase(struct outbox *o, enum outbox_phase phase)
 {
 	WITH_LOCK(&o->lock);
 
-	if (o->far == far)
+	if (o->phase == phase || o->phase == PHASE_SWITCHOVER)
 		return;
-	o->far = far;
+	o->phase = phase;
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
-		o->channel[i].flow.far = far;
+		o->channel[i].flow.bulk = phase == PHASE_BULK;
 	pthread_cond_broadcast(&o->changed);
 	pthread_cond_broadcast(&o->work);
 }
 
-bool outbox_is_near(struct outbox *o, uint64_t *ret_rate)
+bool outbox_is_near_end(struct outbox *o, uint64_t *ret_rate)
 {
 	WITH_LOCK(&o->lock);
 
 	*ret_rate = o->wire.rate;
-	return !o->far && !o->urgent && !o->closed;
-}
-
-void outbox_set_urgent(struct outbox *o, bool urgent)
-{
-	WITH_LOCK(&o->lock);
-
-	o->urgent = urgent;
-	pthread_cond_broadcast(&o->work);
+	return o->phase == PHASE_NEAR_END && !o->closed;
 }
 
 /* Whether channels have a bound for it.  Side streams have one each already,
@@ -284,7 +277,8 @@ static bool is_lowest(const struct outbox *o, const struct frame_out *f)
  * wait for leaves whatever is on its way. */
 static bool holds_up_all(const struct outbox *o, const struct frame_out *f)
 {
-	return (pick_is_ready(f) || !o->taker_always || o->urgent) &&
+	return (pick_is_ready(f) || !o->taker_always ||
+		o->phase == PHASE_SWITCHOVER) &&
 	       is_lowest(o, f);
 }
 
@@ -360,8 +354,9 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 /* What is late comes about by time alone. */
 static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 {
-	uint64_t until =
-		clock_us() + (o->urgent ? LATE_LOOK_URGENT_US : LATE_LOOK_US);
+	uint64_t until = clock_us() + (o->phase == PHASE_SWITCHOVER
+					       ? LATE_LOOK_SWITCHOVER_US
+					       : LATE_LOOK_US);
 	struct outbox_channel *c = &o->channel[channel];
 	/* A frame that comes now may be too much for it. */
 	bool limited = o->head || !pick_has_room(c, FRAME_MAX_PAYLOAD) ||
@@ -507,7 +502,7 @@ void outbox_channel_alive(struct outbox *o, unsigned channel)
 
 	o->channel[channel] = (struct outbox_channel){ .alive = true };
 	flow_init(&o->channel[channel].flow, clock_us());
-	o->channel[channel].flow.far = o->far;
+	o->channel[channel].flow.bulk = o->phase == PHASE_BULK;
 	pthread_cond_broadcast(&o->changed);
 }
 

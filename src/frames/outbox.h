@@ -33,8 +33,8 @@
  * before they were pressed.
  *
  * Late is what is not acknowledged after 0.25 s and four times as long as its
- * channel usually takes.  When the outbox is urgent (the guest is stopped), and
- * for messages always, it is what the idle channel would deliver in half the
+ * channel usually takes.  In the switchover, when the guest is stopped, and for
+ * messages always, it is what the idle channel would deliver in half the
  * time that the other one is expected to need.  A channel that has delivered
  * nothing yet writes none again: it may be as slow.
  *
@@ -72,16 +72,12 @@ int outbox_put(struct outbox *o, struct frame_out *f, uint64_t *ret_seq,
 int outbox_put_message(struct outbox *o, const void *data, size_t len,
 		       struct error *e);
 
-/* Nobody is going to wait for all that is in here soon: more may be on its way
- * (flow.h). */
-void outbox_set_far(struct outbox *o, bool far);
+/* A switchover stays one, whatever is said later. */
+void outbox_set_phase(struct outbox *o, enum outbox_phase phase);
 
-/* QEMU may stop the guest at any moment: neither far nor urgent yet.
- * @ret_rate: bytes a second that the link takes. */
-bool outbox_is_near(struct outbox *o, uint64_t *ret_rate);
-
-/* Somebody waits for all that is in here: see "late" above. */
-void outbox_set_urgent(struct outbox *o, bool urgent);
+/* QEMU may stop the guest at any moment.  @ret_rate: bytes a second that the
+ * link takes. */
+bool outbox_is_near_end(struct outbox *o, uint64_t *ret_rate);
 
 /* Waits until there is something for @channel to write, at most until
  * @deadline_us, when OUTBOX_ACK is the answer. */

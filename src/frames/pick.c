@@ -18,7 +18,8 @@ enum {
 static uint64_t ahead_bytes(const struct outbox *o)
 {
 	uint64_t frames = (uint64_t)o->taker_ahead * FRAME_MAX_PAYLOAD;
-	uint64_t us = o->far ? FLOW_QUEUE_FAR_US : FLOW_QUEUE_US;
+	uint64_t us =
+		o->phase == PHASE_BULK ? FLOW_QUEUE_BULK_US : FLOW_QUEUE_US;
 	uint64_t bytes = o->flow.rate * us / USEC_PER_SEC;
 
 	if (o->flow.rate == 0 || bytes > frames)
@@ -98,7 +99,7 @@ struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel)
 		else if (!waiting)
 			waiting = f;
 	}
-	if (o->taker_always && !o->urgent)
+	if (o->taker_always && o->phase != PHASE_SWITCHOVER)
 		return NULL;
 	if (pressing && !pick_is_lean(&o->channel[channel]))
 		return NULL;
@@ -166,7 +167,7 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 	mine = expected_us(o, channel, f->head.len);
 	if (age > LATE_US && age > 4 * usual)
 		return mine < age;
-	if (!o->urgent && f->head.kind != FRAME_MESSAGE)
+	if (o->phase != PHASE_SWITCHOVER && f->head.kind != FRAME_MESSAGE)
 		return false;
 	if (age < usual)
 		return usual - age > 2 * mine + LATE_MARGIN_US;

@@ -77,6 +77,14 @@ struct frame_out {
 	struct frame_out *prev, *next;
 };
 
+/* How long what is in here may take: the time in which somebody would wait for
+ * it. */
+enum outbox_phase {
+	PHASE_BULK,     /* nobody will soon: more may be on its way (flow.h) */
+	PHASE_NEAR_END, /* QEMU may stop the guest at any moment */
+	PHASE_SWITCHOVER, /* the guest is stopped, somebody waits for all */
+};
+
 enum outbox_work {
 	OUTBOX_FRAME,
 	OUTBOX_ACK,  /* an acknowledgement is due */
@@ -121,7 +129,8 @@ struct outbox {
 	pthread_mutex_t lock;
 	pthread_cond_t work;    /* channels wait */
 	pthread_cond_t changed; /* producers and waiters for acks wait */
-	bool closed, ack_due, urgent, far;
+	bool closed, ack_due;
+	enum outbox_phase phase;
 	unsigned
 		limited; /* channels that wait and whose bound may be reached */
 	struct outbox_channel channel[CHANNELS_MAX];
@@ -139,7 +148,7 @@ struct outbox {
 	bool taker_always;        /* channels wait for the workers */
 	unsigned taker_ahead;     /* frames that may wait for the workers */
 	unsigned pressed;         /* frames whose payload is a worker's */
-	uint64_t taker_rest_us; /* until then no frame is for the compressor */
+	uint64_t taker_rest_us;   /* until then no frame is for it */
 	struct outbox_stats stats;
 	atomic_uint_fast64_t waited_us; /* producers, all together */
 };

@@ -62,7 +62,7 @@ static void *carries_main(void *arg)
 	while (poll(&p, 1, TURN_MS) == 0) {
 		session_stats(c->session, &st);
 		if (st.outage && ask(c, &refusals, &e) == 0) {
-			session_end(c->session, true, e.text);
+			session_fail(c->session, e.text);
 			break;
 		}
 	}

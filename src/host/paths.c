@@ -164,7 +164,7 @@ static int ask_plan(struct session *s, json_t *plan, struct error *e)
 	if (r < 0)
 		return r;
 	json_object_update_new(plan, session_paths(s));
-	session_end(s, false, "done");
+	session_end(s, "done");
 	return 0;
 }
 

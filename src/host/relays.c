@@ -116,7 +116,7 @@ static int read_messages(struct session *s, struct relay *r, struct error *e)
 		got = on_message(s, r, message, e);
 		json_decref(message);
 		if (got < 0)
-			session_end(s, true, e->text);
+			session_fail(s, e->text);
 	}
 	return got;
 }
@@ -236,13 +236,13 @@ static int carry(struct job *j, struct session *s,
 	int ended;
 
 	if (relay_new(&r, o, e) < 0) {
-		session_end(s, true, e->text);
+		session_fail(s, e->text);
 		session_free(s);
 		return error_code(e);
 	}
 	/* Its blocks are known once its QEMU is connected. */
 	if (!o->listen_path && send_blocks(s, "ready", NULL, e) < 0)
-		session_end(s, true, e->text);
+		session_fail(s, e->text);
 	job_set_stage(j, "relay");
 	if (a)
 		carries_start(&asks, a->host, s, a->wait->name, &ignored);
@@ -252,7 +252,10 @@ static int carry(struct job *j, struct session *s,
 	report(j, s, r, clock_us() - start);
 	if (ended > 0 && !o->listen_path)
 		ended = await_source(s, o->switchover_outage_us, e);
-	session_end(s, ended < 0, ended < 0 ? e->text : "done");
+	if (ended < 0)
+		session_fail(s, e->text);
+	else
+		session_end(s, "done");
 	carries_stop(&asks);
 	relay_stop(r);
 	/* Frames name the relay's buffers: it goes after the session. */
@@ -367,7 +370,7 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 			  "no relay called %.64s waits there: run drover relay "
 			  "accept first",
 			  name ? name : "");
-		session_end(s, true, e.text);
+		session_fail(s, e.text);
 		session_free(s);
 		return;
 	}
@@ -544,7 +547,7 @@ static int connect_relay(struct connecting *c, struct error *e)
 	if (session_open(&o.session, &so, e) < 0)
 		return error_code(e);
 	if (ask_ready(c, o.session, blocks, &o.n_blocks, e) < 0) {
-		session_end(o.session, true, e->text);
+		session_fail(o.session, e->text);
 		session_free(o.session);
 		return error_code(e);
 	}

@@ -622,7 +622,7 @@ static int outcome(struct destination *d, struct error *e)
 			  "later");
 	*e = d->why;
 	if (d->session)
-		session_end(d->session, true, e->text);
+		session_fail(d->session, e->text);
 	relay_stop(d->relay);
 	if (d->run_dir[0])
 		launch_clean(d->run_dir);

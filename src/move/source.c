@@ -362,9 +362,11 @@ static int update_progress(struct source *m, struct error *e)
 		return error_code(e);
 	session_stats(m->session, &st);
 	/* QEMU stops the guest when the rest takes the downtime limit. */
-	session_set_far(m->session,
-			!m->times.stopped_wall_us &&
-				info.remaining / FAR_S > st.out.rate);
+	session_set_phase(m->session,
+			  !m->times.stopped_wall_us &&
+					  info.remaining / FAR_S > st.out.rate
+				  ? PHASE_BULK
+				  : PHASE_NEAR_END);
 	relay_stats(m->relay, &rs);
 	progress_update(&m->progress, &info, &st, &rs);
 	job_set_progress(m->job, &m->progress);

@@ -162,7 +162,7 @@ static enum decide_event act_continue(struct commit_side *c)
 		return EVENT_RUN_HERE;
 	/* The other side can begin to clean up while this one does. */
 	if (m->session)
-		session_end(m->session, true, m->why.text);
+		session_fail(m->session, m->why.text);
 	if (m->relay)
 		relay_stop(m->relay);
 	if (!m->migrating && !m->resumed)

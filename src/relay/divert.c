@@ -102,7 +102,7 @@ static bool is_paced(struct divert *d)
 
 	if ((atomic_load(&d->made[RUN_SAME]) == 0 &&
 	     atomic_load(&d->made[RUN_DELTA]) == 0) ||
-	    !outbox_is_near(d->out, &rate))
+	    !outbox_is_near_end(d->out, &rate))
 		return false;
 	d->pace.least = (double)rate;
 	return true;

@@ -706,7 +706,7 @@ void relay_stop(struct relay *r)
 		r->stopping = true;
 		pthread_cond_broadcast(&r->changed);
 	}
-	session_end(r->session, false, "the relay was closed");
+	session_end(r->session, "the relay was closed");
 	if (r->source) {
 		divert_stop(&r->divert);
 		eventfd_write(r->stop_fd, 1);

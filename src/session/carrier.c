@@ -313,7 +313,10 @@ static int apply_bye(struct carrier *c, const struct frame_head *h,
 
 	text_printable(text, sizeof(text), c->buffer, h->len);
 	snprintf(why, sizeof(why), "%s: %s", c->session->peer, text);
-	session_end(c->session, h->flags & BYE_FAILED, why);
+	if (h->flags & BYE_FAILED)
+		session_fail(c->session, why);
+	else
+		session_end(c->session, why);
 	return error_set(e, ESHUTDOWN, "done");
 }
 
@@ -360,7 +363,7 @@ static void damaged(struct carrier *c, const struct error *e)
 		 "%u frames damaged on the way between %s and %s: check the "
 		 "cards and cables of this path",
 		 n, c->channel->from, c->channel->to);
-	session_end(s, true, why);
+	session_fail(s, why);
 }
 
 static int read_next(struct carrier *c, unsigned *unacked, struct error *e)
@@ -390,7 +393,7 @@ static int read_next(struct carrier *c, unsigned *unacked, struct error *e)
 	if (apply(c, &h, e) < 0) {
 		/* Intact, but wrong: sending it again would not help. */
 		if (e->code != ESHUTDOWN)
-			session_end(c->session, true, e->text);
+			session_fail(c->session, e->text);
 		return error_code(e);
 	}
 	if (h.seq != 0 && ++*unacked >= ACK_EVERY) {

@@ -374,7 +374,7 @@ static void dial_once(struct path *p)
 	if (!end)
 		return;
 	pthread_mutex_unlock(&s->lock);
-	session_end(s, true, last_words(&e));
+	session_fail(s, last_words(&e));
 	pthread_mutex_lock(&s->lock);
 }
 

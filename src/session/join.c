@@ -78,7 +78,7 @@ static void outage_check(struct session *s)
 	snprintf(why, sizeof(why), "no path to host %s for %s", s->peer,
 		 for_how_long);
 	pthread_mutex_unlock(&s->lock);
-	session_end(s, true, why);
+	session_fail(s, why);
 	pthread_mutex_lock(&s->lock);
 }
 
@@ -171,7 +171,7 @@ static int start_paths(struct session *s, struct error *e)
 	if (r == 0)
 		return 0;
 	error_set(e, r, "no thread for the plan of a session");
-	session_end(s, true, e->text);
+	session_fail(s, e->text);
 	paths_join(s);
 	return error_code(e);
 }
@@ -196,13 +196,13 @@ int keeper_start(struct session *s, struct error *e)
 	if (r != 0) {
 		/* Channels may run already: their end is kept here. */
 		error_set(e, r, "no thread for a session");
-		session_end(s, true, e->text);
+		session_fail(s, e->text);
 		s->stopping = true;
 		keeper_main(s);
 	} else if (!s->addresses || start_paths(s, e) == 0) {
 		return 0;
 	} else {
-		session_end(s, true, e->text);
+		session_fail(s, e->text);
 		keeper_stop(s);
 	}
 	if (s->watch)

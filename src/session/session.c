@@ -93,7 +93,7 @@ uint64_t session_silent_us(struct session *s)
 	return clock_us() - heard;
 }
 
-void session_end(struct session *s, bool failed, const char *why)
+static void end(struct session *s, bool failed, const char *why)
 {
 	{
 		WITH_LOCK(&s->lock);
@@ -114,13 +114,23 @@ void session_end(struct session *s, bool failed, const char *why)
 	session_notify(s);
 }
 
+void session_end(struct session *s, const char *why)
+{
+	end(s, /* failed */ false, why);
+}
+
+void session_fail(struct session *s, const char *why)
+{
+	end(s, /* failed */ true, why);
+}
+
 void session_free(struct session *s)
 {
 	struct compressor *compressor;
 
 	if (!s)
 		return;
-	session_end(s, false, "done");
+	session_end(s, "done");
 	keeper_join(s);
 	/* Until here its channels count, and who joins hears how it ended. */
 	if (s->table)
@@ -232,15 +242,14 @@ void session_set_page_sink(struct session *s, const struct page_sink *sink)
 	atomic_store(&s->sink, sink);
 }
 
-void session_set_far(struct session *s, bool far)
+void session_set_phase(struct session *s, enum outbox_phase phase)
 {
-	outbox_set_far(&s->out, far);
+	outbox_set_phase(&s->out, phase);
 }
 
 void session_switchover(struct session *s, uint64_t outage_limit_us)
 {
-	outbox_set_far(&s->out, false);
-	outbox_set_urgent(&s->out, true);
+	outbox_set_phase(&s->out, PHASE_SWITCHOVER);
 	if (outage_limit_us == 0)
 		return;
 

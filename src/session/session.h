@@ -78,9 +78,11 @@ struct session_options {
 int session_open(struct session **ret, const struct session_options *o,
 		 struct error *e);
 
-/* Makes the other side end as well, with @why in its error when @failed.
- * Everybody who waits returns.  Only the first end counts. */
-void session_end(struct session *s, bool failed, const char *why);
+/* Makes the other side end as well.  Everybody who waits returns.  Only the
+ * first end counts. */
+void session_end(struct session *s, const char *why);
+/* The same, with @why in the error at the other side. */
+void session_fail(struct session *s, const char *why);
 void session_free(struct session *s); /* NULL is fine */
 
 /* 0 while it lives.  Afterwards -ECONNABORTED with the reason, also after an
@@ -109,8 +111,8 @@ int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
 
 void session_set_page_sink(struct session *s, const struct page_sink *sink);
 
-/* Nobody will soon: more may be on its way than in a switchover. */
-void session_set_far(struct session *s, bool far);
+/* How far a move has come.  The switchover begins with the call below. */
+void session_set_phase(struct session *s, enum outbox_phase phase);
 /* The guest has stopped, and somebody waits for all that was sent: what a slow
  * channel still holds is sent again over a fast one.  Without any sign of life
  * from the peer for @outage_limit_us, the session ends; 0: the limit stays. */

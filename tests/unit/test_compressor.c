@@ -318,7 +318,7 @@ static void always_waits_for_workers_unless_it_is_urgent(void **state)
 	f = outbox_taker_take(&d->out);
 	assert_int_equal(send_one(d, 0), 0);
 	d->out.channel[1].delay_us = 1000; /* it has delivered before */
-	outbox_set_urgent(&d->out, true);
+	outbox_set_phase(&d->out, PHASE_SWITCHOVER);
 	assert_int_equal(send_one(d, 0), 3);
 	assert_int_equal(send_one(d, 0), 2);
 	worker_ends(d, f);
@@ -361,7 +361,7 @@ static void a_frame_that_a_channel_still_writes_is_not_replaced(void **state)
 	assert_ptr_equal(take(d, 0), f);
 	atomic_store(&f->summed, true);
 	d->out.channel[1].delay_us = 1000; /* it has delivered before */
-	outbox_set_urgent(&d->out, true);
+	outbox_set_phase(&d->out, PHASE_SWITCHOVER);
 	while (!(late = take(d, 1)))
 		;
 	assert_ptr_equal(late, f);
@@ -429,9 +429,9 @@ static void always_does_not_wait_for_a_worker_that_has_ended(void **state)
 	put(d, CONTENT_TEXT);
 	f = outbox_taker_take(&d->out);
 	d->out.channel[1].delay_us = 1000; /* it has delivered before */
-	outbox_set_urgent(&d->out, true);
+	outbox_set_phase(&d->out, PHASE_SWITCHOVER);
 	assert_int_equal(send_one(d, 0), 1);
-	outbox_set_urgent(&d->out, false);
+	d->out.phase = PHASE_NEAR_END;
 	worker_ends(d, f);
 	outbox_channel_died(&d->out, 0);
 	assert_int_equal(send_one(d, 1), 1);

@@ -519,7 +519,7 @@ static void the_end_of_the_session_ends_the_reader(void **state)
 	stream_configuration(&s, "pc");
 	assert_int_equal(write(c->fd[0], s.data, s.len), s.len);
 	stream_free(&s);
-	session_end(c->ends.near, true, "cut");
+	session_fail(c->ends.near, "cut");
 	assert_true(divert_run(&c->divert, c->fd[1], &e) < 0);
 	copy_end(c);
 }

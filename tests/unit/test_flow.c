@@ -68,11 +68,11 @@ static void far_from_the_end_more_may_wait(void **state)
 	(void)state;
 	flow_init(&f, 0);
 	run(&f, 0, 60 * MB, 1000);
-	f.far = true;
+	f.bulk = true;
 	assert_in_range(flow_limit(&f), 6 * MB, 6 * MB + MB / 10);
 	/* On a short path it is no more than it takes to bridge them. */
 	run(&f, 0, 3000ULL * MB, 1000);
-	assert_int_equal(flow_limit(&f), FLOW_FAR_MOST);
+	assert_int_equal(flow_limit(&f), FLOW_BULK_MOST);
 }
 
 static void a_long_path_holds_what_a_round_trip_takes(void **state)
@@ -86,7 +86,7 @@ static void a_long_path_holds_what_a_round_trip_takes(void **state)
 	assert_int_equal(flow_travels(&f), 36 * MB);
 	/* A quarter more for the rate to grow, and 4 MiB at most. */
 	assert_int_equal(flow_limit(&f), 36 * MB + FLOW_QUEUE_MOST);
-	f.far = true;
+	f.bulk = true;
 	assert_int_equal(flow_limit(&f), FLOW_MOST);
 }
 

@@ -421,7 +421,7 @@ static struct frame_out *take_summed(struct outbox *o, unsigned channel)
 /* The guest stands still, and @channel has the one frame that is missing. */
 static struct frame_out *hurried(struct outbox *o, unsigned channel)
 {
-	outbox_set_urgent(o, true);
+	outbox_set_phase(o, PHASE_SWITCHOVER);
 	put(o, FRAME_PAGES, 0, 100);
 	return take_summed(o, channel);
 }
@@ -435,7 +435,7 @@ static void an_idle_channel_repeats_what_a_slow_one_holds(void **state)
 	put(o, FRAME_PAGES, 0, 100);
 	f = take_summed(o, 0);
 	assert_null(take(o, 1));
-	outbox_set_urgent(o, true);
+	outbox_set_phase(o, PHASE_SWITCHOVER);
 	assert_ptr_equal(take(o, 1), f);
 	assert_null(take(o, 1));
 	assert_null(take(o, 0));

@@ -42,6 +42,7 @@ static void add(size_t i, char kind, uint64_t seq)
 static void made(const char *kinds, unsigned channels)
 {
 	memset(&q, 0, sizeof(q));
+	q.out.phase = PHASE_NEAR_END;
 	for (size_t i = 0; kinds[i]; i++)
 		add(i, kinds[i], i + 1);
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
@@ -107,7 +108,7 @@ static void with_always_a_channel_takes_only_what_is_ready(void **state)
 	made("bw", 1);
 	q.out.taker_always = true;
 	assert_null(pick_for_channel(&q.out, 0));
-	q.out.urgent = true;
+	q.out.phase = PHASE_SWITCHOVER;
 	assert_int_equal(place(pick_for_channel(&q.out, 0)), 1);
 	made("bwR", 1);
 	q.out.taker_always = true;

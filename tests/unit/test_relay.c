@@ -126,7 +126,7 @@ static void a_side_connection_may_end_after_the_session(void **state)
 	assert_int_equal(outcome(p.far, &e), 1);
 	news.fd = relay_event_fd(p.far);
 	eventfd_read(news.fd, &ignored);
-	session_end(p.ends.near, false, "done");
+	session_end(p.ends.near, "done");
 	while (session_check(ends_far(&p.ends), &e) == 0)
 		poll(NULL, 0, 1);
 	/* And only now QEMU closes another one. */

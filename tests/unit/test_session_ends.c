@@ -95,7 +95,7 @@ static void the_reason_of_an_end_reaches_the_other_side(void **state)
 
 	(void)state;
 	opened_ends(&e, 4, 20 * USEC_PER_SEC);
-	session_end(e.near, true, "the guest has gone away");
+	session_fail(e.near, "the guest has gone away");
 	wait_end(e.far, &err);
 	assert_string_equal(err.text, "near: the guest has gone away");
 	ends_close(&e);
@@ -345,7 +345,7 @@ static void nothing_is_taken_after_the_end(void **state)
 
 	(void)state;
 	puppet_init(&p);
-	session_end(p.ends.far, false, "done");
+	session_end(p.ends.far, "done");
 	puppet_message(&p, 1, 0);
 	wait_hung_up(&p);
 	assert_int_equal(session_receive(p.ends.far, &m, &err), -ECONNABORTED);
@@ -549,7 +549,7 @@ static void whoever_joins_an_ended_session_is_told_why_it_ended(void **state)
 
 	(void)state;
 	puppet_init(&p);
-	session_end(p.ends.far, true, "the memory is full");
+	session_fail(p.ends.far, "the memory is full");
 	h.session = p.id;
 	memcpy(h.secret, p.secret, SECRET_SIZE);
 	h = say_hello(&p.ends, h);
@@ -585,7 +585,7 @@ static void a_restarted_host_ends_the_session_at_once(void **state)
 	cutter_cut_all(e.cutter, 0);
 	assert_true(wait_end(e.near, &err) < 2 * USEC_PER_SEC);
 	assert_non_null(strstr(err.text, "has its droverd been"));
-	session_end(e.far, true, "killed");
+	session_fail(e.far, "killed");
 	ends_close(&e);
 	ends_done(&e);
 	session_table_free(fresh);
@@ -689,7 +689,7 @@ static void dialled_done(struct dialled *d)
 {
 	channel_free(d->first);
 	close(d->listen_fd);
-	session_end(d->near, false, "done");
+	session_end(d->near, "done");
 	session_free(d->near);
 }
 
