@@ -131,6 +131,11 @@ static void hint_text(char hint[static HINT_CAP], const struct guess *g)
 		snprintf(hint, HINT_CAP, "; did you mean '%s'?", g->found);
 }
 
+bool ini_is_key(const struct ini_key *k, const char *word)
+{
+	return !strcmp(k->key, word) || (k->before && !strcmp(k->before, word));
+}
+
 int ini_find_key(const struct ini_key **ret, const struct ini_section *s,
 		 const char *word, struct error *e)
 {
@@ -138,7 +143,7 @@ int ini_find_key(const struct ini_key **ret, const struct ini_section *s,
 	char hint[HINT_CAP];
 
 	for (size_t i = 0; i < s->count; i++) {
-		if (!strcmp(s->keys[i].key, word)) {
+		if (ini_is_key(&s->keys[i], word)) {
 			*ret = &s->keys[i];
 			return 0;
 		}
@@ -290,6 +295,7 @@ static int find_key(struct ini *in, const char *word, struct error *e)
 	in->skips_key = ini_find_key(&in->at.key, s, word, e) < 0;
 	if (in->skips_key)
 		return error_code(e);
+	in->at.by_old_name = strcmp(in->at.key->key, word) != 0;
 	bit = 1ULL << (in->at.key - s->keys);
 	if (*seen & bit)
 		return in->at.key->repeatable

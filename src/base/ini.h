@@ -62,7 +62,8 @@ struct ini_key {
 	const char *fallback; /* NULL: nothing is parsed */
 	const char *example;  /* a value that is good, and not the fallback */
 	const char *help;
-	size_t offset; /* in what the section fills */
+	const char *before; /* its name in the last release, read as well */
+	size_t offset;      /* in what the section fills */
 	/* for kinds that serve several keys */
 	const char *const *words; /* that a value may be; ends with NULL */
 	unsigned least, most;
@@ -95,6 +96,7 @@ struct ini_place {
 	const char *name;          /* of a section that has one, else NULL */
 	void *base;                /* what the section fills */
 	unsigned line;
+	bool by_old_name; /* the key is called by its name of before */
 };
 
 struct ini_format {
@@ -117,6 +119,9 @@ struct ini_format {
 int ini_defaults(const struct ini_section *s, void *base, struct error *e);
 /* And is given back. */
 void ini_clear(const struct ini_section *s, void *base);
+
+/* By its name of today, or of before. */
+bool ini_is_key(const struct ini_key *k, const char *word);
 
 /* -EINVAL with the key that was probably meant when there is none. */
 int ini_find_key(const struct ini_key **ret, const struct ini_section *s,
@@ -141,8 +146,9 @@ int ini_load(char **ret_text, size_t *ret_len, const char *path, size_t most,
  * key, and without its section once that is empty.  What else is there stays as
  * it is.  @section is "host" or "peer beta".  -EINVAL for a value that a file
  * cannot hold. */
-int ini_edit(char **ret, const char *text, const char *section, const char *key,
-	     const struct words *values, struct error *e);
+int ini_edit(char **ret, const char *text, const char *section,
+	     const struct ini_key *key, const struct words *values,
+	     struct error *e);
 
 /* Where the comment of a line starts, or its end. */
 size_t ini_comment_start(const char *line, size_t len);

@@ -20,7 +20,8 @@
 #include "base/words.h"
 
 struct edit {
-	const char *section, *key;
+	const char *section;
+	const struct ini_key *key;
 	const struct words *values;
 	struct words lines; /* of the new text */
 	size_t head, end;   /* of our section's lines; 0: it is not there */
@@ -66,14 +67,14 @@ static bool is_section(char *inside, const char *wanted)
 static int write_values(struct edit *d, struct error *e)
 {
 	for (size_t i = 0; !d->written && i < d->values->count; i++)
-		if (words_addf(&d->lines, e, "%s = %s", d->key,
+		if (words_addf(&d->lines, e, "%s = %s", d->key->key,
 			       d->values->at[i]) < 0)
 			return error_code(e);
 	d->written = true;
 	return 0;
 }
 
-static bool is_key(char *text, const char *key)
+static bool is_key(char *text, const struct ini_key *key)
 {
 	char *equals = strchr(text, '=');
 
@@ -81,7 +82,7 @@ static bool is_key(char *text, const char *key)
 		return false;
 	*equals = '\0';
 	bare(text);
-	return !strcmp(text, key);
+	return ini_is_key(key, text);
 }
 
 static int add_line(struct edit *d, const char *line, struct error *e)
@@ -213,8 +214,9 @@ static int check_value(const char *value, struct error *e)
 	return 0;
 }
 
-int ini_edit(char **ret, const char *text, const char *section, const char *key,
-	     const struct words *values, struct error *e)
+int ini_edit(char **ret, const char *text, const char *section,
+	     const struct ini_key *key, const struct words *values,
+	     struct error *e)
 {
 	struct edit d = { .section = section, .key = key, .values = values };
 	int r = 0;

@@ -143,12 +143,6 @@ static int serve(struct settings *s, const struct settings_source *from,
 	return 0;
 }
 
-static void warn_of_unknown(const struct settings *s)
-{
-	for (size_t i = 0; i < s->unknown.count; i++)
-		log_warning("left out: %s", s->unknown.at[i]);
-}
-
 static int run(const struct options *o, struct error *e)
 {
 	/* A host that nobody configured yet runs on the defaults; a file that
@@ -161,7 +155,7 @@ static int run(const struct options *o, struct error *e)
 
 	if (settings_load(&settings, &from, e) < 0)
 		return error_code(e);
-	warn_of_unknown(settings);
+	settings_warn(settings);
 	if (!o->check)
 		return serve(settings, &from, e);
 	printf("%s: the configuration is good\n", from.path);

@@ -100,8 +100,7 @@ static void log_changes(struct live *l, struct settings *before,
 	SCOPED(settings_view_done) struct settings_view fresh = { 0 };
 	struct error e;
 
-	for (size_t i = 0; i < now->unknown.count; i++)
-		log_warning("left out: %s", now->unknown.at[i]);
+	settings_warn(now);
 	if (settings_view_all(&old, before, l->first, &e) < 0 ||
 	    settings_view_all(&fresh, now, l->first, &e) < 0)
 		return;
@@ -167,7 +166,7 @@ static int edit(char **ret, const char *path, const struct setting_view *v,
 		 v->name[0] ? " " : "", v->name);
 	if (load_set(&old, path, e) < 0)
 		return error_code(e);
-	return ini_edit(ret, old, section, v->key->key, values, e);
+	return ini_edit(ret, old, section, v->key, values, e);
 }
 
 static int make_folder(const char *path, struct error *e)

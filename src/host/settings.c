@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
 
@@ -74,7 +75,17 @@ static int note_origin(struct settings *s, const struct ini_place *p,
 
 static int given(void *target, const struct ini_place *p, struct error *e)
 {
-	return note_origin(target, p, e);
+	struct settings *s = target;
+	const char *file = s->files.at[s->files.count - 1];
+
+	if (p->by_old_name &&
+	    words_addf(&s->renamed, e,
+		       "%s:%u: the key '%s' of [%s] is called '%s' now: "
+		       "the next version will not know it by its old name",
+		       file, p->line, p->key->before, p->section->name,
+		       p->key->key) < 0)
+		return error_code(e);
+	return note_origin(s, p, e);
 }
 
 /* --- sections with names */
@@ -196,6 +207,7 @@ void settings_drop(struct settings *s)
 	}
 	words_done(&s->files);
 	words_done(&s->unknown);
+	words_done(&s->renamed);
 	free(s->origins);
 	free(s);
 }
@@ -387,6 +399,14 @@ int settings_load(struct settings **ret, const struct settings_source *from,
 }
 
 /* --- for their readers */
+
+void settings_warn(const struct settings *s)
+{
+	for (size_t i = 0; i < s->unknown.count; i++)
+		log_warning("left out: %s", s->unknown.at[i]);
+	for (size_t i = 0; i < s->renamed.count; i++)
+		log_warning("%s", s->renamed.at[i]);
+}
 
 struct move_paths settings_paths(const struct settings *s)
 {

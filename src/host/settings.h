@@ -45,6 +45,7 @@ struct settings {
 	/* A sentence for each key and section that this version does not
 	 * know, and skipped: a newer one may have written the file. */
 	struct words unknown;
+	struct words renamed; /* likewise for names of before */
 	struct setting_origin *origins;
 	size_t origins_count;
 	unsigned references; /* atomic */
@@ -64,6 +65,9 @@ int settings_load(struct settings **ret, const struct settings_source *from,
 /* From a text alone; the empty text gives the defaults. */
 int settings_parse(struct settings **ret, const char *file_name,
 		   const char *text, size_t len, struct error *e);
+
+/* Logs what is not known, and what has another name now. */
+void settings_warn(const struct settings *s);
 
 /* "/etc/drover/drover.d" and "/etc/drover/drover.d/90-set.conf" for
  * "/etc/drover/drover.conf". */

@@ -115,15 +115,15 @@ static int show_cache(struct words *ret, const void *at,
 
 static const struct ini_kind cache_kind = { parse_cache, show_cache, NULL };
 
-static int parse_option(void *at, const struct ini_key *k, const char *value,
-			struct error *e)
+static int parse_mode(void *at, const struct ini_key *k, const char *value,
+		      struct error *e)
 {
 	(void)k;
 	return move_option_find(at, value, e);
 }
 
-static int show_option(struct words *ret, const void *at,
-		       const struct ini_key *k, struct error *e)
+static int show_mode(struct words *ret, const void *at, const struct ini_key *k,
+		     struct error *e)
 {
 	const struct move_option *const *option = at;
 
@@ -131,7 +131,7 @@ static int show_option(struct words *ret, const void *at,
 	return words_add(ret, (*option)->name, e);
 }
 
-static const struct ini_kind option_kind = { parse_option, show_option, NULL };
+static const struct ini_kind mode_kind = { parse_mode, show_mode, NULL };
 
 #define AT(m) .offset = offsetof(struct move_settings, m)
 #define CONNECTIONS .least = 1, .most = CHANNELS_MAX
@@ -153,8 +153,8 @@ static const struct ini_key keys[] = {
 	  .example = "256M",
 	  .help = "memory for versions of pages: a share of the guest's, or a "
 		  "size" },
-	{ "option", &option_kind, "compression", AT(option), .example = "auto",
-	  .help = "tcp, compression, multichannel or auto" },
+	{ "mode", &mode_kind, "compression", .before = "option", AT(option),
+	  .example = "auto", .help = "tcp, compression, multichannel or auto" },
 	{ "connections-per-rss-card", &setting_number, "4",
 	  AT(connections_per_rss_card), CONNECTIONS, .example = "2",
 	  .help = "TCP connections over a card with several receive queues" },

@@ -41,7 +41,7 @@ BAD_OF = {
     "move.compress": ["sometimes"],
     "move.codec": ["gzip", "zstd:99", "zstd:"],
     "move.repeat-cache": ["101%", "5%M", "much"],
-    "move.option": ["rdma", "AUTO"],
+    "move.mode": ["rdma", "AUTO"],
     "move.connections-per-rss-card": ["0", "33"],
     "move.connections-per-card": ["0", "33"],
     "move.connections": ["0", "33", "1.5"],
@@ -150,7 +150,7 @@ class EveryKey(Case):
                            ("mvoe.timeout", "did you mean 'move'?"),
                            ("timeout", "SECTION.KEY"), ("peer.address", "peer.NAME.KEY"),
                            ("move.a.timeout", "move.KEY"), ("peer.a/b.port", "not a name"),
-                           ("peer." + "a" * 64 + ".port", "too long"), ("move.", "no key"), ("move.option.x", "move.KEY")):
+                           ("peer." + "a" * 64 + ".port", "too long"), ("move.", "no key"), ("move.mode.x", "move.KEY")):
             with self.subTest(name=name):
                 self.assertIn(hint, self.refused(name, "1"))
 
@@ -259,6 +259,16 @@ class Reload(Case):
         self.host.drover("host", "set", "move.timeout", "2min")
         with open(path, encoding="utf-8") as f:
             self.assertEqual(f.read(), "# by hand\n[queue]\nlength = 3\n\n[move]\ntimeout = 2min\n")
+
+    def test_a_name_of_before_is_read_and_written_anew(self):
+        path = self.write("90-set.conf", "[move]\noption = tcp\n")
+        self.host.start()
+        self.assertIn(f"{path}:2: the key 'option' of [move] is called 'mode' now",
+                      self.host.log_text())
+        self.assertEqual(self.value("move.mode"), (["tcp"], path, 2))
+        self.host.drover("host", "set", "move.option", "auto")
+        with open(path, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "[move]\nmode = auto\n")
 
     def test_a_folder_that_cannot_be_written_is_named(self):
         with open(self.folder, "w", encoding="utf-8"):

@@ -192,12 +192,13 @@ static void binary_and_huge_files_are_refused(void **state)
 static void assert_edit(const char *text, const char *section, const char *key,
 			const char *values, const char *expected)
 {
+	const struct ini_key k = { .key = key, .before = "old" };
 	struct words w = { 0 };
 	struct error e = { 0 };
 	char *got;
 
 	assert_int_equal(words_split(&w, values, &e), 0);
-	if (ini_edit(&got, text, section, key, &w, &e) < 0)
+	if (ini_edit(&got, text, section, &k, &w, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(got, expected);
 	free(got);
@@ -225,6 +226,8 @@ static void an_edit_keeps_what_else_stands_there(void **state)
 		    "", "[peer a]\nport = 2\n");
 	assert_edit("[host]\nport = 1\nname = x\n", "host", "port", "",
 		    "[host]\nname = x\n");
+	assert_edit("[host]\nold = 1\n", "host", "port", "2",
+		    "[host]\nport = 2\n");
 	assert_edit("# c\n\n[host]\nport = 1\n", "host", "port", "", "# c\n");
 	assert_edit("[host]\nname = x\n", "peer a", "port", "",
 		    "[host]\nname = x\n");
@@ -234,6 +237,7 @@ static void an_edit_takes_no_value_that_a_file_cannot_hold(void **state)
 {
 	static const char *const values[] = { "a\n[peer b]", "a ; b", "; a", "",
 					      " a",          "a " };
+	const struct ini_key k = { .key = "group" };
 	struct error e;
 	char *got;
 
@@ -242,7 +246,7 @@ static void an_edit_takes_no_value_that_a_file_cannot_hold(void **state)
 		struct words w = { 0 };
 
 		assert_int_equal(words_add(&w, values[i], &e), 0);
-		assert_int_equal(ini_edit(&got, "", "host", "group", &w, &e),
+		assert_int_equal(ini_edit(&got, "", "host", &k, &w, &e),
 				 -EINVAL);
 		words_done(&w);
 	}

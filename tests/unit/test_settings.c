@@ -23,7 +23,7 @@ static const char full[] = "[host]\n"
 			   "downtime-limit = 50ms\n"
 			   "timeout = 10min\n"
 			   "on-timeout = force\n"
-			   "option = auto\n"
+			   "mode = auto\n"
 			   "repeat-cache = 256M\n"
 			   "connections = 8\n"
 			   "connections-per-card = 2\n"
@@ -97,6 +97,24 @@ static void what_is_not_known_is_skipped_and_named(void **state)
 	settings_drop(s);
 }
 
+/* Files of the last release have it. */
+static void a_name_of_before_is_read_and_told(void **state)
+{
+	struct settings *s = parsed("[move]\noption = auto\n");
+
+	(void)state;
+	assert_string_equal(s->move.option->name, "auto");
+	assert_int_equal(s->unknown.count, 0);
+	assert_int_equal(s->renamed.count, 1);
+	assert_string_equal(s->renamed.at[0],
+			    "t:2: the key 'option' of [move] is called 'mode' "
+			    "now: the next version will not know it by its "
+			    "old name");
+	settings_drop(s);
+	assert_refused("[move]\noption = auto\nmode = tcp\n",
+		       "t:3:1: 'mode' is set twice");
+}
+
 static void an_empty_file_gives_the_defaults(void **state)
 {
 	struct settings *s = parsed("");
@@ -168,7 +186,7 @@ static void an_option_says_whether_all_networks_are_used(void **state)
 		struct settings *s;
 		struct move_paths p;
 
-		snprintf(text, sizeof(text), "[move]\noption = %s\n",
+		snprintf(text, sizeof(text), "[move]\nmode = %s\n",
 			 cases[i].asked);
 		s = parsed(text);
 		p = settings_paths(s);
@@ -203,8 +221,8 @@ static void wrong_settings_are_explained(void **state)
 	(void)state;
 	assert_refused("[move]\nconnections = 33\n",
 		       "t:2:15: '33' is not a number from 1 to 32");
-	assert_refused("[move]\noption = rdma\n",
-		       "t:2:10: 'rdma' is not a mode: use tcp, compression, "
+	assert_refused("[move]\nmode = rdma\n",
+		       "t:2:8: 'rdma' is not a mode: use tcp, compression, "
 		       "multichannel or auto");
 	assert_refused("[host]\nnetworks = eth1 10.0.0.0/33\n",
 		       "t:2:12: '10.0.0.0/33' is not a network: write "
@@ -256,7 +274,7 @@ static void a_cache_is_a_share_of_the_guest_or_a_size(void **state)
 		struct settings_view v;
 		struct error e;
 
-		snprintf(text, sizeof(text), "[move]\noption = auto\n%s\n",
+		snprintf(text, sizeof(text), "[move]\nmode = auto\n%s\n",
 			 cases[i].text);
 		s = parsed(text);
 		p = settings_paths(s);
@@ -274,8 +292,8 @@ static void a_cache_is_a_share_of_the_guest_or_a_size(void **state)
 static void without_compression_nothing_is_repeated(void **state)
 {
 	static const char *const texts[] = {
-		"[move]\noption = tcp\n",
-		"[move]\noption = auto\ncompress = never\n",
+		"[move]\nmode = tcp\n",
+		"[move]\nmode = auto\ncompress = never\n",
 	};
 
 	(void)state;
@@ -304,7 +322,7 @@ static void all_are_shown_as_a_file_has_them(void **state)
 	assert_shown(&v, "move.downtime-limit", "50ms|", "t:10");
 	assert_shown(&v, "move.timeout", "10min|", "t:11");
 	assert_shown(&v, "move.on-timeout", "force|", "t:12");
-	assert_shown(&v, "move.option", "auto|", "t:13");
+	assert_shown(&v, "move.mode", "auto|", "t:13");
 	assert_shown(&v, "move.repeat-cache", "256M|", "t:14");
 	assert_shown(&v, "move.outage-limit", "5min|", "default");
 	assert_shown(&v, "peer.beta.tls", "off|", "t:21");
@@ -317,6 +335,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_known_is_skipped_and_named),
+		cmocka_unit_test(a_name_of_before_is_read_and_told),
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(an_option_says_whether_all_networks_are_used),
