@@ -127,6 +127,7 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 	got = move_option_got(mode, move_paths_press(&o->paths));
 	session_stats(s, &st);
 	relay_stats(r, &rs);
+	got = move_option_got(mode, move_paths_press(&o->paths));
 	{
 		pthread_mutex_lock(&job->lock);
 		rounds = job->progress.round;
