@@ -34,6 +34,7 @@
 #include "move/job.h"
 #include "move/move.h"
 #include "relay/endpoint.h"
+#include "session/accept.h"
 #include "session/session.h"
 
 enum { LISTENERS_MAX = 16, JOBS_KEPT = 200 };

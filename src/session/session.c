@@ -3,115 +3,286 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/scope.h"
-#include "base/text.h"
-#include "channel/channel.h"
-#include "nic/cards.h"
-#include "session/internal.h"
+#include "frames/inbox.h"
+#include "lanes/lanes.h"
+#include "paths/account.h"
+#include "paths/paths.h"
+#include "paths/peer_cards.h"
+#include "paths/planner.h"
+#include "session/begin.h"
+#include "session/hello.h"
+#include "session/life.h"
+#include "session/supervisor.h"
+#include "session/table.h"
 
-static int init_parts(struct session *s, struct error *e)
+struct session {
+	/* set before the threads start */
+	struct identity who;
+	int event_fd;
+	struct lanes *lanes;
+	struct path_set *paths;
+	struct supervisor supervisor;
+	struct table_entry entry;      /* on the accepting side */
+	struct compressor *compressor; /* NULL: nothing is compressed */
+	struct compressor_client client;
+
+	/* with locks of their own */
+	struct life life;
+	struct outbox out;
+	struct inbox in;
+
+	atomic_uint abilities;  /* the peer's: bits of enum ability */
+	atomic_bool introduced; /* the first message has left */
+};
+
+/* --- what the parts say */
+
+static void notify(struct session *s)
 {
-	e->code = 0;
-	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->event_fd < 0 || s->end_fd < 0)
-		error_sys(e, "eventfd");
-	else
-		outbox_init(&s->out, e);
-	if (e->code != 0) {
-		scope_close(&s->event_fd);
-		scope_close(&s->end_fd);
+	eventfd_write(s->event_fd, 1);
+}
+
+static void end(struct session *s, bool failed, const char *why)
+{
+	if (!life_end(&s->life, failed, why))
+		return;
+	/* The lanes first: their goodbye is why. */
+	lanes_close(s->lanes, failed, why);
+	paths_end(s->paths);
+	outbox_close(&s->out);
+	inbox_close(&s->in);
+	notify(s);
+}
+
+static void message_came(void *context)
+{
+	notify(context);
+}
+
+static int cards_came(void *context, uint64_t generation, const void *text,
+		      size_t len, struct error *e)
+{
+	struct session *s = context;
+
+	return peer_cards_came(s->paths, generation, text, len, e);
+}
+
+static void bye_came(void *context, bool failed, const char *why)
+{
+	end(context, failed, why);
+}
+
+static void fail(void *context, const char *why)
+{
+	end(context, /* failed */ true, why);
+}
+
+static void wake_supervisor(void *context)
+{
+	struct session *s = context;
+
+	life_wake(&s->life);
+}
+
+/* The first hello says which session it is. */
+static int greet(void *context, struct channel *c, struct error *e)
+{
+	struct session *s = context;
+	const bool first = s->who.session == 0;
+
+	if (hello_greet(&s->who, c, e) < 0)
 		return error_code(e);
+	if (first) {
+		lanes_set_session(s->lanes, s->who.session);
+		/* Finding an address that answers may have taken a while. */
+		lanes_heard(s->lanes);
 	}
-	inbox_init(&s->in);
-	pthread_mutex_init(&s->lock, NULL);
-	clock_cond_init(&s->changed);
-	s->spares = json_array();
-	s->idle = json_array();
 	return 0;
 }
 
-int session_new(struct session **ret, const char *own_name, const char *peer,
-		uint64_t outage_limit_us, struct error *e)
+/* --- making it */
+
+static int make_lanes(struct session *s, struct error *e)
+{
+	const struct lanes_options o = { .peer = s->who.peer,
+					 .out = &s->out,
+					 .in = &s->in,
+					 .calls = { .message = message_came,
+						    .cards = cards_came,
+						    .bye = bye_came,
+						    .broken = fail,
+						    .ended = wake_supervisor,
+						    .context = s } };
+
+	return lanes_new(&s->lanes, &o, e);
+}
+
+static int make_paths(struct session *s, const struct session_options *o,
+		      struct error *e)
+{
+	const struct paths_options p = { .peer = s->who.peer,
+					 .addresses = o->addresses,
+					 .port = o->port,
+					 .watch = o->cards.watch,
+					 .networks = o->cards.networks,
+					 .policy = o->cards.policy,
+					 .lanes = s->lanes,
+					 .calls = { .greet = greet,
+						    .fail = fail,
+						    .news = wake_supervisor,
+						    .context = s },
+					 .stop_fd = s->life.end_fd };
+
+	return paths_new(&s->paths, &p, e);
+}
+
+/* The descriptors and locks; what it leaves is all or nothing. */
+static int make_base(struct session *s, const struct session_options *o,
+		     struct error *e)
+{
+	if (life_init(&s->life, o->outage_limit_us, e) < 0)
+		return error_code(e);
+	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->event_fd < 0)
+		error_sys(e, "eventfd");
+	else if (outbox_init(&s->out, e) == 0)
+		return 0;
+	scope_close(&s->event_fd);
+	life_done(&s->life);
+	return error_code(e);
+}
+
+static void fill_in(struct session *s)
+{
+	s->supervisor = (struct supervisor){ .peer = s->who.peer,
+					     .life = &s->life,
+					     .lanes = s->lanes,
+					     .paths = s->paths,
+					     .fail = fail,
+					     .context = s };
+	s->entry = (struct table_entry){ .session = s,
+					 .who = &s->who,
+					 .lanes = s->lanes,
+					 .paths = s->paths };
+}
+
+static int session_new(struct session **ret, const struct session_options *o,
+		       struct error *e)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return error_set(e, ENOMEM, "no memory for a session");
-	if (init_parts(s, e) < 0) {
+	if (make_base(s, o, e) < 0) {
 		free(s);
 		return error_code(e);
 	}
-	snprintf(s->own_name, sizeof(s->own_name), "%s", own_name);
-	snprintf(s->peer, sizeof(s->peer), "%s", peer);
-	s->outage_limit_us = outage_limit_us;
-	s->heard_us = s->opened_us = clock_us();
-	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
-		s->carrier[i].session = s;
-		s->carrier[i].index = i;
+	inbox_init(&s->in);
+	snprintf(s->who.own_name, sizeof(s->who.own_name), "%s", o->own_name);
+	snprintf(s->who.peer, sizeof(s->who.peer), "%s", o->peer);
+	if (make_lanes(s, e) < 0 || make_paths(s, o, e) < 0) {
+		session_discard(s);
+		return error_code(e);
 	}
+	fill_in(s);
 	*ret = s;
 	return 0;
 }
 
-void session_destroy(struct session *s)
+void session_discard(struct session *s)
 {
-	for (char **a = s->addresses; a && *a; a++)
-		free(*a);
-	free(s->addresses);
-	paths_free(s);
-	free(s->cards_text);
-	cards_free(s->far_cards);
-	json_decref(s->spares);
-	json_decref(s->idle);
-	pthread_cond_destroy(&s->changed);
-	pthread_mutex_destroy(&s->lock);
+	paths_free(s->paths);
+	lanes_free(s->lanes);
 	inbox_done(&s->in);
 	outbox_done(&s->out);
 	close(s->event_fd);
-	close(s->end_fd);
+	life_done(&s->life);
 	free(s);
 }
 
-void session_notify(struct session *s)
+/* --- the accepting side */
+
+int session_begin(struct session **ret, const struct session_options *o,
+		  struct error *e)
 {
-	eventfd_write(s->event_fd, 1);
+	struct session *s;
+
+	if (session_new(&s, o, e) < 0)
+		return error_code(e);
+	/* Guessing a number and a secret must be hopeless. */
+	while (getrandom(&s->who.session, sizeof(s->who.session), 0) < 0 ||
+	       s->who.session == 0)
+		;
+	while (getrandom(s->who.secret, SECRET_SIZE, 0) < 0)
+		;
+	lanes_set_session(s->lanes, s->who.session);
+	*ret = s;
+	return 0;
 }
 
-/* The clock is read second: readers move heard_us meanwhile, and a silence of
- * less than nothing would be one of half a million years. */
-uint64_t session_silent_us(struct session *s)
+struct table_entry *session_entry(struct session *s)
 {
-	uint64_t heard = atomic_load(&s->heard_us);
-
-	return clock_us() - heard;
+	return &s->entry;
 }
 
-static void end(struct session *s, bool failed, const char *why)
-{
-	{
-		WITH_LOCK(&s->lock);
+/* --- beginning and ending */
 
-		if (s->ended)
-			return;
-		s->ended = true;
-		atomic_store(&s->over, true);
-		s->ended_us = clock_us();
-		s->failed = failed;
-		snprintf(s->why, sizeof(s->why), "%s", why);
-		pthread_cond_broadcast(&s->changed);
-		eventfd_write(s->end_fd, 1);
-		paths_shutdown(s);
+/* Ends the session when it fails. */
+int session_start(struct session *s, struct error *e)
+{
+	paths_listen(s->paths);
+	if (supervisor_start(&s->supervisor, e) < 0) {
+		/* Lanes may run already: their end is kept here. */
+		session_fail(s, e->text);
+		supervisor_finish(&s->supervisor);
+	} else if (paths_start(s->paths, s->who.session, e) == 0) {
+		return 0;
+	} else {
+		session_fail(s, e->text);
+		paths_join(s->paths);
+		supervisor_stop(&s->supervisor);
 	}
-	outbox_close(&s->out);
-	inbox_close(&s->in);
-	session_notify(s);
+	paths_leave(s->paths);
+	return error_code(e);
+}
+
+int session_open(struct session **ret, const struct session_options *o,
+		 struct error *e)
+{
+	static const char *const nowhere[] = { NULL };
+	const unsigned lanes = o->cards.watch ? 1 : o->channels;
+	struct session_options dials = *o;
+	struct session *s;
+
+	if (!dials.addresses)
+		dials.addresses = nowhere;
+	if (session_new(&s, &dials, e) < 0)
+		return error_code(e);
+	/* The supervisor reads the number that the first hello brings. */
+	if (paths_dial_first(s->paths, lanes, e) < 0 ||
+	    session_start(s, e) < 0) {
+		session_discard(s);
+		return error_code(e);
+	}
+	if (o->compressor) {
+		s->compressor = o->compressor;
+		s->client.outbox = &s->out;
+		s->client.policy = o->compressor_policy;
+		compressor_join(s->compressor, &s->client);
+	}
+	*ret = s;
+	return 0;
 }
 
 void session_end(struct session *s, const char *why)
@@ -124,6 +295,15 @@ void session_fail(struct session *s, const char *why)
 	end(s, /* failed */ true, why);
 }
 
+/* Its threads. */
+static void join_all(struct session *s)
+{
+	paths_leave(s->paths);
+	paths_join(s->paths);
+	supervisor_stop(&s->supervisor);
+	account_remember(s->paths);
+}
+
 void session_free(struct session *s)
 {
 	struct compressor *compressor;
@@ -131,14 +311,13 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	session_end(s, "done");
-	keeper_join(s);
+	join_all(s);
 	/* Until here its channels count, and who joins hears how it ended. */
-	if (s->table)
-		table_remove(s);
+	table_remove(&s->entry);
 	compressor = s->compressor;
 	if (compressor)
 		compressor_leave(compressor, &s->client);
-	session_destroy(s);
+	session_discard(s);
 	/* Others may wait for the buffers that it had. */
 	if (compressor)
 		compressor_kick(compressor);
@@ -146,19 +325,15 @@ void session_free(struct session *s)
 
 int session_check(struct session *s, struct error *e)
 {
-	WITH_LOCK(&s->lock);
-
-	if (!s->ended)
-		return 0;
-	return error_set(e, ECONNABORTED, "%s", s->why);
+	return life_check(&s->life, e);
 }
 
 bool session_failed(struct session *s)
 {
-	WITH_LOCK(&s->lock);
-
-	return s->ended && s->failed;
+	return life_failed(&s->life);
 }
+
+/* --- messages */
 
 int session_event_fd(const struct session *s)
 {
@@ -196,14 +371,13 @@ int session_receive(struct session *s, json_t **ret, struct error *e)
 	if (!p)
 		return session_check(s, e);
 	/* More may be waiting: keep the descriptor readable. */
-	session_notify(s);
+	notify(s);
 	*ret = json_loadb((const char *)p->data, p->len, 0, &where);
 	if (!json_is_object(*ret)) {
 		json_decref(*ret);
 		return error_set(e, EBADMSG,
-				 "%s sent a message that is no "
-				 "JSON object",
-				 s->peer);
+				 "%s sent a message that is not a JSON object",
+				 s->who.peer);
 	}
 	atomic_fetch_or(&s->abilities,
 			abilities_read(json_object_get(*ret, "can")));
@@ -232,14 +406,14 @@ int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
 			return r;
 		if (clock_us() >= deadline_us)
 			return error_set(e, ETIMEDOUT, "%s does not answer",
-					 s->peer);
+					 s->who.peer);
 		poll(&p, 1, clock_poll_ms(deadline_us));
 	}
 }
 
 void session_set_page_sink(struct session *s, const struct page_sink *sink)
 {
-	atomic_store(&s->sink, sink);
+	lanes_set_page_sink(s->lanes, sink);
 }
 
 void session_set_phase(struct session *s, enum outbox_phase phase)
@@ -250,13 +424,15 @@ void session_set_phase(struct session *s, enum outbox_phase phase)
 void session_switchover(struct session *s, uint64_t outage_limit_us)
 {
 	outbox_set_phase(&s->out, PHASE_SWITCHOVER);
-	if (outage_limit_us == 0)
-		return;
+	if (outage_limit_us != 0)
+		life_set_outage_limit(&s->life, outage_limit_us);
+}
 
-	WITH_LOCK(&s->lock);
+/* --- what there is to see */
 
-	s->outage_limit_us = outage_limit_us;
-	pthread_cond_broadcast(&s->changed);
+struct lanes *session_lanes(struct session *s)
+{
+	return s->lanes;
 }
 
 struct outbox *session_outbox(struct session *s)
@@ -271,7 +447,7 @@ struct inbox *session_inbox(struct session *s)
 
 const char *session_peer(const struct session *s)
 {
-	return s->peer;
+	return s->who.peer;
 }
 
 bool session_peer_can(struct session *s, enum ability a)
@@ -314,25 +490,27 @@ json_t *session_compression(struct session *s)
 
 void session_stats(struct session *s, struct session_stats *ret)
 {
+	const struct lanes_sums sums = lanes_sums(s->lanes);
+	const struct lanes_count n = lanes_count(s->lanes);
 	struct inbox_stats in;
 
 	inbox_stats(&s->in, &in);
 	outbox_stats(&s->out, &ret->out);
 	ret->duplicates = in.duplicates;
-	ret->outage = session_silent_us(s) > USEC_PER_SEC;
+	ret->outage = supervisor_silent_us(s->lanes) > USEC_PER_SEC;
 	ret->presses = s->compressor != NULL;
+	ret->damaged = sums.damaged;
+	ret->channels = n.alive - n.starting;
+	ret->bytes_sent = sums.sent;
+	ret->bytes_received = sums.received;
+}
 
-	WITH_LOCK(&s->lock);
+json_t *session_paths(struct session *s)
+{
+	return account_json(s->paths);
+}
 
-	ret->damaged = s->damaged;
-	ret->channels = carriers_alive(s);
-	ret->bytes_sent = s->bytes_sent;
-	ret->bytes_received = s->bytes_received;
-	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
-		if (s->carrier[i].state == CARRIER_FREE)
-			continue;
-		ret->bytes_sent += atomic_load(&s->carrier[i].bytes_sent);
-		ret->bytes_received +=
-			atomic_load(&s->carrier[i].bytes_received);
-	}
+void session_settle(struct session *s, uint64_t deadline_us)
+{
+	planner_settle(s->paths, deadline_us);
 }

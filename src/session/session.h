@@ -9,14 +9,16 @@
  * channel died leaves over another one, and with no channel left everything
  * waits until one joins or the outage limit has passed.
  *
- *     session.c  life and death, messages, statistics
- *     carrier.c  the two threads of each channel
- *     join.c     hellos, the accepting side, the keeper that buries channels
- *     dial.c     the dialling side: a thread for each path
- *     paths.c    which paths there are, and how many channels each shall have
- *     cards.c    what each side tells the other of its cards
- *     account.c  what became of each path, for plans and reports
- *     compress/  compresses what waits, for all sessions of a host
+ *     frames/    what has not arrived at the other side, what has arrived here
+ *     compress/  idle processors compress what waits
+ *     lanes/     the two threads of each channel
+ *     paths/     which ways there are, dialling, what became of them
+ *
+ *     session.c     what holds these together: beginning, end, messages
+ *     life.h        whether it lives
+ *     supervisor.h  the thread that buries lanes and watches for outages
+ *     accept.h      sessions that others open; table.h: all of them
+ *     hello.h       who is at the two ends
  *
  * Ownership: whoever opened or accepted a session ends it with session_free(),
  * after everybody who reads or writes its streams has ended; session_end()
@@ -31,6 +33,7 @@
 
 #include "compress/compressor.h"
 #include "frames/outbox.h"
+#include "lanes/calls.h"
 #include "nic/networks.h"
 #include "nic/pairs.h"
 #include "session/abilities.h"
@@ -41,15 +44,7 @@ struct error;
 struct inbox;
 struct nic_watch;
 struct session;
-struct session_table;
-
-/* Where arriving pages go, expanded.  Called by many threads at once; the pages
- * must stand in memory when it returns. */
-struct page_sink {
-	int (*apply)(void *context, const struct batch_head *batch,
-		     const struct batch_body *body, struct error *e);
-	void *context;
-};
+struct lanes;
 
 /* How the dialling side finds paths besides the addresses that it was given. */
 struct session_cards {
@@ -120,6 +115,7 @@ void session_switchover(struct session *s, uint64_t outage_limit_us);
 
 struct outbox *session_outbox(struct session *s);
 struct inbox *session_inbox(struct session *s);
+struct lanes *session_lanes(struct session *s);
 const char *session_peer(const struct session *s);
 /* Did a message that was received name it?  The first one does, so for the
  * dialling side this is no before it has had an answer. */
@@ -143,35 +139,3 @@ json_t *session_paths(struct session *s);
 json_t *session_compression(struct session *s);
 /* Waits until every path that should be used has been tried. */
 void session_settle(struct session *s, uint64_t deadline_us);
-
-/* --- the accepting side */
-
-struct channel;
-
-struct acceptor {
-	const char *own_name;
-	struct session_table *table;
-	/* May this peer open a session?  Fills @e with the reason if not. */
-	int (*admit)(void *context, const char *peer, const char *from,
-		     struct error *e);
-	/* Takes the session over. */
-	void (*opened)(void *context, struct session *s);
-	void *context;
-	uint64_t outage_limit_us;
-	unsigned sessions_max;      /* that are open at once, */
-	unsigned host_sessions_max; /* those of one host, */
-	unsigned host_channels_max; /* and the channels of all of them */
-	/* May be NULL: the peer then learns of no cards. */
-	struct nic_watch *watch;
-	const struct networks *networks; /* not NULL when @watch is not */
-};
-
-struct session_table *session_table_new(void);
-void session_table_free(struct session_table *t); /* must be empty */
-/* A peer with an open session has named the address as one of its cards'. */
-bool session_table_knows(struct session_table *t, const struct nic_address *a);
-
-/* Shakes hands on a fresh connection and adds it to its session, or refuses
- * it.  Takes @c over.  Blocks for some seconds at most. */
-int session_accept(const struct acceptor *a, struct channel *c,
-		   struct error *e);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "cutter.h"
+#include "session/accept.h"
 #include "session/session.h"
 
 /* For threads, where cmocka's assertions cannot be used. */

@@ -24,8 +24,8 @@
 #include "ends.h"
 #include "frames/inbox.h"
 #include "frames/outbox.h"
+#include "lanes/lane.h"
 #include "nic/address.h"
-#include "session/internal.h"
 #include "wire/frame.h"
 
 enum { PAGES = 200, SIDES = 3 };
@@ -523,11 +523,12 @@ enum { LINKS = 3 };
 
 static void kill_a_channel(struct session *s, uint32_t *seed)
 {
-	struct carrier *c = &s->carrier[random_below(seed, CHANNELS_MAX)];
+	struct lanes *l = session_lanes(s);
+	struct lane *c = &l->lane[random_below(seed, CHANNELS_MAX)];
 
-	WITH_LOCK(&s->lock);
+	WITH_LOCK(&l->lock);
 
-	if (c->state == CARRIER_ALIVE)
+	if (c->state == LANE_ALIVE)
 		c->channel->kind->shutdown(c->channel);
 }
 

@@ -24,7 +24,8 @@
 #include "ends.h"
 #include "frames/inbox.h"
 #include "frames/outbox.h"
-#include "session/internal.h"
+#include "lanes/lanes.h"
+#include "session/hello.h"
 #include "set_clock.h"
 #include "wire/frame.h"
 

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/accept.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "channel/channel.h"
+#include "lanes/lanes.h"
+#include "nic/networks.h"
+#include "nic/watch.h"
+#include "session/begin.h"
+#include "session/hello.h"
+#include "session/session.h"
+
+/* --- what a channel may be */
+
+/* A channel over a pair of cards keeps to the card here as well, in both
+ * directions. */
+static int check_card(const struct acceptor *a, const struct inventory *inv,
+		      struct channel *c, struct error *e)
+{
+	const struct nic *own =
+		inventory_by_address(inv, c->local.family, c->local.bytes);
+	const struct nic *in = inventory_by_index(inv, c->arrived);
+	char ignored[NIC_REASON];
+	bool is_card;
+
+	if (!own || own->kind == NIC_LOOPBACK ||
+	    (in && in->kind == NIC_LOOPBACK))
+		return 0;
+	/* An address of the host itself, say on a dummy, has no card of its
+	 * own: packets come and go by any. */
+	is_card = nic_usable(inv, own, ignored);
+	if (is_card && in && in != own)
+		return error_set(e, EXDEV,
+				 "%s belongs to %s of host %s, but the "
+				 "connection came in over %s",
+				 c->from, own->name, a->own_name, in->name);
+	if (networks_rank(a->networks, own->name, &c->local) == RANK_NONE)
+		return error_set(e, EACCES,
+				 "%s (%s) is on no network over which host %s "
+				 "takes moves",
+				 c->from, own->name, a->own_name);
+	return is_card ? c->kind->keep_to(c, own->name, e) : 0;
+}
+
+static int check_way(const struct acceptor *a, struct channel *c,
+		     struct error *e)
+{
+	AUTO_INVENTORY struct inventory *inv = NULL;
+
+	if (!a->watch || c->local.family == 0)
+		return 0;
+	inv = nic_watch_get(a->watch);
+	return check_card(a, inv, c, e);
+}
+
+/* A session may always have one: it lives by that.  The table's lock is held.
+ */
+static int check_room(const struct acceptor *a, const struct table_entry *s,
+		      struct error *e)
+{
+	const char *peer = s->who->peer;
+	unsigned own = table_channels_of(s);
+
+	if (own == CHANNELS_MAX)
+		return error_set(e, EBUSY,
+				 "the session with %s has %d channels", peer,
+				 CHANNELS_MAX);
+	if (own == 0 || table_channels(a->table, peer) < a->host_channels_max)
+		return 0;
+	return error_set(e, EBUSY,
+			 "the sessions with %s have %u channels, and one host "
+			 "may have no more",
+			 peer, a->host_channels_max);
+}
+
+/* @known: bytes of the secret that the other side has already. */
+static int add(const struct table_entry *s, struct channel *c, size_t known,
+	       struct error *e)
+{
+	if (hello_accept(s->who, c, known, e) < 0) {
+		channel_free(c);
+		return error_code(e);
+	}
+	return lanes_add(s->lanes, c, LANE_NO_OWNER, e);
+}
+
+/* --- joining */
+
+/* One more channel.  A peer that missed the session's end hears of it here;
+ * one that is ahead of us in noticing dead channels dials again.  With the
+ * session's number only this connection is refused. */
+static int join_one(const struct acceptor *a, const struct table_entry *s,
+		    struct channel *c, struct error *e)
+{
+	if (session_check(s->session, e) < 0) {
+		hello_refuse(0, c, e);
+		return error_code(e);
+	}
+	if (check_way(a, c, e) < 0 || check_room(a, s, e) < 0) {
+		hello_refuse(s->who->session, c, e);
+		return error_code(e);
+	}
+	return add(s, c, SECRET_JOINS, e);
+}
+
+/* The table's lock keeps session_free() from taking the session away. */
+static int join(const struct acceptor *a, const struct hello *h,
+		struct channel *c, struct error *e)
+{
+	WITH_LOCK(&a->table->lock);
+
+	for (struct table_entry *s = a->table->first; s; s = s->next)
+		if (hello_joins(s->who, h))
+			return join_one(a, s, c, e);
+	error_set(e, ENOENT,
+		  "knows nothing of this session (has its droverd been "
+		  "restarted?)");
+	hello_refuse(0, c, e);
+	return error_code(e);
+}
+
+/* --- opening */
+
+/* Nobody joins it before its number and secret are told. */
+static int begin(struct session **ret, const struct acceptor *a,
+		 const struct hello *h, struct error *e)
+{
+	const struct session_options o = {
+		.own_name = a->own_name,
+		.peer = h->text,
+		.cards = { .watch = a->watch, .networks = a->networks },
+		.outage_limit_us = a->outage_limit_us,
+	};
+	struct session *s;
+
+	if (session_begin(&s, &o, e) < 0)
+		return error_code(e);
+	if (table_add(a->table, session_entry(s), a->sessions_max,
+		      a->host_sessions_max, e) == 0) {
+		if (session_start(s, e) == 0) {
+			*ret = s;
+			return 0;
+		}
+		table_remove(session_entry(s));
+	}
+	session_discard(s);
+	return error_code(e);
+}
+
+static int open_new(const struct acceptor *a, const struct hello *h,
+		    struct channel *c, struct error *e)
+{
+	struct session *s;
+
+	if (a->admit(a->context, h->text, c->to, e) < 0 ||
+	    begin(&s, a, h, e) < 0) {
+		hello_refuse(0, c, e);
+		return error_code(e);
+	}
+	if (add(session_entry(s), c, 0, e) < 0) {
+		session_free(s);
+		return error_code(e);
+	}
+	a->opened(a->context, s);
+	return 0;
+}
+
+int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
+{
+	struct hello h;
+	uint16_t version;
+
+	if (channel_secure(c, clock_us() + HELLO_TIMEOUT_US, e) < 0 ||
+	    hello_receive(c, &h, e) < 0) {
+		error_in(e, "%s", c->to);
+		channel_free(c);
+		return error_code(e);
+	}
+	if (hello_common_version(&version, &h, e) < 0) {
+		struct error theirs;
+
+		error_set(&theirs, e->code,
+			  "speaks wire versions %d to %d, this host %u to %u: "
+			  "install the same version of Drover on both",
+			  WIRE_LOWEST, WIRE_VERSION, h.lowest, h.version);
+		hello_refuse(0, c, &theirs);
+		return error_code(e);
+	}
+	if (h.kind == HELLO_JOIN)
+		return join(a, &h, c, e);
+	if (h.kind == HELLO_OPEN)
+		return open_new(a, &h, c, e);
+	error_set(e, EBADMSG, "%s: hello of kind %d", c->to, h.kind);
+	hello_refuse(0, c, e);
+	return error_code(e);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The accepting side: what comes in at the peer port opens a session, or joins
+ * one. */
+#pragma once
+
+#include <stdint.h>
+
+#include "session/table.h"
+
+struct channel;
+struct error;
+struct networks;
+struct nic_watch;
+struct session;
+
+struct acceptor {
+	const char *own_name;
+	struct session_table *table;
+	/* May this peer open a session?  Fills @e with the reason if not. */
+	int (*admit)(void *context, const char *peer, const char *from,
+		     struct error *e);
+	/* Takes the session over. */
+	void (*opened)(void *context, struct session *s);
+	void *context;
+	uint64_t outage_limit_us;
+	unsigned sessions_max;      /* that are open at once, */
+	unsigned host_sessions_max; /* those of one host, */
+	unsigned host_channels_max; /* and the channels of all of them */
+	/* May be NULL: the peer then learns of no cards. */
+	struct nic_watch *watch;
+	const struct networks *networks; /* not NULL when @watch is not */
+};
+
+/* Shakes hands on a fresh connection and adds it to its session, or refuses
+ * it.  Takes @c over.  Blocks for some seconds at most. */
+int session_accept(const struct acceptor *a, struct channel *c,
+		   struct error *e);
