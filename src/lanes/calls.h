@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What lanes ask of whoever has them. */
+/* What lanes ask of whoever has them, and what these may rely on. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,6 +10,8 @@
 struct batch_body;
 struct batch_head;
 struct error;
+
+enum { HEARTBEAT_US = 200000 }; /* between signs of life of a lane */
 
 /* Where arriving pages go, expanded.  Called by many threads at once; the pages
  * must stand in memory when it returns. */

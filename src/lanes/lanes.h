@@ -35,10 +35,7 @@ struct inbox;
 struct lanes;
 struct outbox;
 
-enum {
-	LANE_NO_OWNER = 0,
-	HEARTBEAT_US = 200000, /* between signs of life of a lane */
-};
+enum { LANE_NO_OWNER = 0 };
 
 struct lanes_options {
 	const char *peer; /* in sentences; outlives the lanes, as do these: */

@@ -17,6 +17,7 @@
 #include "frames/inbox.h"
 #include "frames/outbox.h"
 #include "lanes/lane.h"
+#include "wire/frame.h"
 
 enum { DAMAGED_MAX = 16 }; /* frames with a wrong checksum in a session */
 

@@ -12,7 +12,7 @@
 #include "frames/inbox.h"
 #include "frames/outbox.h"
 #include "lanes/lane.h"
-#include "lanes/lanes.h"
+#include "wire/frame.h"
 
 static int write_frame(struct lane *c, struct frame_out *f, struct error *e)
 {
