@@ -9,6 +9,7 @@ from lab import machine, oracle
 from lab.console import Console
 
 TIME_LIMIT = 300
+PARALLEL = True
 MEMORY = 128 << 20
 
 

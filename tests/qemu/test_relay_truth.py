@@ -7,10 +7,10 @@ import subprocess
 import time
 import unittest
 
-from lab import machine, qemu10, release, wait_for
+from lab import machine, qemu10, release, slow, wait_for
 from test_relay import MIB, NO_QEMU10, SIZE, RelayCase, stress
 
-TIME_LIMIT = 400
+TIME_LIMIT = 500
 PARALLEL = True
 
 
@@ -274,6 +274,7 @@ class TruthWithOlder(RelayCase):
         self.assertRegex(job["error"], "more than the 64 connections that a relay to host beta")
 
 
+@slow
 @unittest.skipIf(qemu10()[0] is None, NO_QEMU10)
 class TruthOfQemu10(Truth):
     source_qemu = destination_qemu = qemu10()[0]

@@ -19,7 +19,7 @@ from lab import Failed, Lab, needs, slow, wait_for
 from lab.field import Field
 from lab.host import PROGRAMS
 
-TIME_LIMIT = 600
+TIME_LIMIT = 900
 PARALLEL = True
 AWAY_S = 0.5        # a daemon that was killed comes back after this
 CUT_S = 2.5         # longer than both outage limits of the switchover

@@ -74,15 +74,24 @@ class Peer:
         self.socket.settimeout(5)
         self.socket.connect((suite.target, 6600))
         self.session, self.secret, self.seq, self.ordinal = 0, bytes(32), 0, 0
+        self.sending = threading.Lock()
         if first:
             self.send(first)
 
     def send(self, data):
         try:
-            self.socket.sendall(data)
+            with self.sending:
+                self.socket.sendall(data)
         except OSError:
             return False
         return True
+
+    def stay(self):
+        """Say something now and then: who is silent for a second is hung up on."""
+        def talk():
+            while self.frame(ACK, struct.pack(">QIIQQ", 1, 0, 0, 0, 0)):
+                time.sleep(0.2)
+        threading.Thread(target=talk, daemon=True).start()
 
     def read(self, n):
         data = b""
@@ -128,6 +137,11 @@ class Peer:
             if kind == BYE:
                 return payload.decode()
         return None
+
+    def leave(self):
+        """In good order: nobody waits whether it comes back."""
+        self.frame(BYE)
+        self.socket.close()
 
     def reply(self):
         for kind, payload in self.frames():
@@ -236,6 +250,7 @@ class HostilePeer(unittest.TestCase):
         peer = self.opened()
         kind, text = Peer(self, hello(JOIN, session=peer.session, secret=bytes(32))).answer()
         self.assertEqual((kind, "knows nothing" in text), (REFUSE, True))
+        peer.leave()
 
     # -- frames
     def ends(self, words, **frame):
@@ -292,6 +307,7 @@ class HostilePeer(unittest.TestCase):
 
     def asks_to_move(self, definition, job=None, name="evil", **more):
         peer = self.opened()
+        peer.stay()
         job = f"{next(NUMBERS):08x}" if job is None else job
         peer.message({"type": "move", "job": job, "paused": True, **more,
                       "machine": {"name": name, "definition": definition, "type": "pc",
@@ -550,6 +566,10 @@ class HostilePeer(unittest.TestCase):
         self.assertGreater(self.status("Threads") - threads, 2 * len(channels))
         self.assertLess(grown << 10, 64 << 20)
         self.assertLess(share, 0.05)
+        over.set()
+        alive.join()
+        for first in sessions:
+            first.leave()
 
     def test_zz_a_move_works_after_all_that(self):
         pair = self.pair

@@ -10,6 +10,7 @@ from lab.network import Network
 from lab.qmp import QMP
 
 TIME_LIMIT = 120
+PARALLEL = True
 
 
 @needs(*PROGRAMS)
