@@ -99,10 +99,9 @@ static int add_monitor(struct words *w, const char *run_dir, struct error *e)
 	return add_pair(w, "-mon", "chardev=" CHARDEV_ID ",mode=control", e);
 }
 
-/* Copy @word with ${dir} and ${name} filled in; "$${" stands for "${". */
-static int add_expanded(struct words *w, const char *word,
-			const struct definition *d, const char *run_dir,
-			struct error *e)
+int definition_expand(struct words *w, const char *word,
+		      const struct definition *d, const char *run_dir,
+		      struct error *e)
 {
 	AUTO_FREE char *text = NULL;
 	size_t len;
@@ -167,7 +166,7 @@ static int add_arguments(struct words *w, const struct definition *d,
 	struct option o;
 
 	for (size_t i = 0; i < d->arguments.count; i++)
-		if (add_expanded(w, d->arguments.at[i], d, run_dir, e) < 0)
+		if (definition_expand(w, d->arguments.at[i], d, run_dir, e) < 0)
 			return error_code(e);
 	for (; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);

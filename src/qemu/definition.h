@@ -67,6 +67,12 @@ bool definition_starts_as(const struct definition *d,
 int definition_argv(const struct definition *d, const struct launch_options *o,
 		    struct words *ret_argv, struct error *e);
 
+/* Adds to @w a copy of @word with ${dir} and ${name} filled in; "$${" stands
+ * for "${". */
+int definition_expand(struct words *w, const char *word,
+		      const struct definition *d, const char *run_dir,
+		      struct error *e);
+
 /* Do the arguments bring their own memory (-numa node,memdev=...)? */
 bool definition_own_memory(const struct definition *d);
 

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "policy_rows.h"
+#include "qemu/definition.h"
+#include "qemu/policy.h"
+
+/* A host with links in its image directories. */
+static int leads_to(void *unused, const char *path, char *ret, size_t cap)
+{
+	static const char *const links[][2] = {
+		{ "/srv/link.img", "/etc/shadow" },
+		{ "/srv/other.img", "/var/lib/drover/images/other.img" },
+		{ "/dev/vg0/web1", "/dev/dm-3" },
+		{ "/dev/vg0/away", "/etc/shadow" },
+		{ "/srv/disk.img", "/dev/sda" },
+		{ "/pool", "/tank/pool" },
+		{ "/pool/web1.img", "/tank/pool/web1.img" },
+		{ "/pool/away.img", "/tank/away.img" },
+	};
+
+	(void)unused;
+	if (!strcmp(path, "/srv/loop.img"))
+		return -ELOOP;
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (!strcmp(path, links[i][0]))
+			path = links[i][1];
+	snprintf(ret, cap, "%s", path);
+	return 0;
+}
+
+/* What is said of @d, a line each; on the heap. */
+static char *said_of(const struct definition *d, const char *directories)
+{
+	static char program[] = "/usr/bin/qemu-system-x86_64";
+	static char *programs[] = { program, NULL };
+	struct words images = { 0 }, blame = { 0 };
+	const struct words known = { programs, 1 };
+	const struct policy p = { &known, &images, "/run/drover/web1", leads_to,
+				  NULL };
+	char *all = calloc(1, 65536);
+	struct error e;
+
+	assert_int_equal(words_split(&images, directories, &e), 0);
+	if (policy_check(&p, d, &blame, &e) < 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < blame.count; i++)
+		strcat(strcat(all, i ? "\n" : ""), blame.at[i]);
+	words_done(&images);
+	words_done(&blame);
+	return all;
+}
+
+static char *said_below(const char *arguments, const char *directories)
+{
+	static char name[] = "web1";
+	struct definition d = { .name = name };
+	struct error e;
+	char *all;
+
+	if (words_split(&d.arguments, arguments, &e) < 0)
+		fail_msg("%s: %s", arguments, e.text);
+	all = said_of(&d, directories);
+	words_done(&d.arguments);
+	return all;
+}
+
+static char *said(const char *arguments)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "-nodefaults %s", arguments);
+	return said_below(text, "/srv /var/lib/drover/images");
+}
+
+static void what_stays_inside_is_allowed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+		char *all = said(allowed[i]);
+
+		if (all[0])
+			fail_msg("%s: %s", allowed[i], all);
+		free(all);
+	}
+}
+
+static void what_reaches_the_host_is_refused_in_words(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		char *all = said(refused[i].arguments);
+
+		if (strcmp(all, refused[i].blame) != 0)
+			fail_msg("%s:\n%s\nbut expected:\n%s",
+				 refused[i].arguments, all, refused[i].blame);
+		free(all);
+	}
+}
+
+static void assert_said(char *all, const char *expected)
+{
+	assert_string_equal(all, expected);
+	free(all);
+}
+
+static void links_are_followed(void **state)
+{
+	(void)state;
+	assert_said(said("-hda /srv/other.img"), "");
+	assert_said(said("-hda /srv/link.img"),
+		    "-hda /srv/link.img: it leads to /etc/shadow, which lies "
+		    "outside of the folders for images: move that there");
+	/* The folder itself may be a link. */
+	assert_said(said_below("-nodefaults /pool/web1.img", "/pool"), "");
+	assert_said(said_below("-nodefaults /pool/away.img", "/pool"),
+		    "the word /pool/away.img: it leads to /tank/away.img, "
+		    "which lies outside of the folders for images: move that "
+		    "there");
+}
+
+static void volumes_are_links_to_other_folders_of_devices(void **state)
+{
+	(void)state;
+	assert_said(said_below("-nodefaults /dev/vg0/web1", "/dev/vg0"), "");
+	assert_said(said_below("-nodefaults /dev/vg0/away", "/srv /dev/vg0"),
+		    "the word /dev/vg0/away: it leads to /etc/shadow, which "
+		    "lies outside of the folders for images: move that there");
+	assert_said(said_below("-nodefaults /srv/disk.img", "/srv /dev/vg0"),
+		    "the word /srv/disk.img: it leads to /dev/sda, which lies "
+		    "outside of the folders for images: move that there");
+}
+
+static void without_folders_for_images_there_are_none(void **state)
+{
+	(void)state;
+	assert_said(said_below("-nodefaults /srv/a.img", ""),
+		    "the word /srv/a.img: it lies outside of the folders for "
+		    "images (there are none): move it there, or add its folder "
+		    "to image-directories");
+}
+
+static void the_network_that_qemu_would_add_is_refused(void **state)
+{
+	static const char wrong[] =
+		"arguments: no network is named, so QEMU adds one by which the "
+		"guest reaches this host's loopback: add -nic none";
+
+	(void)state;
+	assert_said(said_below("", "/srv"), wrong);
+	assert_said(said_below("-append -nodefaults", "/srv"), wrong);
+	assert_said(said_below("-nic none", "/srv"), "");
+	assert_said(said_below("-net none", "/srv"), "");
+}
+
+static struct definition parsed(const char *lines)
+{
+	struct definition d;
+	char text[1024];
+	struct error e;
+
+	snprintf(text, sizeof(text),
+		 "[machine]\nname = web1\n%s"
+		 "arguments = -nodefaults\n%s",
+		 strstr(lines, "memory") ? "" : "memory = 64M\n", lines);
+	if (definition_parse(&d, "web1", text, &e) < 0)
+		fail_msg("%s", e.text);
+	return d;
+}
+
+static void the_keys_are_judged_like_the_arguments(void **state)
+{
+	static const struct row rows[] = {
+		{ "", "" },
+		{ "machine = pc-q35-7.2,usb=off,smm=on,hpet=off\n", "" },
+		{ "qemu = /usr/bin/qemu-system-x86_64\n", "" },
+		{ "cpu = host,-vmx,model-id=A B\n", "" },
+		{ "vcpus = 4,sockets=1,cores=4\n", "" },
+		{ "memory = 1G,slots=2,maxmem=4G\n", "" },
+		{ "directory = /srv/web1\n", "" },
+		{ "machine = q35,dumpdtb=/etc/x\n",
+		  "machine dumpdtb=/etc/x: it writes a file on this host: "
+		  "leave it out" },
+		{ "machine = q35,firmware=/etc/shadow\n",
+		  "machine firmware=/etc/shadow: " OUTSIDE },
+		{ "machine = q35,kernel=/etc/shadow\n",
+		  "machine kernel=/etc/shadow: " OUTSIDE },
+		{ "machine = q35,sgx-epc.0.memdev=m\n",
+		  "machine sgx-epc.*.memdev=m: the property "
+		  "'sgx-epc.*.memdev' is not among those that are allowed: "
+		  "leave it out" },
+		{ "machine = x-remote\n",
+		  "machine x-remote: it is no machine that can be moved: use "
+		  "q35 or pc" },
+		{ "machine = machine-of-later\n",
+		  "machine machine-of-later: this machine type is not among "
+		  "those that are allowed: use another one" },
+		{ "accelerator = kvm:qtest\n",
+		  "accelerator qtest: it is not for a machine that moves: use "
+		  "kvm or tcg" },
+		{ "accelerator = kvm,device=/dev/x\n",
+		  "accelerator device=/dev/x: the property 'device' is not "
+		  "among those that are allowed: leave it out" },
+		{ "cpu = host,x=/etc/shadow\n",
+		  "cpu host,x=/etc/shadow: no property of a processor has such "
+		  "characters: write model,feature=on,..." },
+		{ "qemu = /tmp/qemu\n",
+		  "qemu /tmp/qemu: it is not among the QEMUs that this host "
+		  "may start: leave the key out, or add it to drover.conf" },
+		{ "directory = /etc\n", "directory /etc: " OUTSIDE },
+		{ "memory = 1G,x=1\n",
+		  "memory x=1: the property 'x' is not among those that are "
+		  "allowed: leave it out" },
+		{ "vcpus = 1,x=1\n",
+		  "vcpus x=1: the property 'x' is not among those that are "
+		  "allowed: leave it out" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct definition d = parsed(rows[i].arguments);
+
+		assert_said(said_of(&d, "/srv /var/lib/drover/images"),
+			    rows[i].blame);
+		definition_done(&d);
+	}
+}
+
+static void a_word_that_is_no_text_is_refused(void **state)
+{
+	(void)state;
+	assert_said(said("-append a\xff"),
+		    "the word a?: it is no UTF-8: write it so");
+	assert_said(said("-hda '/srv/a\nb'"),
+		    "-hda /srv/a?b: there is a control character in it");
+}
+
+static void many_words_to_blame_do_not_fill_the_memory(void **state)
+{
+	char *all, *text = calloc(1, 65536);
+	size_t lines = 1;
+
+	(void)state;
+	strcpy(text, "-nodefaults");
+	for (int i = 0; i < 1000; i++)
+		strcat(text, " -unheard-of");
+	all = said_below(text, "/srv");
+	for (const char *at = all; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 64);
+	free(all);
+	free(text);
+}
+
+static void the_real_path_of_a_file_that_is_still_to_come(void **state)
+{
+	char dir[] = "/tmp/policy-XXXXXX", path[128], ret[PATH_MAX];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/new", dir);
+	assert_int_equal(policy_real_path(NULL, path, ret, sizeof(ret)), 0);
+	assert_string_equal(ret, path);
+	assert_int_equal(policy_real_path(NULL, path, ret, 4), -ENAMETOOLONG);
+	/* What a link to nothing leads to is not known yet. */
+	assert_int_equal(symlink("/nowhere/at/all", path), 0);
+	assert_int_equal(policy_real_path(NULL, path, ret, sizeof(ret)),
+			 -ENOENT);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(policy_real_path(NULL, path, ret, sizeof(ret)), 0);
+	assert_string_equal(ret, "/etc/passwd");
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(policy_real_path(NULL, path, ret, sizeof(ret)),
+			 -ENOENT);
+	assert_int_equal(policy_real_path(NULL, "/new-file", ret, sizeof(ret)),
+			 0);
+	assert_string_equal(ret, "/new-file");
+}
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_stays_inside_is_allowed),
+		cmocka_unit_test(what_reaches_the_host_is_refused_in_words),
+		cmocka_unit_test(links_are_followed),
+		cmocka_unit_test(volumes_are_links_to_other_folders_of_devices),
+		cmocka_unit_test(without_folders_for_images_there_are_none),
+		cmocka_unit_test(the_network_that_qemu_would_add_is_refused),
+		cmocka_unit_test(the_keys_are_judged_like_the_arguments),
+		cmocka_unit_test(a_word_that_is_no_text_is_refused),
+		cmocka_unit_test(many_words_to_blame_do_not_fill_the_memory),
+		cmocka_unit_test(the_real_path_of_a_file_that_is_still_to_come),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
