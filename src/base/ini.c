@@ -230,6 +230,7 @@ static int begin(struct ini *in, struct span name, struct error *e)
 {
 	const struct ini_section *s = in->at.section;
 
+	assert(s);
 	in->at.base = in->target;
 	if (s->size == 0 && name.len > 0)
 		return error_set(e, EINVAL, "[%s] takes no name", s->name);

@@ -223,6 +223,7 @@ static int check_list(const struct settings *s,
 		const struct setting_origin *head =
 			settings_origin(s, l->at[i], NULL);
 
+		assert(head);
 		if (section->check(l->at[i], e) < 0)
 			return error_in(e, "%s:%u:1", s->files.at[head->file],
 					head->line);

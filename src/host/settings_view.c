@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/settings_view.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,7 @@ static size_t count_all(struct settings *s)
 static int begin(struct settings_view *v, struct settings *s, size_t room,
 		 struct error *e)
 {
+	assert(room > 0);
 	*v = (struct settings_view){ .of = settings_hold(s) };
 	v->at = calloc(room, sizeof(*v->at));
 	if (v->at)
