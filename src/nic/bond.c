@@ -16,37 +16,35 @@ enum sends {
 	SENDS_BY_LOAD, /* moved between members by their load */
 };
 
+const char *const bond_mode_names[BOND_MODES] = {
+	[BOND_ROUND_ROBIN] = "balance-rr",
+	[BOND_ACTIVE_BACKUP] = "active-backup",
+	[BOND_XOR] = "balance-xor",
+	[BOND_BROADCAST] = "broadcast",
+	[BOND_8023AD] = "802.3ad",
+	[BOND_TLB] = "balance-tlb",
+	[BOND_ALB] = "balance-alb",
+};
+
 static const struct {
-	const char *name;
 	enum sends sends;
 	bool receives_on_one;
 } modes[] = {
-	[BOND_ROUND_ROBIN] = { "balance-rr", SENDS_TURNS, false },
-	[BOND_ACTIVE_BACKUP] = { "active-backup", SENDS_ONE, true },
-	[BOND_XOR] = { "balance-xor", SENDS_HASH, false },
-	[BOND_BROADCAST] = { "broadcast", SENDS_ALL, false },
-	[BOND_8023AD] = { "802.3ad", SENDS_HASH, false },
-	[BOND_TLB] = { "balance-tlb", SENDS_BY_LOAD, true },
-	[BOND_ALB] = { "balance-alb", SENDS_BY_LOAD, true },
+	[BOND_ROUND_ROBIN] = { SENDS_TURNS, false },
+	[BOND_ACTIVE_BACKUP] = { SENDS_ONE, true },
+	[BOND_XOR] = { SENDS_HASH, false },
+	[BOND_BROADCAST] = { SENDS_ALL, false },
+	[BOND_8023AD] = { SENDS_HASH, false },
+	[BOND_TLB] = { SENDS_BY_LOAD, true },
+	[BOND_ALB] = { SENDS_BY_LOAD, true },
 };
 _Static_assert(ARRAY_SIZE(modes) == BOND_MODES, "every mode");
 
-static const char *const policy_names[] = {
+const char *const bond_policy_names[BOND_POLICIES] = {
 	[BOND_LAYER2] = "layer2",    [BOND_LAYER34] = "layer3+4",
 	[BOND_LAYER23] = "layer2+3", [BOND_ENCAP23] = "encap2+3",
 	[BOND_ENCAP34] = "encap3+4", [BOND_VLAN_SRCMAC] = "vlan+srcmac",
 };
-_Static_assert(ARRAY_SIZE(policy_names) == BOND_POLICIES, "every policy");
-
-const char *bond_mode_name(enum bond_mode mode)
-{
-	return modes[mode].name;
-}
-
-const char *bond_policy_name(enum bond_policy policy)
-{
-	return policy_names[policy];
-}
 
 static uint32_t word_at(const uint8_t *p)
 {

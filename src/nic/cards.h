@@ -8,15 +8,15 @@
  * one path.  Cards that may not be used are listed too, with the reason, so
  * that either side can explain what was not used.
  *
- * The JSON form travels in CARDS frames (docs/wire.md, "Cards").
+ * Their text travels in CARDS frames (docs/wire.md, "Cards").
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/shape.h"
 #include "nic/inventory.h"
 #include "nic/networks.h"
 
@@ -66,12 +66,14 @@ int cards_of(struct cards **ret, const struct inventory *inv,
 	     const struct networks *n, struct error *e);
 void cards_free(struct cards *c);
 
-/* An array, a new reference.  Hash keys and tables that would make it longer
- * than CARDS_BYTES are left out. */
-json_t *cards_json(const struct cards *c);
-/* Of a stranger: -EBADMSG for values that cards_json() does not write.  Members
+/* JSON, on the heap; NULL without memory.  Hash keys and tables that would make
+ * it longer than CARDS_BYTES are left out. */
+char *cards_text(const struct cards *c);
+/* Of a stranger: -EBADMSG for values that cards_text() does not write.  Members
  * that it does not know are not looked at. */
-int cards_parse(struct cards **ret, const json_t *j, struct error *e);
+int cards_parse(struct cards **ret, const char *text, size_t len,
+		struct error *e);
+extern const struct shape cards_shape;
 
 /* The usable card with that address, or NULL. */
 const struct card *cards_by_address(const struct cards *c,

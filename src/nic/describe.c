@@ -132,8 +132,8 @@ static json_t *bond_json(const struct inventory *inv, const struct nic *n)
 	if (n->kind != NIC_BOND)
 		return json_null();
 	return json_pack("{s:s,s:s,s:i,s:o,s:b,s:s}", "mode",
-			 bond_mode_name(n->bond.mode), "policy",
-			 bond_policy_name(n->bond.policy), "members",
+			 bond_mode_names[n->bond.mode], "policy",
+			 bond_policy_names[n->bond.policy], "members",
 			 (int)n->bond.members, "active",
 			 name_json(inv, n->bond.active), "receives_on_one",
 			 bond_receives_on_one(&n->bond), "flows",

@@ -189,8 +189,8 @@ bool nic_usable(const struct inventory *inv, const struct nic *n,
 
 const char *nic_kind_name(enum nic_kind kind);
 const char *nic_feature_name(enum nic_feature feature);
-const char *bond_mode_name(enum bond_mode mode);
-const char *bond_policy_name(enum bond_policy policy);
+extern const char *const bond_mode_names[BOND_MODES];
+extern const char *const bond_policy_names[BOND_POLICIES];
 bool nic_has(const struct nic *n, enum nic_feature feature);
 
 /* "10.0.0.1/24" */

@@ -52,17 +52,14 @@ void peer_cards_refresh(struct path_set *set)
 	struct cards *cards = NULL;
 	struct error e;
 	char *text;
-	json_t *j;
 
 	drop_dead(set->lanes, inv);
 	if (cards_of(&cards, inv, &set->networks, &e) < 0) {
 		log_warning("session with %s: %s", set->peer, e.text);
 	} else {
-		j = cards_json(cards);
-		text = json_dumps(j, JSON_COMPACT);
+		text = cards_text(cards);
 		if (text)
 			lanes_announce(set->lanes, text);
-		json_decref(j);
 	}
 	cards_free(cards);
 }
@@ -71,15 +68,8 @@ int peer_cards_came(struct path_set *set, uint64_t generation, const void *text,
 		    size_t len, struct error *e)
 {
 	struct cards *cards;
-	json_t *j = json_loadb(text, len, 0, NULL);
-	int r;
 
-	if (!j)
-		return error_set(e, EBADMSG,
-				 "a list of cards that is not JSON");
-	r = cards_parse(&cards, j, e);
-	json_decref(j);
-	if (r < 0)
+	if (cards_parse(&cards, text, len, e) < 0)
 		return error_in(e, "cards of %s", set->peer);
 
 	WITH_LOCK(&set->lock);

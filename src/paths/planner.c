@@ -33,19 +33,18 @@ static int find_near(struct path_set *set, struct cards **ret, struct error *e)
 /* A copy: the peer may tell of others meanwhile.  NULL: it has told nothing. */
 static int find_far(struct path_set *set, struct cards **ret, struct error *e)
 {
-	json_t *text;
-	int r;
+	AUTO_FREE char *text = NULL;
 
 	{
 		WITH_LOCK(&set->lock);
 
 		if (!set->far_cards)
 			return 0;
-		text = cards_json(set->far_cards);
+		text = cards_text(set->far_cards);
 	}
-	r = cards_parse(ret, text, e);
-	json_decref(text);
-	return r;
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for the peer's cards");
+	return cards_parse(ret, text, strlen(text), e);
 }
 
 /* Without a list of networks the addresses that we were given are in order of
