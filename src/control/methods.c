@@ -267,18 +267,28 @@ static int start_relay(struct host *h, const struct api_call *c, char **ret,
 static int list_nics(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
-	json_t *j = NULL;
+	struct nic_views all;
+	int r = nic_list(h, &all, e);
 
 	(void)c;
-	return dumped(ret, &j, nic_list(h, &j, e), e);
+	if (r < 0)
+		return r;
+	r = api_text(ret, &nic_views_shape, &all, e);
+	shape_done(&nic_views_shape, &all);
+	return r;
 }
 
 static int show_nic(struct host *h, const struct api_call *c, char **ret,
 		    struct error *e)
 {
-	json_t *j = NULL;
+	struct nic_view view;
+	int r = nic_show(h, c->name, &view, e);
 
-	return dumped(ret, &j, nic_show(h, c->name, &j, e), e);
+	if (r < 0)
+		return r;
+	r = api_text(ret, &nic_view_shape, &view, e);
+	shape_done(&nic_view_shape, &view);
+	return r;
 }
 
 static int plan_nics(struct host *h, const struct api_call *c, char **ret,

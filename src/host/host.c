@@ -314,9 +314,11 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 {
 	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	const struct host_settings *s = h->settings;
+	SCOPED(words_done) struct words networks = { 0 };
 	int machines = 0, jobs = 0;
 
-	(void)e;
+	if (networks_words(&networks, &now->networks, e) < 0)
+		return error_code(e);
 	{
 		WITH_LOCK(&h->lock);
 
@@ -330,7 +332,7 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 			 "name", s->name, "version", DROVER_VERSION, "wire",
 			 "version", WIRE_VERSION, "lowest", WIRE_LOWEST,
 			 "listen", words_json(&s->listen), "port", (int)s->port,
-			 "networks", networks_json(&now->networks), "machines",
+			 "networks", words_json(&networks), "machines",
 			 machines, "jobs", jobs, "memory", memory_json(),
 			 "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu",
 			 now->host.qemu, "peers", peers_json(now));

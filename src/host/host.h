@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "nic/view.h"
+
 struct error;
 struct host;
 struct settings;
@@ -82,9 +84,10 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e);
 int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		struct error *e);
 
-/* Network cards, as they are now. */
-int nic_list(struct host *h, json_t **ret, struct error *e);
-int nic_show(struct host *h, const char *name, json_t **ret, struct error *e);
+/* Network cards, as they are now; give back with shape_done(). */
+int nic_list(struct host *h, struct nic_views *ret, struct error *e);
+int nic_show(struct host *h, const char *name, struct nic_view *ret,
+	     struct error *e);
 
 /* Over which pairs of cards a move to @peer would travel, and why not over the
  * others.  @mode: NULL for that of the settings. */

@@ -7,18 +7,18 @@
 #include "base/scope.h"
 #include "host/internal.h"
 #include "nic/inventory.h"
+#include "nic/view.h"
 #include "nic/watch.h"
 
-int nic_list(struct host *h, json_t **ret, struct error *e)
+int nic_list(struct host *h, struct nic_views *ret, struct error *e)
 {
 	AUTO_INVENTORY struct inventory *inv = nic_watch_get(h->nics);
 
-	(void)e;
-	*ret = inventory_json(inv);
-	return 0;
+	return nic_views_of(ret, inv, e);
 }
 
-int nic_show(struct host *h, const char *name, json_t **ret, struct error *e)
+int nic_show(struct host *h, const char *name, struct nic_view *ret,
+	     struct error *e)
 {
 	AUTO_INVENTORY struct inventory *inv = nic_watch_get(h->nics);
 	const struct nic *n = inventory_by_name(inv, name);
@@ -26,6 +26,5 @@ int nic_show(struct host *h, const char *name, json_t **ret, struct error *e)
 	if (!n)
 		return error_set(e, ENOENT, "there is no network card %s",
 				 name);
-	*ret = nic_json(inv, n);
-	return 0;
+	return nic_view_of(ret, inv, n, e);
 }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/words.h"
 #include "channel/channel.h"
 #include "frames/outbox.h"
 #include "host/internal.h"
@@ -89,16 +90,15 @@ int paths_read(struct move_paths *ret, const struct settings *s,
 /* "10.0.0.0/24; eth1 eth2" */
 static void networks_text(char buf[static LIST_TEXT], const struct networks *n)
 {
-	json_t *all = networks_json(n);
+	SCOPED(words_done) struct words all = { 0 };
+	struct error ignored;
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (size_t i = 0; i < json_array_size(all) && used < LIST_TEXT; i++)
+	networks_words(&all, n, &ignored);
+	for (size_t i = 0; i < all.count && used < LIST_TEXT; i++)
 		used += (size_t)snprintf(buf + used, LIST_TEXT - used, "%s%s",
-					 i ? "; " : "",
-					 json_string_value(
-						 json_array_get(all, i)));
-	json_decref(all);
+					 i ? "; " : "", all.at[i]);
 }
 
 int paths_admit(const struct host *h, const struct networks *networks,

@@ -13,13 +13,13 @@
  *     ethtool.c    speed, queues, receive hashing, features, driver
  *     sysfs.c      NUMA node and RDMA device, where /sys shows this namespace
  *     usable.c     whether a card may carry a migration, and why not
- *     describe.c   as JSON
+ *     describe.c   in words
+ *     view.c       as the control API shows it
  *
  * What a driver cannot tell is left at "not known"; that is no error.
  */
 #pragma once
 
-#include <jansson.h>
 #include <net/if.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -187,7 +187,7 @@ const struct nic *inventory_wire(const struct inventory *inv,
 bool nic_usable(const struct inventory *inv, const struct nic *n,
 		char why[static NIC_REASON]);
 
-const char *nic_kind_name(enum nic_kind kind);
+extern const char *const nic_kind_names[NIC_KINDS];
 const char *nic_feature_name(enum nic_feature feature);
 extern const char *const bond_mode_names[BOND_MODES];
 extern const char *const bond_policy_names[BOND_POLICIES];
@@ -196,8 +196,3 @@ bool nic_has(const struct nic *n, enum nic_feature feature);
 /* "10.0.0.1/24" */
 void nic_address_text(char buf[static NIC_ADDRESS_TEXT],
 		      const struct nic_address *a);
-
-/* New references, in the shapes of docs/api.md: a list of all, and one with
- * its hash key and indirection table. */
-json_t *inventory_json(const struct inventory *inv);
-json_t *nic_json(const struct inventory *inv, const struct nic *n);

@@ -146,16 +146,16 @@ static void rank_text(char line[static LINE_MAX_LEN], const struct networks *n,
 	}
 }
 
-json_t *networks_json(const struct networks *n)
+int networks_words(struct words *ret, const struct networks *n, struct error *e)
 {
-	json_t *all = json_array();
 	char line[LINE_MAX_LEN];
 
 	for (int rank = 0; rank < n->ranks; rank++) {
 		rank_text(line, n, rank);
-		json_array_append_new(all, json_string(line));
+		if (words_add(ret, line, e) < 0)
+			return error_code(e);
 	}
-	return all;
+	return 0;
 }
 
 /* --- as settings */
@@ -177,16 +177,8 @@ static int parse_line(void *at, const struct ini_key *k, const char *value,
 static int show_lines(struct words *ret, const void *at,
 		      const struct ini_key *k, struct error *e)
 {
-	const struct networks *n = at;
-	char line[LINE_MAX_LEN];
-
 	(void)k;
-	for (int rank = 0; rank < n->ranks; rank++) {
-		rank_text(line, n, rank);
-		if (words_add(ret, line, e) < 0)
-			return error_code(e);
-	}
-	return 0;
+	return networks_words(ret, at, e);
 }
 
 static void clear_networks(void *at)

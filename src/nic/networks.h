@@ -11,7 +11,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <net/if.h>
 #include <stddef.h>
 
@@ -19,6 +18,7 @@
 #include "nic/inventory.h"
 
 struct error;
+struct words;
 
 enum { NETWORKS_MAX = 64, RANK_NONE = -1 };
 
@@ -44,9 +44,9 @@ int networks_add(struct networks *n, const char *line, struct error *e);
 int networks_rank(const struct networks *n, const char *nic,
 		  const struct nic_address *a);
 
-/* An array with one string per rank, which networks_add() reads back; a new
- * reference. */
-json_t *networks_json(const struct networks *n);
+/* Adds a string for each rank, which networks_add() reads back. */
+int networks_words(struct words *ret, const struct networks *n,
+		   struct error *e);
 
 /* Of the lines of the key `networks`: a struct networks. */
 extern const struct ini_kind networks_kind;

@@ -55,7 +55,7 @@ static bool is_member(const struct inventory *inv, const struct nic *n,
 		return say(why,
 			   "%s is a member of the %s %s, which is used "
 			   "instead",
-			   n->name, nic_kind_name(above->kind), above->name);
+			   n->name, nic_kind_names[above->kind], above->name);
 	return above->kind == NIC_BRIDGE &&
 	       say(why, "%s is a port of the bridge %s", n->name, above->name);
 }

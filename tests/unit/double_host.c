@@ -15,6 +15,7 @@ struct host *double_as_host(struct double_host *d)
 	return (struct host *)d;
 }
 
+/* @ret: NULL for what is not JSON. */
 static int answer(struct host *h, json_t **ret, struct error *e,
 		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
@@ -29,6 +30,8 @@ static int answer(struct host *h, json_t **ret, struct error *e,
 	va_end(ap);
 	if (d->fail_code)
 		return error_set(e, d->fail_code, "%s", d->reason);
+	if (!ret)
+		return 0;
 	*ret = json_pack("{s:s%}", "asked", d->asked,
 			 strnlen(d->asked, sizeof(d->asked)));
 	if (!*ret)
@@ -58,26 +61,20 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 int host_settings_list(struct host *h, struct settings_view *ret,
 		       struct error *e)
 {
-	json_t *ignored = NULL;
-	int r = answer(h, &ignored, e, "host_settings_list");
-
-	json_decref(ignored);
 	(void)ret;
-	return r;
+	return answer(h, NULL, e, "host_settings_list");
 }
 
 int host_set(struct host *h, const char *setting, const struct words *values,
 	     struct settings_view *ret, struct error *e)
 {
-	json_t *ignored = NULL;
 	char all[128] = "";
 	int r;
 
 	for (size_t i = 0; i < values->count; i++)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all), " %s",
 			 values->at[i]);
-	r = answer(h, &ignored, e, "host_set %s%s", setting, all);
-	json_decref(ignored);
+	r = answer(h, NULL, e, "host_set %s%s", setting, all);
 	if (r < 0)
 		return r;
 	*ret = (struct settings_view){ .at = calloc(1, sizeof(*ret->at)),
@@ -185,14 +182,17 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		      run_here ? "here" : "there");
 }
 
-int nic_list(struct host *h, json_t **ret, struct error *e)
+int nic_list(struct host *h, struct nic_views *ret, struct error *e)
 {
-	return answer(h, ret, e, "nic_list");
+	*ret = (struct nic_views){ 0 };
+	return answer(h, NULL, e, "nic_list");
 }
 
-int nic_show(struct host *h, const char *name, json_t **ret, struct error *e)
+int nic_show(struct host *h, const char *name, struct nic_view *ret,
+	     struct error *e)
 {
-	return answer(h, ret, e, "nic_show %s", name);
+	*ret = (struct nic_view){ .numa_node = -1 };
+	return answer(h, NULL, e, "nic_show %s", name);
 }
 
 int relay_start(struct host *h, const json_t *options, json_t **ret_job,

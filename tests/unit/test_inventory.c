@@ -8,10 +8,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <jansson.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
 #include "network.h"
 #include "nic/events.h"
 #include "nic/inventory.h"
+#include "nic/view.h"
 
 enum { WAIT_MS = 5000 };
 
@@ -216,30 +219,50 @@ static void test_a_bridge_with_a_way_out_uses_its_wire(void **state)
 	inventory_drop(inv);
 }
 
+static json_t *as_json(const struct shape *shape, const void *object)
+{
+	char *text = shape_text(shape, object);
+	json_t *j = text ? json_loads(text, 0, NULL) : NULL;
+
+	assert_non_null(j);
+	free(text);
+	return j;
+}
+
 static void test_json_has_the_hash_only_for_a_single_card(void **state)
 {
 	struct inventory *inv;
-	json_t *all, *one;
+	struct nic_views all;
+	struct nic_view one;
+	struct error e = { 0 };
+	json_t *list, *card;
 
 	(void)state;
 	MAKE("link add a0 type veth peer name b0",
 	     "address add 10.7.0.1/24 dev a0");
 	inv = network_read();
-	all = inventory_json(inv);
-	assert_int_equal(json_array_size(all), inv->count);
-	assert_null(json_object_get(json_array_get(all, 0), "hash"));
-	one = nic_json(inv, network_card(inv, "a0"));
-	assert_non_null(json_object_get(one, "hash"));
-	assert_string_equal(json_string_value(json_object_get(one, "kind")),
+	assert_int_equal(nic_views_of(&all, inv, &e), 0);
+	list = as_json(&nic_views_shape, &all);
+	assert_int_equal(json_array_size(list), inv->count);
+	assert_null(json_object_get(json_array_get(list, 0), "hash"));
+	assert_int_equal(nic_view_of(&one, inv, network_card(inv, "a0"), &e),
+			 0);
+	card = as_json(&nic_view_shape, &one);
+	assert_non_null(json_object_get(card, "hash"));
+	assert_string_equal(json_string_value(json_object_get(card, "kind")),
 			    "veth");
 	assert_string_equal(json_string_value(
-				    json_array_get(json_object_get(one,
+				    json_array_get(json_object_get(card,
 								   "addresses"),
 						   0)),
 			    "10.7.0.1/24");
-	assert_true(json_is_false(json_object_get(one, "usable")));
-	json_decref(all);
-	json_decref(one);
+	assert_true(json_is_false(json_object_get(card, "usable")));
+	assert_true(json_is_null(json_object_get(card, "bond")));
+	assert_true(json_is_null(json_object_get(card, "numa_node")));
+	json_decref(list);
+	json_decref(card);
+	shape_done(&nic_views_shape, &all);
+	shape_done(&nic_view_shape, &one);
 	inventory_drop(inv);
 }
 
