@@ -68,8 +68,12 @@ struct api_route {
 	enum api_body body;
 	/* Of API_SHAPE: the body; what is not given is zero. */
 	const struct shape *takes;
+	const struct shape *gives; /* the answer; docs/api.md is held to it */
 	const struct api_field *fields; /* of API_JSON; ends with a NULL name */
 };
+
+/* {"error": ..., "kind": ...} */
+extern const struct shape refusal_shape;
 
 /* The table is in methods.c. */
 extern const struct api_route api_routes[];
