@@ -102,23 +102,6 @@ static int show_host(struct host *h, const struct api_call *c, char **ret,
 	return dumped(ret, &j, host_show(h, &j, e), e);
 }
 
-static int list_settings(struct host *h, const struct api_call *c, char **ret,
-			 struct error *e)
-{
-	json_t *j = NULL;
-
-	(void)c;
-	return dumped(ret, &j, settings_list(h, &j, e), e);
-}
-
-static int set_setting(struct host *h, const struct api_call *c, char **ret,
-		       struct error *e)
-{
-	json_t *j = NULL;
-
-	return dumped(ret, &j, settings_set(h, c->body, &j, e), e);
-}
-
 static int list_machines(struct host *h, const struct api_call *c, char **ret,
 			 struct error *e)
 {
@@ -342,12 +325,6 @@ static const struct api_field move_fields[] = {
 	{ NULL, JSON_NULL, 0 },
 };
 
-static const struct api_field set_fields[] = {
-	{ "setting", JSON_STRING, 1 },
-	{ "values", JSON_ARRAY, 1 },
-	{ NULL, JSON_NULL, 0 },
-};
-
 static const struct api_field relay_fields[] = {
 	{ "role", JSON_STRING, 1 },
 	{ "name", JSON_STRING, 1 },
@@ -364,9 +341,9 @@ static const struct api_field relay_fields[] = {
 /* clang-format off */
 const struct api_route api_routes[] = {
 	{ "GET", "/v1/host", show_host, 200 },
-	{ "GET", "/v1/host/settings", list_settings, 200 },
-	{ "POST", "/v1/host/settings", set_setting, 200, API_JSON,
-	  .fields = set_fields },
+	{ "GET", "/v1/host/settings", settings_list, 200 },
+	{ "POST", "/v1/host/settings", settings_set, 200, API_SHAPE,
+	  .takes = &setting_body_shape },
 	{ "GET", "/v1/machines", list_machines, 200 },
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT },
 	{ "GET", "/v1/machines/*", show_machine, 200 },

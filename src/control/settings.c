@@ -1,81 +1,114 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/settings.h"
 
-#include <errno.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/scope.h"
-#include "base/words.h"
+#include "control/api.h"
+#include "host/host.h"
+#include "host/settings_view.h"
 
-static json_t *strings(const struct words *w)
+static const struct shape_field body_fields[] = {
+	{ "setting", SHAPE_STRING, SHAPE_NEEDED,
+	  SHAPE_AT(struct setting_body, setting) },
+	{ "values", SHAPE_WORDS, SHAPE_NEEDED,
+	  SHAPE_AT(struct setting_body, values) },
+};
+
+const struct shape setting_body_shape = SHAPE(struct setting_body, body_fields);
+
+/* --- what is shown of one */
+
+/* The section is the first member. */
+static void show_setting(char *buf, size_t cap, const void *at)
 {
-	json_t *all = json_array();
+	char name[SETTING_NAME_CAP];
 
-	for (size_t i = 0; i < w->count; i++)
-		json_array_append_new(all, json_string(w->at[i]));
-	return all;
+	setting_view_name(name, at);
+	snprintf(buf, cap, "%s", name);
 }
 
-json_t *setting_json(const struct setting_view *v)
+static void show_section(char *buf, size_t cap, const void *at)
 {
-	char setting[SETTING_NAME_CAP];
-
-	setting_view_name(setting, v);
-	return json_pack("{s:s,s:s,s:o,s:s,s:o,s:s?,s:o,s:b,s:b,s:s?,s:s?}",
-			 "setting", setting, "section", v->section->name,
-			 "name",
-			 v->name[0] ? json_string(v->name) : json_null(), "key",
-			 v->key->key, "values", strings(&v->values), "file",
-			 v->file, "line",
-			 v->file ? json_integer(v->line) : json_null(),
-			 "restart", v->key->restart, "pending", v->pending,
-			 "help", v->key->help, "example", v->key->example);
+	snprintf(buf, cap, "%s",
+		 (*(const struct ini_section *const *)at)->name);
 }
 
-json_t *settings_json(const struct settings_view *v)
+static const struct ini_key *key_at(const void *at)
 {
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < v->count; i++)
-		json_array_append_new(all, setting_json(&v->at[i]));
-	return all;
+	return *(const struct ini_key *const *)at;
 }
 
-int settings_list(struct host *h, json_t **ret, struct error *e)
+static void show_key(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s", key_at(at)->key);
+}
+
+static void show_help(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s", key_at(at)->help ? key_at(at)->help : "");
+}
+
+static void show_example(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s",
+		 key_at(at)->example ? key_at(at)->example : "");
+}
+
+#define CODE(member, function) \
+	SHAPE_AT(struct setting_view, member), \
+		.code = &(const struct shape_code) \
+	{ \
+		.show = (function) \
+	}
+
+static const struct shape_field view_fields[] = {
+	{ "setting", SHAPE_CODE, 0, CODE(section, show_setting) },
+	{ "section", SHAPE_CODE, 0, CODE(section, show_section) },
+	{ "name", SHAPE_TEXT, SHAPE_NULL, SHAPE_AT(struct setting_view, name) },
+	{ "key", SHAPE_CODE, 0, CODE(key, show_key) },
+	{ "values", SHAPE_WORDS, 0, SHAPE_AT(struct setting_view, values) },
+	{ "file", SHAPE_STRING, SHAPE_NULL,
+	  SHAPE_AT(struct setting_view, file) },
+	{ "line", SHAPE_NUMBER, SHAPE_NULL,
+	  SHAPE_AT(struct setting_view, line) },
+	{ "restart", SHAPE_BOOL, 0, SHAPE_AT(struct setting_view, restart) },
+	{ "pending", SHAPE_BOOL, 0, SHAPE_AT(struct setting_view, pending) },
+	{ "help", SHAPE_CODE, 0, CODE(key, show_help) },
+	{ "example", SHAPE_CODE, 0, CODE(key, show_example) },
+};
+
+static const struct shape view_shape = SHAPE(struct setting_view, view_fields);
+
+static const struct shape_field all_fields[] = {
+	{ NULL, SHAPE_LIST, 0, SHAPE_AT(struct settings_view, at),
+	  SHAPE_COUNT(struct settings_view, count), .of = &view_shape },
+};
+
+static const struct shape all_shape = { sizeof(struct settings_view),
+					all_fields, 1, SHAPE_BARE };
+
+/* --- methods */
+
+int settings_list(struct host *h, const struct api_call *c, char **ret,
+		  struct error *e)
 {
 	SCOPED(settings_view_done) struct settings_view v = { 0 };
 
+	(void)c;
 	if (host_settings_list(h, &v, e) < 0)
 		return error_code(e);
-	*ret = settings_json(&v);
-	return 0;
+	return api_text(ret, &all_shape, &v, e);
 }
 
-static int read_values(struct words *ret, const json_t *values, struct error *e)
-{
-	const json_t *value;
-	size_t i;
-
-	json_array_foreach (values, i, value) {
-		if (!json_is_string(value))
-			return error_set(e, EINVAL,
-					 "'values' must be a list of strings");
-		if (words_add(ret, json_string_value(value), e) < 0)
-			return error_code(e);
-	}
-	return 0;
-}
-
-int settings_set(struct host *h, const json_t *body, json_t **ret,
+int settings_set(struct host *h, const struct api_call *c, char **ret,
 		 struct error *e)
 {
 	SCOPED(settings_view_done) struct settings_view v = { 0 };
-	SCOPED(words_done) struct words values = { 0 };
+	const struct setting_body *body = c->object;
 
-	if (read_values(&values, json_object_get(body, "values"), e) < 0 ||
-	    host_set(h, json_string_value(json_object_get(body, "setting")),
-		     &values, &v, e) < 0)
+	if (host_set(h, body->setting, &body->values, &v, e) < 0)
 		return error_code(e);
-	*ret = setting_json(&v.at[0]);
-	return 0;
+	return api_text(ret, &view_shape, &v.at[0], e);
 }

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Settings in the shapes of docs/api.md. */
+/* The settings of this host in the control API. */
 #pragma once
 
-#include <jansson.h>
+#include "base/shape.h"
+#include "base/words.h"
 
-#include "host/host.h"
-#include "host/settings_view.h"
-
+struct api_call;
 struct error;
+struct host;
 
-/* New references. */
-json_t *settings_json(const struct settings_view *v);
-json_t *setting_json(const struct setting_view *v);
+/* What POST /v1/host/settings takes. */
+struct setting_body {
+	char *setting;
+	struct words values;
+};
 
-/* The methods. */
-int settings_list(struct host *h, json_t **ret, struct error *e);
-/* @body: {"setting": ..., "values": [...]} */
-int settings_set(struct host *h, const json_t *body, json_t **ret,
+extern const struct shape setting_body_shape;
+
+int settings_list(struct host *h, const struct api_call *c, char **ret,
+		  struct error *e);
+int settings_set(struct host *h, const struct api_call *c, char **ret,
 		 struct error *e);

@@ -67,6 +67,7 @@ static int add(struct settings_view *ret, struct settings *first,
 
 	*v = *which;
 	v->values = (struct words){ 0 };
+	v->restart = v->key->restart;
 	if (from) {
 		v->file = ret->of->files.at[from->file];
 		v->line = from->line;

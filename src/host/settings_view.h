@@ -21,6 +21,7 @@ struct setting_view {
 	struct words values;     /* as a file has them; none: it is not set */
 	const char *file;        /* NULL: the default */
 	unsigned line;
+	bool restart; /* a change counts from the next start on */
 	bool pending; /* it counts from the next start on; another does now */
 };
 
