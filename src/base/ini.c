@@ -349,7 +349,8 @@ static int one_line(struct ini *in, const char *line, size_t len,
 	struct span all = trimmed(line, ini_comment_start(line, len));
 
 	if (nul) {
-		error_set(e, EINVAL, "this is no text: it has a zero byte");
+		error_set(e, EINVAL,
+			  "this is not a text file: it has a zero byte");
 		return problem(in, line, nul, e);
 	}
 	if (all.len == 0)

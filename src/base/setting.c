@@ -102,7 +102,7 @@ static int parse_address(void *at, const struct ini_key *k, const char *value,
 	if (inet_pton(AF_INET, value, bytes) != 1 &&
 	    inet_pton(AF_INET6, value, bytes) != 1)
 		return error_set(e, EINVAL,
-				 "'%.80s' is no address: write 10.0.0.2 or "
+				 "'%.80s' is not an address: write 10.0.0.2 or "
 				 "fd00::2",
 				 value);
 	return words_add(at, value, e);
@@ -219,7 +219,7 @@ static int parse_word(void *at, const struct ini_key *k, const char *value,
 		}
 	}
 	choices(all, sizeof(all), k->words);
-	return error_set(e, EINVAL, "'%.80s' is not known for '%s': use %s",
+	return error_set(e, EINVAL, "'%.80s' is not a value of '%s': use %s",
 			 value, k->key, all);
 }
 

@@ -537,8 +537,7 @@ static int check_known(const struct reading *r, const struct shape *s,
 			i++;
 		if (i == s->count)
 			return error_set(r->error, EINVAL,
-					 "the field '%.64s' is not known here",
-					 key);
+					 "there is no field '%.64s' here", key);
 	}
 	return 0;
 }

@@ -20,7 +20,7 @@
 
 #define DEFAULT_SOCKET "/run/drover/drover.sock"
 
-enum { OPTIONS_MAX = 12, OPTION_BASE = 256 };
+enum { OPTIONS_MAX = 12, OPTION_BASE = 256, TEXT_CAP = 160 };
 
 static const struct command *const tables[] = {
 	vm_commands,    move_commands, compare_commands,
@@ -144,16 +144,26 @@ static int count_words(const char *words, int *ret_most)
 	return n - optional;
 }
 
-/* "VALUE..." stands for one or more. */
-static const char *wrong_count(const char *words, int given)
+/* "VALUE..." stands for one or more.  False: @text says what is wrong. */
+static bool words_fit(char text[static TEXT_CAP], const char *words,
+		      char **given, int count)
 {
 	const size_t len = strlen(words);
 	const bool more = len > 3 && !strcmp(words + len - 3, "...");
-	int most;
+	int most, least = count_words(words, &most);
 
-	if (given < count_words(words, &most))
-		return "something is missing";
-	return given > most && !more ? "that is too much" : NULL;
+	if (count > most && !more) {
+		snprintf(text, TEXT_CAP, "'%.64s' is one word too many",
+			 given[most]);
+		return false;
+	}
+	if (count >= least)
+		return true;
+	for (; count > 0; count--)
+		words += strcspn(words, " ") + 1;
+	snprintf(text, TEXT_CAP, "%.*s is missing", (int)strcspn(words, " ."),
+		 words);
+	return false;
 }
 
 enum parsed {
@@ -241,9 +251,9 @@ static int say_wrong_option(const struct call *call, const struct command *c,
 	} wrong[] = {
 		[PARSED_UNKNOWN] = { "there is no option ", "" },
 		[PARSED_BARE] = { "", " needs a value" },
-		[PARSED_MANY] = { "too many of one option, at ", "" },
+		[PARSED_MANY] = { "an option is given too often, at ", "" },
 	};
-	char text[160];
+	char text[TEXT_CAP];
 
 	snprintf(text, sizeof(text), "%s%.100s%s", wrong[p].before, option,
 		 wrong[p].after);
@@ -271,7 +281,7 @@ static int run_command(struct call *call, const struct command *c, int argc,
 {
 	const char *options[OPTIONS_MAX] = { NULL };
 	struct error e = { 0 };
-	const char *wrong;
+	char text[TEXT_CAP];
 	enum parsed p;
 	int r;
 
@@ -281,9 +291,8 @@ static int run_command(struct call *call, const struct command *c, int argc,
 		return print_help(c);
 	if (p != PARSED_RUN)
 		return say_wrong_option(call, c, p, argv[optind - 1]);
-	wrong = wrong_count(c->words, argc - optind);
-	if (wrong)
-		return wrong_usage(call, c, NULL, wrong);
+	if (!words_fit(text, c->words, argv + optind, argc - optind))
+		return wrong_usage(call, c, NULL, text);
 	call->words = argv + optind;
 	snprintf(call->title, sizeof(call->title), "%s%s%s%s%.64s",
 		 c->group ? c->group : "", c->group ? " " : "", c->name,
@@ -301,10 +310,10 @@ static int dispatch(struct call *call, int argc, char **argv)
 {
 	const struct command *c;
 	const char *group;
-	char text[160];
+	char text[TEXT_CAP];
 
 	if (argc == 0)
-		return wrong_usage(call, NULL, NULL, "a command is missing");
+		return wrong_usage(call, NULL, NULL, "the command is missing");
 	c = find_command(argv, &group);
 	/* getopt skips the first word: for a group, its second one. */
 	if (c)
@@ -316,8 +325,8 @@ static int dispatch(struct call *call, int argc, char **argv)
 	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return print_commands(group);
 	if (group && argc == 1)
-		snprintf(text, sizeof(text), "%s: what to do is missing",
-			 group);
+		snprintf(text, sizeof(text),
+			 "what 'drover %s' shall do is missing", group);
 	else
 		snprintf(text, sizeof(text),
 			 "there is no command '%.40s%s%.40s'", argv[0],
@@ -362,7 +371,7 @@ int main(int argc, char **argv)
 			return output_end(STATUS_DONE);
 		} else {
 			return wrong_usage(&call, NULL, NULL,
-					   "that option is not known, or its "
+					   "there is no such option, or its "
 					   "value is missing");
 		}
 	}

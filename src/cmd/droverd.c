@@ -77,7 +77,8 @@ static int parse_options(struct options *o, int argc, char **argv)
 	}
 	if (optind == argc)
 		return -1;
-	fprintf(stderr, "droverd: %s is too much; try 'droverd --help'\n",
+	fprintf(stderr,
+		"droverd: '%s' is one word too many; try 'droverd --help'\n",
 		argv[optind]);
 	return STATUS_USAGE;
 }

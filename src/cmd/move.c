@@ -22,13 +22,13 @@ enum {
 
 static const struct command_option move_options[] = {
 	[MOVE_DOWNTIME_LIMIT] = { "downtime-limit", "DURATION",
-				  "how long the guest may stand still,\n"
+				  "how long the guest may be paused,\n"
 				  "such as 300ms" },
 	[MOVE_TIMEOUT] = { "timeout", "DURATION",
 			   "how long the move may take, such as 10min" },
 	[MOVE_ON_TIMEOUT] = { "on-timeout", "WHAT",
 			      "then: abort (the guest stays) or\n"
-			      "force (the guest stands still for as\n"
+			      "force (the guest is paused for as\n"
 			      "long as the rest takes)" },
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },

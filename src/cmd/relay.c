@@ -38,11 +38,14 @@ static const struct command_option connect_options[] = {
 			     "give QEMU the command: migrate unix:PATH "
 			     "(needed)" },
 	[CONNECT_USER] = { "socket-user", "NAME",
-			   "who QEMU runs as: the socket is his" },
+			   "the user that QEMU runs as, who gets the\n"
+			   "socket" },
 	[CONNECT_MODE] = { "socket-mode", "MODE",
-			   "of the socket, such as 0660; default 0600" },
+			   "the mode of the socket, such as 0660;\n"
+			   "0600 by default" },
 	[CONNECT_DOWNTIME_LIMIT] = { "downtime-limit", "DURATION",
-				     "no effect any more: QEMU's own limit\n"
+				     "has no effect any more: QEMU's own "
+				     "limit\n"
 				     "counts" },
 	[CONNECT_BACKGROUND] = { "background", NULL,
 				 "do not wait for the end" },

@@ -109,7 +109,7 @@ static int explain_forgotten(const struct watch *w, struct error *e)
 				 "on %s",
 				 w->id, w->machine, w->peer);
 	return error_set(e, ESTALE,
-			 "droverd was started again, which undid job %s; %s is "
+			 "droverd was started again, which undid job %s: %s is "
 			 "%s on this host",
 			 w->id, w->machine, state);
 }
@@ -168,15 +168,16 @@ static int handle_interrupt(struct watch *w)
 	end_line(w);
 	if (w->interrupt == WATCH_LEAVES || w->interrupts_seen > 1) {
 		snprintf(text, sizeof(text),
-			 "no longer watching; see 'drover job show %.64s'",
-			 w->id);
+			 "job %.64s goes on unwatched: see 'drover job show "
+			 "%.64s'",
+			 w->id, w->id);
 		return call_fail(w->call, outcome_of_code(-EINTR), text, NULL);
 	}
-	call_warn(w->call, "cancelling, waiting for the end");
+	call_warn(w->call, "the job is being cancelled; waiting for its end");
 	if (call_path(path, sizeof(path), "/v1/jobs/", w->id, "/cancel", &e) <
 		    0 ||
 	    client_post(w->call->client, path, NULL, &job, &e) < 0)
-		call_warn(w->call, "cannot cancel: %s", e.text);
+		call_warn(w->call, "the job cannot be cancelled: %s", e.text);
 	return STATUS_DONE;
 }
 
@@ -195,7 +196,7 @@ static int conclude(struct watch *w, const json_t *job)
 	if (o->status == STATUS_DONE)
 		return STATUS_DONE;
 	if (!state)
-		state = "ended without saying how";
+		state = "the job ended without saying how";
 	if (error && strcmp(state, "failed") != 0 && strcmp(state, error) != 0)
 		snprintf(text, sizeof(text), "%s: %s", state, error);
 	else

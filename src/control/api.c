@@ -183,8 +183,7 @@ static int check_fields(json_t *body, const struct api_field *fields,
 		f = field_find(fields, key);
 		if (!f)
 			return error_set(e, EINVAL,
-					 "the field '%.64s' is not known here",
-					 key);
+					 "there is no field '%.64s' here", key);
 		if (!type_fits(value, f->type))
 			return error_set(e, EINVAL, "'%s' must be %s", key,
 					 type_name(f->type));

@@ -132,7 +132,8 @@ static int refuse(const struct machine *m, struct error *e, const char *fmt,
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	return error_set(e, EBUSY,
-			 "%s: if it runs nowhere, drover vm start %s --anyway",
+			 "%s: if it is certain that it runs nowhere, run "
+			 "'drover vm start %s --anyway'",
 			 why, m->name);
 }
 

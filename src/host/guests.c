@@ -227,7 +227,7 @@ int machine_start(struct host *h, const char *name, bool anyway, json_t **ret,
 	if (m->started && m->paused)
 		r = tell(h, m, true, e);
 	else if (m->started)
-		r = error_set(e, EEXIST, "machine %s runs already", name);
+		r = error_set(e, EEXIST, "machine %s is running already", name);
 	else
 		r = start_here(h, m, anyway, e);
 	if (r == 0)
@@ -246,8 +246,8 @@ static int tell_by_name(struct host *h, const char *name, bool run,
 		return r;
 	r = m->started ? tell(h, m, run, e)
 		       : error_set(e, EBUSY,
-				   "machine %s does not run: drover vm start "
-				   "%s",
+				   "machine %s does not run: start it with "
+				   "'drover vm start %s'",
 				   name, name);
 	if (r == 0)
 		*ret = machine_json(h, m);
@@ -332,8 +332,8 @@ static int check_user(pid_t pid, const char *named, struct error *e)
 				 "process %d runs as user %s, not %.60s",
 				 (int)pid, name, named);
 	return error_set(e, EPERM,
-			 "process %d runs as user %s: say --user %s to adopt a "
-			 "QEMU of that user",
+			 "process %d runs as user %s: adopt it with '--user "
+			 "%s' if that is meant",
 			 (int)pid, name, name);
 }
 
@@ -374,8 +374,8 @@ static int check_journal(const struct host *h, pid_t pid, uint64_t start,
 			    json_object_get(entry, "start_time")) != start)
 			continue;
 		r = error_set(e, EBUSY,
-			      "process %d belongs to job %s: see drover job "
-			      "show %s",
+			      "process %d belongs to job %s: see 'drover job "
+			      "show %s'",
 			      (int)pid, job, job);
 		break;
 	}

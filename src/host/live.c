@@ -149,7 +149,8 @@ static int load_set(char **ret, const char *path, struct error *e)
 	int r = ini_load(ret, &len, path, INI_TEXT_MAX, e);
 
 	if (r == 0 && strlen(*ret) != len)
-		return error_set(e, EINVAL, "%s: this is no text", path);
+		return error_set(e, EINVAL, "%s: this is not a text file",
+				 path);
 	if (r != -ENOENT)
 		return r;
 	*ret = strdup(head);

@@ -61,8 +61,8 @@ struct machine *machine_find(struct host *h, const char *name)
 int machine_missing(const struct host *h, const char *name, struct error *e)
 {
 	return error_set(e, ENOENT,
-			 "%s has no machine called %s: drover vm list shows "
-			 "those it has",
+			 "%s has no machine called %s: 'drover vm list' shows "
+			 "those that it has",
 			 h->settings->name, name);
 }
 
@@ -86,9 +86,9 @@ static int held(const struct host *h, const struct machine *m, struct error *e)
 
 	if (machine_in_doubt(h, m))
 		return error_set(e, EBUSY,
-				 "machine %s is in doubt since job %s: drover "
-				 "job show %s says why, and drover job resolve "
-				 "%s ends it",
+				 "machine %s has been in doubt since job %s: "
+				 "'drover job show %s' says why, and 'drover "
+				 "job resolve %s' ends it",
 				 m->name, id, id, id);
 	return error_set(e, EBUSY,
 			 "machine %s is held by %s: wait for it, or cancel it",

@@ -83,8 +83,8 @@ static struct job *job_must(struct host *h, const char *id, struct error *e)
 
 	if (!j)
 		error_set(e, ENOENT,
-			  "%s has no job %s: drover job list shows those it "
-			  "has",
+			  "%s has no job %s: 'drover job list' shows those "
+			  "that it has",
 			  h->settings->name, id);
 	return j;
 }
@@ -125,7 +125,8 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 		r = error_set(e, EBUSY,
 			      job_state(j) == JOB_IN_DOUBT
 				      ? "job %s is in doubt and cannot be "
-					"cancelled: see drover job show"
+					"cancelled: 'drover job show' says "
+					"what to do"
 				      : "job %s has ended already",
 			      id);
 	*ret = r == 0 ? job_json(j) : NULL;
@@ -153,17 +154,20 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
 		if (!job_wait_verdict(j, clock_us() + ANSWER_US, refusal,
 				      sizeof(refusal)))
-			r = error_set(e, EBUSY, "job %s has not ended yet", id);
+			r = error_set(e, EBUSY,
+				      "job %s has not ended yet: look at it "
+				      "with 'drover job show'",
+				      id);
 		else if (refusal[0])
 			r = error_set(e, EBUSY,
 				      "%s, so it is not for the operator to "
-				      "say where %s runs: see drover job show "
-				      "%s",
+				      "say where %s runs: see 'drover job show "
+				      "%s'",
 				      refusal, j->machine, id);
 		else if ((job_state(j) == JOB_DONE) != ends_done(j, run_here))
 			r = error_set(e, EBUSY,
-				      "job %s has ended otherwise, before that "
-				      "was heard: see drover job show %s",
+				      "job %s ended otherwise before that was "
+				      "heard: see 'drover job show %s'",
 				      id, id);
 	} else {
 		r = error_set(e, EBUSY,
@@ -357,10 +361,12 @@ static int read_options(struct outgoing *o, const json_t *options,
 		return error_code(e);
 	if (r->downtime_limit_us == 0) /* QEMU would stop the guest at once */
 		return error_set(e, EINVAL,
-				 "the downtime limit must be above 0");
+				 "the downtime limit must be more than 0");
 	if (at && strcmp(at, "abort") != 0 && strcmp(at, "force") != 0)
 		return error_set(e, EINVAL,
-				 "on_timeout is '%s': use abort or force", at);
+				 "'%s' is not a value of on_timeout: use abort "
+				 "or force",
+				 at);
 	r->force =
 		at ? !strcmp(at, "force") : d->on_timeout == ON_TIMEOUT_FORCE;
 	r->paused = json_is_true(json_object_get(options, "paused"));
@@ -407,7 +413,8 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 		return r;
 	if (!o->machine->started)
 		r = error_set(e, EBUSY,
-			      "machine %s does not run: drover vm start %s",
+			      "machine %s does not run: start it with 'drover "
+			      "vm start %s'",
 			      name, name);
 	else
 		r = claim_room(o, o->machine->process.pid, e);
@@ -453,7 +460,8 @@ static int ask_findings(const struct move_host *h, const struct move_peer *peer,
 	*ret = json_incref(json_object_get(answer, "findings"));
 	json_decref(answer);
 	if (!json_is_array(*ret))
-		return error_set(e, EHOSTUNREACH, "%s answers nonsense",
+		return error_set(e, EHOSTUNREACH,
+				 "%s gives an answer that makes no sense",
 				 peer->name);
 	return 0;
 }
@@ -473,7 +481,8 @@ static int compare_taken(struct host *h, const struct machine *machine,
 
 	if (!machine->started)
 		return error_set(e, EBUSY,
-				 "machine %s does not run: drover vm start %s",
+				 "machine %s does not run: start it with "
+				 "'drover vm start %s'",
 				 m.name, m.name);
 	if (qmp_open(&q, m.process.qmp_path, clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);

@@ -59,7 +59,9 @@ static int read_networks(struct move_paths *p, const json_t *lines,
 	}
 	/* An empty list would allow what the settings may forbid. */
 	if (p->networks.count == 0)
-		return error_set(e, EINVAL, "'networks' names no network");
+		return error_set(e, EINVAL,
+				 "'networks' names no network: leave it out to "
+				 "use all");
 	return 0;
 }
 

@@ -367,8 +367,8 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 
 	if (!w) {
 		error_set(&e, ENOENT,
-			  "no relay called %.64s waits there: run drover relay "
-			  "accept first",
+			  "no relay called %.64s waits there: run 'drover "
+			  "relay accept' on that host first",
 			  name ? name : "");
 		session_fail(s, e.text);
 		session_free(s);

@@ -242,50 +242,49 @@ bool commit_was_aborted(struct commit_side *c)
 
 static void doubt_at_source(struct commit_side *c)
 {
-	char error[300], advice[300];
+	char error[300];
 	const char *peer = c->peer->name;
 
 	snprintf(error, sizeof(error),
 		 "host %s was told to run %s, but has not confirmed it: %.160s",
 		 peer, c->job->machine, c->heard);
-	snprintf(advice, sizeof(advice),
-		 "Drover keeps trying.  If %s runs it: drover job resolve %s "
-		 "--give-up.  If %s is dead for good: drover job resolve %s "
-		 "--run-here",
-		 peer, c->job->id, peer, c->job->id);
-	job_set_doubt(c->job, error, advice);
+	job_set_doubt(c->job, error,
+		      "Drover keeps trying.  If %s runs it, run 'drover job "
+		      "resolve %s --give-up'.  If %s is dead for good, run "
+		      "'drover job resolve %s --run-here'",
+		      peer, c->job->id, peer, c->job->id);
 }
 
 static void doubt_at_destination(struct commit_side *c)
 {
-	char error[300], advice[300];
+	char error[300];
 	const char *peer = c->peer->name;
 
 	snprintf(error, sizeof(error),
 		 "%s is here, complete and paused, but host %s does not say "
 		 "whether it may run: %.160s",
 		 c->job->machine, peer, c->heard);
-	snprintf(advice, sizeof(advice),
-		 "Drover keeps asking.  If %s or another host runs it: drover "
-		 "job resolve %s --give-up.  If none does, and %s never will: "
-		 "drover job resolve %s --run-here",
-		 peer, c->job->id, peer, c->job->id);
-	job_set_doubt(c->job, error, advice);
+	job_set_doubt(
+		c->job, error,
+		"Drover keeps asking.  If %s or another host runs it, run "
+		"'drover job resolve %s --give-up'.  If none does, and %s "
+		"never will, run 'drover job resolve %s --run-here'",
+		peer, c->job->id, peer, c->job->id);
 }
 
 static void doubt_about_guest(struct commit_side *c)
 {
-	char error[300], advice[300];
+	char error[300];
 
 	snprintf(error, sizeof(error),
 		 "the guest is on this host but may be paused: %.200s",
 		 c->heard);
-	snprintf(advice, sizeof(advice),
-		 "Drover keeps trying to continue it; drover job resolve %s "
-		 "--run-here ends the trying, then drover vm resume %s does it "
-		 "by hand",
-		 c->job->id, c->job->machine);
-	job_set_doubt(c->job, error, advice);
+	job_set_doubt(
+		c->job, error,
+		"Drover keeps trying to continue it.  To do it by hand, run "
+		"'drover job resolve %s --run-here', which ends the trying, "
+		"then 'drover vm resume %s'",
+		c->job->id, c->job->machine);
 }
 
 enum decide_event commit_doubt(struct commit_side *c)

@@ -448,9 +448,9 @@ static int continue_guest(struct destination *d, struct error *e)
 	while (r == -ETIMEDOUT && launch_alive(&d->arrival.process) &&
 	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
 		job_set_doubt(d->job, e->text,
-			      "its QEMU does not say whether it continues the "
-			      "guest: Drover keeps asking; drover job resolve "
-			      "--give-up ends it");
+			      "Drover keeps asking its QEMU whether the guest "
+			      "runs, until 'drover job resolve %s --give-up'",
+			      d->job->id);
 		certain = false;
 		r = monitor_is_running(d->qmp, &running, e);
 		if (r == 0 && !running)
@@ -724,8 +724,9 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 	       r != -EOWNERDEAD && launch_alive(&d->arrival.process) &&
 	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
 		job_set_doubt(d->job, e->text,
-			      "its QEMU lives and does not answer; Drover "
-			      "asks on; drover job resolve --give-up ends it");
+			      "Drover keeps asking its QEMU, which lives, "
+			      "until 'drover job resolve %s --give-up'",
+			      d->job->id);
 		job_sleep(d->job, clock_us() + ASK_US);
 	}
 	if (atomic_load(&d->job->verdict) == JOB_GIVE_UP)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,8 +131,14 @@ static void job_go(struct job *j, enum job_state to, const char *error,
 	snprintf(j->advice, sizeof(j->advice), "%s", advice ? advice : "");
 }
 
-void job_set_doubt(struct job *j, const char *error, const char *advice)
+void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 {
+	char advice[sizeof(j->advice)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(advice, sizeof(advice), fmt, ap);
+	va_end(ap);
 	log_warning("%s %s (%s) in doubt: %s", j->kind, j->machine, j->id,
 		    error);
 
@@ -331,7 +338,7 @@ bool job_wait_ended(struct job *j, uint64_t deadline_us)
  * takes whole letters only. */
 static json_t *text_or_null(const char *text)
 {
-	char plain[sizeof(((struct job *)0)->error)];
+	char plain[sizeof(((struct job *)0)->advice)];
 	json_t *j = text[0] ? json_string(text) : json_null();
 
 	if (j)

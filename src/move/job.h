@@ -70,7 +70,7 @@ struct job {
 	enum job_state state;
 	const char *stage;
 	uint64_t ended_us;
-	char error[300], advice[300];
+	char error[300], advice[400];
 	enum error_kind failure; /* of what failed */
 	struct job_progress progress;
 	json_t *report;
@@ -93,7 +93,9 @@ void job_log_begin(const struct job *j);
 void job_set_stage(struct job *j, const char *stage);
 void job_set_progress(struct job *j, const struct job_progress *p);
 void job_set_report(struct job *j, json_t *report /* stolen */);
-void job_set_doubt(struct job *j, const char *error, const char *advice);
+/* The advice is made from @fmt. */
+void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The last word; @error may be NULL. */
 void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice);

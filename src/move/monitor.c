@@ -198,8 +198,8 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 			return 0;
 		if (told && clock_us() > deadline_us)
 			return error_set(e, ETIMEDOUT,
-					 "QEMU was told 'cont', and its guest "
-					 "does not run");
+					 "QEMU was told to continue the guest, "
+					 "which does not run");
 		r = qmp_run(q, "cont", NULL, NULL, e);
 		if (r < 0 && !may_ask_again(r, deadline_us) &&
 		    (r != -EREMOTEIO || clock_us() > deadline_us))

@@ -44,7 +44,8 @@ static int parse_codec(void *at, const struct ini_key *k, const char *value,
 	id = codec_find(name);
 	if (id <= CODEC_NONE)
 		return error_set(e, EINVAL,
-				 "'%.80s' is no codec: use auto, lz4, zstd or "
+				 "'%.80s' is not a codec: use auto, lz4, zstd "
+				 "or "
 				 "zstd:LEVEL",
 				 value);
 	codec = codec_get((unsigned)id);
@@ -94,7 +95,8 @@ static int parse_cache(void *at, const struct ini_key *k, const char *value,
 		*size = (struct history_size){ .bytes = bytes };
 	else
 		return error_set(e, EINVAL,
-				 "'%.80s' is no size and no share of a guest's "
+				 "'%.80s' is neither a size nor a share of a "
+				 "guest's "
 				 "memory: write 256M, 5%% or 0",
 				 value);
 	return 0;

@@ -50,7 +50,7 @@ static int check_guest(struct source *m, struct error *e)
 	if (info.status == MIGRATION_ACTIVE)
 		return error_set(e, EBUSY,
 				 "its QEMU is already migrating: somebody else "
-				 "moves it");
+				 "is moving it");
 	return 0;
 }
 
@@ -297,7 +297,7 @@ static int drain_events(struct source *m, struct error *e)
 			return r;
 	}
 	if (r == -EPIPE)
-		return error_set(e, EPIPE, "the machine's QEMU ended");
+		return error_set(e, EPIPE, "the machine's QEMU has ended");
 	return r;
 }
 
@@ -335,9 +335,9 @@ static int check_deadline(struct source *m, struct error *e)
 	text_duration(limit, sizeof(limit), m->o->timeout_us);
 	if (!m->o->force)
 		return error_set(e, ETIMEDOUT,
-				 "not done within the time-out of %s: the "
-				 "guest "
-				 "changes its memory faster than it travels",
+				 "the move was not done within the time-out of "
+				 "%s: the guest changes its memory faster than "
+				 "it travels",
 				 limit);
 	log_info("move %s: time-out of %s, the guest is paused to finish",
 		 m->job->machine, limit);
@@ -559,8 +559,8 @@ int move_away_resume(struct job *job, const struct move_host *host,
 	/* Of another run of the machine: it stays. */
 	if (r == 0 && !m.forgotten)
 		r = error_set(e, ESTALE,
-			      "an entry of the journal that was left over: %s "
-			      "had gone to %s, and is back",
+			      "this entry of the journal was left over: %s had "
+			      "gone to %s, and is back",
 			      job->machine, peer->name);
 	let_go(&m);
 	return r;

@@ -108,7 +108,8 @@ static bool is_dummy(const struct inventory *inv, const struct nic *n,
 {
 	(void)inv;
 	return (n->kind == NIC_DUMMY || !strcmp(n->link_kind, "ifb")) &&
-	       say(why, "%s is no card: nothing is behind it", n->name);
+	       say(why, "%s is not a network card: nothing is behind it",
+		   n->name);
 }
 
 static bool is_down(const struct inventory *inv, const struct nic *n,

@@ -481,7 +481,7 @@ static int read_command(struct adoption *a, struct error *e)
 					 at,
 					 strpbrk(word, "\r\n")
 						 ? "a line break"
-						 : "a byte that is no UTF-8");
+						 : "a byte that is not UTF-8");
 	}
 	if (look_ahead(a, e) < 0)
 		return error_code(e);

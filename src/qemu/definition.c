@@ -136,7 +136,7 @@ static int set_id(void *at, const struct ini_key *k, const char *value,
 	if (strlen(value) > 63 || value[strspn(value, letters)] ||
 	    !isalpha((unsigned char)value[0]))
 		return error_set(e, EINVAL,
-				 "'%.80s' is no id for QEMU: use letters, "
+				 "'%.80s' is not an id for QEMU: use letters, "
 				 "digits, '-', '.' and '_', a letter first",
 				 value);
 	return set_text(at, k, value, e);
@@ -214,7 +214,8 @@ static int set_huge_pages(void *at, const struct ini_key *k, const char *value,
 		return error_code(e);
 	if (bytes < 65536 || (bytes & (bytes - 1)))
 		return error_set(e, EINVAL,
-				 "'%s' is no size of huge pages: write 2M or "
+				 "'%s' is not a size of huge pages: write 2M "
+				 "or "
 				 "1G",
 				 value);
 	d->huge_page_bytes = bytes;
@@ -359,7 +360,8 @@ static int check_memory(const struct definition *d, struct error *e)
 				 "the key 'memory' is missing in [machine]");
 	if (d->memory_bytes % unit)
 		return error_set(e, EINVAL,
-				 "memory of %" PRIu64 " bytes is no multiple "
+				 "memory of %" PRIu64
+				 " bytes is not a multiple "
 				 "of %" PRIu64,
 				 d->memory_bytes, unit);
 	if (strstr(d->machine, "memory-backend="))
@@ -467,7 +469,7 @@ static int check_text(const char *file_name, const char *text, struct error *e)
 		}
 	}
 	return error_set(e, EINVAL,
-			 "%s:%u:%zu: the byte 0x%02x is no UTF-8: save the "
+			 "%s:%u:%zu: the byte 0x%02x is not UTF-8: save the "
 			 "file in that encoding",
 			 file_name, n, (size_t)(text + good - line) + 1,
 			 (unsigned char)text[good]);
@@ -502,7 +504,8 @@ int definition_read(struct definition *ret, const char *path, struct error *e)
 	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
 		return error_code(e);
 	if (strlen(text) != len)
-		return error_set(e, EINVAL, "%s: this is no text", path);
+		return error_set(e, EINVAL, "%s: this is not a text file",
+				 path);
 	return definition_parse(ret, path, text, e);
 }
 

@@ -20,7 +20,7 @@ static int explain(pid_t pid, struct error *e)
 		return error_set(e, ESRCH, "there is no process %d", (int)pid);
 	if (e->code == EACCES || e->code == EPERM)
 		return error_set(e, EACCES,
-				 "process %d: no permission to look at it",
+				 "there is no permission to look at process %d",
 				 (int)pid);
 	return error_in(e, "process %d", (int)pid);
 }
@@ -86,7 +86,8 @@ int process_user(uid_t *ret, pid_t pid, struct error *e)
 				 (int)pid, path);
 	if (real != effective || real != saved)
 		return error_set(e, EACCES,
-				 "process %d has the rights of several users",
+				 "process %d has the rights of several users, "
+				 "and is not adopted",
 				 (int)pid);
 	*ret = real;
 	return 0;
@@ -104,7 +105,7 @@ int process_check_qemu(pid_t pid, struct error *e)
 	if (strncmp(base, "qemu-system-", 12) != 0 &&
 	    strncmp(base, "qemu-kvm", 8))
 		return error_set(e, EINVAL,
-				 "process %d is no QEMU, it runs %.100s",
+				 "process %d is not a QEMU: it runs %.100s",
 				 (int)pid, exe);
 	return 0;
 }

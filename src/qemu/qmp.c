@@ -101,7 +101,8 @@ int qmp_input_next(struct qmp_input *in, json_t **ret, struct error *e)
 		return 1;
 	}
 	json_decref(o);
-	return error_set(e, EBADMSG, "QEMU's monitor: no JSON object: %.*s",
+	return error_set(e, EBADMSG,
+			 "QEMU's monitor: this is not a JSON object: %.*s",
 			 len > 60 ? 60 : (int)len, line);
 }
 
@@ -230,7 +231,7 @@ static int run_until(struct qmp *q, const char *command, json_t *args,
 
 	json_decref(request);
 	if (!text)
-		return error_set(e, EINVAL, "%s: arguments are no JSON",
+		return error_set(e, EINVAL, "%s: the arguments are not JSON",
 				 command);
 	r = transmit(q, text, deadline_us, e);
 	while (r == 0) {
@@ -293,7 +294,7 @@ static int greet(struct qmp *q, uint64_t deadline_us, struct error *e)
 				"micro", &q->version[2]);
 	json_decref(o);
 	if (r < 0)
-		return error_set(e, EBADMSG, "this is no monitor of QEMU");
+		return error_set(e, EBADMSG, "this is not a monitor of QEMU");
 	return run_until(q, "qmp_capabilities", NULL, NULL, deadline_us, e);
 }
 

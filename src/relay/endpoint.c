@@ -26,7 +26,8 @@ static int parse_unix(struct endpoint *p, const char *path, struct error *e)
 	struct sockaddr_un *a = (struct sockaddr_un *)&p->address;
 
 	if (path[0] != '/')
-		return error_set(e, EINVAL, "%.100s is no absolute path", path);
+		return error_set(e, EINVAL, "%.100s is not an absolute path",
+				 path);
 	if (strlen(path) >= sizeof(a->sun_path))
 		return error_set(e, ENAMETOOLONG, "socket path too long: %s",
 				 path);

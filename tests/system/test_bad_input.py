@@ -24,7 +24,7 @@ CONFIGURATIONS = {
     "a_section_that_is_not_closed": ("[host\n", r":1:\d+: "),
     "a_port_that_is_none": (HOST + "port = many\n", r":3:8: .*many"),
     "a_port_out_of_range": (HOST + "port = 70000\n", r":3:8: .*70000"),
-    "an_address_that_is_none": (HOST + "listen = alpha.example.org\n", r":3:10: .*no address"),
+    "an_address_that_is_none": (HOST + "listen = alpha.example.org\n", r":3:10: .*not an address"),
     "a_relative_path": (HOST + "state-directory = state\n", r":3:19: .*must be a path"),
     "a_duration_without_a_unit": (HOST + "[move]\ntimeout = 10 apples\n", r":4:11: "),
     "a_limit_of_zero": (HOST + "[move]\ndowntime-limit = 0\n", r":4:18: .*at least"),
@@ -190,13 +190,14 @@ class Requests(Case):
             machine.definition("guest", memory="16M")))
 
     def test_a_machine_that_runs_already(self):
-        self.refused(8, "guest.*runs already|already running", "vm", "start", "guest")
+        self.refused(8, "machine guest is running already", "vm", "start", "guest")
 
     def test_a_machine_that_does_not_run(self):
         self.alpha.drover("vm", "define", self.definition(
             machine.definition("idle", memory="16M")))
         self.addCleanup(self.alpha.drover, "vm", "forget", "idle")
-        self.refused(8, "machine idle does not run: drover vm start idle", "move", "idle", "beta")
+        self.refused(8, "machine idle does not run: start it with 'drover vm start idle'", "move",
+                     "idle", "beta")
 
     def test_a_process_that_is_no_qemu(self):
         self.refused(2, str(os.getpid()), "vm", "adopt", str(os.getpid()))

@@ -102,7 +102,7 @@ class Killed(Case):
         self.assertEqual(self.monitor().status(), "running")
         again = self.host.drover("vm", "start", "web", check=False)
         self.assertEqual(again.status, 8)
-        self.assertIn("machine web runs already", again.stderr)
+        self.assertIn("machine web is running already", again.stderr)
         self.assertEqual(self.qemus(), [pid])
         # By now it is in the books.
         self.host.restart()

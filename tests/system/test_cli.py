@@ -302,13 +302,15 @@ class Cli(unittest.TestCase):
                 ([], "drover --help"),
                 (["--wat"], "drover --help"),
                 (["mvoe"], "there is no command 'mvoe'"),
-                (["vm"], "drover vm --help"),
+                (["vm"], "what 'drover vm' shall do is missing"),
                 (["vm", "shw"], "there is no command 'vm shw'"),
-                (["vm", "show"], "drover vm show --help"),
-                (["vm", "show", "a", "b"], "drover vm show --help"),
+                (["vm", "show"],
+                 "drover: VM is missing; try 'drover vm show --help'"),
+                (["vm", "show", "a", "b"], "'b' is one word too many"),
+                (["log", "level", "info", "b"], "'b' is one word too many"),
                 (["vm", "show", "../x"], "drover vm show --help"),
                 (["vm", "adopt", "x1"], "drover vm adopt --help"),
-                (["move", "web1"], "drover move --help"),
+                (["move", "web1"], "HOST is missing; try 'drover move --help'"),
                 (["move", "web1", "beta", "--conections", "2"],
                  "--conections"),
                 (["move", "web1", "beta", "--connections"], "needs a value"),
@@ -316,7 +318,7 @@ class Cli(unittest.TestCase):
                 (["move", "web1", "beta", "--timeout", "7apples"], "7apples"),
                 (["move", "web1", "beta", "--on-timeout", "cry"], "cry"),
                 (["move", "web1", "beta", *["--network", "eth1"] * 65],
-                 "too many of one option, at "),
+                 "an option is given too often, at eth1"),
                 (["nic", "plan"], "drover nic plan --help"),
                 (["nic", "plan", "../x"], "drover nic plan --help"),
                 (["nic", "plan", "beta", "--mode", "x" * 41], "xxx"),
@@ -401,7 +403,8 @@ class Cli(unittest.TestCase):
         _, err = p.communicate(timeout=10)
         self.assertEqual(p.returncode, 3)
         first, last = map(json.loads, err.splitlines())
-        self.assertEqual(first, {"warning": "cancelling, waiting for the end"})
+        self.assertEqual(first, {"warning": "the job is being cancelled; "
+                                             "waiting for its end"})
         self.assertEqual((last["kind"], last["command"]),
                          ("cancelled", "move web1"))
 
@@ -780,7 +783,7 @@ class Cli(unittest.TestCase):
         self.api.answers[("GET", "/v1/machines/web1")] = (200, WEB1)
         r = self.run_drover("move", "web1", "beta")
         self.assertEqual(r.returncode, 1)
-        self.assertIn("droverd was started again, which undid job 3f9a12cd; "
+        self.assertIn("droverd was started again, which undid job 3f9a12cd: "
                       "web1 is running on this host", r.stderr)
         self.assertNotIn("has no job", r.stderr)
 
@@ -816,8 +819,8 @@ class Cli(unittest.TestCase):
         self.assertEqual(p.returncode, 3)
         self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
                          1)
-        self.assertEqual(err, "drover: move web1: cancelling, waiting for "
-                              "the end\ndrover: move web1: cancelled\n")
+        self.assertEqual(err, "drover: move web1: the job is being "
+                              "cancelled; waiting for its end\ndrover: move web1: cancelled\n")
 
     def test_a_second_ctrl_c_leaves_the_job_alone(self):
         self.api.move(RUNNING)
@@ -881,7 +884,7 @@ class Cli(unittest.TestCase):
         self.api.wait_for("GET", "/v1/jobs/3f9a12cd", 2)
         t.type(b"\x03")
         self.assertEqual(t.finish(), 3)
-        self.assertIn(b"cancelling", t.output)
+        self.assertIn(b"the job is being cancelled", t.output)
         self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
                          1)
 

@@ -85,7 +85,7 @@ class TheJournal(Case):
             self.assertIn("journal", self.source.job(self.job)["error"])
             self.assertEqual(self.runs_on(), [HERE])
             again = self.source.drover("move", "guest", self.destination.name, check=False)
-            self.assertIn(f"machine guest is in doubt since job {self.job}", again.stderr)
+            self.assertIn(f"machine guest has been in doubt since job {self.job}", again.stderr)
         self.settled(HERE)
 
     def test_an_entry_that_is_left_over_does_not_touch_the_guest_that_came_back(self):

@@ -200,7 +200,7 @@ class Adopted(Case):
     def test_another_users_is_taken_on_the_operators_word(self):
         own = self.stranger("own", "-runas", "nobody")
         for words, pattern, status in (
-                ((), "runs as user nobody: say --user nobody", 8),
+                ((), "runs as user nobody: adopt it with '--user nobody'", 8),
                 (("--user", "root"), "runs as user nobody, not root", 8),
                 (("--user", "no-such-user"), "there is no user no-such-user", 2)):
             answer = self.adopt(own.pid, *words)

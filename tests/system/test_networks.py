@@ -119,7 +119,7 @@ class NetworksTest(unittest.TestCase):
         for more, says in (({"networks": ["10.0.0.0/33"]}, "10.0.0.0/33"),
                            ({"networks": []}, "names no network"),
                            ({"connections": 33}, "connections must be from 1 to 32"),
-                           ({"channels": 2}, "'channels' is not known")):
+                           ({"channels": 2}, "there is no field 'channels' here")):
             with self.subTest(more=more):
                 with self.assertRaises(ApiError) as caught:
                     self.alpha.api("POST", "/v1/machines/web1/move", {"host": "beta", **more})

@@ -165,7 +165,7 @@ class InDoubt(Case):
         job = self.await_state("in-doubt")["job"]
         answer = self.alpha.drover("vm", "stop", "web", check=False)
         self.assertEqual(answer.status, 8)
-        self.assertIn(f"machine web is in doubt since job {job}", answer.stderr)
+        self.assertIn(f"machine web has been in doubt since job {job}", answer.stderr)
         self.assertIn(f"drover job resolve {job}", answer.stderr)
         self.alpha.drover("job", "resolve", job, "--run-here")
         self.assertEqual(move.wait(20), 4)

@@ -165,7 +165,7 @@ static void other_processes_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(adopt_process(getpid(), &d, path, &e), -EINVAL);
-	assert_non_null(strstr(e.text, "is no QEMU, it runs "));
+	assert_non_null(strstr(e.text, "is not a QEMU: it runs "));
 	assert_int_equal(adopt_process(0x3fffffff, &d, path, &e), -ESRCH);
 	assert_string_equal(e.text, "there is no process 1073741823");
 }

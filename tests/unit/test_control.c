@@ -319,7 +319,7 @@ static void wrong_bodies_are_400_and_say_what_is_wrong(void **state)
 		  "'host' must be a string" },
 		{ "/v1/machines/web1/move",
 		  "{\"host\":\"b\",\"dowtime_limit_ms\":3}",
-		  "the field 'dowtime_limit_ms' is not known here" },
+		  "there is no field 'dowtime_limit_ms' here" },
 		{ "/v1/machines/web1/move",
 		  "{\"host\":\"b\",\"connections\":1.5}",
 		  "'connections' must be a whole number" },

@@ -251,14 +251,14 @@ static void wrong_values_are_explained(void **state)
 	assert_refused("vcpus = 0\n",
 		       "web1:4:9: '0' is not a number from 1 to 4096");
 	assert_refused("memory-id = a,b\n",
-		       "web1:4:13: 'a,b' is no id for QEMU: use letters, "
+		       "web1:4:13: 'a,b' is not an id for QEMU: use letters, "
 		       "digits, '-', '.' and '_', a letter first");
 	assert_refused("directory = here\n",
 		       "web1:4:13: 'directory' must be a path that starts "
 		       "with '/'");
-	assert_refused("huge-pages = 3M\n",
-		       "web1:4:14: '3M' is no size of huge pages: write 2M or "
-		       "1G");
+	assert_refused("huge-pages = 3M\n", "web1:4:14: '3M' is not a size of "
+					    "huge pages: write 2M or "
+					    "1G");
 	assert_refused("arguments = -append \"x\n",
 		       "web1:4:13: a quote is not closed");
 	assert_refused("cpus = 2\n",
@@ -427,7 +427,7 @@ static void what_is_no_utf_8_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		snprintf(lines, sizeof(lines), "arguments = x%s", wrong[i]);
 		snprintf(says, sizeof(says),
-			 "web1:4:14: the byte 0x%02x is no UTF-8: save the "
+			 "web1:4:14: the byte 0x%02x is not UTF-8: save the "
 			 "file in that encoding",
 			 (unsigned char)wrong[i][0]);
 		assert_refused(lines, says);

@@ -181,8 +181,8 @@ static void binary_and_huge_files_are_refused(void **state)
 	assert_int_equal(ini_read_text(&format, said, "b", "[host]\np\0rt=1",
 				       13, &e),
 			 -EINVAL);
-	assert_string_equal(e.text,
-			    "b:2:2: this is no text: it has a zero byte");
+	assert_string_equal(e.text, "b:2:2: this is not a text file: it has a "
+				    "zero byte");
 	assert_int_equal(ini_read_file(&format, said, "/nonexistent", &e),
 			 -ENOENT);
 	assert_string_equal(e.text, "/nonexistent: No such file or directory");

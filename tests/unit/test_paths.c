@@ -104,9 +104,9 @@ static void an_empty_list_of_networks_does_not_lift_the_restriction(
 {
 	(void)state;
 	assert_refused(json_pack("{s:[]}", "networks"),
-		       "'networks' names no network");
+		       "'networks' names no network: leave it out to use all");
 	assert_refused(json_pack("{s:[s]}", "networks", " "),
-		       "'networks' names no network");
+		       "'networks' names no network: leave it out to use all");
 }
 
 /* --- admission */

@@ -64,7 +64,7 @@ static void a_missing_greeting_is_a_monitor_in_use(void **state)
 	assert_int_equal(open_with("", &e), -EPIPE);
 	assert_int_equal(open_with("SSH-2.0-OpenSSH\n", &e), -EBADMSG);
 	assert_int_equal(open_with("{\"hello\": 1}\n", &e), -EBADMSG);
-	assert_string_equal(e.text, "this is no monitor of QEMU");
+	assert_string_equal(e.text, "this is not a monitor of QEMU");
 }
 
 static void events_wait_while_a_command_runs(void **state)

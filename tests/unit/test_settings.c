@@ -232,16 +232,18 @@ static void wrong_settings_are_explained(void **state)
 	assert_refused("[move]\ndowntime-limit = 0\n",
 		       "t:2:18: 'downtime-limit' must be at least 1ms");
 	assert_refused("[move]\non-timeout = stop\n",
-		       "t:2:14: 'stop' is not known for 'on-timeout': use "
+		       "t:2:14: 'stop' is not a value of 'on-timeout': use "
 		       "abort or force");
 	assert_refused("[host]\nlisten = eth0\n",
-		       "t:2:10: 'eth0' is no address: write 10.0.0.2 or "
+		       "t:2:10: 'eth0' is not an address: write 10.0.0.2 or "
 		       "fd00::2");
 	assert_refused("[move]\nrepeat-cache = 101%\n",
-		       "t:2:16: '101%' is no size and no share of a guest's "
+		       "t:2:16: '101%' is neither a size nor a share of a "
+		       "guest's "
 		       "memory: write 256M, 5% or 0");
 	assert_refused("[move]\nrepeat-cache = 5%M\n",
-		       "t:2:16: '5%M' is no size and no share of a guest's "
+		       "t:2:16: '5%M' is neither a size nor a share of a "
+		       "guest's "
 		       "memory: write 256M, 5% or 0");
 	assert_refused("[host]\nsocket = x\n",
 		       "t:2:10: 'socket' must be a path that starts with '/'");

@@ -198,7 +198,7 @@ static void a_person_is_told_what_is_wrong(void **state)
 {
 	(void)state;
 	assert_string_equal(refused("{\"nmuber\":3}"),
-			    "the field 'nmuber' is not known here");
+			    "there is no field 'nmuber' here");
 	assert_string_equal(refused("{\"number\":1}"),
 			    "'number' must be from 2 to 20");
 	assert_string_equal(refused("{\"number\":\"3\"}"),
