@@ -45,6 +45,12 @@ void policy_blame(struct policy_run *r, const char *words, const char *fmt, ...)
 	}
 }
 
+void policy_no_memory(struct policy_run *r)
+{
+	r->failed = true;
+	error_set(r->error, ENOMEM, "no memory for the policy");
+}
+
 /* --- what stands in keys of its own */
 
 static void check_program(struct policy_run *r, const char *program)
@@ -66,8 +72,7 @@ static void check_accelerators(struct policy_run *r, const char *list)
 		AUTO_FREE char *one = strndup(list, n);
 
 		if (!one) {
-			r->failed = true;
-			error_set(r->error, ENOMEM, "no memory");
+			policy_no_memory(r);
 			return;
 		}
 		if (n > 0)
@@ -143,7 +148,7 @@ static size_t check_words(struct policy_run *r, const struct words *w,
 
 	if (word[0] != '-') {
 		r->option = "the word";
-		policy_check_image(r, word);
+		policy_check_disk(r, word);
 		return 1;
 	}
 	r->option = word;

@@ -8,7 +8,7 @@
  * and how to add to them.
  *
  * Nothing is opened or started here; where a path leads is asked of
- * real_path().  Any thread may call these.
+ * real_path(), how an image begins of read_head().  Any thread may call these.
  */
 #pragma once
 
@@ -28,6 +28,10 @@ struct policy {
 	/* Where @path leads once links are followed, into @ret: 0 or a
 	 * negative errno.  NULL: what is written is taken for true. */
 	int (*real_path)(void *arg, const char *path, char *ret, size_t cap);
+	/* How the image at @path begins, into @buf: its length, at most @cap,
+	 * or a negative errno, -ENOENT where it is still to be made.  NULL:
+	 * images are not looked into. */
+	int (*read_head)(void *arg, const char *path, void *buf, size_t cap);
 	void *arg;
 };
 
@@ -39,6 +43,8 @@ int policy_check(const struct policy *p, const struct definition *d,
 /* realpath(3), also for a file that is still to be made: its folder is
  * resolved then. */
 int policy_real_path(void *unused, const char *path, char *ret, size_t cap);
+
+int policy_read_head(void *unused, const char *path, void *buf, size_t cap);
 
 enum policy_class {
 	POLICY_UNKNOWN, /* in no list, and so refused */

@@ -43,9 +43,10 @@ static void check_bios(struct policy_run *r, const char *value)
 	policy_path(r, value, value, PLACE_IMAGE | PLACE_DATA);
 }
 
-void policy_check_image(struct policy_run *r, const char *path)
+void policy_check_disk(struct policy_run *r, const char *path)
 {
-	policy_path(r, path, path, PLACE_IMAGE);
+	if (policy_path(r, path, path, PLACE_IMAGE))
+		policy_image(r, path, path, true);
 }
 
 static void check_none(struct policy_run *r, const char *value)
@@ -234,7 +235,7 @@ static const struct policy_option options[] = {
 	FILE_OF("bios", check_bios),
 	FILE_PROPERTIES("blockdev", blockdev),
 	FILE_PROPERTIES("boot", boot),
-	FILE_OF("cdrom", check_image),
+	FILE_OF("cdrom", policy_check_disk),
 	PROPERTIES("chardev", chardev),
 	REFUSED("chroot", CONFINES),
 	PROPERTIES("compat", compat),
@@ -254,8 +255,8 @@ static const struct policy_option options[] = {
 	CHECKED("echr", check_name),
 	REFUSED_ALONE("enable-kvm", OWN_KEY("accelerator")),
 	ALONE("enable-sync-profile"),
-	FILE_OF("fda", check_image),
-	FILE_OF("fdb", check_image),
+	FILE_OF("fda", policy_check_disk),
+	FILE_OF("fdb", policy_check_disk),
 	REFUSED("fsdev", SHARES),
 	ALONE("full-screen"),
 	FILE_PROPERTIES("fw_cfg", fw_cfg),
@@ -263,10 +264,10 @@ static const struct policy_option options[] = {
 	REFUSED("gdb", DEBUGGER),
 	CHECKED("global", check_global),
 	REFUSED_ALONE("h", ENDS),
-	FILE_OF("hda", check_image),
-	FILE_OF("hdb", check_image),
-	FILE_OF("hdc", check_image),
-	FILE_OF("hdd", check_image),
+	FILE_OF("hda", policy_check_disk),
+	FILE_OF("hdb", policy_check_disk),
+	FILE_OF("hdc", policy_check_disk),
+	FILE_OF("hdd", policy_check_disk),
 	REFUSED_ALONE("help", ENDS),
 	PROPERTIES("icount", icount),
 	REFUSED("incoming", OWN),
@@ -289,7 +290,7 @@ static const struct policy_option options[] = {
 	REFUSED("mon", MONITOR),
 	CHECKED("monitor", check_none),
 	PROPERTIES("msg", msg),
-	FILE_OF("mtdblock", check_image),
+	FILE_OF("mtdblock", policy_check_disk),
 	REFUSED("name", OWN_KEY("name")),
 	NETWORK("net", net),
 	NETWORK("netdev", netdev),
@@ -313,7 +314,7 @@ static const struct policy_option options[] = {
 	PROPERTIES("overcommit", overcommit),
 	CHECKED("parallel", check_serial),
 	REFUSED_ALONE("perfmap", FLOODS),
-	FILE_OF("pflash", check_image),
+	FILE_OF("pflash", policy_check_disk),
 	REFUSED("pidfile", OWN),
 	REFUSED("plugin", "it loads code of another into QEMU: leave it out"),
 	ALONE("portrait"),
@@ -331,7 +332,7 @@ static const struct policy_option options[] = {
 	REFUSED_ALONE("S", OWN),
 	REFUSED_ALONE("s", DEBUGGER),
 	REFUSED("sandbox", CONFINES),
-	FILE_OF("sd", check_image),
+	FILE_OF("sd", policy_check_disk),
 	CHECKED("seed", check_name),
 	REFUSED_ALONE("semihosting", "the guest would open files of this "
 				     "host: leave it out"),

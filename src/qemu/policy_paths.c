@@ -34,6 +34,8 @@ static const char *normalise(char *out, const char *path)
 
 	if (path[0] != '/')
 		return "it is no path of a file: write it from / on";
+	if (strlen(path) >= PATH_MAX)
+		return "the path is too long";
 	while (*path) {
 		size_t n;
 
@@ -194,8 +196,7 @@ bool policy_path(struct policy_run *r, const char *words, const char *path,
 	const char *wrong;
 
 	if (!plain) {
-		r->failed = true;
-		error_set(r->error, ENOMEM, "no memory for a path");
+		policy_no_memory(r);
 		return false;
 	}
 	if ((places & PLACE_DATA) && is_data_name(path))

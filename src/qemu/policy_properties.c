@@ -299,6 +299,16 @@ void policy_check_one_image(struct policy_run *r, const char *words,
 		policy_path(r, words, value, PLACE_IMAGE);
 }
 
+static void judge_disk(struct policy_run *r, const char *words,
+		       const char *path)
+{
+	bool below = !strncmp(words, "backing.", 8);
+	unsigned places = PLACE_IMAGE | (r->read_only ? PLACE_DATA : 0);
+
+	if (policy_path(r, words, path, places) && (below || !r->raw))
+		policy_image(r, words, path, below || r->guessed);
+}
+
 static void judge(struct policy_run *r, const struct policy_key *k,
 		  const char *words, const char *value)
 {
@@ -325,8 +335,7 @@ static void judge(struct policy_run *r, const struct policy_key *k,
 		policy_check_one_image(r, words, value);
 		break;
 	case RULE_DISK:
-		policy_path(r, words, value,
-			    PLACE_IMAGE | (r->read_only ? PLACE_DATA : 0));
+		judge_disk(r, words, value);
 		break;
 	case RULE_READ:
 		if (value[0])
@@ -472,6 +481,25 @@ static void blame_missing(struct policy_run *r, const struct policy_kind *kind)
 			     kind->needed);
 }
 
+/* What is said of the format, in whichever way?  A raw image over a qcow2 one
+ * is none. */
+static void note_format(struct policy_run *r, const struct policy_properties *p)
+{
+	bool raw = false, other = false;
+
+	r->guessed = true;
+	for (size_t i = 0; i < p->keys.count; i++) {
+		const char *key = p->keys.at[i], *value = p->values.at[i];
+
+		if (!policy_listed("driver format", leaf_of(key)))
+			continue;
+		r->guessed &= leaf_of(key) != key;
+		raw |= leaf_of(key) == key && !strcmp(value, "raw");
+		other |= !policy_listed("raw file host_device", value);
+	}
+	r->raw = raw && !other;
+}
+
 static void check_cut(struct policy_run *r, const struct policy_syntax *s,
 		      const struct policy_properties *p)
 {
@@ -481,6 +509,7 @@ static void check_cut(struct policy_run *r, const struct policy_syntax *s,
 	if (!kind)
 		return;
 	r->read_only = says_read_only(p);
+	note_format(r, p);
 	for (size_t i = 0; i < p->keys.count && !r->failed; i++) {
 		const char *key = p->keys.at[i];
 

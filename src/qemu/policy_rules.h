@@ -19,13 +19,19 @@ struct policy_run {
 	struct words *blame;
 	struct error *error; /* set once @failed */
 	bool failed;         /* no memory: the answer is worth nothing */
-	bool read_only;      /* the drive that is looked at */
-	bool no_network;     /* a word says what networks there are */
+	/* Of the drive that is looked at: */
+	bool read_only;
+	bool raw;        /* its format is raw */
+	bool guessed;    /* its format is not named */
+	bool no_network; /* a word says what networks there are */
 };
 
 /* Adds "OPTION WORDS: why". */
 void policy_blame(struct policy_run *r, const char *words, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Gives up. */
+void policy_no_memory(struct policy_run *r);
 
 /* --- where a path may lie */
 
@@ -39,6 +45,11 @@ enum policy_place {
  * of @places (or'ed). */
 bool policy_path(struct policy_run *r, const char *words, const char *path,
 		 unsigned places);
+
+/* What an image, whose path is allowed, and those below it name in their turn.
+ * @guessed: QEMU finds out its format by itself. */
+void policy_image(struct policy_run *r, const char *words, const char *path,
+		  bool guessed);
 
 /* --- properties */
 
@@ -142,4 +153,4 @@ struct policy_option {
 const struct policy_option *policy_find_option(const char *name);
 
 /* A word that is no option: the name of an image. */
-void policy_check_image(struct policy_run *r, const char *path);
+void policy_check_disk(struct policy_run *r, const char *path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A definition that a peer sends.  Whatever is allowed must not lead outside of
+ * A definition that a peer sends, and behind a zero how its images begin.
+ * Whatever is allowed must not lead outside of
  * the image directories: looked for by a scan that knows nothing of the
  * policy's tables, for what begins with '/' where a value begins.
  */
@@ -53,12 +54,14 @@ static bool is_inside(const char *path)
 	return false;
 }
 
-/* @word without doubled slashes and single dots; no other code does that
- * here. */
+/* @word without doubled slashes and single dots, and with something else for
+ * the commas that are part of a value. */
 static void simplify(char *word)
 {
 	char *at;
 
+	while ((at = strstr(word, ",,")))
+		memset(at, '_', 2);
 	while ((at = strstr(word, "//")))
 		memmove(at, at + 1, strlen(at));
 	while ((at = strstr(word, "/./")))
@@ -69,7 +72,7 @@ static void simplify(char *word)
  * began. */
 static bool begins(const char *word, const char *at)
 {
-	if (at > word && !strchr("=:\"", at[-1]))
+	if (at > word && (word[0] == '/' || !strchr("=:\"", at[-1])))
 		return false;
 	while (at > word && at[-1] != '"' && at[-1] != ',')
 		if (*--at == '/')
@@ -107,14 +110,32 @@ static void scan_all(const struct definition *d)
 	words_done(&w);
 }
 
-static void check(const struct definition *d)
+struct head {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+static int read_head(void *arg, const char *path, void *buf, size_t cap)
+{
+	const struct head *h = arg;
+	size_t n = h->len < cap ? h->len : cap;
+
+	assert(!strncmp(path, "/srv/", 5) || is_inside(path) ||
+	       path[1] == '/' || path[1] == '.');
+	memcpy(buf, h->bytes, n);
+	return (int)n;
+}
+
+static void check(const struct definition *d, struct head *h)
 {
 	static char srv[] = "/srv", program[] = "/qemu";
 	static char *folders[] = { srv, NULL }, *programs[] = { program, NULL };
 	const struct words images = { folders, 1 }, qemus = { programs, 1 };
 	const struct policy p = { .programs = &qemus,
 				  .image_directories = &images,
-				  .run_dir = "/run/x" };
+				  .run_dir = "/run/x",
+				  .read_head = read_head,
+				  .arg = h };
 	struct words blame = { 0 };
 	struct error e;
 
@@ -128,14 +149,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *text = malloc(len + 1);
 	struct definition d;
+	struct head h;
 	struct error e;
 
 	if (!text)
 		return 0;
 	memcpy(text, data, len);
 	text[len] = '\0';
+	h.len = len - strnlen(text, len);
+	h.bytes = data + len - h.len + (h.len > 0);
+	h.len -= h.len > 0;
 	if (definition_parse(&d, "fuzz", text, &e) == 0) {
-		check(&d);
+		check(&d, &h);
 		definition_done(&d);
 	}
 	free(text);

@@ -39,6 +39,47 @@ static int leads_to(void *unused, const char *path, char *ret, size_t cap)
 	return 0;
 }
 
+/* Images by their paths: how they begin. */
+static int begins_with(void *unused, const char *path, void *buf, size_t cap)
+{
+#define QCOW(version, offset, size) \
+	"QFI\xfb\0\0\0" version "\0\0\0\0\0\0\0" offset "\0\0\0" size
+	static const char on_shadow[] = QCOW("\1", "\x18", "\xb") "\0\0\0\0"
+								  "/etc/shadow";
+	static const char on_base[] = QCOW("\2", "\x14", "\4") "base";
+	static const char on_json[] = QCOW("\2", "\x14", "\x7") "json:{}";
+	static const char on_itself[] = QCOW("\2", "\x14", "\x6") "itself";
+	static const char far_away[] = QCOW("\2", "\x7f", "\x6");
+	static const char short_one[] = QCOW("\3", "\0", "\0");
+	static const char description[] = "# Disk DescriptorFile\n";
+	static const struct {
+		const char *path, *bytes;
+		size_t len;
+	} images[] = {
+		{ "/srv/on-shadow", on_shadow, sizeof(on_shadow) - 1 },
+		{ "/srv/on-base", on_base, sizeof(on_base) - 1 },
+		{ "/srv/below/on-base", on_base, sizeof(on_base) - 1 },
+		{ "/srv/below/base", on_shadow, sizeof(on_shadow) - 1 },
+		{ "/srv/on-json", on_json, sizeof(on_json) - 1 },
+		{ "/srv/itself", on_itself, sizeof(on_itself) - 1 },
+		{ "/srv/far-away", far_away, sizeof(far_away) - 1 },
+		{ "/srv/short", short_one, sizeof(short_one) - 1 },
+		{ "/srv/text", description, sizeof(description) - 1 },
+	};
+
+	(void)unused;
+	if (!strcmp(path, "/srv/unreadable"))
+		return -EIO;
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		if (strcmp(path, images[i].path) != 0)
+			continue;
+		assert_true(images[i].len <= cap);
+		memcpy(buf, images[i].bytes, images[i].len);
+		return (int)images[i].len;
+	}
+	return -ENOENT;
+}
+
 /* What is said of @d, a line each; on the heap. */
 static char *said_of(const struct definition *d, const char *directories)
 {
@@ -46,8 +87,11 @@ static char *said_of(const struct definition *d, const char *directories)
 	static char *programs[] = { program, NULL };
 	struct words images = { 0 }, blame = { 0 };
 	const struct words known = { programs, 1 };
-	const struct policy p = { &known, &images, "/run/drover/web1", leads_to,
-				  NULL };
+	const struct policy p = { .programs = &known,
+				  .image_directories = &images,
+				  .run_dir = "/run/drover/web1",
+				  .real_path = leads_to,
+				  .read_head = begins_with };
 	char *all = calloc(1, 65536);
 	struct error e;
 
@@ -139,6 +183,121 @@ static void volumes_are_links_to_other_folders_of_devices(void **state)
 	assert_said(said_below("-nodefaults /srv/disk.img", "/srv /dev/vg0"),
 		    "the word /srv/disk.img: it leads to /dev/sda, which lies "
 		    "outside of the folders for images: move that there");
+}
+
+static void images_may_name_images_alone(void **state)
+{
+#define ALONE ": make an image of it that stands alone, by qemu-img convert"
+#define GUESSED \
+	"QEMU would take it for a format that may name other files: write " \
+	"-drive with format=raw, or make a qcow2 of it by qemu-img convert"
+	static const struct row rows[] = {
+		{ "-hda /srv/on-base", "" },
+		{ "-drive file=/srv/on-base,format=qcow2", "" },
+		{ "-drive file=/srv/on-shadow,format=raw", "" },
+		{ "-drive file=/srv/text,format=raw", "" },
+		{ "-hda /srv/text", "-hda /srv/text: " GUESSED },
+		{ "-drive file=/srv/text", "-drive file=/srv/text: " GUESSED },
+		{ "-drive file=/srv/a,format=qcow2,backing.file.filename="
+		  "/srv/text",
+		  "-drive backing.file.filename=/srv/text: " GUESSED },
+		{ "-drive file=/srv/on-shadow,format=qcow2",
+		  "-drive file=/srv/on-shadow (on /etc/shadow): " OUTSIDE },
+		{ "-drive file=/srv/on-shadow,format=raw,format=qcow2",
+		  "-drive file=/srv/on-shadow (on /etc/shadow): " OUTSIDE },
+		{ "/srv/on-shadow",
+		  "the word /srv/on-shadow (on /etc/shadow): " OUTSIDE },
+		{ "-cdrom /srv/below/on-base",
+		  "-cdrom /srv/below/on-base (on /etc/shadow): " OUTSIDE },
+		{ "-blockdev '{\"driver\":\"raw\",\"file\":{\"driver\":"
+		  "\"qcow2\",\"file\":{\"driver\":\"file\","
+		  "\"filename\":\"/srv/on-shadow\"}}}'",
+		  "-blockdev file.file.filename=/srv/on-shadow (on "
+		  "/etc/shadow): " OUTSIDE },
+		{ "-hda /srv/on-json",
+		  "-hda /srv/on-json (on json:{}): its backing file is none of "
+		  "this host's" ALONE },
+		{ "-hda /srv/itself", "-hda /srv/itself: there are more than "
+				      "16 images below it" },
+		{ "-hda /srv/far-away",
+		  "-hda /srv/far-away: the name of its backing file cannot be "
+		  "read" ALONE },
+		{ "-hda /srv/short",
+		  "-hda /srv/short: its header is cut off" ALONE },
+		{ "-hda /srv/unreadable",
+		  "-hda /srv/unreadable: it cannot be read: Input/output "
+		  "error" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_said(said(rows[i].arguments), rows[i].blame);
+}
+
+/* What qemu-img makes in @dir is looked into as it lies there. */
+static void assert_made(const char *dir, const char *made, const char *expected)
+{
+	const struct words none = { 0 };
+	struct words images = { 0 }, blame = { 0 };
+	const struct policy p = { .programs = &none,
+				  .image_directories = &images,
+				  .run_dir = "/run/x",
+				  .real_path = policy_real_path,
+				  .read_head = policy_read_head };
+	static char name[] = "web1";
+	struct definition d = { .name = name };
+	char command[256], sentence[512];
+	struct error e;
+
+	snprintf(command, sizeof(command),
+		 "cd %s && rm -f disk && qemu-img create -q %s", dir, made);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(words_add(&images, dir, &e), 0);
+	assert_int_equal(words_add(&d.arguments, "-nodefaults", &e), 0);
+	assert_int_equal(words_addf(&d.arguments, &e, "%s/disk", dir), 0);
+	assert_int_equal(policy_check(&p, &d, &blame, &e), 0);
+	if (expected)
+		snprintf(sentence, sizeof(sentence), "the word %s/disk%s", dir,
+			 expected);
+	else
+		sentence[0] = '\0';
+	assert_string_equal(blame.count ? blame.at[0] : "", sentence);
+	words_done(&images);
+	words_done(&blame);
+	words_done(&d.arguments);
+}
+
+static void images_that_qemu_makes_are_understood(void **state)
+{
+	char dir[] = "/var/tmp/policy-XXXXXX", command[64], outside[256];
+
+	(void)state;
+	if (system("qemu-img --version >/dev/null 2>&1") != 0) {
+		print_message("no qemu-img is installed: skipped\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(dir));
+	assert_made(dir, "-f raw base 1M", NULL);
+	assert_made(dir, "-f raw disk 1M", NULL);
+	assert_made(dir, "-f qcow2 disk 1M", NULL);
+	assert_made(dir, "-f qcow2 -b base -F raw disk", NULL);
+	snprintf(outside, sizeof(outside),
+		 " (on /etc/passwd): it lies outside of the folders for images "
+		 "(%s): move it there, or add its folder to image-directories",
+		 dir);
+	assert_made(dir, "-f qcow2 -b /etc/passwd -F raw disk", outside);
+	assert_made(dir, "-f qcow2 -o data_file=elsewhere disk 1M",
+		    ": its data is in another file, which it names" ALONE);
+	assert_made(dir, "-f vmdk disk 1M", ": " GUESSED);
+	assert_made(dir, "-f vmdk -o subformat=monolithicFlat disk 1M",
+		    ": " GUESSED);
+	assert_made(dir, "-f vdi disk 1M", ": " GUESSED);
+	assert_made(dir, "-f vhdx disk 1M", ": " GUESSED);
+	assert_made(dir, "-f vpc disk 1M", ": " GUESSED);
+	assert_made(dir, "-f qed disk 1M", ": " GUESSED);
+	assert_made(dir, "-f parallels disk 1M", ": " GUESSED);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
 }
 
 static void without_folders_for_images_there_are_none(void **state)
@@ -295,6 +454,8 @@ int main(void)
 		cmocka_unit_test(what_reaches_the_host_is_refused_in_words),
 		cmocka_unit_test(links_are_followed),
 		cmocka_unit_test(volumes_are_links_to_other_folders_of_devices),
+		cmocka_unit_test(images_may_name_images_alone),
+		cmocka_unit_test(images_that_qemu_makes_are_understood),
 		cmocka_unit_test(without_folders_for_images_there_are_none),
 		cmocka_unit_test(the_network_that_qemu_would_add_is_refused),
 		cmocka_unit_test(the_keys_are_judged_like_the_arguments),
