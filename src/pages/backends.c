@@ -21,7 +21,7 @@
 #include "qemu/options.h"
 #include "qemu/process.h"
 
-enum { FDS_MAX = 4096 };
+enum { FDS_MAX = 4096, ID_MAX = 200 };
 
 /* A kind of backend, and what its file is called in /proc/PID/fd. */
 static const struct kind {
@@ -45,8 +45,8 @@ static const struct kind {
 
 struct object {
 	const struct kind *kind;
-	json_t *properties;
-	const char *id;
+	const char *value; /* of its -object, in the process's words */
+	char id[ID_MAX + 1];
 	uint64_t size_bytes;
 	bool used;        /* as RAM of the machine */
 	int fd;           /* of the process; -1: none was found */
@@ -65,8 +65,6 @@ struct search {
 
 static void search_done(struct search *s)
 {
-	for (unsigned i = 0; i < s->count; i++)
-		json_decref(s->objects[i].properties);
 	words_done(&s->words);
 	free(s);
 }
@@ -77,41 +75,44 @@ static void scope_search(struct search **s)
 		search_done(*s);
 }
 
-static const char *property(const json_t *o, const char *key)
+static const char *property(const char *value, const char *key, char *buf,
+			    size_t cap)
 {
-	/* Values that are no string are no id, path or size suffix. */
-	return json_string_value(json_object_get(o, key));
+	return option_property(value, "qom-type", key, buf, cap);
 }
 
-static uint64_t object_size(const json_t *o)
+static uint64_t object_size(const char *value)
 {
 	char buf[32];
-	const char *size = option_text(o, "size", buf, sizeof(buf));
+	const char *size = property(value, "size", buf, sizeof(buf));
 
 	return size ? option_bytes(size, 1) : 0;
 }
 
-/* Takes @o. */
-static void add_object(struct search *s, json_t *o)
+static void add_object(struct search *s, const char *value)
 {
-	const char *type = property(o, "qom-type"), *id = property(o, "id");
+	char type[64], id[ID_MAX + 1];
 
+	if (!property(value, "qom-type", type, sizeof(type)) ||
+	    !property(value, "id", id, sizeof(id)))
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (!type || !id || strcmp(type, kinds[i].type) != 0 ||
-		    s->count == BACKENDS_MAX || strlen(id) > 200)
+		struct object *o = &s->objects[s->count];
+
+		if (strcmp(type, kinds[i].type) != 0 ||
+		    s->count == BACKENDS_MAX)
 			continue;
-		s->objects[s->count++] =
-			(struct object){ .kind = &kinds[i],
-					 .properties = json_incref(o),
-					 .id = id,
-					 .size_bytes = object_size(o) };
+		*o = (struct object){ .kind = &kinds[i],
+				      .value = value,
+				      .size_bytes = object_size(value) };
+		memcpy(o->id, id, sizeof(o->id));
+		s->count++;
 	}
-	json_decref(o);
 }
 
 static void mark_used(struct search *s, const char *id)
 {
-	for (unsigned i = 0; id && i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		if (!strcmp(s->objects[i].id, id))
 			s->objects[i].used = true;
 }
@@ -119,7 +120,7 @@ static void mark_used(struct search *s, const char *id)
 /* "pc-i440fx-3.1": machine types up to 4.0 named some blocks by path. */
 static bool is_old_machine(const char *type)
 {
-	const char *dash = type ? strrchr(type, '-') : NULL;
+	const char *dash = strrchr(type, '-');
 	unsigned long major, minor;
 	char *dot;
 
@@ -134,22 +135,27 @@ static bool is_old_machine(const char *type)
 
 static void look_at_option(struct search *s, const struct option *o)
 {
-	bool machine = !strcmp(o->name, "machine") || !strcmp(o->name, "M");
-	json_t *p;
+	char buf[ID_MAX + 1];
+	const char *driver;
 
-	if (!machine && strcmp(o->name, "numa") != 0 &&
-	    strcmp(o->name, "device") != 0)
+	if (!strcmp(o->name, "machine") || !strcmp(o->name, "M")) {
+		if (option_property(o->value, "type", "memory-backend", buf,
+				    sizeof(buf)))
+			mark_used(s, buf);
+		if (option_property(o->value, "type", "type", buf, sizeof(buf)))
+			s->old_machine |= is_old_machine(buf);
 		return;
-	p = option_properties(o->value, machine ? "type" : "driver");
-	if (machine) {
-		mark_used(s, property(p, "memory-backend"));
-		s->old_machine |= is_old_machine(property(p, "type"));
-	} else if (!strcmp(o->name, "numa") ||
-		   (property(p, "driver") &&
-		    !strcmp(property(p, "driver"), "pc-dimm"))) {
-		mark_used(s, property(p, "memdev"));
 	}
-	json_decref(p);
+	if (strcmp(o->name, "numa") != 0) {
+		if (strcmp(o->name, "device") != 0)
+			return;
+		driver = option_property(o->value, "driver", "driver", buf,
+					 sizeof(buf));
+		if (!driver || strcmp(driver, "pc-dimm") != 0)
+			return;
+	}
+	if (option_property(o->value, "driver", "memdev", buf, sizeof(buf)))
+		mark_used(s, buf);
 }
 
 static void read_options(struct search *s)
@@ -160,7 +166,7 @@ static void read_options(struct search *s)
 	for (size_t at = 1; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);
 		if (o.value && !strcmp(o.name, "object"))
-			add_object(s, option_properties(o.value, "qom-type"));
+			add_object(s, o.value);
 	}
 	for (size_t at = 1; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);
@@ -235,9 +241,8 @@ static bool begins_as(const char *link, const struct object *o)
 static bool is_file_of(const struct search *s, const struct object *o, int fd,
 		       const struct stat *st)
 {
-	const char *mem_path = property(o->properties, "mem-path");
 	AUTO_FREE char *link = NULL;
-	char name[32];
+	char name[32], mem_path[PATH_MAX];
 	struct error ignored;
 	struct stat of_path;
 
@@ -249,7 +254,8 @@ static bool is_file_of(const struct search *s, const struct object *o, int fd,
 		return false;
 	if (o->kind->link)
 		return begins_as(link, o);
-	if (!mem_path || stat_mem_path(s, mem_path, &of_path) < 0)
+	if (!property(o->value, "mem-path", mem_path, sizeof(mem_path)) ||
+	    stat_mem_path(s, mem_path, &of_path) < 0)
 		return false;
 	if (S_ISDIR(of_path.st_mode))
 		return is_in_folder(link, o->id);
@@ -357,16 +363,18 @@ static void open_backend(struct backend *b, const struct search *s,
 {
 	bool canonical = s->old_machine && o->kind->canonical;
 	char path[64], buf[32];
-	const char *offset = option_text(o->properties, "offset", buf, 32);
+	const char *offset = property(o->value, "offset", buf, sizeof(buf));
 
 	canonical =
-		option_is_on(o->properties,
-			     "x-use-canonical-path-for-ramblock-id", canonical);
+		option_property_is_on(o->value, "qom-type",
+				      "x-use-canonical-path-for-ramblock-id",
+				      canonical);
 	snprintf(b->name, sizeof(b->name), "%s%s", canonical ? "/objects/" : "",
 		 o->id);
 	b->fd = -1;
 	b->len_bytes = o->size_bytes;
-	if (!option_is_on(o->properties, "share", o->kind->shared))
+	if (!option_property_is_on(o->value, "qom-type", "share",
+				   o->kind->shared))
 		snprintf(b->reason, sizeof(b->reason),
 			 "private memory (share=off)");
 	else if (offset && strcmp(offset, "0") != 0)

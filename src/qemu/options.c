@@ -168,6 +168,29 @@ bool option_is_on(const json_t *properties, const char *key, bool fallback)
 	       !strcmp(text, "true") || !strcmp(text, "y");
 }
 
+const char *option_property(const char *value, const char *first,
+			    const char *key, char *buf, size_t cap)
+{
+	json_t *o = option_properties(value, first);
+	const char *text = option_text(o, key, buf, cap);
+	bool fits = text && strlen(text) < cap;
+
+	if (fits && text != buf)
+		memcpy(buf, text, strlen(text) + 1);
+	json_decref(o);
+	return fits ? buf : NULL;
+}
+
+bool option_property_is_on(const char *value, const char *first,
+			   const char *key, bool fallback)
+{
+	json_t *o = option_properties(value, first);
+	bool on = option_is_on(o, key, fallback);
+
+	json_decref(o);
+	return on;
+}
+
 char *option_escape(const char *text)
 {
 	char *escaped = malloc(strlen(text) * 2 + 1), *out = escaped;

@@ -35,6 +35,12 @@ json_t *option_properties(const char *value, const char *first);
 const char *option_text(const json_t *properties, const char *key, char *buf,
 			size_t cap);
 
+/* The same of one value, into @buf; NULL also when it does not fit. */
+const char *option_property(const char *value, const char *first,
+			    const char *key, char *buf, size_t cap);
+bool option_property_is_on(const char *value, const char *first,
+			   const char *key, bool fallback);
+
 /* A property that is a switch. */
 bool option_is_on(const json_t *properties, const char *key, bool fallback);
 
