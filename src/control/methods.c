@@ -277,9 +277,14 @@ static int show_nic(struct host *h, const struct api_call *c, char **ret,
 static int plan_nics(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
-	json_t *j = NULL;
+	struct plan_view plan;
+	int r = nic_plan(h, c->name, c->mode, &plan, e);
 
-	return dumped(ret, &j, nic_plan(h, c->name, c->mode, &j, e), e);
+	if (r < 0)
+		return r;
+	r = api_text(ret, &plan_shape, &plan, e);
+	shape_done(&plan_shape, &plan);
+	return r;
 }
 
 static int show_log(struct host *h, const struct api_call *c, char **ret,
@@ -366,7 +371,7 @@ const struct api_route api_routes[] = {
 	  .takes = &resolve_body_shape },
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
-	{ "GET", "/v1/nics/plan/*", plan_nics, 200 },
+	{ "GET", "/v1/nics/plan/*", plan_nics, 200, .gives = &plan_shape },
 	{ "GET", "/v1/log", show_log, 200, .gives = &log_body_shape },
 	{ "PUT", "/v1/log", set_log, 200, API_SHAPE, .takes = &log_body_shape,
 	  .gives = &log_body_shape },

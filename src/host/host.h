@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "host/plan.h"
 #include "nic/view.h"
 
 struct error;
@@ -91,8 +92,8 @@ int nic_show(struct host *h, const char *name, struct nic_view *ret,
 
 /* Over which pairs of cards a move to @peer would travel, and why not over the
  * others.  @mode: NULL for that of the settings. */
-int nic_plan(struct host *h, const char *peer, const char *mode, json_t **ret,
-	     struct error *e);
+int nic_plan(struct host *h, const char *peer, const char *mode,
+	     struct plan_view *ret, struct error *e);
 
 /* @options: the body of POST /v1/relays, see docs/api.md. */
 int relay_start(struct host *h, const json_t *options, json_t **ret_job,

@@ -155,7 +155,8 @@ static int check_answer(struct session *s, struct error *e)
 	return r;
 }
 
-static int ask_plan(struct session *s, json_t *plan, struct error *e)
+static int ask_plan(struct session *s, struct paths_report *ret,
+		    struct error *e)
 {
 	int r = session_send(s, json_pack("{s:s}", "type", "plan"), e);
 
@@ -165,20 +166,20 @@ static int ask_plan(struct session *s, json_t *plan, struct error *e)
 	r = check_answer(s, e);
 	if (r < 0)
 		return r;
-	json_object_update_new(plan, session_paths(s));
+	r = session_paths(s, ret, e);
 	session_end(s, "done");
-	return 0;
+	return r;
 }
 
 int nic_plan(struct host *h, const char *peer_name, const char *mode,
-	     json_t **ret, struct error *e)
+	     struct plan_view *ret, struct error *e)
 {
 	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_paths paths = settings_paths(t.settings);
 	struct session_options o;
 	struct session *s = NULL;
 	struct move_peer peer;
-	json_t *plan;
+	struct plan_view plan = { 0 };
 	int r;
 
 	if (read_mode(&paths, mode, e) < 0 ||
@@ -188,16 +189,14 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	/* No page will travel: its share of the buffers is for those that do.
 	 */
 	o.compressor = NULL;
-	plan = json_pack("{s:s,s:s,s:s}", "host", peer_name, "mode",
-			 paths.option->name, "option", paths.option->name);
+	snprintf(plan.host, sizeof(plan.host), "%s", peer_name);
+	snprintf(plan.mode, sizeof(plan.mode), "%s", paths.option->name);
 	r = session_open(&s, &o, e);
 	if (r == 0)
-		r = ask_plan(s, plan, e);
+		r = ask_plan(s, &plan.report, e);
 	session_free(s);
-	if (r < 0) {
-		json_decref(plan);
+	if (r < 0)
 		return peer_failed(e);
-	}
 	*ret = plan;
 	return 0;
 }

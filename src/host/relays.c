@@ -191,7 +191,7 @@ static void report(struct job *j, struct session *s, struct relay *r,
 						       took_us
 					     : 0),
 			"reasons", rs.opaque ? rs.why_opaque : NULL);
-	json_object_update_new(all, session_paths(s));
+	json_object_update_new(all, session_paths_json(s));
 	json_object_set_new(all, "press", session_compression(s));
 	job_set_report(j, all);
 }

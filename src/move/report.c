@@ -149,7 +149,7 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 			   "mode_asked", mode->name, "mode_got", got,
 			   "option_asked", mode->name, "option_got", got,
 			   "reasons", reasons(t, o, &rs));
-	json_object_update_new(report, session_paths(s));
+	json_object_update_new(report, session_paths_json(s));
 	json_object_set_new(report, "press", session_compression(s));
 	job_set_report(job, report);
 }

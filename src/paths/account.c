@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "paths/account.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "lanes/lanes.h"
 #include "nic/address.h"
 #include "paths/path_set.h"
+#include "paths/report.h"
 
 enum {
 	SAMPLE_US = 500000,
@@ -48,30 +52,42 @@ static struct sums sums_of(const struct path *p, const struct lanes_now *now)
 	return r;
 }
 
-static json_t *lane_json(const struct lane_view *v)
+static void put_channel(struct channel_report *r, const struct lane_view *v)
 {
-	return json_pack("{s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s?}",
-			 "channel", (json_int_t)v->slot, "transport", v->kind,
-			 "from", v->from, "to", v->to, "bytes",
-			 (json_int_t)v->sent, "received",
-			 (json_int_t)v->received, "rate",
-			 (json_int_t)(v->age_us ? v->sent * USEC_PER_SEC /
-							  v->age_us
-						: 0),
-			 "retransmissions", (json_int_t)v->retransmissions,
-			 "connected_ms", (json_int_t)(v->age_us / USEC_PER_MS),
-			 "why_ended", v->why[0] ? v->why : NULL);
+	r->slot = v->slot;
+	r->sent = v->sent;
+	r->received = v->received;
+	r->rate = v->age_us ? v->sent * USEC_PER_SEC / v->age_us : 0;
+	r->retransmissions = v->retransmissions;
+	r->connected_ms = v->age_us / USEC_PER_MS;
+	snprintf(r->transport, sizeof(r->transport), "%s", v->kind);
+	memcpy(r->from, v->from, sizeof(r->from));
+	memcpy(r->to, v->to, sizeof(r->to));
+	memcpy(r->why_ended, v->why, sizeof(r->why_ended));
 }
 
 /* --- lanes that end */
+
+/* Without memory a report does not show it. */
+static void note_gone(struct path *p, const struct lane_view *v)
+{
+	struct channel_report *grown;
+
+	if (p->gone_count == PATH_CHANNELS_MAX)
+		return;
+	grown = reallocarray(p->gone, p->gone_count + 1, sizeof(*grown));
+	if (!grown)
+		return;
+	p->gone = grown;
+	put_channel(&p->gone[p->gone_count++], v);
+}
 
 static void count_gone(struct path *p, const struct lane_view *v)
 {
 	p->sent += v->sent;
 	p->received += v->received;
 	p->retransmissions += v->retransmissions;
-	if (json_array_size(p->channels) < PATH_CHANNELS_MAX)
-		json_array_append_new(p->channels, lane_json(v));
+	note_gone(p, v);
 }
 
 static void note_drop(struct path *p, const struct lane_view *v)
@@ -167,68 +183,73 @@ void account_remember(struct path_set *set)
 
 /* --- reports */
 
-/* Those of an owner, after those that it had. */
-static json_t *channels_json(const struct lanes_now *now, unsigned owner,
-			     json_t *gone)
+/* Those of an owner, after the @gone ones that it had. */
+static int put_channels(struct channel_report **ret, size_t *ret_count,
+			const struct lanes_now *now, unsigned owner,
+			const struct path *p)
 {
-	json_t *all = gone ? json_deep_copy(gone) : json_array();
+	unsigned gone = p ? p->gone_count : 0;
+	struct channel_report *all =
+		calloc(gone + now->count + 1, sizeof(*all));
+	size_t count = gone;
 
+	if (!all)
+		return -ENOMEM;
+	if (gone > 0)
+		memcpy(all, p->gone, gone * sizeof(*all));
 	for (unsigned i = 0; i < now->count; i++)
 		if (now->at[i].owner == owner)
-			json_array_append_new(all, lane_json(&now->at[i]));
-	return all;
+			put_channel(&all[count++], &now->at[i]);
+	*ret = all;
+	*ret_count = count;
+	return 0;
 }
 
-static const char *state_of(const struct path *p)
+static enum path_state state_of(const struct path *p)
 {
 	if (p->given)
-		return "given";
+		return PATH_GIVEN;
 	if (p->failed)
-		return "failed";
-	return p->use == PAIR_SPARE ? "spare" : "used";
+		return PATH_FAILED;
+	return p->use == PAIR_SPARE ? PATH_SPARE : PATH_USED;
 }
 
-static json_t *text_or_null(const char *text)
+static void put_names(struct path_report *r, const struct path *p)
 {
-	return text[0] ? json_string(text) : json_null();
+	memcpy(r->near, p->near, sizeof(r->near));
+	memcpy(r->far, p->far, sizeof(r->far));
+	memcpy(r->why, p->why, sizeof(r->why));
+	memcpy(r->flows, p->flows, sizeof(r->flows));
+	if (p->given)
+		return;
+	nic_address_host(r->from, &p->route[p->turn % p->routes].from);
+	nic_address_host(r->to, &p->route[p->turn % p->routes].to);
 }
 
-static json_t *speed_or_null(unsigned mbit)
+static int put_path(struct path_report *r, const struct path_set *set,
+		    const struct path *p, const struct lanes_now *now)
 {
-	return mbit ? json_integer((json_int_t)mbit) : json_null();
-}
-
-static json_t *path_json(const struct path_set *set, const struct path *p,
-			 const struct lanes_now *now)
-{
-	char from[NIC_ADDRESS_TEXT] = "", to[NIC_ADDRESS_TEXT] = "";
 	const struct sums sums = sums_of(p, now);
 	uint64_t age = clock_us() - set->opened_us;
 
-	if (!p->given) {
-		nic_address_host(from, &p->route[p->turn % p->routes].from);
-		nic_address_host(to, &p->route[p->turn % p->routes].to);
-	}
-	return json_pack(
-		"{s:o,s:o,s:o,s:o,s:o,s:o,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:i,"
-		"s:o,s:o,s:o}",
-		"from_nic", text_or_null(p->near), "from", text_or_null(from),
-		"to_nic", text_or_null(p->far), "to", text_or_null(to),
-		"network", p->given ? json_null() : json_integer(p->rank),
-		"speed_mbit", speed_or_null(p->speed_mbit), "state",
-		state_of(p), "connections_asked", (int)p->wanted, "connections",
-		(int)lanes_count_of(set->lanes, p->number).alive, "bytes",
-		(json_int_t)sums.sent, "received", (json_int_t)sums.received,
-		"rate", (json_int_t)(age ? sums.sent * USEC_PER_SEC / age : 0),
-		"retransmissions", (json_int_t)sums.retransmissions, "drops",
-		(int)p->drops, "why", text_or_null(p->why), "flows",
-		text_or_null(p->flows), "channels",
-		channels_json(now, p->number, p->channels));
+	put_names(r, p);
+	r->rank = p->given ? -1 : p->rank;
+	r->speed_mbit = p->speed_mbit;
+	r->state = state_of(p);
+	r->connections_asked = p->wanted;
+	r->connections = lanes_count_of(set->lanes, p->number).alive;
+	r->drops = p->drops;
+	r->sent = sums.sent;
+	r->received = sums.received;
+	r->rate = age ? sums.sent * USEC_PER_SEC / age : 0;
+	r->retransmissions = sums.retransmissions;
+	return put_channels(&r->channels, &r->channels_count, now, p->number,
+			    p);
 }
 
 /* As a path that never was. */
-static json_t *spare_json(const struct path_set *set,
-			  const struct plan_spare *s)
+static int put_spare(struct path_report *r, const struct path_set *set,
+		     const struct plan_spare *s)
 {
 	const struct lanes_now none = { 0 };
 	struct path p = { .number = PATHS_MAX + 1,
@@ -241,52 +262,64 @@ static json_t *spare_json(const struct path_set *set,
 	memcpy(p.near, s->near, sizeof(p.near));
 	memcpy(p.far, s->far, sizeof(p.far));
 	memcpy(p.why, s->why, sizeof(s->why));
-	return path_json(set, &p, &none);
+	return put_path(r, set, &p, &none);
 }
 
-static json_t *idle_json(const struct plan *plan)
+/* In the plan's order, then those that are none. */
+static int put_paths(struct paths_report *r, const struct path_set *set,
+		     const struct lanes_now *now)
 {
-	json_t *all = json_array();
+	unsigned spares = set->plan ? set->plan->spares : 0;
 
-	for (unsigned i = 0; plan && i < plan->idles; i++)
-		json_array_append_new(all, json_pack("{s:s,s:s,s:s}", "side",
-						     plan->idle[i].far ? "there"
-								       : "here",
-						     "nic", plan->idle[i].name,
-						     "why", plan->idle[i].why));
-	return all;
-}
-
-static json_t *list_json(const struct path_set *set,
-			 const struct lanes_now *now)
-{
-	json_t *all = json_array();
-
+	r->paths = calloc(set->paths + spares + 1, sizeof(*r->paths));
+	if (!r->paths)
+		return -ENOMEM;
 	for (unsigned k = 0; k <= PAIRS_MAX; k++)
 		for (unsigned i = 0; i < set->paths; i++)
-			if (set->path[i]->order == k)
-				json_array_append_new(all,
-						      path_json(set,
-								set->path[i],
-								now));
-	for (unsigned i = 0; set->plan && i < set->plan->spares; i++)
-		json_array_append_new(all,
-				      spare_json(set, &set->plan->spare[i]));
-	return all;
+			if (set->path[i]->order == k &&
+			    put_path(&r->paths[r->paths_count++], set,
+				     set->path[i], now) < 0)
+				return -ENOMEM;
+	for (unsigned i = 0; i < spares; i++)
+		if (put_spare(&r->paths[r->paths_count++], set,
+			      &set->plan->spare[i]) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
-json_t *account_json(struct path_set *set)
+static int put_cards(struct paths_report *r, const struct plan *plan)
 {
+	unsigned idles = plan ? plan->idles : 0;
+
+	r->cards = calloc(idles + 1, sizeof(*r->cards));
+	if (!r->cards)
+		return -ENOMEM;
+	for (unsigned i = 0; i < idles; i++) {
+		const struct plan_idle *from = &plan->idle[i];
+		struct card_report *to = &r->cards[r->cards_count++];
+
+		to->side = from->far ? CARD_THERE : CARD_HERE;
+		memcpy(to->nic, from->name, sizeof(to->nic));
+		memcpy(to->why, from->why, sizeof(to->why));
+	}
+	return 0;
+}
+
+int account_report(struct path_set *set, struct paths_report *ret,
+		   struct error *e)
+{
+	struct paths_report r = { .accepting = !set->addresses };
 	struct lanes_now now;
-	json_t *r;
 
 	WITH_LOCK(&set->lock);
 
 	now.count = lanes_view(set->lanes, now.at);
-	r = json_pack("{s:o,s:o}", "paths", list_json(set, &now), "cards",
-		      idle_json(set->plan));
-	if (!set->addresses)
-		json_object_set_new(r, "channels",
-				    channels_json(&now, LANE_NO_OWNER, NULL));
-	return r;
+	if (put_paths(&r, set, &now) < 0 || put_cards(&r, set->plan) < 0 ||
+	    (r.accepting && put_channels(&r.channels, &r.channels_count, &now,
+					 LANE_NO_OWNER, NULL) < 0)) {
+		shape_done(&paths_report_shape, &r);
+		return error_set(e, ENOMEM, "no memory for a report of paths");
+	}
+	*ret = r;
+	return 0;
 }

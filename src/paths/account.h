@@ -4,10 +4,10 @@
  * session. */
 #pragma once
 
-#include <jansson.h>
-
+struct error;
 struct lane_view;
 struct path_set;
+struct paths_report;
 
 /* A lane has ended: it counts for its path from now on, and is buried.  The
  * supervisor's. */
@@ -17,6 +17,6 @@ void account_measure(struct path_set *set);
 /* What each path has delivered.  Nothing of the session runs any more. */
 void account_remember(struct path_set *set);
 
-/* {"paths": [...], "cards": [...]}, see session_paths().  Shares nothing with
- * the set.  Any thread. */
-json_t *account_json(struct path_set *set);
+/* See session_paths().  Any thread. */
+int account_report(struct path_set *set, struct paths_report *ret,
+		   struct error *e);

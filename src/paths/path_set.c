@@ -29,7 +29,7 @@ void path_set_free(struct path_set *set)
 		free(*a);
 	free(set->addresses);
 	for (unsigned i = 0; i < set->paths; i++) {
-		json_decref(set->path[i]->channels);
+		free(set->path[i]->gone);
 		free(set->path[i]);
 	}
 	free(set->plan);
@@ -49,7 +49,6 @@ struct path *path_set_add(struct path_set *set)
 	if (!p)
 		return NULL;
 	p->set = set;
-	p->channels = json_array();
 	set->path[set->paths++] = p;
 	p->number = set->paths;
 	return p;
@@ -59,7 +58,7 @@ void path_set_drop_last(struct path_set *set)
 {
 	struct path *p = set->path[--set->paths];
 
-	json_decref(p->channels);
+	free(p->gone);
 	free(p);
 }
 

@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -24,6 +23,7 @@
 
 struct cards;
 struct channel;
+struct channel_report;
 struct error;
 struct lanes;
 
@@ -62,7 +62,8 @@ struct path {
 	/* of lanes that are gone, guarded by the set */
 	unsigned drops;
 	uint64_t sent, received, retransmissions;
-	json_t *channels;
+	struct channel_report *gone;
+	unsigned gone_count;
 
 	/* the supervisor's */
 	uint64_t peak_rate, sample_bytes, sample_us;

@@ -20,6 +20,7 @@
 #include "paths/paths.h"
 #include "paths/peer_cards.h"
 #include "paths/planner.h"
+#include "paths/report.h"
 #include "session/begin.h"
 #include "session/hello.h"
 #include "session/life.h"
@@ -505,9 +506,22 @@ void session_stats(struct session *s, struct session_stats *ret)
 	ret->bytes_received = sums.received;
 }
 
-json_t *session_paths(struct session *s)
+int session_paths(struct session *s, struct paths_report *ret, struct error *e)
 {
-	return account_json(s->paths);
+	return account_report(s->paths, ret, e);
+}
+
+json_t *session_paths_json(struct session *s)
+{
+	AUTO_FREE char *text = NULL;
+	struct paths_report r = { 0 };
+	struct error ignored;
+
+	if (session_paths(s, &r, &ignored) < 0)
+		return NULL;
+	text = shape_text(&paths_report_shape, &r);
+	shape_done(&paths_report_shape, &r);
+	return text ? json_loads(text, 0, NULL) : NULL;
 }
 
 void session_settle(struct session *s, uint64_t deadline_us)

@@ -40,6 +40,7 @@
 #include "wire/frame.h"
 #include "wire/hello.h"
 
+struct paths_report;
 struct error;
 struct inbox;
 struct nic_watch;
@@ -131,9 +132,11 @@ struct session_stats {
 };
 
 void session_stats(struct session *s, struct session_stats *ret);
-/* {"paths": [...], "cards": [...]}: every path that was used or might have
- * been, and the cards of both sides that are on none, see docs/api.md. */
-json_t *session_paths(struct session *s);
+/* Every path that was used or might have been, and the cards of both sides that
+ * are on none. */
+int session_paths(struct session *s, struct paths_report *ret, struct error *e);
+/* The same for reports that are not shapes yet; NULL without memory. */
+json_t *session_paths_json(struct session *s);
 /* What the compressor did for the session, see docs/api.md; null without one.
  */
 json_t *session_compression(struct session *s);

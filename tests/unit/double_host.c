@@ -84,10 +84,12 @@ int host_set(struct host *h, const char *setting, const struct words *values,
 	return 0;
 }
 
-int nic_plan(struct host *h, const char *peer, const char *option, json_t **ret,
-	     struct error *e)
+int nic_plan(struct host *h, const char *peer, const char *option,
+	     struct plan_view *ret, struct error *e)
 {
-	return answer(h, ret, e, "nic_plan %s %s", peer, option ? option : "-");
+	*ret = (struct plan_view){ 0 };
+	return answer(h, NULL, e, "nic_plan %s %s", peer,
+		      option ? option : "-");
 }
 
 int machine_list(struct host *h, json_t **ret, struct error *e)

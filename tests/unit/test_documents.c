@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "control/api.h"
 #include "nic/cards.h"
+#include "paths/report.h"
 
 enum { NAME_MAX_LEN = 40, NAMES_MAX = 400, SHAPES_MAX = 200, PLACES_MAX = 200 };
 
@@ -39,6 +40,10 @@ struct place {
 /* Besides the bodies and answers of the routes. */
 static const struct place listed[] = {
 	{ &refusal_shape, "api.md", "Errors", NULL },
+	{ &path_report_shape, "api.md", "Report", NULL },
+	{ &channel_report_shape, "api.md", "Report", NULL },
+	{ &card_report_shape, "api.md", "Report", NULL },
+	{ NULL, "api.md", "Report", NULL },
 	{ &cards_shape, "wire.md", "Cards", NULL },
 };
 

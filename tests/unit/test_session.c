@@ -637,7 +637,7 @@ static json_t *wait_paths(struct session *s, size_t count)
 		json_t *paths;
 
 		session_settle(s, deadline);
-		paths = session_paths(s);
+		paths = session_paths_json(s);
 		if (all_there(json_object_get(paths, "paths"), count))
 			return paths;
 		if (clock_us() > deadline)
@@ -721,7 +721,7 @@ static void a_card_that_the_peer_lost_is_given_as_the_reason(void **state)
 		assert_true(clock_us() < deadline);
 		usleep(10000);
 		json_decref(paths);
-		paths = session_paths(e->near);
+		paths = session_paths_json(e->near);
 		why = json_string_value(
 			json_object_get(path_by_card(paths, "lan2"), "why"));
 	}
@@ -739,7 +739,7 @@ static void wait_connections(struct session *s, int first, int second)
 	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
 
 	for (;;) {
-		json_t *paths = session_paths(s);
+		json_t *paths = session_paths_json(s);
 		int a = number_of(path_by_card(paths, "lan1"), "connections");
 		int b = number_of(path_by_card(paths, "lan2"), "connections");
 
