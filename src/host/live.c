@@ -225,11 +225,9 @@ int live_set(struct live *l, const char *setting, const struct words *values,
 
 	WITH_LOCK(&l->change);
 
-	if (setting_find(&v, setting, e) < 0)
-		return error_code(e);
-	if (settings_try(v.section, v.key, values, e) < 0)
-		return error_in(e, "%s", setting);
-	if (write_and_take(l, &v, values, e) < 0)
+	if (setting_find(&v, setting, e) < 0 ||
+	    settings_try(v.section, v.key, values, e) < 0 ||
+	    write_and_take(l, &v, values, e) < 0)
 		return error_code(e);
 	now = live_now(l);
 	return settings_view_one(ret, now, l->first, &v, e);

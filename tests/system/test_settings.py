@@ -77,8 +77,7 @@ class Case(unittest.TestCase):
         return path
 
     def all(self):
-        return {s["setting"]: s for s in self.host.drover("host", "show", "--settings",
-                                                          "--json").json}
+        return {s["setting"]: s for s in self.host.api("GET", "/v1/host/settings")}
 
     def value(self, setting):
         one = self.all()[setting]
@@ -120,8 +119,16 @@ class EveryKey(Case):
             with self.subTest(setting=setting):
                 self.assertTrue(was["example"], "a key needs an example in its row")
                 self.assertTrue(was["help"], "a key needs help in its row")
-                for value in BAD + BAD_OF.get(setting, []):
-                    self.assertIn(setting, self.refused("--", setting, value))
+                bad = BAD + BAD_OF.get(setting, [])
+                self.assertIn(setting, self.refused("--", setting, bad[-1]))
+                files = self.files()
+                for value in bad:
+                    with self.assertRaises(ApiError) as refused:
+                        self.host.api("POST", "/v1/host/settings",
+                                      {"setting": setting, "values": [value]})
+                    self.assertEqual(refused.exception.status, 400, value)
+                    self.assertEqual(self.all(), before)
+                self.assertEqual(self.files(), files)
                 if len(GOOD.get(setting, [0])) == 1:
                     self.assertIn("takes one value",
                                   self.refused("--", setting, *[was["example"]] * 2))
@@ -158,6 +165,15 @@ class EveryKey(Case):
         self.host.start()
         done = self.host.drover("host", "set", "host.port", "7000")
         self.assertIn("restart", done.stdout)
+        shown = {line.split()[0]: line.split()[1:] for line in
+                 self.host.drover("host", "show", "--settings").stdout.splitlines()}
+        self.assertEqual(shown["SETTING"], ["VALUE", "FROM", "CHANGES"])
+        self.assertEqual(shown["host.port"],
+                         ["7000", f"{self.own}:4", "wait", "for", "a", "restart"])
+        self.assertEqual(shown["move.timeout"][2:], ["at", "once"])
+        self.assertRegex(shown["move.timeout"][1], f"{self.host.config}:[0-9]+")
+        self.assertEqual(shown["move.compress"], ["idle", "default", "at", "once"])
+        self.assertEqual(shown["host.name"][2:], ["at", "a", "restart"])
         self.assertEqual(self.host.api("GET", "/v1/host")["port"], 6600)
         self.host.restart()
         self.assertEqual(self.host.api("GET", "/v1/host")["port"], 7000)
