@@ -56,7 +56,7 @@ static void fail_sys(const char *what)
 	micro_fail(&e);
 }
 
-/* --- a channel, as carrier.c has it */
+/* --- a channel, as a lane has it */
 
 static void *send_frames(void *arg)
 {

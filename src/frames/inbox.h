@@ -109,7 +109,7 @@ int inbox_next_stream(struct inbox *in);
 /* The next piece of @stream; waits.  NULL once the inbox is closed.  The
  * caller writes it out and gives it back with inbox_written().  That says
  * whether the other side should hear of it now, because it is much or because
- * nothing more can be written at the moment: the carrier that read the frame
+ * nothing more can be written at the moment: the lane that read the frame
  * may be silent by now. */
 struct piece *inbox_read(struct inbox *in, uint16_t stream);
 bool inbox_written(struct inbox *in, struct piece *p);

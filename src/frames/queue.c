@@ -23,31 +23,6 @@ void queue_release(struct outbox *o, struct frame_out *f)
 	o->free = f;
 }
 
-void queue_between(struct outbox *o, struct frame_out *before,
-		   struct frame_out *f, struct frame_out *after)
-{
-	f->prev = before;
-	f->next = after;
-	*(before ? &before->next : &o->head) = f;
-	*(after ? &after->prev : &o->tail) = f;
-	f->state = FRAME_QUEUED;
-}
-
-void queue_remove(struct outbox *o, struct frame_out *f)
-{
-	*(f->prev ? &f->prev->next : &o->head) = f->next;
-	*(f->next ? &f->next->prev : &o->tail) = f->prev;
-	f->prev = f->next = NULL;
-}
-
-void queue_count_raw(struct outbox *o, struct frame_out *f)
-{
-	if (f->press != PRESS_WAITING && f->press != PRESS_BUSY)
-		return;
-	o->stats.press.free += f->weight;
-	f->left_raw = true;
-}
-
 void queue_uncount_raw(struct outbox *o, struct frame_out *f)
 {
 	if (!f->left_raw ||

@@ -153,22 +153,47 @@ struct outbox {
 	atomic_uint_fast64_t waited_us; /* producers, all together */
 };
 
+/* Where it stands until it is acknowledged. */
 static inline struct frame_out **queue_slot(struct outbox *o, uint64_t seq)
 {
 	return &o->slot[seq % FRAME_WINDOW];
 }
 
-/* Between two that are queued; NULL: at that end. */
-void queue_between(struct outbox *o, struct frame_out *before,
-		   struct frame_out *f, struct frame_out *after);
-void queue_remove(struct outbox *o, struct frame_out *f);
+/* --- for each frame, and so in here */
 
-/* Nobody reads it, and its number is settled or was never given. */
-void queue_release(struct outbox *o, struct frame_out *f);
+/* Between two that are queued; NULL: at that end. */
+static inline void queue_between(struct outbox *o, struct frame_out *before,
+				 struct frame_out *f, struct frame_out *after)
+{
+	f->prev = before;
+	f->next = after;
+	*(before ? &before->next : &o->head) = f;
+	*(after ? &after->prev : &o->tail) = f;
+	f->state = FRAME_QUEUED;
+}
+
+static inline void queue_remove(struct outbox *o, struct frame_out *f)
+{
+	*(f->prev ? &f->prev->next : &o->head) = f->next;
+	*(f->next ? &f->next->prev : &o->tail) = f->prev;
+	f->prev = f->next = NULL;
+}
 
 /* Each frame that a taker was meant to have counts once: as pressed, as
  * incompressible, or here, when it has left without the taker having been done
  * with it. */
-void queue_count_raw(struct outbox *o, struct frame_out *f);
+static inline void queue_count_raw(struct outbox *o, struct frame_out *f)
+{
+	if (f->press != PRESS_WAITING && f->press != PRESS_BUSY)
+		return;
+	o->stats.press.free += f->weight;
+	f->left_raw = true;
+}
+
+/* --- queue.c */
+
 /* It is back, and a taker may have it yet. */
 void queue_uncount_raw(struct outbox *o, struct frame_out *f);
+
+/* Nobody reads it, and its number is settled or was never given. */
+void queue_release(struct outbox *o, struct frame_out *f);

@@ -22,7 +22,6 @@
  */
 #pragma once
 
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

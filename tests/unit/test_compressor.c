@@ -487,7 +487,7 @@ static void pages_leave_though_pieces_of_stream_took_all_room(void **state)
 	compressor_free(p);
 }
 
-static void small_frames_and_those_without_pages_are_not_for_the_press(
+static void small_frames_and_those_without_pages_are_not_for_the_compressor(
 	void **state)
 {
 	struct compressor *p = compressor_made(1);
@@ -754,7 +754,7 @@ int main(void)
 		cmocka_unit_test(
 			pages_leave_though_pieces_of_stream_took_all_room),
 		cmocka_unit_test(
-			small_frames_and_those_without_pages_are_not_for_the_press),
+			small_frames_and_those_without_pages_are_not_for_the_compressor),
 		cmocka_unit_test(
 			workers_press_what_waits_and_all_codecs_are_tried),
 		cmocka_unit_test(

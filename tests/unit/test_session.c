@@ -487,7 +487,7 @@ static void all_arrives_once_when_idle_workers_press_it(void **state)
 	run_pressed(false);
 }
 
-static void all_arrives_once_when_channels_wait_for_the_press(void **state)
+static void all_arrives_once_when_channels_wait_for_the_compressor(void **state)
 {
 	(void)state;
 	run_pressed(true);
@@ -788,7 +788,7 @@ int main(void)
 			all_arrives_once_over_four_channels_that_break),
 		cmocka_unit_test(all_arrives_once_when_idle_workers_press_it),
 		cmocka_unit_test(
-			all_arrives_once_when_channels_wait_for_the_press),
+			all_arrives_once_when_channels_wait_for_the_compressor),
 		cmocka_unit_test(every_card_is_a_path_with_its_channels),
 		cmocka_unit_test(
 			with_one_network_the_next_is_used_when_it_fails),
