@@ -85,21 +85,21 @@ static const char *why_compress(const struct compressor_client *c)
 	       "send";
 }
 
-json_t *compressor_json(struct compressor *p, struct compressor_client *c)
+json_t *compressor_json(struct compressor *c, struct compressor_client *who)
 {
-	struct codec_choice used = c->policy.choice;
+	struct codec_choice used = who->policy.choice;
 	const char *why = "the settings name it";
 
-	WITH_LOCK(&p->dispatcher.lock);
+	WITH_LOCK(&c->dispatcher.lock);
 
-	if (!c->policy.fixed) {
-		used = choice_codec(choice_mostly(&c->choice.best));
-		why = choice_why(&c->choice);
+	if (!who->policy.fixed) {
+		used = choice_codec(choice_mostly(&who->choice.best));
+		why = choice_why(&who->choice);
 	}
 	return json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:I}", "compress",
-			 c->policy.always ? "always" : "idle", "why_compress",
-			 why_compress(c), "codec", codec_get(used.id)->name,
+			 who->policy.always ? "always" : "idle", "why_compress",
+			 why_compress(who), "codec", codec_get(used.id)->name,
 			 "level", used.level, "why", why, "tried",
-			 tried_json(&c->choice), "processor_ms",
-			 (json_int_t)(atomic_load(&c->processor_us) / 1000));
+			 tried_json(&who->choice), "processor_ms",
+			 (json_int_t)(atomic_load(&who->processor_us) / 1000));
 }

@@ -72,16 +72,16 @@ struct lanes_count lanes_count(struct lanes *l); /* of all */
 
 struct lane_view {
 	uint64_t number;
-	unsigned slot; /* as an outbox counts channels */
-	unsigned owner;
-	bool alive, starting, let_go;
 	const char *kind; /* of the channel */
+	unsigned slot;    /* as an outbox counts channels */
+	unsigned owner;
 	char from[CHANNEL_NAME_MAX], to[CHANNEL_NAME_MAX];
 	struct nic_address local, remote;
 	uint64_t sent, received; /* bytes, frames with their headers */
 	uint64_t acked;          /* of sent: has arrived */
 	uint64_t retransmissions;
 	uint64_t age_us;
+	bool alive, starting, let_go;
 	char why[252]; /* it ended; empty: it has not */
 };
 

@@ -73,33 +73,33 @@ struct path_set {
 	/* set before the threads start */
 	const char *peer;
 	char **addresses; /* NULL on the accepting side */
+	uint64_t salt;    /* two sessions dial from other ports */
+	uint64_t opened_us;
 	uint16_t port;
-	uint64_t salt;           /* two sessions dial from other ports */
+	bool listening;          /* to the watch */
+	bool planner_started;    /* on the dialling side, with a watch */
+	int stop_fd;             /* readable once the session has ended */
 	struct nic_watch *watch; /* may be NULL */
 	struct networks networks;
 	struct path_policy policy;
 	struct lanes *lanes;
 	struct path_calls calls;
-	int stop_fd; /* readable once the session has ended */
-	uint64_t opened_us;
 	struct nic_listener listener;
-	bool listening;
-	pthread_t planner; /* on the dialling side, with a watch */
-	bool planner_started;
+	pthread_t planner;
 
 	pthread_mutex_t lock;   /* guards what follows */
 	pthread_cond_t changed; /* planner, diallers and settling wait */
-	bool ended;
 	struct path *path[PATHS_MAX];
 	unsigned paths;
 	unsigned refusals; /* by the peer's host, since a lane was there */
-	bool cards_due;    /* ours may have changed: the supervisor looks */
-	bool plan_due;     /* something that the plan rests on has changed */
-	bool news;         /* of cards, here or there: try failed paths now */
-	bool planning;     /* a plan is being made */
 	struct plan *plan; /* the last one; NULL: none yet */
 	struct cards *far_cards; /* the peer's; NULL: not heard of */
 	uint64_t far_generation;
+	bool ended;
+	bool cards_due; /* ours may have changed: the supervisor looks */
+	bool plan_due;  /* something that the plan rests on has changed */
+	bool news;      /* of cards, here or there: try failed paths now */
+	bool planning;  /* a plan is being made */
 };
 
 struct path_set *path_set_new(void); /* empty; NULL without memory */

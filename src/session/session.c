@@ -387,7 +387,7 @@ int session_receive(struct session *s, json_t **ret, struct error *e)
 
 int session_skip(struct session *s, struct error *e)
 {
-	json_t *message;
+	json_t *message = NULL;
 	int r;
 
 	while ((r = session_receive(s, &message, e)) > 0)
