@@ -9,10 +9,9 @@
 #include "qemu/policy_rules.h"
 
 static const char devices[] =
-	"ac97 AC97 acpi-erst adlib ahci am53c974 amd-iommu ati-vga "
-	"bochs-display cirrus-vga cs4231a dc390 e1000 e1000-82540em "
-	"e1000-82544gc e1000-82545em e1000e ES1370 es1370 floppy gus "
-	"hda-duplex hda-micro hda-output i2c-ddc i2c-echo i6300esb i8042 "
+	"acpi-erst ahci am53c974 amd-iommu ati-vga bochs-display "
+	"cirrus-vga dc390 e1000 e1000-82540em e1000-82544gc "
+	"e1000-82545em e1000e floppy i2c-ddc i2c-echo i6300esb i8042 "
 	"i82550 i82551 i82557a i82557b i82557c i82558a i82558b i82559a "
 	"i82559b i82559c i82559er i82562 i82801 i82801b11-bridge ib700 "
 	"ich9-ahci ich9-intel-hda ich9-usb-ehci1 ich9-usb-ehci2 "
@@ -27,12 +26,12 @@ static const char devices[] =
 	"pci-serial pci-serial-2x pci-serial-4x pcie-pci-bridge "
 	"pcie-root-port pcnet piix3-ide piix3-usb-uhci piix4-ide "
 	"piix4-usb-uhci pvpanic pvpanic-pci pvscsi pxb pxb-pcie "
-	"qemu-xhci qxl qxl-vga ramfb rtl8139 sb16 scsi-cd scsi-hd "
-	"sd-card sd-card-spi sdhci sdhci-pci secondary-vga tpm-crb "
-	"tpm-tis tulip ufs ufs-lu usb-audio usb-bot usb-ccid usb-ehci "
-	"usb-hub usb-kbd usb-mouse usb-net usb-serial usb-storage "
-	"usb-tablet usb-uas usb-wacom-tablet VGA virtconsole "
-	"virtio-balloon virtio-balloon-device virtio-balloon-pci "
+	"qemu-xhci qxl qxl-vga ramfb rtl8139 scsi-cd scsi-hd sd-card "
+	"sd-card-spi sdhci sdhci-pci secondary-vga tpm-crb tpm-tis tulip "
+	"ufs ufs-lu usb-bot usb-ccid usb-ehci usb-hub usb-kbd usb-mouse "
+	"usb-net usb-serial usb-storage usb-tablet usb-uas "
+	"usb-wacom-tablet VGA virtconsole virtio-balloon "
+	"virtio-balloon-device virtio-balloon-pci "
 	"virtio-balloon-pci-non-transitional "
 	"virtio-balloon-pci-transitional virtio-blk virtio-blk-device "
 	"virtio-blk-pci virtio-blk-pci-non-transitional "
@@ -51,10 +50,16 @@ static const char devices[] =
 	"virtio-scsi-pci-non-transitional virtio-scsi-pci-transitional "
 	"virtio-serial virtio-serial-device virtio-serial-pci "
 	"virtio-serial-pci-non-transitional "
-	"virtio-serial-pci-transitional virtio-sound virtio-sound-device "
-	"virtio-sound-pci virtio-tablet virtio-tablet-device "
-	"virtio-tablet-pci virtio-vga virtserialport vmcoreinfo vmgenid "
-	"vmmouse vmware-svga vmxnet3 x3130-upstream xio3130-downstream";
+	"virtio-serial-pci-transitional virtio-tablet "
+	"virtio-tablet-device virtio-tablet-pci virtio-vga "
+	"virtserialport vmcoreinfo vmgenid vmmouse vmware-svga vmxnet3 "
+	"x3130-upstream xio3130-downstream";
+
+/* Those look for a way to play on the host where no other is named. */
+static const char sound[] =
+	"AC97 ac97 ES1370 es1370 adlib cs4231a gus hda-duplex hda-micro "
+	"hda-output sb16 usb-audio virtio-sound virtio-sound-device "
+	"virtio-sound-pci";
 
 const char policy_device_keys[] =
 	"account-failed account-invalid acpi-index addr address aer "
@@ -145,6 +150,9 @@ const struct policy_key policy_device_special[] = {
 	{ "netdev", RULE_ID, NULL },
 	{ "chardev", RULE_ID, NULL },
 	{ "memdev", RULE_ID, NULL },
+	{ "audiodev", RULE_ID,
+	  "QEMU would play on this host: write audiodev=NAME and -audiodev "
+	  "none,id=NAME" },
 	{ "spdm_port", RULE_REFUSED,
 	  "it makes QEMU connect to a port of this host: leave it out" },
 	{ "frudatafile", RULE_IMAGE, NULL },
@@ -161,6 +169,10 @@ static const struct policy_kind kinds[] = {
 	{ .names = devices,
 	  .any = policy_device_keys,
 	  .keys = policy_device_special },
+	{ .names = sound,
+	  .any = policy_device_keys,
+	  .keys = policy_device_special,
+	  .needed = "audiodev" },
 	{ .names = "vfio-pci vfio-pci-nohotplug vfio-pci-igd-lpc-bridge "
 		   "vfio-user-pci vfio-ap vfio-ccw vfio-platform "
 		   "x-pci-proxy-dev pvrdma",

@@ -469,10 +469,10 @@ static bool says_read_only(const struct policy_properties *p)
 	return says;
 }
 
-static void blame_missing(struct policy_run *r, const struct policy_kind *kind)
+static void blame_missing(struct policy_run *r, const struct policy_kind *kind,
+			  const char *name)
 {
 	const struct policy_key *k = find_key(kind, kind->needed);
-	const char *name = kind->names ? kind->names : "";
 
 	if (k && k->more)
 		policy_blame(r, name, "%s", k->more);
@@ -504,6 +504,7 @@ static void check_cut(struct policy_run *r, const struct policy_syntax *s,
 		      const struct policy_properties *p)
 {
 	const struct policy_kind *kind = kind_of(r, s, p);
+	const char *name = "";
 	bool found = false;
 
 	if (!kind)
@@ -514,11 +515,13 @@ static void check_cut(struct policy_run *r, const struct policy_syntax *s,
 		const char *key = p->keys.at[i];
 
 		found |= kind->needed && !strcmp(kind->needed, key);
-		if (!s->kind || strcmp(key, s->kind) != 0)
+		if (s->kind && !strcmp(key, s->kind))
+			name = p->values.at[i];
+		else
 			check_one(r, s, kind, key, p->values.at[i]);
 	}
 	if (kind->needed && !found)
-		blame_missing(r, kind);
+		blame_missing(r, kind, name);
 }
 
 void policy_check_properties(struct policy_run *r,

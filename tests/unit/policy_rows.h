@@ -105,6 +105,8 @@ static const char *const allowed[] = {
 	"-fw_cfg name=opt/a,string=/any/text",
 	"-nic user,restrict=on,net=10.0.3.0/24",
 	"-smbios type=2,asset=a/b",
+	"-audiodev none,id=a0 -device intel-hda -device "
+	"hda-duplex,audiodev=a0",
 };
 
 static const struct row refused[] = {
@@ -518,4 +520,6 @@ static const struct row refused[] = {
 	  "-device drive=/etc/shadow: '/etc/shadow' is no id of "
 	  "another part of the machine: use letters, digits, '-', "
 	  "'.' and '_'" },
+	{ "-device AC97", "-device AC97: QEMU would play on this host: write "
+			  "audiodev=NAME and -audiodev none,id=NAME" },
 };
