@@ -346,9 +346,11 @@ static const struct api_field relay_fields[] = {
 /* clang-format off */
 const struct api_route api_routes[] = {
 	{ "GET", "/v1/host", show_host, 200 },
-	{ "GET", "/v1/host/settings", settings_list, 200 },
+	{ "GET", "/v1/host/settings", settings_list, 200,
+	  .gives = &settings_view_shape },
 	{ "POST", "/v1/host/settings", settings_set, 200, API_SHAPE,
-	  .takes = &setting_body_shape },
+	  .takes = &setting_body_shape,
+	  .gives = &setting_view_shape },
 	{ "GET", "/v1/machines", list_machines, 200 },
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT },
 	{ "GET", "/v1/machines/*", show_machine, 200 },

@@ -79,15 +79,15 @@ static const struct shape_field view_fields[] = {
 	{ "example", SHAPE_CODE, 0, CODE(key, show_example) },
 };
 
-static const struct shape view_shape = SHAPE(struct setting_view, view_fields);
+const struct shape setting_view_shape = SHAPE(struct setting_view, view_fields);
 
 static const struct shape_field all_fields[] = {
 	{ NULL, SHAPE_LIST, 0, SHAPE_AT(struct settings_view, at),
-	  SHAPE_COUNT(struct settings_view, count), .of = &view_shape },
+	  SHAPE_COUNT(struct settings_view, count), .of = &setting_view_shape },
 };
 
-static const struct shape all_shape = { sizeof(struct settings_view),
-					all_fields, 1, SHAPE_BARE };
+const struct shape settings_view_shape = { sizeof(struct settings_view),
+					   all_fields, 1, SHAPE_BARE };
 
 /* --- methods */
 
@@ -99,7 +99,7 @@ int settings_list(struct host *h, const struct api_call *c, char **ret,
 	(void)c;
 	if (host_settings_list(h, &v, e) < 0)
 		return error_code(e);
-	return api_text(ret, &all_shape, &v, e);
+	return api_text(ret, &settings_view_shape, &v, e);
 }
 
 int settings_set(struct host *h, const struct api_call *c, char **ret,
@@ -110,5 +110,5 @@ int settings_set(struct host *h, const struct api_call *c, char **ret,
 
 	if (host_set(h, body->setting, &body->values, &v, e) < 0)
 		return error_code(e);
-	return api_text(ret, &view_shape, &v.at[0], e);
+	return api_text(ret, &setting_view_shape, &v.at[0], e);
 }

@@ -16,7 +16,8 @@ struct setting_body {
 	struct words values;
 };
 
-extern const struct shape setting_body_shape;
+extern const struct shape setting_body_shape, setting_view_shape,
+	settings_view_shape;
 
 int settings_list(struct host *h, const struct api_call *c, char **ret,
 		  struct error *e);
