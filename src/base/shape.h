@@ -96,8 +96,9 @@ struct shape {
 };
 
 #define SHAPE_AT(type, member) \
-	.offset = offsetof(type, member), .bytes = sizeof(((type *)0)->member)
-#define SHAPE_HAS(type, member) .has = 1 + offsetof(type, member)
+	.offset = offsetof(type, member), \
+	.bytes = sizeof(__typeof__(((type *)0)->member))
+#define SHAPE_HAS(type, member) .has = (1 + offsetof(type, member))
 #define SHAPE_COUNT(type, member) .count = offsetof(type, member)
 #define SHAPE(type, table) \
 	{ \

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/scope.h"
 #include "base/text.h"
 #include "nic/bond.h"
 
@@ -231,15 +230,10 @@ int nic_view_of(struct nic_view *ret, const struct inventory *inv,
 	return 0;
 }
 
-static void drop_list(struct nic_views *l)
-{
-	shape_done(&nic_views_shape, l);
-}
-
 int nic_views_of(struct nic_views *ret, const struct inventory *inv,
 		 struct error *e)
 {
-	SCOPED(drop_list) struct nic_views all = { 0 };
+	struct nic_views all = { 0 };
 
 	all.at = calloc(inv->count ? inv->count : 1, sizeof(*all.at));
 	if (!all.at)
@@ -248,10 +242,11 @@ int nic_views_of(struct nic_views *ret, const struct inventory *inv,
 		struct nic_view *v = &all.at[all.count++];
 
 		put_simple(v, inv, &inv->at[i]);
-		if (put_lists(v, inv, &inv->at[i], e) < 0)
+		if (put_lists(v, inv, &inv->at[i], e) < 0) {
+			shape_done(&nic_views_shape, &all);
 			return error_code(e);
+		}
 	}
 	*ret = all;
-	all = (struct nic_views){ 0 };
 	return 0;
 }
