@@ -11,11 +11,14 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/scope.h"
 #include "base/shape.h"
 #include "base/text.h"
 #include "control/api.h"
 #include "control/settings.h"
+#include "control/views.h"
 #include "host/host.h"
+#include "host/machine_view.h"
 
 /* --- bodies */
 
@@ -93,6 +96,16 @@ static int dumped(char **ret, json_t *const *j, int r, struct error *e)
 	return 0;
 }
 
+/* Takes the view over; @r is what the service returned with it. */
+static int shown(char **ret, struct machine_view *v, int r, struct error *e)
+{
+	if (r < 0)
+		return r;
+	r = api_text(ret, &machine_view_shape, v, e);
+	machine_view_done(v);
+	return r;
+}
+
 static int show_host(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
@@ -105,68 +118,70 @@ static int show_host(struct host *h, const struct api_call *c, char **ret,
 static int list_machines(struct host *h, const struct api_call *c, char **ret,
 			 struct error *e)
 {
-	json_t *j = NULL;
+	SCOPED(machine_views_done) struct machine_views all = { 0 };
 
 	(void)c;
-	return dumped(ret, &j, machine_list(h, &j, e), e);
+	if (machine_list(h, &all, e) < 0)
+		return error_code(e);
+	return api_text(ret, &machine_views_shape, &all, e);
 }
 
 static int show_machine(struct host *h, const struct api_call *c, char **ret,
 			struct error *e)
 {
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_show(h, c->name, &j, e), e);
+	return shown(ret, &v, machine_show(h, c->name, &v, e), e);
 }
 
 static int define_machine(struct host *h, const struct api_call *c, char **ret,
 			  struct error *e)
 {
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_define(h, c->file, c->text, &j, e), e);
+	return shown(ret, &v, machine_define(h, c->file, c->text, &v, e), e);
 }
 
 static int start_machine(struct host *h, const struct api_call *c, char **ret,
 			 struct error *e)
 {
 	const struct start_body *body = c->object;
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_start(h, c->name, body->anyway, &j, e),
-		      e);
+	return shown(ret, &v, machine_start(h, c->name, body->anyway, &v, e),
+		     e);
 }
 
 static int stop_machine(struct host *h, const struct api_call *c, char **ret,
 			struct error *e)
 {
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_stop(h, c->name, &j, e), e);
+	return shown(ret, &v, machine_stop(h, c->name, &v, e), e);
 }
 
 static int pause_machine(struct host *h, const struct api_call *c, char **ret,
 			 struct error *e)
 {
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_pause(h, c->name, &j, e), e);
+	return shown(ret, &v, machine_pause(h, c->name, &v, e), e);
 }
 
 static int resume_machine(struct host *h, const struct api_call *c, char **ret,
 			  struct error *e)
 {
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_resume(h, c->name, &j, e), e);
+	return shown(ret, &v, machine_resume(h, c->name, &v, e), e);
 }
 
 static int forget_machine(struct host *h, const struct api_call *c, char **ret,
 			  struct error *e)
 {
-	json_t *j = NULL;
+	struct machine_view v;
 
-	return dumped(ret, &j, machine_forget(h, c->name, &j, e), e);
+	return shown(ret, &v, machine_forget(h, c->name, &v, e), e);
 }
 
 static int move_machine(struct host *h, const struct api_call *c, char **ret,
@@ -191,17 +206,18 @@ static int adopt_machine(struct host *h, const struct api_call *c, char **ret,
 			 struct error *e)
 {
 	const struct adopt_body *body = c->object;
-	json_t *j = NULL;
+	struct adopt_request of;
+	struct machine_view v;
 
 	if (body->pid < 1 || body->pid > INT_MAX)
 		return error_set(e, EINVAL,
 				 "'pid' must be the number of a process");
 	if (body->name && text_check_name("machine", body->name, e) < 0)
 		return error_code(e);
-	return dumped(ret, &j,
-		      machine_adopt(h, (pid_t)body->pid, body->name, body->user,
-				    &j, e),
-		      e);
+	of = (struct adopt_request){ .pid = (pid_t)body->pid,
+				     .name = body->name,
+				     .user = body->user };
+	return shown(ret, &v, machine_adopt(h, &of, &v, e), e);
 }
 
 static int list_jobs(struct host *h, const struct api_call *c, char **ret,

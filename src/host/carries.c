@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/error.h"
 #include "base/scope.h"
 #include "base/thread.h"
-#include "host/internal.h"
+#include "host/jobs.h"
+#include "host/parts.h"
 #include "session/session.h"
 
 enum {
@@ -108,22 +109,10 @@ void carries_stop(struct carries *c)
 
 /* --- the source */
 
-static bool does_carry(struct host *h, const char *name, const char *peer)
-{
-	WITH_LOCK(&h->lock);
-
-	for (struct job *j = h->jobs; j; j = j->next)
-		if (!strcmp(j->kind, "relay") && !strcmp(j->role, "source") &&
-		    !strcmp(j->machine, name) && !strcmp(j->peer, peer) &&
-		    job_state(j) == JOB_RUNNING)
-			return true;
-	return false;
-}
-
 json_t *carries_answer(struct host *h, const char *peer, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
 
 	return json_pack("{s:s,s:b}", "type", "carried", "carries",
-			 name && does_carry(h, name, peer));
+			 name && jobs_carry_relay(h->jobs, name, peer));
 }

@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "host/live.h"
+#include "host/terms.h"
 #include "move/move.h"
 
 struct error;

@@ -23,6 +23,8 @@
 
 struct error;
 struct host;
+struct machine_view;
+struct machine_views;
 struct settings;
 struct settings_source;
 struct settings_view;
@@ -47,26 +49,32 @@ int host_set(struct host *h, const char *setting, const struct words *values,
 	     struct settings_view *ret, struct error *e);
 int host_reload(struct host *h, struct error *e);
 
-/* Machines. */
-int machine_list(struct host *h, json_t **ret, struct error *e);
-int machine_show(struct host *h, const char *name, json_t **ret,
+/* Machines.  Results are the caller's: machine_view_done(). */
+
+struct adopt_request {
+	const char *name; /* NULL: as its command line says */
+	const char *user; /* whose the process is, where it is not ours */
+	pid_t pid;
+};
+
+int machine_list(struct host *h, struct machine_views *ret, struct error *e);
+int machine_show(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e);
 int machine_define(struct host *h, const char *file_name, const char *text,
-		   json_t **ret, struct error *e);
+		   struct machine_view *ret, struct error *e);
 /* @anyway: also when a peer where it was last seen has it or is not heard. */
-int machine_start(struct host *h, const char *name, bool anyway, json_t **ret,
-		  struct error *e);
-int machine_stop(struct host *h, const char *name, json_t **ret,
+int machine_start(struct host *h, const char *name, bool anyway,
+		  struct machine_view *ret, struct error *e);
+int machine_stop(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e);
 /* The guest stands still; it goes on. */
-int machine_pause(struct host *h, const char *name, json_t **ret,
+int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e);
-int machine_resume(struct host *h, const char *name, json_t **ret,
+int machine_resume(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e);
-/* @user: whose the process is, where it is not ours; NULL: ours. */
-int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
-		  json_t **ret, struct error *e);
-int machine_forget(struct host *h, const char *name, json_t **ret,
+int machine_adopt(struct host *h, const struct adopt_request *of,
+		  struct machine_view *ret, struct error *e);
+int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e);
 
 /* @options: the body of POST /v1/machines/NAME/move, see docs/api.md. */

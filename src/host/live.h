@@ -17,7 +17,6 @@
 
 #include "host/settings.h"
 #include "host/settings_view.h"
-#include "move/move.h"
 
 struct error;
 
@@ -51,17 +50,3 @@ int live_set(struct live *l, const char *setting, const struct words *values,
 
 /* All settings with where they come from. */
 int live_view(struct live *l, struct settings_view *ret, struct error *e);
-
-/* What a job, or a question to a peer, works with from its beginning to its
- * end. */
-struct terms {
-	struct settings *settings; /* a reference */
-	struct move_host host;     /* points into them */
-};
-
-static inline void terms_done(struct terms *t)
-{
-	settings_drop(t->settings);
-	t->settings = NULL;
-}
-#define AUTO_TERMS SCOPED(terms_done)

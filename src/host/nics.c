@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 #include "base/scope.h"
-#include "host/internal.h"
+#include "host/host.h"
+#include "host/parts.h"
 #include "nic/inventory.h"
 #include "nic/view.h"
 #include "nic/watch.h"

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "host/paths.h"
 
-/*
- * Over which networks sessions travel: what a request asks for, at which of
- * our addresses peers may come in, and the plan for a peer.
- *
- * A plan is a session that carries nothing: only by connecting over each pair
- * of cards can it be told which of them work.  The peer keeps it open until
- * we, who asked, end it.
- */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +11,9 @@
 #include "base/words.h"
 #include "channel/channel.h"
 #include "frames/outbox.h"
-#include "host/internal.h"
+#include "host/host.h"
+#include "host/parts.h"
+#include "host/terms.h"
 #include "nic/inventory.h"
 #include "nic/watch.h"
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "host/relays.h"
 
-/*
- * Relays for machines that somebody else manages: "accept" waits at the
- * destination under a name, "connect" finds it from the source.
- */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,11 +8,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "host/carries.h"
-#include "host/internal.h"
+#include "host/host.h"
+#include "host/jobs.h"
+#include "host/parts.h"
+#include "host/relay_waits.h"
+#include "host/terms.h"
 #include "move/report.h"
 #include "pages/memory.h"
 #include "relay/blocks.h"
@@ -266,30 +268,6 @@ static int carry(struct job *j, struct session *s,
 
 /* --- destination */
 
-/* The one of this name; only that of @job if it is given: once the source has
- * come, another relay may wait under the name. */
-static struct relay_wait *take_wait(struct host *h, const char *name,
-				    const struct job *job)
-{
-	WITH_LOCK(&h->lock);
-
-	for (struct relay_wait **p = &h->relays; *p; p = &(*p)->next) {
-		struct relay_wait *w = *p;
-
-		if (strcmp(w->name, name) != 0 || (job && w->job != job))
-			continue;
-		*p = w->next;
-		return w;
-	}
-	return NULL;
-}
-
-static void wait_free(struct relay_wait *w)
-{
-	job_drop(w->job);
-	free(w);
-}
-
 /* Whose socket it is, says the kernel; 0: it does not. */
 static int check_pid(const struct relay_wait *w, pid_t pid, struct error *e)
 {
@@ -361,7 +339,8 @@ static int accept_relay(struct host *h, struct session *s,
 void relay_serve(struct host *h, struct session *s, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
-	struct relay_wait *w = name ? take_wait(h, name, NULL) : NULL;
+	struct relay_wait *w =
+		name ? relay_waits_take(h->relay_waits, name, NULL) : NULL;
 	struct error e;
 	int r;
 
@@ -376,27 +355,18 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 	}
 	r = accept_relay(h, s, w, &e);
 	job_settle(w->job, r, &e);
-	wait_free(w);
+	relay_wait_free(w);
 }
 
 /* False when it does not wait any more. */
 static bool drop_wait(const struct connecting *c)
 {
-	struct relay_wait *w = take_wait(c->host, c->name, c->job);
+	struct relay_wait *w =
+		relay_waits_take(c->host->relay_waits, c->name, c->job);
 
 	if (w)
-		wait_free(w);
+		relay_wait_free(w);
 	return w;
-}
-
-static bool still_waits(const struct connecting *c)
-{
-	WITH_LOCK(&c->host->lock);
-
-	for (struct relay_wait *w = c->host->relays; w; w = w->next)
-		if (w->job == c->job)
-			return true;
-	return false;
 }
 
 /* Hears of a cancel while the relay waits; whoever serves its source does so
@@ -408,7 +378,7 @@ static void *waiting_main(void *arg)
 	bool seen = false;
 	struct error e;
 
-	while (still_waits(c)) {
+	while (relay_waits_has(c->host->relay_waits, c->job)) {
 		int r;
 
 		poll(NULL, 0, TURN_US / 1000);
@@ -421,28 +391,6 @@ static void *waiting_main(void *arg)
 	}
 	connecting_free(c);
 	return NULL;
-}
-
-static int check_wait(struct host *h, const char *name, struct error *e)
-{
-	for (struct relay_wait *w = h->relays; w; w = w->next)
-		if (!strcmp(w->name, name))
-			return error_set(e, EEXIST,
-					 "a relay called %s waits already: "
-					 "cancel job %s, or use another name",
-					 name, w->job->id);
-	return 0;
-}
-
-static int add_wait(struct host *h, struct relay_wait *w, struct error *e)
-{
-	WITH_LOCK(&h->lock);
-
-	if (check_wait(h, w->name, e) < 0)
-		return error_code(e);
-	w->next = h->relays;
-	h->relays = w;
-	return 0;
 }
 
 static int start_accept(struct host *h, struct connecting *c,
@@ -472,11 +420,11 @@ static int start_accept(struct host *h, struct connecting *c,
 	w->pid = pid;
 	w->job = job_hold(c->job);
 	job_set_stage(c->job, "wait for the source");
-	if (add_wait(h, w, e) < 0) {
-		wait_free(w);
+	if (relay_waits_add(h->relay_waits, w, e) < 0) {
+		relay_wait_free(w);
 		return error_code(e);
 	}
-	if (thread_start(h, "relay accept", waiting_main, c, e) == 0)
+	if (jobs_thread(h->jobs, "relay accept", waiting_main, c, e) == 0)
 		return 0;
 	if (drop_wait(c))
 		return error_code(e);
@@ -622,7 +570,7 @@ static int start_connect(struct host *h, struct connecting *c,
 			    "QEMU's own downtime-limit counts",
 			    c->name);
 	job_set_stage(c->job, "connect");
-	return thread_start(h, "relay connect", connect_main, c, e);
+	return jobs_thread(h->jobs, "relay connect", connect_main, c, e);
 }
 
 /* --- the API */
@@ -664,7 +612,7 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 	if (r < 0) {
 		connecting_free(c);
 	} else {
-		job_add(h, job);
+		jobs_add(h->jobs, job);
 		*ret_job = job_json(job);
 	}
 	job_drop(job);

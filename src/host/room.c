@@ -1,27 +1,56 @@
 /* SPDX-License-Identifier: MIT */
+#include "host/room.h"
 
-/*
- * Memory that moves will take on this host: at the destination the whole
- * machine; at the source the holes of memory that is shared, since QEMU reads
- * every page, and the kernel fills a hole of a shared file that is read.
- *
- * What a move will still take is claimed from its beginning to its end, so that
- * moves that begin together do not all count on the same memory.
- */
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
-#include "host/internal.h"
+#include "move/job.h"
 #include "pages/backends.h"
+#include "qemu/definition.h"
 
 enum { SPARE_BYTES = 64 << 20 };
+
+/* On the list from room_claim() on. */
+struct room_claim {
+	struct job *job;
+	uint64_t bytes, before; /* taken before it began */
+	struct room_claim *next;
+};
+
+struct room {
+	const char *host_name; /* set when made */
+
+	pthread_mutex_t lock; /* guards what follows */
+	struct room_claim *first;
+};
+
+struct room *room_new(const char *host_name)
+{
+	struct room *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all->host_name = host_name;
+	pthread_mutex_init(&all->lock, NULL);
+	return all;
+}
+
+void room_free(struct room *all)
+{
+	if (!all)
+		return;
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
 
 /* --- how much there is */
 
@@ -169,14 +198,14 @@ static uint64_t still_to_come(const struct room_claim *c)
 }
 
 /* Locked. */
-static int check(const struct host *h, const struct room_need *need,
+static int check(const struct room *all, const struct room_need *need,
 		 struct error *e)
 {
 	uint64_t have = room_available(need->leaves ? need->leaves : getpid());
 	uint64_t claimed = 0;
 	char n[32], a[32], c[32];
 
-	for (const struct room_claim *o = h->claims; o; o = o->next)
+	for (const struct room_claim *o = all->first; o; o = o->next)
 		claimed += still_to_come(o);
 	if (need->bytes == 0 || have == UINT64_MAX ||
 	    have >= claimed + need->bytes)
@@ -192,48 +221,55 @@ static int check(const struct host *h, const struct room_need *need,
 				 "the "
 				 "guest never used is filled when QEMU reads "
 				 "it; wait for them, or stop something first",
-				 need->machine, n, h->settings->name, a, c);
+				 need->machine, n, all->host_name, a, c);
 	return error_set(e, EBUSY,
 			 "the machine needs %s of memory and %s has %s, %s of "
 			 "it for moves that go on: wait for them, or stop or "
 			 "move something there first",
-			 n, h->settings->name, a, c);
+			 n, all->host_name, a, c);
 }
 
-void room_find(struct host *h, const struct room_need *n, json_t *findings)
+int room_check(struct room *all, const struct room_need *n, struct error *e)
 {
-	struct error e;
+	WITH_LOCK(&all->lock);
 
-	WITH_LOCK(&h->lock);
-
-	if (check(h, n, &e) < 0)
-		compare_finding(findings, "error", "%s", e.text);
+	return check(all, n, e);
 }
 
-int room_claim(struct host *h, struct room_claim *c, struct job *j,
+int room_claim(struct room *all, struct room_claim **ret, struct job *j,
 	       const struct room_need *n, struct error *e)
 {
-	WITH_LOCK(&h->lock);
+	AUTO_FREE struct room_claim *c = calloc(1, sizeof(*c));
 
-	if (check(h, n, e) < 0)
+	if (!c)
+		return error_set(e, ENOMEM, "no memory for a move");
+
+	WITH_LOCK(&all->lock);
+
+	if (check(all, n, e) < 0)
 		return error_code(e);
 	atomic_store(&j->fills, n->leaves);
 	*c = (struct room_claim){ .job = j,
 				  .bytes = n->bytes,
 				  .before = n->leaves ? taken_by(n->leaves) : 0,
-				  .next = h->claims };
-	h->claims = c;
+				  .next = all->first };
+	all->first = *ret = take_ptr(&c);
 	return 0;
 }
 
-void room_release(struct host *h, struct room_claim *c)
+void room_release(struct room *all, struct room_claim *c)
 {
-	WITH_LOCK(&h->lock);
+	if (!c)
+		return;
+	{
+		WITH_LOCK(&all->lock);
 
-	for (struct room_claim **p = &h->claims; *p; p = &(*p)->next) {
-		if (*p == c) {
-			*p = c->next;
-			return;
+		for (struct room_claim **p = &all->first; *p; p = &(*p)->next) {
+			if (*p == c) {
+				*p = c->next;
+				break;
+			}
 		}
 	}
+	free(c);
 }

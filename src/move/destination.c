@@ -736,7 +736,7 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 
 /* An entry that names no QEMU is of one that was just being started; what is
  * found in its place may be that of the machine as it came later. */
-static bool is_of_the_books(const struct destination *d, const json_t *entry)
+static bool is_later_qemu(const struct destination *d, const json_t *entry)
 {
 	char identity[LAUNCH_IDENTITY_SIZE];
 
@@ -762,7 +762,7 @@ static enum decide_event found(struct destination *d, const json_t *entry)
 	} else if (d->why.code == EOWNERDEAD) {
 		d->facts |= FACT_ALIVE;
 	}
-	if (is_of_the_books(d, entry)) {
+	if (is_later_qemu(d, entry)) {
 		d->facts |= FACT_LATER_QEMU;
 		d->run_dir[0] = '\0'; /* is not ours to clean */
 	}

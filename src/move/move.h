@@ -43,7 +43,7 @@ struct move_host {
 	uint64_t switchover_outage_us;
 	struct nic_watch *nics;
 	struct compressor *compressor;
-	/* The books.  Each is on disk when it returns.
+	/* The registry.  Each is on disk when it returns.
 	 *
 	 * The guest of @a is here now.  Negative: that could not be saved, and
 	 * a daemon that was restarted would not know. */

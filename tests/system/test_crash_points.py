@@ -219,7 +219,7 @@ class CrashPoints(Case):
         self.field.link.heal()
         self.settled(THERE)
 
-    def test_the_source_is_killed_between_its_qemu_and_its_books(self):
+    def test_the_source_is_killed_between_its_qemu_and_its_registry(self):
         """It has heard that the guest runs, and waits for its being registered."""
         self.to("destination:registered")
         wait_for("the end of the source's QEMU",

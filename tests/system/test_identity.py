@@ -56,7 +56,7 @@ class Moved(Case):
         self.assertEqual((moved["state"], moved["uuid"]), ("running", self.uuid))
         self.assertEqual(self.qemus_uuid(self.beta), self.uuid)
         self.assertEqual(self.alpha.api("GET", "/v1/machines"), [])
-        # The books say so too, also to the next daemon.
+        # The registry says so too, also to the next daemon.
         self.beta.restart()
         again = self.beta.machine("web")
         self.assertEqual((again["state"], again["uuid"], again["pid"]),

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "host/host.h"
+#include "host/machine_view.h"
 #include "host/settings_view.h"
 
 struct host *double_as_host(struct double_host *d)
@@ -36,6 +37,26 @@ static int answer(struct host *h, json_t **ret, struct error *e,
 			 strnlen(d->asked, sizeof(d->asked)));
 	if (!*ret)
 		*ret = json_object();
+	return 0;
+}
+
+/* The machine of the answer has what was asked for as its definition. */
+static int answer_view(struct host *h, struct machine_view *ret,
+		       struct error *e, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int answer_view(struct host *h, struct machine_view *ret,
+		       struct error *e, const char *fmt, ...)
+{
+	struct double_host *d = (struct double_host *)h;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
+	va_end(ap);
+	if (d->fail_code)
+		return error_set(e, d->fail_code, "%s", d->reason);
+	*ret = (struct machine_view){ .definition = strdup(d->asked) };
 	return 0;
 }
 
@@ -92,59 +113,64 @@ int nic_plan(struct host *h, const char *peer, const char *option,
 		      option ? option : "-");
 }
 
-int machine_list(struct host *h, json_t **ret, struct error *e)
+int machine_list(struct host *h, struct machine_views *ret, struct error *e)
 {
-	return answer(h, ret, e, "machine_list");
+	struct machine_view *one = calloc(1, sizeof(*one));
+	int r = answer_view(h, one, e, "machine_list");
+
+	*ret = (struct machine_views){ .at = one, .count = r == 0 };
+	return r;
 }
 
-int machine_show(struct host *h, const char *name, json_t **ret,
+int machine_show(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e)
 {
-	return answer(h, ret, e, "machine_show %s", name);
+	return answer_view(h, ret, e, "machine_show %s", name);
 }
 
 int machine_define(struct host *h, const char *file_name, const char *text,
-		   json_t **ret, struct error *e)
+		   struct machine_view *ret, struct error *e)
 {
-	return answer(h, ret, e, "machine_define %s: %s", file_name, text);
+	return answer_view(h, ret, e, "machine_define %s: %s", file_name, text);
 }
 
-int machine_start(struct host *h, const char *name, bool anyway, json_t **ret,
-		  struct error *e)
+int machine_start(struct host *h, const char *name, bool anyway,
+		  struct machine_view *ret, struct error *e)
 {
 	(void)anyway;
-	return answer(h, ret, e, "machine_start %s", name);
+	return answer_view(h, ret, e, "machine_start %s", name);
 }
 
-int machine_stop(struct host *h, const char *name, json_t **ret,
+int machine_stop(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e)
 {
-	return answer(h, ret, e, "machine_stop %s", name);
+	return answer_view(h, ret, e, "machine_stop %s", name);
 }
 
-int machine_pause(struct host *h, const char *name, json_t **ret,
+int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e)
 {
-	return answer(h, ret, e, "machine_pause %s", name);
+	return answer_view(h, ret, e, "machine_pause %s", name);
 }
 
-int machine_resume(struct host *h, const char *name, json_t **ret,
+int machine_resume(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e)
 {
-	return answer(h, ret, e, "machine_resume %s", name);
+	return answer_view(h, ret, e, "machine_resume %s", name);
 }
 
-int machine_adopt(struct host *h, pid_t pid, const char *name, const char *user,
-		  json_t **ret, struct error *e)
+int machine_adopt(struct host *h, const struct adopt_request *of,
+		  struct machine_view *ret, struct error *e)
 {
-	return answer(h, ret, e, "machine_adopt %d %s %s", (int)pid,
-		      name ? name : "-", user ? user : "-");
+	return answer_view(h, ret, e, "machine_adopt %d %s %s", (int)of->pid,
+			   of->name ? of->name : "-",
+			   of->user ? of->user : "-");
 }
 
-int machine_forget(struct host *h, const char *name, json_t **ret,
+int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e)
 {
-	return answer(h, ret, e, "machine_forget %s", name);
+	return answer_view(h, ret, e, "machine_forget %s", name);
 }
 
 int machine_move(struct host *h, const char *name, const json_t *options,

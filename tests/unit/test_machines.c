@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The books, where the system does not do what it is told: fsync() and
+ * The registry, where the system does not do what it is told: fsync() and
  * pidfd_send_signal() are ours.
  */
 #include "unit.h"
@@ -18,22 +18,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/error.h"
 #include "base/scope.h"
-#include "host/internal.h"
+#include "host/host.h"
+#include "host/jobs.h"
+#include "host/parts.h"
+#include "host/registry.h"
+#include "host/restore.h"
+#include "host/settings.h"
+#include "qemu/definition.h"
 
 #define DEFINITION \
 	"[machine]\nname = web\nmemory = 16M\nmachine = pc\n" \
 	"accelerator = tcg\n"
 
-static char folder[64], run_directory[80], books[80];
+static char folder[64], run_directory[80], files[80];
 static char own_name[] = "alpha", program[] = "/bin/true";
 static struct settings settings;
 static const struct settings_source nowhere = { .path = "" };
 static struct host host;
 
 static int sync_error, signal_error;
-static bool synced_empty; /* the books, with nothing of a machine in them */
+static bool synced_empty; /* the folder, with nothing of a machine in it */
 
 static bool is_there(const char *directory, const char *name)
 {
@@ -55,8 +61,8 @@ int fsync(int fd)
 		errno = sync_error;
 		return -1;
 	}
-	if (!strcmp(path, books) && !is_there(books, "web.machine") &&
-	    !is_there(books, "web.json"))
+	if (!strcmp(path, files) && !is_there(files, "web.machine") &&
+	    !is_there(files, "web.json"))
 		synced_empty = true;
 	return (int)syscall(SYS_fsync, fd);
 }
@@ -77,7 +83,7 @@ static int fresh(void **state)
 	strcpy(folder, "/tmp/drover-machines-XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
-	snprintf(books, sizeof(books), "%s/machines", folder);
+	snprintf(files, sizeof(files), "%s/machines", folder);
 	snprintf(run_directory, sizeof(run_directory), "%s/run", folder);
 	settings = (struct settings){
 		.host = { .name = own_name,
@@ -88,8 +94,8 @@ static int fresh(void **state)
 	};
 	host = (struct host){ .settings = &settings.host };
 	live_init(&host.live, settings_hold(&settings), &nowhere);
-	pthread_mutex_init(&host.lock, NULL);
-	clock_cond_init(&host.changed);
+	host.jobs = jobs_new(own_name);
+	host.registry = registry_new(&settings.host, host.jobs);
 	sync_error = signal_error = 0;
 	synced_empty = false;
 	return 0;
@@ -100,11 +106,9 @@ static int gone(void **state)
 	char command[128];
 
 	(void)state;
-	while (host.machines)
-		machine_remove(&host, host.machines);
+	registry_free(host.registry);
+	jobs_free(host.jobs);
 	live_done(&host.live);
-	pthread_cond_destroy(&host.changed);
-	pthread_mutex_destroy(&host.lock);
 	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
 	return system(command);
 }
@@ -112,73 +116,84 @@ static int gone(void **state)
 static void define(void)
 {
 	struct error e;
-	json_t *shown;
+	struct machine_view shown;
 
 	assert_int_equal(machine_define(&host, NULL, DEFINITION, &shown, &e),
 			 0);
-	json_decref(shown);
-	assert_true(is_there(books, "web.machine"));
-	assert_true(is_there(books, "web.json"));
+	machine_view_done(&shown);
+	assert_true(is_there(files, "web.machine"));
+	assert_true(is_there(files, "web.json"));
 	assert_false(synced_empty);
 }
 
 static void assert_state(const char *wanted)
 {
 	struct error e;
-	json_t *shown;
+	struct machine_view shown;
 
 	assert_int_equal(machine_show(&host, "web", &shown, &e), 0);
-	assert_string_equal(json_string_value(json_object_get(shown, "state")),
-			    wanted);
-	json_decref(shown);
+	assert_string_equal(machine_state_names[shown.state], wanted);
+	machine_view_done(&shown);
+}
+
+/* The machine "web", held by a job. */
+static struct machine *take(void)
+{
+	struct machine *m = NULL;
+	struct error e;
+
+	if (machine_take(host.registry, "web", hold_by_job("1"), &m, &e) < 0)
+		fail_msg("%s", e.text);
+	return m;
 }
 
 static void a_forgotten_machine_is_off_the_disk(void **state)
 {
 	struct error e;
-	json_t *shown;
+	struct machine_view shown;
 
 	(void)state;
 	define();
 	assert_int_equal(machine_forget(&host, "web", &shown, &e), 0);
-	json_decref(shown);
+	machine_view_done(&shown);
 	assert_true(synced_empty);
-	assert_null(host.machines);
+	assert_int_equal(registry_count(host.registry), 0);
 }
 
 static void a_machine_that_left_is_off_the_disk(void **state)
 {
 	(void)state;
 	define();
-	machine_remove(&host, host.machines);
+	machine_remove(host.registry, take());
 	assert_true(synced_empty);
-	assert_null(host.machines);
+	assert_int_equal(registry_count(host.registry), 0);
 }
 
 static void one_that_cannot_be_forgotten_stays(void **state)
 {
 	struct error e;
 	char says[160];
-	json_t *shown;
+	struct machine_view shown;
 
 	(void)state;
 	define();
 	sync_error = EIO;
 	assert_int_equal(machine_forget(&host, "web", &shown, &e), -EIO);
 	snprintf(says, sizeof(says),
-		 "machine web: sync folder %s: Input/output error", books);
+		 "machine web: sync folder %s: Input/output error", files);
 	assert_string_equal(e.text, says);
 	assert_state("stopped");
 	sync_error = 0;
 	assert_int_equal(machine_forget(&host, "web", &shown, &e), 0);
-	json_decref(shown);
+	machine_view_done(&shown);
 	assert_true(synced_empty);
 }
 
 /* As if it had been started: a process that is no QEMU. */
-static pid_t run(struct machine *m)
+static pid_t run(struct qemu_process *ret)
 {
 	pid_t pid = fork();
+	struct machine *m;
 	uint64_t start;
 	struct error e;
 
@@ -188,43 +203,47 @@ static pid_t run(struct machine *m)
 		_exit(0);
 	}
 	assert_int_equal(launch_start_time(&start, pid, &e), 0);
-	assert_int_equal(launch_attach(&m->process, pid, start, m->run_dir, &e),
+	m = take();
+	assert_int_equal(launch_attach(ret, pid, start,
+				       machine_record(m)->run_dir, &e),
 			 0);
-	m->started = true;
+	machine_set_running(host.registry, m, ret, false);
+	machine_release(host.registry, m);
 	return pid;
 }
 
-static void make_socket(const struct machine *m)
+static void make_socket(const struct qemu_process *p)
 {
+	char run_dir[160];
 	char machines[96];
 	FILE *f;
 
 	assert_int_equal(mkdir(run_directory, 0700), 0);
 	snprintf(machines, sizeof(machines), "%s/machines", run_directory);
 	assert_int_equal(mkdir(machines, 0700), 0);
-	assert_int_equal(mkdir(m->run_dir, 0700), 0);
-	f = fopen(m->process.qmp_path, "we");
+	snprintf(run_dir, sizeof(run_dir), "%s/web", machines);
+	assert_int_equal(mkdir(run_dir, 0700), 0);
+	f = fopen(p->qmp_path, "we");
 	assert_non_null(f);
 	fclose(f);
 }
 
 static void a_qemu_that_cannot_be_ended_still_runs(void **state)
 {
-	struct machine *m;
+	struct qemu_process p;
 	struct error e;
 	char says[160];
-	json_t *shown;
+	struct machine_view shown;
 	pid_t pid;
 
 	(void)state;
 	define();
-	m = host.machines;
-	pid = run(m);
-	make_socket(m);
+	pid = run(&p);
+	make_socket(&p);
 	signal_error = EPERM;
 	assert_int_equal(machine_stop(&host, "web", &shown, &e), -EPERM);
 	assert_state("running");
-	assert_true(is_there(m->run_dir, "qmp.sock"));
+	assert_int_equal(access(p.qmp_path, F_OK), 0);
 	snprintf(says, sizeof(says),
 		 "machine web: end QEMU, process %d: Operation not permitted",
 		 (int)pid);
@@ -232,9 +251,9 @@ static void a_qemu_that_cannot_be_ended_still_runs(void **state)
 
 	signal_error = 0;
 	assert_int_equal(machine_stop(&host, "web", &shown, &e), 0);
-	json_decref(shown);
+	machine_view_done(&shown);
 	assert_state("stopped");
-	assert_int_equal(access(m->run_dir, F_OK), -1);
+	assert_int_equal(access(p.qmp_path, F_OK), -1);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
 }
 
@@ -247,7 +266,7 @@ static int define_text(const char *name, const char *lines, char *ret_uuid,
 		       struct error *e)
 {
 	char text[400];
-	json_t *shown;
+	struct machine_view shown;
 	int r;
 
 	snprintf(text, sizeof(text), "[machine]\nname = %s\nmemory = 16M\n%s\n",
@@ -256,9 +275,8 @@ static int define_text(const char *name, const char *lines, char *ret_uuid,
 	if (r < 0)
 		return r;
 	if (ret_uuid)
-		strcpy(ret_uuid,
-		       json_string_value(json_object_get(shown, "uuid")));
-	json_decref(shown);
+		strcpy(ret_uuid, shown.uuid);
+	machine_view_done(&shown);
 	return 0;
 }
 
@@ -303,45 +321,69 @@ static void write_file(const char *name, const char *text)
 	char path[160];
 	FILE *f;
 
-	mkdir(books, 0700);
-	snprintf(path, sizeof(path), "%s/%s", books, name);
+	mkdir(files, 0700);
+	snprintf(path, sizeof(path), "%s/%s", files, name);
 	f = fopen(path, "we");
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
 }
 
+static void restore(void)
+{
+	struct error e;
+
+	if (restore_machines(&host, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
 static void one_of_before_gets_a_uuid_that_stays(void **state)
 {
 	char first[UUID_CAP];
-	struct error e;
+	struct machine *m;
 
 	(void)state;
 	write_file("web.machine", DEFINITION);
 	write_file("web.json", "{\"started\": false, \"arrived\": \"\"}");
-	assert_int_equal(machines_load(&host, &e), 0);
-	strcpy(first, host.machines->uuid);
+	restore();
+	m = take();
+	strcpy(first, machine_record(m)->uuid);
 	assert_int_equal(strlen(first), 36);
-	machine_unlist(&host, host.machines);
-	assert_int_equal(machines_load(&host, &e), 0);
-	assert_string_equal(host.machines->uuid, first);
+	machine_unlist(host.registry, m);
+	restore();
+	assert_string_equal(machine_record(take())->uuid, first);
 }
 
 static void one_that_cannot_be_read_any_more_is_listed(void **state)
 {
+	SCOPED(machine_views_done) struct machine_views all = { 0 };
 	struct error e;
-	json_t *list;
-	char *text;
 
 	(void)state;
 	write_file("web.machine", DEFINITION "arguments = \xff\n");
-	assert_int_equal(machines_load(&host, &e), 0);
-	assert_int_equal(machine_list(&host, &list, &e), 0);
-	text = json_dumps(list, 0);
-	assert_non_null(text);
-	assert_non_null(strstr(text, "\"name\": \"web\""));
-	free(text);
-	json_decref(list);
+	restore();
+	assert_int_equal(machine_list(&host, &all, &e), 0);
+	assert_int_equal(all.count, 1);
+	assert_string_equal(all.at[0].name, "web");
+	assert_null(all.at[0].definition);
+}
+
+/* What a daemon of before has written: with fields of then, and not all of
+ * today's. */
+static void how_a_qemu_was_lost_is_read_again(void **state)
+{
+	struct machine_view shown;
+	struct error e;
+
+	(void)state;
+	write_file("web.machine", DEFINITION);
+	write_file("web.json", "{\"started\": false, \"lost\": \"its QEMU "
+			       "was killed\", \"of_then\": [1]}");
+	restore();
+	assert_int_equal(machine_show(&host, "web", &shown, &e), 0);
+	assert_int_equal(shown.state, MACHINE_LOST);
+	assert_string_equal(shown.lost, "its QEMU was killed");
+	machine_view_done(&shown);
 }
 
 static struct machine *expect(const char *uuid, struct error *e)
@@ -354,11 +396,14 @@ static struct machine *expect(const char *uuid, struct error *e)
 		 "[machine]\nname = web\nmemory = 32M\n%s%s",
 		 uuid ? "uuid = " : "", uuid ? uuid : "");
 	assert_int_equal(definition_parse(&d, "x", text, e), 0);
-	return machine_expect(&host, &d, "job 1", &m, e) == 0 ? m : NULL;
+	return machine_expect(host.registry, &d, hold_by_job("1"), &m, e) == 0
+		       ? m
+		       : NULL;
 }
 
 static void only_the_same_machine_gives_way_to_one_that_comes(void **state)
 {
+	struct qemu_process p;
 	struct machine *m;
 	struct error e;
 	pid_t pid;
@@ -376,14 +421,16 @@ static void only_the_same_machine_gives_way_to_one_that_comes(void **state)
 	assert_state("incoming");
 	assert_null(expect(ONE, &e));
 	assert_int_equal(e.code, EBUSY);
-	machine_did_not_come(&host, m);
+	machine_did_not_come(host.registry, m);
 	assert_state("stopped");
 
-	pid = run(m);
+	pid = run(&p);
 	assert_null(expect(ONE, &e));
 	assert_non_null(strstr(e.text, "already, and runs it: "));
-	launch_forget(&m->process);
-	m->started = false;
+	launch_forget(&p);
+	m = take();
+	machine_set_stopped(host.registry, m, "");
+	machine_release(host.registry, m);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	waitpid(pid, NULL, 0);
 }
@@ -392,18 +439,16 @@ static void one_that_comes_shows_what_it_is(void **state)
 {
 	struct error e;
 	struct machine *m = expect(ONE, &e);
-	json_t *shown;
+	struct machine_view shown;
 
 	(void)state;
 	assert_non_null(m);
 	assert_int_equal(machine_show(&host, "web", &shown, &e), 0);
-	assert_int_equal(json_integer_value(json_object_get(shown, "memory")),
-			 32 << 20);
-	assert_int_equal(json_integer_value(json_object_get(shown, "vcpus")),
-			 1);
-	json_decref(shown);
-	machine_did_not_come(&host, m);
-	assert_null(host.machines);
+	assert_int_equal(shown.memory_bytes, 32 << 20);
+	assert_int_equal(shown.vcpus, 1);
+	machine_view_done(&shown);
+	machine_did_not_come(host.registry, m);
+	assert_int_equal(registry_count(host.registry), 0);
 }
 
 int main(void)
@@ -426,6 +471,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			one_that_cannot_be_read_any_more_is_listed, fresh,
 			gone),
+		cmocka_unit_test_setup_teardown(
+			how_a_qemu_was_lost_is_read_again, fresh, gone),
 		cmocka_unit_test_setup_teardown(
 			only_the_same_machine_gives_way_to_one_that_comes,
 			fresh, gone),

@@ -8,7 +8,8 @@
 
 #include "base/error.h"
 #include "channel/channel.h"
-#include "host/internal.h"
+#include "host/parts.h"
+#include "host/paths.h"
 #include "network.h"
 #include "nic/address.h"
 #include "nic/watch.h"

@@ -2,7 +2,7 @@
 
 /*
  * Relays that wait for their source, with a host that has no daemon around it:
- * what src/host/moves.c does for them is done here.
+ * what jobs.c and terms.c do for them is done here.
  */
 #include "unit.h"
 
@@ -11,7 +11,11 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "host/internal.h"
+#include "host/host.h"
+#include "host/jobs.h"
+#include "host/parts.h"
+#include "host/relay_waits.h"
+#include "host/terms.h"
 
 static struct {
 	bool no_threads;
@@ -21,27 +25,21 @@ static struct {
 	struct job *job; /* the last that was added */
 } seen;
 
+static struct relay_waits *waits;
+
 /* As relay_serve() does. */
-static struct relay_wait *take_first(struct host *h)
+static struct relay_wait *take_first(void)
 {
-	struct relay_wait *w = h->relays;
-
-	h->relays = w->next;
-	return w;
+	return relay_waits_take(waits, "r1", NULL);
 }
 
-static void free_wait(struct relay_wait *w)
+int jobs_thread(struct jobs *all, const char *name, void *(*run)(void *),
+		void *arg, struct error *e)
 {
-	job_drop(w->job);
-	free(w);
-}
-
-int thread_start(struct host *h, const char *name, void *(*run)(void *),
-		 void *arg, struct error *e)
-{
+	(void)all;
 	(void)name;
 	if (seen.source_comes)
-		free_wait(take_first(h));
+		relay_wait_free(take_first());
 	if (seen.no_threads)
 		return error_set(e, EAGAIN, "no thread for a job");
 	seen.run = run;
@@ -49,9 +47,9 @@ int thread_start(struct host *h, const char *name, void *(*run)(void *),
 	return 0;
 }
 
-void job_add(struct host *h, struct job *j)
+void jobs_add(struct jobs *all, struct job *j)
 {
-	(void)h;
+	(void)all;
 	job_drop(seen.job);
 	seen.job = job_hold(j);
 }
@@ -61,6 +59,14 @@ void job_settle(struct job *j, int r, const struct error *e)
 	assert_int_equal(job_state(j), JOB_RUNNING);
 	job_finish(j, r == -ECANCELED ? JOB_CANCELLED : JOB_FAILED, e->text,
 		   NULL);
+}
+
+bool jobs_carry_relay(struct jobs *all, const char *name, const char *peer)
+{
+	(void)all;
+	(void)name;
+	(void)peer;
+	return false;
 }
 
 struct terms terms_of(struct host *h)
@@ -80,7 +86,8 @@ int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
 static struct host empty_host(void)
 {
 	seen = (typeof(seen)){ .run = NULL };
-	return (struct host){ .lock = PTHREAD_MUTEX_INITIALIZER };
+	waits = relay_waits_new();
+	return (struct host){ .relay_waits = waits };
 }
 
 static int accept_one(struct host *h, struct error *e)
@@ -108,23 +115,23 @@ static void a_cancel_takes_its_own_waiter_only(void **state)
 	assert_int_equal(accept_one(&h, &e), 0);
 	run = seen.run;
 	arg = seen.arg;
-	first = take_first(&h);
+	first = take_first();
 	served = job_hold(first->job);
 	assert_int_equal(accept_one(&h, &e), 0);
 	job_request_cancel(served);
 	run(arg);
 	/* Whoever serves it settles it. */
 	assert_int_equal(job_state(served), JOB_RUNNING);
-	assert_non_null(h.relays);
-	assert_ptr_equal(h.relays->job, seen.job);
+	assert_true(relay_waits_has(waits, seen.job));
 
 	job_request_cancel(seen.job);
 	seen.run(seen.arg);
 	assert_int_equal(job_state(seen.job), JOB_CANCELLED);
-	assert_null(h.relays);
+	assert_null(take_first());
 	job_drop(seen.job);
 	job_drop(served);
-	free_wait(first);
+	relay_wait_free(first);
+	relay_waits_free(waits);
 }
 
 static void a_name_waits_once(void **state)
@@ -139,6 +146,7 @@ static void a_name_waits_once(void **state)
 	job_request_cancel(seen.job);
 	seen.run(seen.arg);
 	job_drop(seen.job);
+	relay_waits_free(waits);
 }
 
 static void without_a_thread_nothing_waits(void **state)
@@ -150,8 +158,9 @@ static void without_a_thread_nothing_waits(void **state)
 	seen.no_threads = true;
 	assert_int_equal(accept_one(&h, &e), -EAGAIN);
 	assert_string_equal(e.text, "no thread for a job");
-	assert_null(h.relays);
+	assert_null(take_first());
 	assert_null(seen.job);
+	relay_waits_free(waits);
 }
 
 static void a_source_that_comes_early_needs_no_thread(void **state)
@@ -164,6 +173,7 @@ static void a_source_that_comes_early_needs_no_thread(void **state)
 	assert_int_equal(accept_one(&h, &e), 0);
 	assert_non_null(seen.job);
 	job_drop(seen.job);
+	relay_waits_free(waits);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host's books and its QEMUs: one that runs is known, and known as running.
+"""A host's registry and its QEMUs: one that runs is known, and known as running.
 
 A daemon is killed with -9 in the middle of what it does to a machine, or has no
 room on its disk to write it down.
@@ -104,7 +104,7 @@ class Killed(Case):
         self.assertEqual(again.status, 8)
         self.assertIn("machine web is running already", again.stderr)
         self.assertEqual(self.qemus(), [pid])
-        # By now it is in the books.
+        # By now it is in the registry.
         self.host.restart()
         self.assertEqual(self.machines(), {"web": ("running", pid)})
         self.assertEqual(self.host.log_text().count("taken up"), 1)
@@ -120,7 +120,7 @@ class Killed(Case):
 
     def test_while_it_adopts_a_qemu(self):
         qemu = self.stranger()
-        self.die("books:half-saved", "vm", "adopt", qemu.pid)
+        self.die("store:half-saved", "vm", "adopt", qemu.pid)
         self.assertEqual(self.machines(), {})
         self.host.drover("vm", "adopt", qemu.pid)
         self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
@@ -129,13 +129,13 @@ class Killed(Case):
         qemu = self.stranger()
         self.host.start()
         self.host.drover("vm", "adopt", qemu.pid)
-        self.die("books:half-removed", "vm", "forget", "web")
+        self.die("store:half-removed", "vm", "forget", "web")
         self.assertEqual(self.machines(), {})
         self.assertEqual(self.status(qemu), "running")
 
 
 class Full(Case):
-    """The disk with the books, a small tmpfs that only the daemon has."""
+    """The disk with the registry, a small tmpfs that only the daemon has."""
 
     def setUp(self):
         super().setUp()

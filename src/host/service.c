@@ -12,19 +12,26 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
-#include "base/thread.h"
-#include "host/internal.h"
-#include "move/journal.h"
+#include "compress/compressor.h"
+#include "host/handover.h"
+#include "host/jobs.h"
+#include "host/parts.h"
+#include "host/port.h"
+#include "host/recovery.h"
+#include "host/registry.h"
+#include "host/relay_waits.h"
+#include "host/restore.h"
+#include "host/room.h"
+#include "host/watch.h"
 #include "nic/networks.h"
 #include "nic/watch.h"
+#include "session/accept.h"
 #include "wire/hello.h"
-
-enum { STOP_US = 20000000, TURN_US = 100000 };
 
 /* Folders on the way are made too: /run/drover is not there after a boot. */
 static int make_folders(const char *path, struct error *e)
@@ -110,53 +117,18 @@ static void host_init(struct host *h, struct settings *first,
 		.own_name = s->name,
 		.run_directory = s->run_directory,
 		.state_directory = s->state_directory,
-		.arrived = machine_arrived,
-		.left = machine_left,
-		.release = machine_settled,
-		.guest_lives = machine_guest_lives,
-		.has_arrived = machine_came_by,
-		.context = h,
 	};
-	pthread_mutex_init(&h->lock, NULL);
-	clock_cond_init(&h->changed);
-}
-
-struct terms terms_of(struct host *h)
-{
-	struct terms t = { .settings = live_now(&h->live), .host = h->move };
-
-	t.host.qemu = t.settings->host.qemu;
-	t.host.programs = &t.settings->host.programs;
-	t.host.switchover_outage_us =
-		t.settings->move.switchover_outage_limit_us;
-	return t;
+	handover_init(&h->move, h);
 }
 
 static void host_free(struct host *h)
 {
-	while (h->machines) {
-		struct machine *m = h->machines;
-
-		h->machines = m->next;
-		if (m->started)
-			launch_forget(&m->process);
-		free(m->text);
-		free(m->coming);
-		free(m);
-	}
-	while (h->forgotten) {
-		struct forgotten *f = h->forgotten;
-
-		h->forgotten = f->next;
-		close(f->pidfd);
-		free(f);
-	}
-	while (h->jobs) {
-		struct job *j = h->jobs;
-
-		h->jobs = j->next;
-		job_drop(j);
-	}
+	port_free(h->port);
+	watch_free(h->watch);
+	registry_free(h->registry);
+	relay_waits_free(h->relay_waits);
+	room_free(h->room);
+	jobs_free(h->jobs);
 	session_table_free(h->sessions);
 	nic_watch_free(h->nics);
 	compressor_free(h->compressor);
@@ -165,23 +137,37 @@ static void host_free(struct host *h)
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
 	live_done(&h->live);
-	pthread_cond_destroy(&h->changed);
-	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
 
 static int start_threads(struct host *h, struct error *e)
 {
-	int r;
-
-	if (incoming_start(h, e) < 0)
+	if (port_start(h->port, e) < 0)
 		return error_code(e);
-	r = thread_create(&h->watch_thread, "machines", machines_watch, h);
-	if (r == 0)
+	if (watch_start(h->watch, h->stop_fd, e) == 0)
 		return 0;
 	eventfd_write(h->stop_fd, 1);
-	incoming_stop(h);
-	return error_set(e, r, "no thread to watch machines");
+	port_stop(h->port);
+	return error_code(e);
+}
+
+static int make_parts(struct host *h, struct error *e)
+{
+	const char *name = h->settings->name;
+
+	h->sessions = session_table_new();
+	h->jobs = jobs_new(name);
+	h->registry = registry_new(h->settings, h->jobs);
+	h->watch = watch_new(h->registry);
+	h->room = room_new(name);
+	h->relay_waits = relay_waits_new();
+	h->port = port_new(h);
+	h->lock_fd = -1;
+	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!h->sessions || !h->jobs || !h->registry || !h->watch || !h->room ||
+	    !h->relay_waits || !h->port || h->stop_fd < 0)
+		return error_set(e, ENOMEM, "no memory for the service");
+	return 0;
 }
 
 /* What all sessions share. */
@@ -195,42 +181,6 @@ static int start_shared(struct host *h, struct error *e)
 	return 0;
 }
 
-static void cancel_all(struct host *h)
-{
-	WITH_LOCK(&h->lock);
-
-	h->stopping = true;
-	for (struct job *j = h->jobs; j; j = j->next)
-		job_request_cancel(j);
-}
-
-/* Jobs in doubt go on for as long as it takes; the journal keeps them. */
-static unsigned doubts(struct host *h)
-{
-	unsigned n = 0;
-
-	for (struct job *j = h->jobs; j; j = j->next)
-		n += job_state(j) == JOB_IN_DOUBT;
-	return n;
-}
-
-/* True when no thread of a job or a connection is left. */
-static bool wait_idle(struct host *h)
-{
-	uint64_t deadline = clock_us() + STOP_US;
-
-	WITH_LOCK(&h->lock);
-
-	while (h->threads > doubts(h) && clock_us() < deadline) {
-		/* A job that turns doubtful tells nobody. */
-		const struct timespec turn =
-			clock_timespec(clock_us() + TURN_US);
-
-		pthread_cond_timedwait(&h->changed, &h->lock, &turn);
-	}
-	return h->threads == 0;
-}
-
 int host_start(struct host **ret, struct settings *settings,
 	       const struct settings_source *from, struct error *e)
 {
@@ -239,21 +189,16 @@ int host_start(struct host **ret, struct settings *settings,
 	if (!h)
 		return error_set(e, ENOMEM, "no memory for the service");
 	host_init(h, settings_hold(settings), from);
-	h->sessions = session_table_new();
-	h->lock_fd = -1;
-	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!h->sessions || h->stop_fd < 0)
-		error_set(e, ENOMEM, "no memory for the service");
 	/* Peers may ask as soon as the port is open, and whoever watches the
-	 * machines takes them: the books come first, then the moves. */
-	else if (make_all_folders(h, e) == 0 && start_shared(h, e) == 0 &&
-		 machines_load(h, e) == 0) {
-		if (moves_recover(h, e) == 0 && start_threads(h, e) == 0) {
+	 * machines takes them: the registry comes first, then the moves. */
+	if (make_parts(h, e) == 0 && make_all_folders(h, e) == 0 &&
+	    start_shared(h, e) == 0 && restore_machines(h, e) == 0) {
+		if (recovery_start(h, e) == 0 && start_threads(h, e) == 0) {
 			*ret = h;
 			return 0;
 		}
-		cancel_all(h);
-		if (!wait_idle(h))
+		jobs_cancel_all(h->jobs);
+		if (!jobs_wait_idle(h->jobs))
 			return error_code(e);
 	}
 	host_free(h);
@@ -263,10 +208,10 @@ int host_start(struct host **ret, struct settings *settings,
 bool host_stop(struct host *h)
 {
 	eventfd_write(h->stop_fd, 1);
-	incoming_stop(h);
-	pthread_join(h->watch_thread, NULL);
-	cancel_all(h);
-	if (!wait_idle(h))
+	port_stop(h->port);
+	watch_stop(h->watch);
+	jobs_cancel_all(h->jobs);
+	if (!jobs_wait_idle(h->jobs))
 		return false;
 	host_free(h);
 	return true;
@@ -315,18 +260,11 @@ int host_show(struct host *h, json_t **ret, struct error *e)
 	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	const struct host_settings *s = h->settings;
 	SCOPED(words_done) struct words networks = { 0 };
-	int machines = 0, jobs = 0;
+	int machines = (int)registry_count(h->registry);
+	int jobs = (int)jobs_running(h->jobs);
 
 	if (networks_words(&networks, &now->networks, e) < 0)
 		return error_code(e);
-	{
-		WITH_LOCK(&h->lock);
-
-		for (struct machine *m = h->machines; m; m = m->next)
-			machines++;
-		for (struct job *j = h->jobs; j; j = j->next)
-			jobs += job_state(j) == JOB_RUNNING;
-	}
 	*ret = json_pack("{s:s,s:s,s:{s:i,s:i},s:o,s:i,s:o,s:i,s:i,s:o,s:i,"
 			 "s:s,s:o}",
 			 "name", s->name, "version", DROVER_VERSION, "wire",

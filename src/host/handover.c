@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/handover.h"
+
+#include <assert.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "host/parts.h"
+#include "host/registry.h"
+#include "qemu/definition.h"
+
+static void note_definition(struct registry *r, struct machine *m,
+			    const char *text)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	const char *name = machine_record(m)->name;
+	struct error e;
+
+	if (definition_parse(&d, name, text, &e) == 0 &&
+	    machine_set_definition(r, m, &d, &e) == 0)
+		return;
+	/* QEMU was started from it. */
+	log_error("machine %s: %s", name, e.text);
+	machine_set_text(r, m, text);
+}
+
+/* How its QEMU is now. */
+static void note_process(struct registry *r, struct machine *m,
+			 const struct move_arrival *a)
+{
+	const struct machine_record *c = machine_record(m);
+	/* It has ended, and was started again: that one lives. */
+	bool again = a->ended && c->started && launch_alive(&c->process);
+
+	/* Of a daemon that died here. */
+	if (c->started && !again && c->process.pidfd != a->process.pidfd) {
+		struct qemu_process before = c->process;
+
+		launch_forget(&before);
+	}
+	if (a->ended && !again)
+		machine_set_stopped(r, m, "");
+	else if (!a->ended)
+		machine_set_running(r, m, &a->process, a->paused);
+}
+
+static int arrived(void *context, struct move_arrival *a)
+{
+	const struct hold by = { .kind = HOLD_ARRIVAL };
+	struct host *h = context;
+	struct machine *m = machine_held(h->registry, a->name);
+	struct error e;
+
+	if (!m && machine_reserve_name(h->registry, a->name, by, &m, &e) < 0) {
+		log_error("machine %s: %s", a->name, e.text);
+		return error_code(&e);
+	}
+	assert(m);
+	note_definition(h->registry, m, a->definition);
+	machine_set_arrived(h->registry, m, a->job);
+	note_process(h->registry, m, a);
+	if (machine_save(h->registry, m, &e) < 0) {
+		log_error("%s", e.text);
+		return error_code(&e);
+	}
+	store_forget_elsewhere(h->settings->state_directory,
+			       machine_record(m)->uuid);
+	return 0;
+}
+
+static void released(void *context, const char *name)
+{
+	struct host *h = context;
+	struct machine *m = machine_held(h->registry, name);
+
+	assert(m);
+	machine_release(h->registry, m);
+}
+
+static int left(void *context, const char *name, const char *peer)
+{
+	struct host *h = context;
+	struct machine *m = machine_held(h->registry, name);
+	struct error e;
+
+	/* The move holds it. */
+	assert(m);
+	launch_clean(machine_record(m)->run_dir);
+	store_note_elsewhere(h->settings->state_directory,
+			     machine_record(m)->uuid, name, peer);
+	if (machine_erase(h->registry, m, &e) == 0) {
+		machine_unlist(h->registry, m);
+		return 0;
+	}
+	/* Nobody may start it, or bring one of its name: it stays held, and the
+	 * next daemon finds the move's entry and tries again. */
+	log_error("%s", e.text);
+	machine_set_stopped(h->registry, m, "");
+	return error_code(&e);
+}
+
+static bool guest_lives(void *context, const char *name, const char *guest)
+{
+	const struct host *h = context;
+
+	return registry_guest_lives(h->registry, name, guest);
+}
+
+static bool has_arrived(void *context, const char *job)
+{
+	const struct host *h = context;
+
+	return registry_came_by(h->registry, job);
+}
+
+void handover_init(struct move_host *ret, struct host *h)
+{
+	ret->arrived = arrived;
+	ret->left = left;
+	ret->release = released;
+	ret->guest_lives = guest_lives;
+	ret->has_arrived = has_arrived;
+	ret->context = h;
+}

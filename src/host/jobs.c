@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/jobs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/thread.h"
+#include "host/host.h"
+#include "host/parts.h"
+
+enum {
+	JOBS_KEPT = 200,
+	ANSWER_US = 20000000,
+	STOP_US = 20000000,
+	TURN_US = 100000,
+};
+
+struct jobs {
+	const char *host_name; /* set when made */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t ended; /* a thread has */
+	struct job *first;    /* the newest */
+	unsigned threads;     /* of jobs and of connections */
+	bool stopping;
+};
+
+struct jobs *jobs_new(const char *host_name)
+{
+	struct jobs *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all->host_name = host_name;
+	pthread_mutex_init(&all->lock, NULL);
+	clock_cond_init(&all->ended);
+	return all;
+}
+
+void jobs_free(struct jobs *all)
+{
+	if (!all)
+		return;
+	while (all->first) {
+		struct job *j = all->first;
+
+		all->first = j->next;
+		job_drop(j);
+	}
+	pthread_cond_destroy(&all->ended);
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
+
+/* --- the list */
+
+/* Ended ones beyond JOBS_KEPT are forgotten. */
+static void forget_old(struct jobs *all)
+{
+	unsigned n = 0;
+
+	for (struct job **p = &all->first; *p;) {
+		struct job *j = *p;
+
+		if (++n > JOBS_KEPT && job_wait_ended(j, 0)) {
+			*p = j->next;
+			job_drop(j);
+		} else {
+			p = &j->next;
+		}
+	}
+}
+
+void jobs_add(struct jobs *all, struct job *j)
+{
+	WITH_LOCK(&all->lock);
+
+	job_hold(j);
+	j->next = all->first;
+	all->first = j;
+	/* Those before it have heard that the host ends. */
+	if (all->stopping)
+		job_request_cancel(j);
+	forget_old(all);
+}
+
+struct job *jobs_find(struct jobs *all, const char *id, const char *role)
+{
+	WITH_LOCK(&all->lock);
+
+	for (struct job *j = all->first; j; j = j->next)
+		if (!strcmp(j->id, id) && (!role || !strcmp(j->role, role)))
+			return job_hold(j);
+	return NULL;
+}
+
+bool jobs_in_doubt(struct jobs *all, const char *id, const char *machine)
+{
+	WITH_LOCK(&all->lock);
+
+	for (struct job *j = all->first; j; j = j->next)
+		if (!strcmp(j->id, id) && !strcmp(j->machine, machine) &&
+		    job_state(j) == JOB_IN_DOUBT)
+			return true;
+	return false;
+}
+
+bool jobs_carry_relay(struct jobs *all, const char *name, const char *peer)
+{
+	WITH_LOCK(&all->lock);
+
+	for (struct job *j = all->first; j; j = j->next)
+		if (!strcmp(j->kind, "relay") && !strcmp(j->role, "source") &&
+		    !strcmp(j->machine, name) && !strcmp(j->peer, peer) &&
+		    job_state(j) == JOB_RUNNING)
+			return true;
+	return false;
+}
+
+/* Locked. */
+static unsigned count(const struct jobs *all, enum job_state state)
+{
+	unsigned n = 0;
+
+	for (struct job *j = all->first; j; j = j->next)
+		n += job_state(j) == state;
+	return n;
+}
+
+unsigned jobs_running(struct jobs *all)
+{
+	WITH_LOCK(&all->lock);
+
+	return count(all, JOB_RUNNING);
+}
+
+void job_settle(struct job *j, int r, const struct error *e)
+{
+	if (r >= 0)
+		job_finish(j, JOB_DONE, NULL, NULL);
+	else if (r == -ECANCELED)
+		job_finish(j,
+			   job_state(j) == JOB_RUNNING ? JOB_CANCELLED
+						       : JOB_FAILED,
+			   e->text, NULL);
+	else
+		job_fail(j, e);
+}
+
+/* --- threads */
+
+struct start {
+	struct jobs *jobs;
+	const char *name;
+	void *(*run)(void *);
+	void *arg;
+};
+
+static void thread_ended(struct jobs *all)
+{
+	WITH_LOCK(&all->lock);
+
+	all->threads--;
+	pthread_cond_broadcast(&all->ended);
+}
+
+static void *counted(void *arg)
+{
+	struct start s = *(struct start *)arg;
+
+	free(arg);
+	thread_name(s.name);
+	s.run(s.arg);
+	thread_ended(s.jobs);
+	return NULL;
+}
+
+int jobs_thread(struct jobs *all, const char *name, void *(*run)(void *),
+		void *arg, struct error *e)
+{
+	struct start *s = malloc(sizeof(*s));
+	pthread_attr_t attr;
+	pthread_t ignored;
+	int r;
+
+	if (!s)
+		return error_set(e, ENOMEM, "no memory for a thread");
+	*s = (struct start){ all, name, run, arg };
+	{
+		WITH_LOCK(&all->lock);
+
+		all->threads++;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&ignored, &attr, counted, s);
+	pthread_attr_destroy(&attr);
+	if (r == 0)
+		return 0;
+	free(s);
+	thread_ended(all);
+	return error_set(e, r, "no thread for a job");
+}
+
+void jobs_cancel_all(struct jobs *all)
+{
+	WITH_LOCK(&all->lock);
+
+	all->stopping = true;
+	for (struct job *j = all->first; j; j = j->next)
+		job_request_cancel(j);
+}
+
+bool jobs_wait_idle(struct jobs *all)
+{
+	uint64_t deadline = clock_us() + STOP_US;
+
+	WITH_LOCK(&all->lock);
+
+	while (all->threads > count(all, JOB_IN_DOUBT) &&
+	       clock_us() < deadline) {
+		/* A job that turns doubtful tells nobody. */
+		const struct timespec turn =
+			clock_timespec(clock_us() + TURN_US);
+
+		pthread_cond_timedwait(&all->ended, &all->lock, &turn);
+	}
+	return all->threads == 0;
+}
+
+/* --- the API */
+
+static struct job *job_must(struct jobs *all, const char *id, struct error *e)
+{
+	struct job *j = jobs_find(all, id, NULL);
+
+	if (!j)
+		error_set(e, ENOENT,
+			  "%s has no job %s: 'drover job list' shows "
+			  "those that it has",
+			  all->host_name, id);
+	return j;
+}
+
+int job_list(struct host *h, json_t **ret, struct error *e)
+{
+	(void)e;
+
+	WITH_LOCK(&h->jobs->lock);
+
+	*ret = json_array();
+	for (struct job *j = h->jobs->first; j; j = j->next)
+		json_array_insert_new(*ret, 0, job_json(j));
+	return 0;
+}
+
+int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
+{
+	struct job *j = job_must(h->jobs, id, e);
+
+	if (!j)
+		return error_code(e);
+	*ret = job_json(j);
+	job_drop(j);
+	return 0;
+}
+
+int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
+{
+	struct job *j = job_must(h->jobs, id, e);
+	int r = 0;
+
+	if (!j)
+		return error_code(e);
+	if (job_state(j) == JOB_RUNNING)
+		job_request_cancel(j);
+	else
+		r = error_set(e, EBUSY,
+			      job_state(j) == JOB_IN_DOUBT
+				      ? "job %s is in doubt and cannot be "
+					"cancelled: "
+					"'drover job show' says what to do"
+				      : "job %s has ended already",
+			      id);
+	*ret = r == 0 ? job_json(j) : NULL;
+	job_drop(j);
+	return r;
+}
+
+/* A job is done when the guest is where the move was to bring it. */
+static bool ends_done(const struct job *j, bool run_here)
+{
+	return run_here == !strcmp(j->role, "destination");
+}
+
+int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
+		struct error *e)
+{
+	struct job *j = job_must(h->jobs, id, e);
+	int r = 0;
+
+	if (!j)
+		return error_code(e);
+	if (job_state(j) == JOB_IN_DOUBT) {
+		char refusal[120];
+
+		job_request_verdict(j, run_here ? JOB_RUN_HERE : JOB_GIVE_UP);
+		if (!job_wait_verdict(j, clock_us() + ANSWER_US, refusal,
+				      sizeof(refusal)))
+			r = error_set(e, EBUSY,
+				      "job %s has not ended yet: look at it "
+				      "with "
+				      "'drover job show'",
+				      id);
+		else if (refusal[0])
+			r = error_set(e, EBUSY,
+				      "%s, so it is not for the operator to "
+				      "say "
+				      "where %s runs: see 'drover job show %s'",
+				      refusal, j->machine, id);
+		else if ((job_state(j) == JOB_DONE) != ends_done(j, run_here))
+			r = error_set(e, EBUSY,
+				      "job %s ended otherwise before that was "
+				      "heard: see 'drover job show %s'",
+				      id, id);
+	} else {
+		r = error_set(e, EBUSY,
+			      "job %s is not in doubt: there is nothing to "
+			      "resolve",
+			      id);
+	}
+	*ret = r == 0 ? job_json(j) : NULL;
+	job_drop(j);
+	return r;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The jobs of this host, moves and relays in both directions, and the threads
+ * that the service has to wait for.
+ *
+ * Owns the list, which holds a reference to each job, and forgets the oldest
+ * that have ended.  Any thread may call everything; the lock in here is held
+ * for short times and never while waiting.  Whoever holds it takes no other
+ * lock but that of a job.
+ *
+ * A queue of jobs that wait for their turn would stand before jobs_add().
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "move/job.h"
+
+struct error;
+struct jobs;
+
+/* @host_name outlives it.  NULL: no memory. */
+struct jobs *jobs_new(const char *host_name);
+void jobs_free(struct jobs *all); /* no thread may be left; NULL is fine */
+
+/* The list takes a reference.  Once jobs_cancel_all() was called, the job
+ * hears of it here. */
+void jobs_add(struct jobs *all, struct job *j);
+/* A reference for the caller; NULL when there is none.  On a test's single
+ * host both sides of a move are here: the role tells them apart; NULL: any. */
+struct job *jobs_find(struct jobs *all, const char *id, const char *role);
+/* Is a move of @machine by the job @id in doubt? */
+bool jobs_in_doubt(struct jobs *all, const char *id, const char *machine);
+/* Does a source's relay of this name run, to @peer? */
+bool jobs_carry_relay(struct jobs *all, const char *name, const char *peer);
+unsigned jobs_running(struct jobs *all);
+
+/* How it ended: done, cancelled or failed, by what its work returned. */
+void job_settle(struct job *j, int r, const struct error *e);
+
+/* Starts a detached thread that is counted; @arg is the thread's. */
+int jobs_thread(struct jobs *all, const char *name, void *(*run)(void *),
+		void *arg, struct error *e);
+
+void jobs_cancel_all(struct jobs *all);
+/* Waits, for a while, until only jobs in doubt have threads, which go on for
+ * as long as it takes; the journal keeps them.  True when no thread is left. */
+bool jobs_wait_idle(struct jobs *all);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the service is made of.  Each part is opaque and has a header and a lock
+ * of its own; this one only says where they are, and service.c alone makes and
+ * frees them.  All of it is set before the first thread starts.
+ *
+ *     jobs         the list of jobs, and threads that are waited for
+ *     registry     which machines are here, and who holds each
+ *     watch        the thread that notices QEMUs that end
+ *     room         memory that moves will take
+ *     relay_waits  relays that wait for their source
+ *     port         the peer port
+ *     live         the settings in force
+ *
+ * Locks are taken in this order: registry, jobs, a job's own.  Those of room,
+ * watch, relay_waits, port and live are taken alone.  None is held across
+ * anything that waits: who needs a machine for longer holds it (host/hold.h).
+ */
+#pragma once
+
+#include "host/live.h"
+#include "move/move.h"
+
+struct compressor;
+struct jobs;
+struct nic_watch;
+struct port;
+struct registry;
+struct relay_waits;
+struct room;
+struct session_table;
+struct watch;
+
+struct host {
+	/* Those of the start: what needs a restart counts as it is here. */
+	const struct host_settings *settings;
+	struct live live;
+	struct move_host move; /* what does not change of it; see terms_of() */
+	struct session_table *sessions;
+	struct nic_watch *nics;
+	struct compressor *compressor;
+	struct jobs *jobs;
+	struct registry *registry;
+	struct watch *watch;
+	struct room *room;
+	struct relay_waits *relay_waits;
+	struct port *port;
+	int stop_fd; /* readable once the host stops */
+	int lock_fd; /* that the state directory is ours */
+};

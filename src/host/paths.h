@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Over which networks sessions travel: what a request asks for, at which of
+ * our addresses peers may come in, and the plan for a peer.
+ *
+ * A plan is a session that carries nothing: only by connecting over each pair
+ * of cards can it be told which of them work.  The peer keeps it open until
+ * we, who asked, end it.
+ *
+ * Any thread may call; no lock is held.
+ */
+#pragma once
+
+#include <jansson.h>
+
+struct channel;
+struct error;
+struct host;
+struct move_paths;
+struct networks;
+struct session;
+struct settings;
+
+/* What a request asks for by its fields mode, networks and connections, else
+ * what the settings say. */
+int paths_read(struct move_paths *ret, const struct settings *s,
+	       const json_t *options, struct error *e);
+/* May a session come in over this connection, at our address?  -EACCES with
+ * the reason. */
+int paths_admit(const struct host *h, const struct networks *networks,
+		const struct channel *c, struct error *e);
+/* Answers a peer's "plan" request; takes @s over. */
+void paths_serve_plan(struct host *h, struct session *s, const json_t *request);

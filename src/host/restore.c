@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/restore.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "host/parts.h"
+#include "host/registry.h"
+#include "host/watch.h"
+#include "move/journal.h"
+#include "qemu/definition.h"
+
+static void find_process(struct registry *r, struct machine *m,
+			 const struct machine_file *f)
+{
+	const struct machine_record *c = machine_record(m);
+	char lost[STORE_WHY_CAP];
+	struct qemu_process p;
+	struct error e;
+
+	machine_set_stopped(r, m, f->lost);
+	if (!f->started)
+		return;
+	if (launch_attach(&p, f->pid, f->start_time, c->run_dir, &e) < 0) {
+		watch_describe_end(lost, c, NULL, f->qmp);
+		if (!c->adopted && access(c->run_dir, F_OK) < 0)
+			snprintf(lost, sizeof(lost),
+				 "its QEMU ended with this host");
+		machine_set_stopped(r, m, lost);
+		return;
+	}
+	if (f->qmp[0])
+		snprintf(p.qmp_path, sizeof(p.qmp_path), "%s", f->qmp);
+	machine_set_running(r, m, &p, f->paused);
+}
+
+/* Those of before have no uuid yet. */
+static void know_uuid(struct registry *r, struct machine *m)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	const struct machine_record *c = machine_record(m);
+	struct error e;
+	bool fresh;
+
+	if (definition_parse(&d, c->name, c->text, &e) < 0) {
+		log_error("machine %s: %s", c->name, e.text);
+		return;
+	}
+	fresh = !d.uuid;
+	if (machine_set_definition(r, m, &d, &e) < 0 ||
+	    (fresh && machine_save(r, m, &e) < 0))
+		log_error("machine %s: %s", c->name, e.text);
+	else if (fresh)
+		log_warning("machine %s had no uuid: from now on it is %s",
+			    c->name, c->uuid);
+}
+
+/* Its daemon was killed while it started the QEMU, which may take a minute. */
+static void take_up(struct registry *r, struct machine *m)
+{
+	const struct machine_record *c = machine_record(m);
+	struct qemu_process p;
+	struct error e;
+
+	if (launch_find(&p, c->run_dir, &e) < 0) {
+		if (e.code != ESRCH)
+			log_warning("machine %s: %s", c->name, e.text);
+		return;
+	}
+	machine_set_running(r, m, &p, false);
+	log_warning("machine %s: not in the registry as running, but QEMU runs "
+		    "in %s, process %d: taken up",
+		    c->name, c->run_dir, (int)p.pid);
+	if (machine_save(r, m, &e) < 0)
+		log_error("%s", e.text);
+}
+
+/* Its QEMU, where there is one, waits for a move, which is taken up later. */
+static bool was_coming(const json_t *moves, const char *name)
+{
+	const char *machine, *role;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)moves, i, entry) {
+		machine = json_string_value(json_object_get(entry, "machine"));
+		role = json_string_value(json_object_get(entry, "role"));
+		if (machine && role && !strcmp(machine, name) &&
+		    !strcmp(role, "destination"))
+			return true;
+	}
+	return false;
+}
+
+struct restore {
+	struct registry *registry;
+	const json_t *moves;
+};
+
+static int restore_one(void *context, const char *name, char *definition,
+		       const struct machine_file *f, struct error *e)
+{
+	const struct restore *all = context;
+	struct registry *r = all->registry;
+	AUTO_FREE char *text = definition;
+	struct machine *m;
+
+	if (machine_reserve_name(r, name, (struct hold){ .kind = HOLD_START },
+				 &m, e) < 0)
+		return error_code(e);
+	machine_set_text(r, m, text);
+	if (f->adopted)
+		machine_set_adopted(r, m);
+	machine_set_arrived(r, m, f->arrived);
+	find_process(r, m, f);
+	know_uuid(r, m);
+	if (!machine_record(m)->started && !was_coming(all->moves, name))
+		take_up(r, m);
+	machine_release(r, m);
+	return 0;
+}
+
+int restore_machines(struct host *h, struct error *e)
+{
+	const char *state_directory = h->settings->state_directory;
+	struct restore all = { .registry = h->registry };
+	json_t *moves;
+	int r;
+
+	if (journal_read(state_directory, &moves, e) < 0)
+		return error_code(e);
+	all.moves = moves;
+	r = store_each(state_directory, restore_one, &all, e);
+	json_decref(moves);
+	return r;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Memory that moves will take on this host: at the destination the whole
+ * machine; at the source the holes of memory that is shared, since QEMU reads
+ * every page, and the kernel fills a hole of a shared file that is read.
+ *
+ * What a move will still take is claimed from its beginning to its end, so that
+ * moves that begin together do not all count on the same memory.
+ *
+ * Owns the claims.  Any thread may call everything; the lock in here is held
+ * while files of /proc and /sys are read, and no other lock is taken under it.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct definition;
+struct error;
+struct job;
+struct room;
+struct room_claim;
+
+/* Memory that a move will take: of @leaves, or, where that is 0, of a QEMU that
+ * is still to be started. */
+struct room_need {
+	const char *machine;
+	uint64_t bytes;
+	pid_t leaves;
+};
+
+/* @host_name outlives it.  NULL: no memory. */
+struct room *room_new(const char *host_name);
+void room_free(struct room *all); /* without claims; NULL is fine */
+
+/* Bytes that @pid could still take; UINT64_MAX: not known. */
+uint64_t room_available(pid_t pid);
+/* What a move that comes, one that leaves by this process, takes here. */
+struct room_need room_of_arrival(const struct definition *d);
+struct room_need room_of_departure(const char *machine, pid_t pid);
+/* -EBUSY with the numbers when it does not fit beside what is claimed. */
+int room_check(struct room *all, const struct room_need *n, struct error *e);
+/* -EBUSY likewise; else it is claimed for @j, which outlives the claim. */
+int room_claim(struct room *all, struct room_claim **ret, struct job *j,
+	       const struct room_need *n, struct error *e);
+void room_release(struct room *all, struct room_claim *c); /* NULL is fine */

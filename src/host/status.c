@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/status.h"
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "host/host.h"
+#include "host/parts.h"
+#include "host/registry.h"
+#include "qemu/qmp.h"
+
+enum {
+	ASK_US = 400000, /* for one QEMU to answer */
+	ASK_ALL_US = 1500000,
+};
+
+/* {"status": ..., "running": ...}; NULL: it does not say. */
+static json_t *query_status(const char *path)
+{
+	struct error ignored;
+	int fd = qmp_dial(path, &ignored);
+	json_t *status = NULL;
+	struct qmp *q;
+
+	if (fd < 0 || qmp_open_fd(&q, fd, clock_us() + ASK_US, &ignored) < 0)
+		return NULL;
+	qmp_set_timeout(q, ASK_US);
+	(void)qmp_run(q, "query-status", NULL, &status, &ignored);
+	qmp_close(q);
+	return status;
+}
+
+void status_ask(struct registry *r, const char *name)
+{
+	uint64_t deadline = clock_us() + ASK_ALL_US;
+	unsigned turn = registry_begin_turn(r);
+	struct question q;
+
+	while (clock_us() < deadline &&
+	       registry_next_question(r, name, turn, &q)) {
+		json_t *answer = query_status(q.path);
+
+		registry_note_answer(r, &q,
+				     json_string_value(
+					     json_object_get(answer, "status")),
+				     json_is_true(json_object_get(answer,
+								  "running")));
+		json_decref(answer);
+	}
+}
+
+int machine_list(struct host *h, struct machine_views *ret, struct error *e)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	status_ask(h->registry, NULL);
+	return registry_view(h->registry, now->host.qemu, ret, e);
+}
+
+int machine_show(struct host *h, const char *name, struct machine_view *ret,
+		 struct error *e)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	status_ask(h->registry, name);
+	return registry_view_one(h->registry, name, now->host.qemu, ret, e);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Machines on disk.  A machine is two files in STATE/machines: NAME.machine,
+ * its definition, and NAME.json, what has to be known to find its QEMU again.
+ *
+ * A machine is here while NAME.machine is: that file is written last and
+ * removed first, so one without NAME.json, which would be taken for stopped,
+ * never is.
+ *
+ * A machine that was last seen on a peer has a note, STATE/elsewhere/UUID.json,
+ * so that it is not started here while it runs there: it is written when the
+ * machine leaves, or is about to come, and removed when it has come.
+ *
+ * There is no state in memory and no lock: any thread may call, for one machine
+ * one at a time, which whoever holds the machine sees to.  What a function has
+ * written or removed is on disk when it returns.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+
+struct error;
+
+enum { STORE_NAME_CAP = 64, STORE_WHY_CAP = 180 };
+
+/* NAME.json */
+struct machine_file {
+	bool started, paused, adopted;
+	int pid; /* while started, as the next two */
+	uint64_t start_time;
+	char qmp[108];
+	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
+	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
+};
+
+int store_save(const char *state_directory, const char *name,
+	       const char *definition, const struct machine_file *f,
+	       struct error *e);
+/* One that was never saved is all right. */
+int store_erase(const char *state_directory, const char *name, struct error *e);
+
+/* Calls @one for each machine, until it fails.  @definition is on the heap and
+ * @one's. */
+int store_each(const char *state_directory,
+	       int (*one)(void *context, const char *name, char *definition,
+			  const struct machine_file *f, struct error *e),
+	       void *context, struct error *e);
+
+/* The machine is, or is about to be, on @peer.  What fails is logged. */
+void store_note_elsewhere(const char *state_directory, const char *uuid,
+			  const char *name, const char *peer);
+/* It is here. */
+void store_forget_elsewhere(const char *state_directory, const char *uuid);
+/* False: it was not seen anywhere else. */
+bool store_last_seen(const char *state_directory, const char *uuid,
+		     char ret_peer[static STORE_NAME_CAP]);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/terms.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "host/parts.h"
+
+struct terms terms_of(struct host *h)
+{
+	struct terms t = { .settings = live_now(&h->live), .host = h->move };
+
+	t.host.qemu = t.settings->host.qemu;
+	t.host.programs = &t.settings->host.programs;
+	t.host.switchover_outage_us =
+		t.settings->move.switchover_outage_limit_us;
+	return t;
+}
+
+int peer_failed(struct error *e)
+{
+	enum error_kind kind = error_kind(e);
+
+	if (kind == ERROR_REFUSED || kind == ERROR_TIMED_OUT)
+		return error_code(e);
+	return error_as(e, EHOSTUNREACH);
+}
+
+int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
+	    struct error *e)
+{
+	const struct peer *p = name ? settings_peer(s, name) : NULL;
+
+	if (!p)
+		return error_set(e, ENOENT,
+				 "%s knows no host called %s: add a section "
+				 "[peer %s] to its drover.conf",
+				 s->host.name, name ? name : "",
+				 name ? name : "NAME");
+	if (p->tls)
+		return error_set(e, EHOSTUNREACH,
+				 "this version has no TLS: set tls = off in "
+				 "[peer %s] of drover.conf if the network "
+				 "between the hosts is private",
+				 name);
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	ret->addresses = (const char *const *)p->addresses.at;
+	ret->port = (uint16_t)p->port;
+	return 0;
+}

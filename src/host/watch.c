@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/thread.h"
+#include "host/registry.h"
+
+enum {
+	WATCH_MAX = 1024,
+	WATCH_TURN_MS = 1000, /* a machine that was started meanwhile */
+	LOG_MOST = 1 << 20,
+	LOG_KEPT = 64 << 10,
+};
+
+/* A child that nobody asks after any more. */
+struct forgotten {
+	int pidfd;
+	struct forgotten *next;
+};
+
+struct watch {
+	/* set before the thread starts */
+	struct registry *registry;
+	int stop_fd;
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* guards what follows */
+	struct forgotten *forgotten;
+};
+
+struct watch *watch_new(struct registry *r)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->registry = r;
+	pthread_mutex_init(&w->lock, NULL);
+	return w;
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	while (w->forgotten) {
+		struct forgotten *f = w->forgotten;
+
+		w->forgotten = f->next;
+		close(f->pidfd);
+		free(f);
+	}
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+/* --- QEMUs that end */
+
+void watch_describe_end(char ret[static STORE_WHY_CAP],
+			const struct machine_record *m,
+			const struct qemu_process *p, const char *qmp_path)
+{
+	char why[64], last[100] = "";
+
+	ret[0] = '\0';
+	if (!launch_died(p, qmp_path, why, sizeof(why))) {
+		log_info("machine %s: its QEMU has ended", m->name);
+		return;
+	}
+	if (!m->adopted)
+		launch_last_words(m->run_dir, last, sizeof(last));
+	snprintf(ret, STORE_WHY_CAP, "its QEMU %s%s%s", why,
+		 last[0] ? ": " : "", last);
+	log_warning("machine %s is lost: %s", m->name, ret);
+}
+
+static void end_of(struct watch *w, struct machine *m)
+{
+	const struct machine_record *c = machine_record(m);
+	struct qemu_process p = c->process;
+	char lost[STORE_WHY_CAP];
+	struct error e;
+
+	watch_describe_end(lost, c, &p, p.qmp_path);
+	launch_end(&p, clock_us(), &e);
+	machine_set_stopped(w->registry, m, lost);
+}
+
+static void sweep(struct watch *w)
+{
+	struct machine *m;
+	struct error e;
+
+	while ((m = machine_take_ended(w->registry))) {
+		end_of(w, m);
+		if (machine_save(w->registry, m, &e) < 0)
+			log_error("%s", e.text);
+		machine_release(w->registry, m);
+	}
+}
+
+/* --- those that are known no more */
+
+void watch_forget_process(struct watch *w, struct qemu_process *p)
+{
+	siginfo_t info = { 0 };
+	int r = waitid(P_PIDFD, (id_t)p->pidfd, &info,
+		       WEXITED | WNOHANG | WNOWAIT);
+	struct forgotten *f = r == 0 ? calloc(1, sizeof(*f)) : NULL;
+
+	if (f) {
+		WITH_LOCK(&w->lock);
+
+		f->pidfd = take_fd(&p->pidfd);
+		f->next = w->forgotten;
+		w->forgotten = f;
+	}
+	launch_forget(p);
+}
+
+static void reap_forgotten(struct watch *w)
+{
+	WITH_LOCK(&w->lock);
+
+	for (struct forgotten **p = &w->forgotten; *p;) {
+		struct forgotten *f = *p;
+		siginfo_t info = { 0 };
+		int r = waitid(P_PIDFD, (id_t)f->pidfd, &info,
+			       WEXITED | WNOHANG);
+
+		if (r == 0 && info.si_pid == 0) {
+			p = &f->next;
+			continue;
+		}
+		*p = f->next;
+		close(f->pidfd);
+		free(f);
+	}
+}
+
+/* --- their logs */
+
+/* QEMU appends to its log, whoever has made it shorter. */
+static void bound_log(const char *run_dir)
+{
+	char path[PATH_MAX + 16];
+	AUTO_CLOSE int fd = -1;
+	AUTO_FREE char *end = NULL;
+	struct stat st;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/qemu.log", run_dir);
+	if (stat(path, &st) < 0 || st.st_size <= LOG_MOST)
+		return;
+	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	end = malloc(LOG_KEPT);
+	n = fd < 0 || !end ? -1
+			   : pread(fd, end, LOG_KEPT, st.st_size - LOG_KEPT);
+	if (n < 0 || ftruncate(fd, 0) < 0 || write(fd, end, (size_t)n) < 0)
+		log_warning("%s: %s", path, strerrordesc_np(errno));
+}
+
+static void bound_logs(struct watch *w)
+{
+	char run_dir[PATH_MAX];
+
+	for (unsigned i = 0; registry_run_dir(w->registry, i, run_dir); i++)
+		bound_log(run_dir);
+}
+
+/* --- the thread */
+
+static void *watch_main(void *arg)
+{
+	struct pollfd p[WATCH_MAX];
+	struct watch *w = arg;
+
+	for (;;) {
+		nfds_t n;
+
+		p[0] = (struct pollfd){ .fd = w->stop_fd, .events = POLLIN };
+		n = registry_poll(w->registry, p, 1, WATCH_MAX);
+		poll(p, n, WATCH_TURN_MS);
+		if (p[0].revents)
+			return NULL;
+		sweep(w);
+		reap_forgotten(w);
+		bound_logs(w);
+	}
+}
+
+int watch_start(struct watch *w, int stop_fd, struct error *e)
+{
+	int r;
+
+	w->stop_fd = stop_fd;
+	r = thread_create(&w->thread, "machines", watch_main, w);
+	return r == 0 ? 0 : error_set(e, r, "no thread to watch machines");
+}
+
+void watch_stop(struct watch *w)
+{
+	pthread_join(w->thread, NULL);
+}
