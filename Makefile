@@ -62,5 +62,9 @@ fuzz:
 	@CC=clang $(MAKE) --no-print-directory all B=build-fuzz SETUP='-Dfuzz=true -Db_lundef=false'
 	@tools/fuzz build-fuzz $(SECONDS_EACH)
 
+deb:
+	@tools/setup build deb
+	@tools/deb
+
 clean:; rm -rf build build-*
-.PHONY: all demo test soak unit install asan tsan lint bench instructions fuzz clean
+.PHONY: deb all demo test soak unit install asan tsan lint bench instructions fuzz clean
