@@ -21,6 +21,7 @@
 #include "nic/bond.h"
 #include "nic/inventory.h"
 #include "nic/ports.h"
+#include "waits.h"
 
 enum { MEMBERS = 3, PACKETS = 10, WAIT_US = 5000000, TO_PORT = 6600 };
 
@@ -74,7 +75,7 @@ static struct nic_bond bond_with(unsigned members, struct flow *flow)
 		bond = n->bond;
 		memcpy(flow->from_mac, n->mac, NIC_MAC_BYTES);
 		inventory_drop(inv);
-		usleep(20000);
+		wait_moment();
 	} while (bond.members != members && clock_us() < deadline);
 	assert_int_equal(bond.members, members);
 	return bond;

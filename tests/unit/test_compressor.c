@@ -21,6 +21,7 @@
 #include "compress/compressor.h"
 #include "frames/outbox.h"
 #include "frames/taker.h"
+#include "waits.h"
 
 enum {
 	PAGES = 4,    /* in a frame: more than what is not worth pressing */
@@ -532,7 +533,7 @@ static void wait_pressed(struct box *d, uint64_t frames)
 
 	while (pressed(d) < frames) {
 		assert_true(clock_us() < deadline);
-		usleep(1000);
+		wait_moment();
 	}
 }
 

@@ -12,6 +12,7 @@
  */
 #include "unit.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include "frames/inbox.h"
 #include "relay/divert.h"
 #include "stream.h"
+#include "waits.h"
 #include "wire/reader.h"
 
 enum { BLOCKS = 3, PAGES = 300, RAM_ID = 2, SECTIONS_MAX = 200000 };
@@ -200,7 +202,7 @@ static int apply(void *context, const struct batch_head *b,
 	(void)e;
 	/* Slow enough to hold the source back. */
 	if (c->repeats)
-		usleep(200);
+		sched_yield();
 	for (unsigned i = 0; i < b->runs; i++)
 		land_run(c, b, &b->run[i], &side, &data);
 	CHECK(reader_done(&side));
@@ -356,7 +358,7 @@ static void *source_main(void *arg)
 		put_section(c, &s);
 		write_out(c, &s);
 		if (random_below(&c->seed, 8) == 0)
-			usleep(random_below(&c->seed, 5000));
+			wait_moment();
 	}
 	stream_end(&s, RAM_ID);
 	put_page(c, &s, 0, 7);

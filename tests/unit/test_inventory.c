@@ -25,6 +25,7 @@
 #include "nic/events.h"
 #include "nic/inventory.h"
 #include "nic/view.h"
+#include "waits.h"
 
 enum { WAIT_MS = 5000 };
 
@@ -194,7 +195,7 @@ static struct inventory *read_when_up(const char *name)
 
 	while (!network_card(inv, name)->carrier && clock_us() < deadline) {
 		inventory_drop(inv);
-		usleep(USEC_PER_MS);
+		wait_moment();
 		inv = network_read();
 	}
 	return inv;

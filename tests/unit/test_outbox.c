@@ -14,6 +14,7 @@
 #include "base/scope.h"
 #include "frames/outbox.h"
 #include "set_clock.h"
+#include "waits.h"
 
 static struct outbox *outbox_made(void)
 {
@@ -321,6 +322,7 @@ static void one_full_stream_does_not_hold_up_another(void **state)
 
 struct side {
 	struct outbox *o;
+	atomic_int tid;
 	atomic_uint put;
 };
 
@@ -331,6 +333,7 @@ static void *fill_side_streams(void *arg)
 	struct error e;
 	int r = 0;
 
+	atomic_store(&s->tid, gettid());
 	for (unsigned i = 0; r == 0; i++) {
 		struct frame_out *f = calloc(1, sizeof(*f));
 
@@ -347,15 +350,11 @@ static void small_pieces_of_side_streams_leave_numbers_to_others(void **state)
 {
 	struct outbox *o = outbox_made();
 	struct side s = { .o = o };
-	unsigned before;
 	pthread_t t;
 
 	(void)state;
 	pthread_create(&t, NULL, fill_side_streams, &s);
-	do {
-		before = s.put;
-		usleep(50000);
-	} while (before == 0 || s.put != before);
+	WAIT_UNTIL(atomic_load(&s.put) > 0 && is_asleep(s.tid));
 	alarm(10); /* who waits here waits for ever */
 	for (int i = 0; i < 500; i++)
 		put(o, i % 2 ? FRAME_PAGES : FRAME_STREAM, 0, 1);
@@ -634,12 +633,14 @@ struct taking {
 	struct outbox *o;
 	unsigned channel;
 	struct frame_out *got;
+	atomic_int tid;
 };
 
 static void *take_soon(void *arg)
 {
 	struct taking *t = arg;
 
+	atomic_store(&t->tid, gettid());
 	outbox_take(t->o, t->channel, clock_us() + 60 * USEC_PER_MS, &t->got);
 	return NULL;
 }
@@ -648,7 +649,7 @@ static void *take_soon(void *arg)
 static void wait_taken(const struct taking *t)
 {
 	for (int i = 0; i < 30; i++) {
-		usleep(1000);
+		wait_moment();
 
 		WITH_LOCK(&t->o->lock);
 
@@ -663,7 +664,7 @@ static void a_full_channel_keeps_no_frame_from_an_idle_one(void **state)
 	(void)state;
 	for (unsigned full = 0; full < 2; full++) {
 		struct outbox *o = outbox_made();
-		struct taking t[2] = { { o, 0, NULL }, { o, 1, NULL } };
+		struct taking t[2] = { { o, 0, NULL, 0 }, { o, 1, NULL, 0 } };
 		pthread_t thread[2];
 
 		outbox_channel_alive(o, 0);
@@ -674,7 +675,7 @@ static void a_full_channel_keeps_no_frame_from_an_idle_one(void **state)
 		}
 		for (int i = 0; i < 2; i++) {
 			pthread_create(&thread[i], NULL, take_soon, &t[i]);
-			usleep(10000);
+			WAIT_UNTIL(t[i].tid && is_asleep(t[i].tid));
 		}
 		put(o, FRAME_PAGES, 0, FRAME_MAX_PAYLOAD);
 		wait_taken(&t[!full]);

@@ -26,6 +26,7 @@
 #include "frames/outbox.h"
 #include "lanes/lane.h"
 #include "nic/address.h"
+#include "waits.h"
 #include "wire/frame.h"
 
 enum { PAGES = 200, SIDES = 3 };
@@ -643,7 +644,7 @@ static json_t *wait_paths(struct session *s, size_t count)
 		if (clock_us() > deadline)
 			fail_msg("%s", json_dumps(paths, JSON_INDENT(1)));
 		json_decref(paths);
-		usleep(10000);
+		wait_moment();
 	}
 }
 
@@ -695,7 +696,7 @@ static void addresses_of_the_peers_cards_are_known_while_it_lives(void **state)
 	assert_false(knows(e, "10.99.2.1"));
 	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
 	while (!knows(e, "10.99.2.1") && clock_us() < deadline)
-		usleep(10000);
+		wait_moment();
 	assert_true(knows(e, "10.99.2.1"));
 	assert_false(knows(e, "10.99.2.77"));
 	ends_close(e);
@@ -719,7 +720,7 @@ static void a_card_that_the_peer_lost_is_given_as_the_reason(void **state)
 	ends_readdress(e, 2);
 	while (!why || !strstr(why, "no route")) {
 		assert_true(clock_us() < deadline);
-		usleep(10000);
+		wait_moment();
 		json_decref(paths);
 		paths = session_paths_json(e->near);
 		why = json_string_value(
@@ -748,7 +749,7 @@ static void wait_connections(struct session *s, int first, int second)
 		json_decref(paths);
 		if (a == first && b == second)
 			return;
-		usleep(10000);
+		wait_moment();
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "network.h"
 #include "nic/address.h"
 #include "nic/watch.h"
+#include "waits.h"
 
 enum { WAIT_US = 10 * 1000 * 1000, LISTENERS = 4 };
 
@@ -179,6 +181,7 @@ static void test_who_has_left_is_not_told(void **state)
 /* A listener that takes its time. */
 struct slow {
 	struct counter entered;
+	atomic_int leaving; /* who waits until it has run */
 	atomic_bool running;
 };
 
@@ -188,7 +191,7 @@ static void be_slow(void *context)
 
 	atomic_store(&s->running, true);
 	count(&s->entered);
-	usleep(100 * USEC_PER_MS);
+	WAIT_UNTIL(s->leaving && is_asleep(s->leaving));
 	atomic_store(&s->running, false);
 }
 
@@ -206,6 +209,7 @@ static void test_leaving_waits_for_the_call_that_runs(void **state)
 	nic_watch_listen(w, &l);
 	network_change("link set a0 mtu 1300");
 	counter_wait(&s.entered, 0);
+	atomic_store(&s.leaving, gettid());
 	nic_watch_leave(w, &l);
 	assert_false(atomic_load(&s.running));
 	nic_watch_free(w);
@@ -228,7 +232,7 @@ static void *crowd_main(void *arg)
 	while (!atomic_load(&crowd->stop)) {
 		nic_watch_listen(crowd->watch, &c.listener);
 		mtu_now(crowd->watch, "a0");
-		usleep(1000);
+		sched_yield();
 		nic_watch_leave(crowd->watch, &c.listener);
 		atomic_fetch_add(&crowd->came, 1);
 	}
