@@ -88,6 +88,7 @@ class GuestTest(unittest.TestCase):
 class Behaviour:
     """Mixed into a class for each QEMU."""
 
+    @slow
     def test_pc_64m(self):
         self.check_machine('pc', '64M', '40M')
 
@@ -100,6 +101,7 @@ class Behaviour:
     def test_q35_64m(self):
         self.check_machine('q35', '64M', '40M')
 
+    @slow
     def test_q35_512m(self):
         self.check_machine('q35', '512M', '400M')
 

@@ -33,8 +33,8 @@ class Case(unittest.TestCase):
         self.addCleanup(self.lab.close)
 
     def pair(self, rate="40M", hot="40M", touch="few", cache="48M", **settings):
-        guest = machine.stress_arguments(fill="96M", rate=rate, hot=hot, touch=touch)
-        return Pair(self.lab, links=1, rate="100mbit", memory="160M", guest=guest,
+        guest = machine.stress_arguments(fill="64M", rate=rate, hot=hot, touch=touch)
+        return Pair(self.lab, links=1, rate="100mbit", memory="128M", guest=guest,
                     source_qemu=self.program,
                     settings={"move": {"repeat-cache": cache, **settings}}).start()
 
@@ -96,8 +96,8 @@ class Deltas(Case):
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Repeats(Case):
     def test_deltas_are_whole_when_one_of_two_cards_fails(self):
-        guest = machine.stress_arguments(fill="96M", rate="60M", hot="40M", touch="few")
-        pair = Pair(self.lab, links=2, rate="50mbit", memory="160M", guest=guest,
+        guest = machine.stress_arguments(fill="64M", rate="60M", hot="40M", touch="few")
+        pair = Pair(self.lab, links=2, rate="50mbit", memory="128M", guest=guest,
                     source_qemu=self.program, settings={"move": {"repeat-cache": "48M"}}).start()
         over = threading.Event()
 

@@ -71,7 +71,7 @@ class Peer:
     def __init__(self, suite, first=None):
         self.socket = suite.attacker.socket()
         suite.addCleanup(self.socket.close)
-        self.socket.settimeout(5)
+        self.socket.settimeout(10)
         self.socket.connect((suite.target, 6600))
         self.session, self.secret, self.seq, self.ordinal = 0, bytes(32), 0, 0
         self.sending = threading.Lock()
@@ -156,7 +156,9 @@ class HostilePeer(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.close)
+        # What one test leaves behind is not held against all that follow.
         cls.pair = Pair(cls.lab, links=1, memory="64M",
+                        settings={"move": {"outage-limit": "5s"}},
                         guest=machine.stress_arguments(fill="32M")).start()
         cls.attacker = cls.pair.network["alpha"]
         cls.beta = cls.pair.beta

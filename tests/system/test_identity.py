@@ -161,6 +161,8 @@ class Named(Case):
                       done.stderr)
         self.assertEqual(self.alpha.machine("web")["state"], "running")
         self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+        # It has a session whose first message it would wait for, ten seconds.
+        self.beta.kill9()
 
 
 class Adopted(Case):
