@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -303,6 +304,19 @@ static void a_full_memory_is_an_error_and_no_signal(void **state)
 	free(data);
 }
 
+/* Of the one number that the host has, see tests/lib/lab/huge.py; let go of at
+ * the end of the process too. */
+static void take_huge_pages(bool take)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/dev/shm/drover-huge-pages",
+			  O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd >= 0)
+		flock(fd, take ? LOCK_EX : LOCK_UN);
+}
+
 /* How many huge pages of 2 MiB there are; sets another number. */
 static long huge_pages(long set)
 {
@@ -323,14 +337,16 @@ static long huge_pages(long set)
 
 static void huge_pages_are_written_page_by_page(void **state)
 {
-	long old = huge_pages(4);
 	uint8_t got[2 * PAGE];
 	struct guest_memory *m;
 	struct error e;
 	void *map;
+	long old;
 	int fd;
 
 	(void)state;
+	take_huge_pages(true);
+	old = huge_pages(4);
 	fd = old < 0 ? -1 : shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0) {
 		print_message("no huge pages: skipped\n");
@@ -367,16 +383,19 @@ static void huge_pages_are_written_page_by_page(void **state)
 	memory_free(m);
 	close(fd);
 	huge_pages(old);
+	take_huge_pages(false);
 }
 
 static void used_up_huge_pages_are_an_error_and_no_signal(void **state)
 {
-	long old = huge_pages(1);
 	struct guest_memory *m;
 	struct error e;
+	long old;
 	int fd;
 
 	(void)state;
+	take_huge_pages(true);
+	old = huge_pages(1);
 	fd = old < 0 ? -1 : shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0) {
 		print_message("no huge pages: skipped\n");
@@ -391,6 +410,7 @@ static void used_up_huge_pages_are_an_error_and_no_signal(void **state)
 	memory_free(m);
 	close(fd);
 	huge_pages(old);
+	take_huge_pages(false);
 }
 
 /* Four bytes of the guest's physical memory, as QEMU itself sees them. */
