@@ -21,6 +21,7 @@ import stress
 from lab import Stolen, slow
 from stress import PAGE, Guest
 
+ALONE = True
 MIB = 1 << 20
 RUN = 32
 WORD_MASK = (1 << 64) - 1
