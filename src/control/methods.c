@@ -196,10 +196,14 @@ static int compare_machine(struct host *h, const struct api_call *c, char **ret,
 			   struct error *e)
 {
 	const struct compare_body *body = c->object;
-	json_t *j = NULL;
+	struct comparison found = { 0 };
+	int r;
 
-	return dumped(ret, &j, machine_compare(h, c->name, body->host, &j, e),
-		      e);
+	if (machine_compare(h, c->name, body->host, &found, e) < 0)
+		return error_code(e);
+	r = api_text(ret, &comparison_shape, &found, e);
+	shape_done(&comparison_shape, &found);
+	return r;
 }
 
 static int adopt_machine(struct host *h, const struct api_call *c, char **ret,
@@ -379,7 +383,7 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_JSON,
 	  .fields = move_fields },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,
-	  .takes = &compare_body_shape },
+	  .takes = &compare_body_shape, .gives = &comparison_shape },
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
 	  .takes = &adopt_body_shape },
 	{ "GET", "/v1/jobs", list_jobs, 200 },

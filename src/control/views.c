@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/views.h"
 
+#include "host/host.h"
 #include "host/machine_view.h"
+#include "wire/description.h"
 
 #define AT(m) SHAPE_AT(struct machine_view, m)
 
@@ -41,3 +43,13 @@ const struct shape machine_views_shape = {
 	.count = 1,
 	.form = SHAPE_BARE,
 };
+
+static const struct shape_field comparison_fields[] = {
+	{ "ok", SHAPE_BOOL, 0, SHAPE_AT(struct comparison, ok) },
+	{ "findings", SHAPE_LIST, 0, SHAPE_AT(struct comparison, findings.at),
+	  SHAPE_COUNT(struct comparison, findings.count),
+	  .of = &finding_shape },
+};
+
+const struct shape comparison_shape =
+	SHAPE(struct comparison, comparison_fields);

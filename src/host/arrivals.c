@@ -25,42 +25,37 @@
 
 enum { FIRST_MESSAGE_US = 10000000, LINGER_US = 2000000 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
 /* The last answer has to arrive before the session ends. */
-static void answer(struct session *s, json_t *message)
+static void answer(struct session *s, const struct message *m)
 {
+	AUTO_MESSAGE struct message ignored = { 0 };
 	struct error e;
-	json_t *ignored;
 
-	if (session_send(s, message, &e) == 0 &&
-	    session_await(s, clock_us() + LINGER_US, &ignored, &e) > 0)
-		json_decref(ignored);
+	if (session_send(s, m, &e) == 0)
+		session_await(s, clock_us() + LINGER_US, &ignored, &e);
 	session_free(s);
 }
 
 static void refuse(struct session *s, const struct error *why)
 {
+	struct message m = { .type = MESSAGE_FAILED };
+
 	log_warning("request of %s: %s", session_peer(s), why->text);
-	answer(s,
-	       json_pack("{s:s,s:s,s:s}", "type", "failed", "error", why->text,
-			 "kind", error_kind_name(error_kind(why))));
+	snprintf(m.failed.error, sizeof(m.failed.error), "%s", why->text);
+	snprintf(m.failed.kind, sizeof(m.failed.kind), "%s",
+		 error_kind_name(error_kind(why)));
+	answer(s, &m);
 }
 
 static void serve_compare(struct host *h, struct session *s,
-			  const json_t *request)
+			  const struct message *request)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	AUTO_TERMS struct terms t = terms_of(h);
-	const json_t *machine = json_object_get(request, "machine");
+	AUTO_MESSAGE struct message m = { .type = MESSAGE_FINDINGS };
+	const struct machine_description *machine = &request->compare;
 	struct error e, why = { 0 };
 	struct room_need need;
-	json_t *findings;
 
 	if (compare_read_definition(&d, machine, &e) < 0) {
 		refuse(s, &e);
@@ -68,31 +63,14 @@ static void serve_compare(struct host *h, struct session *s,
 	}
 	registry_welcomes(h->registry, &d, &why);
 	if (compare_check(&t.host, machine, why.code ? why.text : NULL,
-			  &findings, &e) < 0) {
+			  &m.findings, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
 	need = room_of_arrival(&d);
 	if (room_check(h->room, &need, &why) < 0)
-		compare_finding(findings, "error", "%s", why.text);
-	answer(s, json_pack("{s:s,s:o}", "type", "findings", "findings",
-			    findings));
-}
-
-/* Files are named by it, and it is compared as a whole. */
-static int read_job_id(const char **ret, const json_t *request, struct error *e)
-{
-	const char *id = text_of(request, "job");
-
-	if (text_check_name("job", id, e) < 0)
-		return error_code(e);
-	if (strlen(id) >= JOB_ID_SIZE)
-		return error_set(e, EINVAL,
-				 "'%.80s' is not a name for a job: use at most "
-				 "%d characters",
-				 id, JOB_ID_SIZE - 1);
-	*ret = id;
-	return 0;
+		findings_add(&m.findings, SEVERITY_ERROR, "%s", why.text);
+	answer(s, &m);
 }
 
 /* A second move of that name would write over the first one's entry. */
@@ -113,12 +91,13 @@ static int check_job_is_new(struct host *h, const char *id, struct error *e)
 }
 
 /* Of a move with somebody else nobody hears anything. */
-static void answer_or_refuse(struct session *s, const char *id, json_t *words)
+static void answer_or_refuse(struct session *s, const char *id, bool theirs,
+			     const struct message *m)
 {
 	struct error e;
 
-	if (words) {
-		answer(s, words);
+	if (theirs) {
+		answer(s, m);
 		return;
 	}
 	error_set(&e, EACCES, "job %.16s is not a move with %s", id,
@@ -126,73 +105,82 @@ static void answer_or_refuse(struct session *s, const char *id, json_t *words)
 	refuse(s, &e);
 }
 
-static void serve_ask(struct host *h, struct session *s, const json_t *request)
+static void serve_ask(struct host *h, struct session *s,
+		      const struct message *request)
 {
+	const char *id = request->ask.job;
+	struct message m = { .type = MESSAGE_ANSWER };
 	struct error e;
-	const char *id;
 	struct job *j;
 
-	if (read_job_id(&id, request, &e) < 0) {
+	/* Files are named by it. */
+	if (text_check_name("job", id, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
 	j = jobs_find(h->jobs, id, "source");
 	answer_or_refuse(s, id,
-			 commit_answer_ask(&h->move, session_peer(s), request,
-					   j));
+			 commit_answer_ask(&m.answer, &h->move, session_peer(s),
+					   &request->ask, j),
+			 &m);
 	job_drop(j);
 }
 
 static void serve_resolve(struct host *h, struct session *s,
-			  const json_t *request)
+			  const struct message *request)
 {
-	struct error e = { 0 };
-	const char *id;
+	const char *id = request->resolve.job;
+	struct message m = { .type = MESSAGE_RESOLVED };
+	struct error e;
 	struct job *j;
 
-	if (strcmp(text_of(request, "decision"), "commit") != 0)
-		error_set(&e, EPROTO, "unknown decision '%.40s'",
-			  text_of(request, "decision"));
-	if (e.code || read_job_id(&id, request, &e) < 0) {
+	if (text_check_name("job", id, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
 	j = jobs_find(h->jobs, id, "destination");
 	answer_or_refuse(s, id,
-			 commit_answer_resolve(&h->move, session_peer(s),
-					       request, j));
+			 commit_answer_resolve(&m.resolved, &h->move,
+					       session_peer(s),
+					       &request->resolve, j),
+			 &m);
 	job_drop(j);
 }
 
 static void serve_holds(struct host *h, struct session *s,
-			const json_t *request)
+			const struct message *request)
 {
-	answer(s, elsewhere_answer(h, session_peer(s), request));
+	struct message m;
+
+	elsewhere_answer(h, session_peer(s), &request->holds, &m);
+	answer(s, &m);
 }
 
 static void serve_carries(struct host *h, struct session *s,
-			  const json_t *request)
+			  const struct message *request)
 {
-	answer(s, carries_answer(h, session_peer(s), request));
+	const struct message m = {
+		.type = MESSAGE_CARRIED,
+		.carried = carries_answer(h, session_peer(s), request->carries)
+	};
+
+	answer(s, &m);
 }
 
-static int check_arrival(const struct move_host *h, const json_t *request,
+static int check_arrival(const struct move_host *h,
+			 const struct machine_description *machine,
 			 struct error *e)
 {
-	json_t *findings;
-	int r = compare_check(h, json_object_get(request, "machine"), NULL,
-			      &findings, e);
+	SCOPED(findings_done) struct findings findings = { 0 };
 
-	if (r < 0)
-		return r;
-	r = compare_verdict(findings, e);
-	json_decref(findings);
-	return r;
+	if (compare_check(h, machine, NULL, &findings, e) < 0)
+		return error_code(e);
+	return compare_verdict(&findings, e);
 }
 
 static void run_arrival(struct host *h, struct session *s,
-			const json_t *request, struct machine *m, struct job *j,
-			const struct room_need *need)
+			const struct message_move *request, struct machine *m,
+			struct job *j, const struct room_need *need)
 {
 	AUTO_TERMS struct terms t = terms_of(h);
 	struct room_claim *claim = NULL;
@@ -201,7 +189,7 @@ static void run_arrival(struct host *h, struct session *s,
 	int r = room_claim(h->room, &claim, j, need, &e);
 
 	if (r == 0)
-		r = check_arrival(&t.host, request, &e);
+		r = check_arrival(&t.host, &request->machine, &e);
 	if (r == 0 && peer_of(t.settings, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
 	if (r < 0) {
@@ -219,22 +207,22 @@ static void run_arrival(struct host *h, struct session *s,
 	job_settle(j, r, &e);
 }
 
-static void serve_move(struct host *h, struct session *s, const json_t *request)
+static void serve_move(struct host *h, struct session *s,
+		       const struct message *request)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
-	const char *id = "";
+	const char *id = request->move.job;
 	struct machine *m = NULL;
 	struct room_need need;
 	struct error e;
 	struct job *j;
 
-	if (read_job_id(&id, request, &e) < 0 ||
+	if (text_check_name("job", id, &e) < 0 ||
 	    check_job_is_new(h, id, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
-	if (compare_read_definition(&d, json_object_get(request, "machine"),
-				    &e) < 0 ||
+	if (compare_read_definition(&d, &request->move.machine, &e) < 0 ||
 	    machine_expect(h->registry, &d, hold_by_job(id), &m, &e) < 0) {
 		refuse(s, &e);
 		return;
@@ -253,40 +241,33 @@ static void serve_move(struct host *h, struct session *s, const json_t *request)
 	job_log_begin(j);
 	jobs_add(h->jobs, j);
 	need = room_of_arrival(&d);
-	run_arrival(h, s, request, m, j, &need);
+	run_arrival(h, s, &request->move, m, j, &need);
 	job_drop(j);
 }
 
-static const struct {
-	const char *type;
-	void (*serve)(struct host *h, struct session *s, const json_t *request);
-} purposes[] = {
-	{ "move", serve_move },       { "compare", serve_compare },
-	{ "ask", serve_ask },         { "resolve", serve_resolve },
-	{ "holds", serve_holds },     { "relay", relay_serve },
-	{ "plan", paths_serve_plan }, { "carries", serve_carries },
+static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
+					     const struct message *request) = {
+	[MESSAGE_MOVE] = serve_move,       [MESSAGE_COMPARE] = serve_compare,
+	[MESSAGE_ASK] = serve_ask,         [MESSAGE_RESOLVE] = serve_resolve,
+	[MESSAGE_HOLDS] = serve_holds,     [MESSAGE_RELAY] = relay_serve,
+	[MESSAGE_PLAN] = paths_serve_plan, [MESSAGE_CARRIES] = serve_carries,
 };
 
 void arrivals_serve(struct host *h, struct session *s)
 {
-	json_t *request;
-	const char *type;
+	AUTO_MESSAGE struct message request = { 0 };
 	struct error e;
+	int r = session_await(s, clock_us() + FIRST_MESSAGE_US, &request, &e);
 
-	if (session_await(s, clock_us() + FIRST_MESSAGE_US, &request, &e) < 0) {
+	if (r == -EBADMSG) {
+		refuse(s, &e);
+	} else if (r < 0) {
 		log_warning("session with %s: %s", session_peer(s), e.text);
 		session_free(s);
-		return;
+	} else if (purposes[request.type]) {
+		purposes[request.type](h, s, &request);
+	} else {
+		error_set(&e, EPROTO, "unknown request '%.40s'", request.name);
+		refuse(s, &e);
 	}
-	type = text_of(request, "type");
-	for (size_t i = 0; i < ARRAY_SIZE(purposes); i++) {
-		if (!strcmp(purposes[i].type, type)) {
-			purposes[i].serve(h, s, request);
-			json_decref(request);
-			return;
-		}
-	}
-	error_set(&e, EPROTO, "unknown request '%.40s'", type);
-	refuse(s, &e);
-	json_decref(request);
 }

@@ -26,13 +26,14 @@ enum {
  * the other. */
 static int ask(const struct carries *c, unsigned *refusals, struct error *e)
 {
-	json_t *answer = NULL;
-	int r = move_ask_peer(&c->terms.host, &c->peer,
-			      json_pack("{s:s,s:s}", "type", "carries", "name",
-					c->name),
-			      ANSWER_US, &answer, e);
+	struct message question = { .type = MESSAGE_CARRIES };
+	AUTO_MESSAGE struct message answer = { 0 };
 	bool no;
+	int r;
 
+	snprintf(question.carries, sizeof(question.carries), "%s", c->name);
+	r = move_ask_peer(&c->terms.host, &c->peer, &question, ANSWER_US,
+			  &answer, e);
 	*refusals = r == -ECONNREFUSED ? *refusals + 1 : 0;
 	if (*refusals == REFUSALS) {
 		error_set(e, ECONNREFUSED, "host %s has no droverd any more",
@@ -41,8 +42,7 @@ static int ask(const struct carries *c, unsigned *refusals, struct error *e)
 	}
 	if (r < 0)
 		return r;
-	no = json_is_false(json_object_get(answer, "carries"));
-	json_decref(answer);
+	no = answer.type == MESSAGE_CARRIED && !answer.carried;
 	if (no)
 		error_set(e, ENOENT,
 			  "host %s does not carry relay %s any more: it was "
@@ -109,10 +109,7 @@ void carries_stop(struct carries *c)
 
 /* --- the source */
 
-json_t *carries_answer(struct host *h, const char *peer, const json_t *request)
+bool carries_answer(struct host *h, const char *peer, const char *name)
 {
-	const char *name = json_string_value(json_object_get(request, "name"));
-
-	return json_pack("{s:s,s:b}", "type", "carried", "carries",
-			 name && jobs_carry_relay(h->jobs, name, peer));
+	return jobs_carry_relay(h->jobs, name, peer);
 }

@@ -11,7 +11,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -39,4 +38,4 @@ int carries_start(struct carries *c, struct host *h, struct session *s,
 void carries_stop(struct carries *c); /* after a start that failed, too */
 
 /* To a peer's "carries". */
-json_t *carries_answer(struct host *h, const char *peer, const json_t *request);
+bool carries_answer(struct host *h, const char *peer, const char *name);

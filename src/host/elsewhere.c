@@ -11,7 +11,6 @@
 #include "host/parts.h"
 #include "host/registry.h"
 #include "host/terms.h"
-#include "move/journal.h"
 #include "session/abilities.h"
 
 enum {
@@ -21,29 +20,34 @@ enum {
 
 /* --- what a peer hears */
 
-json_t *elsewhere_answer(struct host *h, const char *peer,
-			 const json_t *request)
+void elsewhere_answer(struct host *h, const char *peer,
+		      const struct message_holds *request, struct message *ret)
 {
 	const char *state_directory = h->settings->state_directory;
 	char uuid[UUID_CAP], other[64], name[64];
 	bool runs = false, here;
 	struct error e;
 
-	if (uuid_parse(uuid, journal_text(request, "uuid"), &e) < 0)
-		return json_pack("{s:s,s:s}", "type", "failed", "error",
-				 e.text);
+	if (uuid_parse(uuid, request->uuid, &e) < 0) {
+		*ret = (struct message){ .type = MESSAGE_FAILED };
+		snprintf(ret->failed.error, sizeof(ret->failed.error), "%s",
+			 e.text);
+		return;
+	}
+	*ret = (struct message){ .type = MESSAGE_HOLDER,
+				 .holder.state = HOLDER_NONE };
 	here = registry_find_uuid(h->registry, uuid, name, &runs);
-	if (runs)
-		return json_pack("{s:s,s:s}", "type", "holder", "state",
-				 "runs");
-	if (store_last_seen(state_directory, uuid, other) &&
-	    strcmp(other, peer) != 0)
-		return json_pack("{s:s,s:s,s:s}", "type", "holder", "state",
-				 "elsewhere", "host", other);
-	/* It may start it now. */
-	if (here)
+	if (runs) {
+		ret->holder.state = HOLDER_RUNS;
+	} else if (store_last_seen(state_directory, uuid, other) &&
+		   strcmp(other, peer) != 0) {
+		ret->holder.state = HOLDER_ELSEWHERE;
+		snprintf(ret->holder.host, sizeof(ret->holder.host), "%s",
+			 other);
+	} else if (here) {
+		/* It may start it now. */
 		store_note_elsewhere(state_directory, uuid, name, peer);
-	return json_pack("{s:s,s:s}", "type", "holder", "state", "none");
+	}
 }
 
 /* --- asking */
@@ -70,23 +74,23 @@ static int refuse(const struct sought *m, struct error *e, const char *fmt, ...)
 }
 
 /* 1: it does not run there, and has moved on to @peer. */
-static int understand(const struct sought *m, const json_t *answer,
+static int understand(const struct sought *m, const struct message *answer,
 		      char peer[64], struct error *e)
 {
-	const char *state = journal_text(answer, "state");
-	const char *host = journal_text(answer, "host");
+	const bool is = answer->type == MESSAGE_HOLDER;
+	const char *host = answer->holder.host;
 
-	if (!strcmp(state, "none"))
+	if (is && answer->holder.state == HOLDER_NONE)
 		return 0;
-	if (!strcmp(state, "runs"))
+	if (is && answer->holder.state == HOLDER_RUNS)
 		return error_set(e, EBUSY, "machine %s runs on host %s",
 				 m->name, peer);
-	if (!strcmp(state, "elsewhere") &&
+	if (is && answer->holder.state == HOLDER_ELSEWHERE &&
 	    text_check_name("host", host, e) == 0) {
 		snprintf(peer, 64, "%s", host);
 		return 1;
 	}
-	if (!(abilities_read(json_object_get(answer, "can")) & 1U << CAN_HOLDS))
+	if (!(abilities_read(&answer->can) & 1U << CAN_HOLDS))
 		return refuse(m, e,
 			      "machine %s was last seen on host %s, whose "
 			      "version of Drover cannot say where it is now",
@@ -102,26 +106,25 @@ static int ask(struct host *h, const struct sought *m, char peer[64],
 {
 	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_peer there;
-	json_t *answer;
+	AUTO_MESSAGE struct message answer = { 0 };
+	struct message question = { .type = MESSAGE_HOLDS };
 	struct error why;
-	int r;
 
 	if (peer_of(t.settings, peer, &there, &why) < 0)
 		return refuse(m, e,
 			      "machine %s was last seen on host %s: %.120s",
 			      m->name, peer, why.text);
-	r = move_ask_peer(&t.host, &there,
-			  json_pack("{s:s,s:s,s:s}", "type", "holds", "uuid",
-				    m->uuid, "machine", m->name),
-			  ANSWER_US, &answer, &why);
-	if (r < 0)
+	snprintf(question.holds.uuid, sizeof(question.holds.uuid), "%s",
+		 m->uuid);
+	snprintf(question.holds.machine, sizeof(question.holds.machine), "%s",
+		 m->name);
+	if (move_ask_peer(&t.host, &there, &question, ANSWER_US, &answer,
+			  &why) < 0)
 		return refuse(m, e,
 			      "machine %s was last seen on host %s, which is "
 			      "not heard (%.100s)",
 			      m->name, peer, why.text);
-	r = understand(m, answer, peer, e);
-	json_decref(answer);
-	return r;
+	return understand(m, &answer, peer, e);
 }
 
 int elsewhere_check(struct host *h, const char *name, const char *uuid,

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include <jansson.h>
+#include "wire/message.h"
 
 struct error;
 struct host;
@@ -17,5 +17,5 @@ struct host;
 int elsewhere_check(struct host *h, const char *name, const char *uuid,
 		    struct error *e);
 /* To a peer's "holds". */
-json_t *elsewhere_answer(struct host *h, const char *peer,
-			 const json_t *request);
+void elsewhere_answer(struct host *h, const char *peer,
+		      const struct message_holds *request, struct message *ret);

@@ -20,6 +20,7 @@
 
 #include "host/plan.h"
 #include "nic/view.h"
+#include "wire/description.h"
 
 struct error;
 struct host;
@@ -80,8 +81,15 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 /* @options: the body of POST /v1/machines/NAME/move, see docs/api.md. */
 int machine_move(struct host *h, const char *name, const json_t *options,
 		 json_t **ret_job, struct error *e);
+
+/* What the two hosts find; findings_done() frees them. */
+struct comparison {
+	bool ok; /* none of them is an error */
+	struct findings findings;
+};
+
 int machine_compare(struct host *h, const char *name, const char *peer,
-		    json_t **ret, struct error *e);
+		    struct comparison *ret, struct error *e);
 
 /* Jobs: moves and relays, both directions. */
 int job_list(struct host *h, json_t **ret, struct error *e);

@@ -195,66 +195,79 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 
 /* --- compare */
 
+/* The description is emptied. */
 static int ask_findings(const struct move_host *h, const struct move_peer *peer,
-			json_t *description, json_t **ret, struct error *e)
+			struct machine_description *described,
+			struct message *ret, struct error *e)
 {
-	json_t *answer;
+	AUTO_MESSAGE struct message m = { .type = MESSAGE_COMPARE,
+					  .compare = *described };
 
-	if (move_ask_peer(h, peer,
-			  json_pack("{s:s,s:o}", "type", "compare", "machine",
-				    description),
-			  ANSWER_US, &answer, e) < 0)
+	if (move_ask_peer(h, peer, &m, ANSWER_US, ret, e) < 0)
 		return peer_failed(e);
-	*ret = json_incref(json_object_get(answer, "findings"));
-	json_decref(answer);
-	if (!json_is_array(*ret))
+	if (ret->type == MESSAGE_FAILED)
+		return error_set(e, EHOSTUNREACH, "host %s: %s", peer->name,
+				 ret->failed.error);
+	if (ret->type != MESSAGE_FINDINGS)
 		return error_set(e, EHOSTUNREACH,
 				 "%s gives an answer that makes no sense",
 				 peer->name);
 	return 0;
 }
 
+/* What the peer finds, and what this host does. */
+static int find_all(struct host *h, const struct move_machine *m,
+		    const struct move_host *asks, const struct move_peer *peer,
+		    struct message *ret, struct error *e)
+{
+	struct machine_description described;
+	struct disk_marks *marks = NULL;
+	struct room_need need;
+	struct error why;
+	struct qmp *q;
+	int r;
+
+	if (qmp_open(&q, m->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
+		return error_code(e);
+	r = compare_describe(q, m, &described, &marks, e);
+	qmp_close(q);
+	if (r == 0)
+		r = ask_findings(asks, peer, &described, ret, e);
+	disks_unmark(marks);
+	if (r < 0)
+		return r;
+	need = room_of_departure(m->name, m->process.pid);
+	if (room_check(h->room, &need, &why) < 0)
+		findings_add(&ret->findings, SEVERITY_ERROR, "%s", why.text);
+	return 0;
+}
+
 static int compare_taken(struct host *h, const struct machine *machine,
 			 const struct move_host *asks,
-			 const struct move_peer *peer, json_t **ret,
+			 const struct move_peer *peer, struct findings *ret,
 			 struct error *e)
 {
 	const struct move_machine m = moves_view(machine);
-	struct disk_marks *marks = NULL;
-	struct room_need need;
-	json_t *description, *findings = NULL;
-	struct error ignored;
-	struct qmp *q;
-	int r;
+	AUTO_MESSAGE struct message found = { 0 };
 
 	if (!machine_record(machine)->started)
 		return error_set(e, EBUSY,
 				 "machine %s does not run: start it with "
 				 "'drover vm start %s'",
 				 m.name, m.name);
-	if (qmp_open(&q, m.process.qmp_path, clock_us() + MONITOR_US, e) < 0)
+	if (find_all(h, &m, asks, peer, &found, e) < 0)
 		return error_code(e);
-	r = compare_describe(q, &m, &description, &marks, e);
-	qmp_close(q);
-	if (r == 0)
-		r = ask_findings(asks, peer, description, &findings, e);
-	disks_unmark(marks);
-	if (r < 0)
-		return error_code(e);
-	need = room_of_departure(m.name, m.process.pid);
-	if (room_check(h->room, &need, &ignored) < 0)
-		compare_finding(findings, "error", "%s", ignored.text);
-	*ret = json_pack("{s:b,s:o}", "ok",
-			 compare_verdict(findings, &ignored) == 0, "findings",
-			 findings);
+	*ret = found.findings;
+	found.findings = (struct findings){ 0 };
 	return 0;
 }
 
 int machine_compare(struct host *h, const char *name, const char *peer_name,
-		    json_t **ret, struct error *e)
+		    struct comparison *ret, struct error *e)
 {
 	const struct hold by = { .kind = HOLD_COMPARE };
 	AUTO_TERMS struct terms t = terms_of(h);
+	struct error ignored;
 	struct move_peer peer;
 	struct machine *m;
 	int r;
@@ -263,7 +276,9 @@ int machine_compare(struct host *h, const char *name, const char *peer_name,
 		return error_code(e);
 	if ((r = machine_take(h->registry, name, by, &m, e)) < 0)
 		return r;
-	r = compare_taken(h, m, &t.host, &peer, ret, e);
+	r = compare_taken(h, m, &t.host, &peer, &ret->findings, e);
 	machine_release(h->registry, m);
+	if (r == 0)
+		ret->ok = compare_verdict(&ret->findings, &ignored) == 0;
 	return r;
 }

@@ -120,40 +120,37 @@ int paths_admit(const struct host *h, const struct networks *networks,
 
 /* --- the plan */
 
-void paths_serve_plan(struct host *h, struct session *s, const json_t *request)
+void paths_serve_plan(struct host *h, struct session *s,
+		      const struct message *request)
 {
 	uint64_t deadline = clock_us() + PLAN_US;
 	struct error e;
-	json_t *m;
+	struct message m;
 
 	(void)h;
 	(void)request;
 	while (session_await(s, deadline, &m, &e) >= 0)
-		json_decref(m);
+		message_done(&m);
 	session_free(s);
 }
 
 /* A peer of an older version knows no plans, and says so. */
 static int check_answer(struct session *s, struct error *e)
 {
-	json_t *m = NULL;
+	AUTO_MESSAGE struct message m = { 0 };
 	int r = session_receive(s, &m, e);
 
-	if (r > 0) {
-		const char *why =
-			json_string_value(json_object_get(m, "error"));
-
-		r = error_set(e, EPROTO, "%s: %.200s", session_peer(s),
-			      why ? why : "answers nonsense");
-	}
-	json_decref(m);
-	return r;
+	if (r <= 0)
+		return r;
+	return error_set(e, EPROTO, "%s: %.200s", session_peer(s),
+			 m.type == MESSAGE_FAILED ? m.failed.error
+						  : "answers nonsense");
 }
 
 static int ask_plan(struct session *s, struct paths_report *ret,
 		    struct error *e)
 {
-	int r = session_send(s, json_pack("{s:s}", "type", "plan"), e);
+	int r = session_say(s, MESSAGE_PLAN, e);
 
 	if (r < 0)
 		return r;

@@ -19,6 +19,7 @@ struct error;
 struct host;
 struct move_paths;
 struct networks;
+struct message;
 struct session;
 struct settings;
 
@@ -31,4 +32,5 @@ int paths_read(struct move_paths *ret, const struct settings *s,
 int paths_admit(const struct host *h, const struct networks *networks,
 		const struct channel *c, struct error *e);
 /* Answers a peer's "plan" request; takes @s over. */
-void paths_serve_plan(struct host *h, struct session *s, const json_t *request);
+void paths_serve_plan(struct host *h, struct session *s,
+		      const struct message *request);

@@ -91,32 +91,30 @@ static int last_look(struct relay *r, const struct error *e)
 	return relay_check(r, &ignored) > 0 ? 1 : error_code(e);
 }
 
-static int on_message(struct session *s, struct relay *r, const json_t *message,
-		      struct error *e)
+static int on_message(struct session *s, struct relay *r,
+		      const struct message *m, struct error *e)
 {
-	const char *type = json_string_value(json_object_get(message, "type"));
 	AUTO_FREE struct relay_block *blocks = NULL;
 	unsigned n;
 
-	if (!type || strcmp(type, "blocks") != 0)
+	if (m->type != MESSAGE_BLOCKS)
 		return 0;
 	blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
 	if (!blocks)
 		return error_set(e, ENOMEM, "no memory for a relay");
-	if (blocks_read(blocks, &n, json_object_get(message, "blocks"),
-			session_peer(s), e) < 0)
+	if (blocks_take(blocks, &n, &m->blocks, session_peer(s), e) < 0)
 		return error_code(e);
 	return relay_set_blocks(r, blocks, n, e);
 }
 
 static int read_messages(struct session *s, struct relay *r, struct error *e)
 {
-	json_t *message;
+	struct message m;
 	int got;
 
-	while ((got = session_receive(s, &message, e)) > 0) {
-		got = on_message(s, r, message, e);
-		json_decref(message);
+	while ((got = session_receive(s, &m, e)) > 0) {
+		got = on_message(s, r, &m, e);
+		message_done(&m);
 		if (got < 0)
 			session_fail(s, e->text);
 	}
@@ -198,14 +196,15 @@ static void report(struct job *j, struct session *s, struct relay *r,
 	job_set_report(j, all);
 }
 
-/* @type "ready" or "blocks" */
-static int send_blocks(struct session *s, const char *type,
-		       const struct guest_memory *m, struct error *e)
+/* "ready" or "blocks" */
+static int send_blocks(struct session *s, enum message_type type,
+		       const struct guest_memory *memory, struct error *e)
 {
-	return session_send(s,
-			    json_pack("{s:s,s:o}", "type", type, "blocks",
-				      blocks_json(m)),
-			    e);
+	AUTO_MESSAGE struct message m = { .type = type };
+
+	if (blocks_list(&m.blocks, memory, e) < 0)
+		return error_code(e);
+	return session_send(s, &m, e);
 }
 
 /* The source ends the session; its end must not look like a break to a
@@ -214,11 +213,11 @@ static int send_blocks(struct session *s, const char *type,
 static int await_source(struct session *s, uint64_t limit_us, struct error *e)
 {
 	uint64_t deadline = clock_us() + limit_us;
-	json_t *message;
+	struct message m;
 	int r;
 
-	while ((r = session_await(s, deadline, &message, e)) > 0)
-		json_decref(message);
+	while ((r = session_await(s, deadline, &m, e)) > 0)
+		message_done(&m);
 	if (r == -ECONNABORTED && !session_failed(s))
 		return 0;
 	return error_in(e,
@@ -243,7 +242,7 @@ static int carry(struct job *j, struct session *s,
 		return error_code(e);
 	}
 	/* Its blocks are known once its QEMU is connected. */
-	if (!o->listen_path && send_blocks(s, "ready", NULL, e) < 0)
+	if (!o->listen_path && send_blocks(s, MESSAGE_READY, NULL, e) < 0)
 		session_fail(s, e->text);
 	job_set_stage(j, "relay");
 	if (a)
@@ -315,7 +314,7 @@ static int qemu_connected(void *context, struct relay *r, int fd,
 	if (!session_peer_can(a->session, CAN_BLOCKS))
 		return 0;
 	/* Behind that: the source may send pages from here on. */
-	return send_blocks(a->session, "blocks", a->memory, e);
+	return send_blocks(a->session, MESSAGE_BLOCKS, a->memory, e);
 }
 
 static int accept_relay(struct host *h, struct session *s,
@@ -336,11 +335,11 @@ static int accept_relay(struct host *h, struct session *s,
 	return r;
 }
 
-void relay_serve(struct host *h, struct session *s, const json_t *request)
+void relay_serve(struct host *h, struct session *s,
+		 const struct message *request)
 {
-	const char *name = json_string_value(json_object_get(request, "name"));
-	struct relay_wait *w =
-		name ? relay_waits_take(h->relay_waits, name, NULL) : NULL;
+	const char *name = request->relay;
+	struct relay_wait *w = relay_waits_take(h->relay_waits, name, NULL);
 	struct error e;
 	int r;
 
@@ -348,7 +347,7 @@ void relay_serve(struct host *h, struct session *s, const json_t *request)
 		error_set(&e, ENOENT,
 			  "no relay called %.64s waits there: run 'drover "
 			  "relay accept' on that host first",
-			  name ? name : "");
+			  name);
 		session_fail(s, e.text);
 		session_free(s);
 		return;
@@ -436,8 +435,8 @@ static int start_accept(struct host *h, struct connecting *c,
 /* --- source */
 
 /* In turns, which end when the job is cancelled. */
-static int await_ready(struct connecting *c, struct session *s, json_t **ret,
-		       struct error *e)
+static int await_ready(struct connecting *c, struct session *s,
+		       struct message *ret, struct error *e)
 {
 	uint64_t deadline = clock_us() + READY_US;
 
@@ -457,19 +456,21 @@ static int ask_ready(struct connecting *c, struct session *s,
 		     struct relay_block *blocks, unsigned *ret_n,
 		     struct error *e)
 {
-	json_t *answer;
-	int r;
+	struct message question = { .type = MESSAGE_RELAY };
+	AUTO_MESSAGE struct message answer = { 0 };
 
-	if (session_send(s,
-			 json_pack("{s:s,s:s}", "type", "relay", "name",
-				   c->name),
-			 e) < 0 ||
+	snprintf(question.relay, sizeof(question.relay), "%s", c->name);
+	if (session_send(s, &question, e) < 0 ||
 	    await_ready(c, s, &answer, e) < 0)
 		return error_code(e);
-	r = blocks_read(blocks, ret_n, json_object_get(answer, "blocks"),
-			c->peer.name, e);
-	json_decref(answer);
-	return r;
+	if (answer.type == MESSAGE_FAILED)
+		return error_set(e, EREMOTEIO, "host %s: %s", c->peer.name,
+				 answer.failed.error);
+	if (answer.type != MESSAGE_READY)
+		return error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
+				 c->peer.name, message_name(answer.type),
+				 message_name(MESSAGE_READY));
+	return blocks_take(blocks, ret_n, &answer.blocks, c->peer.name, e);
 }
 
 static int connect_relay(struct connecting *c, struct error *e)

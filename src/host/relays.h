@@ -13,7 +13,9 @@
 #include <jansson.h>
 
 struct host;
+struct message;
 struct session;
 
 /* Answers a peer's "relay" request; takes @s over. */
-void relay_serve(struct host *h, struct session *s, const json_t *request);
+void relay_serve(struct host *h, struct session *s,
+		 const struct message *request);

@@ -24,18 +24,16 @@ enum {
 };
 
 int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
-		  json_t *question, uint64_t limit_us, json_t **ret,
-		  struct error *e)
+		  const struct message *question, uint64_t limit_us,
+		  struct message *ret, struct error *e)
 {
 	const struct session_options o =
 		move_session(host, peer, NULL, limit_us);
 	struct session *s;
 	int r;
 
-	if (session_open(&s, &o, e) < 0) {
-		json_decref(question);
+	if (session_open(&s, &o, e) < 0)
 		return error_code(e);
-	}
 	r = session_send(s, question, e);
 	if (r == 0)
 		r = session_await(s, clock_us() + limit_us, ret, e);
@@ -113,47 +111,44 @@ enum decide_event commit_refuse(struct commit_side *c)
 /* --- questions */
 
 struct word {
-	const char *text; /* NULL ends the words */
 	enum decide_event event;
 	const char *means;
 };
 
-static const struct word states[] = {
-	{ "running", EVENT_HEARD_RUNNING, "it runs it" },
-	{ "waiting", EVENT_HEARD_WAITING, "it is waiting" },
-	{ "dropped", EVENT_HEARD_DROPPED, "it could not run the guest" },
-	{ "gone", EVENT_HEARD_GONE, "it knows nothing of this move any more" },
-	{ "lost", EVENT_HEARD_LOST,
-	  "its QEMU has ended, and whether the guest had run there is not "
-	  "known" },
-	{ 0 },
+static const struct word states[STATES] = {
+	[STATE_RUNNING] = { EVENT_HEARD_RUNNING, "it runs it" },
+	[STATE_WAITING] = { EVENT_HEARD_WAITING, "it is waiting" },
+	[STATE_DROPPED] = { EVENT_HEARD_DROPPED, "it could not run the guest" },
+	[STATE_GONE] = { EVENT_HEARD_GONE,
+			 "it knows nothing of this move any more" },
+	[STATE_LOST] = { EVENT_HEARD_LOST,
+			 "its QEMU has ended, and whether the guest had run "
+			 "there is not known" },
 };
 
-static const struct word decisions[] = {
-	{ "commit", EVENT_HEARD_COMMIT, "the guest is this host's" },
-	{ "abort", EVENT_HEARD_ABORT, "the source has taken the move back" },
-	{ "undecided", EVENT_HEARD_UNDECIDED, "undecided" },
-	{ "unknown", EVENT_HEARD_UNKNOWN,
-	  "it knows neither the move nor the guest any more: given up, or "
-	  "moved on" },
-	{ 0 },
+static const struct word decisions[DECISIONS] = {
+	[DECISION_COMMIT] = { EVENT_HEARD_COMMIT, "the guest is this host's" },
+	[DECISION_ABORT] = { EVENT_HEARD_ABORT,
+			     "the source has taken the move back" },
+	[DECISION_UNDECIDED] = { EVENT_HEARD_UNDECIDED, "undecided" },
+	[DECISION_UNKNOWN] = { EVENT_HEARD_UNKNOWN,
+			       "it knows neither the move nor the guest any "
+			       "more: given up, or moved on" },
 };
 
-static enum decide_event word_of(struct commit_side *c,
-				 const struct word *words, const char *said)
+/* NULL: it was no answer. */
+static const struct word *word_of(const struct message *said)
 {
-	for (; words->text; words++) {
-		if (strcmp(words->text, said) != 0)
-			continue;
-		snprintf(c->heard, sizeof(c->heard), "%s", words->means);
-		return words->event;
-	}
-	snprintf(c->heard, sizeof(c->heard), "it says '%.40s'", said);
-	return EVENT_SILENT;
+	if (said->type == MESSAGE_RESOLVED)
+		return &states[said->resolved];
+	if (said->type == MESSAGE_ANSWER)
+		return &decisions[said->answer];
+	return NULL;
 }
 
 /* 0 with the answer; else c->heard says why there is none. */
-static int answer_to(struct commit_side *c, json_t *question, json_t **ret)
+static int answer_to(struct commit_side *c, const struct message *question,
+		     struct message *ret)
 {
 	struct error e;
 	int r = move_ask_peer(c->host, c->peer, question, ANSWER_US, ret, &e);
@@ -163,37 +158,55 @@ static int answer_to(struct commit_side *c, json_t *question, json_t **ret)
 	return r;
 }
 
-static enum decide_event hear(struct commit_side *c, json_t *question,
-			      const char *key, const struct word *words)
+static enum decide_event hear(struct commit_side *c,
+			      const struct message *question,
+			      enum message_type wanted)
 {
-	enum decide_event event;
-	json_t *answer = NULL;
+	const struct word *word = NULL;
+	AUTO_MESSAGE struct message answer = { 0 };
 
 	if (answer_to(c, question, &answer) < 0)
 		return EVENT_SILENT;
-	event = word_of(c, words, journal_text(answer, key));
-	json_decref(answer);
-	return event;
+	if (answer.type == wanted)
+		word = word_of(&answer);
+	if (word) {
+		snprintf(c->heard, sizeof(c->heard), "%s", word->means);
+		return word->event;
+	}
+	if (answer.type == MESSAGE_FAILED)
+		snprintf(c->heard, sizeof(c->heard), "it says: %.200s",
+			 answer.failed.error);
+	else
+		snprintf(c->heard, sizeof(c->heard), "it says '%s'",
+			 message_name(answer.type));
+	return EVENT_SILENT;
 }
 
 static enum decide_event tell(struct commit_side *c)
 {
-	return hear(c,
-		    json_pack("{s:s,s:s,s:s}", "type", "resolve", "job",
-			      c->job->id, "decision", "commit"),
-		    "state", states);
+	struct message m = { .type = MESSAGE_RESOLVE,
+			     .resolve.decision = DECISION_COMMIT };
+
+	snprintf(m.resolve.job, sizeof(m.resolve.job), "%s", c->job->id);
+	return hear(c, &m, MESSAGE_RESOLVED);
 }
 
-static json_t *question(const struct commit_side *c)
+static struct message question(const struct commit_side *c)
 {
-	return json_pack("{s:s,s:s,s:s,s:s}", "type", "ask", "job", c->job->id,
-			 "machine", c->job->machine, "guest",
-			 journal_text(c->entry, "guest"));
+	struct message m = { .type = MESSAGE_ASK };
+
+	snprintf(m.ask.job, sizeof(m.ask.job), "%s", c->job->id);
+	snprintf(m.ask.machine, sizeof(m.ask.machine), "%s", c->job->machine);
+	snprintf(m.ask.guest, sizeof(m.ask.guest), "%s",
+		 journal_text(c->entry, "guest"));
+	return m;
 }
 
 static enum decide_event ask(struct commit_side *c)
 {
-	return hear(c, question(c), "decision", decisions);
+	const struct message m = question(c);
+
+	return hear(c, &m, MESSAGE_ANSWER);
 }
 
 enum decide_event commit_press(struct commit_side *c)
@@ -216,16 +229,15 @@ enum decide_event commit_ask(struct commit_side *c)
  * it nothing. */
 enum decide_event commit_probe_destination(struct commit_side *c)
 {
-	json_t *answer = NULL;
+	AUTO_MESSAGE struct message answer = { 0 };
+	const struct message asked = question(c);
 
 	/* It had no copy when it last spoke, and cannot have got one. */
 	if (c->last_answer == EVENT_HEARD_GONE ||
 	    c->last_answer == EVENT_HEARD_LOST)
 		return tell(c);
-	if (answer_to(c, question(c), &answer) < 0)
-		return EVENT_SILENT;
-	json_decref(answer);
-	return EVENT_HEARD_WAITING;
+	return answer_to(c, &asked, &answer) < 0 ? EVENT_SILENT
+						 : EVENT_HEARD_WAITING;
 }
 
 enum decide_event commit_probe_source(struct commit_side *c)
@@ -351,12 +363,17 @@ enum decide_event commit_remove(struct commit_side *c)
 
 /* --- answers */
 
-static const char *const said[DECIDE_ACTIONS] = {
-	[ACT_SAY_COMMIT] = "commit",       [ACT_SAY_ABORT] = "abort",
-	[ACT_SAY_UNDECIDED] = "undecided", [ACT_SAY_UNKNOWN] = "unknown",
-	[ACT_SAY_RUNNING] = "running",     [ACT_SAY_WAITING] = "waiting",
-	[ACT_SAY_DROPPED] = "dropped",     [ACT_SAY_GONE] = "gone",
-	[ACT_SAY_LOST] = "lost",
+static const enum message_decision said_decision[DECIDE_ACTIONS] = {
+	[ACT_SAY_COMMIT] = DECISION_COMMIT,
+	[ACT_SAY_ABORT] = DECISION_ABORT,
+	[ACT_SAY_UNDECIDED] = DECISION_UNDECIDED,
+	[ACT_SAY_UNKNOWN] = DECISION_UNKNOWN,
+};
+
+static const enum message_state said_state[DECIDE_ACTIONS] = {
+	[ACT_SAY_RUNNING] = STATE_RUNNING, [ACT_SAY_WAITING] = STATE_WAITING,
+	[ACT_SAY_DROPPED] = STATE_DROPPED, [ACT_SAY_GONE] = STATE_GONE,
+	[ACT_SAY_LOST] = STATE_LOST,
 };
 
 static unsigned fact_of(enum journal_step step)
@@ -377,10 +394,11 @@ static unsigned fact_of(enum journal_step step)
 	}
 }
 
-/* What is on disk of a move that no job is about.  NULL: of another peer. */
-static const char *on_disk(const struct move_host *host, const char *id,
-			   enum decide_side side, const char *peer,
-			   unsigned facts)
+/* What is on disk of a move that no job is about.  ACT_NOTHING: of another
+ * peer. */
+static enum decide_action on_disk(const struct move_host *host, const char *id,
+				  enum decide_side side, const char *peer,
+				  unsigned facts)
 {
 	const char *role = side == DECIDE_SOURCE ? "source" : "destination";
 	const struct decide_row *row;
@@ -402,54 +420,56 @@ static const char *on_disk(const struct move_host *host, const char *id,
 		facts |= fact_of((enum journal_step)journal_step_of(found));
 		json_decref(found);
 		if (!theirs)
-			return NULL;
+			return ACT_NOTHING;
 		if (entry)
 			facts |= FACT_ENTRY;
 	}
 	row = decide(side, DECIDE_NONE, EVENT_ASKED, facts);
-	return said[row->actions[0]];
+	return row->actions[0];
 }
 
-json_t *commit_answer_ask(const struct move_host *host, const char *peer,
-			  const json_t *question, struct job *job)
+bool commit_answer_ask(enum message_decision *ret, const struct move_host *host,
+		       const char *peer, const struct message_ask *question,
+		       struct job *job)
 {
-	const char *machine = journal_text(question, "machine");
-	const char *guest = journal_text(question, "guest");
-	const char *word;
+	const char *guest = question->guest;
+	enum decide_action says;
 	unsigned facts = 0;
 
+	if (job && strcmp(job->peer, peer) != 0)
+		return false;
 	if (job) {
-		word = strcmp(job->peer, peer) != 0 ? NULL
-						    : said[job_answer(job)];
+		says = job_answer(job);
 	} else {
 		if (guest[0] &&
-		    host->guest_lives(host->context, machine, guest))
+		    host->guest_lives(host->context, question->machine, guest))
 			facts |= FACT_ALIVE;
-		word = on_disk(host, journal_text(question, "job"),
-			       DECIDE_SOURCE, peer, facts);
+		says = on_disk(host, question->job, DECIDE_SOURCE, peer, facts);
 	}
-	return word ? json_pack("{s:s,s:s}", "type", "answer", "decision", word)
-		    : NULL;
+	*ret = said_decision[says];
+	return *ret != DECISION_NONE;
 }
 
-json_t *commit_answer_resolve(const struct move_host *host, const char *peer,
-			      const json_t *question, struct job *job)
+bool commit_answer_resolve(enum message_state *ret,
+			   const struct move_host *host, const char *peer,
+			   const struct message_resolve *question,
+			   struct job *job)
 {
-	const char *id = journal_text(question, "job");
-	const char *word;
+	const char *id = question->job;
+	enum decide_action says;
 
 	if (job && strcmp(job->peer, peer) != 0)
-		return NULL;
+		return false;
 	if (job) {
 		job_tell_commit(job);
 		job_wait_ended(job, clock_us() + FINISH_US);
-		word = said[job_answer(job)];
+		says = job_answer(job);
 	} else {
-		word = on_disk(host, id, DECIDE_DESTINATION, peer,
+		says = on_disk(host, id, DECIDE_DESTINATION, peer,
 			       host->has_arrived(host->context, id)
 				       ? FACT_ARRIVED
 				       : 0);
 	}
-	return word ? json_pack("{s:s,s:s}", "type", "resolved", "state", word)
-		    : NULL;
+	*ret = said_state[says];
+	return *ret != STATE_NONE;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "move/decide.h"
+#include "wire/message.h"
 
 struct job;
 struct move_host;
@@ -60,9 +61,12 @@ enum decide_event commit_remove(struct commit_side *c);
 bool commit_was_aborted(struct commit_side *c);
 
 /* The other side's answers; @job may be NULL, and @guest, the QEMU of before
- * the move, where the question does not name it.  NULL: @peer is not the one
+ * the move, where the question does not name it.  False: @peer is not the one
  * that the move is with. */
-json_t *commit_answer_ask(const struct move_host *host, const char *peer,
-			  const json_t *question, struct job *job);
-json_t *commit_answer_resolve(const struct move_host *host, const char *peer,
-			      const json_t *question, struct job *job);
+bool commit_answer_ask(enum message_decision *ret, const struct move_host *host,
+		       const char *peer, const struct message_ask *question,
+		       struct job *job);
+bool commit_answer_resolve(enum message_state *ret,
+			   const struct move_host *host, const char *peer,
+			   const struct message_resolve *question,
+			   struct job *job);

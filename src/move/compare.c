@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,24 +25,27 @@
 /* --- the source: what is it? */
 
 /* Capabilities that change the stream and so have to be on at both ends. */
-static json_t *shared_capabilities(const json_t *all)
+static int add_capabilities(struct words *on, const json_t *all,
+			    struct error *e)
 {
 	static const char *const names[] = { "dirty-bitmaps" };
-	json_t *on = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (json_is_true(json_object_get(all, names[i])))
-			json_array_append_new(on, json_string(names[i]));
-	return on;
+		if (json_is_true(json_object_get(all, names[i])) &&
+		    words_add(on, names[i], e) < 0)
+			return error_code(e);
+	return 0;
 }
 
 /* Arguments that name a file the machine was started with: "-kernel /x",
  * "-drive file=/x,...", "-blockdev ...,filename=/x". */
-static void add_files(json_t *files, const char *argument)
+static int add_file(struct machine_description *to, const char *argument,
+		    struct error *e)
 {
 	static const char *const keys[] = { "file=", "filename=" };
 	const char *path = argument[0] == '/' ? argument : NULL;
-	char buf[1024];
+	AUTO_FREE char *file = NULL;
+	struct file_description *more;
 	struct stat st;
 
 	for (size_t i = 0; !path && i < ARRAY_SIZE(keys); i++) {
@@ -53,37 +55,42 @@ static void add_files(json_t *files, const char *argument)
 			path = at + strlen(keys[i]);
 	}
 	if (!path || path[0] != '/')
-		return;
-	snprintf(buf, sizeof(buf), "%.*s", (int)strcspn(path, ","), path);
-	if (stat(buf, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
-		json_array_append_new(files, json_pack("{s:s,s:I}", "path", buf,
-						       "size",
-						       (json_int_t)st.st_size));
+		return 0;
+	file = strndup(path, strcspn(path, ","));
+	more = reallocarray(to->files, to->n_files + 1, sizeof(*more));
+	if (more)
+		to->files = more;
+	if (!file || !more)
+		return error_set(e, ENOMEM, "no memory");
+	if (stat(file, &st) == 0 &&
+	    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		more[to->n_files++] =
+			(struct file_description){ .path = take_ptr(&file),
+						   .size = st.st_size };
+	return 0;
 }
 
-static json_t *files_of(const struct definition *d)
+static int add_files(struct machine_description *to, const struct definition *d,
+		     struct error *e)
 {
-	json_t *files = json_array();
-
 	for (size_t i = 0; i < d->arguments.count; i++)
-		add_files(files, d->arguments.at[i]);
-	return files;
+		if (add_file(to, d->arguments.at[i], e) < 0)
+			return error_code(e);
+	return 0;
 }
 
-static json_t *devices_of(const struct definition *d)
+static int add_devices(struct words *devices, const struct definition *d,
+		       struct error *e)
 {
-	json_t *devices = json_array();
-
 	for (size_t i = 0; i + 1 < d->arguments.count; i++) {
 		const char *value = d->arguments.at[i + 1];
 
-		if (strcmp(d->arguments.at[i], "-device") != 0 ||
-		    value[0] == '{')
-			continue;
-		json_array_append_new(devices,
-				      json_stringn(value, strcspn(value, ",")));
+		if (!strcmp(d->arguments.at[i], "-device") && value[0] != '{' &&
+		    words_addf(devices, e, "%.*s", (int)strcspn(value, ","),
+			       value) < 0)
+			return error_code(e);
 	}
-	return devices;
+	return 0;
 }
 
 /* The alias in the definition gives way to the type that it meant here. */
@@ -127,89 +134,110 @@ static char *cpu_flags(void)
 	return flags;
 }
 
-static json_t *blockers(struct qmp *q)
+static int add_blockers(struct words *to, struct qmp *q, struct error *e)
 {
-	json_t *info = NULL, *list;
+	json_t *info = NULL, *why;
 	struct error ignored;
+	size_t i;
+	int r = 0;
 
 	if (qmp_run(q, "query-migrate", NULL, &info, &ignored) < 0)
-		return json_array();
-	list = json_incref(json_object_get(info, "blocked-reasons"));
+		return 0;
+	json_array_foreach (json_object_get(info, "blocked-reasons"), i, why)
+		if (json_is_string(why) && r == 0)
+			r = words_add(to, json_string_value(why), e);
 	json_decref(info);
-	return list ? list : json_array();
+	return r;
 }
 
-int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
-		     struct disk_marks **ret_marks, struct error *e)
+/* What its QEMU says of itself. */
+static int ask_qemu(struct machine_description *to, struct qmp *q,
+		    struct error *e)
 {
-	SCOPED(definition_done) struct definition d = { 0 };
-	AUTO_FREE char *text = NULL, *full = NULL, *flags = NULL;
-	json_t *capabilities, *blocked, *disks;
-	char type[128];
-	bool kvm = false;
-	int major, minor, micro;
+	json_t *capabilities = NULL;
+	int r;
 
-	if (definition_parse(&d, m->name, m->definition, e) < 0 ||
-	    definition_check(&d, e) < 0 ||
-	    monitor_machine_type(q, type, sizeof(type), e) < 0 ||
-	    uses_kvm(q, &kvm, e) < 0 ||
+	if (monitor_machine_type(q, to->type, sizeof(to->type), e) < 0 ||
+	    uses_kvm(q, &to->kvm, e) < 0 ||
 	    monitor_capabilities(q, &capabilities, e) < 0)
 		return error_code(e);
-	blocked = blockers(q);
-	if (disks_describe(q, &d, &disks, blocked, ret_marks, e) < 0) {
-		json_decref(capabilities);
-		json_decref(blocked);
-		return error_code(e);
-	}
-	qmp_version(q, &major, &minor, &micro);
-	name_type_as_run(&d, type);
-	text = definition_text_for_peers(&d);
-	full = definition_text(&d);
-	flags = kvm ? cpu_flags() : NULL;
-	*ret = json_pack("{s:s,s:s*,s:s*,s:s*,s:s,s:[i,i,i],s:I,s:b,s:s*,s:o,"
-			 "s:o,s:o,s:o,s:o}",
-			 "name", m->name, "uuid", d.uuid, "definition", text,
-			 "full_definition", full, "type", type, "qemu", major,
-			 minor, micro, "memory", (json_int_t)d.memory_bytes,
-			 "kvm", kvm, "cpu_flags", flags, "files", files_of(&d),
-			 "disks", disks, "devices", devices_of(&d), "blockers",
-			 blocked, "capabilities",
-			 shared_capabilities(capabilities));
+	qmp_version(q, &to->qemu.major, &to->qemu.minor, &to->qemu.micro);
+	r = add_capabilities(&to->capabilities, capabilities, e);
 	json_decref(capabilities);
-	return *ret ? 0 : error_set(e, ENOMEM, "no memory");
+	return r < 0 ? r : add_blockers(&to->blockers, q, e);
+}
+
+/* As the definition has it. */
+static int copy_definition(struct machine_description *to, struct definition *d,
+			   struct error *e)
+{
+	name_type_as_run(d, to->type);
+	snprintf(to->uuid, sizeof(to->uuid), "%s", d->uuid ? d->uuid : "");
+	to->memory_bytes = d->memory_bytes;
+	to->definition = definition_text_for_peers(d);
+	to->full_definition = definition_text(d);
+	to->cpu_flags = to->kvm ? cpu_flags() : NULL;
+	if (!to->definition || !to->full_definition)
+		return error_set(e, ENOMEM, "no memory");
+	if (add_files(to, d, e) < 0)
+		return error_code(e);
+	return add_devices(&to->devices, d, e);
+}
+
+static int describe(struct machine_description *to, struct qmp *q,
+		    const struct move_machine *m, struct disk_marks **ret_marks,
+		    struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+
+	snprintf(to->name, sizeof(to->name), "%s", m->name);
+	if (definition_parse(&d, m->name, m->definition, e) < 0 ||
+	    definition_check(&d, e) < 0 || ask_qemu(to, q, e) < 0 ||
+	    copy_definition(to, &d, e) < 0)
+		return error_code(e);
+	return disks_describe(q, &d, to, ret_marks, e);
+}
+
+int compare_describe(struct qmp *q, const struct move_machine *m,
+		     struct machine_description *ret,
+		     struct disk_marks **ret_marks, struct error *e)
+{
+	*ret = (struct machine_description){ 0 };
+	if (describe(ret, q, m, ret_marks, e) == 0)
+		return 0;
+	shape_done(&machine_description_shape, ret);
+	return error_code(e);
 }
 
 /* --- the destination: can it run here? */
 
 /* A peer of a newer version may use keys that only it knows: then what every
  * version knows has to do. */
-static int parse_definition(struct definition *ret, const json_t *machine,
+static int parse_definition(struct definition *ret,
+			    const struct machine_description *machine,
 			    struct error *e)
 {
-	const char *full =
-		json_string_value(json_object_get(machine, "full_definition"));
-	const char *text =
-		json_string_value(json_object_get(machine, "definition"));
-
-	if (full && definition_parse(ret, "definition", full, e) == 0)
+	if (machine->full_definition &&
+	    definition_parse(ret, "definition", machine->full_definition, e) ==
+		    0)
 		return 0;
-	if (!text)
+	if (!machine->definition)
 		return error_set(e, EBADMSG, "a machine without a definition");
-	return definition_parse(ret, "definition", text, e);
+	return definition_parse(ret, "definition", machine->definition, e);
 }
 
-int compare_read_definition(struct definition *ret, const json_t *machine,
+int compare_read_definition(struct definition *ret,
+			    const struct machine_description *machine,
 			    struct error *e)
 {
-	const char *uuid = json_string_value(json_object_get(machine, "uuid"));
-
 	if (parse_definition(ret, machine, e) < 0)
 		return error_code(e);
-	if (!uuid || (ret->uuid && !strcmp(uuid, ret->uuid)))
+	if (!machine->uuid[0] ||
+	    (ret->uuid && !strcmp(machine->uuid, ret->uuid)))
 		return 0;
 	error_set(e, EBADMSG,
-		  "the uuid of %s is %.40s, and another one in its definition",
-		  ret->name, uuid);
+		  "the uuid of %s is %s, and another one in its definition",
+		  ret->name, machine->uuid);
 	definition_done(ret);
 	return error_code(e);
 }
@@ -224,72 +252,50 @@ const char *compare_program(const struct move_host *host,
 	return host->qemu;
 }
 
-void compare_finding(json_t *all, const char *severity, const char *fmt, ...)
-{
-	char text[1200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	json_array_append_new(all, json_pack("{s:s,s:s}", "severity", severity,
-					     "text", text));
-}
-
 struct check {
 	const struct move_host *host;
-	const json_t *machine;
+	const struct machine_description *machine;
 	const struct definition *definition;
 	const struct qemu_facts *qemu;
-	json_t *findings;
+	struct findings *findings;
 };
-
-static const char *text_of(const struct check *c, const char *key)
-{
-	const char *text = json_string_value(json_object_get(c->machine, key));
-
-	return text ? text : "";
-}
 
 static void check_machine_type(const struct check *c)
 {
-	const char *type = text_of(c, "type");
-	const json_t *version = json_object_get(c->machine, "qemu");
-	int major = (int)json_integer_value(json_array_get(version, 0));
+	const char *type = c->machine->type;
+	int major = c->machine->qemu.major;
 
 	if (type[0] && !facts_machine(c->qemu, type))
-		compare_finding(
-			c->findings, "error",
+		findings_add(
+			c->findings, SEVERITY_ERROR,
 			"QEMU %d.%d on %s does not know the machine type %s: "
 			"install QEMU %d there, or start the machine with an "
 			"older type",
 			c->qemu->major, c->qemu->minor, c->host->own_name, type,
 			major);
 	else if (c->qemu->major < major)
-		compare_finding(
-			c->findings, "warning",
-			"%s has QEMU %d.%d, older than the source's %d: going "
-			"back to older versions is not tested by QEMU's "
-			"developers",
-			c->host->own_name, c->qemu->major, c->qemu->minor,
-			major);
+		findings_add(c->findings, SEVERITY_WARNING,
+			     "%s has QEMU %d.%d, older than the source's %d: "
+			     "going "
+			     "back to older versions is not tested by QEMU's "
+			     "developers",
+			     c->host->own_name, c->qemu->major, c->qemu->minor,
+			     major);
 }
 
 static void check_devices(const struct check *c)
 {
-	const json_t *devices = json_object_get(c->machine, "devices");
-	json_t *device;
-	size_t i;
+	const struct words *devices = &c->machine->devices;
 
-	json_array_foreach ((json_t *)(uintptr_t)devices, i, device) {
-		const char *name = json_string_value(device);
+	for (size_t i = 0; i < devices->count; i++) {
+		const char *name = devices->at[i];
 
-		if (name && !facts_has_device(c->qemu, name))
-			compare_finding(
-				c->findings, "error",
-				"QEMU on %s has no device %s: install the "
-				"package that brings it, or remove the device",
-				c->host->own_name, name);
+		if (!facts_has_device(c->qemu, name))
+			findings_add(c->findings, SEVERITY_ERROR,
+				     "QEMU on %s has no device %s: install the "
+				     "package that brings it, or remove the "
+				     "device",
+				     c->host->own_name, name);
 	}
 }
 
@@ -297,35 +303,30 @@ static void check_devices(const struct check *c)
  * themselves, but for those of an older version, which does not list them. */
 static void check_files(const struct check *c)
 {
-	const json_t *disks = json_object_get(c->machine, "disks");
-	const json_t *files = json_object_get(c->machine, "files");
-	json_t *file;
-	size_t i;
+	const struct machine_description *m = c->machine;
 
-	json_array_foreach ((json_t *)(uintptr_t)files, i, file) {
-		const char *path =
-			json_string_value(json_object_get(file, "path"));
-		json_int_t size =
-			json_integer_value(json_object_get(file, "size"));
+	for (size_t i = 0; i < m->n_files; i++) {
+		const char *path = m->files[i].path;
+		const int64_t size = m->files[i].size;
 		struct stat st;
 
-		if (!path || disks_have(disks, path))
+		if (disks_have(m, path))
 			continue;
 		if (stat(path, &st) < 0)
-			compare_finding(c->findings, "error",
-					"%s is not on %s: put it on storage "
-					"that both hosts share, under the same "
-					"path",
-					path, c->host->own_name);
+			findings_add(c->findings, SEVERITY_ERROR,
+				     "%s is not on %s: put it on storage "
+				     "that both hosts share, under the same "
+				     "path",
+				     path, c->host->own_name);
 		else if (S_ISREG(st.st_mode) && st.st_size != size)
-			compare_finding(c->findings, "error",
-					"%s on %s is another file (%jd bytes, "
-					"not %jd): share it, or copy it there",
-					path, c->host->own_name,
-					(intmax_t)st.st_size, (intmax_t)size);
-		else if (!disks)
-			compare_finding(
-				c->findings, "warning",
+			findings_add(c->findings, SEVERITY_ERROR,
+				     "%s on %s is another file (%jd bytes, "
+				     "not %jd): share it, or copy it there",
+				     path, c->host->own_name,
+				     (intmax_t)st.st_size, (intmax_t)size);
+		else if (!m->has_disks)
+			findings_add(
+				c->findings, SEVERITY_WARNING,
 				"whether %s is the same on %s cannot be told: "
 				"the source has an older version of Drover",
 				path, c->host->own_name);
@@ -334,8 +335,7 @@ static void check_files(const struct check *c)
 
 static void check_disks(const struct check *c)
 {
-	disks_check(json_object_get(c->machine, "disks"), c->definition,
-		    c->host->own_name, c->findings);
+	disks_check(c->machine, c->definition, c->host->own_name, c->findings);
 }
 
 static bool has_flag(const char *flags, const char *flag, size_t len)
@@ -351,15 +351,16 @@ static bool has_flag(const char *flags, const char *flag, size_t len)
 static void check_processor(const struct check *c)
 {
 	AUTO_FREE char *here = cpu_flags();
-	AUTO_FREE char *there = strdup(text_of(c, "cpu_flags"));
+	AUTO_FREE char *there =
+		c->machine->cpu_flags ? strdup(c->machine->cpu_flags) : NULL;
 	const char *cpu = c->definition->cpu;
 	char *save = NULL;
 
-	if (!json_is_true(json_object_get(c->machine, "kvm")))
+	if (!c->machine->kvm)
 		return;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
-		compare_finding(
-			c->findings, "error",
+		findings_add(
+			c->findings, SEVERITY_ERROR,
 			"the machine runs with KVM and %s has none: switch on "
 			"virtualisation in its firmware, or load kvm_intel or "
 			"kvm_amd",
@@ -371,25 +372,23 @@ static void check_processor(const struct check *c)
 	     f = strtok_r(NULL, " ", &save)) {
 		if (has_flag(here, f, strlen(f)))
 			continue;
-		compare_finding(
-			c->findings, "error",
-			"the processor of %s lacks '%s': start the machine "
-			"with a CPU model that both hosts have, not '%s'",
-			c->host->own_name, f, cpu);
+		findings_add(c->findings, SEVERITY_ERROR,
+			     "the processor of %s lacks '%s': start the "
+			     "machine "
+			     "with a CPU model that both hosts have, not '%s'",
+			     c->host->own_name, f, cpu);
 		return;
 	}
 }
 
 static void check_blockers(const struct check *c)
 {
-	const json_t *list = json_object_get(c->machine, "blockers");
-	json_t *why;
-	size_t i;
+	const struct words *blockers = &c->machine->blockers;
 
-	json_array_foreach ((json_t *)(uintptr_t)list, i, why)
-		compare_finding(c->findings, "error",
-				"this machine cannot be moved: %s",
-				json_string_value(why));
+	for (size_t i = 0; i < blockers->count; i++)
+		findings_add(c->findings, SEVERITY_ERROR,
+			     "this machine cannot be moved: %s",
+			     blockers->at[i]);
 }
 
 /* Checks that need this host's QEMU. */
@@ -400,56 +399,50 @@ static void check_qemu(struct check *c)
 	struct error e;
 
 	if (named && strcmp(named, path) != 0)
-		compare_finding(c->findings, "warning",
-				"%s starts it with %s, not with %s: where only "
-				"that one will do, install it and set "
-				"allow-qemu = %s in the drover.conf of %s",
-				c->host->own_name, path, named, named,
-				c->host->own_name);
+		findings_add(c->findings, SEVERITY_WARNING,
+			     "%s starts it with %s, not with %s: where only "
+			     "that one will do, install it and set "
+			     "allow-qemu = %s in the drover.conf of %s",
+			     c->host->own_name, path, named, named,
+			     c->host->own_name);
 	if (probe_qemu(&c->qemu, path, &e) < 0) {
-		compare_finding(c->findings, "error",
-				"%s cannot start a QEMU (%s): install one, or "
-				"set 'qemu' in its drover.conf",
-				c->host->own_name, e.text);
+		findings_add(c->findings, SEVERITY_ERROR,
+			     "%s cannot start a QEMU (%s): install one, or "
+			     "set 'qemu' in its drover.conf",
+			     c->host->own_name, e.text);
 		return;
 	}
 	check_machine_type(c);
 	check_devices(c);
 }
 
-int compare_check(const struct move_host *host, const json_t *machine,
-		  const char *unwelcome, json_t **ret, struct error *e)
+int compare_check(const struct move_host *host,
+		  const struct machine_description *machine,
+		  const char *unwelcome, struct findings *ret, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
-	struct check c = { .host = host, .machine = machine, .definition = &d };
+	struct check c = { .host = host,
+			   .machine = machine,
+			   .definition = &d,
+			   .findings = ret };
 
 	if (compare_read_definition(&d, machine, e) < 0)
 		return error_code(e);
-	c.findings = json_array();
+	*ret = (struct findings){ 0 };
 	if (unwelcome)
-		compare_finding(c.findings, "error", "%s", unwelcome);
+		findings_add(ret, SEVERITY_ERROR, "%s", unwelcome);
 	check_blockers(&c);
 	check_qemu(&c);
 	check_files(&c);
 	check_disks(&c);
 	check_processor(&c);
-	*ret = c.findings;
 	return 0;
 }
 
-int compare_verdict(const json_t *findings, struct error *e)
+int compare_verdict(const struct findings *findings, struct error *e)
 {
-	json_t *f;
-	size_t i;
-
-	json_array_foreach ((json_t *)(uintptr_t)findings, i, f) {
-		const char *severity =
-			json_string_value(json_object_get(f, "severity"));
-		const char *text =
-			json_string_value(json_object_get(f, "text"));
-
-		if (severity && text && !strcmp(severity, "error"))
-			return error_set(e, EPERM, "%s", text);
-	}
+	for (size_t i = 0; i < findings->count; i++)
+		if (findings->at[i].severity == SEVERITY_ERROR)
+			return error_set(e, EPERM, "%s", findings->at[i].text);
 	return 0;
 }

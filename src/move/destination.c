@@ -72,19 +72,17 @@ static void run_dir_of(char *buf, size_t cap, const struct move_host *host,
 	snprintf(buf, cap, "%s/machines/%s", host->run_directory, name);
 }
 
-static int read_request(struct destination *d, const json_t *request,
-			struct error *e)
+static int read_request(struct destination *d,
+			const struct message_move *request, struct error *e)
 {
-	const json_t *machine = json_object_get(request, "machine");
-
-	if (compare_read_definition(&d->definition, machine, e) < 0 ||
+	if (compare_read_definition(&d->definition, &request->machine, e) < 0 ||
 	    text_check_name("machine", d->definition.name, e) < 0)
 		return error_code(e);
 	if (strcmp(d->definition.name, d->job->machine) != 0)
 		return error_set(e, EBADMSG, "a definition of %s for %s",
 				 d->definition.name, d->job->machine);
 	d->arrival.definition = definition_text(&d->definition);
-	d->arrival.paused = json_is_true(json_object_get(request, "paused"));
+	d->arrival.paused = request->paused;
 	snprintf(d->arrival.name, sizeof(d->arrival.name), "%s",
 		 d->definition.name);
 	run_dir_of(d->run_dir, sizeof(d->run_dir), d->host, d->arrival.name);
@@ -99,7 +97,7 @@ static int write_entry(struct destination *d, enum journal_step step,
 	return journal_write(d->host->state_directory, d->entry, step, e);
 }
 
-static int start_qemu(struct destination *d, const json_t *request,
+static int start_qemu(struct destination *d, const struct message_move *request,
 		      struct error *e)
 {
 	const struct launch_options o = {
@@ -119,9 +117,9 @@ static int start_qemu(struct destination *d, const json_t *request,
 			  "peer", d->peer->name, "definition",
 			  d->arrival.definition, "paused", d->arrival.paused);
 	d->side.entry = d->entry;
-	if (json_object_get(request, "guest"))
-		json_object_set(d->entry, "guest",
-				json_object_get(request, "guest"));
+	if (request->guest[0])
+		json_object_set_new(d->entry, "guest",
+				    json_string(request->guest));
 	if (write_entry(d, STEP_PREPARE, e) < 0)
 		return error_code(e);
 	/* The program is the host's matter. */
@@ -144,27 +142,24 @@ static int start_qemu(struct destination *d, const json_t *request,
 
 /* A source that does not know the message ends the migration over it. */
 static bool both_ack_switchover(const struct destination *d,
-				const json_t *request)
+				const struct message_move *request)
 {
-	return json_is_true(json_object_get(request, "switchover_ack")) &&
+	return request->switchover_ack &&
 	       json_object_get(d->capabilities, "switchover-ack");
 }
 
-static int set_up_qemu(struct destination *d, const json_t *request,
-		       struct error *e)
+static int set_up_qemu(struct destination *d,
+		       const struct message_move *request, struct error *e)
 {
 	static const char *const wanted[] = { "events", "return-path",
 					      "late-block-activate" };
-	json_t *named = json_object_get(json_object_get(request, "machine"),
-					"capabilities");
-	json_t *name;
-	size_t i;
+	const struct words *named = &request->machine.capabilities;
 
 	if (qmp_open(&d->qmp, d->arrival.process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0 ||
 	    monitor_capabilities(d->qmp, &d->capabilities, e) < 0)
 		return error_code(e);
-	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		if (monitor_set_capability(d->qmp, d->capabilities, wanted[i],
 					   true, e) < 0)
 			return error_code(e);
@@ -172,11 +167,9 @@ static int set_up_qemu(struct destination *d, const json_t *request,
 				   both_ack_switchover(d, request), e) < 0)
 		return error_code(e);
 	/* Those that have to be on at both ends. */
-	json_array_foreach (named, i, name)
-		if (json_is_string(name) &&
-		    monitor_set_capability(d->qmp, d->capabilities,
-					   json_string_value(name), true,
-					   e) < 0)
+	for (size_t i = 0; i < named->count; i++)
+		if (monitor_set_capability(d->qmp, d->capabilities,
+					   named->at[i], true, e) < 0)
 			return error_code(e);
 	return 0;
 }
@@ -211,7 +204,18 @@ static int qemu_ended(struct destination *d, struct error *e)
 			 last);
 }
 
-static int prepare(struct destination *d, const json_t *request,
+static int say_prepared(struct destination *d,
+			const struct message_move *request, struct error *e)
+{
+	AUTO_MESSAGE struct message m = { .type = MESSAGE_PREPARED };
+
+	m.prepared.switchover_ack = both_ack_switchover(d, request);
+	if (blocks_list(&m.prepared.blocks, d->memory, e) < 0)
+		return error_code(e);
+	return session_send(d->session, &m, e);
+}
+
+static int prepare(struct destination *d, const struct message_move *request,
 		   struct error *e)
 {
 	job_set_stage(d->job, "prepare");
@@ -221,12 +225,7 @@ static int prepare(struct destination *d, const json_t *request,
 	if (set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
 		return launch_alive(&d->arrival.process) ? error_code(e)
 							 : qemu_ended(d, e);
-	return session_send(d->session,
-			    json_pack("{s:s,s:o,s:b}", "type", "prepared",
-				      "blocks", blocks_json(d->memory),
-				      "switchover_ack",
-				      both_ack_switchover(d, request)),
-			    e);
+	return say_prepared(d, request, e);
 }
 
 /* --- the stream comes in */
@@ -353,19 +352,17 @@ static enum decide_event await_commit(struct destination *d)
 {
 	uint64_t silent_us = clock_us();
 	struct session_stats st;
-	json_t *message;
+	struct message got;
 	struct error e;
 	int r;
 
 	for (;;) {
-		const char *type;
 		bool commit;
 
 		if (atomic_load(&d->job->told_commit) ||
 		    atomic_load(&d->job->verdict) != JOB_UNDECIDED)
 			return commit_ask(&d->side);
-		r = session_await(d->session, clock_us() + TURN_US, &message,
-				  &e);
+		r = session_await(d->session, clock_us() + TURN_US, &got, &e);
 		session_stats(d->session, &st);
 		if (!st.outage)
 			silent_us = clock_us();
@@ -377,9 +374,8 @@ static enum decide_event await_commit(struct destination *d)
 				 r == -ETIMEDOUT ? "it is silent" : e.text);
 			return EVENT_SILENT;
 		}
-		type = json_string_value(json_object_get(message, "type"));
-		commit = type && !strcmp(type, "commit");
-		json_decref(message);
+		commit = got.type == MESSAGE_COMMIT;
+		message_done(&got);
 		if (commit)
 			return EVENT_HEARD_COMMIT;
 	}
@@ -391,8 +387,7 @@ static enum decide_event act_send_loaded(struct commit_side *c)
 	struct error e;
 
 	fault_point("destination:loaded");
-	if (session_send(d->session, json_pack("{s:s}", "type", "loaded"), &e) <
-	    0) {
+	if (session_say(d->session, MESSAGE_LOADED, &e) < 0) {
 		snprintf(d->side.heard, sizeof(d->side.heard), "%.290s",
 			 e.text);
 		return EVENT_SILENT;
@@ -488,9 +483,7 @@ static enum decide_event act_send_running(struct commit_side *c)
 	struct error e;
 
 	fault_point("destination:running");
-	if (d->session &&
-	    session_send(d->session, json_pack("{s:s}", "type", "running"),
-			 &e) < 0)
+	if (d->session && session_say(d->session, MESSAGE_RUNNING, &e) < 0)
 		log_debug("move %s: %s", d->job->machine, e.text);
 	return NO_EVENT;
 }
@@ -536,12 +529,11 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 static enum decide_event act_send_dropped(struct commit_side *c)
 {
 	struct destination *d = destination_of(c);
+	struct message m = { .type = MESSAGE_FAILED };
 	struct error e;
 
-	if (d->session && session_send(d->session,
-				       json_pack("{s:s,s:s}", "type", "failed",
-						 "error", d->why.text),
-				       &e) == 0)
+	snprintf(m.failed.error, sizeof(m.failed.error), "%s", d->why.text);
+	if (d->session && session_send(d->session, &m, &e) == 0)
 		outbox_wait_empty(session_outbox(d->session),
 				  clock_us() + REPORT_US);
 	return NO_EVENT;
@@ -551,16 +543,13 @@ static enum decide_event act_send_dropped(struct commit_side *c)
 static void await_done(struct destination *d)
 {
 	uint64_t deadline = clock_us() + DONE_US;
-	json_t *message;
+	AUTO_MESSAGE struct message got = { 0 };
 	struct error e;
 	int r = -ETIMEDOUT;
 
 	while (r == -ETIMEDOUT && clock_us() < deadline &&
 	       !atomic_load(&d->job->told_commit))
-		r = session_await(d->session, clock_us() + TURN_US, &message,
-				  &e);
-	if (r > 0)
-		json_decref(message);
+		r = session_await(d->session, clock_us() + TURN_US, &got, &e);
 }
 
 /* When the user is told, the machine can be used here. */
@@ -570,9 +559,7 @@ static enum decide_event act_send_registered(struct commit_side *c)
 	struct error e;
 
 	d->host->release(d->host->context, d->job->machine);
-	if (d->session &&
-	    session_send(d->session, json_pack("{s:s}", "type", "registered"),
-			 &e) == 0)
+	if (d->session && session_say(d->session, MESSAGE_REGISTERED, &e) == 0)
 		await_done(d);
 	return NO_EVENT;
 }
@@ -647,7 +634,7 @@ static void let_go(struct destination *d)
 }
 
 int move_in(struct job *job, const struct move_host *host, struct session *s,
-	    const json_t *request, const struct move_peer *peer,
+	    const struct message_move *request, const struct move_peer *peer,
 	    struct error *e)
 {
 	struct destination d = {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdint.h>
@@ -19,11 +20,11 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/content.h"
-#include "move/move.h"
 #include "move/volume.h"
 #include "qemu/definition.h"
 #include "qemu/options.h"
 #include "qemu/qmp.h"
+#include "wire/description.h"
 
 enum {
 	/* That one machine may have. */
@@ -86,13 +87,14 @@ static int64_t size_of(const char *path, const struct stat *st)
 							       : -1;
 }
 
-static void add_sum(json_t *disk, const char *path)
+static void add_sum(struct disk_description *disk)
 {
 	char sum[CONTENT_SUM_SIZE];
 	struct error ignored;
 
-	if (content_sum(sum, path, (uint64_t)SUM_GIB_MAX << 30, &ignored) == 0)
-		json_object_set_new(disk, "sum", json_string(sum));
+	if (content_sum(sum, disk->path, (uint64_t)SUM_GIB_MAX << 30,
+			&ignored) == 0)
+		snprintf(disk->sum, sizeof(disk->sum), "%s", sum);
 }
 
 /* --- marks */
@@ -175,10 +177,11 @@ static struct mark *mark_new(struct disk_marks *m)
 	return more;
 }
 
-static void put_marks(struct disk_marks *marks, json_t *disk, const char *path,
+static void put_marks(struct disk_marks *marks, struct disk_description *disk,
 		      bool file)
 {
 	struct mark *m = mark_new(marks);
+	const char *path = disk->path;
 	int64_t at = LOCK_FIRST + (int64_t)(random_number() >> 32);
 	char name[64];
 
@@ -186,13 +189,14 @@ static void put_marks(struct disk_marks *marks, json_t *disk, const char *path,
 		return;
 	m->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (m->fd >= 0 && put_lock(m->fd, at))
-		json_object_set_new(disk, "lock", json_integer(at));
+		disk->lock = at;
+	disk->has_lock = disk->lock != 0;
 	if (!file)
 		return;
 	snprintf(name, sizeof(name), ".drover-%016" PRIx64, random_number());
 	m->beside = put_file(path, name);
 	if (m->beside)
-		json_object_set_new(disk, "mark", json_string(name));
+		snprintf(disk->mark, sizeof(disk->mark), "%s", name);
 }
 
 void disks_unmark(struct disk_marks *m)
@@ -291,110 +295,146 @@ static bool is_firmware(const struct definition *d, const json_t *nodes,
 	return false;
 }
 
-static json_t *find(const json_t *disks, const char *path)
+static struct disk_description *find(const struct machine_description *m,
+				     const char *path)
 {
-	json_t *disk;
-	size_t i;
-
-	json_array_foreach ((json_t *)(uintptr_t)disks, i, disk) {
-		const char *p =
-			json_string_value(json_object_get(disk, "path"));
-
-		if (p && !strcmp(p, path))
-			return disk;
-	}
+	for (size_t i = 0; i < m->n_disks; i++)
+		if (!strcmp(m->disks[i].path, path))
+			return &m->disks[i];
 	return NULL;
 }
 
-bool disks_have(const json_t *disks, const char *path)
+bool disks_have(const struct machine_description *m, const char *path)
 {
-	return find(disks, path) != NULL;
+	return find(m, path) != NULL;
+}
+
+/* Where the nodes of a QEMU are read into. */
+struct listing {
+	const struct definition *definition;
+	const json_t *nodes; /* all of them */
+	struct machine_description *to;
+	struct disk_marks *marks;
+	struct error *error;
+};
+
+/* One that is not there yet; NULL: no memory. */
+static struct disk_description *add(struct listing *l, const char *path)
+{
+	struct machine_description *m = l->to;
+	struct disk_description *more =
+		reallocarray(m->disks, m->n_disks + 1, sizeof(*more));
+	char *copy = strdup(path);
+
+	if (more)
+		m->disks = more;
+	if (!more || !copy) {
+		free(copy);
+		error_set(l->error, ENOMEM, "no memory for a list of disks");
+		return NULL;
+	}
+	more += m->n_disks++;
+	*more = (struct disk_description){ .path = copy };
+	return more;
 }
 
 /* What nobody can compare: QEMU opens it by a file descriptor, or by itself. */
-static void add_own(json_t *all, const json_t *node)
+static int add_own(struct listing *l, const json_t *node)
 {
 	const char *file = json_string_value(json_object_get(node, "file"));
+	struct disk_description *disk;
 
-	if (file && file[0] && !find(all, file))
-		json_array_append_new(all, json_pack("{s:s,s:b}", "path", file,
-						     "near", true));
+	if (!file || !file[0] || find(l->to, file))
+		return 0;
+	disk = add(l, file);
+	if (!disk)
+		return error_code(l->error);
+	disk->near = true;
+	return 0;
 }
 
 /* Somebody has it open already. */
-static void add_again(json_t *disk, bool read_only)
+static int add_again(struct disk_description *disk, bool read_only)
 {
 	if (read_only)
-		return;
-	json_object_set_new(disk, "read_only", json_false());
-	json_object_del(disk, "sum");
-	json_object_del(disk, "firmware");
+		return 0;
+	disk->read_only = disk->firmware = false;
+	disk->sum[0] = '\0';
+	return 0;
 }
 
-static void add_local(json_t *all, const struct definition *d,
-		      const json_t *nodes, const json_t *node, json_t *blockers,
-		      struct disk_marks *marks)
+static int look_at(struct listing *l, struct disk_description *disk,
+		   const json_t *node)
 {
-	AUTO_FREE char *path = path_of(node, d->directory);
-	bool ro = json_is_true(json_object_get(node, "ro"));
 	struct volume_id id;
 	struct stat st;
-	json_t *disk;
-	char text[200];
 
-	if (!path) {
-		add_own(all, node);
-		return;
+	if (stat(disk->path, &st) < 0)
+		return 0;
+	disk->size = size_of(disk->path, &st);
+	disk->inode = (int64_t)st.st_ino;
+	disk->has_size = disk->has_inode = true;
+	put_marks(l->marks, disk, S_ISREG(st.st_mode));
+	if (read_id(&id, &st)) {
+		disk->id = strdup(id.text);
+		if (!disk->id)
+			return error_set(l->error, ENOMEM, "no memory");
 	}
-	disk = find(all, path);
-	if (disk) {
-		add_again(disk, ro);
-		return;
-	}
-	if (stat(path, &st) < 0 && errno == ENOENT && !ro) {
-		snprintf(text, sizeof(text),
-			 "what it writes goes into a temporary file (%.100s), "
-			 "as with snapshot=on, and would be lost",
-			 path);
-		json_array_append_new(blockers, json_string(text));
-		return;
-	}
-	disk = json_pack("{s:s,s:b}", "path", path, "read_only", ro);
-	json_array_append_new(all, disk);
-	if (stat(path, &st) < 0)
-		return;
-	json_object_set_new(disk, "size", json_integer(size_of(path, &st)));
-	json_object_set_new(disk, "inode", json_integer((json_int_t)st.st_ino));
-	put_marks(marks, disk, path, S_ISREG(st.st_mode));
-	if (read_id(&id, &st))
-		json_object_set_new(disk, "id", json_string(id.text));
-	if (ro && is_firmware(d, nodes, json_object_get(node, "file"), path))
-		json_object_set_new(disk, "firmware", json_true());
-	else if (ro && S_ISREG(st.st_mode))
-		add_sum(disk, path);
+	if (disk->read_only &&
+	    is_firmware(l->definition, l->nodes, json_object_get(node, "file"),
+			disk->path))
+		disk->firmware = true;
+	else if (disk->read_only && S_ISREG(st.st_mode))
+		add_sum(disk);
+	return 0;
+}
+
+static int add_local(struct listing *l, const json_t *node)
+{
+	AUTO_FREE char *path = path_of(node, l->definition->directory);
+	bool ro = json_is_true(json_object_get(node, "ro"));
+	struct disk_description *disk;
+	struct stat st;
+
+	if (!path)
+		return add_own(l, node);
+	disk = find(l->to, path);
+	if (disk)
+		return add_again(disk, ro);
+	if (stat(path, &st) < 0 && errno == ENOENT && !ro)
+		return words_addf(&l->to->blockers, l->error,
+				  "what it writes goes into a temporary file "
+				  "(%.100s), as with snapshot=on, and would be "
+				  "lost",
+				  path);
+	disk = add(l, path);
+	if (!disk)
+		return error_code(l->error);
+	disk->read_only = ro;
+	return look_at(l, disk, node);
 }
 
 /* "nbd://host:10809/disk": means the same everywhere, but where it names this
  * host or a socket on it. */
-static void add_network(json_t *all, const json_t *node)
+static int add_network(struct listing *l, const json_t *node)
 {
 	static const char *const near[] = { "unix:",     "+unix", "localhost",
 					    "127.0.0.1", "[::1]", "socket" };
 	const char *url = json_string_value(json_object_get(node, "file"));
-	bool everywhere = true;
+	struct disk_description *disk;
 
-	if (!url || find(all, url))
-		return;
+	if (!url || find(l->to, url))
+		return 0;
+	disk = add(l, url);
+	if (!disk)
+		return error_code(l->error);
 	for (size_t i = 0; i < ARRAY_SIZE(near); i++)
-		everywhere &= !strstr(url, near[i]);
-	json_array_append_new(all,
-			      json_pack("{s:s,s:b}", "path", url,
-					everywhere ? "network" : "near", 1));
+		disk->near |= strstr(url, near[i]) != NULL;
+	disk->network = !disk->near;
+	return 0;
 }
 
-static void add_node(json_t *all, const struct definition *d,
-		     const json_t *nodes, const json_t *node, json_t *blockers,
-		     struct disk_marks *marks)
+static int add_node(struct listing *l, const json_t *node)
 {
 	static const char *const local[] = { "file", "host_device",
 					     "host_cdrom" };
@@ -412,21 +452,24 @@ static void add_node(json_t *all, const struct definition *d,
 	const char *file = json_string_value(json_object_get(node, "file"));
 
 	if (!driver)
-		return;
+		return 0;
 	if (is_one_of(driver, own, ARRAY_SIZE(own)) ||
 	    (file && !strncmp(file, "/dev/fdset/", 11)))
-		add_own(all, node);
-	else if (is_one_of(driver, local, ARRAY_SIZE(local)))
-		add_local(all, d, nodes, node, blockers, marks);
-	else if (is_one_of(driver, network, ARRAY_SIZE(network)))
-		add_network(all, node);
+		return add_own(l, node);
+	if (is_one_of(driver, local, ARRAY_SIZE(local)))
+		return add_local(l, node);
+	if (is_one_of(driver, network, ARRAY_SIZE(network)))
+		return add_network(l, node);
+	return 0;
 }
 
 /* QEMU's own words for it, where somebody wrote them. */
-static void look_for_snapshot(const struct definition *d, json_t *blockers)
+static int look_for_snapshot(const struct definition *d, struct words *blockers,
+			     struct error *e)
 {
 	const struct words *w = &d->arguments;
 	struct option o;
+	bool is = false;
 
 	for (size_t at = 0; at < w->count; at += o.words) {
 		json_t *p = NULL;
@@ -434,40 +477,59 @@ static void look_for_snapshot(const struct definition *d, json_t *blockers)
 		o = option_at(w->at, w->count, at);
 		if (o.value && !strcmp(o.name, "drive"))
 			p = option_properties(o.value, NULL);
-		if (!strcmp(o.name, "snapshot") ||
-		    option_is_on(p, "snapshot", false))
-			json_array_append_new(
-				blockers,
-				json_string("it was started with snapshot=on: "
-					    "what it writes to that disk would "
-					    "be lost"));
+		is |= !strcmp(o.name, "snapshot") ||
+		      option_is_on(p, "snapshot", false);
 		json_decref(p);
 	}
+	if (!is)
+		return 0;
+	if (words_add(blockers,
+		      "it was started with snapshot=on: what it writes to that "
+		      "disk would be lost",
+		      e) < 0)
+		return error_code(e);
+	return 1;
 }
 
-int disks_describe(struct qmp *q, const struct definition *d, json_t **ret,
-		   json_t *blockers, struct disk_marks **ret_marks,
-		   struct error *e)
+static int list_nodes(struct listing *l)
+{
+	const json_t *node;
+	size_t i;
+	int r = look_for_snapshot(l->definition, &l->to->blockers, l->error);
+
+	l->to->has_disks = true;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	json_array_foreach (l->nodes, i, node)
+		if (add_node(l, node) < 0)
+			return error_code(l->error);
+	return 0;
+}
+
+int disks_describe(struct qmp *q, const struct definition *d,
+		   struct machine_description *to,
+		   struct disk_marks **ret_marks, struct error *e)
 {
 	struct disk_marks *marks = calloc(1, sizeof(*marks));
-	json_t *nodes, *node, *all = json_array();
-	size_t i;
+	struct listing l = {
+		.definition = d, .to = to, .marks = marks, .error = e
+	};
+	json_t *nodes = NULL;
+	int r;
 
-	if (!marks || qmp_run(q, "query-named-block-nodes",
-			      json_pack("{s:b}", "flat", 1), &nodes, e) < 0) {
-		json_decref(all);
-		free(marks);
-		return marks ? error_code(e)
-			     : error_set(e, ENOMEM, "no memory");
-	}
-	i = json_array_size(blockers);
-	look_for_snapshot(d, blockers);
-	if (i == json_array_size(blockers))
-		json_array_foreach (nodes, i, node)
-			add_node(all, d, nodes, node, blockers, marks);
+	if (!marks)
+		return error_set(e, ENOMEM, "no memory");
+	r = qmp_run(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
+		    &nodes, e);
+	l.nodes = nodes;
+	if (r >= 0)
+		r = list_nodes(&l);
 	json_decref(nodes);
+	if (r < 0) {
+		disks_unmark(marks);
+		return r;
+	}
 	*ret_marks = marks;
-	*ret = all;
 	return 0;
 }
 
@@ -481,37 +543,35 @@ static bool says_shared(const struct definition *d, const char *path)
 	return false;
 }
 
-static void look_beside(struct disk_facts *f, const json_t *disk,
-			const char *path)
+static void look_beside(struct disk_facts *f,
+			const struct disk_description *disk)
 {
-	const char *name = json_string_value(json_object_get(disk, "mark"));
+	const char *path = disk->path, *name = disk->mark;
 	AUTO_FREE char *file = NULL;
 
-	if (!name || strncmp(name, ".drover-", 8) != 0 || strchr(name, '/'))
+	if (strncmp(name, ".drover-", 8) != 0 || strchr(name, '/'))
 		return;
 	file = beside(path, name);
 	f->mark_seen = file && access(file, F_OK) == 0;
 	f->marked = f->mark_seen || !file || errno == ENOENT;
 }
 
-static void look_at_content(struct disk_facts *f, const json_t *disk,
-			    const char *path)
+static void look_at_content(struct disk_facts *f,
+			    const struct disk_description *disk)
 {
-	const char *theirs = json_string_value(json_object_get(disk, "sum"));
 	char ours[CONTENT_SUM_SIZE];
 	struct error ignored;
 
-	f->has_sums = f->read_only && f->same_size && theirs &&
-		      content_sum(ours, path, (uint64_t)SUM_GIB_MAX << 30,
+	f->has_sums = f->read_only && f->same_size && disk->sum[0] &&
+		      content_sum(ours, disk->path, (uint64_t)SUM_GIB_MAX << 30,
 				  &ignored) == 0;
-	f->same_sum = f->has_sums && !strcmp(ours, theirs);
+	f->same_sum = f->has_sums && !strcmp(ours, disk->sum);
 }
 
-static void look_at_file(struct disk_facts *f, const json_t *disk,
-			 const char *path)
+static void look_at_file(struct disk_facts *f,
+			 const struct disk_description *disk)
 {
-	const char *theirs = json_string_value(json_object_get(disk, "id"));
-	const json_t *lock = json_object_get(disk, "lock");
+	const char *path = disk->path;
 	int64_t size;
 	struct volume_id ours;
 	struct stat st;
@@ -526,42 +586,38 @@ static void look_at_file(struct disk_facts *f, const json_t *disk,
 		f->hidden = true;
 		return;
 	}
-	f->lock_seen = json_is_integer(lock) &&
-		       sees_lock(path, json_integer_value(lock));
+	f->lock_seen = disk->has_lock && sees_lock(path, disk->lock);
 	size = size_of(path, &st);
-	f->same_size =
-		size >= 0 &&
-		size == json_integer_value(json_object_get(disk, "size"));
-	f->same_inode = (json_int_t)st.st_ino ==
-			json_integer_value(json_object_get(disk, "inode"));
-	f->has_ids = theirs && read_id(&ours, &st);
-	f->same_id = f->has_ids && !strcmp(ours.text, theirs);
+	f->same_size = size >= 0 && size == disk->size;
+	f->same_inode = (int64_t)st.st_ino == disk->inode;
+	f->has_ids = disk->id && read_id(&ours, &st);
+	f->same_id = f->has_ids && !strcmp(ours.text, disk->id);
 	f->unique_id = f->same_id && ours.unique;
 	if (f->lock_seen)
 		return;
-	look_beside(f, disk, path);
+	look_beside(f, disk);
 	if (!f->mark_seen || !f->same_inode)
-		look_at_content(f, disk, path);
+		look_at_content(f, disk);
 }
 
-static struct disk_facts look(const json_t *disk, const struct definition *d,
-			      const char *path)
+static struct disk_facts look(const struct disk_description *disk,
+			      const struct definition *d)
 {
 	struct disk_facts f = {
-		.network = json_is_true(json_object_get(disk, "network")),
-		.hidden = json_is_true(json_object_get(disk, "near")),
-		.read_only = json_is_true(json_object_get(disk, "read_only")),
-		.firmware = json_is_true(json_object_get(disk, "firmware")),
-		.said_shared = says_shared(d, path),
+		.network = disk->network,
+		.hidden = disk->near,
+		.read_only = disk->read_only,
+		.firmware = disk->firmware,
+		.said_shared = says_shared(d, disk->path),
 	};
 
 	if (!f.network && !f.hidden)
-		look_at_file(&f, disk, path);
+		look_at_file(&f, disk);
 	return f;
 }
 
-static void say(json_t *findings, enum disk_outcome outcome, const char *path,
-		const char *own_name)
+static void say(struct findings *findings, enum disk_outcome outcome,
+		const char *path, const char *own_name)
 {
 	static const char *const words[] = {
 		[DISK_SHARED] = "is the disk that the guest has: shared",
@@ -581,31 +637,25 @@ static void say(json_t *findings, enum disk_outcome outcome, const char *path,
 				 "while the machine runs, too",
 	};
 
-	compare_finding(findings, outcome <= DISK_TRUSTED ? "ok" : "error",
-			"%.500s on %s %s", path, own_name, words[outcome]);
+	findings_add(findings,
+		     outcome <= DISK_TRUSTED ? SEVERITY_OK : SEVERITY_ERROR,
+		     "%.500s on %s %s", path, own_name, words[outcome]);
 }
 
-void disks_check(const json_t *disks, const struct definition *d,
-		 const char *own_name, json_t *findings)
+void disks_check(const struct machine_description *m,
+		 const struct definition *d, const char *own_name,
+		 struct findings *findings)
 {
-	json_t *disk;
-	size_t i;
-
-	if (json_array_size(disks) > DISKS_MAX) {
-		compare_finding(findings, "error",
-				"the machine has %zu images open; %s checks at "
-				"most %d",
-				json_array_size(disks), own_name, DISKS_MAX);
+	if (m->n_disks > DISKS_MAX) {
+		findings_add(findings, SEVERITY_ERROR,
+			     "the machine has %zu images open; %s checks at "
+			     "most %d",
+			     m->n_disks, own_name, DISKS_MAX);
 		return;
 	}
-	json_array_foreach ((json_t *)(uintptr_t)disks, i, disk) {
-		const char *path =
-			json_string_value(json_object_get(disk, "path"));
-		struct disk_facts f;
+	for (size_t i = 0; i < m->n_disks; i++) {
+		struct disk_facts f = look(&m->disks[i], d);
 
-		if (!path)
-			continue;
-		f = look(disk, d, path);
-		say(findings, disk_judge(&f), path, own_name);
+		say(findings, disk_judge(&f), m->disks[i].path, own_name);
 	}
 }

@@ -14,12 +14,13 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 
 struct definition;
 struct disk_marks;
 struct error;
+struct findings;
+struct machine_description;
 struct qmp;
 
 /* What the destination knows of one disk. */
@@ -50,15 +51,17 @@ enum disk_outcome {
 
 enum disk_outcome disk_judge(const struct disk_facts *f);
 
-/* The images that @q has open, each marked until disks_unmark().  What cannot
- * be moved at all goes into @blockers, as sentences.  @d is of the machine. */
-int disks_describe(struct qmp *q, const struct definition *d, json_t **ret,
-		   json_t *blockers, struct disk_marks **ret_marks,
-		   struct error *e);
+/* The images that @q has open, each marked until disks_unmark(), into @to.
+ * What cannot be moved at all goes into its blockers, as sentences.  @d is of
+ * the machine. */
+int disks_describe(struct qmp *q, const struct definition *d,
+		   struct machine_description *to,
+		   struct disk_marks **ret_marks, struct error *e);
 void disks_unmark(struct disk_marks *m); /* NULL is fine */
 
-/* Appends {"severity", "text"} for each of @disks: "ok" or "error". */
-void disks_check(const json_t *disks, const struct definition *d,
-		 const char *own_name, json_t *findings);
+/* A finding for each of @m's disks: ok or error. */
+void disks_check(const struct machine_description *m,
+		 const struct definition *d, const char *own_name,
+		 struct findings *findings);
 /* Is @path one of them? */
-bool disks_have(const json_t *disks, const char *path);
+bool disks_have(const struct machine_description *m, const char *path);

@@ -22,6 +22,7 @@
 #include "move/paths.h"
 #include "qemu/definition.h"
 #include "qemu/launch.h"
+#include "wire/message.h"
 
 struct disk_marks;
 struct error;
@@ -115,42 +116,42 @@ struct move_arrival {
  * is ours and the host was told by arrived().  Negative: nothing is left of it
  * here. */
 int move_in(struct job *job, const struct move_host *host, struct session *s,
-	    const json_t *request, const struct move_peer *peer,
+	    const struct message_move *request, const struct move_peer *peer,
 	    struct error *e);
 int move_in_resume(struct job *job, const struct move_host *host,
 		   const json_t *entry, const struct move_peer *peer,
 		   struct error *e);
 
-/* One question to a peer over a session of its own: 0 with its answer. */
+/* One question to a peer over a session of its own: 0 with its answer, which
+ * may be of any type. */
 int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
-		  json_t *question, uint64_t limit_us, json_t **ret,
-		  struct error *e);
+		  const struct message *question, uint64_t limit_us,
+		  struct message *ret, struct error *e);
 
 /* --- the pre-flight check */
 
 /* The definition in such a description: what a newer version than this one
  * knows is left out.  Checked, and its uuid is the one beside it. */
-int compare_read_definition(struct definition *ret, const json_t *machine,
+int compare_read_definition(struct definition *ret,
+			    const struct machine_description *machine,
 			    struct error *e);
 /* The program that starts it here: a peer names none that drover.conf does
  * not. */
 const char *compare_program(const struct move_host *host,
 			    const struct definition *d);
 
-/* What the other side has to know about a machine that runs here, as the
- * "machine" of a compare or move message.  The other side may look at the
- * disks until disks_unmark(@ret_marks). */
-int compare_describe(struct qmp *q, const struct move_machine *m, json_t **ret,
+/* What the other side has to know about a machine that runs here; shape_done()
+ * frees what is in it.  The other side may look at the disks until
+ * disks_unmark(@ret_marks). */
+int compare_describe(struct qmp *q, const struct move_machine *m,
+		     struct machine_description *ret,
 		     struct disk_marks **ret_marks, struct error *e);
 
-/* The destination's findings about such a description, as an array of
- * {"severity", "text"}; @unwelcome: why it may not come, or NULL. */
-int compare_check(const struct move_host *host, const json_t *machine,
-		  const char *unwelcome, json_t **ret, struct error *e);
+/* The destination's findings about such a description; @unwelcome: why it may
+ * not come, or NULL. */
+int compare_check(const struct move_host *host,
+		  const struct machine_description *machine,
+		  const char *unwelcome, struct findings *ret, struct error *e);
 
-/* Appends one; @severity is "error", "warning" or "ok". */
-void compare_finding(json_t *all, const char *severity, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* -EINVAL with the first finding that is an error. */
-int compare_verdict(const json_t *findings, struct error *e);
+/* -EPERM with the first finding that is an error. */
+int compare_verdict(const struct findings *findings, struct error *e);

@@ -91,52 +91,49 @@ static int st_connect(struct source *m, struct error *e)
 
 /* --- prepare */
 
-static int read_blocks(struct source *m, const json_t *blocks, struct error *e)
+static int read_blocks(struct source *m, const struct message_blocks *blocks,
+		       struct error *e)
 {
 	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
 	if (!m->blocks)
 		return error_set(e, ENOMEM, "no memory");
-	return blocks_read(m->blocks, &m->n_blocks, blocks, m->peer->name, e);
+	return blocks_take(m->blocks, &m->n_blocks, blocks, m->peer->name, e);
 }
 
 static int ask_prepare(struct source *m, struct error *e)
 {
-	return session_send(m->session,
-			    json_pack("{s:s,s:s,s:s,s:O,s:b,s:b}", "type",
-				      "move", "job", m->job->id, "guest",
-				      m->guest, "machine", m->description,
-				      "paused", m->o->paused || !m->was_running,
-				      "switchover_ack",
-				      json_object_get(m->capabilities,
-						      "switchover-ack") !=
-					      NULL),
-			    e);
+	struct message ask = {
+		.type = MESSAGE_MOVE,
+		.move = { .paused = m->o->paused || !m->was_running,
+			  .switchover_ack =
+				  json_object_get(m->capabilities,
+						  "switchover-ack") != NULL,
+			  .machine = m->description },
+	};
+
+	snprintf(ask.move.job, sizeof(ask.move.job), "%s", m->job->id);
+	snprintf(ask.move.guest, sizeof(ask.move.guest), "%s", m->guest);
+	return session_send(m->session, &ask, e);
 }
 
 /* The other side's "failed" in its own words. */
-static int failed_there(struct source *m, const json_t *message,
+static int failed_there(struct source *m, const struct message_failed *f,
 			struct error *e)
 {
-	const char *why = json_string_value(json_object_get(message, "error"));
-	const char *kind = json_string_value(json_object_get(message, "kind"));
-
 	error_set(e, EREMOTEIO, "host %s: %s", m->peer->name,
-		  why ? why : "failed");
-	e->kind = error_kind_find(kind);
+		  f->error[0] ? f->error : "failed");
+	e->kind = error_kind_find(f->kind);
 	return error_code(e);
 }
 
-int source_await(struct source *m, const char *type, uint64_t deadline_us,
-		 json_t **ret, struct error *e)
+int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
+		 struct message *ret, struct error *e)
 {
-	json_t *message;
-	const char *got;
-
 	while (session_check(m->session, e) == 0) {
 		uint64_t turn = clock_us() + PROGRESS_US;
 		int r = session_await(m->session,
 				      turn < deadline_us ? turn : deadline_us,
-				      &message, e);
+				      ret, e);
 
 		if (r == -ETIMEDOUT && clock_us() < deadline_us) {
 			/* What is decided is not cancelled any more. */
@@ -147,17 +144,15 @@ int source_await(struct source *m, const char *type, uint64_t deadline_us,
 		}
 		if (r < 0)
 			return r;
-		got = json_string_value(json_object_get(message, "type"));
-		if (got && !strcmp(got, type)) {
-			*ret = message;
+		if (ret->type == type)
 			return 0;
-		}
-		if (got && !strcmp(got, "failed"))
-			failed_there(m, message, e);
+		if (ret->type == MESSAGE_FAILED)
+			failed_there(m, &ret->failed, e);
 		else
 			error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
-				  m->peer->name, got ? got : "", type);
-		json_decref(message);
+				  m->peer->name, message_name(ret->type),
+				  message_name(type));
+		message_done(ret);
 		return error_code(e);
 	}
 	return error_code(e);
@@ -165,21 +160,17 @@ int source_await(struct source *m, const char *type, uint64_t deadline_us,
 
 static int st_prepare(struct source *m, struct error *e)
 {
-	json_t *answer;
-	int r;
+	AUTO_MESSAGE struct message answer = { 0 };
 
 	fault_point("source:prepare");
 	if (ask_prepare(m, e) < 0 ||
-	    source_await(m, "prepared", clock_us() + PREPARE_US, &answer, e) <
-		    0)
+	    source_await(m, MESSAGE_PREPARED, clock_us() + PREPARE_US, &answer,
+			 e) < 0)
 		return error_code(e);
 	disks_unmark(m->marks);
 	m->marks = NULL;
-	r = read_blocks(m, json_object_get(answer, "blocks"), e);
-	m->peer_switchover_ack =
-		json_is_true(json_object_get(answer, "switchover_ack"));
-	json_decref(answer);
-	return r;
+	m->peer_switchover_ack = answer.prepared.switchover_ack;
+	return read_blocks(m, &answer.prepared.blocks, e);
 }
 
 /* --- pre-copy and switchover */
@@ -303,21 +294,18 @@ static int drain_events(struct source *m, struct error *e)
 
 static int drain_messages(struct source *m, struct error *e)
 {
-	json_t *message;
+	struct message got;
 	int r;
 
-	while ((r = session_receive(m->session, &message, e)) > 0) {
-		const char *type =
-			json_string_value(json_object_get(message, "type"));
-
+	while ((r = session_receive(m->session, &got, e)) > 0) {
 		r = 0;
-		if (type && !strcmp(type, "loaded")) {
+		if (got.type == MESSAGE_LOADED) {
 			m->loaded = true;
 			m->times.loaded_wall_us = clock_wall_us();
-		} else if (type && !strcmp(type, "failed")) {
-			r = failed_there(m, message, e);
+		} else if (got.type == MESSAGE_FAILED) {
+			r = failed_there(m, &got.failed, e);
 		}
-		json_decref(message);
+		message_done(&got);
 		if (r < 0)
 			return r;
 	}
@@ -414,19 +402,17 @@ static int watch(struct source *m, struct error *e)
 /* What this side saw may only be the echo of what went wrong there. */
 static void prefer_their_reason(struct source *m, struct error *e)
 {
+	AUTO_MESSAGE struct message got = { 0 };
 	struct error theirs;
-	json_t *message;
 
 	if (e->code == ECANCELED || e->code == ETIMEDOUT ||
 	    e->code == EREMOTEIO)
 		return;
-	if (source_await(m, "failed", clock_us() + SOURCE_REASON_US, &message,
-			 &theirs) == 0) {
-		failed_there(m, message, e);
-		json_decref(message);
-	} else if (theirs.code == ECONNABORTED) {
+	if (source_await(m, MESSAGE_FAILED, clock_us() + SOURCE_REASON_US, &got,
+			 &theirs) == 0)
+		failed_there(m, &got.failed, e);
+	else if (theirs.code == ECONNABORTED)
 		*e = theirs;
-	}
 }
 
 static int st_precopy(struct source *m, struct error *e)
@@ -495,7 +481,7 @@ static void let_go(struct source *m)
 	qmp_close(m->qmp);
 	json_decref(m->capabilities);
 	json_decref(m->entry);
-	json_decref(m->description);
+	shape_done(&machine_description_shape, &m->description);
 	disks_unmark(m->marks);
 	free(m->blocks);
 }

@@ -31,7 +31,8 @@ struct source {
 	json_t *capabilities; /* of the machine's QEMU */
 	json_t *entry;        /* of the journal */
 	char guest[LAUNCH_IDENTITY_SIZE];
-	json_t *description;      /* of the machine, for the destination */
+	/* Of the machine, for the destination. */
+	struct machine_description description;
 	struct disk_marks *marks; /* until that is prepared */
 	struct session *session;
 	struct relay *relay;
@@ -52,8 +53,8 @@ struct source {
 };
 
 /* A message of @type, or the other side's "failed" as -EREMOTEIO. */
-int source_await(struct source *m, const char *type, uint64_t deadline_us,
-		 json_t **ret, struct error *e);
+int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
+		 struct message *ret, struct error *e);
 
 /* Sets m->side up; job, host and peer are there. */
 void source_begin(struct source *m);

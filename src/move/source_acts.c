@@ -66,20 +66,17 @@ static enum decide_event act_store_commit(struct commit_side *c)
 static enum decide_event act_send_commit(struct commit_side *c)
 {
 	struct source *m = source_of(c);
-	json_t *message = NULL;
+	AUTO_MESSAGE struct message got = { 0 };
 	struct error lost;
 
 	if (!m->session)
 		return NO_EVENT;
 	fault_point("source:before-commit-sent");
-	if (session_send(m->session, json_pack("{s:s}", "type", "commit"),
-			 &lost) == 0) {
+	if (session_say(m->session, MESSAGE_COMMIT, &lost) == 0) {
 		fault_point("source:commit-sent");
-		if (source_await(m, "running", clock_us() + CONFIRM_US,
-				 &message, &lost) == 0) {
-			json_decref(message);
+		if (source_await(m, MESSAGE_RUNNING, clock_us() + CONFIRM_US,
+				 &got, &lost) == 0)
 			return EVENT_HEARD_RUNNING;
-		}
 		/* It tried, and has dropped the guest: ours again. */
 		if (lost.code == EREMOTEIO) {
 			m->why = lost;
@@ -203,14 +200,14 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 static enum decide_event act_forget(struct commit_side *c)
 {
 	struct source *m = source_of(c);
-	json_t *message;
+	AUTO_MESSAGE struct message got = { 0 };
 	struct error e;
 	int left;
 
 	/* When the user is told, the machine can be used there. */
-	if (m->session && source_await(m, "registered", clock_us() + CONFIRM_US,
-				       &message, &e) == 0)
-		json_decref(message);
+	if (m->session)
+		source_await(m, MESSAGE_REGISTERED, clock_us() + CONFIRM_US,
+			     &got, &e);
 	left = m->host->left(m->host->context, m->job->machine, m->peer->name);
 	fault_point("source:left");
 	m->forgotten = left == 0;
@@ -227,9 +224,7 @@ static enum decide_event act_send_done(struct commit_side *c)
 	struct source *m = source_of(c);
 	struct error e;
 
-	if (m->session &&
-	    session_send(m->session, json_pack("{s:s}", "type", "done"), &e) ==
-		    0)
+	if (m->session && session_say(m->session, MESSAGE_DONE, &e) == 0)
 		outbox_wait_empty(session_outbox(m->session),
 				  clock_us() + SOURCE_REASON_US);
 	return NO_EVENT;

@@ -2,54 +2,50 @@
 #include "relay/blocks.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "pages/memory.h"
 
-json_t *blocks_json(const struct guest_memory *m)
+_Static_assert((int)MESSAGE_BLOCKS_MAX == (int)SPLIT_BLOCKS_MAX,
+	       "all of them fit");
+
+int blocks_list(struct message_blocks *ret, const struct guest_memory *m,
+		struct error *e)
 {
-	json_t *all = json_array();
+	const unsigned n = m ? memory_blocks(m) : 0;
 
-	for (unsigned i = 0; m && i < memory_blocks(m); i++) {
-		const struct memory_block *b = memory_block(m, i);
+	*ret = (struct message_blocks){ 0 };
+	if (n == 0)
+		return 0;
+	ret->at = calloc(n, sizeof(ret->at[0]));
+	if (!ret->at)
+		return error_set(e, ENOMEM, "no memory for a list of blocks");
+	for (; ret->count < n; ret->count++) {
+		const struct memory_block *b =
+			memory_block(m, (unsigned)ret->count);
+		struct message_block *to = &ret->at[ret->count];
 
-		json_array_append_new(all,
-				      json_pack("{s:s,s:I,s:I}", "name",
-						b->name, "len",
-						(json_int_t)b->len_bytes,
-						"page_size",
-						(json_int_t)
-							b->page_size_bytes));
+		snprintf(to->name, sizeof(to->name), "%s", b->name);
+		to->len_bytes = b->len_bytes;
+		to->page_size_bytes = b->page_size_bytes;
 	}
-	return all;
-}
-
-static int block_read(struct relay_block *ret, const json_t *from)
-{
-	const char *name = json_string_value(json_object_get(from, "name"));
-	json_int_t len = json_integer_value(json_object_get(from, "len"));
-
-	if (!name || strlen(name) > SPLIT_NAME_MAX || len <= 0)
-		return -EBADMSG;
-	strcpy(ret->name, name);
-	ret->len_bytes = (uint64_t)len;
 	return 0;
 }
 
-int blocks_read(struct relay_block *ret, unsigned *ret_n, const json_t *list,
-		const char *peer, struct error *e)
+int blocks_take(struct relay_block *ret, unsigned *ret_n,
+		const struct message_blocks *list, const char *peer,
+		struct error *e)
 {
-	size_t n = json_array_size(list);
-
-	if (n > SPLIT_BLOCKS_MAX)
+	if (list->count > SPLIT_BLOCKS_MAX)
 		return error_set(e, EBADMSG, "%s has too many RAM blocks",
 				 peer);
-	for (size_t i = 0; i < n; i++)
-		if (block_read(&ret[i], json_array_get(list, i)) < 0)
-			return error_set(e, EBADMSG,
-					 "%s describes a RAM block wrongly",
-					 peer);
-	*ret_n = (unsigned)n;
+	for (size_t i = 0; i < list->count; i++) {
+		snprintf(ret[i].name, sizeof(ret[i].name), "%s",
+			 list->at[i].name);
+		ret[i].len_bytes = list->at[i].len_bytes;
+	}
+	*ret_n = (unsigned)list->count;
 	return 0;
 }

@@ -7,15 +7,17 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 #include "relay/divert.h"
+#include "wire/message.h"
 
 struct error;
 struct guest_memory;
 
-json_t *blocks_json(const struct guest_memory *m); /* NULL: no blocks */
+/* NULL: no blocks.  On the heap: free(ret->at). */
+int blocks_list(struct message_blocks *ret, const struct guest_memory *m,
+		struct error *e);
 
 /* @ret has room for SPLIT_BLOCKS_MAX; @peer is for the message. */
-int blocks_read(struct relay_block *ret, unsigned *ret_n, const json_t *list,
-		const char *peer, struct error *e);
+int blocks_take(struct relay_block *ret, unsigned *ret_n,
+		const struct message_blocks *list, const char *peer,
+		struct error *e);

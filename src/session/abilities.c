@@ -11,27 +11,19 @@ static const char *const names[ABILITIES] = {
 	[CAN_STREAMS] = "streams",
 };
 
-json_t *abilities_json(void)
+struct words abilities_words(void)
 {
-	json_t *all = json_array();
-
-	for (unsigned i = 0; i < ABILITIES; i++)
-		json_array_append_new(all, json_string(names[i]));
-	return all;
+	/* Nobody writes to it. */
+	return (struct words){ (char **)(uintptr_t)names, ABILITIES };
 }
 
-unsigned abilities_read(const json_t *list)
+unsigned abilities_read(const struct words *w)
 {
 	unsigned bits = 0;
-	json_t *one;
-	size_t i;
 
-	json_array_foreach ((json_t *)(uintptr_t)list, i, one) {
-		const char *text = json_string_value(one);
-
-		for (unsigned a = 0; text && a < ABILITIES; a++)
-			if (!strcmp(text, names[a]))
+	for (size_t i = 0; i < w->count; i++)
+		for (unsigned a = 0; a < ABILITIES; a++)
+			if (!strcmp(w->at[i], names[a]))
 				bits |= 1U << a;
-	}
 	return bits;
 }

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include <jansson.h>
+#include "base/words.h"
 
 enum ability {
 	CAN_HOLDS, /* answers "holds" */
@@ -19,6 +19,6 @@ enum ability {
 	ABILITIES
 };
 
-json_t *abilities_json(void); /* all of this version's */
+struct words abilities_words(void); /* all of this version's; constant */
 /* Bits by enum ability; names that are not known are left out. */
-unsigned abilities_read(const json_t *list);
+unsigned abilities_read(const struct words *names);

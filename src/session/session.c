@@ -341,14 +341,14 @@ int session_event_fd(const struct session *s)
 	return s->event_fd;
 }
 
-int session_send(struct session *s, json_t *message, struct error *e)
+int session_send(struct session *s, const struct message *m, struct error *e)
 {
+	struct message introduces = *m;
 	AUTO_FREE char *text = NULL;
 
 	if (!atomic_exchange(&s->introduced, true))
-		json_object_set_new(message, "can", abilities_json());
-	text = json_dumps(message, JSON_COMPACT);
-	json_decref(message);
+		introduces.can = abilities_words();
+	text = message_text(&introduces);
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for a message");
 	if (strlen(text) > MESSAGE_MAX_PAYLOAD)
@@ -361,11 +361,15 @@ int session_send(struct session *s, json_t *message, struct error *e)
 	return 0;
 }
 
-int session_receive(struct session *s, json_t **ret, struct error *e)
+int session_say(struct session *s, enum message_type type, struct error *e)
+{
+	return session_send(s, &(struct message){ .type = type }, e);
+}
+
+int session_receive(struct session *s, struct message *ret, struct error *e)
 {
 	eventfd_t ignored;
 	AUTO_FREE struct piece *p = NULL;
-	json_error_t where;
 
 	eventfd_read(s->event_fd, &ignored);
 	p = inbox_message(&s->in);
@@ -373,29 +377,23 @@ int session_receive(struct session *s, json_t **ret, struct error *e)
 		return session_check(s, e);
 	/* More may be waiting: keep the descriptor readable. */
 	notify(s);
-	*ret = json_loadb((const char *)p->data, p->len, 0, &where);
-	if (!json_is_object(*ret)) {
-		json_decref(*ret);
-		return error_set(e, EBADMSG,
-				 "%s sent a message that is not a JSON object",
-				 s->who.peer);
-	}
-	atomic_fetch_or(&s->abilities,
-			abilities_read(json_object_get(*ret, "can")));
+	if (message_parse(ret, p->data, p->len, e) < 0)
+		return error_in(e, "from %s", s->who.peer);
+	atomic_fetch_or(&s->abilities, abilities_read(&ret->can));
 	return 1;
 }
 
 int session_skip(struct session *s, struct error *e)
 {
-	json_t *message = NULL;
+	struct message m;
 	int r;
 
-	while ((r = session_receive(s, &message, e)) > 0)
-		json_decref(message);
+	while ((r = session_receive(s, &m, e)) > 0)
+		message_done(&m);
 	return r;
 }
 
-int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
+int session_await(struct session *s, uint64_t deadline_us, struct message *ret,
 		  struct error *e)
 {
 	struct pollfd p = { .fd = s->event_fd, .events = POLLIN };

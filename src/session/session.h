@@ -39,6 +39,7 @@
 #include "session/abilities.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
+#include "wire/message.h"
 
 struct paths_report;
 struct error;
@@ -91,18 +92,20 @@ bool session_failed(struct session *s);
 /* Readable when a message arrived or the session ended; for poll() only. */
 int session_event_fd(const struct session *s);
 
-/* Messages are JSON objects; they arrive once and in order.  The first one that
- * is sent says in "can" what this version knows. */
-int session_send(struct session *s, json_t *message /* stolen */,
-		 struct error *e);
+/* Messages arrive once and in order.  The first one that is sent says in "can"
+ * what this version knows; @m stays the caller's. */
+int session_send(struct session *s, const struct message *m, struct error *e);
+/* One that has nothing but its type. */
+int session_say(struct session *s, enum message_type type, struct error *e);
 /* The next message: 1; 0 when there is none; -ECONNABORTED when the session
- * has ended and none is left. */
-int session_receive(struct session *s, json_t **ret, struct error *e);
+ * has ended and none is left; -EBADMSG for one that is wrong, the session lives
+ * on.  @ret is the caller's after a 1 only. */
+int session_receive(struct session *s, struct message *ret, struct error *e);
 /* For who waits on the descriptor but expects no message: drops those that
  * came.  As session_check() otherwise. */
 int session_skip(struct session *s, struct error *e);
 /* As session_receive(), but waits; -ETIMEDOUT at the deadline. */
-int session_await(struct session *s, uint64_t deadline_us, json_t **ret,
+int session_await(struct session *s, uint64_t deadline_us, struct message *ret,
 		  struct error *e);
 
 void session_set_page_sink(struct session *s, const struct page_sink *sink);

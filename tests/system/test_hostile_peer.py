@@ -332,8 +332,8 @@ class HostilePeer(unittest.TestCase):
         for words in ({"type": "ask"}, {"type": "resolve", "decision": "commit"}):
             peer = self.opened()
             peer.message({**words, "job": "0123456789abcdef0"})
-            self.assertIn("at most 16 characters", peer.reply().get("error", ""))
-        self.assertIn("at most 16 characters",
+            self.assertIn("at most 16 bytes", peer.reply().get("error", ""))
+        self.assertIn("at most 16 bytes",
                       self.asks_to_move(text, job="0123456789abcdef0").reply().get("error", ""))
         first = self.asks_to_move(text, job="0badc0de")
         self.assertEqual(first.reply()["type"], "prepared")
@@ -343,7 +343,7 @@ class HostilePeer(unittest.TestCase):
         for job, word in (("0badc0de", "abort"), ("0badc0de", ""), ("0badc0de", None)):
             peer = self.opened()
             peer.message({"type": "resolve", "job": job, "decision": word})
-            self.assertIn("unknown decision", peer.reply().get("error", ""))
+            self.assertIn("must be one of commit", peer.reply().get("error", ""))
 
     def test_a_peer_does_not_choose_the_program(self):
         mark, program = os.path.join(self.beta.dir, "ran"), os.path.join(self.beta.dir, "program")

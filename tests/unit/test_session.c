@@ -283,18 +283,22 @@ static int put_message(struct session *s, uint32_t n)
 {
 	struct error e;
 
-	return session_send(s, json_pack("{s:i}", "n", (int)n), &e);
+	struct message m = { .type = MESSAGE_RELAY };
+
+	snprintf(m.relay, sizeof(m.relay), "%u", n);
+	return session_send(s, &m, &e);
 }
 
 static uint32_t read_messages(struct session *s, uint32_t next)
 {
-	json_t *m;
+	struct message m;
 	struct error e;
 
 	while (session_receive(s, &m, &e) > 0) {
-		CHECK(json_integer_value(json_object_get(m, "n")) == next);
+		CHECK(m.type == MESSAGE_RELAY &&
+		      strtoul(m.relay, NULL, 10) == next);
 		next++;
-		json_decref(m);
+		message_done(&m);
 	}
 	return next;
 }

@@ -71,20 +71,19 @@ static void a_short_outage_is_survived(void **state)
 {
 	struct ends e;
 	struct error err;
-	json_t *m;
+	struct message m;
 
 	(void)state;
 	opened_ends(&e, 2, 20 * USEC_PER_SEC);
 	cutter_cut_all(e.cutter, 1);
 	for (int ms = 0; ms < 300; ms += 5)
 		clock_hasten(5 * USEC_PER_MS);
-	assert_int_equal(session_send(e.near, json_pack("{s:i}", "n", 7), &err),
-			 0);
+	assert_int_equal(session_say(e.near, MESSAGE_PLAN, &err), 0);
 	cutter_cut_all(e.cutter, 0);
 	assert_int_equal(session_await(e.far, clock_us() + 10 * USEC_PER_SEC,
 				       &m, &err),
 			 1);
-	json_decref(m);
+	message_done(&m);
 	ends_close(&e);
 	ends_done(&e);
 }
@@ -304,7 +303,7 @@ static void a_frame_that_comes_twice_is_dropped(void **state)
 	struct puppet p;
 	struct session_stats st;
 	struct error err;
-	json_t *m;
+	struct message m;
 
 	(void)state;
 	puppet_init(&p);
@@ -316,7 +315,7 @@ static void a_frame_that_comes_twice_is_dropped(void **state)
 					       clock_us() + USEC_PER_SEC, &m,
 					       &err),
 				 1);
-		json_decref(m);
+		message_done(&m);
 	}
 	assert_int_equal(session_receive(p.ends.far, &m, &err), 0);
 	session_stats(p.ends.far, &st);
@@ -342,7 +341,7 @@ static void nothing_is_taken_after_the_end(void **state)
 {
 	struct puppet p;
 	struct error err;
-	json_t *m;
+	struct message m;
 
 	(void)state;
 	puppet_init(&p);

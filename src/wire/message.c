@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/message.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+static const char *const types[MESSAGE_TYPES] = {
+	[MESSAGE_MOVE] = "move",       [MESSAGE_PREPARED] = "prepared",
+	[MESSAGE_LOADED] = "loaded",   [MESSAGE_COMMIT] = "commit",
+	[MESSAGE_RUNNING] = "running", [MESSAGE_REGISTERED] = "registered",
+	[MESSAGE_DONE] = "done",       [MESSAGE_FAILED] = "failed",
+	[MESSAGE_COMPARE] = "compare", [MESSAGE_FINDINGS] = "findings",
+	[MESSAGE_RELAY] = "relay",     [MESSAGE_READY] = "ready",
+	[MESSAGE_BLOCKS] = "blocks",   [MESSAGE_CARRIES] = "carries",
+	[MESSAGE_CARRIED] = "carried", [MESSAGE_PLAN] = "plan",
+	[MESSAGE_RESOLVE] = "resolve", [MESSAGE_RESOLVED] = "resolved",
+	[MESSAGE_ASK] = "ask",         [MESSAGE_ANSWER] = "answer",
+	[MESSAGE_HOLDS] = "holds",     [MESSAGE_HOLDER] = "holder",
+};
+
+static const char *const decisions[DECISIONS] = {
+	[DECISION_COMMIT] = "commit",
+	[DECISION_ABORT] = "abort",
+	[DECISION_UNDECIDED] = "undecided",
+	[DECISION_UNKNOWN] = "unknown",
+};
+
+static const char *const states[STATES] = {
+	[STATE_RUNNING] = "running", [STATE_WAITING] = "waiting",
+	[STATE_DROPPED] = "dropped", [STATE_LOST] = "lost",
+	[STATE_GONE] = "gone",
+};
+
+static const char *const holders[HOLDERS] = {
+	[HOLDER_RUNS] = "runs",
+	[HOLDER_ELSEWHERE] = "elsewhere",
+	[HOLDER_NONE] = "none",
+};
+
+#define OF(member) SHAPE_AT(struct message, member)
+#define OF_COUNT(member) SHAPE_COUNT(struct message, member)
+
+/* What all of them begin with. */
+#define HEAD \
+	{ "type",   SHAPE_NAME,     SHAPE_NEEDED, \
+	  OF(type), .names = types, .most = MESSAGE_TYPES }, \
+	{ \
+		"can", SHAPE_WORDS, SHAPE_OMIT, OF(can), .most = 256 \
+	}
+
+static const struct shape_field block_fields[] = {
+	{ "name", SHAPE_TEXT, SHAPE_NEEDED,
+	  SHAPE_AT(struct message_block, name) },
+	{ "len", SHAPE_NUMBER, SHAPE_NEEDED,
+	  SHAPE_AT(struct message_block, len_bytes), .least = 1,
+	  .most = 1ULL << 60 },
+	{ "page_size", SHAPE_NUMBER, 0,
+	  SHAPE_AT(struct message_block, page_size_bytes) },
+};
+const struct shape message_block_shape =
+	SHAPE(struct message_block, block_fields);
+
+static const struct shape_field head_fields[] = { HEAD };
+
+static const struct shape_field move_fields[] = {
+	HEAD,
+	{ "job", SHAPE_TEXT, SHAPE_NEEDED, OF(move.job) },
+	{ "guest", SHAPE_TEXT, SHAPE_OMIT, OF(move.guest) },
+	{ "machine", SHAPE_OBJECT, SHAPE_NEEDED, OF(move.machine),
+	  .of = &machine_description_shape },
+	{ "paused", SHAPE_BOOL, 0, OF(move.paused) },
+	{ "switchover_ack", SHAPE_BOOL, 0, OF(move.switchover_ack) },
+};
+
+static const struct shape_field prepared_fields[] = {
+	HEAD,
+	{ "blocks", SHAPE_LIST, 0, OF(prepared.blocks.at),
+	  OF_COUNT(prepared.blocks.count), .most = MESSAGE_BLOCKS_MAX,
+	  .of = &message_block_shape },
+	{ "switchover_ack", SHAPE_BOOL, 0, OF(prepared.switchover_ack) },
+};
+
+static const struct shape_field failed_fields[] = {
+	HEAD,
+	{ "error", SHAPE_TEXT, 0, OF(failed.error) },
+	{ "kind", SHAPE_TEXT, SHAPE_OMIT, OF(failed.kind) },
+};
+
+static const struct shape_field compare_fields[] = {
+	HEAD,
+	{ "machine", SHAPE_OBJECT, SHAPE_NEEDED, OF(compare),
+	  .of = &machine_description_shape },
+};
+
+static const struct shape_field findings_fields[] = {
+	HEAD,
+	{ "findings", SHAPE_LIST, SHAPE_NEEDED, OF(findings.at),
+	  OF_COUNT(findings.count), .most = 8192, .of = &finding_shape },
+};
+
+static const struct shape_field relay_fields[] = {
+	HEAD,
+	{ "name", SHAPE_TEXT, SHAPE_NEEDED, OF(relay) },
+};
+
+static const struct shape_field blocks_fields[] = {
+	HEAD,
+	{ "blocks", SHAPE_LIST, 0, OF(blocks.at), OF_COUNT(blocks.count),
+	  .most = MESSAGE_BLOCKS_MAX, .of = &message_block_shape },
+};
+
+static const struct shape_field carries_fields[] = {
+	HEAD,
+	{ "name", SHAPE_TEXT, SHAPE_NEEDED, OF(carries) },
+};
+
+static const struct shape_field carried_fields[] = {
+	HEAD,
+	{ "carries", SHAPE_BOOL, SHAPE_NEEDED, OF(carried) },
+};
+
+static const struct shape_field resolve_fields[] = {
+	HEAD,
+	{ "job", SHAPE_TEXT, SHAPE_NEEDED, OF(resolve.job) },
+	{ "decision", SHAPE_NAME, SHAPE_NEEDED, OF(resolve.decision),
+	  .names = decisions, .most = DECISION_COMMIT + 1 },
+};
+
+static const struct shape_field resolved_fields[] = {
+	HEAD,
+	{ "state", SHAPE_NAME, SHAPE_NEEDED, OF(resolved), .names = states,
+	  .most = STATES },
+};
+
+static const struct shape_field ask_fields[] = {
+	HEAD,
+	{ "job", SHAPE_TEXT, SHAPE_NEEDED, OF(ask.job) },
+	{ "machine", SHAPE_TEXT, 0, OF(ask.machine) },
+	{ "guest", SHAPE_TEXT, 0, OF(ask.guest) },
+};
+
+static const struct shape_field answer_fields[] = {
+	HEAD,
+	{ "decision", SHAPE_NAME, SHAPE_NEEDED, OF(answer), .names = decisions,
+	  .most = DECISIONS },
+};
+
+static const struct shape_field holds_fields[] = {
+	HEAD,
+	{ "uuid", SHAPE_TEXT, SHAPE_NEEDED, OF(holds.uuid) },
+	{ "machine", SHAPE_TEXT, 0, OF(holds.machine) },
+};
+
+static const struct shape_field holder_fields[] = {
+	HEAD,
+	{ "state", SHAPE_NAME, SHAPE_NEEDED, OF(holder.state), .names = holders,
+	  .most = HOLDERS },
+	{ "host", SHAPE_TEXT, SHAPE_OMIT, OF(holder.host) },
+};
+
+#define MESSAGE(fields) SHAPE(struct message, fields)
+
+static const struct shape shapes[MESSAGE_TYPES] = {
+	[MESSAGE_UNKNOWN] = MESSAGE(head_fields),
+	[MESSAGE_MOVE] = MESSAGE(move_fields),
+	[MESSAGE_PREPARED] = MESSAGE(prepared_fields),
+	[MESSAGE_LOADED] = MESSAGE(head_fields),
+	[MESSAGE_COMMIT] = MESSAGE(head_fields),
+	[MESSAGE_RUNNING] = MESSAGE(head_fields),
+	[MESSAGE_REGISTERED] = MESSAGE(head_fields),
+	[MESSAGE_DONE] = MESSAGE(head_fields),
+	[MESSAGE_FAILED] = MESSAGE(failed_fields),
+	[MESSAGE_COMPARE] = MESSAGE(compare_fields),
+	[MESSAGE_FINDINGS] = MESSAGE(findings_fields),
+	[MESSAGE_RELAY] = MESSAGE(relay_fields),
+	[MESSAGE_READY] = MESSAGE(blocks_fields),
+	[MESSAGE_BLOCKS] = MESSAGE(blocks_fields),
+	[MESSAGE_CARRIES] = MESSAGE(carries_fields),
+	[MESSAGE_CARRIED] = MESSAGE(carried_fields),
+	[MESSAGE_PLAN] = MESSAGE(head_fields),
+	[MESSAGE_RESOLVE] = MESSAGE(resolve_fields),
+	[MESSAGE_RESOLVED] = MESSAGE(resolved_fields),
+	[MESSAGE_ASK] = MESSAGE(ask_fields),
+	[MESSAGE_ANSWER] = MESSAGE(answer_fields),
+	[MESSAGE_HOLDS] = MESSAGE(holds_fields),
+	[MESSAGE_HOLDER] = MESSAGE(holder_fields),
+};
+
+const char *message_name(enum message_type t)
+{
+	return types[t] ? types[t] : "unknown";
+}
+
+const struct shape *message_shape(enum message_type t)
+{
+	return &shapes[t];
+}
+
+char *message_text(const struct message *m)
+{
+	return shape_text(&shapes[m->type], m);
+}
+
+/* What has to be known before the rest can be read. */
+struct head {
+	char name[64];
+	struct words can;
+};
+
+static const struct shape_field first_fields[] = {
+	{ "type", SHAPE_TEXT, 0, SHAPE_AT(struct head, name) },
+	{ "can", SHAPE_WORDS, 0, SHAPE_AT(struct head, can), .most = 256 },
+};
+static const struct shape first_shape = SHAPE(struct head, first_fields);
+
+static enum message_type find(const char *name)
+{
+	for (int i = 0; i < MESSAGE_TYPES; i++)
+		if (types[i] && !strcmp(types[i], name))
+			return (enum message_type)i;
+	return MESSAGE_UNKNOWN;
+}
+
+int message_parse(struct message *ret, const void *text, size_t len,
+		  struct error *e)
+{
+	struct head head = { 0 };
+
+	*ret = (struct message){ 0 };
+	if (shape_parse(&first_shape, &head, text, len, SHAPE_MESSAGE, e) < 0)
+		return error_code(e);
+	ret->type = find(head.name);
+	ret->can = head.can;
+	memcpy(ret->name, head.name, sizeof(ret->name));
+	if (ret->type == MESSAGE_UNKNOWN)
+		return 0;
+	if (shape_parse(&shapes[ret->type], ret, text, len, SHAPE_MESSAGE, e) <
+	    0)
+		return error_in(e, "message '%s'", head.name);
+	return 0;
+}
+
+void message_done(struct message *m)
+{
+	shape_done(&shapes[m->type], m);
+	*m = (struct message){ 0 };
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What two daemons say to each other in a session's MESSAGE frames: one struct
+ * for each message, and in message.c one table that says how all of them stand
+ * in JSON.  docs/wire.md, "Messages", says what they are for.
+ *
+ * To add one: a type and a struct here; its fields and its name in message.c;
+ * and a name for "can", which an older version does not send, so that nobody
+ * says it to one that would not understand it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/shape.h"
+#include "base/words.h"
+#include "wire/description.h"
+
+struct error;
+
+enum message_type {
+	MESSAGE_UNKNOWN, /* of a newer version, or of none */
+	MESSAGE_MOVE,
+	MESSAGE_PREPARED,
+	MESSAGE_LOADED,
+	MESSAGE_COMMIT,
+	MESSAGE_RUNNING,
+	MESSAGE_REGISTERED,
+	MESSAGE_DONE,
+	MESSAGE_FAILED,
+	MESSAGE_COMPARE,
+	MESSAGE_FINDINGS,
+	MESSAGE_RELAY,
+	MESSAGE_READY,
+	MESSAGE_BLOCKS,
+	MESSAGE_CARRIES,
+	MESSAGE_CARRIED,
+	MESSAGE_PLAN,
+	MESSAGE_RESOLVE,
+	MESSAGE_RESOLVED,
+	MESSAGE_ASK,
+	MESSAGE_ANSWER,
+	MESSAGE_HOLDS,
+	MESSAGE_HOLDER,
+	MESSAGE_TYPES,
+};
+
+/* What a source has decided.  Those of "answer", and the first of "resolve". */
+enum message_decision {
+	DECISION_NONE,
+	DECISION_COMMIT,
+	DECISION_ABORT,
+	DECISION_UNDECIDED,
+	DECISION_UNKNOWN,
+	DECISIONS,
+};
+
+/* How far a destination is. */
+enum message_state {
+	STATE_NONE,
+	STATE_RUNNING,
+	STATE_WAITING,
+	STATE_DROPPED,
+	STATE_LOST,
+	STATE_GONE,
+	STATES,
+};
+
+enum message_holder {
+	HOLDER_SILENT,
+	HOLDER_RUNS,
+	HOLDER_ELSEWHERE,
+	HOLDER_NONE,
+	HOLDERS
+};
+
+enum { MESSAGE_BLOCKS_MAX = 512 };
+
+/* A RAM block of the destination; its place in the list is its number. */
+struct message_block {
+	char name[256];
+	uint64_t len_bytes, page_size_bytes;
+};
+
+struct message_blocks {
+	struct message_block *at; /* on the heap */
+	size_t count;
+};
+
+struct message_move {
+	char job[17];
+	char guest[128]; /* the source's QEMU; empty: from an older version */
+	bool paused, switchover_ack;
+	struct machine_description machine;
+};
+
+struct message_prepared {
+	struct message_blocks blocks;
+	bool switchover_ack;
+};
+
+struct message_failed {
+	char error[512];
+	char kind[24]; /* error_kind_name(); empty: from an older version */
+};
+
+struct message_resolve {
+	char job[17];
+	enum message_decision decision;
+};
+
+struct message_ask {
+	char job[17], machine[64], guest[128];
+};
+
+struct message_holds {
+	char uuid[40], machine[64];
+};
+
+struct message {
+	enum message_type type;
+	char name[64];    /* of one that is not known here */
+	struct words can; /* of the first one of a session */
+	union {
+		struct message_move move;
+		struct message_prepared prepared;
+		struct message_failed failed;
+		struct machine_description compare;
+		struct findings findings;
+		char relay[64];               /* its name */
+		struct message_blocks blocks; /* also of "ready" */
+		char carries[64];             /* the relay's name */
+		bool carried;
+		struct message_resolve resolve;
+		enum message_state resolved;
+		struct message_ask ask;
+		enum message_decision answer;
+		struct message_holds holds;
+		struct {
+			enum message_holder state;
+			char host[64];
+		} holder;
+	};
+};
+
+const char *message_name(enum message_type t); /* "move" */
+/* How one stands in JSON. */
+const struct shape *message_shape(enum message_type t);
+extern const struct shape message_block_shape;
+
+/* On the heap; NULL: no memory. */
+char *message_text(const struct message *m);
+/* -EBADMSG with what is wrong.  Done with message_done(), which may be called
+ * after a failure, too. */
+int message_parse(struct message *ret, const void *text, size_t len,
+		  struct error *e);
+void message_done(struct message *m);
+
+#define AUTO_MESSAGE __attribute__((cleanup(message_done)))
