@@ -499,10 +499,13 @@ int move_away(struct job *job, const struct move_host *host,
 
 	source_begin(&m);
 	job_begin(job, SOURCE_COPYING);
-	if (run_stages(&m, &m.why) == 0)
+	if (run_stages(&m, &m.why) == 0) {
+		/* Waiting in turns leaves its time-outs there. */
+		m.why = (struct error){ 0 };
 		commit_run(&m.side, EVENT_BOTH_COMPLETE);
-	else
+	} else {
 		commit_run(&m.side, EVENT_FAILED);
+	}
 	r = outcome(&m, e);
 	let_go(&m);
 	return r;
