@@ -61,6 +61,7 @@ extern const struct command host_commands[];
 extern const struct command nic_commands[];
 extern const struct command relay_commands[];
 extern const struct command log_commands[];
+extern const struct command debug_commands[];
 extern const struct command version_commands[];
 
 /* What the user should know besides: one line on standard error, "drover:

@@ -130,6 +130,7 @@ static void print_carried(FILE *to, const json_t *path, const char **title)
 	char text[TEXT_CAP], bytes[OUTPUT_CELL], rate[OUTPUT_CELL];
 	char again[OUTPUT_CELL], drops[OUTPUT_CELL];
 	const char *why = output_string(path, "why");
+	const char *reason = output_string(path, "reason");
 
 	format_ends(text, path);
 	row(to, title, text);
@@ -143,6 +144,8 @@ static void print_carried(FILE *to, const json_t *path, const char **title)
 		 output_number(path, "connections_asked"), bytes,
 		 sent ? "sent" : "received", rate, again, drops);
 	output_wrapped(to, "", TITLE_WIDTH + 2, text, WIDTH);
+	if (reason && is_used(path))
+		output_wrapped(to, "", TITLE_WIDTH + 2, reason, WIDTH);
 	if (why)
 		output_wrapped(to, "", TITLE_WIDTH + 2, why, WIDTH);
 }
@@ -224,6 +227,22 @@ static void add_rows(json_t *rows, size_t place, const json_t *path)
 					text_cell(path, "to")));
 }
 
+static void print_reasons(FILE *to, const json_t *paths)
+{
+	const json_t *path;
+	char text[TEXT_CAP];
+	size_t i;
+
+	json_array_foreach (paths, i, path) {
+		const char *reason = output_string(path, "reason");
+
+		if (!reason || !is_used(path))
+			continue;
+		snprintf(text, sizeof(text), "%zu: %.250s", i + 1, reason);
+		output_wrapped(to, "Used", TITLE_WIDTH, text, WIDTH);
+	}
+}
+
 static void print_flows(FILE *to, const json_t *paths)
 {
 	const json_t *path;
@@ -251,6 +270,7 @@ void paths_print_plan(FILE *to, const json_t *plan)
 		add_rows(rows, i + 1, path);
 	output_table(to, plan_fields, rows, "No path leads there.");
 	json_decref(rows);
+	print_reasons(to, paths);
 	print_flows(to, paths);
 	print_unused(to, plan, is_used);
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -241,6 +243,55 @@ static int show_job(struct host *h, const struct api_call *c, char **ret,
 	return dumped(ret, &j, job_show(h, c->name, &j, e), e);
 }
 
+static int debug_job(struct host *h, const struct api_call *c, char **ret,
+		     struct error *e)
+{
+	json_t *j = NULL;
+
+	return dumped(ret, &j, host_debug_job(h, c->name, &j, e), e);
+}
+
+/* Those that run; one that has gone meanwhile is left out. */
+static json_t *debug_jobs(struct host *h, const json_t *jobs)
+{
+	json_t *all = json_array(), *one;
+	struct error ignored;
+
+	for (size_t i = 0; i < json_array_size(jobs); i++) {
+		const json_t *job = json_array_get(jobs, i);
+		const char *state =
+			json_string_value(json_object_get(job, "state"));
+		const char *id = json_string_value(json_object_get(job, "id"));
+
+		if (state && id && !strcmp(state, "running") &&
+		    host_debug_job(h, id, &one, &ignored) == 0)
+			json_array_append_new(all, one);
+	}
+	return all;
+}
+
+static int debug_all(struct host *h, const struct api_call *c, char **ret,
+		     struct error *e)
+{
+	json_t *jobs, *j = NULL;
+	char *settings = NULL;
+	int r = settings_list(h, c, &settings, e);
+
+	if (r < 0)
+		return r;
+	r = job_list(h, &jobs, e);
+	if (r == 0) {
+		j = json_pack("{s:s,s:s,s:o,s:o}", "version", DROVER_VERSION,
+			      "log_level", log_level_name(log_level()),
+			      "settings",
+			      json_loads(settings, JSON_DECODE_ANY, NULL),
+			      "jobs", debug_jobs(h, jobs));
+		json_decref(jobs);
+	}
+	free(settings);
+	return dumped(ret, &j, r, e);
+}
+
 static int cancel_job(struct host *h, const struct api_call *c, char **ret,
 		      struct error *e)
 {
@@ -394,6 +445,8 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
 	{ "GET", "/v1/nics/plan/*", plan_nics, 200, .gives = &plan_shape },
+	{ "GET", "/v1/debug", debug_all, 200 },
+	{ "GET", "/v1/debug/*", debug_job, 200 },
 	{ "GET", "/v1/log", show_log, 200, .gives = &log_body_shape },
 	{ "PUT", "/v1/log", set_log, 200, API_SHAPE, .takes = &log_body_shape,
 	  .gives = &log_body_shape },

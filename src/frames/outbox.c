@@ -522,6 +522,18 @@ uint64_t outbox_channel_acked(struct outbox *o, unsigned channel)
 	return o->channel[channel].acked;
 }
 
+struct outbox_flow outbox_channel_flow(struct outbox *o, unsigned channel)
+{
+	const struct outbox_channel *c = &o->channel[channel];
+
+	WITH_LOCK(&o->lock);
+
+	return (struct outbox_flow){ .rate = c->flow.rate,
+				     .rtt_us = c->flow.rtt_us,
+				     .limit = flow_limit(&c->flow),
+				     .in_flight = c->bytes };
+}
+
 /* Back into the queue before the first frame with a higher number. */
 static void requeue(struct outbox *o, struct frame_out *f)
 {

@@ -95,6 +95,14 @@ void outbox_channel_stop(struct outbox *o, unsigned channel);
 /* Neither thread of @channel runs any more: its frames leave over the others.
  */
 void outbox_channel_died(struct outbox *o, unsigned channel);
+/* How much it may have on its way, and has. */
+struct outbox_flow {
+	uint64_t rate;             /* bytes a second; 0: not measured yet */
+	uint64_t rtt_us;           /* UINT64_MAX: likewise */
+	uint64_t limit, in_flight; /* bytes */
+};
+
+struct outbox_flow outbox_channel_flow(struct outbox *o, unsigned channel);
 /* Bytes of frames that it was the last to take, and that arrived. */
 uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
 

@@ -94,6 +94,9 @@ int machine_compare(struct host *h, const char *name, const char *peer,
 /* Jobs: moves and relays, both directions. */
 int job_list(struct host *h, json_t **ret, struct error *e);
 int job_show(struct host *h, const char *id, json_t **ret, struct error *e);
+/* What a job does, in detail. */
+int host_debug_job(struct host *h, const char *id, json_t **ret,
+		   struct error *e);
 int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e);
 
 /* The operator's last word on a job in doubt.  @run_here: this host keeps the

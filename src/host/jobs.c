@@ -270,6 +270,18 @@ int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
 	return 0;
 }
 
+int host_debug_job(struct host *h, const char *id, json_t **ret,
+		   struct error *e)
+{
+	struct job *j = job_must(h->jobs, id, e);
+
+	if (!j)
+		return error_code(e);
+	*ret = job_debug(j);
+	job_drop(j);
+	return 0;
+}
+
 int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 {
 	struct job *j = job_must(h->jobs, id, e);

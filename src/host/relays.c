@@ -245,6 +245,7 @@ static int carry(struct job *j, struct session *s,
 	if (!o->listen_path && send_blocks(s, MESSAGE_READY, NULL, e) < 0)
 		session_fail(s, e->text);
 	job_set_stage(j, "relay");
+	job_set_session(j, s);
 	if (a)
 		carries_start(&asks, a->host, s, a->wait->name, &ignored);
 	ended = watch(j, s, r, a, e);
@@ -259,6 +260,7 @@ static int carry(struct job *j, struct session *s,
 		session_end(s, "done");
 	carries_stop(&asks);
 	relay_stop(r);
+	job_set_session(j, NULL);
 	/* Frames name the relay's buffers: it goes after the session. */
 	session_free(s);
 	relay_free(r);

@@ -204,6 +204,7 @@ static void view_one(struct lane_view *v, const struct lane *c)
 		.sent = atomic_load(&c->sent),
 		.received = atomic_load(&c->received),
 		.acked = outbox_channel_acked(c->lanes->out, c->slot),
+		.flow = outbox_channel_flow(c->lanes->out, c->slot),
 		.retransmissions = st.retransmissions,
 		.age_us = clock_us() - c->connected_us,
 	};

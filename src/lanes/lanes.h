@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "channel/channel.h"
+#include "frames/outbox.h"
 #include "lanes/calls.h"
 
 struct error;
@@ -79,6 +80,7 @@ struct lane_view {
 	struct nic_address local, remote;
 	uint64_t sent, received; /* bytes, frames with their headers */
 	uint64_t acked;          /* of sent: has arrived */
+	struct outbox_flow flow;
 	uint64_t retransmissions;
 	uint64_t age_us;
 	bool alive, starting, let_go;

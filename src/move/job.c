@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/report.h"
+#include "session/session.h"
 
 static const uint8_t may_go[JOB_STATES] = {
 	[JOB_RUNNING] = 1 << JOB_IN_DOUBT | 1 << JOB_DONE | 1 << JOB_FAILED |
@@ -404,4 +405,36 @@ json_t *job_json(struct job *j)
 			 failure_json(j), "advice", text_or_null(j->advice),
 			 "progress", progress_json(&j->progress), "report",
 			 json_deep_copy(j->report));
+}
+
+void job_set_session(struct job *j, struct session *s)
+{
+	WITH_LOCK(&j->lock);
+
+	j->session = s;
+}
+
+static json_t *of_report(const struct job *j, const char *key)
+{
+	json_t *value = json_object_get(j->report, key);
+
+	return value ? json_deep_copy(value) : json_null();
+}
+
+json_t *job_debug(struct job *j)
+{
+	json_t *all = json_pack("{s:o}", "job", job_json(j));
+
+	WITH_LOCK(&j->lock);
+
+	if (j->session) {
+		json_object_update_new(all, session_paths_json(j->session));
+		json_object_set_new(all, "press",
+				    session_compression(j->session));
+		return all;
+	}
+	json_object_set_new(all, "paths", of_report(j, "paths"));
+	json_object_set_new(all, "cards", of_report(j, "cards"));
+	json_object_set_new(all, "press", of_report(j, "press"));
+	return all;
 }

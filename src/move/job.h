@@ -74,7 +74,8 @@ struct job {
 	enum error_kind failure; /* of what failed */
 	struct job_progress progress;
 	json_t *report;
-	struct job *next; /* the registry's */
+	struct session *session; /* while it can be looked into */
+	struct job *next;        /* the registry's */
 };
 
 struct job_subject {
@@ -133,3 +134,8 @@ enum job_state job_state(struct job *j);
 /* Waits; false when it has not ended by @deadline_us. */
 bool job_wait_ended(struct job *j, uint64_t deadline_us);
 json_t *job_json(struct job *j);
+/* Others may look into it until that is taken back with NULL. */
+void job_set_session(struct job *j, struct session *s);
+/* The job, its paths with the flow of each channel, and the choice of the
+ * codec: as they are, or as they were at its end. */
+json_t *job_debug(struct job *j);

@@ -86,7 +86,11 @@ static int st_connect(struct source *m, struct error *e)
 		move_session(m->host, m->peer, &m->o->paths,
 			     m->o->outage_limit_us);
 
-	return session_open(&m->session, &o, e);
+	int r = session_open(&m->session, &o, e);
+
+	if (r == 0)
+		job_set_session(m->job, m->session);
+	return r;
 }
 
 /* --- prepare */
@@ -476,6 +480,7 @@ static void let_go(struct source *m)
 {
 	if (m->relay)
 		relay_stop(m->relay);
+	job_set_session(m->job, NULL);
 	session_free(m->session);
 	relay_free(m->relay);
 	qmp_close(m->qmp);

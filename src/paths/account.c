@@ -64,6 +64,10 @@ static void put_channel(struct channel_report *r, const struct lane_view *v)
 	memcpy(r->from, v->from, sizeof(r->from));
 	memcpy(r->to, v->to, sizeof(r->to));
 	memcpy(r->why_ended, v->why, sizeof(r->why_ended));
+	r->alive = !v->why[0];
+	r->flow = v->flow;
+	if (r->flow.rtt_us == UINT64_MAX)
+		r->flow.rtt_us = 0;
 }
 
 /* --- lanes that end */
@@ -220,6 +224,7 @@ static void put_names(struct path_report *r, const struct path *p)
 	memcpy(r->far, p->far, sizeof(r->far));
 	memcpy(r->why, p->why, sizeof(r->why));
 	memcpy(r->flows, p->flows, sizeof(r->flows));
+	memcpy(r->reason, p->reason, sizeof(r->reason));
 	if (p->given)
 		return;
 	nic_address_host(r->from, &p->route[p->turn % p->routes].from);
@@ -235,6 +240,8 @@ static int put_path(struct path_report *r, const struct path_set *set,
 	put_names(r, p);
 	r->rank = p->given ? -1 : p->rank;
 	r->speed_mbit = p->speed_mbit;
+	r->order = p->given || p->order >= PAIRS_MAX ? 0 : p->order + 1;
+	r->delivered = p->peak_rate ? p->peak_rate : p->delivered;
 	r->state = state_of(p);
 	r->connections_asked = p->wanted;
 	r->connections = lanes_count_of(set->lanes, p->number).alive;
@@ -256,6 +263,7 @@ static int put_spare(struct path_report *r, const struct path_set *set,
 			  .routes = 1,
 			  .route = { s->route },
 			  .use = PAIR_SPARE,
+			  .order = PAIRS_MAX,
 			  .rank = s->rank,
 			  .speed_mbit = s->speed_mbit };
 

@@ -49,13 +49,15 @@ struct path {
 	unsigned order; /* in the plan, the most preferred first */
 	int rank;
 	unsigned speed_mbit;
-	char flows[NIC_REASON]; /* how a bond spreads them; empty: no bond */
-	unsigned wanted;        /* lanes */
-	bool failed;            /* it did not work when last tried, and has no
-				 * lane */
-	bool proved;            /* it worked once: the other end is our peer */
-	char why[252];          /* it failed, or is not used */
-	unsigned failures;      /* since it worked, or since there was news */
+	uint64_t delivered;      /* bytes/s, in sessions before */
+	char flows[NIC_REASON];  /* how a bond spreads them; empty: no bond */
+	char reason[NIC_REASON]; /* it is used, and as it is */
+	unsigned wanted;         /* lanes */
+	bool failed;             /* it did not work when last tried, and has no
+				  * lane */
+	bool proved;             /* it worked once: the other end is our peer */
+	char why[252];           /* it failed, or is not used */
+	unsigned failures;       /* since it worked, or since there was news */
 	uint64_t next_us, pause_us;
 	struct channel *greeting; /* its hello is awaited */
 
@@ -93,6 +95,7 @@ struct path_set {
 	unsigned paths;
 	unsigned refusals; /* by the peer's host, since a lane was there */
 	struct plan *plan; /* the last one; NULL: none yet */
+	char said[600];    /* of it, in the log */
 	struct cards *far_cards; /* the peer's; NULL: not heard of */
 	uint64_t far_generation;
 	bool ended;

@@ -131,6 +131,8 @@ static void list(struct plan_wish *w, const struct plan_facts *f, size_t i)
 	w->use = pair->use;
 	w->rank = pair->rank;
 	w->speed_mbit = slower_mbit(pair);
+	w->delivered = pair->delivered;
+	SAY(w->reason, "%s", pair->reason);
 	w->path.wanted = pair->connections;
 	pick_ports(w, f, pair);
 	describe_flows(w, pair);

@@ -69,7 +69,9 @@ struct plan_wish {
 	unsigned order; /* the most preferred first; PAIRS_MAX: not listed */
 	int rank;
 	unsigned speed_mbit;
+	uint64_t delivered; /* bytes/s, lately; 0: not known */
 	char flows[NIC_REASON];
+	char reason[NIC_REASON]; /* it is used, and as it is */
 	char why[NIC_REASON];
 };
 

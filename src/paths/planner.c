@@ -2,6 +2,7 @@
 #include "paths/planner.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,7 @@ static void take_pair(struct path *p, const struct plan_wish *w)
 {
 	p->order = w->order;
 	p->use = w->use;
+	memcpy(p->reason, w->reason, sizeof(p->reason));
 	if (w->routes > 0) {
 		memcpy(p->route, w->route, sizeof(p->route));
 		p->routes = w->routes;
@@ -112,6 +114,7 @@ static void take_pair(struct path *p, const struct plan_wish *w)
 	memcpy(p->port, w->port, sizeof(p->port));
 	p->ports = w->ports;
 	p->rank = w->rank;
+	p->delivered = w->delivered;
 	p->speed_mbit = w->speed_mbit;
 	memcpy(p->flows, w->flows, sizeof(p->flows));
 }
@@ -150,6 +153,44 @@ static void take_wishes(struct path_set *set, const struct plan *plan,
 	}
 }
 
+static void add_said(char *buf, size_t cap, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void add_said(char *buf, size_t cap, const char *fmt, ...)
+{
+	size_t used = strlen(buf);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf + used, cap - used, fmt, ap);
+	va_end(ap);
+}
+
+/* One line in the log for each plan that differs from the one before. */
+static void say_plan(struct path_set *set)
+{
+	char text[sizeof(set->said)] = "";
+
+	for (unsigned i = 0; i < set->paths; i++) {
+		const struct path *p = set->path[i];
+		const char *separator = text[0] ? "; " : "";
+
+		if (p->given)
+			continue;
+		if (p->use == PAIR_USED && !p->failed)
+			add_said(text, sizeof(text), "%s%s to %s, %u wanted",
+				 separator, p->near, p->far, p->wanted);
+		else
+			add_said(text, sizeof(text), "%s%s to %s not, %s",
+				 separator, p->near, p->far,
+				 p->why[0] ? p->why : "it does not work now");
+	}
+	if (!strcmp(text, set->said))
+		return;
+	memcpy(set->said, text, sizeof(text));
+	log_info("session with %s: the plan is %s", set->peer, text);
+}
+
 /* False: nothing is done any more. */
 static bool take_plan(struct path_set *set, struct plan *plan, bool news)
 {
@@ -158,6 +199,7 @@ static bool take_plan(struct path_set *set, struct plan *plan, bool news)
 	if (set->ended)
 		return false;
 	take_wishes(set, plan, news);
+	say_plan(set);
 	free(set->plan);
 	set->plan = plan;
 	path_set_wake(set);

@@ -3,6 +3,18 @@
 
 #include "base/text.h"
 
+#define AT(member) SHAPE_AT(struct outbox_flow, member)
+
+static const struct shape_field flow_fields[] = {
+	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
+	{ "rtt_us", SHAPE_NUMBER, SHAPE_NULL, AT(rtt_us) },
+	{ "limit", SHAPE_NUMBER, 0, AT(limit) },
+	{ "in_flight", SHAPE_NUMBER, 0, AT(in_flight) },
+};
+
+static const struct shape flow_shape = SHAPE(struct outbox_flow, flow_fields);
+
+#undef AT
 #define AT(member) SHAPE_AT(struct channel_report, member)
 
 static const struct shape_field channel_fields[] = {
@@ -15,6 +27,8 @@ static const struct shape_field channel_fields[] = {
 	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
 	{ "retransmissions", SHAPE_NUMBER, 0, AT(retransmissions) },
 	{ "connected_ms", SHAPE_NUMBER, 0, AT(connected_ms) },
+	{ "flow", SHAPE_OBJECT, SHAPE_NULL, AT(flow),
+	  SHAPE_HAS(struct channel_report, alive), .of = &flow_shape },
 	{ "why_ended", SHAPE_TEXT, SHAPE_NULL, AT(why_ended) },
 };
 
@@ -47,6 +61,9 @@ static const struct shape_field path_fields[] = {
 	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
 	{ "retransmissions", SHAPE_NUMBER, 0, AT(retransmissions) },
 	{ "drops", SHAPE_NUMBER, 0, AT(drops) },
+	{ "order", SHAPE_NUMBER, SHAPE_NULL, AT(order) },
+	{ "delivered", SHAPE_NUMBER, SHAPE_NULL, AT(delivered) },
+	{ "reason", SHAPE_TEXT, SHAPE_NULL, AT(reason) },
 	{ "why", SHAPE_TEXT, SHAPE_NULL, AT(why) },
 	{ "flows", SHAPE_TEXT, SHAPE_NULL, AT(flows) },
 	{ "channels", SHAPE_LIST, 0, AT(channels),

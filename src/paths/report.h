@@ -14,6 +14,7 @@
 
 #include "base/shape.h"
 #include "channel/channel.h"
+#include "frames/outbox.h"
 #include "nic/inventory.h"
 
 enum { PATH_WHY_MAX = 252 };
@@ -24,6 +25,8 @@ struct channel_report {
 	char from[CHANNEL_NAME_MAX], to[CHANNEL_NAME_MAX];
 	uint64_t sent, received, rate, retransmissions, connected_ms;
 	char why_ended[PATH_WHY_MAX]; /* empty: it has not */
+	bool alive;                   /* what follows is known */
+	struct outbox_flow flow;      /* rtt_us 0: not measured yet */
 };
 
 enum path_state { PATH_USED, PATH_FAILED, PATH_SPARE, PATH_GIVEN, PATH_STATES };
@@ -34,8 +37,11 @@ struct path_report {
 	int rank;                                          /* -1: given */
 	enum path_state state;
 	unsigned speed_mbit, connections_asked, connections, drops;
+	unsigned order; /* in the plan, from 1; 0: it is not in it */
 	uint64_t sent, received, rate, retransmissions;
+	uint64_t delivered; /* bytes/s, here or before; 0: not known */
 	char why[PATH_WHY_MAX], flows[NIC_REASON];
+	char reason[NIC_REASON]; /* it is used, and as it is */
 	struct channel_report *channels;
 	size_t channels_count;
 };

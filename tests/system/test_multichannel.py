@@ -30,9 +30,10 @@ USED_WITHIN_S = 2.0
 LONGEST_STALL_S = 1.5
 PATH_KEYS = {"from_nic", "from", "to_nic", "to", "network", "speed_mbit", "state",
              "connections_asked", "connections", "bytes", "received", "rate",
-             "retransmissions", "drops", "why", "flows", "channels"}
+             "retransmissions", "drops", "order", "delivered", "reason", "why", "flows",
+             "channels"}
 CHANNEL_KEYS = {"channel", "transport", "from", "to", "bytes", "received", "rate",
-                "retransmissions", "connected_ms", "why_ended"}
+                "retransmissions", "connected_ms", "flow", "why_ended"}
 
 
 def sent(links):
@@ -199,6 +200,67 @@ class Found(Case):
         unknown = field.here.drover("nic", "plan", "delta", check=False)
         self.assertEqual(unknown.status, 6)
         self.assertIn("delta", unknown.stderr)
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Explained(Case):
+    """Two cards, one plain and one with RSS, of which one is lost."""
+
+    def debug(self, field, *words):
+        return field.here.drover("debug", *words, "--json").json
+
+    def test_each_path_and_the_codec_say_why(self):
+        field = Field(self.lab, links=1, rate=RATE, memory="256M", guest={**GUEST, **LONG},
+                      limits={"outage-limit": "30s", "connections-per-card": 1})
+        field.network.link("alpha", "beta", rate=RATE, queues=4)
+        for host in (field.alpha, field.beta):
+            host.addresses = field.network.addresses(host.name)
+            host.settings["host"]["listen"] = host.addresses
+        connect(field.alpha, field.beta)
+        field.start()
+        move = field.move("--mode", "auto")
+        wait_sent(move, field.links, 0.2)
+        running, = self.debug(field)["jobs"]
+        job = running["job"]["id"]
+        paths = by_card(running)
+        self.assertRegex(paths["lan1"]["reason"],
+                         "same network, 1 connection because lan1 there has no RSS")
+        self.assertRegex(paths["lan2"]["reason"],
+                         "same network, 4 connections because lan2 there has RSS")
+        first, = (p for p in paths.values() if p["order"] == 1)
+        self.assertRegex(first["reason"], "; before lan. because ")
+        flows = [c["flow"] for p in paths.values() for c in p["channels"] if c["flow"]]
+        self.assertEqual(len(flows), 5)
+        self.assertTrue(any(f["rate"] > 0 and f["limit"] > 0 for f in flows), flows)
+        text = field.here.drover("debug", job).stdout
+        self.assertRegex(" ".join(text.split()), "4 connections because lan2 there has RSS")
+        self.assertIn("IN FLIGHT", text)
+        self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), text)
+
+        field.links[0].down()
+        wait_for("the new plan in the log", lambda: "the plan is lan1 to lan1 not, "
+                 in field.here.log_text(), 10, 0.05)
+        report = self.finished(field, move)
+        lost, kept = by_card(report)["lan1"], by_card(report)["lan2"]
+        self.assertNotEqual(lost["state"], "used")
+        self.assertTrue(lost["why"], lost)
+        self.assertIsNone(lost["reason"])
+        self.assertEqual(kept["state"], "used")
+        self.assertRegex(kept["reason"], "RSS")
+        self.assertGreater(kept["delivered"], 1e6)
+        self.assertTrue(report["press"]["why"])
+        self.assertTrue(all(t["ratio"] > 0 and t["frames"] > 0 for t in report["press"]["tried"]))
+        # Said once, however often it was planned anew.
+        said = [line.split("the plan is ")[1] for line in field.beta.log_text().splitlines() +
+                field.alpha.log_text().splitlines() if "the plan is " in line]
+        self.assertTrue(all(a != b for a, b in zip(said, said[1:])), said)
+        self.assertEqual(self.debug_of_ended(field, job), report["press"]["codec"])
+
+    def debug_of_ended(self, field, job):
+        """What it was, from the report."""
+        ended = field.alpha.drover("debug", job, "--json").json
+        self.assertEqual(ended["job"]["state"], "done")
+        return ended["press"]["codec"]
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")

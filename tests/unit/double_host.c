@@ -113,6 +113,12 @@ int nic_plan(struct host *h, const char *peer, const char *option,
 		      option ? option : "-");
 }
 
+int host_debug_job(struct host *h, const char *id, json_t **ret,
+		   struct error *e)
+{
+	return answer(h, ret, e, "host_debug_job %s", id);
+}
+
 int machine_list(struct host *h, struct machine_views *ret, struct error *e)
 {
 	struct machine_view *one = calloc(1, sizeof(*one));

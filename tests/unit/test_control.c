@@ -152,6 +152,8 @@ static void each_route_calls_its_function(void **state)
 		  200, "job_resolve 3f9a12cd here" },
 		{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":false}",
 		  200, "job_resolve 3f9a12cd there" },
+		{ "GET", "/v1/debug/3f9a12cd", "", 200,
+		  "host_debug_job 3f9a12cd" },
 		{ "GET", "/v1/nics", "", 200, "nic_list" },
 		{ "GET", "/v1/nics/eth0.100", "", 200, "nic_show eth0.100" },
 		{ "GET", "/v1/nics/plan", "", 200, "nic_show plan" },

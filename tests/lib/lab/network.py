@@ -93,14 +93,16 @@ class Namespace:
 class Link:
     """One veth pair; ends 0 and 1."""
 
-    def __init__(self, lab, number, first, second, *, rate, mtu, addresses=None):
+    def __init__(self, lab, number, first, second, *, rate, mtu, addresses=None, queues=1):
         self.lab, self.number, self.rate = lab, number, rate
         self.ends = (first, second)
         self.names = (f"lan{number}", f"lan{number}")
         self.addresses = tuple(addresses or (f"10.77.{number}.1", f"10.77.{number}.2"))
         # Made inside the first namespace: no name of ours outside of the lab.
-        first.run("ip", "link", "add", self.names[0], "mtu", mtu, "type", "veth",
-                  "peer", "name", self.names[1], "mtu", mtu, "netns", second.holder.pid)
+        many = ("numrxqueues", queues, "numtxqueues", queues) if queues > 1 else ()
+        first.run("ip", "link", "add", self.names[0], "mtu", mtu, *many, "type", "veth",
+                  "peer", "name", self.names[1], "mtu", mtu, *many, "netns",
+                  second.holder.pid)
         for end in (0, 1):
             self._ip(end, "address", "add", f"{self.addresses[end]}/24",
                      "dev", self.names[end])
@@ -196,11 +198,12 @@ class Network:
         self.namespaces[name] = Namespace(self.lab, name)
         return self.namespaces[name]
 
-    def link(self, first, second, rate="1gbit", mtu=1500, addresses=None):
+    def link(self, first, second, rate="1gbit", mtu=1500, addresses=None, queues=1):
         """One more pair, also while something runs over the others.  With
-        addresses, a test can give a host one that somebody else has as well."""
+        addresses, a test can give a host one that somebody else has as well.
+        With several queues the cards have RSS."""
         link = Link(self.lab, len(self.links) + 1, self[first], self[second], rate=rate, mtu=mtu,
-                    addresses=addresses)
+                    addresses=addresses, queues=queues)
         self.links.append(link)
         return link
 
