@@ -100,6 +100,9 @@ struct channel {
 	char from[CHANNEL_NAME_MAX]; /* "10.0.0.1:40000" */
 	char to[CHANNEL_NAME_MAX];
 
+	/* The name that the other side has proved; empty: none. */
+	char identity[CHANNEL_NAME_MAX];
+
 	/* Of the connection; family 0: not known. */
 	struct nic_address local, remote;
 	uint16_t local_port;

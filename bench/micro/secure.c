@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What TLS costs on a channel: frames of 256 KiB over loopback, plain and
+ * secure, in turns.
+ *
+ *     secure [GIB] [RUNS]
+ *
+ * Prints processor seconds of both ends and the time for each GiB.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "channel/channel.h"
+#include "channel/secure.h"
+#include "trust/certificate.h"
+#include "trust/context.h"
+
+enum { PAGES = 64, PAGE = 4096, HEAD = 40, FRAME = HEAD + PAGES * PAGE };
+
+static uint64_t frames;
+static uint8_t *memory;
+
+static void must(int r, const struct error *e)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "secure: %s\n", e->text);
+	exit(1);
+}
+
+static SSL_CTX *make_context(void)
+{
+	struct signed_key ca, host;
+	struct error e;
+	SSL_CTX *c;
+	char *certificate;
+	int64_t now = time(NULL);
+
+	must(authority_new(&ca, "drover", now, &e), &e);
+	must(request_new(&host, "alpha", &e), &e);
+	must(certificate_sign(&certificate,
+			      &(struct signing){ .authority = &ca,
+						 .request = host.certificate,
+						 .name = "alpha",
+						 .from_s = now - 1,
+						 .days = 1,
+						 .serial = 2 },
+			      &e),
+	     &e);
+	must(context_new(&c,
+			 &(struct context_parts){ ca.certificate, certificate,
+						  host.key },
+			 &e),
+	     &e);
+	return c;
+}
+
+static void *sender(void *arg)
+{
+	struct channel *c = arg;
+	struct error e;
+
+	for (uint64_t i = 0; i < frames; i++) {
+		uint8_t head[HEAD] = { 0 };
+		struct iovec iov[1 + PAGES] = { { head, sizeof(head) } };
+
+		for (size_t k = 0; k < PAGES; k++)
+			iov[1 + k] = (struct iovec){ memory + k * PAGE, PAGE };
+		must(c->kind->write(c, iov, 1 + PAGES, &e), &e);
+	}
+	return NULL;
+}
+
+static void receive(struct channel *c)
+{
+	uint8_t *frame = malloc(FRAME);
+	struct error e;
+
+	for (uint64_t i = 0; i < frames; i++)
+		must(channel_read_all(c, frame, FRAME, USEC_NEVER, &e), &e);
+	free(frame);
+}
+
+static struct channel *make_secure(struct channel *c, SSL_CTX *context,
+				   bool accepts)
+{
+	const struct secure_options o = { .context = context,
+					  .accepts = accepts };
+	struct channel *made;
+	struct error e;
+
+	must(secure_start(&made, c, &o, clock_us() + 5 * USEC_PER_SEC, &e), &e);
+	return made;
+}
+
+static SSL_CTX *context;
+
+static void *accept_secure(void *arg)
+{
+	struct channel **c = arg;
+
+	*c = make_secure(*c, context, true);
+	return NULL;
+}
+
+static void connect_ends(struct channel *ends[2], bool secure)
+{
+	struct channel_way way = { .host = "127.0.0.1" };
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	pthread_t other;
+	struct error e;
+	int fd;
+
+	must(channel_kinds[0]->listen(&fd, "127.0.0.1", 0, &e), &e);
+	getsockname(fd, (struct sockaddr *)&at, &len);
+	way.port = ntohs(at.sin_port);
+	must(channel_kinds[0]->dial(&ends[0], &way, USEC_NEVER, -1, &e), &e);
+	poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
+	must(channel_kinds[0]->accept(&ends[1], fd, 0, &e), &e);
+	close(fd);
+	if (!secure)
+		return;
+	pthread_create(&other, NULL, accept_secure, &ends[1]);
+	ends[0] = make_secure(ends[0], context, false);
+	pthread_join(other, NULL);
+}
+
+static double processor_s(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+static void run(bool secure, double gib)
+{
+	struct channel *ends[2];
+	pthread_t writes;
+	uint64_t began;
+	double used;
+
+	connect_ends(ends, secure);
+	began = clock_us();
+	used = processor_s();
+	pthread_create(&writes, NULL, sender, ends[0]);
+	receive(ends[1]);
+	pthread_join(writes, NULL);
+	printf("%-6s %.3f s of processors, %.3f s, each GiB\n",
+	       secure ? "tls" : "plain", (processor_s() - used) / gib,
+	       (double)(clock_us() - began) / 1e6 / gib);
+	channel_free(ends[0]);
+	channel_free(ends[1]);
+}
+
+int main(int argc, char **argv)
+{
+	double gib = argc > 1 ? atof(argv[1]) : 2;
+	int runs = argc > 2 ? atoi(argv[2]) : 5;
+
+	frames = (uint64_t)(gib * (1 << 30)) / FRAME;
+	memory = malloc((size_t)PAGES * PAGE);
+	memset(memory, 0x5a, (size_t)PAGES * PAGE);
+	context = make_context();
+	for (int i = 0; i < runs; i++) {
+		run(false, gib);
+		run(true, gib);
+	}
+	return 0;
+}
