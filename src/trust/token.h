@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Invitations: a host that has the CA's key makes one, somebody carries its
+ * token to another host, and that one is let in once.
+ *
+ * A token is "drover1-" and the base64url (RFC 4648, 5) of 16 random bytes and
+ * the SHA-256 of the CA's certificate.  The host that invited keeps only the
+ * hash of the random bytes: who reads its files cannot join.  Plain values;
+ * nothing here touches a file or a clock.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trust/certificate.h"
+
+struct error;
+
+enum {
+	TOKEN_SECRET = 16,
+	TOKEN_CAP = 80,
+	INVITATION_S = 15 * 60,
+	INVITATIONS_MAX = 32, /* that are kept, used ones too */
+};
+
+struct token {
+	uint8_t secret[TOKEN_SECRET];
+	char authority[CERTIFICATE_HASH];
+};
+
+int token_new(struct token *ret, const char authority[static CERTIFICATE_HASH],
+	      struct error *e);
+void token_text(char buf[static TOKEN_CAP], const struct token *t);
+/* -EINVAL with what is wrong with it. */
+int token_parse(struct token *ret, const char *text, struct error *e);
+
+struct invitation {
+	char secret_hash[CERTIFICATE_HASH];
+	int64_t until_s;
+	char used_by[64]; /* empty: nobody yet */
+	int64_t used_s;
+};
+
+struct invitations {
+	struct invitation at[INVITATIONS_MAX];
+	size_t count;
+};
+
+/* The oldest one goes where there is no room. */
+int invitation_add(struct invitations *all, const struct token *t,
+		   int64_t now_s, struct error *e);
+/* Marks it as used by host @name.  -EACCES with a sentence: unknown, used by
+ * whom, expired when. */
+int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
+		   const char *name, int64_t now_s, struct error *e);
