@@ -6,7 +6,8 @@
  *
  *     secure [GIB] [RUNS]
  *
- * Prints processor seconds of both ends and the time for each GiB.
+ * Prints processor seconds of both ends (in programs and in the kernel), the
+ * time, and the changes of context for each GiB.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -138,13 +139,22 @@ static void connect_ends(struct channel *ends[2], bool secure)
 	pthread_join(other, NULL);
 }
 
-static double processor_s(void)
+struct used {
+	double user_s, system_s, turns;
+};
+
+static double seconds(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static struct used used_now(void)
 {
 	struct rusage r;
 
 	getrusage(RUSAGE_SELF, &r);
-	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+	return (struct used){ seconds(r.ru_utime), seconds(r.ru_stime),
+			      (double)(r.ru_nvcsw + r.ru_nivcsw) };
 }
 
 static void run(bool secure, double gib)
@@ -152,17 +162,21 @@ static void run(bool secure, double gib)
 	struct channel *ends[2];
 	pthread_t writes;
 	uint64_t began;
-	double used;
+	struct used before, after;
 
 	connect_ends(ends, secure);
 	began = clock_us();
-	used = processor_s();
+	before = used_now();
 	pthread_create(&writes, NULL, sender, ends[0]);
 	receive(ends[1]);
 	pthread_join(writes, NULL);
-	printf("%-6s %.3f s of processors, %.3f s, each GiB\n",
-	       secure ? "tls" : "plain", (processor_s() - used) / gib,
-	       (double)(clock_us() - began) / 1e6 / gib);
+	after = used_now();
+	printf("%-6s %.3f + %.3f s of processors, %.3f s, %.0f turns, each "
+	       "GiB\n",
+	       secure ? "tls" : "plain", (after.user_s - before.user_s) / gib,
+	       (after.system_s - before.system_s) / gib,
+	       (double)(clock_us() - began) / 1e6 / gib,
+	       (after.turns - before.turns) / gib);
 	channel_free(ends[0]);
 	channel_free(ends[1]);
 }

@@ -19,9 +19,9 @@
 
 enum {
 	RECORD = SSL3_RT_MAX_PLAIN_LENGTH,
-	ARRIVED_BYTES = 256 * 1024,
+	ARRIVED_BYTES = 64 * 1024,
 	/* A frame and its records' heads: then the socket is asked. */
-	LEAVING_BYTES = 288 * 1024,
+	LEAVING_BYTES = 72 * 1024,
 	HANDSHAKE_BYTES = 64 * 1024, /* that the other side may send for it */
 	TLS_HANDSHAKE = 22,          /* RFC 8446, 5.1: ContentType */
 };
