@@ -99,11 +99,10 @@ static struct channel *make_secure(struct channel *c, SSL_CTX *context,
 {
 	const struct secure_options o = { .context = context,
 					  .accepts = accepts };
-	struct channel *made;
 	struct error e;
 
-	must(secure_start(&made, c, &o, clock_us() + 5 * USEC_PER_SEC, &e), &e);
-	return made;
+	must(channel_secure(&c, &o, clock_us() + 5 * USEC_PER_SEC, &e), &e);
+	return c;
 }
 
 static SSL_CTX *context;

@@ -11,11 +11,6 @@ const struct channel_kind *const channel_kinds[CHANNEL_KINDS] = {
 	&channel_tcp,
 };
 
-int channel_secure(struct channel *c, uint64_t deadline_us, struct error *e)
-{
-	return c->kind->secure ? c->kind->secure(c, deadline_us, e) : 0;
-}
-
 void *channel_buffer_new(struct channel *c, size_t len)
 {
 	return c->kind->buffer_new ? c->kind->buffer_new(c, len) : malloc(len);

@@ -58,10 +58,6 @@ struct channel_kind {
 	int (*accept)(struct channel **ret, int listen_fd, int spare,
 		      struct error *e);
 
-	/* Proves to each other who is at the ends, before anything else is
-	 * said.  NULL: the kind cannot. */
-	int (*secure)(struct channel *c, uint64_t deadline_us, struct error *e);
-
 	/* Writes everything, waits as long as it takes.  @iov is used up. */
 	int (*write)(struct channel *c, struct iovec *iov, int n,
 		     struct error *e);
@@ -110,10 +106,6 @@ struct channel {
 	 * known. */
 	int arrived;
 };
-
-/* Between the connection and the first hello.  A kind that has no such step
- * leaves the connection as it is: plain. */
-int channel_secure(struct channel *c, uint64_t deadline_us, struct error *e);
 
 /* Fills @buf or fails: -ETIMEDOUT at the deadline, -ECONNRESET when the peer
  * closed inside. */

@@ -474,18 +474,22 @@ static size_t secure_unread(struct channel *c)
 	return inner->kind->unread(inner);
 }
 
-static void secure_free(struct channel *c)
+/* All but the channel that it stands on. */
+static void free_parts(struct secure_channel *s)
 {
-	struct secure_channel *s = secure_of(c);
-
 	SSL_free(s->ssl);
-	channel_free(s->inner);
 	free(s->arrived.data);
 	free(s->leaving.data);
 	free(s->sending.data);
 	free(s->record);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+static void secure_free(struct channel *c)
+{
+	channel_free(secure_of(c)->inner);
+	free_parts(secure_of(c));
 }
 
 static const struct channel_kind channel_tls = {
@@ -519,7 +523,10 @@ static int make_ssl(struct secure_channel *s, const struct secure_options *o,
 	BIO_set_init(bio, 1);
 	SSL_set_bio(s->ssl, bio, bio);
 	SSL_set_app_data(s->ssl, s);
-	SSL_set_verify(s->ssl, SSL_get_verify_mode(s->ssl), on_verified);
+	SSL_set_verify(s->ssl,
+		       SSL_VERIFY_PEER |
+			       (o->any ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
+		       on_verified);
 	if (o->accepts)
 		SSL_set_accept_state(s->ssl);
 	else
@@ -550,6 +557,8 @@ static int prove(struct secure_channel *s, const struct secure_options *o,
 	    handshake(s, deadline_us, e) < 0)
 		return error_code(e);
 	x = SSL_get0_peer_certificate(s->ssl);
+	if (!x && o->any)
+		return 0;
 	if (!x || SSL_get_verify_result(s->ssl) != X509_V_OK)
 		return error_set(e, EACCES, "%s has proved nothing",
 				 s->inner->to);
@@ -561,26 +570,23 @@ static int prove(struct secure_channel *s, const struct secure_options *o,
 	return 0;
 }
 
-int secure_start(struct channel **ret, struct channel *c,
-		 const struct secure_options *o, uint64_t deadline_us,
-		 struct error *e)
+int channel_secure(struct channel **c, const struct secure_options *o,
+		   uint64_t deadline_us, struct error *e)
 {
 	struct secure_channel *s = calloc(1, sizeof(*s));
 
-	if (!s) {
-		channel_free(c);
+	if (!s)
 		return no_memory(e);
-	}
-	s->base = *c;
+	s->base = **c;
 	s->base.kind = &channel_tls;
-	s->inner = c;
+	s->inner = *c;
 	s->key_update_bytes = o->key_update_bytes ? o->key_update_bytes
 						  : SECURE_KEY_UPDATE_BYTES;
 	pthread_mutex_init(&s->lock, NULL);
 	if (prove(s, o, deadline_us, e) < 0) {
-		secure_free(&s->base);
+		free_parts(s);
 		return error_code(e);
 	}
-	*ret = &s->base;
+	*c = &s->base;
 	return 0;
 }

@@ -23,19 +23,21 @@ typedef struct ssl_ctx_st SSL_CTX;
 struct secure_options {
 	SSL_CTX *context; /* of this host; outlives no channel: it is counted */
 	bool accepts;     /* the other side has dialled */
+	bool any;         /* also who shows no certificate; with @accepts */
 	/* What has been read of the connection to see that it is TLS. */
 	const uint8_t *first;
 	size_t first_len;
 	uint64_t key_update_bytes; /* 0: SECURE_KEY_UPDATE_BYTES */
 };
 
-/* Takes @c over, also when it fails, and gives a channel of the kind "tls",
- * whose @identity is the name that the certificate of the other side has.
- * -ETIMEDOUT at @deadline_us, -EACCES with a sentence when somebody has not
- * proved who he is. */
-int secure_start(struct channel **ret, struct channel *c,
-		 const struct secure_options *o, uint64_t deadline_us,
-		 struct error *e);
+/* Between the connection and the first hello.  @c becomes a channel of the kind
+ * "tls", whose @identity is the name that the certificate of the other side
+ * has; empty where @any and it has shown none.  When it fails, @c stays what it
+ * was: -ETIMEDOUT at @deadline_us, -EACCES with a sentence when somebody has
+ * not proved who he is.  Whoever shuts down the channel that stood there before
+ * shuts down this one. */
+int channel_secure(struct channel **c, const struct secure_options *o,
+		   uint64_t deadline_us, struct error *e);
 
 /* Does a connection that begins with this byte speak TLS?  A hello does not
  * begin with it. */

@@ -13,6 +13,7 @@ struct host_settings {
 	unsigned port;
 	struct networks networks; /* by its lines; empty: there are none */
 	char *state_directory;
+	char *trust_directory;
 	char *run_directory;
 	char *socket;
 	char *group;

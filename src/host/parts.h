@@ -30,6 +30,7 @@ struct registry;
 struct relay_waits;
 struct room;
 struct session_table;
+struct trust;
 struct watch;
 
 struct host {
@@ -39,6 +40,7 @@ struct host {
 	struct move_host move; /* what does not change of it; see terms_of() */
 	struct session_table *sessions;
 	struct nic_watch *nics;
+	struct trust *trust; /* who this host is, and whom it believes */
 	struct compressor *compressor;
 	struct jobs *jobs;
 	struct registry *registry;

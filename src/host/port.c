@@ -62,7 +62,8 @@ struct greeting {
 	struct port *port;
 	struct acceptor acceptor;  /* the host's, with this as its context */
 	struct settings *settings; /* a reference, to those of its arrival */
-	struct channel *channel;
+	struct channel *channel;   /* that was accepted */
+	char from[CHANNEL_NAME_MAX];
 	unsigned *count; /* of its kind */
 };
 
@@ -86,8 +87,7 @@ static bool has_address(const struct peer *p, const struct nic_address *from)
 	return false;
 }
 
-static int admit(void *context, const char *peer, const char *from,
-		 struct error *e)
+static int admit(void *context, const char *peer, bool proved, struct error *e)
 {
 	const struct greeting *g = context;
 	const struct peer *p = settings_peer(g->settings, peer);
@@ -97,16 +97,24 @@ static int admit(void *context, const char *peer, const char *from,
 				 "does not know host %s: add a section "
 				 "[peer %s] to its drover.conf",
 				 peer, peer);
-	if (p->tls)
+	if (p->tls && !proved)
 		return error_set(e, EACCES,
-				 "wants TLS from %s, which this version does "
-				 "not have: set tls = off in its [peer %s]",
-				 peer, peer);
-	if (!has_address(p, &g->channel->remote))
+				 "takes nothing in plain text from host %s: "
+				 "remove tls = off from [peer %s] of %s, or "
+				 "set it in [peer %s] here too",
+				 peer, g->settings->host.name, peer, peer);
+	if (!p->tls && proved)
+		return error_set(e, EACCES,
+				 "speaks no TLS with host %s: remove tls = off "
+				 "from its [peer %s], or set it in [peer %s] "
+				 "of %s too",
+				 peer, peer, g->settings->host.name, peer);
+	/* In plain text an address is all there is. */
+	if (!proved && !has_address(p, &g->channel->remote))
 		return error_set(e, EACCES,
 				 "knows %s under other addresses than %s: "
 				 "correct its [peer %s]",
-				 peer, from, peer);
+				 peer, g->from, peer);
 	return paths_admit(g->port->host, &g->settings->networks, g->channel,
 			   e);
 }
@@ -193,6 +201,7 @@ static int take_connection(struct port *p, const struct listener *l,
 		greeting_free(g);
 		return r;
 	}
+	snprintf(g->from, sizeof(g->from), "%s", g->channel->to);
 	g->count = count_greeting(p, g->settings, &g->channel->remote);
 	if (!g->count) {
 		channel_free(g->channel);
@@ -321,6 +330,7 @@ int port_start(struct port *p, struct error *e)
 		.host_sessions_max = HOST_SESSIONS_MAX,
 		.host_channels_max = HOST_CHANNELS_MAX,
 		.watch = p->host->nics,
+		.trust = p->host->trust,
 	};
 	if (listen_all(p, e) < 0)
 		return error_code(e);

@@ -31,6 +31,7 @@
 #include "nic/networks.h"
 #include "nic/watch.h"
 #include "session/accept.h"
+#include "trust/trust.h"
 #include "wire/hello.h"
 
 /* Folders on the way are made too: /run/drover is not there after a boot. */
@@ -131,6 +132,7 @@ static void host_free(struct host *h)
 	jobs_free(h->jobs);
 	session_table_free(h->sessions);
 	nic_watch_free(h->nics);
+	trust_free(h->trust);
 	compressor_free(h->compressor);
 	if (h->stop_fd >= 0)
 		close(h->stop_fd);
@@ -173,10 +175,14 @@ static int make_parts(struct host *h, struct error *e)
 /* What all sessions share. */
 static int start_shared(struct host *h, struct error *e)
 {
+	const struct host_settings *s = h->settings;
+
 	if (nic_watch_new(&h->nics, e) < 0 ||
+	    trust_open(&h->trust, s->trust_directory, s->name, e) < 0 ||
 	    compressor_new(&h->compressor, 0, e) < 0)
 		return error_code(e);
 	h->move.nics = h->nics;
+	h->move.trust = h->trust;
 	h->move.compressor = h->compressor;
 	return 0;
 }

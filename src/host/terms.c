@@ -38,14 +38,9 @@ int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
 				 "[peer %s] to its drover.conf",
 				 s->host.name, name ? name : "",
 				 name ? name : "NAME");
-	if (p->tls)
-		return error_set(e, EHOSTUNREACH,
-				 "this version has no TLS: set tls = off in "
-				 "[peer %s] of drover.conf if the network "
-				 "between the hosts is private",
-				 name);
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	ret->addresses = (const char *const *)p->addresses.at;
 	ret->port = (uint16_t)p->port;
+	ret->tls = p->tls;
 	return 0;
 }

@@ -61,6 +61,7 @@ struct session_options move_session(const struct move_host *host,
 		.peer = peer->name,
 		.addresses = peer->addresses,
 		.port = peer->port,
+		.trust = peer->tls ? host->trust : NULL,
 		.channels = 1,
 		.outage_limit_us = outage_limit_us,
 	};

@@ -43,7 +43,7 @@ static int greet_and_add(struct path *p, struct channel *c, struct error *e)
 	int r;
 
 	set_greeting(p, c);
-	r = set->calls.greet(set->calls.context, c, e);
+	r = set->calls.greet(set->calls.context, &c, e);
 	set_greeting(p, NULL);
 	if (r == 0)
 		return lanes_add(set->lanes, c, p->number, e);

@@ -8,12 +8,15 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "channel/channel.h"
+#include "channel/secure.h"
 #include "lanes/lanes.h"
 #include "nic/networks.h"
 #include "nic/watch.h"
 #include "session/begin.h"
 #include "session/hello.h"
 #include "session/session.h"
+#include "trust/context.h"
+#include "trust/store.h"
 
 /* --- what a channel may be */
 
@@ -115,7 +118,7 @@ static int join(const struct acceptor *a, const struct hello *h,
 	WITH_LOCK(&a->table->lock);
 
 	for (struct table_entry *s = a->table->first; s; s = s->next)
-		if (hello_joins(s->who, h))
+		if (hello_joins(s->who, c->identity, h))
 			return join_one(a, s, c, e);
 	error_set(e, ENOENT,
 		  "knows nothing of this session (has its droverd been "
@@ -128,7 +131,7 @@ static int join(const struct acceptor *a, const struct hello *h,
 
 /* Nobody joins it before its number and secret are told. */
 static int begin(struct session **ret, const struct acceptor *a,
-		 const struct hello *h, struct error *e)
+		 const struct hello *h, const char *proved, struct error *e)
 {
 	const struct session_options o = {
 		.own_name = a->own_name,
@@ -140,6 +143,7 @@ static int begin(struct session **ret, const struct acceptor *a,
 
 	if (session_begin(&s, &o, e) < 0)
 		return error_code(e);
+	session_set_proved(s, proved);
 	if (table_add(a->table, session_entry(s), a->sessions_max,
 		      a->host_sessions_max, e) == 0) {
 		if (session_start(s, e) == 0) {
@@ -157,8 +161,8 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 {
 	struct session *s;
 
-	if (a->admit(a->context, h->text, c->to, e) < 0 ||
-	    begin(&s, a, h, e) < 0) {
+	if (a->admit(a->context, h->text, c->identity[0], e) < 0 ||
+	    begin(&s, a, h, c->identity, e) < 0) {
 		hello_refuse(0, c, e);
 		return error_code(e);
 	}
@@ -170,25 +174,73 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 	return 0;
 }
 
+/* --- a fresh connection */
+
+/* TLS where the other side speaks it; @ret_first is the first byte that it says
+ * then.  What it says before has been looked at only for that. */
+static int open_connection(const struct acceptor *a, struct channel **c,
+			   uint8_t *ret_first, struct error *e)
+{
+	const uint64_t deadline = clock_us() + HELLO_TIMEOUT_US;
+	struct secure_options o = { .accepts = true,
+				    .first = ret_first,
+				    .first_len = 1 };
+	int r;
+
+	if (channel_read_all(*c, ret_first, 1, deadline, e) < 0)
+		return error_code(e);
+	if (!secure_is_tls(*ret_first))
+		return 0;
+	if (!a->trust)
+		return error_set(e, ENOENT, "host %s speaks no TLS",
+				 a->own_name);
+	if (store_context(a->trust, &o.context, e) < 0)
+		return error_code(e);
+	r = channel_secure(c, &o, deadline, e);
+	context_free(o.context);
+	return r < 0 ? r : channel_read_all(*c, ret_first, 1, deadline, e);
+}
+
+/* A hello has the name that the connection has proved. */
+static int check_name(const struct channel *c, const struct hello *h,
+		      struct error *e)
+{
+	if (!c->identity[0] || !strcmp(c->identity, h->text))
+		return 0;
+	return error_set(e, EACCES,
+			 "host %s, as its certificate says, calls itself %s: "
+			 "correct 'name' in its drover.conf",
+			 c->identity, h->text);
+}
+
+static int check_hello(const struct channel *c, const struct hello *h,
+		       struct error *e)
+{
+	uint16_t version;
+
+	if (hello_common_version(&version, h, e) < 0)
+		return error_set(e, e->code,
+				 "speaks wire versions "
+				 "%d to %d, this host %u to %u: install the "
+				 "same version of Drover on both",
+				 WIRE_LOWEST, WIRE_VERSION, h->lowest,
+				 h->version);
+	return check_name(c, h, e);
+}
+
 int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 {
 	struct hello h;
-	uint16_t version;
+	uint8_t first;
 
-	if (channel_secure(c, clock_us() + HELLO_TIMEOUT_US, e) < 0 ||
-	    hello_receive(c, &h, e) < 0) {
+	if (open_connection(a, &c, &first, e) < 0 ||
+	    hello_receive(c, first, &h, e) < 0) {
 		error_in(e, "%s", c->to);
 		channel_free(c);
 		return error_code(e);
 	}
-	if (hello_common_version(&version, &h, e) < 0) {
-		struct error theirs;
-
-		error_set(&theirs, e->code,
-			  "speaks wire versions %d to %d, this host %u to %u: "
-			  "install the same version of Drover on both",
-			  WIRE_LOWEST, WIRE_VERSION, h.lowest, h.version);
-		hello_refuse(0, c, &theirs);
+	if (check_hello(c, &h, e) < 0) {
+		hello_refuse(0, c, e);
 		return error_code(e);
 	}
 	if (h.kind == HELLO_JOIN)

@@ -4,6 +4,7 @@
  * one. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "session/table.h"
@@ -13,12 +14,16 @@ struct error;
 struct networks;
 struct nic_watch;
 struct session;
+struct store;
 
 struct acceptor {
 	const char *own_name;
 	struct session_table *table;
-	/* May this peer open a session?  Fills @e with the reason if not. */
-	int (*admit)(void *context, const char *peer, const char *from,
+	/* What this host shows to who speaks TLS; NULL: nothing. */
+	struct store *trust;
+	/* May this peer open a session?  @proved: it has shown that it is who
+	 * it says.  Fills @e with the reason if not. */
+	int (*admit)(void *context, const char *peer, bool proved,
 		     struct error *e);
 	/* Takes the session over. */
 	void (*opened)(void *context, struct session *s);

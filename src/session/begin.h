@@ -19,5 +19,8 @@ int session_start(struct session *s, struct error *e);
 /* One that nothing runs of, and that is in no table. */
 void session_discard(struct session *s);
 
+/* The name that its peer proved; before it is in a table. */
+void session_set_proved(struct session *s, const char *name);
+
 /* Filled in but for the table; of the session. */
 struct table_entry *session_entry(struct session *s);

@@ -8,7 +8,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "channel/channel.h"
+#include "channel/secure.h"
 #include "paths/calls.h"
+#include "trust/context.h"
+#include "trust/store.h"
 
 struct hello hello_of(enum hello_kind kind, const char *text)
 {
@@ -28,13 +31,15 @@ int hello_send(struct channel *c, const struct hello *h, struct error *e)
 	return c->kind->write(c, &iov, 1, e);
 }
 
-int hello_receive(struct channel *c, struct hello *ret, struct error *e)
+int hello_receive(struct channel *c, uint8_t first, struct hello *ret,
+		  struct error *e)
 {
 	uint64_t deadline = clock_us() + HELLO_TIMEOUT_US;
-	uint8_t buf[HELLO_MAX];
+	uint8_t buf[HELLO_MAX] = { first };
 	size_t len;
 
-	if (channel_read_all(c, buf, HELLO_HEAD_SIZE, deadline, e) < 0 ||
+	if (channel_read_all(c, buf + 1, HELLO_HEAD_SIZE - 1, deadline, e) <
+		    0 ||
 	    hello_length(&len, buf, e) < 0 ||
 	    channel_read_all(c, buf + HELLO_HEAD_SIZE, len - HELLO_HEAD_SIZE,
 			     deadline, e) < 0)
@@ -44,18 +49,46 @@ int hello_receive(struct channel *c, struct hello *ret, struct error *e)
 
 /* --- dialling */
 
+/* The other end has to be the peer, whatever its address. */
+static int secure(const struct identity *who, struct channel **c,
+		  struct error *e)
+{
+	struct secure_options o = { 0 };
+	int r;
+
+	if (!who->trust)
+		return 0;
+	if (store_context(who->trust, &o.context, e) < 0)
+		return error_code(e);
+	r = channel_secure(c, &o, clock_us() + HELLO_TIMEOUT_US, e);
+	context_free(o.context);
+	if (r < 0)
+		return r;
+	if (strcmp((*c)->identity, who->peer) != 0)
+		return error_set(e, EACCES,
+				 "%s is host %s, as its certificate says, and "
+				 "not host %s: correct the addresses of [peer "
+				 "%s]",
+				 (*c)->to, (*c)->identity, who->peer,
+				 who->peer);
+	return 0;
+}
+
 static int ask(const struct identity *who, struct channel *c, struct hello *ret,
 	       struct error *e)
 {
+	uint8_t first;
+
 	struct hello mine =
 		hello_of(who->session ? HELLO_JOIN : HELLO_OPEN, who->own_name);
 
 	mine.session = who->session;
 	memcpy(mine.secret, who->secret, SECRET_JOINS);
-	if (channel_secure(c, clock_us() + HELLO_TIMEOUT_US, e) < 0 ||
-	    hello_send(c, &mine, e) < 0)
+	if (hello_send(c, &mine, e) < 0 ||
+	    channel_read_all(c, &first, 1, clock_us() + HELLO_TIMEOUT_US, e) <
+		    0)
 		return error_code(e);
-	return hello_receive(c, ret, e);
+	return hello_receive(c, first, ret, e);
 }
 
 /* The peer of a session that goes on knows the secret's other part. */
@@ -84,12 +117,12 @@ static int take_identity(struct identity *who, const struct hello *theirs,
 	return 0;
 }
 
-int hello_greet(struct identity *who, struct channel *c, struct error *e)
+int hello_greet(struct identity *who, struct channel **c, struct error *e)
 {
 	struct hello theirs = { 0 };
 	uint16_t version;
 
-	if (ask(who, c, &theirs, e) < 0)
+	if (secure(who, c, e) < 0 || ask(who, *c, &theirs, e) < 0)
 		return error_code(e);
 	if (theirs.kind == HELLO_REFUSE)
 		return error_set(e,
@@ -108,9 +141,10 @@ int hello_greet(struct identity *who, struct channel *c, struct error *e)
 
 /* --- accepting */
 
-bool hello_joins(const struct identity *who, const struct hello *h)
+bool hello_joins(const struct identity *who, const char *proved,
+		 const struct hello *h)
 {
-	uint8_t differ = 0;
+	uint8_t differ = strcmp(who->proved, proved) != 0;
 
 	for (size_t i = 0; i < SECRET_JOINS; i++)
 		differ |= who->secret[i] ^ h->secret[i];

@@ -19,6 +19,7 @@
 
 struct channel;
 struct error;
+struct store;
 
 enum {
 	HELLO_TIMEOUT_US = 5000000,
@@ -26,21 +27,31 @@ enum {
 };
 
 struct identity {
+	/* What this host shows; NULL: the peer's section says tls = off. */
+	struct store *trust;
 	uint64_t session; /* its number; 0: not known yet */
 	uint8_t secret[SECRET_SIZE];
 	char own_name[64], peer[64];
+	/* The name that the peer proved when it opened the session; empty: it
+	 * came in plain text.  On the accepting side. */
+	char proved[64];
 };
 
 struct hello hello_of(enum hello_kind kind, const char *text);
 int hello_send(struct channel *c, const struct hello *h, struct error *e);
-int hello_receive(struct channel *c, struct hello *ret, struct error *e);
+/* @first: its first byte, which has been read. */
+int hello_receive(struct channel *c, uint8_t first, struct hello *ret,
+		  struct error *e);
 
-/* On the dialling side: opens the session, or joins it when it has a number.
- * -PATH_REFUSED_THERE with the peer's own words. */
-int hello_greet(struct identity *who, struct channel *c, struct error *e);
+/* On the dialling side: makes @c secure where that is asked for, and opens the
+ * session, or joins it when it has a number.  -PATH_REFUSED_THERE with the
+ * peer's own words. */
+int hello_greet(struct identity *who, struct channel **c, struct error *e);
 
-/* On the accepting side: may who sent it join? */
-bool hello_joins(const struct identity *who, const struct hello *h);
+/* On the accepting side: may who sent it, and has @proved his name (or "" in
+ * plain text), join? */
+bool hello_joins(const struct identity *who, const char *proved,
+		 const struct hello *h);
 /* @known: bytes of the secret that the other side has already. */
 int hello_accept(const struct identity *who, struct channel *c, size_t known,
 		 struct error *e);

@@ -97,7 +97,7 @@ static void wake_supervisor(void *context)
 }
 
 /* The first hello says which session it is. */
-static int greet(void *context, struct channel *c, struct error *e)
+static int greet(void *context, struct channel **c, struct error *e)
 {
 	struct session *s = context;
 	const bool first = s->who.session == 0;
@@ -192,6 +192,7 @@ static int session_new(struct session **ret, const struct session_options *o,
 	inbox_init(&s->in);
 	snprintf(s->who.own_name, sizeof(s->who.own_name), "%s", o->own_name);
 	snprintf(s->who.peer, sizeof(s->who.peer), "%s", o->peer);
+	s->who.trust = o->trust;
 	if (make_lanes(s, e) < 0 || make_paths(s, o, e) < 0) {
 		session_discard(s);
 		return error_code(e);
@@ -230,6 +231,11 @@ int session_begin(struct session **ret, const struct session_options *o,
 	lanes_set_session(s->lanes, s->who.session);
 	*ret = s;
 	return 0;
+}
+
+void session_set_proved(struct session *s, const char *name)
+{
+	snprintf(s->who.proved, sizeof(s->who.proved), "%s", name);
 }
 
 struct table_entry *session_entry(struct session *s)

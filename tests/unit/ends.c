@@ -22,12 +22,11 @@
 #include "network.h"
 #include "nic/watch.h"
 
-static int admit(void *context, const char *peer, const char *from,
-		 struct error *e)
+static int admit(void *context, const char *peer, bool proved, struct error *e)
 {
 	const struct ends *ends = context;
 
-	(void)from;
+	(void)proved;
 	CHECK(!strcmp(peer, "near"));
 	return ends->refuse ? error_set(e, EACCES, "%s", ends->refuse) : 0;
 }
