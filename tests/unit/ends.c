@@ -26,8 +26,10 @@ static int admit(void *context, const char *peer, bool proved, struct error *e)
 {
 	const struct ends *ends = context;
 
-	(void)proved;
 	CHECK(!strcmp(peer, "near"));
+	if (proved != ends->far_proves)
+		return error_set(e, EACCES, "far wants it %s",
+				 proved ? "plain" : "proved");
 	return ends->refuse ? error_set(e, EACCES, "%s", ends->refuse) : 0;
 }
 
@@ -216,6 +218,7 @@ int ends_open(struct ends *e, unsigned channels, uint64_t outage_us,
 	const struct session_options o = {
 		.own_name = "near",
 		.peer = "far",
+		.trust = e->trust,
 		.addresses = e->links ? cards : loopback,
 		.port = e->cutter ? cutter_port(e->cutter) : e->port,
 		.cards = e->cards,

@@ -27,6 +27,8 @@
 		} \
 	} while (0)
 
+struct store;
+
 struct ends {
 	struct session_table *table;
 	struct acceptor acceptor;
@@ -43,7 +45,9 @@ struct ends {
 	struct networks networks;      /* any */
 	struct compressor *compressor; /* near's, may be NULL; the caller's */
 	struct compressor_policy compressor_policy;
-	const char *refuse; /* reason of admit(), NULL admits */
+	const char *refuse;  /* reason of admit(), NULL admits */
+	struct store *trust; /* near's, may be NULL; the caller's */
+	bool far_proves;     /* admit() wants a name that was proved */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
