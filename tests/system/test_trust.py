@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Hosts that know each other by certificates of somebody's own CA."""
+import os
+import shutil
+import subprocess
+import unittest
+
+from lab import Lab, machine, needs
+from lab.core import wait_for
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+
+TIME_LIMIT = 120
+PARALLEL = True
+EXTENSIONS = "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\n"
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+class Authority:
+    """A CA as administrators have one: made by openssl, not by Drover."""
+
+    def __init__(self, folder):
+        os.makedirs(folder)
+        self.key, self.certificate = (os.path.join(folder, name) for name in ("ca.key", "ca.pem"))
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", self.key, "-out", self.certificate, "-subj", "/CN=our CA",
+                "-days", "30", "-addext", "keyUsage=critical,keyCertSign")
+
+    def enrol(self, folder, name, days=7):
+        """What belongs into the host's trust-directory."""
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        key, asked, made, extensions = (os.path.join(folder, x) for x in (
+            "host.key", "host.csr", "host.pem", "extensions"))
+        with open(extensions, "w", encoding="utf-8") as f:
+            f.write(EXTENSIONS)
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", key, "-out", asked, "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", asked, "-CA", self.certificate, "-CAkey", self.key,
+                "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", made)
+        shutil.copy(self.certificate, os.path.join(folder, "authority.pem"))
+
+
+@needs(*PROGRAMS)
+class Trusted(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.network = Network(self.lab, ("alpha", "beta"))
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, self.network[name], self.network.addresses(name),
+                 settings={"host": {"trust-directory": self.lab.path(f"{name}-trust")}})
+            for name in ("alpha", "beta")))
+        self.authority = Authority(self.lab.path("ca"))
+        for host in (self.alpha, self.beta):
+            host.settings["peer beta" if host is self.alpha else "peer alpha"]["tls"] = "on"
+
+    def enrol(self, host, name=None, authority=None, **more):
+        (authority or self.authority).enrol(self.lab.path(f"{host.name}-trust"),
+                                            name or host.name, **more)
+
+    def start(self):
+        for host in (self.alpha, self.beta):
+            host.start()
+        self.alpha.define(machine.definition("web", *machine.boot_sector_arguments(self.lab),
+                                             memory="16M"))
+        self.alpha.drover("vm", "start", "web")
+
+    def refused(self, *here, there=None):
+        answer = self.alpha.drover("move", "web", "beta", check=False)
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+        self.assertNotEqual(answer.status, 0)
+        for text in here:
+            self.assertIn(text, answer.stderr)
+        if there:
+            wait_for(f"{there!r} in the log of beta", lambda: there in self.beta.log_text(), 5)
+
+    def test_a_move_is_encrypted_where_nothing_is_said(self):
+        for host in (self.alpha, self.beta):
+            self.enrol(host)
+            del host.settings[f"peer {'beta' if host is self.alpha else 'alpha'}"]["tls"]
+        self.start()
+        self.alpha.drover("move", "web", "beta")
+        self.assertEqual(self.beta.machine("web")["state"], "running")
+        channels = [c for p in self.alpha.newest_job(kind="move")["report"]["paths"]
+                    for c in p["channels"]]
+        self.assertEqual({c["kind"] for c in channels}, {"tls"})
+        self.beta.drover("move", "web", "alpha")
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+
+    def test_a_host_without_a_certificate_is_told_how_to_get_one(self):
+        self.enrol(self.beta)
+        self.start()
+        self.refused("host alpha has no certificate: run 'drover trust init'")
+
+    def test_a_certificate_of_another_ca_is_refused(self):
+        self.enrol(self.beta)
+        self.enrol(self.alpha, authority=Authority(self.lab.path("other")))
+        self.start()
+        self.refused("the certificate of host beta is not of a CA that this host knows")
+
+    def test_another_hosts_name_is_refused(self):
+        self.enrol(self.beta)
+        self.enrol(self.alpha, name="gamma")
+        self.start()
+        self.refused("host gamma, as its certificate says, calls itself alpha")
+
+    def test_plain_text_is_refused_by_who_expects_tls(self):
+        for host in (self.alpha, self.beta):
+            self.enrol(host)
+        self.alpha.settings["peer beta"]["tls"] = "off"
+        self.start()
+        self.refused("takes nothing in plain text from host alpha")
+
+    def test_tls_is_refused_by_who_expects_plain_text(self):
+        for host in (self.alpha, self.beta):
+            self.enrol(host)
+        self.beta.settings["peer alpha"]["tls"] = "off"
+        self.start()
+        self.refused("speaks no TLS with host alpha")
+
+
+if __name__ == "__main__":
+    unittest.main()
