@@ -182,7 +182,7 @@ static void untrusted(struct secure_channel *s, X509_STORE_CTX *store)
 		date_of(date, X509_get0_notAfter(bad));
 		error_set(e, EACCES,
 			  "%s: the certificate of %s %s expired at %s: renew "
-			  "it there by 'drover trust renew'",
+			  "it there",
 			  s->inner->to, bad == x ? "host" : "the CA of host",
 			  whose, date);
 	} else if (bad && why == X509_V_ERR_CERT_NOT_YET_VALID) {

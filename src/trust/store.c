@@ -131,9 +131,9 @@ static int load_signer(const struct store *s, struct signed_key *ret,
 	signed_key_done(&k);
 	if (r == -ENOENT)
 		return error_set(e, ENOENT,
-				 "the CA's key is not on host %s: run this on "
-				 "the host where 'drover trust init' was run",
-				 s->own_name);
+				 "the CA's key is not on host %s: ask the host "
+				 "that has %s/authority.key",
+				 s->own_name, s->folder);
 	return r;
 }
 
@@ -150,8 +150,8 @@ static int check_nobody(const struct store *s, struct error *e)
 		return r;
 	}
 	return error_set(e, EEXIST,
-			 "host %s has a certificate already, in %s: see "
-			 "'drover trust show'",
+			 "host %s has a certificate already, in %s: move it "
+			 "away first",
 			 s->own_name, s->folder);
 }
 
@@ -315,10 +315,11 @@ int store_context(struct store *s, SSL_CTX **ret, struct error *e)
 	r = load(s, "host.pem", &host.certificate, e);
 	if (r == -ENOENT)
 		return error_set(e, ENOENT,
-				 "host %s has no certificate: run 'drover "
-				 "trust init' on the first host, and 'drover "
-				 "trust join' on the others",
-				 s->own_name);
+				 "host %s has no certificate: put "
+				 "authority.pem, host.pem and host.key into "
+				 "%s, or set tls = off in the sections of its "
+				 "peers",
+				 s->own_name, s->folder);
 	if (r < 0 || load(s, "host.key", &host.key, e) < 0 ||
 	    load(s, "authority.pem", &authority, e) < 0)
 		return error_code(e);

@@ -148,16 +148,14 @@ int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
 			text_of_time(when, v->used_s);
 			return error_set(e, EACCES,
 					 "the token of host %s was used by "
-					 "host %s at %s: make another one by "
-					 "'drover trust invite'",
+					 "host %s at %s: ask for another one",
 					 name, v->used_by, when);
 		}
 		if (now_s > v->until_s) {
 			text_of_time(when, v->until_s);
 			return error_set(e, EACCES,
 					 "the token of host %s expired at %s: "
-					 "make another one by 'drover trust "
-					 "invite'",
+					 "ask for another one",
 					 name, when);
 		}
 		snprintf(v->used_by, sizeof(v->used_by), "%s", name);

@@ -87,14 +87,14 @@ class Trusted(unittest.TestCase):
         self.assertEqual(self.beta.machine("web")["state"], "running")
         channels = [c for p in self.alpha.newest_job(kind="move")["report"]["paths"]
                     for c in p["channels"]]
-        self.assertEqual({c["kind"] for c in channels}, {"tls"})
+        self.assertEqual({c["transport"] for c in channels}, {"tls"})
         self.beta.drover("move", "web", "alpha")
         self.assertEqual(self.alpha.machine("web")["state"], "running")
 
     def test_a_host_without_a_certificate_is_told_how_to_get_one(self):
         self.enrol(self.beta)
         self.start()
-        self.refused("host alpha has no certificate: run 'drover trust init'")
+        self.refused("host alpha has no certificate: put authority.pem, host.pem and host.key into")
 
     def test_a_certificate_of_another_ca_is_refused(self):
         self.enrol(self.beta)

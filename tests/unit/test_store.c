@@ -74,7 +74,9 @@ static void a_host_without_a_certificate_is_told_what_to_do(void **state)
 	assert_int_equal(store_look(p->alpha, &f, &e), 0);
 	assert_false(f.joined);
 	assert_int_equal(store_context(p->alpha, &context, &e), -ENOENT);
-	assert_non_null(strstr(e.text, "run 'drover trust init'"));
+	assert_non_null(
+		strstr(e.text,
+		       "put authority.pem, host.pem and host.key into "));
 	assert_int_equal(store_invite(p->alpha, p->now_s, token, &e), -ENOENT);
 	assert_non_null(strstr(e.text, "the CA's key is not on host alpha"));
 }

@@ -67,8 +67,7 @@ static void an_invitation_is_good_once_and_for_a_while(void **state)
 			 -EACCES);
 	assert_string_equal(e.text,
 			    "the token of host eve was used by host beta at "
-			    "1970-01-01 00:31:40 UTC: make another one by "
-			    "'drover trust invite'");
+			    "1970-01-01 00:31:40 UTC: ask for another one");
 	assert_int_equal(invitation_use(&all, second.secret, "eve", 1901, &e),
 			 -EACCES);
 	assert_non_null(strstr(e.text, "expired at 1970-01-01 00:31:40 UTC"));
