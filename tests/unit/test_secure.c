@@ -354,7 +354,7 @@ static void silence_ends_at_the_deadline(void **state)
 
 	connect_ends(&a, &b);
 	b.result = channel_secure(&b.channel, &b.options,
-				clock_us() + USEC_PER_SEC / 10, &b.error);
+				  clock_us() + USEC_PER_SEC / 10, &b.error);
 	assert_int_equal(b.result, -ETIMEDOUT);
 	channel_free(b.channel);
 	channel_free(a.channel);
