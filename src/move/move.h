@@ -42,7 +42,7 @@ struct move_host {
 	const char *run_directory;
 	const char *state_directory;
 	uint64_t switchover_outage_us;
-	struct store *trust; /* who this host is, and whom it believes */
+	struct trust *trust; /* who this host is, and whom it believes */
 	struct nic_watch *nics;
 	struct compressor *compressor;
 	/* The registry.  Each is on disk when it returns.

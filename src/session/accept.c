@@ -16,7 +16,7 @@
 #include "session/hello.h"
 #include "session/session.h"
 #include "trust/context.h"
-#include "trust/store.h"
+#include "trust/trust.h"
 
 /* --- what a channel may be */
 
@@ -194,7 +194,7 @@ static int open_connection(const struct acceptor *a, struct channel **c,
 	if (!a->trust)
 		return error_set(e, ENOENT, "host %s speaks no TLS",
 				 a->own_name);
-	if (store_context(a->trust, &o.context, e) < 0)
+	if (trust_context(a->trust, &o.context, e) < 0)
 		return error_code(e);
 	r = channel_secure(c, &o, deadline, e);
 	context_free(o.context);

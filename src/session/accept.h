@@ -14,13 +14,13 @@ struct error;
 struct networks;
 struct nic_watch;
 struct session;
-struct store;
+struct trust;
 
 struct acceptor {
 	const char *own_name;
 	struct session_table *table;
 	/* What this host shows to who speaks TLS; NULL: nothing. */
-	struct store *trust;
+	struct trust *trust;
 	/* May this peer open a session?  @proved: it has shown that it is who
 	 * it says.  Fills @e with the reason if not. */
 	int (*admit)(void *context, const char *peer, bool proved,

@@ -11,7 +11,7 @@
 #include "channel/secure.h"
 #include "paths/calls.h"
 #include "trust/context.h"
-#include "trust/store.h"
+#include "trust/trust.h"
 
 struct hello hello_of(enum hello_kind kind, const char *text)
 {
@@ -58,7 +58,7 @@ static int secure(const struct identity *who, struct channel **c,
 
 	if (!who->trust)
 		return 0;
-	if (store_context(who->trust, &o.context, e) < 0)
+	if (trust_context(who->trust, &o.context, e) < 0)
 		return error_code(e);
 	r = channel_secure(c, &o, clock_us() + HELLO_TIMEOUT_US, e);
 	context_free(o.context);

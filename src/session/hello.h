@@ -19,7 +19,7 @@
 
 struct channel;
 struct error;
-struct store;
+struct trust;
 
 enum {
 	HELLO_TIMEOUT_US = 5000000,
@@ -28,7 +28,7 @@ enum {
 
 struct identity {
 	/* What this host shows; NULL: the peer's section says tls = off. */
-	struct store *trust;
+	struct trust *trust;
 	uint64_t session; /* its number; 0: not known yet */
 	uint8_t secret[SECRET_SIZE];
 	char own_name[64], peer[64];

@@ -46,7 +46,7 @@ struct error;
 struct inbox;
 struct nic_watch;
 struct session;
-struct store;
+struct trust;
 struct lanes;
 
 /* How the dialling side finds paths besides the addresses that it was given. */
@@ -60,7 +60,7 @@ struct session_options {
 	const char *own_name;
 	const char *peer; /* name of the other host */
 	/* TLS, as this host; outlives the session.  NULL: plain text. */
-	struct store *trust;
+	struct trust *trust;
 	const char *const *addresses; /* to dial; NULL-terminated, or NULL */
 	uint16_t port;
 	/* Without a watch the first of the addresses that answers is the only

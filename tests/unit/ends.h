@@ -27,7 +27,7 @@
 		} \
 	} while (0)
 
-struct store;
+struct trust;
 
 struct ends {
 	struct session_table *table;
@@ -46,7 +46,7 @@ struct ends {
 	struct compressor *compressor; /* near's, may be NULL; the caller's */
 	struct compressor_policy compressor_policy;
 	const char *refuse;  /* reason of admit(), NULL admits */
-	struct store *trust; /* near's, may be NULL; the caller's */
+	struct trust *trust; /* near's, may be NULL; the caller's */
 	bool far_proves;     /* admit() wants a name that was proved */
 
 	pthread_mutex_t lock;

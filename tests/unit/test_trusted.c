@@ -18,25 +18,25 @@
 #include "ends.h"
 #include "session/session.h"
 #include "trust/certificate.h"
-#include "trust/store.h"
+#include "trust/trust.h"
 
 struct place {
 	char folder[64];
 	struct signed_key ca;
 	uint64_t serial;
-	struct store *near, *far;
+	struct trust *near, *far;
 	struct ends ends;
 };
 
-static struct store *host(struct place *p, const char *folder, const char *name)
+static struct trust *host(struct place *p, const char *folder, const char *name)
 {
 	SCOPED(signed_key_done) struct signed_key asked = { 0 }, own = { 0 };
 	char path[96];
-	struct store *s;
+	struct trust *s;
 	struct error e;
 
 	snprintf(path, sizeof(path), "%s/%s", p->folder, folder);
-	assert_int_equal(store_open(&s, path, name, &e), 0);
+	assert_int_equal(trust_open(&s, path, name, &e), 0);
 	assert_int_equal(request_new(&asked, name, &e), 0);
 	assert_int_equal(certificate_sign(&own.certificate,
 					  &(struct signing){
@@ -49,7 +49,7 @@ static struct store *host(struct place *p, const char *folder, const char *name)
 					  &e),
 			 0);
 	own.key = strdup(asked.key);
-	assert_int_equal(store_join(s, p->ca.certificate, &own, &e), 0);
+	assert_int_equal(trust_join(s, p->ca.certificate, &own, &e), 0);
 	return s;
 }
 
@@ -77,8 +77,8 @@ static int end(void **state)
 
 	ends_close(&p->ends);
 	ends_done(&p->ends);
-	store_free(p->near);
-	store_free(p->far);
+	trust_free(p->near);
+	trust_free(p->far);
 	signed_key_done(&p->ca);
 	snprintf(command, sizeof(command), "rm -r %s", p->folder);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
@@ -86,7 +86,7 @@ static int end(void **state)
 	return 0;
 }
 
-static int open_with(struct place *p, struct store *near, struct store *far,
+static int open_with(struct place *p, struct trust *near, struct trust *far,
 		     bool far_proves, struct error *e)
 {
 	p->ends.trust = near;
@@ -124,8 +124,8 @@ static void a_session_of_two_hosts_carries_messages(void **state)
 	}
 }
 
-static void assert_refused(struct place *p, struct store *near,
-			   struct store *far, bool far_proves, const char *why)
+static void assert_refused(struct place *p, struct trust *near,
+			   struct trust *far, bool far_proves, const char *why)
 {
 	struct error e = { 0 };
 
@@ -157,23 +157,23 @@ static void a_host_without_a_certificate_takes_no_tls(void **state)
 static void another_host_behind_the_address_is_not_the_peer(void **state)
 {
 	struct place *p = *state;
-	struct store *other = host(p, "other", "other");
+	struct trust *other = host(p, "other", "other");
 
 	assert_refused(p, p->near, other, true,
 		       "is host other, as its certificate says, and not host "
 		       "far");
-	store_free(other);
+	trust_free(other);
 }
 
 static void a_name_that_is_not_the_proved_one_is_refused(void **state)
 {
 	struct place *p = *state;
-	struct store *other = host(p, "other", "other");
+	struct trust *other = host(p, "other", "other");
 
 	assert_refused(p, other, p->far, true,
 		       "host other, as its certificate says, calls itself "
 		       "near");
-	store_free(other);
+	trust_free(other);
 }
 
 int main(void)

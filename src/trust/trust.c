@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trust/store.h"
+#include "trust/trust.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,7 +17,7 @@
 
 enum { FILE_MAX = 256 * 1024, PRIVATE = 0600, PUBLIC = 0644 };
 
-struct store {
+struct trust {
 	char folder[PATH_MAX - 64], own_name[64];
 	pthread_mutex_t lock; /* guards the files */
 };
@@ -51,10 +51,10 @@ static const struct shape_field authority_fields[] = {
 static const struct shape authority_shape =
 	SHAPE(struct authority, authority_fields);
 
-int store_open(struct store **ret, const char *folder, const char *own_name,
+int trust_open(struct trust **ret, const char *folder, const char *own_name,
 	       struct error *e)
 {
-	struct store *s = calloc(1, sizeof(*s));
+	struct trust *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return error_set(e, ENOMEM, "no memory for the trust store");
@@ -65,7 +65,7 @@ int store_open(struct store **ret, const char *folder, const char *own_name,
 	return 0;
 }
 
-void store_free(struct store *s)
+void trust_free(struct trust *s)
 {
 	if (!s)
 		return;
@@ -75,7 +75,7 @@ void store_free(struct store *s)
 
 /* --- files */
 
-static int load(const struct store *s, const char *name, char **ret,
+static int load(const struct trust *s, const char *name, char **ret,
 		struct error *e)
 {
 	char path[PATH_MAX];
@@ -85,13 +85,13 @@ static int load(const struct store *s, const char *name, char **ret,
 	return ini_load(ret, &len, path, FILE_MAX, e);
 }
 
-static int save(const struct store *s, const char *name, const char *text,
+static int save(const struct trust *s, const char *name, const char *text,
 		mode_t mode, struct error *e)
 {
 	return file_save(s->folder, name, text, mode, e);
 }
 
-static int load_authority(const struct store *s, struct authority *ret,
+static int load_authority(const struct trust *s, struct authority *ret,
 			  struct error *e)
 {
 	AUTO_FREE char *text = NULL;
@@ -105,7 +105,7 @@ static int load_authority(const struct store *s, struct authority *ret,
 	return 0;
 }
 
-static int save_authority(const struct store *s, const struct authority *a,
+static int save_authority(const struct trust *s, const struct authority *a,
 			  struct error *e)
 {
 	AUTO_FREE char *text = shape_file_text(&authority_shape, a);
@@ -116,7 +116,7 @@ static int save_authority(const struct store *s, const struct authority *a,
 }
 
 /* -ENOENT with what that means. */
-static int load_signer(const struct store *s, struct signed_key *ret,
+static int load_signer(const struct trust *s, struct signed_key *ret,
 		       struct error *e)
 {
 	struct signed_key k = { 0 };
@@ -137,7 +137,7 @@ static int load_signer(const struct store *s, struct signed_key *ret,
 	return r;
 }
 
-static int check_nobody(const struct store *s, struct error *e)
+static int check_nobody(const struct trust *s, struct error *e)
 {
 	AUTO_FREE char *text = NULL;
 	struct error why;
@@ -158,7 +158,7 @@ static int check_nobody(const struct store *s, struct error *e)
 /* --- what the CA does */
 
 /* The next certificate: its number is on disk before it is. */
-static int sign(const struct store *s, struct authority *a,
+static int sign(const struct trust *s, struct authority *a,
 		const struct signed_key *ca, struct signing *what, char **ret,
 		struct error *e)
 {
@@ -171,7 +171,7 @@ static int sign(const struct store *s, struct authority *a,
 	return certificate_sign(ret, what, e);
 }
 
-static int make_host(const struct store *s, struct authority *a,
+static int make_host(const struct trust *s, struct authority *a,
 		     const struct signed_key *ca, int64_t now_s,
 		     struct error *e)
 {
@@ -189,7 +189,7 @@ static int make_host(const struct store *s, struct authority *a,
 	return save(s, "host.pem", certificate, PUBLIC, e);
 }
 
-int store_init(struct store *s, int64_t now_s, struct error *e)
+int trust_init(struct trust *s, int64_t now_s, struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key ca = { 0 };
 	struct authority a = { .serial = 1 };
@@ -205,7 +205,7 @@ int store_init(struct store *s, int64_t now_s, struct error *e)
 	return make_host(s, &a, &ca, now_s, e);
 }
 
-int store_invite(struct store *s, int64_t now_s, char ret_token[TOKEN_CAP],
+int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
 		 struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key ca = { 0 };
@@ -225,7 +225,7 @@ int store_invite(struct store *s, int64_t now_s, char ret_token[TOKEN_CAP],
 	return 0;
 }
 
-int store_admit(struct store *s, const uint8_t secret[TOKEN_SECRET],
+int trust_admit(struct trust *s, const uint8_t secret[TOKEN_SECRET],
 		const char *name, const char *request, int64_t now_s,
 		char **ret_certificate, struct error *e)
 {
@@ -245,7 +245,7 @@ int store_admit(struct store *s, const uint8_t secret[TOKEN_SECRET],
 
 /* --- what a host does */
 
-static int check_mine(const struct store *s, const char *authority,
+static int check_mine(const struct trust *s, const char *authority,
 		      const struct signed_key *host, struct error *e)
 {
 	struct certificate_facts facts;
@@ -267,7 +267,7 @@ static int check_mine(const struct store *s, const char *authority,
 	return 0;
 }
 
-int store_join(struct store *s, const char *authority,
+int trust_join(struct trust *s, const char *authority,
 	       const struct signed_key *host, struct error *e)
 {
 	WITH_LOCK(&s->lock);
@@ -279,7 +279,7 @@ int store_join(struct store *s, const char *authority,
 	return save(s, "host.pem", host->certificate, PUBLIC, e);
 }
 
-int store_look(struct store *s, struct store_facts *ret, struct error *e)
+int trust_look(struct trust *s, struct trust_facts *ret, struct error *e)
 {
 	AUTO_FREE char *host = NULL, *authority = NULL, *key = NULL;
 	struct error why;
@@ -287,7 +287,7 @@ int store_look(struct store *s, struct store_facts *ret, struct error *e)
 
 	WITH_LOCK(&s->lock);
 
-	*ret = (struct store_facts){ 0 };
+	*ret = (struct trust_facts){ 0 };
 	r = load(s, "host.pem", &host, e);
 	if (r == -ENOENT)
 		return 0;
@@ -304,7 +304,7 @@ int store_look(struct store *s, struct store_facts *ret, struct error *e)
 	return 0;
 }
 
-int store_context(struct store *s, SSL_CTX **ret, struct error *e)
+int trust_context(struct trust *s, SSL_CTX **ret, struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key host = { 0 };
 	AUTO_FREE char *authority = NULL;

@@ -15,11 +15,11 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "trust/context.h"
-#include "trust/store.h"
+#include "trust/trust.h"
 
 struct place {
 	char folder[64], alpha_path[80], beta_path[80];
-	struct store *alpha, *beta;
+	struct trust *alpha, *beta;
 	int64_t now_s;
 };
 
@@ -29,12 +29,12 @@ static int start(void **state)
 	struct error e;
 
 	assert_non_null(p);
-	snprintf(p->folder, sizeof(p->folder), "/tmp/drover-store-XXXXXX");
+	snprintf(p->folder, sizeof(p->folder), "/tmp/drover-trust-XXXXXX");
 	assert_non_null(mkdtemp(p->folder));
 	snprintf(p->alpha_path, sizeof(p->alpha_path), "%s/alpha", p->folder);
 	snprintf(p->beta_path, sizeof(p->beta_path), "%s/beta", p->folder);
-	assert_int_equal(store_open(&p->alpha, p->alpha_path, "alpha", &e), 0);
-	assert_int_equal(store_open(&p->beta, p->beta_path, "beta", &e), 0);
+	assert_int_equal(trust_open(&p->alpha, p->alpha_path, "alpha", &e), 0);
+	assert_int_equal(trust_open(&p->beta, p->beta_path, "beta", &e), 0);
 	p->now_s = time(NULL);
 	*state = p;
 	return 0;
@@ -45,8 +45,8 @@ static int end(void **state)
 	struct place *p = *state;
 	char command[128];
 
-	store_free(p->alpha);
-	store_free(p->beta);
+	trust_free(p->alpha);
+	trust_free(p->beta);
 	snprintf(command, sizeof(command), "rm -r %s", p->folder);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
 	free(p);
@@ -67,17 +67,17 @@ static void a_host_without_a_certificate_is_told_what_to_do(void **state)
 {
 	struct place *p = *state;
 	char token[TOKEN_CAP];
-	struct store_facts f;
+	struct trust_facts f;
 	SSL_CTX *context;
 	struct error e;
 
-	assert_int_equal(store_look(p->alpha, &f, &e), 0);
+	assert_int_equal(trust_look(p->alpha, &f, &e), 0);
 	assert_false(f.joined);
-	assert_int_equal(store_context(p->alpha, &context, &e), -ENOENT);
+	assert_int_equal(trust_context(p->alpha, &context, &e), -ENOENT);
 	assert_non_null(
 		strstr(e.text,
 		       "put authority.pem, host.pem and host.key into "));
-	assert_int_equal(store_invite(p->alpha, p->now_s, token, &e), -ENOENT);
+	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), -ENOENT);
 	assert_non_null(strstr(e.text, "the CA's key is not on host alpha"));
 }
 
@@ -85,7 +85,7 @@ static void a_host_without_a_certificate_is_told_what_to_do(void **state)
 static int join(struct place *p, const char *token, struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key asked = { 0 }, host = { 0 };
-	struct store_facts f;
+	struct trust_facts f;
 	struct token t;
 	char path[PATH_MAX], authority[8192] = "";
 	FILE *file;
@@ -93,11 +93,11 @@ static int join(struct place *p, const char *token, struct error *e)
 
 	assert_int_equal(token_parse(&t, token, e), 0);
 	assert_int_equal(request_new(&asked, "beta", e), 0);
-	r = store_admit(p->alpha, t.secret, "beta", asked.certificate, p->now_s,
+	r = trust_admit(p->alpha, t.secret, "beta", asked.certificate, p->now_s,
 			&host.certificate, e);
 	if (r < 0)
 		return r;
-	assert_int_equal(store_look(p->alpha, &f, e), 0);
+	assert_int_equal(trust_look(p->alpha, &f, e), 0);
 	assert_string_equal(f.authority.hash, t.authority);
 	snprintf(path, sizeof(path), "%s/authority.pem", p->alpha_path);
 	file = fopen(path, "r");
@@ -105,30 +105,30 @@ static int join(struct place *p, const char *token, struct error *e)
 	assert_true(fread(authority, 1, sizeof(authority) - 1, file) > 0);
 	fclose(file);
 	host.key = strdup(asked.key);
-	return store_join(p->beta, authority, &host, e);
+	return trust_join(p->beta, authority, &host, e);
 }
 
 static void a_host_joins_by_a_token_once(void **state)
 {
 	struct place *p = *state;
 	char token[TOKEN_CAP];
-	struct store_facts f;
+	struct trust_facts f;
 	SSL_CTX *context;
 	struct error e;
 
-	assert_int_equal(store_init(p->alpha, p->now_s, &e), 0);
-	assert_int_equal(store_init(p->alpha, p->now_s, &e), -EEXIST);
+	assert_int_equal(trust_init(p->alpha, p->now_s, &e), 0);
+	assert_int_equal(trust_init(p->alpha, p->now_s, &e), -EEXIST);
 	assert_int_equal(mode_of(p->folder, "alpha"), 0700);
 	assert_int_equal(mode_of(p->alpha_path, "authority.key"), 0600);
 	assert_int_equal(mode_of(p->alpha_path, "host.key"), 0600);
-	assert_int_equal(store_invite(p->alpha, p->now_s, token, &e), 0);
+	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), 0);
 	assert_int_equal(join(p, token, &e), 0);
-	assert_int_equal(store_look(p->beta, &f, &e), 0);
+	assert_int_equal(trust_look(p->beta, &f, &e), 0);
 	assert_true(f.joined);
 	assert_false(f.is_authority);
 	assert_string_equal(f.host.name, "beta");
 	assert_true(f.host.until_s > p->now_s + 700LL * 86400);
-	assert_int_equal(store_context(p->beta, &context, &e), 0);
+	assert_int_equal(trust_context(p->beta, &context, &e), 0);
 	context_free(context);
 	assert_int_equal(join(p, token, &e), -EACCES);
 	assert_non_null(strstr(e.text, "was used by host beta"));
@@ -155,7 +155,7 @@ static void another_hosts_certificate_is_not_taken(void **state)
 						  .serial = 2 },
 					  &e),
 			 0);
-	assert_int_equal(store_join(p->beta, ca.certificate, &host, &e),
+	assert_int_equal(trust_join(p->beta, ca.certificate, &host, &e),
 			 -EACCES);
 	assert_string_equal(e.text, "the certificate is of host gamma, and "
 				    "this is host beta");
@@ -173,12 +173,12 @@ static void another_hosts_certificate_is_not_taken(void **state)
 						  .serial = 3 },
 					  &e),
 			 0);
-	assert_int_equal(store_join(p->beta, ca.certificate, &host, &e),
+	assert_int_equal(trust_join(p->beta, ca.certificate, &host, &e),
 			 -EINVAL);
 	own_key = host.key;
 	host.key = strdup(other.key);
 	free(own_key);
-	assert_int_equal(store_join(p->beta, ca.certificate, &host, &e), 0);
+	assert_int_equal(trust_join(p->beta, ca.certificate, &host, &e), 0);
 }
 
 int main(void)
