@@ -213,6 +213,13 @@ static int send_piece(struct relay *r, uint16_t stream, uint8_t flags,
 	return outbox_put(o, f, NULL, e);
 }
 
+/* QEMU closes a side connection when it pleases, also with bytes in it that it
+ * had no use for: connection 0 says whether that was too early. */
+static bool is_side_end(const struct connection *c, int code)
+{
+	return c->number > 0 && (code == ECONNRESET || code == EPIPE);
+}
+
 /* As read(), but a peer that closed with unread bytes is judged as well. */
 static ssize_t read_some(struct connection *c, uint8_t *data, struct error *e)
 {
@@ -223,6 +230,8 @@ static ssize_t read_some(struct connection *c, uint8_t *data, struct error *e)
 	} while (n < 0 && errno == EINTR);
 	if (is_judged(c) && (n == 0 || (n < 0 && errno == ECONNRESET)))
 		return judge_closed(c->relay, n < 0, e);
+	if (n < 0 && is_side_end(c, errno))
+		return 0;
 	if (n < 0)
 		return error_sys(e, "read from QEMU");
 	if (is_judged(c))
@@ -401,7 +410,7 @@ static void *writer_main(void *arg)
 			taken_put(&c->relay->taken, p);
 		else if (inbox_written(in, p))
 			outbox_ack_due(session_outbox(c->relay->session));
-		if (r < 0)
+		if (r < 0 && !is_side_end(c, e.code))
 			relay_fail(c->relay, &e);
 		if (flags & (STREAM_FIN | STREAM_RESET)) {
 			end_writing(c, flags, &e);

@@ -96,7 +96,8 @@ static void end(struct both *p)
 	relay_stop(p->far);
 	for (int i = 0; i < CONNECTIONS; i++) {
 		close(p->source[i]);
-		close(p->destination[i]);
+		if (p->destination[i] >= 0)
+			close(p->destination[i]);
 	}
 	endpoint_remove(&p->there);
 	close(p->listen_fd);
@@ -137,10 +138,36 @@ static void a_side_connection_may_end_after_the_session(void **state)
 	end(&p);
 }
 
+/* The other side is told of the end, and nobody of a failure. */
+static void a_side_connection_may_close_with_bytes_in_it(void **state)
+{
+	struct both p;
+	struct error e;
+
+	(void)state;
+	start(&p);
+	connect_qemus(&p);
+	assert_int_equal(send(p.source[SIDE], "bytes", 5, MSG_NOSIGNAL), 5);
+	poll(&(struct pollfd){ .fd = p.destination[SIDE], .events = POLLIN }, 1,
+	     5000);
+	close(p.destination[SIDE]);
+	p.destination[SIDE] = -1;
+	expect_end(p.source[SIDE]);
+	assert_int_equal(send(p.source[SIDE], "more", 4, MSG_NOSIGNAL), 4);
+	shutdown(p.source[MAIN], SHUT_WR);
+	expect_end(p.destination[MAIN]);
+	shutdown(p.destination[MAIN], SHUT_WR);
+	expect_end(p.source[MAIN]);
+	assert_int_equal(outcome(p.near, &e), 1);
+	assert_int_equal(outcome(p.far, &e), 1);
+	end(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_side_connection_may_end_after_the_session),
+		cmocka_unit_test(a_side_connection_may_close_with_bytes_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
