@@ -63,9 +63,11 @@ class Tours(unittest.TestCase):
             with self.subTest(thing=thing):
                 self.apply(thing, diff)
         run("meson", "setup", "build", cwd=self.tree)
-        run("ninja", "-C", "build", "src/cmd/drover", "src/cmd/droverd", cwd=self.tree)
+        run("ninja", "-C", "build", "src/cmd/drover", "src/cmd/droverd",
+            "tests/unit/test_documents", cwd=self.tree)
+        run("build/tests/unit/test_documents", "docs", cwd=self.tree)
         drover = os.path.join(self.tree, "build/src/cmd/drover")
-        self.assertIn("hello", run(drover, "--help", cwd=self.tree))
+        self.assertIn("host time", run(drover, "--help", cwd=self.tree))
         run("tools/check-layers", cwd=self.tree)
 
 
