@@ -102,71 +102,62 @@ static int ask(const struct place *p, const char *verb, const char *path,
 	return send_raw(p, text, (size_t)n, reply, cap);
 }
 
+static const struct {
+	const char *verb, *path, *body;
+	int status;
+	const char *asked;
+} routes[] = {
+	{ "GET", "/v1/host", "", 200, "host_show" },
+	{ "GET", "/v1/host/settings", "", 200, "host_settings_list" },
+	{ "POST", "/v1/host/settings",
+	  "{\"setting\":\"move.timeout\",\"values\":[\"1s\",\"2s\"]}", 200,
+	  "host_set move.timeout 1s 2s" },
+	{ "GET", "/v1/machines", "", 200, "machine_list" },
+	{ "GET", "/v1/machines/web1", "", 200, "machine_show web1" },
+	{ "PUT", "/v1/machines?file=a%20b", "name = x\n", 200,
+	  "machine_define a b: name = x\n" },
+	{ "PUT", "/v1/machines", "", 200, "machine_define definition: " },
+	{ "DELETE", "/v1/machines/web1", "", 200, "machine_forget web1" },
+	{ "POST", "/v1/machines/web1/start", "", 200, "machine_start web1" },
+	{ "POST", "/v1/machines/web1/stop", "", 200, "machine_stop web1" },
+	{ "POST", "/v1/machines/web1/pause", "", 200, "machine_pause web1" },
+	{ "POST", "/v1/machines/web1/resume", "", 200, "machine_resume web1" },
+	{ "POST", "/v1/machines/web1/move",
+	  "{\"host\":\"beta\",\"networks\":[\"eth1\"],\"paused\":true}", 202,
+	  "machine_move web1 "
+	  "{\"host\":\"beta\",\"networks\":[\"eth1\"],\"paused\":"
+	  "true}" },
+	{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}", 200,
+	  "machine_compare web1 beta" },
+	{ "POST", "/v1/adopt", "{\"pid\":12}", 200, "machine_adopt 12 - -" },
+	{ "POST", "/v1/adopt", "{\"pid\":12,\"name\":\"db\"}", 200,
+	  "machine_adopt 12 db -" },
+	{ "POST", "/v1/adopt", "{\"pid\":12,\"user\":\"kvm\"}", 200,
+	  "machine_adopt 12 - kvm" },
+	{ "GET", "/v1/jobs", "", 200, "job_list" },
+	{ "GET", "/v1/jobs/3f9a12cd", "", 200, "job_show 3f9a12cd" },
+	{ "POST", "/v1/jobs/3f9a12cd/cancel", "", 200, "job_cancel 3f9a12cd" },
+	{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":true}", 200,
+	  "job_resolve 3f9a12cd here" },
+	{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":false}", 200,
+	  "job_resolve 3f9a12cd there" },
+	{ "GET", "/v1/debug/3f9a12cd", "", 200, "host_debug_job 3f9a12cd" },
+	{ "GET", "/v1/nics", "", 200, "nic_list" },
+	{ "GET", "/v1/nics/eth0.100", "", 200, "nic_show eth0.100" },
+	{ "GET", "/v1/nics/plan", "", 200, "nic_show plan" },
+	{ "GET", "/v1/nics/plan/beta", "", 200, "nic_plan beta -" },
+	{ "GET", "/v1/nics/plan/beta?mode=tcp&option=auto", "", 200,
+	  "nic_plan beta tcp" },
+	{ "GET", "/v1/nics/plan/beta?option=auto", "", 200,
+	  "nic_plan beta auto" },
+	{ "POST", "/v1/relays",
+	  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}", 202,
+	  "relay_start "
+	  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}" },
+};
+
 static void each_route_calls_its_function(void **state)
 {
-	static const struct {
-		const char *verb, *path, *body;
-		int status;
-		const char *asked;
-	} routes[] = {
-		{ "GET", "/v1/host", "", 200, "host_show" },
-		{ "GET", "/v1/host/settings", "", 200, "host_settings_list" },
-		{ "POST", "/v1/host/settings",
-		  "{\"setting\":\"move.timeout\",\"values\":[\"1s\",\"2s\"]}",
-		  200, "host_set move.timeout 1s 2s" },
-		{ "GET", "/v1/machines", "", 200, "machine_list" },
-		{ "GET", "/v1/machines/web1", "", 200, "machine_show web1" },
-		{ "PUT", "/v1/machines?file=a%20b", "name = x\n", 200,
-		  "machine_define a b: name = x\n" },
-		{ "PUT", "/v1/machines", "", 200,
-		  "machine_define definition: " },
-		{ "DELETE", "/v1/machines/web1", "", 200,
-		  "machine_forget web1" },
-		{ "POST", "/v1/machines/web1/start", "", 200,
-		  "machine_start web1" },
-		{ "POST", "/v1/machines/web1/stop", "", 200,
-		  "machine_stop web1" },
-		{ "POST", "/v1/machines/web1/pause", "", 200,
-		  "machine_pause web1" },
-		{ "POST", "/v1/machines/web1/resume", "", 200,
-		  "machine_resume web1" },
-		{ "POST", "/v1/machines/web1/move",
-		  "{\"host\":\"beta\",\"networks\":[\"eth1\"],\"paused\":true}",
-		  202,
-		  "machine_move web1 "
-		  "{\"host\":\"beta\",\"networks\":[\"eth1\"],\"paused\":"
-		  "true}" },
-		{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}",
-		  200, "machine_compare web1 beta" },
-		{ "POST", "/v1/adopt", "{\"pid\":12}", 200,
-		  "machine_adopt 12 - -" },
-		{ "POST", "/v1/adopt", "{\"pid\":12,\"name\":\"db\"}", 200,
-		  "machine_adopt 12 db -" },
-		{ "POST", "/v1/adopt", "{\"pid\":12,\"user\":\"kvm\"}", 200,
-		  "machine_adopt 12 - kvm" },
-		{ "GET", "/v1/jobs", "", 200, "job_list" },
-		{ "GET", "/v1/jobs/3f9a12cd", "", 200, "job_show 3f9a12cd" },
-		{ "POST", "/v1/jobs/3f9a12cd/cancel", "", 200,
-		  "job_cancel 3f9a12cd" },
-		{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":true}",
-		  200, "job_resolve 3f9a12cd here" },
-		{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":false}",
-		  200, "job_resolve 3f9a12cd there" },
-		{ "GET", "/v1/debug/3f9a12cd", "", 200,
-		  "host_debug_job 3f9a12cd" },
-		{ "GET", "/v1/nics", "", 200, "nic_list" },
-		{ "GET", "/v1/nics/eth0.100", "", 200, "nic_show eth0.100" },
-		{ "GET", "/v1/nics/plan", "", 200, "nic_show plan" },
-		{ "GET", "/v1/nics/plan/beta", "", 200, "nic_plan beta -" },
-		{ "GET", "/v1/nics/plan/beta?mode=tcp&option=auto", "", 200,
-		  "nic_plan beta tcp" },
-		{ "GET", "/v1/nics/plan/beta?option=auto", "", 200,
-		  "nic_plan beta auto" },
-		{ "POST", "/v1/relays",
-		  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}", 202,
-		  "relay_start "
-		  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}" },
-	};
 	struct place *p = *state;
 	char reply[4096];
 

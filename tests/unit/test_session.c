@@ -681,34 +681,6 @@ static void every_card_is_a_path_with_its_channels(void **state)
 	free(e);
 }
 
-static bool knows(struct ends *e, const char *text)
-{
-	struct nic_address a;
-
-	assert_int_equal(nic_address_parse(&a, text), 0);
-	return session_table_knows(e->table, &a);
-}
-
-static void addresses_of_the_peers_cards_are_known_while_it_lives(void **state)
-{
-	struct ends *e = malloc(sizeof(*e));
-	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
-	struct error err;
-
-	(void)state;
-	ends_init_cards(e, 2);
-	assert_false(knows(e, "10.99.2.1"));
-	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
-	while (!knows(e, "10.99.2.1") && clock_us() < deadline)
-		wait_moment();
-	assert_true(knows(e, "10.99.2.1"));
-	assert_false(knows(e, "10.99.2.77"));
-	ends_close(e);
-	assert_false(knows(e, "10.99.2.1"));
-	ends_done(e);
-	free(e);
-}
-
 static void a_card_that_the_peer_lost_is_given_as_the_reason(void **state)
 {
 	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
@@ -797,8 +769,6 @@ int main(void)
 		cmocka_unit_test(every_card_is_a_path_with_its_channels),
 		cmocka_unit_test(
 			with_one_network_the_next_is_used_when_it_fails),
-		cmocka_unit_test(
-			addresses_of_the_peers_cards_are_known_while_it_lives),
 		cmocka_unit_test(
 			a_card_that_the_peer_lost_is_given_as_the_reason),
 		cmocka_unit_test(all_arrives_once_over_cards_that_come_and_go),

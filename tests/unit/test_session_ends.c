@@ -102,40 +102,6 @@ static void the_reason_of_an_end_reaches_the_other_side(void **state)
 	ends_done(&e);
 }
 
-static void a_peer_that_is_not_admitted_is_told_why(void **state)
-{
-	struct ends e;
-	struct error err;
-
-	(void)state;
-	ends_init(&e, 1);
-	e.refuse = "does not know host near";
-	assert_int_equal(ends_open(&e, 1, USEC_PER_SEC, &err), -EBADE);
-	assert_string_equal(err.text, "host far: does not know host near");
-	ends_done(&e);
-}
-
-static void a_peer_without_addresses_is_an_error(void **state)
-{
-	static const char *const none[] = { NULL };
-	struct session_options o = { .own_name = "near",
-				     .peer = "far",
-				     .channels = 1,
-				     .outage_limit_us = USEC_PER_SEC };
-	struct session *s;
-	struct error e;
-
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		o.addresses = i == 0 ? NULL : none;
-		assert_int_equal(session_open(&s, &o, &e), -EHOSTUNREACH);
-		assert_string_equal(e.text,
-				    "host far has no address: [peer far] of "
-				    "drover.conf is missing, or cannot be "
-				    "used");
-	}
-}
-
 /* --- hand-made peers */
 
 static struct channel *dial(const struct ends *e)
@@ -790,8 +756,6 @@ int main(void)
 		cmocka_unit_test(a_long_outage_ends_both_sides_with_a_sentence),
 		cmocka_unit_test(a_short_outage_is_survived),
 		cmocka_unit_test(the_reason_of_an_end_reaches_the_other_side),
-		cmocka_unit_test(a_peer_that_is_not_admitted_is_told_why),
-		cmocka_unit_test(a_peer_without_addresses_is_an_error),
 		cmocka_unit_test(
 			a_peer_of_another_version_is_refused_with_a_sentence),
 		cmocka_unit_test(a_wrong_secret_or_session_is_refused),

@@ -2,14 +2,10 @@
 #include "two_hosts.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/text.h"
-
-enum { SLOTS_LEAST = 1 << 14 };
 
 static struct search *search;
 
@@ -351,6 +347,33 @@ static void sends(struct world *w, enum message m)
 	w->flight |= 1U << m & 0x1fff;
 }
 
+/* What an action says to the other side. */
+static void tells(struct world *w, enum decide_action what)
+{
+	switch ((int)what) {
+	case ACT_SEND_COMMIT:
+		if (w->session)
+			sends(w, MSG_IS_COMMIT);
+		break;
+	case ACT_SEND_LOADED:
+		sends(w, MSG_LOADED);
+		break;
+	case ACT_SEND_RUNNING:
+		if (w->session)
+			sends(w, MSG_RUNNING);
+		break;
+	case ACT_SEND_DROPPED:
+		if (w->session)
+			sends(w, MSG_DROPPED);
+		break;
+	case ACT_PRESS:
+		sends(w, MSG_RESOLVE);
+		break;
+	default:
+		break;
+	}
+}
+
 /* The action that is next.  */
 static void act(struct world w, enum decide_side who)
 {
@@ -368,10 +391,8 @@ static void act(struct world w, enum decide_side who)
 	bool last = s->at + 1 == DECIDE_ACTIONS_MAX ||
 		    r->actions[s->at + 1] == ACT_NOTHING;
 
-	if (last)
-		s->row = s->at = 0;
-	else
-		s->at++;
+	s->at = last ? 0 : s->at + 1;
+	s->row = last ? 0 : s->row;
 	if (kept[what]) {
 		stored(w, who, kept[what]);
 		return;
@@ -408,25 +429,8 @@ static void act(struct world w, enum decide_side who)
 		if (who == DECIDE_DESTINATION && !happens(&w, who, EVENT_ENDED))
 			return;
 		break;
-	case ACT_SEND_COMMIT:
-		if (w.session)
-			sends(&w, MSG_IS_COMMIT);
-		break;
-	case ACT_SEND_LOADED:
-		sends(&w, MSG_LOADED);
-		break;
-	case ACT_SEND_RUNNING:
-		if (w.session)
-			sends(&w, MSG_RUNNING);
-		break;
-	case ACT_SEND_DROPPED:
-		if (w.session)
-			sends(&w, MSG_DROPPED);
-		break;
-	case ACT_PRESS:
-		sends(&w, MSG_RESOLVE);
-		break;
 	default:
+		tells(&w, what);
 		break;
 	}
 	add(&w);
@@ -789,51 +793,3 @@ void search_explore(struct search *s, bool stays_paused)
 		keep_all(s);
 	}
 }
-
-/* Looked up at random: with small pages the time would go into translating
- * addresses. */
-static struct world *table_of(size_t worlds)
-{
-	const size_t huge = 2 << 20;
-	size_t size = (worlds * sizeof(struct world) + huge - 1) & ~(huge - 1);
-	struct world *table = aligned_alloc(huge, size);
-
-	assert(table);
-	madvise(table, size, MADV_HUGEPAGE);
-	return table;
-}
-
-void search_init(struct search *s, size_t capacity)
-{
-	size_t slots = SLOTS_LEAST;
-
-	*s = (struct search){ .table = decide_table, .capacity = capacity };
-	while (slots < capacity * 2)
-		slots *= 2;
-	s->seen = table_of(capacity);
-	s->slots = table_of(slots * 2);
-}
-
-void search_done(struct search *s)
-{
-	free(s->seen);
-	free(s->slots);
-}
-
-void search_show(const struct world *w)
-{
-	for (int who = 0; who < 2; who++) {
-		const struct side *s = &w->of[who];
-
-		printf("# %s disk %u qemu %u row %u.%u up %u dead %u reg %u; ",
-		       decide_state_name(s->state), s->disk, s->qemu, s->row,
-		       s->at, s->up, s->dead, s->registered);
-	}
-	printf("flight %x cut %u session %u complete %u back %u there %u again "
-	       "%u elsewhere %u obeyed %u ended %u excused %u\n",
-	       w->flight, w->cut, w->session, w->complete, w->back_again,
-	       w->ran_there, w->another_run, w->elsewhere, w->obeyed, w->ended,
-	       w->excused);
-}
-
-/* Under the sanitizers, what is nearest to the beginning. */

@@ -108,6 +108,8 @@ struct search {
 	bool full;
 };
 
+enum { SLOTS_LEAST = 1 << 14 };
+
 /* Room for @capacity worlds. */
 void search_init(struct search *s, size_t capacity);
 void search_done(struct search *s);
