@@ -404,6 +404,8 @@ class HostilePeer(unittest.TestCase):
         peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n")
         reply = peer.reply() or {}
         self.assertEqual(reply.get("type"), "prepared", reply)
+        # Copying the memory may take longer than a peer may be silent.
+        peer.stay()
         block = [b["name"] for b in reply["blocks"]].index("pc.ram")
         memory = Memory.of_process(self.arriving_qemu(), MEMORY)
         self.addCleanup(memory.close)
