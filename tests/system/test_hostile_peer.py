@@ -402,10 +402,11 @@ class HostilePeer(unittest.TestCase):
     def arrival(self):
         """A peer for whom a QEMU waits, the number of its RAM, and that memory."""
         peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n")
+        # A QEMU may start, and memory be copied, for longer than a peer may be
+        # silent.
+        peer.stay()
         reply = peer.reply() or {}
         self.assertEqual(reply.get("type"), "prepared", reply)
-        # Copying the memory may take longer than a peer may be silent.
-        peer.stay()
         block = [b["name"] for b in reply["blocks"]].index("pc.ram")
         memory = Memory.of_process(self.arriving_qemu(), MEMORY)
         self.addCleanup(memory.close)
