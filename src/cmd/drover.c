@@ -276,16 +276,14 @@ static int report_failure(struct call *call, const struct command *c, int r,
 	return call_fail(call, outcome_of_code(r), e->text, NULL);
 }
 
-static int run_command(struct call *call, const struct command *c, int argc,
-		       char **argv)
+static int parse_and_run(struct call *call, const struct command *c, int argc,
+			 char **argv)
 {
-	const char *options[OPTIONS_MAX] = { NULL };
 	struct error e = { 0 };
 	char text[TEXT_CAP];
 	enum parsed p;
 	int r;
 
-	call->options = options;
 	p = parse_options(c, call, argc, argv);
 	if (p == PARSED_HELP)
 		return print_help(c);
@@ -303,6 +301,18 @@ static int run_command(struct call *call, const struct command *c, int argc,
 		r = c->run(call, &e);
 	r = report_failure(call, c, r, &e);
 	client_free(call->client);
+	return r;
+}
+
+static int run_command(struct call *call, const struct command *c, int argc,
+		       char **argv)
+{
+	const char *options[OPTIONS_MAX] = { NULL };
+	int r;
+
+	call->options = options;
+	r = parse_and_run(call, c, argc, argv);
+	call->options = NULL;
 	return r;
 }
 

@@ -124,7 +124,6 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 	/* A move that was found in the journal has no options either. */
 	if (!s || !r)
 		return;
-	got = move_option_got(mode, move_paths_press(&o->paths));
 	session_stats(s, &st);
 	relay_stats(r, &rs);
 	got = move_option_got(mode, move_paths_press(&o->paths));

@@ -21,4 +21,4 @@ enum ability {
 
 struct words abilities_words(void); /* all of this version's; constant */
 /* Bits by enum ability; names that are not known are left out. */
-unsigned abilities_read(const struct words *names);
+unsigned abilities_read(const struct words *w);

@@ -225,20 +225,19 @@ int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
 	return 0;
 }
 
-int trust_admit(struct trust *s, const uint8_t secret[TOKEN_SECRET],
-		const char *name, const char *request, int64_t now_s,
+int trust_admit(struct trust *s, const struct admission *of, int64_t now_s,
 		char **ret_certificate, struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key ca = { 0 };
-	struct signing what = { .request = request,
-				.name = name,
+	struct signing what = { .request = of->request,
+				.name = of->name,
 				.from_s = now_s };
 	struct authority a;
 
 	WITH_LOCK(&s->lock);
 
 	if (load_signer(s, &ca, e) < 0 || load_authority(s, &a, e) < 0 ||
-	    invitation_use(&a.invitations, secret, name, now_s, e) < 0)
+	    invitation_use(&a.invitations, of->secret, of->name, now_s, e) < 0)
 		return error_code(e);
 	return sign(s, &a, &ca, &what, ret_certificate, e);
 }

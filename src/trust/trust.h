@@ -37,10 +37,16 @@ int trust_init(struct trust *s, int64_t now_s, struct error *e);
 int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
 		 struct error *e);
 
-/* At the CA: a certificate for the host @name that has the token's @secret and
- * sent @request.  -EACCES with a sentence.  The caller frees it. */
-int trust_admit(struct trust *s, const uint8_t secret[TOKEN_SECRET],
-		const char *name, const char *request, int64_t now_s,
+/* What a host sends that wants to be let in. */
+struct admission {
+	uint8_t secret[TOKEN_SECRET]; /* of its token */
+	char name[64];
+	const char *request; /* PEM */
+};
+
+/* At the CA: its certificate.  -EACCES with a sentence.  The caller frees it.
+ */
+int trust_admit(struct trust *s, const struct admission *of, int64_t now_s,
 		char **ret_certificate, struct error *e);
 
 /* At the host that joins: its own from now on.  -EEXIST as above; -EACCES where

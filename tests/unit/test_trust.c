@@ -85,6 +85,7 @@ static void a_host_without_a_certificate_is_told_what_to_do(void **state)
 static int join(struct place *p, const char *token, struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key asked = { 0 }, host = { 0 };
+	struct admission of = { .name = "beta" };
 	struct trust_facts f;
 	struct token t;
 	char path[PATH_MAX], authority[8192] = "";
@@ -93,8 +94,9 @@ static int join(struct place *p, const char *token, struct error *e)
 
 	assert_int_equal(token_parse(&t, token, e), 0);
 	assert_int_equal(request_new(&asked, "beta", e), 0);
-	r = trust_admit(p->alpha, t.secret, "beta", asked.certificate, p->now_s,
-			&host.certificate, e);
+	memcpy(of.secret, t.secret, TOKEN_SECRET);
+	of.request = asked.certificate;
+	r = trust_admit(p->alpha, &of, p->now_s, &host.certificate, e);
 	if (r < 0)
 		return r;
 	assert_int_equal(trust_look(p->alpha, &f, e), 0);
