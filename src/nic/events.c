@@ -22,7 +22,7 @@ void nic_events_close(struct nic_events *ev)
 {
 	if (!ev)
 		return;
-	links_clear(&ev->links);
+	inventory_clear(&ev->links);
 	nl_socket_free(ev->sock);
 	free(ev);
 }

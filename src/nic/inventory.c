@@ -2,18 +2,36 @@
 #include "nic/inventory.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "nic/ethtool.h"
-#include "nic/links.h"
-#include "nic/netlink.h"
-#include "nic/sysfs.h"
-
 /* How far relations are followed: deeper than anybody stacks cards. */
 enum { DEPTH_MAX = 8 };
+
+static void nic_done(struct nic *n)
+{
+	free(n->addresses);
+	free(n->hash.table);
+	free(n->hash.key);
+}
+
+void inventory_clear(struct inventory *inv)
+{
+	for (size_t i = 0; i < inv->count; i++)
+		nic_done(&inv->at[i]);
+	free(inv->at);
+	inv->at = NULL;
+	inv->count = 0;
+}
+
+void inventory_remove(struct inventory *inv, struct nic *n)
+{
+	size_t after = inv->count - (size_t)(n - inv->at) - 1;
+
+	nic_done(n);
+	memmove(n, n + 1, after * sizeof(*n));
+	inv->count--;
+}
 
 struct inventory *inventory_hold(struct inventory *inv)
 {
@@ -31,7 +49,7 @@ void inventory_drop(struct inventory *inv)
 	assert(holders > 0);
 	if (holders > 1)
 		return;
-	links_clear(inv);
+	inventory_clear(inv);
 	free(inv);
 }
 
@@ -110,58 +128,4 @@ const struct nic *inventory_wire(const struct inventory *inv,
 		n = below;
 	}
 	return n;
-}
-
-static bool carries_flows(const struct nic *bond, const struct nic *member)
-{
-	if (!member->up || !member->carrier || member->member.link_failed)
-		return false;
-	if (bond->bond.mode == BOND_8023AD && bond->bond.aggregator)
-		return member->member.aggregator == bond->bond.aggregator;
-	return !member->member.standby;
-}
-
-/* How many members a bond can send by now. */
-static void count_members(struct inventory *inv)
-{
-	for (size_t i = 0; i < inv->count; i++) {
-		const struct nic *n = &inv->at[i];
-		struct nic *bond = inventory_by_index(inv, n->master);
-
-		if (bond && bond->kind == NIC_BOND && carries_flows(bond, n))
-			bond->bond.members++;
-	}
-}
-
-static bool wire_has_rss(const struct inventory *inv, const struct nic *n)
-{
-	const struct nic *wire = inventory_wire(inv, n);
-
-	if (wire->rx_queues > 1)
-		return true;
-	for (size_t i = 0; i < inv->count; i++)
-		if (inv->at[i].master == wire->ifindex &&
-		    (wire->kind == NIC_BOND || wire->kind == NIC_TEAM) &&
-		    inv->at[i].rx_queues > 1)
-			return true;
-	return false;
-}
-
-int inventory_read(struct inventory **ret, struct error *e)
-{
-	AUTO_INVENTORY struct inventory *inv = calloc(1, sizeof(*inv));
-	AUTO_NETLINK struct nl_sock *sock = NULL;
-
-	if (!inv)
-		return error_set(e, ENOMEM, "no memory for the cards");
-	inv->holders = 1;
-	if (netlink_open(&sock, NETLINK_ROUTE, e) < 0 ||
-	    links_read(inv, sock, e) < 0 || ethtool_fill(inv, e) < 0)
-		return error_in(e, "read the network cards");
-	sysfs_fill(inv);
-	count_members(inv);
-	for (size_t i = 0; i < inv->count; i++)
-		inv->at[i].rss = wire_has_rss(inv, &inv->at[i]);
-	*ret = take_ptr(&inv);
-	return 0;
 }

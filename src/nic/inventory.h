@@ -6,8 +6,8 @@
  * An inventory is what the kernel said at one moment: every interface of the
  * network namespace with its addresses, its relations to others, and what its
  * driver tells.  It holds no descriptor and is not changed behind anybody's
- * back; events.h says when to read it again, watch.h always has one that is
- * true.
+ * back; scan.h makes one, events.h says when to do so again, watch.h always has
+ * one that is true.
  *
  *     links.c      rtnetlink: interfaces, addresses, bonds, bridges
  *     ethtool.c    speed, queues, receive hashing, features, driver
@@ -28,8 +28,6 @@
 #include <sys/socket.h>
 
 #include "base/scope.h"
-
-struct error;
 
 enum {
 	NIC_MAC_BYTES = 6,
@@ -159,15 +157,16 @@ struct inventory {
 	atomic_uint holders;
 };
 
-/* With one reference, the caller's. */
-int inventory_read(struct inventory **ret, struct error *e);
-
 /* One more reference, which any thread may give back; what several hold, nobody
  * changes.  The last one frees it; NULL is fine. */
 struct inventory *inventory_hold(struct inventory *inv);
 void inventory_drop(struct inventory *inv);
 void scope_inventory(struct inventory **inv);
 #define AUTO_INVENTORY SCOPED(scope_inventory)
+
+/* For who makes one: frees what is in it; takes one card out. */
+void inventory_clear(struct inventory *inv);
+void inventory_remove(struct inventory *inv, struct nic *n);
 
 /* NULL: there is none. */
 struct nic *inventory_by_name(const struct inventory *inv, const char *name);

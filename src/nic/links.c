@@ -46,22 +46,6 @@ static enum nic_kind kind_of(const char *link_kind, unsigned flags)
 	return NIC_OTHER;
 }
 
-static void nic_done(struct nic *n)
-{
-	free(n->addresses);
-	free(n->hash.table);
-	free(n->hash.key);
-}
-
-void links_clear(struct inventory *inv)
-{
-	for (size_t i = 0; i < inv->count; i++)
-		nic_done(&inv->at[i]);
-	free(inv->at);
-	inv->at = NULL;
-	inv->count = 0;
-}
-
 static void parse_bond(struct nic_bond *b, struct nlattr *data)
 {
 	struct nlattr *a[IFLA_BOND_AD_INFO + 5] = { NULL };
@@ -198,14 +182,10 @@ static int link_add(struct inventory *inv, const struct nic *n)
 static int link_remove(struct inventory *inv, int ifindex)
 {
 	struct nic *n = inventory_by_index(inv, ifindex);
-	size_t i;
 
 	if (!n)
 		return 0;
-	nic_done(n);
-	i = (size_t)(n - inv->at);
-	memmove(n, n + 1, (inv->count - i - 1) * sizeof(*n));
-	inv->count--;
+	inventory_remove(inv, n);
 	return NIC_REMOVED;
 }
 
@@ -348,13 +328,13 @@ static int on_message(struct nlmsghdr *h, void *inv)
 int links_read(struct inventory *inv, struct nl_sock *sock, struct error *e)
 {
 	for (int i = 0; i < READ_TRIES; i++) {
-		links_clear(inv);
+		inventory_clear(inv);
 		if (netlink_dump(sock, RTM_GETLINK, on_message, inv, e) == 0 &&
 		    netlink_dump(sock, RTM_GETADDR, on_message, inv, e) == 0)
 			return 0;
 		if (e->code != EAGAIN)
 			break;
 	}
-	links_clear(inv);
+	inventory_clear(inv);
 	return error_code(e);
 }

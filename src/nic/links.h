@@ -27,6 +27,3 @@ int links_apply(struct inventory *inv, struct nlmsghdr *h);
 
 /* All links and addresses of the namespace into @inv, which is emptied. */
 int links_read(struct inventory *inv, struct nl_sock *sock, struct error *e);
-
-/* Frees what is in it. */
-void links_clear(struct inventory *inv);

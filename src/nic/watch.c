@@ -31,6 +31,7 @@
 #include "base/thread.h"
 #include "nic/address.h"
 #include "nic/events.h"
+#include "nic/scan.h"
 
 enum { RATES_MAX = 256 };
 #define RETRY_US (500 * USEC_PER_MS)
@@ -106,7 +107,7 @@ static int take_news(struct nic_watch *w, struct error *e)
 		w->behind = true;
 	if (!w->behind)
 		return 0;
-	if (inventory_read(&fresh, e) < 0)
+	if (nic_scan(&fresh, e) < 0)
 		return error_code(e);
 	w->behind = false;
 	replace(w, fresh);
@@ -182,7 +183,7 @@ int nic_watch_new(struct nic_watch **ret, struct error *e)
 		return error_sys(e, "watch the network cards: eventfd");
 	/* In this order, so that nothing falls between the two. */
 	if (nic_events_open(&w->events, e) < 0 ||
-	    inventory_read(&w->now, e) < 0)
+	    nic_scan(&w->now, e) < 0)
 		return error_in(e, "watch the network cards");
 	r = thread_create(&w->thread, "nic watch", watch_main, w);
 	if (r)

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "nic/inventory.h"
+#include "nic/scan.h"
 
 static void write_file(const char *path, const char *text)
 {
@@ -89,7 +90,7 @@ struct inventory *network_read(void)
 	struct inventory *inv = NULL;
 	struct error e = { 0 };
 
-	if (inventory_read(&inv, &e) < 0)
+	if (nic_scan(&inv, &e) < 0)
 		fail_msg("%s", e.text);
 	return inv;
 }
