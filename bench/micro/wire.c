@@ -28,7 +28,6 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "frames.h"
 #include "micro.h"
 

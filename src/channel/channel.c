@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "channel/tcp.h"
 
 const struct channel_kind *const channel_kinds[CHANNEL_KINDS] = {
 	&channel_tcp,

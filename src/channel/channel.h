@@ -90,6 +90,8 @@ struct channel_kind {
  * pairs of cards. */
 enum { CHANNEL_KINDS = 1 };
 extern const struct channel_kind *const channel_kinds[CHANNEL_KINDS];
+/* Each in the file of its name. */
+extern const struct channel_kind channel_tcp;
 
 struct channel {
 	const struct channel_kind *kind;

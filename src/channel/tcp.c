@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "channel/tcp.h"
 
+/*
+ * Channels over TCP.
+ *
+ * What waits in the kernel is kept small (TCP_NOTSENT_LOWAT), so that a frame
+ * that has to leave over another channel is not stuck behind a megabyte, and
+ * a dead path is noticed within a second (TCP_USER_TIMEOUT).
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -18,7 +18,6 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "network.h"
 #include "nic/watch.h"
 

@@ -20,7 +20,6 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "ends.h"
 #include "frames/inbox.h"
 #include "frames/outbox.h"

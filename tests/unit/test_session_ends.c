@@ -19,7 +19,6 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "channel/channel.h"
-#include "channel/tcp.h"
 #include "codec/codec.h"
 #include "ends.h"
 #include "frames/inbox.h"
