@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/words.h"
+#include "qemu/policy_class.h"
 
 struct definition;
 struct error;
@@ -45,13 +46,6 @@ int policy_check(const struct policy *p, const struct definition *d,
 int policy_real_path(void *unused, const char *path, char *ret, size_t cap);
 
 int policy_read_head(void *unused, const char *path, void *buf, size_t cap);
-
-enum policy_class {
-	POLICY_UNKNOWN, /* in no list, and so refused */
-	POLICY_ALLOWED,
-	POLICY_FILES, /* allowed for files in the image directories */
-	POLICY_REFUSED,
-};
 
 /* Of an option, without its dashes. */
 enum policy_class policy_class_of(const char *option);

@@ -19,6 +19,7 @@
 
 #include "base/scope.h"
 #include "base/text.h"
+#include "qemu/policy.h"
 #include "qemu/policy_rules.h"
 #include "wire/reader.h"
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "qemu/policy.h"
 #include "qemu/policy_rules.h"
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz"

@@ -10,7 +10,10 @@
 #include <stddef.h>
 
 #include "base/words.h"
-#include "qemu/policy.h"
+#include "qemu/policy_class.h"
+
+struct error;
+struct policy;
 
 /* One check that is under way. */
 struct policy_run {
