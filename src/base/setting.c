@@ -68,13 +68,8 @@ const struct ini_kind setting_path = { parse_path, setting_show_text,
 int setting_show_words(struct words *ret, const void *at,
 		       const struct ini_key *k, struct error *e)
 {
-	const struct words *w = at;
-
 	(void)k;
-	for (size_t i = 0; i < w->count; i++)
-		if (words_add(ret, w->at[i], e) < 0)
-			return error_code(e);
-	return 0;
+	return words_add_all(ret, at, e);
 }
 
 void setting_clear_words(void *at)

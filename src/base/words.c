@@ -43,6 +43,14 @@ int words_add(struct words *w, const char *word, struct error *e)
 	return push(w, strdup(word), e);
 }
 
+int words_add_all(struct words *w, const struct words *from, struct error *e)
+{
+	for (size_t i = 0; i < from->count; i++)
+		if (words_add(w, from->at[i], e) < 0)
+			return error_code(e);
+	return 0;
+}
+
 int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 {
 	char *word;

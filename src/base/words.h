@@ -21,6 +21,9 @@ void words_done(struct words *w);
 /* Append a copy of @word. */
 int words_add(struct words *w, const char *word, struct error *e);
 
+/* Append copies of all of @from. */
+int words_add_all(struct words *w, const struct words *from, struct error *e);
+
 /* As words_add(), the word made from a format. */
 int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

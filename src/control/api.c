@@ -15,12 +15,6 @@
 
 enum { NAME_CAP = 64 };
 
-static void drop_json(json_t **j)
-{
-	json_decref(*j);
-}
-#define AUTO_JSON SCOPED(drop_json)
-
 static const unsigned kind_status[ERROR_KINDS] = {
 	[ERROR_FAILED] = 500,    [ERROR_INVALID] = 400,
 	[ERROR_NOT_FOUND] = 404, [ERROR_REFUSED] = 409,
@@ -143,76 +137,6 @@ static const struct api_route *route_find(char name[static NAME_CAP],
 	return NULL;
 }
 
-static const char *type_name(json_type type)
-{
-	static const char *const names[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",
-		[JSON_STRING] = "a string",  [JSON_INTEGER] = "a whole number",
-		[JSON_REAL] = "a number",    [JSON_TRUE] = "true or false",
-	};
-
-	return names[type];
-}
-
-static bool type_fits(const json_t *value, json_type type)
-{
-	if (type == JSON_TRUE)
-		return json_is_boolean(value);
-	return json_typeof(value) == type;
-}
-
-static const struct api_field *field_find(const struct api_field *fields,
-					  const char *name)
-{
-	for (; fields->name; fields++)
-		if (!strcmp(fields->name, name))
-			return fields;
-	return NULL;
-}
-
-/* A field that nobody knows is most often a typing error, and a limit that
- * silently does not hold is worse than a refusal. */
-static int check_fields(json_t *body, const struct api_field *fields,
-			struct error *e)
-{
-	const struct api_field *f;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach (body, key, value) {
-		f = field_find(fields, key);
-		if (!f)
-			return error_set(e, EINVAL,
-					 "there is no field '%.64s' here", key);
-		if (!type_fits(value, f->type))
-			return error_set(e, EINVAL, "'%s' must be %s", key,
-					 type_name(f->type));
-	}
-	for (f = fields; f->name; f++)
-		if (f->required && !json_object_get(body, f->name))
-			return error_set(e, EINVAL, "'%s' is missing", f->name);
-	return 0;
-}
-
-static int parse_json(json_t **ret, const char *text, size_t len,
-		      const struct api_field *fields, struct error *e)
-{
-	AUTO_JSON json_t *body = NULL;
-	json_error_t why;
-	int r;
-
-	body = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-	if (!body)
-		return error_set(e, EINVAL, "the body is not JSON: line %d: %s",
-				 why.line, why.text);
-	if (!json_is_object(body))
-		return error_set(e, EINVAL, "the body must be a JSON object");
-	if ((r = check_fields(body, fields, e)) < 0)
-		return r;
-	*ret = take_ptr(&body);
-	return 0;
-}
-
 /* Methods get the body as a string; a zero byte would cut it short. */
 static int copy_text(char **ret, const struct api_request *request,
 		     struct error *e)
@@ -235,7 +159,6 @@ struct taken {
 	const struct shape *shape;
 	void *object;
 	char *text;
-	json_t *json;
 };
 
 static void drop_taken(struct taken *t)
@@ -244,7 +167,6 @@ static void drop_taken(struct taken *t)
 		shape_done(t->shape, t->object);
 	free(t->object);
 	free(t->text);
-	json_decref(t->json);
 }
 
 static int take_shape(struct taken *t, const struct shape *s, const char *text,
@@ -271,8 +193,6 @@ static int take_body(struct taken *t, const struct api_route *route,
 		return copy_text(&t->text, request, e);
 	case API_SHAPE:
 		return take_shape(t, route->takes, text, len, e);
-	case API_JSON:
-		return parse_json(&t->json, text, len, route->fields, e);
 	}
 	return 0;
 }
@@ -295,7 +215,6 @@ static int route_run(const struct api_route *route, struct host *h,
 		return error_code(e);
 	call.text = body.text;
 	call.object = body.object;
-	call.body = body.json;
 	return route->run(h, &call, ret_text, e);
 }
 

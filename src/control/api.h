@@ -12,7 +12,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stddef.h>
 
 struct error;
@@ -41,7 +40,6 @@ struct api_call {
 	const char *mode;   /* NULL: not given */
 	const char *text;   /* the body, terminated */
 	const void *object; /* API_SHAPE: the body, of the shape @takes */
-	json_t *body; /* API_JSON: an object with known fields; else NULL */
 };
 
 struct api_reply {
@@ -50,13 +48,7 @@ struct api_reply {
 	char allow[API_MAX_ALLOW]; /* for 405: "GET, PUT"; else "" */
 };
 
-enum api_body { API_NONE, API_SHAPE, API_JSON, API_TEXT };
-
-struct api_field {
-	const char *name;
-	json_type type; /* JSON_TRUE stands for both truth values */
-	int required;
-};
+enum api_body { API_NONE, API_SHAPE, API_TEXT };
 
 struct api_route {
 	const char *verb;
@@ -69,7 +61,6 @@ struct api_route {
 	/* Of API_SHAPE: the body; what is not given is zero. */
 	const struct shape *takes;
 	const struct shape *gives; /* the answer; docs/api.md is held to it */
-	const struct api_field *fields; /* of API_JSON; ends with a NULL name */
 };
 
 /* {"error": ..., "kind": ...} */

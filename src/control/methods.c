@@ -20,6 +20,7 @@
 #include "control/settings.h"
 #include "control/views.h"
 #include "host/host.h"
+#include "host/host_view.h"
 #include "host/machine_view.h"
 
 /* --- bodies */
@@ -34,6 +35,61 @@ static const struct shape_field start_fields[] = {
 
 static const struct shape start_body_shape =
 	SHAPE(struct start_body, start_fields);
+
+struct move_body {
+	struct move_request request;
+	char *option; /* the mode, as it was called before */
+};
+
+#define AT(member) SHAPE_AT(struct move_body, request.member)
+#define HAS(member) SHAPE_HAS(struct move_body, request.member)
+
+static const struct shape_field move_fields[] = {
+	{ "host", SHAPE_STRING, SHAPE_NEEDED, AT(host) },
+	{ "downtime_limit_ms", SHAPE_SIGNED, 0, AT(downtime_limit_ms),
+	  HAS(has_downtime_limit) },
+	{ "timeout_ms", SHAPE_SIGNED, 0, AT(timeout_ms), HAS(has_timeout) },
+	{ "on_timeout", SHAPE_STRING, 0, AT(on_timeout) },
+	{ "paused", SHAPE_BOOL, 0, AT(paused) },
+	{ "mode", SHAPE_STRING, 0, AT(paths.mode) },
+	{ "option", SHAPE_STRING, 0, SHAPE_AT(struct move_body, option) },
+	{ "networks", SHAPE_WORDS, 0, AT(paths.networks),
+	  HAS(paths.has_networks) },
+	{ "connections", SHAPE_SIGNED, 0, AT(paths.connections),
+	  HAS(paths.has_connections) },
+};
+
+#undef AT
+#undef HAS
+
+static const struct shape move_body_shape =
+	SHAPE(struct move_body, move_fields);
+
+struct relay_body {
+	struct relay_request request;
+	int64_t downtime_limit_ms; /* of before */
+};
+
+#define AT(member) SHAPE_AT(struct relay_body, request.member)
+
+static const struct shape_field relay_fields[] = {
+	{ "role", SHAPE_STRING, SHAPE_NEEDED, AT(role) },
+	{ "name", SHAPE_STRING, SHAPE_NEEDED, AT(name) },
+	{ "qemu", SHAPE_STRING, 0, AT(qemu) },
+	{ "pid", SHAPE_SIGNED, 0, AT(pid) },
+	{ "host", SHAPE_STRING, 0, AT(host) },
+	{ "listen", SHAPE_STRING, 0, AT(listen) },
+	{ "socket_user", SHAPE_STRING, 0, AT(socket_user) },
+	{ "socket_mode", SHAPE_STRING, 0, AT(socket_mode) },
+	{ "downtime_limit_ms", SHAPE_SIGNED, 0,
+	  SHAPE_AT(struct relay_body, downtime_limit_ms),
+	  SHAPE_HAS(struct relay_body, request.has_downtime_limit) },
+};
+
+#undef AT
+
+static const struct shape relay_body_shape =
+	SHAPE(struct relay_body, relay_fields);
 
 struct compare_body {
 	char *host;
@@ -111,10 +167,12 @@ static int shown(char **ret, struct machine_view *v, int r, struct error *e)
 static int show_host(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
-	json_t *j = NULL;
+	SCOPED(host_view_done) struct host_view v = { .peers_count = 0 };
 
 	(void)c;
-	return dumped(ret, &j, host_show(h, &j, e), e);
+	if (host_show(h, &v, e) < 0)
+		return error_code(e);
+	return api_text(ret, &host_view_shape, &v, e);
 }
 
 static int list_machines(struct host *h, const struct api_call *c, char **ret,
@@ -189,9 +247,13 @@ static int forget_machine(struct host *h, const struct api_call *c, char **ret,
 static int move_machine(struct host *h, const struct api_call *c, char **ret,
 			struct error *e)
 {
+	const struct move_body *body = c->object;
+	struct move_request of = body->request;
 	json_t *j = NULL;
 
-	return dumped(ret, &j, machine_move(h, c->name, c->body, &j, e), e);
+	if (!of.paths.mode)
+		of.paths.mode = body->option;
+	return dumped(ret, &j, machine_move(h, c->name, &of, &j, e), e);
 }
 
 static int compare_machine(struct host *h, const struct api_call *c, char **ret,
@@ -313,9 +375,10 @@ static int resolve_job(struct host *h, const struct api_call *c, char **ret,
 static int start_relay(struct host *h, const struct api_call *c, char **ret,
 		       struct error *e)
 {
+	const struct relay_body *body = c->object;
 	json_t *j = NULL;
 
-	return dumped(ret, &j, relay_start(h, c->body, &j, e), e);
+	return dumped(ret, &j, relay_start(h, &body->request, &j, e), e);
 }
 
 static int list_nics(struct host *h, const struct api_call *c, char **ret,
@@ -388,35 +451,9 @@ static int set_log(struct host *h, const struct api_call *c, char **ret,
 	return show_log(h, c, ret, e);
 }
 
-static const struct api_field move_fields[] = {
-	{ "host", JSON_STRING, 1 },
-	{ "downtime_limit_ms", JSON_INTEGER, 0 },
-	{ "timeout_ms", JSON_INTEGER, 0 },
-	{ "on_timeout", JSON_STRING, 0 },
-	{ "paused", JSON_TRUE, 0 },
-	{ "mode", JSON_STRING, 0 },
-	{ "option", JSON_STRING, 0 }, /* the same, of before */
-	{ "networks", JSON_ARRAY, 0 },
-	{ "connections", JSON_INTEGER, 0 },
-	{ NULL, JSON_NULL, 0 },
-};
-
-static const struct api_field relay_fields[] = {
-	{ "role", JSON_STRING, 1 },
-	{ "name", JSON_STRING, 1 },
-	{ "qemu", JSON_STRING, 0 },
-	{ "pid", JSON_INTEGER, 0 },
-	{ "host", JSON_STRING, 0 },
-	{ "listen", JSON_STRING, 0 },
-	{ "socket_user", JSON_STRING, 0 },
-	{ "socket_mode", JSON_STRING, 0 },
-	{ "downtime_limit_ms", JSON_INTEGER, 0 },
-	{ NULL, JSON_NULL, 0 },
-};
-
 /* clang-format off */
 const struct api_route api_routes[] = {
-	{ "GET", "/v1/host", show_host, 200 },
+	{ "GET", "/v1/host", show_host, 200, .gives = &host_view_shape },
 	{ "GET", "/v1/host/settings", settings_list, 200,
 	  .gives = &settings_view_shape },
 	{ "POST", "/v1/host/settings", settings_set, 200, API_SHAPE,
@@ -431,8 +468,8 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/machines/*/stop", stop_machine, 200 },
 	{ "POST", "/v1/machines/*/pause", pause_machine, 200 },
 	{ "POST", "/v1/machines/*/resume", resume_machine, 200 },
-	{ "POST", "/v1/machines/*/move", move_machine, 202, API_JSON,
-	  .fields = move_fields },
+	{ "POST", "/v1/machines/*/move", move_machine, 202, API_SHAPE,
+	  .takes = &move_body_shape },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,
 	  .takes = &compare_body_shape, .gives = &comparison_shape },
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
@@ -450,8 +487,8 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/log", show_log, 200, .gives = &log_body_shape },
 	{ "PUT", "/v1/log", set_log, 200, API_SHAPE, .takes = &log_body_shape,
 	  .gives = &log_body_shape },
-	{ "POST", "/v1/relays", start_relay, 202, API_JSON,
-	  .fields = relay_fields },
+	{ "POST", "/v1/relays", start_relay, 202, API_SHAPE,
+	  .takes = &relay_body_shape },
 };
 /* clang-format on */
 

@@ -2,8 +2,64 @@
 #include "control/views.h"
 
 #include "host/host.h"
+#include "host/host_view.h"
 #include "host/machine_view.h"
 #include "wire/description.h"
+
+#define AT(m) SHAPE_AT(struct host_wire_view, m)
+
+static const struct shape_field wire_fields[] = {
+	{ "version", SHAPE_NUMBER, 0, AT(version) },
+	{ "lowest", SHAPE_NUMBER, 0, AT(lowest) },
+};
+
+#undef AT
+#define AT(m) SHAPE_AT(struct host_memory_view, m)
+
+static const struct shape_field memory_fields[] = {
+	{ "total", SHAPE_NUMBER, 0, AT(total) },
+	{ "available", SHAPE_NUMBER, 0, AT(available) },
+};
+
+#undef AT
+#define AT(m) SHAPE_AT(struct host_peer_view, m)
+
+static const struct shape_field peer_fields[] = {
+	{ "name", SHAPE_TEXT, 0, AT(name) },
+	{ "addresses", SHAPE_WORDS, 0, AT(addresses) },
+	{ "port", SHAPE_NUMBER, 0, AT(port) },
+	{ "tls", SHAPE_BOOL, 0, AT(tls) },
+};
+
+#undef AT
+#define AT(m) SHAPE_AT(struct host_view, m)
+
+static const struct shape wire_shape =
+	SHAPE(struct host_wire_view, wire_fields);
+static const struct shape memory_shape =
+	SHAPE(struct host_memory_view, memory_fields);
+static const struct shape peer_shape =
+	SHAPE(struct host_peer_view, peer_fields);
+
+static const struct shape_field host_fields[] = {
+	{ "name", SHAPE_TEXT, 0, AT(name) },
+	{ "version", SHAPE_TEXT, 0, AT(version) },
+	{ "wire", SHAPE_OBJECT, 0, AT(wire), .of = &wire_shape },
+	{ "listen", SHAPE_WORDS, 0, AT(listen) },
+	{ "port", SHAPE_NUMBER, 0, AT(port) },
+	{ "networks", SHAPE_WORDS, 0, AT(networks) },
+	{ "machines", SHAPE_NUMBER, 0, AT(machines) },
+	{ "jobs", SHAPE_NUMBER, 0, AT(jobs) },
+	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &memory_shape },
+	{ "cpus", SHAPE_NUMBER, 0, AT(cpus) },
+	{ "qemu", SHAPE_STRING, 0, AT(qemu) },
+	{ "peers", SHAPE_LIST, 0, AT(peers),
+	  SHAPE_COUNT(struct host_view, peers_count), .of = &peer_shape },
+};
+
+#undef AT
+
+const struct shape host_view_shape = SHAPE(struct host_view, host_fields);
 
 #define AT(m) SHAPE_AT(struct machine_view, m)
 

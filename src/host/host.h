@@ -16,14 +16,15 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "host/plan.h"
+#include "host/requests.h"
 #include "nic/view.h"
 #include "wire/description.h"
 
 struct error;
 struct host;
+struct host_view;
 struct machine_view;
 struct machine_views;
 struct settings;
@@ -41,7 +42,8 @@ int host_start(struct host **ret, struct settings *settings,
  * ends. */
 bool host_stop(struct host *h);
 
-int host_show(struct host *h, json_t **ret, struct error *e);
+/* host_view_done() frees it. */
+int host_show(struct host *h, struct host_view *ret, struct error *e);
 
 /* The settings; see host/live.h. */
 int host_settings_list(struct host *h, struct settings_view *ret,
@@ -51,12 +53,6 @@ int host_set(struct host *h, const char *setting, const struct words *values,
 int host_reload(struct host *h, struct error *e);
 
 /* Machines.  Results are the caller's: machine_view_done(). */
-
-struct adopt_request {
-	const char *name; /* NULL: as its command line says */
-	const char *user; /* whose the process is, where it is not ours */
-	pid_t pid;
-};
 
 int machine_list(struct host *h, struct machine_views *ret, struct error *e);
 int machine_show(struct host *h, const char *name, struct machine_view *ret,
@@ -78,9 +74,9 @@ int machine_adopt(struct host *h, const struct adopt_request *of,
 int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e);
 
-/* @options: the body of POST /v1/machines/NAME/move, see docs/api.md. */
-int machine_move(struct host *h, const char *name, const json_t *options,
-		 json_t **ret_job, struct error *e);
+int machine_move(struct host *h, const char *name,
+		 const struct move_request *of, json_t **ret_job,
+		 struct error *e);
 
 /* What the two hosts find; findings_done() frees them. */
 struct comparison {
@@ -114,6 +110,5 @@ int nic_show(struct host *h, const char *name, struct nic_view *ret,
 int nic_plan(struct host *h, const char *peer, const char *mode,
 	     struct plan_view *ret, struct error *e);
 
-/* @options: the body of POST /v1/relays, see docs/api.md. */
-int relay_start(struct host *h, const json_t *options, json_t **ret_job,
-		struct error *e);
+int relay_start(struct host *h, const struct relay_request *of,
+		json_t **ret_job, struct error *e);

@@ -2,6 +2,7 @@
 #include "host/moves.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include "move/settings.h"
 #include "qemu/qmp.h"
 
-enum { MONITOR_US = 5000000, ANSWER_US = 20000000 };
+enum { MONITOR_US = 5000000, ANSWER_US = 20000000, DAY_MS = 86400000 };
 
 struct outgoing {
 	struct host *host;
@@ -74,52 +75,57 @@ static void *outgoing_main(void *arg)
 	return NULL;
 }
 
-/* A time in milliseconds from the request, or the host's default. */
-static int read_ms(uint64_t *ret_us, const json_t *options, const char *key,
-		   uint64_t default_us, struct error *e)
+/* Some milliseconds that were asked for, by the field @name. */
+static int take_ms(uint64_t *ret_us, int64_t ms, const char *name,
+		   struct error *e)
 {
-	const json_t *v = json_object_get(options, key);
-	json_int_t ms = json_integer_value(v);
-
-	*ret_us = default_us;
-	if (!v)
-		return 0;
-	if (ms < 0 || ms > 86400000)
+	if (ms < 0 || ms > DAY_MS)
 		return error_set(e, EINVAL,
-				 "%s is %" JSON_INTEGER_FORMAT
-				 ": it must be from 0 to 86400000",
-				 key, ms);
+				 "%s is %" PRId64 ": it must be from 0 to %d",
+				 name, ms, DAY_MS);
 	*ret_us = (uint64_t)ms * USEC_PER_MS;
 	return 0;
 }
 
-static int read_options(struct outgoing *o, const json_t *options,
-			struct error *e)
+static int take_limits(struct move_options *r, const struct move_request *of,
+		       struct error *e)
 {
-	const struct settings *s = o->terms.settings;
-	const struct move_settings *d = &s->move;
-	const char *at =
-		json_string_value(json_object_get(options, "on_timeout"));
-	struct move_options *r = &o->options;
-
-	if (read_ms(&r->downtime_limit_us, options, "downtime_limit_ms",
-		    d->downtime_limit_us, e) < 0 ||
-	    read_ms(&r->timeout_us, options, "timeout_ms", d->timeout_us, e) <
-		    0)
+	if (of->has_downtime_limit &&
+	    take_ms(&r->downtime_limit_us, of->downtime_limit_ms,
+		    "downtime_limit_ms", e) < 0)
+		return error_code(e);
+	if (of->has_timeout &&
+	    take_ms(&r->timeout_us, of->timeout_ms, "timeout_ms", e) < 0)
 		return error_code(e);
 	if (r->downtime_limit_us == 0) /* QEMU would stop the guest at once */
 		return error_set(e, EINVAL,
 				 "the downtime limit must be more than 0");
+	return 0;
+}
+
+static int take_options(struct outgoing *o, const struct move_request *of,
+			struct error *e)
+{
+	const struct settings *s = o->terms.settings;
+	const struct move_settings *d = &s->move;
+	struct move_options *r = &o->options;
+	const char *at = of->on_timeout;
+
+	r->downtime_limit_us = d->downtime_limit_us;
+	r->timeout_us = d->timeout_us;
+	r->outage_limit_us = d->outage_limit_us;
+	r->force = d->on_timeout == ON_TIMEOUT_FORCE;
+	r->paused = of->paused;
+	if (take_limits(r, of, e) < 0)
+		return error_code(e);
 	if (at && strcmp(at, "abort") != 0 && strcmp(at, "force") != 0)
 		return error_set(e, EINVAL,
 				 "'%s' is not a value of on_timeout: use abort "
 				 "or force",
 				 at);
-	r->force =
-		at ? !strcmp(at, "force") : d->on_timeout == ON_TIMEOUT_FORCE;
-	r->paused = json_is_true(json_object_get(options, "paused"));
-	r->outage_limit_us = d->outage_limit_us;
-	return paths_read(&r->paths, s, options, e);
+	if (at)
+		r->force = !strcmp(at, "force");
+	return paths_asked(&r->paths, s, &of->paths, e);
 }
 
 static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
@@ -140,19 +146,18 @@ static int claim_room(struct outgoing *o, pid_t pid, struct error *e)
 	return room_claim(o->host->room, &o->claim, o->job, &need, e);
 }
 
-static int begin(struct outgoing *o, const char *name, const json_t *options,
-		 struct error *e)
+static int begin(struct outgoing *o, const char *name,
+		 const struct move_request *of, struct error *e)
 {
-	const char *peer = json_string_value(json_object_get(options, "host"));
 	int r;
 
-	if (read_options(o, options, e) < 0 ||
-	    peer_of(o->terms.settings, peer, &o->peer, e) < 0 ||
+	if (take_options(o, of, e) < 0 ||
+	    peer_of(o->terms.settings, of->host, &o->peer, e) < 0 ||
 	    job_new(&o->job,
 		    &(struct job_subject){ .kind = "move",
 					   .role = "source",
 					   .machine = name,
-					   .peer = peer },
+					   .peer = of->host },
 		    e) < 0)
 		return error_code(e);
 	r = machine_take(o->host->registry, name, hold_by_job(o->job->id),
@@ -171,8 +176,9 @@ static int begin(struct outgoing *o, const char *name, const json_t *options,
 	return r;
 }
 
-int machine_move(struct host *h, const char *name, const json_t *options,
-		 json_t **ret_job, struct error *e)
+int machine_move(struct host *h, const char *name,
+		 const struct move_request *of, json_t **ret_job,
+		 struct error *e)
 {
 	struct outgoing *o = calloc(1, sizeof(*o));
 
@@ -180,7 +186,7 @@ int machine_move(struct host *h, const char *name, const json_t *options,
 		return error_set(e, ENOMEM, "no memory for a move");
 	o->host = h;
 	o->terms = terms_of(h);
-	if (begin(o, name, options, e) < 0) {
+	if (begin(o, name, of, e) < 0) {
 		outgoing_free(o);
 		return error_code(e);
 	}

@@ -25,7 +25,7 @@ enum {
 
 /* --- what a request asks for */
 
-static int read_mode(struct move_paths *p, const char *name, struct error *e)
+static int take_mode(struct move_paths *p, const char *name, struct error *e)
 {
 	if (!name)
 		return 0;
@@ -35,23 +35,13 @@ static int read_mode(struct move_paths *p, const char *name, struct error *e)
 	return 0;
 }
 
-static int read_networks(struct move_paths *p, const json_t *lines,
+static int take_networks(struct move_paths *p, const struct words *lines,
 			 struct error *e)
 {
-	const json_t *line;
-	size_t i;
-
-	if (!lines)
-		return 0;
 	p->networks = (struct networks){ 0 };
-	json_array_foreach (lines, i, line) {
-		if (!json_is_string(line))
-			return error_set(e, EINVAL,
-					 "'networks' must be a list of "
-					 "strings");
-		if (networks_add(&p->networks, json_string_value(line), e) < 0)
+	for (size_t i = 0; i < lines->count; i++)
+		if (networks_add(&p->networks, lines->at[i], e) < 0)
 			return error_in(e, "networks");
-	}
 	/* An empty list would allow what the settings may forbid. */
 	if (p->networks.count == 0)
 		return error_set(e, EINVAL,
@@ -60,24 +50,20 @@ static int read_networks(struct move_paths *p, const json_t *lines,
 	return 0;
 }
 
-int paths_read(struct move_paths *ret, const struct settings *s,
-	       const json_t *options, struct error *e)
+int paths_asked(struct move_paths *ret, const struct settings *s,
+		const struct paths_request *of, struct error *e)
 {
-	const json_t *most = json_object_get(options, "connections");
-	const char *mode = json_string_value(json_object_get(options, "mode"));
-	json_int_t n = json_integer_value(most);
 	struct move_paths p = settings_paths(s);
 
-	if (!mode) /* as it was called before */
-		mode = json_string_value(json_object_get(options, "option"));
-	if (read_mode(&p, mode, e) < 0 ||
-	    read_networks(&p, json_object_get(options, "networks"), e) < 0)
+	if (take_mode(&p, of->mode, e) < 0 ||
+	    (of->has_networks && take_networks(&p, &of->networks, e) < 0))
 		return error_code(e);
-	if (most && (n < 1 || n > CHANNELS_MAX))
+	if (of->has_connections &&
+	    (of->connections < 1 || of->connections > CHANNELS_MAX))
 		return error_set(e, EINVAL, "connections must be from 1 to %d",
 				 CHANNELS_MAX);
-	if (most)
-		p.policy.most = (unsigned)n;
+	if (of->has_connections)
+		p.policy.most = (unsigned)of->connections;
 	*ret = p;
 	return 0;
 }
@@ -174,7 +160,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	struct plan_view plan = { 0 };
 	int r;
 
-	if (read_mode(&paths, mode, e) < 0 ||
+	if (take_mode(&paths, mode, e) < 0 ||
 	    peer_of(t.settings, peer_name, &peer, e) < 0)
 		return error_code(e);
 	o = move_session(&t.host, &peer, &paths, PLAN_US);

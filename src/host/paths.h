@@ -12,21 +12,19 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 struct channel;
 struct error;
 struct host;
 struct move_paths;
 struct networks;
 struct message;
+struct paths_request;
 struct session;
 struct settings;
 
-/* What a request asks for by its fields mode, networks and connections, else
- * what the settings say. */
-int paths_read(struct move_paths *ret, const struct settings *s,
-	       const json_t *options, struct error *e);
+/* What a request asks for, else what the settings say. */
+int paths_asked(struct move_paths *ret, const struct settings *s,
+		const struct paths_request *of, struct error *e);
 /* May a session come in over this connection, at our address?  -EACCES with
  * the reason. */
 int paths_admit(const struct host *h, const struct networks *networks,

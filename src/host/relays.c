@@ -395,20 +395,17 @@ static void *waiting_main(void *arg)
 }
 
 static int start_accept(struct host *h, struct connecting *c,
-			const json_t *options, struct error *e)
+			const struct relay_request *of, struct error *e)
 {
-	const char *qemu = json_string_value(json_object_get(options, "qemu"));
-	const pid_t pid =
-		(pid_t)json_integer_value(json_object_get(options, "pid"));
 	struct relay_wait *w;
 
-	if (!qemu)
+	if (!of->qemu)
 		return error_set(e, EINVAL,
 				 "a relay needs 'qemu', the path of the socket "
 				 "that qemu -incoming unix:PATH listens on");
-	if (endpoint_parse(&c->listen, qemu, e) < 0)
+	if (endpoint_parse(&c->listen, of->qemu, e) < 0)
 		return error_code(e);
-	if (pid && !endpoint_is_unix(&c->listen))
+	if (of->pid && !endpoint_is_unix(&c->listen))
 		return error_set(e, EINVAL,
 				 "nobody can tell whose socket %s is: leave "
 				 "'pid' out, or use the socket at a path",
@@ -418,7 +415,7 @@ static int start_accept(struct host *h, struct connecting *c,
 		return error_set(e, ENOMEM, "no memory for a relay");
 	snprintf(w->name, sizeof(w->name), "%s", c->name);
 	w->qemu = c->listen;
-	w->pid = pid;
+	w->pid = of->pid;
 	w->job = job_hold(c->job);
 	job_set_stage(c->job, "wait for the source");
 	if (relay_waits_add(h->relay_waits, w, e) < 0) {
@@ -518,7 +515,7 @@ static void *connect_main(void *arg)
 }
 
 /* "0660" */
-static int read_mode(mode_t *ret, const char *text, struct error *e)
+static int take_mode(mode_t *ret, const char *text, struct error *e)
 {
 	char *end;
 	unsigned long mode;
@@ -535,13 +532,10 @@ static int read_mode(mode_t *ret, const char *text, struct error *e)
 	return 0;
 }
 
-static int read_owner(struct connecting *c, const json_t *options,
+static int take_owner(struct connecting *c, const struct relay_request *of,
 		      struct error *e)
 {
-	const char *user =
-		json_string_value(json_object_get(options, "socket_user"));
-	const char *mode =
-		json_string_value(json_object_get(options, "socket_mode"));
+	const char *user = of->socket_user, *mode = of->socket_mode;
 
 	if ((user || mode) && !endpoint_is_unix(&c->listen))
 		return error_set(e, EINVAL,
@@ -549,26 +543,22 @@ static int read_owner(struct connecting *c, const json_t *options,
 				 "at a path has",
 				 c->listen.text);
 	snprintf(c->user, sizeof(c->user), "%s", user ? user : "");
-	return read_mode(&c->mode, mode, e);
+	return take_mode(&c->mode, mode, e);
 }
 
 static int start_connect(struct host *h, struct connecting *c,
-			 const json_t *options, struct error *e)
+			 const struct relay_request *of, struct error *e)
 {
-	const char *listen =
-		json_string_value(json_object_get(options, "listen"));
-	const char *peer = json_string_value(json_object_get(options, "host"));
-
-	if (!listen)
+	if (!of->listen)
 		return error_set(e, EINVAL,
 				 "a relay needs 'listen', the path that QEMU "
 				 "is told to migrate to");
-	if (endpoint_parse(&c->listen, listen, e) < 0 ||
-	    read_owner(c, options, e) < 0 ||
-	    peer_of(c->terms.settings, peer, &c->peer, e) < 0 ||
+	if (endpoint_parse(&c->listen, of->listen, e) < 0 ||
+	    take_owner(c, of, e) < 0 ||
+	    peer_of(c->terms.settings, of->host, &c->peer, e) < 0 ||
 	    endpoint_make_room(&c->listen, e) < 0)
 		return error_code(e);
-	if (json_object_get(options, "downtime_limit_ms"))
+	if (of->has_downtime_limit)
 		log_warning("relay %s: 'downtime_limit_ms' has no effect: "
 			    "QEMU's own downtime-limit counts",
 			    c->name);
@@ -578,13 +568,10 @@ static int start_connect(struct host *h, struct connecting *c,
 
 /* --- the API */
 
-int relay_start(struct host *h, const json_t *options, json_t **ret_job,
-		struct error *e)
+int relay_start(struct host *h, const struct relay_request *of,
+		json_t **ret_job, struct error *e)
 {
-	const char *role = json_string_value(json_object_get(options, "role"));
-	const char *name = json_string_value(json_object_get(options, "name"));
-	const char *peer = json_string_value(json_object_get(options, "host"));
-	bool source = role && !strcmp(role, "connect");
+	bool source = !strcmp(of->role, "connect");
 	struct connecting *c = calloc(1, sizeof(*c));
 	struct job *job = NULL;
 	int r;
@@ -593,24 +580,24 @@ int relay_start(struct host *h, const json_t *options, json_t **ret_job,
 		return error_set(e, ENOMEM, "no memory for a relay");
 	c->host = h;
 	c->terms = terms_of(h);
-	if (!role || (!source && strcmp(role, "accept") != 0))
+	if (!source && strcmp(of->role, "accept") != 0)
 		r = error_set(e, EINVAL, "'role' must be accept or connect");
 	else
-		r = text_check_name("relay", name ? name : "", e);
+		r = text_check_name("relay", of->name, e);
 	if (r == 0) {
-		snprintf(c->name, sizeof(c->name), "%s", name);
+		snprintf(c->name, sizeof(c->name), "%s", of->name);
 		r = job_new(&c->job,
 			    &(struct job_subject){
 				    .kind = "relay",
 				    .role = source ? "source" : "destination",
-				    .machine = name,
-				    .peer = peer ? peer : "" },
+				    .machine = of->name,
+				    .peer = of->host ? of->host : "" },
 			    e);
 	}
 	if (r == 0) {
 		job = job_hold(c->job);
-		r = source ? start_connect(h, c, options, e)
-			   : start_accept(h, c, options, e);
+		r = source ? start_connect(h, c, of, e)
+			   : start_accept(h, c, of, e);
 	}
 	if (r < 0) {
 		connecting_free(c);

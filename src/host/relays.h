@@ -10,8 +10,6 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 struct host;
 struct message;
 struct session;

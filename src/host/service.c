@@ -9,7 +9,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -28,11 +27,9 @@
 #include "host/restore.h"
 #include "host/room.h"
 #include "host/watch.h"
-#include "nic/networks.h"
 #include "nic/watch.h"
 #include "session/accept.h"
 #include "trust/trust.h"
-#include "wire/hello.h"
 
 /* Folders on the way are made too: /run/drover is not there after a boot. */
 static int make_folders(const char *path, struct error *e)
@@ -221,66 +218,6 @@ bool host_stop(struct host *h)
 		return false;
 	host_free(h);
 	return true;
-}
-
-static json_t *memory_json(void)
-{
-	uint64_t available = room_available(getpid());
-	struct sysinfo info;
-
-	sysinfo(&info);
-	return json_pack("{s:I,s:I}", "total",
-			 (json_int_t)(info.totalram * info.mem_unit),
-			 "available",
-			 (json_int_t)(available == UINT64_MAX ? 0 : available));
-}
-
-static json_t *words_json(const struct words *w)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < w->count; i++)
-		json_array_append_new(all, json_string(w->at[i]));
-	return all;
-}
-
-static json_t *peers_json(const struct settings *s)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < s->peers.count; i++) {
-		const struct peer *p = s->peers.at[i];
-
-		json_array_append_new(all,
-				      json_pack("{s:s,s:o,s:i,s:b}", "name",
-						p->name, "addresses",
-						words_json(&p->addresses),
-						"port", (int)p->port, "tls",
-						p->tls));
-	}
-	return all;
-}
-
-int host_show(struct host *h, json_t **ret, struct error *e)
-{
-	AUTO_SETTINGS struct settings *now = live_now(&h->live);
-	const struct host_settings *s = h->settings;
-	SCOPED(words_done) struct words networks = { 0 };
-	int machines = (int)registry_count(h->registry);
-	int jobs = (int)jobs_running(h->jobs);
-
-	if (networks_words(&networks, &now->networks, e) < 0)
-		return error_code(e);
-	*ret = json_pack("{s:s,s:s,s:{s:i,s:i},s:o,s:i,s:o,s:i,s:i,s:o,s:i,"
-			 "s:s,s:o}",
-			 "name", s->name, "version", DROVER_VERSION, "wire",
-			 "version", WIRE_VERSION, "lowest", WIRE_LOWEST,
-			 "listen", words_json(&s->listen), "port", (int)s->port,
-			 "networks", words_json(&networks), "machines",
-			 machines, "jobs", jobs, "memory", memory_json(),
-			 "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "qemu",
-			 now->host.qemu, "peers", peers_json(now));
-	return 0;
 }
 
 int host_reload(struct host *h, struct error *e)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/status.h"
 
-#include <jansson.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/registry.h"
+#include "move/monitor.h"
 #include "qemu/qmp.h"
 
 enum {
@@ -15,20 +14,20 @@ enum {
 	ASK_ALL_US = 1500000,
 };
 
-/* {"status": ..., "running": ...}; NULL: it does not say. */
-static json_t *query_status(const char *path)
+/* Without a word: it does not say. */
+static struct guest_status query_status(const char *path)
 {
+	struct guest_status now = { .running = false };
 	struct error ignored;
 	int fd = qmp_dial(path, &ignored);
-	json_t *status = NULL;
 	struct qmp *q;
 
 	if (fd < 0 || qmp_open_fd(&q, fd, clock_us() + ASK_US, &ignored) < 0)
-		return NULL;
+		return now;
 	qmp_set_timeout(q, ASK_US);
-	(void)qmp_run(q, "query-status", NULL, &status, &ignored);
+	(void)monitor_status(q, &now, &ignored);
 	qmp_close(q);
-	return status;
+	return now;
 }
 
 void status_ask(struct registry *r, const char *name)
@@ -39,14 +38,10 @@ void status_ask(struct registry *r, const char *name)
 
 	while (clock_us() < deadline &&
 	       registry_next_question(r, name, turn, &q)) {
-		json_t *answer = query_status(q.path);
+		const struct guest_status now = query_status(q.path);
 
-		registry_note_answer(r, &q,
-				     json_string_value(
-					     json_object_get(answer, "status")),
-				     json_is_true(json_object_get(answer,
-								  "running")));
-		json_decref(answer);
+		registry_note_answer(r, &q, now.word[0] ? now.word : NULL,
+				     now.running);
 	}
 }
 

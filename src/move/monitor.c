@@ -52,14 +52,27 @@ int monitor_machine_type(struct qmp *q, char *buf, size_t cap, struct error *e)
 	return 0;
 }
 
-int monitor_is_running(struct qmp *q, bool *ret, struct error *e)
+int monitor_status(struct qmp *q, struct guest_status *ret, struct error *e)
 {
+	const char *word;
 	json_t *status;
 
 	if (qmp_run(q, "query-status", NULL, &status, e) < 0)
 		return error_code(e);
-	*ret = json_is_true(json_object_get(status, "running"));
+	word = json_string_value(json_object_get(status, "status"));
+	snprintf(ret->word, sizeof(ret->word), "%s", word ? word : "");
+	ret->running = json_is_true(json_object_get(status, "running"));
 	json_decref(status);
+	return 0;
+}
+
+int monitor_is_running(struct qmp *q, bool *ret, struct error *e)
+{
+	struct guest_status now;
+
+	if (monitor_status(q, &now, e) < 0)
+		return error_code(e);
+	*ret = now.running;
 	return 0;
 }
 

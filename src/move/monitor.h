@@ -29,10 +29,17 @@ struct migration_info {
 	char why[200];                          /* it failed */
 };
 
+struct guest_status {
+	char word[24];
+	bool running;
+};
+
 enum migration_status migration_status_of(const char *name);
 
 /* The machine type without an alias: "pc-q35-7.2". */
 int monitor_machine_type(struct qmp *q, char *buf, size_t cap, struct error *e);
+/* The guest's state, in QEMU's word for it: "running". */
+int monitor_status(struct qmp *q, struct guest_status *ret, struct error *e);
 int monitor_is_running(struct qmp *q, bool *ret, struct error *e);
 int monitor_migration(struct qmp *q, struct migration_info *ret,
 		      struct error *e);

@@ -182,8 +182,7 @@ int nic_watch_new(struct nic_watch **ret, struct error *e)
 	if (w->stop_fd < 0)
 		return error_sys(e, "watch the network cards: eventfd");
 	/* In this order, so that nothing falls between the two. */
-	if (nic_events_open(&w->events, e) < 0 ||
-	    nic_scan(&w->now, e) < 0)
+	if (nic_events_open(&w->events, e) < 0 || nic_scan(&w->now, e) < 0)
 		return error_in(e, "watch the network cards");
 	r = thread_create(&w->thread, "nic watch", watch_main, w);
 	if (r)

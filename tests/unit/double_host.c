@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "host/host.h"
+#include "host/host_view.h"
 #include "host/machine_view.h"
 #include "host/settings_view.h"
 
@@ -60,23 +61,14 @@ static int answer_view(struct host *h, struct machine_view *ret,
 	return 0;
 }
 
-static int answer_json(struct host *h, json_t **ret, struct error *e,
-		       const char *what, const json_t *options)
-{
-	char *text = json_dumps(options, JSON_COMPACT);
-	int r = answer(h, ret, e, "%s %s", what, text ? text : "?");
-
-	free(text);
-	return r;
-}
-
-int host_show(struct host *h, json_t **ret, struct error *e)
+int host_show(struct host *h, struct host_view *ret, struct error *e)
 {
 	struct double_host *d = (struct double_host *)h;
 
 	for (int i = 0; d->meet && i < 2; i++)
 		pthread_barrier_wait(d->meet);
-	return answer(h, ret, e, "host_show");
+	*ret = (struct host_view){ .peers_count = 0 };
+	return answer(h, NULL, e, "host_show");
 }
 
 int host_settings_list(struct host *h, struct settings_view *ret,
@@ -179,13 +171,23 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 	return answer_view(h, ret, e, "machine_forget %s", name);
 }
 
-int machine_move(struct host *h, const char *name, const json_t *options,
-		 json_t **ret_job, struct error *e)
+int machine_move(struct host *h, const char *name,
+		 const struct move_request *of, json_t **ret_job,
+		 struct error *e)
 {
-	char what[128];
+	const struct paths_request *p = &of->paths;
 
-	snprintf(what, sizeof(what), "machine_move %s", name);
-	return answer_json(h, ret_job, e, what, options);
+	return answer(h, ret_job, e, "machine_move %s %s %s %d/%d %d/%d %s%s",
+		      name, of->host, p->mode ? p->mode : "-", p->has_networks,
+		      (int)p->networks.count, p->has_connections,
+		      (int)p->connections,
+		      of->on_timeout ? of->on_timeout : "-",
+		      of->paused ? " paused" : "");
+}
+
+void host_view_done(struct host_view *v)
+{
+	(void)v;
 }
 
 int machine_compare(struct host *h, const char *name, const char *peer,
@@ -230,8 +232,9 @@ int nic_show(struct host *h, const char *name, struct nic_view *ret,
 	return answer(h, NULL, e, "nic_show %s", name);
 }
 
-int relay_start(struct host *h, const json_t *options, json_t **ret_job,
-		struct error *e)
+int relay_start(struct host *h, const struct relay_request *of,
+		json_t **ret_job, struct error *e)
 {
-	return answer_json(h, ret_job, e, "relay_start", options);
+	return answer(h, ret_job, e, "relay_start %s %s %s %d", of->role,
+		      of->name, of->qemu ? of->qemu : "-", (int)of->pid);
 }

@@ -124,9 +124,17 @@ static const struct {
 	{ "POST", "/v1/machines/web1/resume", "", 200, "machine_resume web1" },
 	{ "POST", "/v1/machines/web1/move",
 	  "{\"host\":\"beta\",\"networks\":[\"eth1\"],\"paused\":true}", 202,
-	  "machine_move web1 "
-	  "{\"host\":\"beta\",\"networks\":[\"eth1\"],\"paused\":"
-	  "true}" },
+	  "machine_move web1 beta - 1/1 0/0 - paused" },
+	{ "POST", "/v1/machines/web1/move",
+	  "{\"host\":\"beta\",\"mode\":\"tcp\",\"connections\":3,"
+	  "\"on_timeout\":\"force\",\"networks\":[]}",
+	  202, "machine_move web1 beta tcp 1/0 1/3 force" },
+	{ "POST", "/v1/machines/web1/move",
+	  "{\"host\":\"beta\",\"option\":\"auto\"}", 202,
+	  "machine_move web1 beta auto 0/0 0/0 -" },
+	{ "POST", "/v1/machines/web1/move",
+	  "{\"host\":\"beta\",\"option\":\"auto\",\"mode\":\"tcp\"}", 202,
+	  "machine_move web1 beta tcp 0/0 0/0 -" },
 	{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}", 200,
 	  "machine_compare web1 beta" },
 	{ "POST", "/v1/adopt", "{\"pid\":12}", 200, "machine_adopt 12 - -" },
@@ -152,8 +160,10 @@ static const struct {
 	  "nic_plan beta auto" },
 	{ "POST", "/v1/relays",
 	  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}", 202,
-	  "relay_start "
-	  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\"}" },
+	  "relay_start accept r /q 0" },
+	{ "POST", "/v1/relays",
+	  "{\"role\":\"accept\",\"name\":\"r\",\"qemu\":\"/q\",\"pid\":7}", 202,
+	  "relay_start accept r /q 7" },
 };
 
 static void each_route_calls_its_function(void **state)
@@ -319,6 +329,8 @@ static void wrong_bodies_are_400_and_say_what_is_wrong(void **state)
 		{ "/v1/machines/web1/move",
 		  "{\"host\":\"b\",\"networks\":\"a\"}",
 		  "'networks' must be a list" },
+		{ "/v1/machines/web1/move", "{\"host\":\"b\",\"networks\":[7]}",
+		  "'networks' must be a list of strings" },
 		{ "/v1/machines/web1/move", "{\"host\":\"b\",\"paused\":1}",
 		  "'paused' must be true or false" },
 		{ "/v1/machines/web1/move", "{\"host\":\"b\",\"host\":\"c\"}",

@@ -10,6 +10,7 @@
 #include "channel/channel.h"
 #include "host/parts.h"
 #include "host/paths.h"
+#include "host/requests.h"
 #include "network.h"
 #include "nic/address.h"
 #include "nic/watch.h"
@@ -17,29 +18,37 @@
 
 /* --- requests */
 
-static struct move_paths asked(const char *settings, json_t *request)
+static struct move_paths asked(const char *settings,
+			       const struct paths_request *of)
 {
 	struct settings *s = parsed(settings);
 	struct move_paths p;
 	struct error e;
 
-	if (paths_read(&p, s, request, &e) < 0)
+	if (paths_asked(&p, s, of, &e) < 0)
 		fail_msg("%s", e.text);
-	json_decref(request);
 	settings_drop(s);
 	return p;
 }
 
-static void assert_refused(json_t *request, const char *expected)
+static void assert_refused(const struct paths_request *of, const char *expected)
 {
 	struct settings *s = parsed("");
 	struct move_paths p;
 	struct error e;
 
-	assert_int_equal(paths_read(&p, s, request, &e), -EINVAL);
+	assert_int_equal(paths_asked(&p, s, of, &e), -EINVAL);
 	assert_string_equal(e.text, expected);
-	json_decref(request);
 	settings_drop(s);
+}
+
+/* Of one line, or of none. */
+static struct words networks(char *line)
+{
+	static char *at[2];
+
+	at[0] = line;
+	return (struct words){ .at = at, .count = line != NULL };
 }
 
 static const char some[] = "[host]\n"
@@ -52,7 +61,7 @@ static const char some[] = "[host]\n"
 
 static void a_request_that_asks_for_nothing_gets_the_settings(void **state)
 {
-	struct move_paths p = asked(some, json_object());
+	struct move_paths p = asked(some, &(struct paths_request){ 0 });
 
 	(void)state;
 	assert_string_equal(p.option->name, "multichannel");
@@ -65,10 +74,15 @@ static void a_request_that_asks_for_nothing_gets_the_settings(void **state)
 
 static void what_a_request_asks_for_goes_before_the_settings(void **state)
 {
-	struct move_paths p =
-		asked(some,
-		      json_pack("{s:s,s:[s],s:i}", "mode", "tcp", "networks",
-				"eth2 eth3", "connections", 5));
+	char mode[] = "tcp", line[] = "eth2 eth3";
+	const struct paths_request of = {
+		.mode = mode,
+		.has_networks = true,
+		.networks = networks(line),
+		.has_connections = true,
+		.connections = 5,
+	};
+	struct move_paths p = asked(some, &of);
 
 	(void)state;
 	assert_string_equal(p.option->name, "tcp");
@@ -76,37 +90,38 @@ static void what_a_request_asks_for_goes_before_the_settings(void **state)
 	assert_int_equal(p.policy.most, 5);
 	assert_int_equal(p.networks.ranks, 1);
 	assert_int_equal(p.networks.count, 2);
-	p = asked(some, json_pack("{s:s}", "option", "auto"));
-	assert_string_equal(p.option->name, "auto");
-	p = asked(some,
-		  json_pack("{s:s,s:s}", "option", "auto", "mode", "tcp"));
-	assert_string_equal(p.option->name, "tcp");
 }
 
 static void wrong_requests_are_refused(void **state)
 {
+	char mode[] = "fast", line[] = "10.0.0/24";
+	struct paths_request of = { .mode = mode };
+
 	(void)state;
-	assert_refused(json_pack("{s:s}", "mode", "fast"),
-		       "'fast' is not a mode: use tcp, compression, "
-		       "multichannel or auto");
-	assert_refused(json_pack("{s:i}", "connections", 33),
-		       "connections must be from 1 to 32");
-	assert_refused(json_pack("{s:i}", "connections", 0),
-		       "connections must be from 1 to 32");
-	assert_refused(json_pack("{s:[i]}", "networks", 7),
-		       "'networks' must be a list of strings");
-	assert_refused(json_pack("{s:[s]}", "networks", "10.0.0/24"),
-		       "networks: '10.0.0/24' is not a network: write "
-		       "10.0.0.0/24 or fd00::/64");
+	assert_refused(&of, "'fast' is not a mode: use tcp, compression, "
+			    "multichannel or auto");
+	of = (struct paths_request){ .has_connections = true,
+				     .connections = 33 };
+	assert_refused(&of, "connections must be from 1 to 32");
+	of.connections = 0;
+	assert_refused(&of, "connections must be from 1 to 32");
+	of = (struct paths_request){ .has_networks = true,
+				     .networks = networks(line) };
+	assert_refused(&of, "networks: '10.0.0/24' is not a network: write "
+			    "10.0.0.0/24 or fd00::/64");
 }
 
 static void an_empty_list_of_networks_does_not_lift_the_restriction(
 	void **state)
 {
+	char blank[] = " ";
+	struct paths_request of = { .has_networks = true };
+
 	(void)state;
-	assert_refused(json_pack("{s:[]}", "networks"),
+	assert_refused(&of,
 		       "'networks' names no network: leave it out to use all");
-	assert_refused(json_pack("{s:[s]}", "networks", " "),
+	of.networks = networks(blank);
+	assert_refused(&of,
 		       "'networks' names no network: leave it out to use all");
 }
 

@@ -92,12 +92,13 @@ static struct host empty_host(void)
 
 static int accept_one(struct host *h, struct error *e)
 {
-	json_t *options = json_pack("{s:s,s:s,s:s}", "role", "accept", "name",
-				    "r1", "qemu", "/run/web1.in");
+	char role[] = "accept", name[] = "r1", qemu[] = "/run/web1.in";
+	const struct relay_request of = { .role = role,
+					  .name = name,
+					  .qemu = qemu };
 	json_t *shown = NULL;
-	int r = relay_start(h, options, &shown, e);
+	int r = relay_start(h, &of, &shown, e);
 
-	json_decref(options);
 	json_decref(shown);
 	return r;
 }
