@@ -315,7 +315,7 @@ static void uncharge(struct outbox *o, unsigned channel,
 }
 
 /* No channel is charged with it any more. */
-static void settle_charge(struct outbox *o, const struct frame_out *f)
+static void uncharge_all(struct outbox *o, const struct frame_out *f)
 {
 	if (f->state != FRAME_OUT)
 		return;
@@ -428,9 +428,9 @@ static void credit(struct outbox_channel *c, uint64_t bytes, uint64_t took_us,
 	c->delay_us = c->delay_us ? (c->delay_us * 3 + took_us) / 4 : took_us;
 }
 
-/* Acknowledged: the number is settled; the memory follows when no channel
+/* Acknowledged: the number is free; the memory follows when no channel
  * reads it any more. */
-static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
+static void acknowledge(struct outbox *o, uint64_t seq, uint64_t now_us)
 {
 	struct frame_out *f = *queue_slot(o, seq);
 	uint64_t took = UINT64_MAX; /* not known */
@@ -448,7 +448,7 @@ static void settle(struct outbox *o, uint64_t seq, uint64_t now_us)
 	}
 	if (f->state == FRAME_OUT)
 		credit(&o->channel[f->channel], f->weight, took, now_us);
-	settle_charge(o, f);
+	uncharge_all(o, f);
 	f->acked = true;
 	if (f->state == FRAME_QUEUED) {
 		queue_remove(o, f);
@@ -482,10 +482,10 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 				 "acknowledges frames that were never sent");
 	hear(&o->stats.far_end, a);
 	for (uint64_t s = o->base; s < a->below; s++)
-		settle(o, s, now);
+		acknowledge(o, s, now);
 	for (unsigned i = 0; i < a->ranges; i++)
 		for (uint64_t k = 0; k < a->range[i].count; k++)
-			settle(o, a->range[i].first + k, now);
+			acknowledge(o, a->range[i].first + k, now);
 	while (o->base < o->next_seq && !*queue_slot(o, o->base))
 		o->base++;
 	pthread_cond_broadcast(&o->changed);
@@ -539,7 +539,7 @@ static void requeue(struct outbox *o, struct frame_out *f)
 {
 	struct frame_out *after = o->head;
 
-	settle_charge(o, f);
+	uncharge_all(o, f);
 	queue_uncount_raw(o, f);
 	while (after && after->head.seq < f->head.seq)
 		after = after->next;
@@ -569,7 +569,7 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 	offer(o);
 }
 
-static bool settled(struct outbox *o, uint64_t seq)
+static bool is_acked(struct outbox *o, uint64_t seq)
 {
 	return seq < o->base || !*queue_slot(o, seq);
 }
@@ -578,7 +578,7 @@ bool outbox_is_acked(struct outbox *o, uint64_t seq)
 {
 	WITH_LOCK(&o->lock);
 
-	return settled(o, seq);
+	return is_acked(o, seq);
 }
 
 int outbox_wait_acked(struct outbox *o, uint64_t seq, uint64_t deadline_us)
@@ -587,7 +587,7 @@ int outbox_wait_acked(struct outbox *o, uint64_t seq, uint64_t deadline_us)
 
 	WITH_LOCK(&o->lock);
 
-	while (!settled(o, seq)) {
+	while (!is_acked(o, seq)) {
 		if (o->closed)
 			return -EPIPE;
 		if (pthread_cond_timedwait(&o->changed, &o->lock, &until))

@@ -195,5 +195,5 @@ static inline void queue_count_raw(struct outbox *o, struct frame_out *f)
 /* It is back, and a taker may have it yet. */
 void queue_uncount_raw(struct outbox *o, struct frame_out *f);
 
-/* Nobody reads it, and its number is settled or was never given. */
+/* Nobody reads it, and its number is acknowledged or was never given. */
 void queue_release(struct outbox *o, struct frame_out *f);

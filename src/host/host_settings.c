@@ -64,7 +64,7 @@ static const struct ini_key keys[] = {
 
 const struct ini_section host_section = { "host", keys, ARRAY_SIZE(keys) };
 
-int host_settings_settle(struct host_settings *s, struct error *e)
+int host_settings_complete(struct host_settings *s, struct error *e)
 {
 	char host[HOST_NAME_MAX + 1] = "";
 

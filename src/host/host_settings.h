@@ -25,4 +25,4 @@ extern const struct ini_section host_section;
 
 /* What the table cannot say: defaults that depend on the machine or on other
  * keys. */
-int host_settings_settle(struct host_settings *s, struct error *e);
+int host_settings_complete(struct host_settings *s, struct error *e);

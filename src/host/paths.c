@@ -18,7 +18,7 @@
 #include "nic/watch.h"
 
 enum {
-	SETTLE_US = 6000000, /* longer than a hello is waited for */
+	TRIED_US = 6000000, /* longer than a hello is waited for */
 	PLAN_US = 10000000,
 	LIST_TEXT = 128,
 };
@@ -140,7 +140,7 @@ static int ask_plan(struct session *s, struct paths_report *ret,
 
 	if (r < 0)
 		return r;
-	session_settle(s, clock_us() + SETTLE_US);
+	session_wait_tried(s, clock_us() + TRIED_US);
 	r = check_answer(s, e);
 	if (r < 0)
 		return r;

@@ -231,7 +231,7 @@ static int check_list(const struct settings *s,
 	return 0;
 }
 
-static int settle(struct settings *s, struct error *e)
+static int complete(struct settings *s, struct error *e)
 {
 	for (size_t i = 0; i < settings_sections_count; i++) {
 		const struct ini_section *section = settings_sections[i];
@@ -240,7 +240,7 @@ static int settle(struct settings *s, struct error *e)
 		    check_list(s, section, settings_place(s, section), e) < 0)
 			return error_code(e);
 	}
-	if (host_settings_settle(&s->host, e) < 0 ||
+	if (host_settings_complete(&s->host, e) < 0 ||
 	    networks_compose(&s->networks, &s->host.networks,
 			     &s->named_networks, e) < 0)
 		return error_in(e, "%s:1:1",
@@ -271,7 +271,8 @@ int settings_parse(struct settings **ret, const char *file_name,
 {
 	AUTO_SETTINGS struct settings *s = settings_new(e);
 
-	if (!s || read_text(s, file_name, text, len, e) < 0 || settle(s, e) < 0)
+	if (!s || read_text(s, file_name, text, len, e) < 0 ||
+	    complete(s, e) < 0)
 		return error_code(e);
 	*ret = take_ptr(&s);
 	return 0;
@@ -393,7 +394,7 @@ int settings_load(struct settings **ret, const struct settings_source *from,
 	AUTO_SETTINGS struct settings *s = settings_new(e);
 
 	if (!s || read_main(s, from, e) < 0 || read_folder(s, from, e) < 0 ||
-	    settle(s, e) < 0)
+	    complete(s, e) < 0)
 		return error_code(e);
 	*ret = take_ptr(&s);
 	return 0;

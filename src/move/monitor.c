@@ -168,7 +168,7 @@ static int pause_with(struct qmp *q, struct error *e)
 	return r < 0 ? r : 0;
 }
 
-static int wait_settled(struct qmp *q, uint64_t deadline_us, struct error *e)
+static int end_migration(struct qmp *q, uint64_t deadline_us, struct error *e)
 {
 	struct migration_info info;
 
@@ -199,7 +199,7 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 	bool running, told = false;
 	int r;
 
-	if (wait_settled(q, deadline_us, e) < 0)
+	if (end_migration(q, deadline_us, e) < 0)
 		return error_code(e);
 	for (;;) {
 		r = monitor_is_running(q, &running, e);

@@ -13,7 +13,7 @@
 #include "codec/delta.h"
 #include "wire/sum.h"
 
-enum { SETTLE_EVERY = 8 };
+enum { STAY_EVERY = 8 };
 
 /* Whose bytes a page of the cache are. */
 struct history_place {
@@ -181,7 +181,7 @@ static void admit(struct history *h, unsigned block, uint64_t page,
 	h->place[place - 1] = (struct history_place){
 		.page = page,
 		.block = (uint16_t)block,
-		.chances = h->admitted++ % SETTLE_EVERY == 0
+		.chances = h->admitted++ % STAY_EVERY == 0
 				   ? HISTORY_CHANCES_MOST
 				   : HISTORY_CHANCES_NEW,
 	};

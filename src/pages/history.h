@@ -25,7 +25,7 @@
  * one, in turn (CLOCK): the place has some lives left and loses one, or it is
  * given over.  A delta fills the lives up to CHANCES_MOST.  A new page has
  * CHANCES_NEW, but every eighth gets CHANCES_MOST: of a hot set larger than the
- * cache, a part settles there for good instead of all being driven out in turn.
+ * cache, a part stays there for good instead of all being driven out in turn.
  *
  * Memory: 8 bytes for each page that is remembered, 4 more for one with a
  * second version, the cache and 16 bytes for each page in it.  All of it

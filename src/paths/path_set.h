@@ -90,7 +90,7 @@ struct path_set {
 	pthread_t planner;
 
 	pthread_mutex_t lock;   /* guards what follows */
-	pthread_cond_t changed; /* planner, diallers and settling wait */
+	pthread_cond_t changed; /* planner, diallers and who asks wait */
 	struct path *path[PATHS_MAX];
 	unsigned paths;
 	unsigned refusals; /* by the peer's host, since a lane was there */

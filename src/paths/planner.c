@@ -311,7 +311,7 @@ void planner_join(struct path_set *set)
 
 /* --- waiting for it */
 
-static bool is_settled(const struct path_set *set)
+static bool all_tried(const struct path_set *set)
 {
 	if (set->ended)
 		return true;
@@ -327,13 +327,13 @@ static bool is_settled(const struct path_set *set)
 	return true;
 }
 
-void planner_settle(struct path_set *set, uint64_t deadline_us)
+void planner_wait_tried(struct path_set *set, uint64_t deadline_us)
 {
 	const struct timespec t = clock_timespec(deadline_us);
 	int r = 0;
 
 	WITH_LOCK(&set->lock);
 
-	while (!is_settled(set) && r != ETIMEDOUT)
+	while (!all_tried(set) && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&set->changed, &set->lock, &t);
 }

@@ -22,4 +22,4 @@ int planner_start(struct path_set *set, struct error *e);
 void planner_join(struct path_set *set); /* after the end */
 
 /* Waits until every path that should be used has been tried.  Any thread. */
-void planner_settle(struct path_set *set, uint64_t deadline_us);
+void planner_wait_tried(struct path_set *set, uint64_t deadline_us);

@@ -528,7 +528,7 @@ json_t *session_paths_json(struct session *s)
 	return text ? json_loads(text, 0, NULL) : NULL;
 }
 
-void session_settle(struct session *s, uint64_t deadline_us)
+void session_wait_tried(struct session *s, uint64_t deadline_us)
 {
-	planner_settle(s->paths, deadline_us);
+	planner_wait_tried(s->paths, deadline_us);
 }

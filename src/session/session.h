@@ -147,4 +147,4 @@ json_t *session_paths_json(struct session *s);
  */
 json_t *session_compression(struct session *s);
 /* Waits until every path that should be used has been tried. */
-void session_settle(struct session *s, uint64_t deadline_us);
+void session_wait_tried(struct session *s, uint64_t deadline_us);

@@ -571,7 +571,7 @@ static void run_unplugged(struct compressor *compressor)
 	t->ends.compressor = compressor;
 	t->ends.compressor_policy.always = compressor;
 	traffic_open(t, 0);
-	session_settle(t->ends.near, clock_us() + 5 * USEC_PER_SEC);
+	session_wait_tried(t->ends.near, clock_us() + 5 * USEC_PER_SEC);
 	t->unplugged = true;
 	pthread_create(&unplug, NULL, unplug_main, t);
 	traffic_run(t, 0);
@@ -640,7 +640,7 @@ static json_t *wait_paths(struct session *s, size_t count)
 	for (;;) {
 		json_t *paths;
 
-		session_settle(s, deadline);
+		session_wait_tried(s, deadline);
 		paths = session_paths_json(s);
 		if (all_there(json_object_get(paths, "paths"), count))
 			return paths;
