@@ -29,9 +29,9 @@ static int take_mode(struct move_paths *p, const char *name, struct error *e)
 {
 	if (!name)
 		return 0;
-	if (move_option_find(&p->option, name, e) < 0)
+	if (move_mode_find(&p->mode, name, e) < 0)
 		return error_code(e);
-	p->policy.all = p->option->all;
+	p->policy.all = p->mode->all;
 	return 0;
 }
 
@@ -168,7 +168,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	 */
 	o.compressor = NULL;
 	snprintf(plan.host, sizeof(plan.host), "%s", peer_name);
-	snprintf(plan.mode, sizeof(plan.mode), "%s", paths.option->name);
+	snprintf(plan.mode, sizeof(plan.mode), "%s", paths.mode->name);
 	r = session_open(&s, &o, e);
 	if (r == 0)
 		r = ask_plan(s, &plan.report, e);

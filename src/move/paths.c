@@ -10,19 +10,19 @@
 
 enum { ONE_NETWORK = false, ALL_NETWORKS = true, PLAIN = 0, COMPRESSED = 1 };
 
-static const struct move_option move_options[] = {
+static const struct move_mode move_modes[] = {
 	{ "tcp", ONE_NETWORK, PLAIN },
 	{ "compression", ONE_NETWORK, COMPRESSED },
 	{ "multichannel", ALL_NETWORKS, PLAIN },
 	{ "auto", ALL_NETWORKS, COMPRESSED },
 };
 
-int move_option_find(const struct move_option **ret, const char *name,
-		     struct error *e)
+int move_mode_find(const struct move_mode **ret, const char *name,
+		   struct error *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(move_options); i++) {
-		if (!strcmp(move_options[i].name, name)) {
-			*ret = &move_options[i];
+	for (size_t i = 0; i < ARRAY_SIZE(move_modes); i++) {
+		if (!strcmp(move_modes[i].name, name)) {
+			*ret = &move_modes[i];
 			return 0;
 		}
 	}
@@ -32,18 +32,18 @@ int move_option_find(const struct move_option **ret, const char *name,
 			 name);
 }
 
-const char *move_option_got(const struct move_option *o, bool compresses)
+const char *move_mode_got(const struct move_mode *m, bool compresses)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(move_options); i++)
-		if (move_options[i].all == o->all &&
-		    move_options[i].compresses == compresses)
-			return move_options[i].name;
-	return o->name;
+	for (size_t i = 0; i < ARRAY_SIZE(move_modes); i++)
+		if (move_modes[i].all == m->all &&
+		    move_modes[i].compresses == compresses)
+			return move_modes[i].name;
+	return m->name;
 }
 
 bool move_paths_press(const struct move_paths *p)
 {
-	return p->option->compresses && !p->never_press;
+	return p->mode->compresses && !p->never_press;
 }
 
 const struct history_size *move_paths_repeats(const struct move_paths *p)

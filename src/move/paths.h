@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Over which networks a move travels: the option that was asked for, the
+ * Over which networks a move travels: the mode that was asked for, the
  * networks that it may use, and how many connections.
  */
 #pragma once
@@ -17,25 +17,25 @@ struct error;
 struct move_host;
 struct move_peer;
 
-struct move_option {
+struct move_mode {
 	const char *name;
 	bool all; /* all cards at once; one pair at a time otherwise */
 	bool compresses;
 };
 
 /* -EINVAL for a name that is none. */
-int move_option_find(const struct move_option **ret, const char *name,
-		     struct error *e);
+int move_mode_find(const struct move_mode **ret, const char *name,
+		   struct error *e);
 
-/* The name of the option that asks for what is done: without compression when
+/* The name of the mode that asks for what is done: without compression when
  * @compresses is not set. */
-const char *move_option_got(const struct move_option *o, bool compresses);
+const char *move_mode_got(const struct move_mode *m, bool compresses);
 
 struct move_paths {
-	const struct move_option *option;
+	const struct move_mode *mode;
 	struct networks networks;  /* that may be used; empty: all */
-	struct path_policy policy; /* `all` as the option says */
-	bool never_press;          /* whatever the option says */
+	struct path_policy policy; /* `all` as the mode says */
+	bool never_press;          /* whatever the mode says */
 	struct compressor_policy compressor_policy; /* otherwise */
 	struct history_size repeat_cache;           /* likewise */
 };

@@ -87,7 +87,7 @@ static json_t *switchover_json(const struct move_times *t)
 static json_t *reasons(const struct move_times *t, const struct move_options *o,
 		       const struct relay_stats *rs)
 {
-	const struct move_option *mode = o->paths.option;
+	const struct move_mode *mode = o->paths.mode;
 	json_t *all = json_array();
 
 	if (!mode->all)
@@ -116,7 +116,7 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 {
 	struct session_stats st = { 0 };
 	struct relay_stats rs = { 0 };
-	const struct move_option *mode = o->paths.option;
+	const struct move_mode *mode = o->paths.mode;
 	const char *got;
 	json_t *report;
 	uint64_t rounds, took = t->running_us - t->migrate_us;
@@ -126,7 +126,7 @@ void report_source(struct job *job, struct session *s, struct relay *r,
 		return;
 	session_stats(s, &st);
 	relay_stats(r, &rs);
-	got = move_option_got(mode, move_paths_press(&o->paths));
+	got = move_mode_got(mode, move_paths_press(&o->paths));
 	{
 		pthread_mutex_lock(&job->lock);
 		rounds = job->progress.round;

@@ -121,16 +121,16 @@ static int parse_mode(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
 	(void)k;
-	return move_option_find(at, value, e);
+	return move_mode_find(at, value, e);
 }
 
 static int show_mode(struct words *ret, const void *at, const struct ini_key *k,
 		     struct error *e)
 {
-	const struct move_option *const *option = at;
+	const struct move_mode *const *mode = at;
 
 	(void)k;
-	return words_add(ret, (*option)->name, e);
+	return words_add(ret, (*mode)->name, e);
 }
 
 static const struct ini_kind mode_kind = { parse_mode, show_mode, NULL };
@@ -155,7 +155,7 @@ static const struct ini_key keys[] = {
 	  .example = "256M",
 	  .help = "memory for versions of pages: a share of the guest's, or a "
 		  "size" },
-	{ "mode", &mode_kind, "compression", .before = "option", AT(option),
+	{ "mode", &mode_kind, "compression", .before = "option", AT(mode),
 	  .example = "auto", .help = "tcp, compression, multichannel or auto" },
 	{ "connections-per-rss-card", &setting_number, "4",
 	  AT(connections_per_rss_card), CONNECTIONS, .example = "2",
@@ -179,9 +179,9 @@ struct move_paths move_settings_paths(const struct move_settings *s,
 				      const struct networks *networks)
 {
 	return (struct move_paths){
-		.option = s->option,
+		.mode = s->mode,
 		.networks = *networks,
-		.policy = { .all = s->option->all,
+		.policy = { .all = s->mode->all,
 			    .per_card = s->connections_per_card,
 			    .per_rss_card = s->connections_per_rss_card,
 			    .most = s->connections },

@@ -30,7 +30,7 @@ struct move_settings {
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
 	enum on_timeout on_timeout;
-	const struct move_option *option;
+	const struct move_mode *mode;
 	unsigned connections_per_rss_card, connections_per_card;
 	unsigned connections; /* at most, in all */
 	uint64_t outage_limit_us;

@@ -64,7 +64,7 @@ static void a_request_that_asks_for_nothing_gets_the_settings(void **state)
 	struct move_paths p = asked(some, &(struct paths_request){ 0 });
 
 	(void)state;
-	assert_string_equal(p.option->name, "multichannel");
+	assert_string_equal(p.mode->name, "multichannel");
 	assert_true(p.policy.all);
 	assert_int_equal(p.policy.most, 8);
 	assert_int_equal(p.policy.per_card, 2);
@@ -85,7 +85,7 @@ static void what_a_request_asks_for_goes_before_the_settings(void **state)
 	struct move_paths p = asked(some, &of);
 
 	(void)state;
-	assert_string_equal(p.option->name, "tcp");
+	assert_string_equal(p.mode->name, "tcp");
 	assert_false(p.policy.all);
 	assert_int_equal(p.policy.most, 5);
 	assert_int_equal(p.networks.ranks, 1);

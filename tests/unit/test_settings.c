@@ -103,7 +103,7 @@ static void a_name_of_before_is_read_and_told(void **state)
 	struct settings *s = parsed("[move]\noption = auto\n");
 
 	(void)state;
-	assert_string_equal(s->move.option->name, "auto");
+	assert_string_equal(s->move.mode->name, "auto");
 	assert_int_equal(s->unknown.count, 0);
 	assert_int_equal(s->renamed.count, 1);
 	assert_string_equal(s->renamed.at[0],
@@ -131,7 +131,7 @@ static void an_empty_file_gives_the_defaults(void **state)
 	assert_int_equal(s->move.downtime_limit_us, 300000);
 	assert_int_equal(s->move.timeout_us, 0);
 	assert_int_equal(s->move.on_timeout, ON_TIMEOUT_ABORT);
-	assert_string_equal(s->move.option->name, "compression");
+	assert_string_equal(s->move.mode->name, "compression");
 	assert_true(s->move.repeat_cache.relative);
 	assert_int_equal(s->move.repeat_cache.percent, 5);
 	assert_int_equal(s->move.connections_per_rss_card, 4);
@@ -157,7 +157,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(s->move.downtime_limit_us, 50000);
 	assert_int_equal(s->move.timeout_us, 600000000);
 	assert_int_equal(s->move.on_timeout, ON_TIMEOUT_FORCE);
-	assert_string_equal(s->move.option->name, "auto");
+	assert_string_equal(s->move.mode->name, "auto");
 	assert_int_equal(s->move.repeat_cache.bytes, 256 << 20);
 	assert_int_equal(s->move.connections, 8);
 	assert_int_equal(s->move.connections_per_card, 2);
@@ -190,9 +190,8 @@ static void an_option_says_whether_all_networks_are_used(void **state)
 			 cases[i].asked);
 		s = parsed(text);
 		p = settings_paths(s);
-		assert_string_equal(p.option->name, cases[i].asked);
-		assert_string_equal(move_option_got(p.option,
-						    move_paths_press(&p)),
+		assert_string_equal(p.mode->name, cases[i].asked);
+		assert_string_equal(move_mode_got(p.mode, move_paths_press(&p)),
 				    cases[i].got);
 		assert_int_equal(p.policy.all, cases[i].all);
 		settings_drop(s);
