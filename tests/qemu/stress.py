@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ELF = os.environ.get('DROVER_STRESS', os.path.join(ROOT, 'build/guest/drover-stress.elf'))
@@ -179,3 +180,28 @@ class Guest:
                 raise AssertionError(f'{command}: {answer["error"]["desc"]}')
             if 'return' in answer:
                 return answer['return']
+
+
+class GuestCase(unittest.TestCase):
+    """Against one QEMU; the subclasses say which."""
+    which = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.qemu, missing = qemu_path(cls.which)
+        if missing:
+            raise unittest.SkipTest(missing)
+        if not os.path.exists(ELF):
+            raise unittest.SkipTest(f'{ELF} is not built')
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='drover-guest-')
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def guest(self, *args, **options):
+        guest = Guest(self.qemu, *args, **options)
+        self.addCleanup(guest.__exit__)
+        return guest
+
+    def ram_file(self, name='ram'):
+        return os.path.join(self.folder, name)
