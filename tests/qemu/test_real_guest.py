@@ -20,7 +20,7 @@ import threading
 import time
 import unittest
 
-from lab import Failed, Lab, needs, oracle, qemu10, wait_for
+from lab import Failed, Lab, needs, oracle, qemu10, slow, wait_for
 from lab import linux, machine, tap
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
@@ -240,6 +240,7 @@ class RealGuest(unittest.TestCase):
         self.move(self.alpha, self.beta)
         self.move(self.beta, self.alpha)
 
+    @slow
     def test_memory_is_what_was_sent_and_the_guest_goes_on_after_a_pause(self):
         self.boot()
         shown = self.alpha.machine("guest")

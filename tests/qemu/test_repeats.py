@@ -32,8 +32,8 @@ class Case(unittest.TestCase):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
 
-    def pair(self, rate="40M", hot="40M", touch="few", cache="48M", **settings):
-        guest = machine.stress_arguments(fill="64M", rate=rate, hot=hot, touch=touch)
+    def pair(self, rate="40M", hot="40M", fill="64M", cache="48M", **settings):
+        guest = machine.stress_arguments(fill=fill, rate=rate, hot=hot, touch="few")
         return Pair(self.lab, links=1, rate="100mbit", memory="128M", guest=guest,
                     source_qemu=self.program,
                     settings={"move": {"repeat-cache": cache, **settings}}).start()
@@ -95,6 +95,7 @@ class Deltas(Case):
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Repeats(Case):
+    @slow
     def test_deltas_are_whole_when_one_of_two_cards_fails(self):
         guest = machine.stress_arguments(fill="64M", rate="60M", hot="40M", touch="few")
         pair = Pair(self.lab, links=2, rate="50mbit", memory="128M", guest=guest,
@@ -134,7 +135,7 @@ class Repeats(Case):
         self.assertEqual(pair.console.corrupt(), [])
 
     def test_without_a_cache_only_what_is_unchanged_is_left_out(self):
-        pair = self.pair(rate="10M", hot="6M", cache="0")
+        pair = self.pair(rate="10M", hot="6M", fill="32M", cache="0")
         pages = self.move(pair)["pages"]
         self.assertGreater(pages["data"], 0)
         # A page that was zero needs no cache; this guest has a handful.
@@ -142,7 +143,7 @@ class Repeats(Case):
         self.check(pair)
 
     def test_without_compression_every_page_travels_as_it_is(self):
-        pair = self.pair(rate="5M", hot="4M")
+        pair = self.pair(rate="5M", hot="4M", fill="32M")
         pages = self.move(pair, "tcp")["pages"]
         self.assertGreater(pages["data"], 0)
         self.assertEqual([pages[k] for k in ("filled", "unchanged", "delta", "delta_bytes")],

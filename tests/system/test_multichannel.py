@@ -305,6 +305,7 @@ class CardLost(Case):
         self.assertEqual(lost["state"], "failed")
         self.assertTrue(lost["why"])
 
+    @slow
     def test_by_a_black_hole(self):
         _, lost = self.lose(lambda link: link.blackhole())
         self.assertEqual(lost["state"], "failed")
