@@ -185,11 +185,6 @@ int machine_move(struct host *h, const char *name,
 		      of->paused ? " paused" : "");
 }
 
-void host_view_done(struct host_view *v)
-{
-	(void)v;
-}
-
 int machine_compare(struct host *h, const char *name, const char *peer,
 		    struct comparison *ret, struct error *e)
 {
