@@ -2,12 +2,13 @@
 """Moves between two daemons: the destination has what QEMU sent, page by page."""
 import unittest
 
-from lab import Lab, Stolen, needs, qemu10, slow
+from lab import Lab, needs, qemu10, slow
 from lab import machine
 from lab.host import PROGRAMS
 from lab.pair import Pair
 
 TIME_LIMIT = 600
+PARALLEL = True
 
 
 class Moves(unittest.TestCase):
@@ -53,15 +54,6 @@ class Move(Moves):
         self.assertIsNone(report["press"])
         self.assertTrue(report["paths"])
         self.assertIsInstance(report["cards"], list)
-
-    def test_the_guest_goes_on_and_was_not_silent_for_longer_than_reported(self):
-        pair = self.pair()
-        taken = Stolen()
-        job = pair.move()
-        pair.console.wait_line("^hb ", after=len(pair.console.lines))
-        gap = pair.console.gap_across(pair.source_pid, pair.beta.machine("guest")["pid"])
-        self.assertLess(gap.seconds, job["report"]["downtime_ms"] / 1000 + 0.1 + taken.seconds())
-        self.assertEqual(pair.finish(), [])
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
