@@ -14,10 +14,11 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/demo --build $(B)
 
+# QUICK=1: without the slow tests.  T: suites, and options of tests/run.
 test:
 	@tools/setup build test
 	@$(MAKE) --no-print-directory all
-	@$(PYTHON) tests/run --build $(B) $(T)
+	@$(PYTHON) tests/run --build $(B) $(if $(QUICK),--quick) $(T)
 
 # One suite, or suite:test, COUNT times; without a SEED there is a new one.
 COUNT ?= 10
