@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from lab import machine, qemu10, release, slow, wait_for
+from lab import Failed, machine, qemu10, release, slow, wait_for
 from test_relay import MIB, NO_QEMU10, SIZE, RelayCase, stress
 
 TIME_LIMIT = 500
@@ -42,8 +42,18 @@ class Truth(RelayCase):
             end.qmp.capabilities(**self.begun)
         self.source.qmp("migrate-set-parameters", max_bandwidth=bandwidth, downtime_limit=1)
         self.source.qmp("migrate", uri=f"unix:{self.relay()}")
-        wait_for("a part of the first pass", lambda: self.source.qmp(
-            "query-migrate").get("ram", {}).get("transferred", 0) > 3 * MIB, 30)
+        try:
+            wait_for("a part of the first pass", self.has_sent, 30)
+        except Failed as e:
+            raise Failed(f"{e}; {self.source.qmp('query-migrate')}; alpha: "
+                         f"{self.alpha.log_text()[-900:]}; beta: "
+                         f"{self.beta.log_text()[-900:]}") from None
+
+    def has_sent(self):
+        now = self.source.qmp("query-migrate")
+        if now.get("status") in ("failed", "cancelled", "completed"):
+            raise Failed(f"the migration has {now['status']}")
+        return now.get("ram", {}).get("transferred", 0) > 3 * MIB
 
     def check_refused(self, why):
         """Both relays failed, for one reason, and the guest runs on."""
