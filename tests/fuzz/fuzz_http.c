@@ -6,6 +6,7 @@
  * HTTP itself is libmicrohttpd's.
  */
 #include <assert.h>
+#include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
