@@ -427,9 +427,11 @@ static bool has_monitor(pid_t pid, const char *needle)
 
 	if (process_words(&w, pid, &ignored) < 0)
 		return false;
+	/* Drover's own is the first; what follows are the definition's words,
+	 * which may be anything. */
 	for (size_t i = 1; i < w.count; i++)
-		if (!strcmp(w.at[i - 1], "-chardev") && strstr(w.at[i], needle))
-			return is_ours(pid, &w);
+		if (!strcmp(w.at[i - 1], "-chardev"))
+			return strstr(w.at[i], needle) && is_ours(pid, &w);
 	return false;
 }
 

@@ -221,3 +221,15 @@ int policy_check(const struct policy *p, const struct definition *d,
 	check_arguments(&r, &w);
 	return r.failed ? error_code(e) : 0;
 }
+
+int policy_check_file(const struct policy *p, const char *path,
+		      struct words *ret_blame, struct error *e)
+{
+	struct policy_run r = { .policy = p,
+				.option = "the file",
+				.blame = ret_blame,
+				.error = e };
+
+	policy_path(&r, path, path, PLACE_IMAGE | PLACE_DATA);
+	return r.failed ? error_code(e) : 0;
+}

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/words.h"
 #include "qemu/policy_class.h"
@@ -40,6 +41,15 @@ struct policy {
  * allowed.  Below zero when it could not be looked at, which is no leave. */
 int policy_check(const struct policy *p, const struct definition *d,
 		 struct words *ret_blame, struct error *e);
+
+/* Likewise of a file that is only looked at: an image, or QEMU's own. */
+int policy_check_file(const struct policy *p, const char *path,
+		      struct words *ret_blame, struct error *e);
+
+/* The last word is the kernel's: what has the QEMU open that was started from
+ * a definition that is allowed?  A link that was changed after policy_check()
+ * leads it elsewhere.  -EPERM, with the file. */
+int policy_check_opened(const struct policy *p, pid_t pid, struct error *e);
 
 /* realpath(3), also for a file that is still to be made: its folder is
  * resolved then. */

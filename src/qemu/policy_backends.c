@@ -116,7 +116,7 @@ static const struct policy_kind objects[] = {
 
 const struct policy_syntax policy_object =
 	SYNTAX(objects, .implied = "qom-type", .kind = "qom-type",
-	       .what = "object");
+	       .what = "object", .json = true);
 
 /* --- -chardev */
 
@@ -253,7 +253,8 @@ static const struct policy_kind nics[] = {
 };
 
 const struct policy_syntax policy_netdev =
-	SYNTAX(netdevs, .implied = "type", .kind = "type", .what = "network");
+	SYNTAX(netdevs, .implied = "type", .kind = "type", .what = "network",
+	       .json = true);
 const struct policy_syntax policy_nic =
 	SYNTAX(nics, .implied = "type", .kind = "type", .what = "network");
 const struct policy_syntax policy_net =
@@ -277,7 +278,7 @@ static const struct policy_kind audiodevs[] = {
 
 const struct policy_syntax policy_audiodev =
 	SYNTAX(audiodevs, .implied = "driver", .kind = "driver",
-	       .what = "driver");
+	       .what = "driver", .json = true);
 const struct policy_syntax policy_audio =
 	SYNTAX(audiodevs, .implied = "driver", .kind = "driver",
 	       .what = "driver");
@@ -340,4 +341,5 @@ static const struct policy_kind displays[] = {
 };
 
 const struct policy_syntax policy_display =
-	SYNTAX(displays, .implied = "type", .kind = "type", .what = "display");
+	SYNTAX(displays, .implied = "type", .kind = "type", .what = "display",
+	       .json = true);

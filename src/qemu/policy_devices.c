@@ -115,7 +115,7 @@ const char policy_device_keys[] =
 	"record_size refresh_rate removable report-discard-granularity "
 	"request-merging requested-size rerror revision rng rombar "
 	"romsize rotation_rate rsc_interval rss rx_queue_size "
-	"sas_address scsi scsi-id scsi_version sd-spec-version secs "
+	"sas_address scsi-id scsi_version sd-spec-version secs "
 	"seg-max-adjust seg_max_adjust serial share-rw shared shpc size "
 	"slave_addr slot slots smart_critical_warning snoop-control "
 	"spec_version speed spi sriov_max_vi_per_vf sriov_max_vq_per_vf "
@@ -153,6 +153,9 @@ const struct policy_key policy_device_special[] = {
 	{ "audiodev", RULE_ID,
 	  "QEMU would play on this host: write audiodev=NAME and -audiodev "
 	  "none,id=NAME" },
+	{ "scsi", RULE_OFF,
+	  "the guest would send SCSI commands to a device of this host: leave "
+	  "it out" },
 	{ "spdm_port", RULE_REFUSED,
 	  "it makes QEMU connect to a port of this host: leave it out" },
 	{ "frudatafile", RULE_IMAGE, NULL },
@@ -224,4 +227,5 @@ const struct policy_syntax policy_device = {
 	.what = "device",
 	.kinds = kinds,
 	.kinds_count = ARRAY_SIZE(kinds),
+	.json = true,
 };

@@ -94,4 +94,5 @@ const struct policy_syntax policy_blockdev = {
 	.kinds = nodes,
 	.kinds_count = ARRAY_SIZE(nodes),
 	.nested = true,
+	.json = true,
 };

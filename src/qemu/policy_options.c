@@ -63,6 +63,8 @@ static void check_name(struct policy_run *r, const char *value)
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789-_";
 
+	if (policy_is_drovers(r, value, value))
+		return;
 	if (!value[0] || value[strspn(value, letters)])
 		policy_blame(r, value,
 			     "write a plain name, of letters, digits, '-' and "
@@ -169,8 +171,8 @@ static void check_global(struct policy_run *r, const char *value)
 		return;
 	}
 	property = strcspn(++at, "=");
-	if (driver == 0 || property == 0 || at[property] != '=' ||
-	    property >= sizeof(key)) {
+	if (driver == 0 || driver >= sizeof(key) || property == 0 ||
+	    at[property] != '=' || property >= sizeof(key)) {
 		policy_blame(r, value, "write it as DRIVER.PROPERTY=VALUE");
 		return;
 	}

@@ -25,7 +25,7 @@ static const char *const data_directories[] = {
 };
 
 /* Files of droverd's in the machine's folder. */
-static const char reserved[] = "qmp.sock qemu.log";
+static const char reserved[] = "qmp.sock qemu.log incoming.sock migrate.sock";
 
 /* @path without doubled slashes and dots into @out, which holds as much; NULL,
  * or what is wrong with it. */
@@ -79,6 +79,16 @@ static bool is_image(const struct policy *p, const char *path)
 	return false;
 }
 
+static bool is_below_real(const struct policy *p, const char *path,
+			  const char *directory)
+{
+	char real[PATH_MAX];
+
+	return is_below(path, directory) ||
+	       (p->real_path(p->arg, directory, real, sizeof(real)) == 0 &&
+		is_below(path, real));
+}
+
 /* Does @path, which leads to @real, stay in its image directory?  One below
  * /dev has links to device nodes that udev made there: /dev/vg0/web1 leads to
  * /dev/dm-3. */
@@ -86,19 +96,12 @@ static bool leads_below(const struct policy *p, const char *path,
 			const char *real)
 {
 	const struct words *w = p->image_directories;
-	char directory[PATH_MAX];
 
-	if (is_image(p, real))
-		return true;
-	for (size_t i = 0; i < w->count; i++) {
-		if (is_below(path, w->at[i]) && is_below(w->at[i], "/dev") &&
-		    is_below(real, "/dev"))
+	for (size_t i = 0; i < w->count; i++)
+		if (is_below_real(p, real, w->at[i]) ||
+		    (is_below(path, w->at[i]) && is_below(w->at[i], "/dev") &&
+		     is_below(real, "/dev")))
 			return true;
-		if (p->real_path(p->arg, w->at[i], directory,
-				 sizeof(directory)) == 0 &&
-		    is_below(real, directory))
-			return true;
-	}
 	return false;
 }
 
@@ -152,7 +155,8 @@ static void blame_place(struct policy_run *r, const char *words,
 		policy_blame(r, words,
 			     "it is not a file of the machine's own: write "
 			     "${dir}/NAME with a plain name, other than "
-			     "qmp.sock and qemu.log");
+			     "those of Drover's: %s",
+			     reserved);
 	else if (is_data(path))
 		policy_blame(r, words,
 			     "it belongs to QEMU: add readonly=on where it "
@@ -214,6 +218,21 @@ bool policy_path(struct policy_run *r, const char *words, const char *path,
 		return check_link(r, words, plain);
 	blame_place(r, words, plain, places);
 	return false;
+}
+
+bool policy_is_inside(const struct policy *p, const char *real)
+{
+	const struct words *w = p->image_directories;
+	bool device = is_below(real, "/dev");
+
+	for (size_t i = 0; w && i < w->count; i++)
+		if (is_below_real(p, real, w->at[i]) ||
+		    (device && is_below(w->at[i], "/dev")))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(data_directories); i++)
+		if (is_below_real(p, real, data_directories[i]))
+			return true;
+	return is_below_real(p, real, p->run_dir);
 }
 
 int policy_real_path(void *unused, const char *path, char *ret, size_t cap)

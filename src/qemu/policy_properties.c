@@ -218,6 +218,15 @@ bool policy_listed(const char *list, const char *word)
 	return false;
 }
 
+static bool begins_with(const char *name, const char *begin, size_t n)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-._";
+
+	return !strncmp(name, begin, n) && !name[strspn(name, letters)];
+}
+
 /* "virtio-*" among the names stands for all that begin so. */
 static bool is_kind(const struct policy_kind *k, const char *name)
 {
@@ -226,7 +235,7 @@ static bool is_kind(const struct policy_kind *k, const char *name)
 	while (at && *at) {
 		size_t n = strcspn(at, " ");
 
-		if (at[n - 1] == '*' ? !strncmp(name, at, n - 1)
+		if (at[n - 1] == '*' ? begins_with(name, at, n - 1)
 				     : !strncmp(name, at, n) && !name[n])
 			return true;
 		at += n + strspn(at + n, " ");
@@ -309,11 +318,24 @@ static void judge_disk(struct policy_run *r, const char *words,
 		policy_image(r, words, path, below || r->guessed);
 }
 
+bool policy_is_drovers(struct policy_run *r, const char *words,
+		       const char *value)
+{
+	if (strncmp(value, "drover-", 7) != 0)
+		return false;
+	policy_blame(r, words,
+		     "names that begin with drover- are Drover's own: use "
+		     "another");
+	return true;
+}
+
 static void judge(struct policy_run *r, const struct policy_key *k,
 		  const char *words, const char *value)
 {
 	switch (k->rule) {
 	case RULE_ANY:
+		if (policy_is_drovers(r, words, value))
+			break;
 		if (strchr(value, '/'))
 			policy_blame(r, words,
 				     "it names no file: write it without '/'");
@@ -321,6 +343,8 @@ static void judge(struct policy_run *r, const struct policy_key *k,
 	case RULE_TEXT:
 		break;
 	case RULE_ID:
+		if (policy_is_drovers(r, words, value))
+			break;
 		if (!is_id(value))
 			policy_blame(r, words,
 				     "'%.60s' is no id of another part of the "
@@ -493,7 +517,9 @@ static void note_format(struct policy_run *r, const struct policy_properties *p)
 
 		if (!policy_listed("driver format", leaf_of(key)))
 			continue;
-		r->guessed &= leaf_of(key) != key;
+		/* What a filter stands on is looked at as without it. */
+		r->guessed &= leaf_of(key) != key ||
+			      policy_listed("throttle copy-on-read", value);
 		raw |= leaf_of(key) == key && !strcmp(value, "raw");
 		other |= !policy_listed("raw file host_device", value);
 	}
@@ -527,10 +553,14 @@ static void check_cut(struct policy_run *r, const struct policy_syntax *s,
 void policy_check_properties(struct policy_run *r,
 			     const struct policy_syntax *s, const char *value)
 {
-	SCOPED(policy_properties_done) struct policy_properties p;
+	SCOPED(policy_properties_done) struct policy_properties p = { 0 };
 	struct error e = { 0 };
 
-	if (policy_properties(&p, value, s->implied, &e) == 0) {
+	if (value[0] == '{' && !s->json)
+		policy_blame(r, value,
+			     "QEMU takes no JSON here: write it as key=value,"
+			     "key=value");
+	else if (policy_properties(&p, value, s->implied, &e) == 0) {
 		check_cut(r, s, &p);
 	} else if (e.code == EINVAL) {
 		policy_blame(r, value, "%s", e.text);

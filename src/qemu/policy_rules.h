@@ -54,6 +54,9 @@ bool policy_path(struct policy_run *r, const char *words, const char *path,
 void policy_image(struct policy_run *r, const char *words, const char *path,
 		  bool guessed);
 
+/* May a machine have @real open, a path without links? */
+bool policy_is_inside(const struct policy *p, const char *real);
+
 /* --- properties */
 
 /* "a=b,c" or JSON: keys[i] has the value values[i].  Members of objects are
@@ -107,6 +110,9 @@ struct policy_syntax {
 	const struct policy_kind *kinds;
 	size_t kinds_count;
 	bool nested; /* file.x and backing.x are judged as x */
+	/* QEMU takes JSON as well.  Where it does not, what looks like it is
+	 * cut at its commas. */
+	bool json;
 };
 
 void policy_check_properties(struct policy_run *r,
@@ -118,6 +124,11 @@ void policy_check_property(struct policy_run *r, const struct policy_syntax *s,
 
 /* Is @word in @list, whose words are parted by blanks? */
 bool policy_listed(const char *list, const char *word);
+
+/* Is it, as a name of a part of the machine, one of Drover's?  Then it is
+ * blamed. */
+bool policy_is_drovers(struct policy_run *r, const char *words,
+		       const char *value);
 
 /* An image where QEMU would cut the value into several. */
 void policy_check_one_image(struct policy_run *r, const char *words,

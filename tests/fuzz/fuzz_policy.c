@@ -94,6 +94,30 @@ static void scan(const char *word)
 	free(plain);
 }
 
+/* Among text QEMU cuts at single commas, whatever the text looks like, and
+ * reads these. */
+static void scan_pieces(const char *word)
+{
+	static const char *const keys[] = { "file=", "path=", "addr=" };
+	char *plain = strdup(word), *save = NULL;
+
+	assert(plain);
+	simplify(plain);
+	for (char *at = strtok_r(plain, ",", &save); at;
+	     at = strtok_r(NULL, ",", &save))
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			if (!strncmp(at, keys[i], strlen(keys[i])))
+				assert(is_inside(at + strlen(keys[i])));
+	free(plain);
+}
+
+static bool is_cut(const char *option)
+{
+	option += strspn(option, "-");
+	return !strcmp(option, "fw_cfg") || !strcmp(option, "smbios") ||
+	       !strcmp(option, "spice");
+}
+
 static void scan_all(const struct definition *d)
 {
 	struct words w = { 0 };
@@ -102,6 +126,9 @@ static void scan_all(const struct definition *d)
 	for (size_t i = 0; i < d->arguments.count; i++)
 		assert(definition_expand(&w, d->arguments.at[i], d, "/run/x",
 					 &e) == 0);
+	for (size_t i = 1; i < w.count; i++)
+		if (is_cut(w.at[i - 1]))
+			scan_pieces(w.at[i]);
 	for (size_t i = 0; i < w.count; i++)
 		if (i == 0 || !holds_text(w.at[i - 1]))
 			scan(w.at[i]);

@@ -10,7 +10,8 @@
 	"to image-directories"
 #define NOT_OWN \
 	"it is not a file of the machine's own: write ${dir}/NAME " \
-	"with a plain name, other than qmp.sock and qemu.log"
+	"with a plain name, other than those of Drover's: qmp.sock " \
+	"qemu.log incoming.sock migrate.sock"
 #define MONITOR \
 	"it is a second monitor, by which QEMU can be told " \
 	"anything: leave it out, or write none"
@@ -30,6 +31,8 @@
 	"it opens a port of this host or connects to one: use a " \
 	"socket in the machine's own folder, " \
 	"path=${dir}/NAME,server=on,wait=off"
+#define DROVERS "names that begin with drover- are Drover's own: use another"
+#define NO_JSON "QEMU takes no JSON here: write it as key=value,key=value"
 #define FLOODS \
 	"it is for debugging, and fills files of this host: leave " \
 	"it out"
@@ -259,6 +262,16 @@ static const struct row refused[] = {
 	  "-chardev path=/run/x.sock: " NOT_OWN },
 	{ "-chardev socket,id=c,path=${dir}/qmp.sock",
 	  "-chardev path=/run/drover/web1/qmp.sock: " NOT_OWN },
+	{ "-chardev socket,id=c,path=${dir}/migrate.sock",
+	  "-chardev path=/run/drover/web1/migrate.sock: " NOT_OWN },
+	{ "-device isa-serial,chardev=drover-qmp",
+	  "-device chardev=drover-qmp: " DROVERS },
+	{ "-chardev mux,id=m,chardev=drover-qmp",
+	  "-chardev chardev=drover-qmp: " DROVERS },
+	{ "-serial chardev:drover-qmp", "-serial drover-qmp: " DROVERS },
+	{ "-device virtio-blk-pci,drive=d,scsi=on",
+	  "-device scsi=on: the guest would send SCSI commands to a device of "
+	  "this host: leave it out" },
 	{ "-chardev socket,id=c,path=${dir}/../x.sock",
 	  "-chardev path=/run/drover/web1/../x.sock: " DOTS },
 	{ "-chardev socket,id=c,path=${dir}/a/b",
@@ -363,6 +376,13 @@ static const struct row refused[] = {
 	  "that are allowed: use another one" },
 	{ "-fw_cfg name=opt/a,file=/etc/shadow",
 	  "-fw_cfg file=/etc/shadow: " OUTSIDE },
+	{ "-fw_cfg '{\"string\":\"x,file=/etc/shadow,name=opt/y\"}'",
+	  "-fw_cfg {\"string\":\"x,file=/etc/shadow,name=opt/y\"}: " NO_JSON },
+	{ "-spice '{\"unix\":true,\"password\":\"x,addr=0.0.0.0,port=59\"}'",
+	  "-spice "
+	  "{\"unix\":true,\"password\":\"x,addr=0.0.0.0,port=59\"}: " NO_JSON },
+	{ "-serial 'unix:{\"path\":\"${dir}/x\"}'",
+	  "-serial {\"path\":\"/run/drover/web1/x\"}: " NO_JSON },
 	{ "-fw_cfg opt/a,file=/srv/../etc/shadow",
 	  "-fw_cfg file=/srv/../etc/shadow: " DOTS },
 	{ "-smbios type=11,path=/etc/shadow",

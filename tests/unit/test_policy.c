@@ -198,6 +198,11 @@ static void images_may_name_images_alone(void **state)
 		{ "-drive file=/srv/text,format=raw", "" },
 		{ "-hda /srv/text", "-hda /srv/text: " GUESSED },
 		{ "-drive file=/srv/text", "-drive file=/srv/text: " GUESSED },
+		{ "-drive driver=throttle,throttle-group=t,file.filename="
+		  "/srv/text",
+		  "-drive file.filename=/srv/text: " GUESSED },
+		{ "-drive driver=copy-on-read,file.filename=/srv/text",
+		  "-drive file.filename=/srv/text: " GUESSED },
 		{ "-drive file=/srv/a,format=qcow2,backing.file.filename="
 		  "/srv/text",
 		  "-drive backing.file.filename=/srv/text: " GUESSED },
