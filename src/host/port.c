@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,9 +28,13 @@ enum {
 	 * those of peers: of the settings, or of their cards. */
 	UNKNOWN_MAX = 32,
 	KNOWN_MAX = 96,
+	/* Of one peer; and those that it may have whatever the others do. */
+	PEER_MAX = 80,
+	PEER_KEPT = 8,
 	/* Each holds some 0.4 MiB before it moves anything. */
 	SESSIONS_MAX = 64,
 	HOST_SESSIONS_MAX = 32,
+	HOST_SESSIONS_KEPT = 4,
 	/* Each has two threads, which say that they live five times a second;
 	 * moves that find no more go on with those they have. */
 	HOST_CHANNELS_MAX = 64,
@@ -54,7 +60,7 @@ struct port {
 
 	pthread_mutex_t lock; /* guards what follows */
 	/* Connections whose threads greet or serve them, by their address. */
-	unsigned unknown, known;
+	struct greeting *first;
 };
 
 /* A connection that is greeted. */
@@ -64,7 +70,10 @@ struct greeting {
 	struct settings *settings; /* a reference, to those of its arrival */
 	struct channel *channel;   /* that was accepted */
 	char from[CHANNEL_NAME_MAX];
-	unsigned *count; /* of its kind */
+	/* Whose address it comes from; NULL: nobody's, or a peer's card's. */
+	const char *peer;
+	bool known;
+	struct greeting *next; /* guarded by the port's lock */
 };
 
 static void opened(void *context, struct session *s)
@@ -87,7 +96,7 @@ static bool has_address(const struct peer *p, const struct nic_address *from)
 	return false;
 }
 
-static int admit(void *context, const char *peer, bool proved, struct error *e)
+static int knows(void *context, const char *peer, bool proved, struct error *e)
 {
 	const struct greeting *g = context;
 	const struct peer *p = settings_peer(g->settings, peer);
@@ -115,34 +124,63 @@ static int admit(void *context, const char *peer, bool proved, struct error *e)
 				 "knows %s under other addresses than %s: "
 				 "correct its [peer %s]",
 				 peer, g->from, peer);
+	return 0;
+}
+
+static int admit(void *context, const char *peer, bool proved, struct error *e)
+{
+	const struct greeting *g = context;
+
+	(void)peer;
+	(void)proved;
 	return paths_admit(g->port->host, &g->settings->networks, g->channel,
 			   e);
 }
 
 /* --- connections */
 
-static bool is_known(const struct port *p, const struct settings *s,
-		     const struct nic_address *from)
+static const char *peer_at(const struct settings *s,
+			   const struct nic_address *from)
 {
-	for (size_t i = 0; i < s->peers.count; i++)
-		if (has_address(s->peers.at[i], from))
-			return true;
-	return session_table_knows(p->host->sessions, from);
+	for (size_t i = 0; i < s->peers.count; i++) {
+		const struct peer *p = s->peers.at[i];
+
+		if (has_address(p, from))
+			return p->name;
+	}
+	return NULL;
 }
 
-/* Counts a connection that is to be greeted; NULL when there are too many. */
-static unsigned *count_greeting(struct port *p, const struct settings *s,
-				const struct nic_address *from)
+/* Those of its kind, and those of its peer among them; locked. */
+static void count_alike(const struct greeting *g, unsigned *ret_all,
+			unsigned *ret_own)
 {
-	bool known = is_known(p, s, from);
-	unsigned *count = known ? &p->known : &p->unknown;
+	*ret_all = *ret_own = 0;
+	for (const struct greeting *o = g->port->first; o; o = o->next) {
+		*ret_all += o->known == g->known;
+		*ret_own += g->peer && o->peer && !strcmp(o->peer, g->peer);
+	}
+}
+
+/* Adds a connection that is to be greeted; false when there are too many. */
+static bool add_greeting(struct greeting *g)
+{
+	const struct nic_address *from = &g->channel->remote;
+	struct port *p = g->port;
+	unsigned all, own;
+
+	g->peer = peer_at(g->settings, from);
+	g->known = g->peer || session_table_knows(p->host->sessions, from);
 
 	WITH_LOCK(&p->lock);
 
-	if (*count == (known ? KNOWN_MAX : UNKNOWN_MAX))
-		return NULL;
-	++*count;
-	return count;
+	count_alike(g, &all, &own);
+	if (own >= PEER_MAX || (all >= (g->known ? KNOWN_MAX : UNKNOWN_MAX) &&
+				!(g->peer && own < PEER_KEPT)))
+		return false;
+	g->next = p->first;
+	p->first = g;
+	return true;
 }
 
 static void greeting_free(struct greeting *g)
@@ -156,7 +194,13 @@ static void greeting_over(struct greeting *g)
 	{
 		WITH_LOCK(&g->port->lock);
 
-		--*g->count;
+		for (struct greeting **at = &g->port->first; *at;
+		     at = &(*at)->next) {
+			if (*at == g) {
+				*at = g->next;
+				break;
+			}
+		}
 	}
 	greeting_free(g);
 }
@@ -202,8 +246,7 @@ static int take_connection(struct port *p, const struct listener *l,
 		return r;
 	}
 	snprintf(g->from, sizeof(g->from), "%s", g->channel->to);
-	g->count = count_greeting(p, g->settings, &g->channel->remote);
-	if (!g->count) {
+	if (!add_greeting(g)) {
 		channel_free(g->channel);
 		greeting_free(g);
 	} else if (jobs_thread(p->host->jobs, "greeting", greet_main, g, e) <
@@ -324,10 +367,12 @@ int port_start(struct port *p, struct error *e)
 	p->acceptor = (struct acceptor){
 		.own_name = p->host->settings->name,
 		.table = p->host->sessions,
+		.knows = knows,
 		.admit = admit,
 		.opened = opened,
-		.sessions_max = SESSIONS_MAX,
-		.host_sessions_max = HOST_SESSIONS_MAX,
+		.sessions = { .most = SESSIONS_MAX,
+			      .most_of_host = HOST_SESSIONS_MAX,
+			      .kept_of_host = HOST_SESSIONS_KEPT },
 		.host_channels_max = HOST_CHANNELS_MAX,
 		.watch = p->host->nics,
 		.trust = p->host->trust,

@@ -8,9 +8,10 @@
  *
  * All of them are counted.  Beyond their limits connections are closed at once
  * and sessions refused: whoever floods the port takes some memory and some
- * descriptors, and unknown hosts cannot take those that are left to peers.
+ * descriptors, and neither unknown hosts nor one peer can take those that are
+ * left to others.
  *
- * service.c alone calls this.  The lock in here guards the counts.
+ * service.c alone calls this.  The lock in here guards the list of connections.
  */
 #pragma once
 

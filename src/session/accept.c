@@ -144,8 +144,7 @@ static int begin(struct session **ret, const struct acceptor *a,
 	if (session_begin(&s, &o, e) < 0)
 		return error_code(e);
 	session_set_proved(s, proved);
-	if (table_add(a->table, session_entry(s), a->sessions_max,
-		      a->host_sessions_max, e) == 0) {
+	if (table_add(a->table, session_entry(s), &a->sessions, e) == 0) {
 		if (session_start(s, e) == 0) {
 			*ret = s;
 			return 0;
@@ -156,11 +155,30 @@ static int begin(struct session **ret, const struct acceptor *a,
 	return error_code(e);
 }
 
+/* Who has proved nothing learns nothing of this host's settings: all hear the
+ * same. */
+static int refuse_stranger(const struct hello *h, struct channel *c,
+			   const struct error *why)
+{
+	struct error told = *why;
+
+	if (!c->identity[0])
+		error_set(&told, EACCES,
+			  "takes plain text only from the hosts of which its "
+			  "drover.conf says so, at their addresses: its log "
+			  "says what is wrong with %.64s",
+			  h->text);
+	hello_refuse(0, c, &told);
+	return error_code(why);
+}
+
 static int open_new(const struct acceptor *a, const struct hello *h,
 		    struct channel *c, struct error *e)
 {
 	struct session *s;
 
+	if (a->knows && a->knows(a->context, h->text, c->identity[0], e) < 0)
+		return refuse_stranger(h, c, e);
 	if (a->admit(a->context, h->text, c->identity[0], e) < 0 ||
 	    begin(&s, a, h, c->identity, e) < 0) {
 		hello_refuse(0, c, e);

@@ -21,17 +21,20 @@ struct acceptor {
 	struct session_table *table;
 	/* What this host shows to who speaks TLS; NULL: nothing. */
 	struct trust *trust;
-	/* May this peer open a session?  @proved: it has shown that it is who
-	 * it says.  Fills @e with the reason if not. */
+	/* Is that a peer of this host?  @proved: it has shown that it is who
+	 * it says.  Fills @e with the reason if not, which only who has proved
+	 * his name is told.  NULL: whoever comes. */
+	int (*knows)(void *context, const char *peer, bool proved,
+		     struct error *e);
+	/* May this peer open a session?  It is told why not. */
 	int (*admit)(void *context, const char *peer, bool proved,
 		     struct error *e);
 	/* Takes the session over. */
 	void (*opened)(void *context, struct session *s);
 	void *context;
 	uint64_t outage_limit_us;
-	unsigned sessions_max;      /* that are open at once, */
-	unsigned host_sessions_max; /* those of one host, */
-	unsigned host_channels_max; /* and the channels of all of them */
+	struct table_limits sessions; /* that are open at once, */
+	unsigned host_channels_max;   /* and the channels of those of a host */
 	/* May be NULL: the peer then learns of no cards. */
 	struct nic_watch *watch;
 	const struct networks *networks; /* not NULL when @watch is not */

@@ -455,6 +455,11 @@ const char *session_peer(const struct session *s)
 	return s->who.peer;
 }
 
+bool session_kept(const struct session *s)
+{
+	return s->entry.kept;
+}
+
 bool session_peer_can(struct session *s, enum ability a)
 {
 	return atomic_load(&s->abilities) >> a & 1;

@@ -85,6 +85,10 @@ void session_end(struct session *s, const char *why);
 void session_fail(struct session *s, const char *why);
 void session_free(struct session *s); /* NULL is fine */
 
+/* It has a place that is kept for who ends a doubt (session/table.h): it is for
+ * nothing else. */
+bool session_kept(const struct session *s);
+
 /* 0 while it lives.  Afterwards -ECONNABORTED with the reason, also after an
  * end that was no failure. */
 int session_check(struct session *s, struct error *e);

@@ -28,27 +28,37 @@ void session_table_free(struct session_table *t)
 	free(t);
 }
 
-int table_add(struct session_table *t, struct table_entry *s, unsigned most,
-	      unsigned most_of_host, struct error *e)
+static int full(const char *peer, unsigned all, unsigned own,
+		const struct table_limits *l, struct error *e)
 {
-	unsigned all = 0, own = 0;
+	if (own >= l->most_of_host)
+		return error_set(e, EBUSY,
+				 "has %u sessions open with %s, and one host "
+				 "may have no more: try again later",
+				 own, peer);
+	return error_set(e, EBUSY,
+			 "has %u sessions open and takes no more: try again "
+			 "later",
+			 all);
+}
+
+int table_add(struct session_table *t, struct table_entry *s,
+	      const struct table_limits *l, struct error *e)
+{
+	unsigned all = 0, own = 0, own_kept = 0;
 
 	WITH_LOCK(&t->lock);
 
 	for (struct table_entry *o = t->first; o; o = o->next) {
-		all++;
-		own += !strcmp(o->who->peer, s->who->peer);
+		bool same = !strcmp(o->who->peer, s->who->peer);
+
+		all += !o->kept;
+		own += same && !o->kept;
+		own_kept += same && o->kept;
 	}
-	if (all >= most)
-		return error_set(e, EBUSY,
-				 "has %u sessions open and takes no more: try "
-				 "again later",
-				 all);
-	if (own >= most_of_host)
-		return error_set(e, EBUSY,
-				 "has %u sessions open with %s, and one host "
-				 "may have no more: try again later",
-				 own, s->who->peer);
+	s->kept = all >= l->most || own >= l->most_of_host;
+	if (s->kept && own_kept >= l->kept_of_host)
+		return full(s->who->peer, all, own, l, e);
 	s->table = t;
 	s->next = t->first;
 	t->first = s;

@@ -26,7 +26,8 @@ struct table_entry {
 	struct path_set *paths;
 
 	struct session_table *table; /* NULL: it is in none */
-	struct table_entry *next;    /* guarded by the table */
+	bool kept; /* it has a place that is kept; set when it is added */
+	struct table_entry *next; /* guarded by the table */
 };
 
 struct session_table {
@@ -37,9 +38,17 @@ struct session_table {
 struct session_table *session_table_new(void);
 void session_table_free(struct session_table *t); /* must be empty */
 
+struct table_limits {
+	unsigned most;         /* open at once, */
+	unsigned most_of_host; /* those of one host; */
+	/* and the places of each host that are kept for when there are so
+	 * many, for sessions that end a doubt. */
+	unsigned kept_of_host;
+};
+
 /* -EBUSY when there are so many already: in all, or of the same host. */
-int table_add(struct session_table *t, struct table_entry *s, unsigned most,
-	      unsigned most_of_host, struct error *e);
+int table_add(struct session_table *t, struct table_entry *s,
+	      const struct table_limits *l, struct error *e);
 void table_remove(struct table_entry *s); /* may be in none */
 
 /* Whether the peer of an open session has named a card with that address. */

@@ -223,7 +223,7 @@ class Requests(Case):
         del self.beta.settings["peer alpha"]
         self.beta.restart()
         try:
-            self.refused(8, r"does not know host alpha: add a section \[peer alpha\]",
+            self.refused(8, "its log says what is wrong with alpha",
                          "move", "guest", "beta", jobs_too=False)
         finally:
             self.beta.peer(self.alpha)

@@ -113,7 +113,8 @@ class Trusted(unittest.TestCase):
             self.enrol(host)
         self.alpha.settings["peer beta"]["tls"] = "off"
         self.start()
-        self.refused("takes nothing in plain text from host alpha")
+        self.refused("its log says what is wrong with alpha",
+                     there="takes nothing in plain text from host alpha")
 
     def test_tls_is_refused_by_who_expects_plain_text(self):
         for host in (self.alpha, self.beta):

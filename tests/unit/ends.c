@@ -99,15 +99,15 @@ static void init_common(struct ends *e)
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->changed, NULL);
 	e->table = session_table_new();
-	e->acceptor = (struct acceptor){ .own_name = "far",
-					 .table = e->table,
-					 .admit = admit,
-					 .opened = opened,
-					 .context = e,
-					 .outage_limit_us = 30 * USEC_PER_SEC,
-					 .sessions_max = 1,
-					 .host_sessions_max = 1,
-					 .host_channels_max = CHANNELS_MAX };
+	e->acceptor =
+		(struct acceptor){ .own_name = "far",
+				   .table = e->table,
+				   .admit = admit,
+				   .opened = opened,
+				   .context = e,
+				   .outage_limit_us = 30 * USEC_PER_SEC,
+				   .sessions = { .most = 1, .most_of_host = 1 },
+				   .host_channels_max = CHANNELS_MAX };
 }
 
 static void listen_at(struct ends *e, const char *address)

@@ -14,6 +14,7 @@
     release   the programs of the last release
     oracle    was what QEMU sent what the destination got?
     proxy     a TCP proxy with faults between two daemons
+    wire      what daemons say to each other, said by a test
     suite     runs one file of tests for tests/run
 
 Everything is the standard library of Python 3.11.
