@@ -253,6 +253,37 @@ static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 	[MESSAGE_PLAN] = paths_serve_plan, [MESSAGE_CARRIES] = serve_carries,
 };
 
+/* The only place where it is checked what a peer may do. */
+static int check_right(struct host *h, const struct session *s,
+		       const struct message *request, struct error *e)
+{
+	AUTO_TERMS struct terms t = terms_of(h);
+	const char *peer = session_peer(s);
+	const struct peer *p = settings_peer(t.settings, peer);
+	const enum message_right right = message_right(request->type);
+
+	if (right == RIGHT_NEVER || !purposes[request->type])
+		return error_set(e, EPROTO, "unknown request '%.40s'",
+				 request->name);
+	if (!p)
+		return error_set(e, EACCES, "%s does not know host %s any more",
+				 t.host.own_name, peer);
+	if (right == RIGHT_OF_PEERS)
+		return 0;
+	if (session_kept(s))
+		return error_set(e, EBUSY,
+				 "%s has too many sessions open with %s: try "
+				 "again later",
+				 t.host.own_name, peer);
+	if (p->may & 1U << right)
+		return 0;
+	return error_set(e, EACCES,
+			 "host %s may not ask host %s for '%s': add %s to "
+			 "'may' in [peer %s] of the drover.conf of %s",
+			 peer, t.host.own_name, message_name(request->type),
+			 message_right_name(right), peer, t.host.own_name);
+}
+
 void arrivals_serve(struct host *h, struct session *s)
 {
 	AUTO_MESSAGE struct message request = { 0 };
@@ -264,10 +295,9 @@ void arrivals_serve(struct host *h, struct session *s)
 	} else if (r < 0) {
 		log_warning("session with %s: %s", session_peer(s), e.text);
 		session_free(s);
-	} else if (purposes[request.type]) {
-		purposes[request.type](h, s, &request);
-	} else {
-		error_set(&e, EPROTO, "unknown request '%.40s'", request.name);
+	} else if (check_right(h, s, &request, &e) < 0) {
 		refuse(s, &e);
+	} else {
+		purposes[request.type](h, s, &request);
 	}
 }

@@ -61,7 +61,7 @@ static int refuse(const struct sought *m, struct error *e, const char *fmt, ...)
 
 static int refuse(const struct sought *m, struct error *e, const char *fmt, ...)
 {
-	char why[200];
+	char why[360];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -78,6 +78,7 @@ static int understand(const struct sought *m, const struct message *answer,
 		      char peer[64], struct error *e)
 {
 	const bool is = answer->type == MESSAGE_HOLDER;
+	const bool failed = answer->type == MESSAGE_FAILED;
 	const char *host = answer->holder.host;
 
 	if (is && answer->holder.state == HOLDER_NONE)
@@ -97,8 +98,9 @@ static int understand(const struct sought *m, const struct message *answer,
 			      m->name, peer);
 	return refuse(m, e,
 		      "machine %s was last seen on host %s, which does not say "
-		      "where it is now",
-		      m->name, peer);
+		      "where it is now%s%.160s%s",
+		      m->name, peer, failed ? " (" : "",
+		      failed ? answer->failed.error : "", failed ? ")" : "");
 }
 
 static int ask(struct host *h, const struct sought *m, char peer[64],

@@ -211,9 +211,13 @@ static int ask_findings(const struct move_host *h, const struct move_peer *peer,
 
 	if (move_ask_peer(h, peer, &m, ANSWER_US, ret, e) < 0)
 		return peer_failed(e);
-	if (ret->type == MESSAGE_FAILED)
-		return error_set(e, EHOSTUNREACH, "host %s: %s", peer->name,
-				 ret->failed.error);
+	if (ret->type == MESSAGE_FAILED) {
+		error_set(e, EHOSTUNREACH, "host %s: %s", peer->name,
+			  ret->failed.error);
+		if (ret->failed.kind[0])
+			e->kind = error_kind_find(ret->failed.kind);
+		return error_code(e);
+	}
 	if (ret->type != MESSAGE_FINDINGS)
 		return error_set(e, EHOSTUNREACH,
 				 "%s gives an answer that makes no sense",

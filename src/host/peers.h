@@ -14,6 +14,7 @@ struct peer {
 	struct words addresses; /* numeric, at least one */
 	unsigned port;
 	bool tls;
+	unsigned may; /* bits by enum message_right */
 };
 
 extern const struct ini_section peer_section;

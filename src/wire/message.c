@@ -160,32 +160,50 @@ static const struct shape_field holder_fields[] = {
 	{ "host", SHAPE_TEXT, SHAPE_OMIT, OF(holder.host) },
 };
 
-#define MESSAGE(fields) SHAPE(struct message, fields)
+/* What comes within a session, and what opens one. */
+#define ANSWER(fields) \
+	{ \
+		.shape = SHAPE(struct message, fields) \
+	}
+#define REQUEST(fields, needs) \
+	{ \
+		.shape = SHAPE(struct message, fields), .right = (needs) \
+	}
 
-static const struct shape shapes[MESSAGE_TYPES] = {
-	[MESSAGE_UNKNOWN] = MESSAGE(head_fields),
-	[MESSAGE_MOVE] = MESSAGE(move_fields),
-	[MESSAGE_PREPARED] = MESSAGE(prepared_fields),
-	[MESSAGE_LOADED] = MESSAGE(head_fields),
-	[MESSAGE_COMMIT] = MESSAGE(head_fields),
-	[MESSAGE_RUNNING] = MESSAGE(head_fields),
-	[MESSAGE_REGISTERED] = MESSAGE(head_fields),
-	[MESSAGE_DONE] = MESSAGE(head_fields),
-	[MESSAGE_FAILED] = MESSAGE(failed_fields),
-	[MESSAGE_COMPARE] = MESSAGE(compare_fields),
-	[MESSAGE_FINDINGS] = MESSAGE(findings_fields),
-	[MESSAGE_RELAY] = MESSAGE(relay_fields),
-	[MESSAGE_READY] = MESSAGE(blocks_fields),
-	[MESSAGE_BLOCKS] = MESSAGE(blocks_fields),
-	[MESSAGE_CARRIES] = MESSAGE(carries_fields),
-	[MESSAGE_CARRIED] = MESSAGE(carried_fields),
-	[MESSAGE_PLAN] = MESSAGE(head_fields),
-	[MESSAGE_RESOLVE] = MESSAGE(resolve_fields),
-	[MESSAGE_RESOLVED] = MESSAGE(resolved_fields),
-	[MESSAGE_ASK] = MESSAGE(ask_fields),
-	[MESSAGE_ANSWER] = MESSAGE(answer_fields),
-	[MESSAGE_HOLDS] = MESSAGE(holds_fields),
-	[MESSAGE_HOLDER] = MESSAGE(holder_fields),
+static const struct {
+	struct shape shape;
+	enum message_right right;
+} kinds[MESSAGE_TYPES] = {
+	[MESSAGE_UNKNOWN] = ANSWER(head_fields),
+	[MESSAGE_MOVE] = REQUEST(move_fields, RIGHT_MOVE_IN),
+	[MESSAGE_PREPARED] = ANSWER(prepared_fields),
+	[MESSAGE_LOADED] = ANSWER(head_fields),
+	[MESSAGE_COMMIT] = ANSWER(head_fields),
+	[MESSAGE_RUNNING] = ANSWER(head_fields),
+	[MESSAGE_REGISTERED] = ANSWER(head_fields),
+	[MESSAGE_DONE] = ANSWER(head_fields),
+	[MESSAGE_FAILED] = ANSWER(failed_fields),
+	[MESSAGE_COMPARE] = REQUEST(compare_fields, RIGHT_COMPARE),
+	[MESSAGE_FINDINGS] = ANSWER(findings_fields),
+	[MESSAGE_RELAY] = REQUEST(relay_fields, RIGHT_RELAY),
+	[MESSAGE_READY] = ANSWER(blocks_fields),
+	[MESSAGE_BLOCKS] = ANSWER(blocks_fields),
+	[MESSAGE_CARRIES] = REQUEST(carries_fields, RIGHT_RELAY),
+	[MESSAGE_CARRIED] = ANSWER(carried_fields),
+	[MESSAGE_PLAN] = REQUEST(head_fields, RIGHT_PLAN),
+	[MESSAGE_RESOLVE] = REQUEST(resolve_fields, RIGHT_OF_PEERS),
+	[MESSAGE_RESOLVED] = ANSWER(resolved_fields),
+	[MESSAGE_ASK] = REQUEST(ask_fields, RIGHT_OF_PEERS),
+	[MESSAGE_ANSWER] = ANSWER(answer_fields),
+	[MESSAGE_HOLDS] = REQUEST(holds_fields, RIGHT_STATE),
+	[MESSAGE_HOLDER] = ANSWER(holder_fields),
+};
+
+static const char *const rights[RIGHTS] = {
+	[RIGHT_MOVE_IN] = "move-in", [RIGHT_RETURN] = "return",
+	[RIGHT_COMPARE] = "compare", [RIGHT_PLAN] = "plan",
+	[RIGHT_STATE] = "state",     [RIGHT_RELAY] = "relay",
+	[RIGHT_DRAIN] = "drain",     [RIGHT_LIBVIRT] = "libvirt",
 };
 
 const char *message_name(enum message_type t)
@@ -193,14 +211,24 @@ const char *message_name(enum message_type t)
 	return types[t] ? types[t] : "unknown";
 }
 
+enum message_right message_right(enum message_type t)
+{
+	return kinds[t].right;
+}
+
+const char *message_right_name(enum message_right r)
+{
+	return rights[r];
+}
+
 const struct shape *message_shape(enum message_type t)
 {
-	return &shapes[t];
+	return &kinds[t].shape;
 }
 
 char *message_text(const struct message *m)
 {
-	return shape_text(&shapes[m->type], m);
+	return shape_text(&kinds[m->type].shape, m);
 }
 
 /* What has to be known before the rest can be read. */
@@ -236,14 +264,14 @@ int message_parse(struct message *ret, const void *text, size_t len,
 	memcpy(ret->name, head.name, sizeof(ret->name));
 	if (ret->type == MESSAGE_UNKNOWN)
 		return 0;
-	if (shape_parse(&shapes[ret->type], ret, text, len, SHAPE_MESSAGE, e) <
-	    0)
+	if (shape_parse(&kinds[ret->type].shape, ret, text, len, SHAPE_MESSAGE,
+			e) < 0)
 		return error_in(e, "message '%s'", head.name);
 	return 0;
 }
 
 void message_done(struct message *m)
 {
-	shape_done(&shapes[m->type], m);
+	shape_done(&kinds[m->type].shape, m);
 	*m = (struct message){ 0 };
 }

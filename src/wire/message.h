@@ -5,9 +5,9 @@
  * for each message, and in message.c one table that says how all of them stand
  * in JSON.  docs/wire.md, "Messages", says what they are for.
  *
- * To add one: a type and a struct here; its fields and its name in message.c;
- * and a name for "can", which an older version does not send, so that nobody
- * says it to one that would not understand it.
+ * To add one: a type and a struct here; its fields, its name and who may open
+ * a session with it in message.c; and a name for "can", which an older version
+ * does not send, so that nobody says it to one that would not understand it.
  */
 #pragma once
 
@@ -46,6 +46,23 @@ enum message_type {
 	MESSAGE_HOLDS,
 	MESSAGE_HOLDER,
 	MESSAGE_TYPES,
+};
+
+/* What a peer needs leave for: it may open a session with such a request.
+ * drover.conf(5), "may". */
+enum message_right {
+	RIGHT_NEVER, /* nobody does: it is no request */
+	/* Every peer does, of a move that it has part in. */
+	RIGHT_OF_PEERS,
+	RIGHT_MOVE_IN,
+	RIGHT_RETURN,
+	RIGHT_COMPARE,
+	RIGHT_PLAN,
+	RIGHT_STATE,
+	RIGHT_RELAY,
+	RIGHT_DRAIN,
+	RIGHT_LIBVIRT,
+	RIGHTS,
 };
 
 /* What a source has decided.  Those of "answer", and the first of "resolve". */
@@ -147,6 +164,10 @@ struct message {
 };
 
 const char *message_name(enum message_type t); /* "move" */
+/* What a session that begins with it needs. */
+enum message_right message_right(enum message_type t);
+/* "move-in"; NULL for those that nobody is given. */
+const char *message_right_name(enum message_right r);
 /* How one stands in JSON. */
 const struct shape *message_shape(enum message_type t);
 extern const struct shape message_block_shape;

@@ -53,6 +53,7 @@ BAD_OF = {
     "peer.beta.address": ["beta", "10.77.1.0/24"],
     "peer.beta.port": ["0", "65536"],
     "peer.beta.tls": ["maybe"],
+    "peer.beta.may": ["everything", "none, plan", "plan, none", ","],
 }
 
 
