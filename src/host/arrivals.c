@@ -198,7 +198,7 @@ static void run_arrival(struct host *h, struct session *s,
 	} else {
 		store_note_elsewhere(h->settings->state_directory,
 				     machine_record(m)->uuid,
-				     machine_record(m)->name, peer.name);
+				     machine_record(m)->name, peer.name, NULL);
 		r = move_in(j, &t.host, s, request, &peer, &e);
 		if (r < 0)
 			machine_did_not_come(h->registry, m);

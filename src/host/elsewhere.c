@@ -46,7 +46,7 @@ void elsewhere_answer(struct host *h, const char *peer,
 			 other);
 	} else if (here) {
 		/* It may start it now. */
-		store_note_elsewhere(state_directory, uuid, name, peer);
+		store_note_elsewhere(state_directory, uuid, name, peer, NULL);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "host/own_words.h"
 #include "host/parts.h"
 #include "host/registry.h"
 #include "qemu/definition.h"
@@ -57,6 +58,7 @@ static int arrived(void *context, struct move_arrival *a)
 		return error_code(&e);
 	}
 	assert(m);
+	machine_set_own(h->registry, m, own_words_text(h, a->definition));
 	note_definition(h->registry, m, a->definition);
 	machine_set_arrived(h->registry, m, a->job);
 	note_process(h->registry, m, a);
@@ -82,13 +84,15 @@ static int left(void *context, const char *name, const char *peer)
 {
 	struct host *h = context;
 	struct machine *m = machine_held(h->registry, name);
+	const struct machine_record *c;
 	struct error e;
 
 	/* The move holds it. */
 	assert(m);
-	launch_clean(machine_record(m)->run_dir);
-	store_note_elsewhere(h->settings->state_directory,
-			     machine_record(m)->uuid, name, peer);
+	c = machine_record(m);
+	launch_clean(c->run_dir);
+	store_note_elsewhere(h->settings->state_directory, c->uuid, name, peer,
+			     c->own ? c->text : NULL);
 	if (machine_erase(h->registry, m, &e) == 0) {
 		machine_unlist(h->registry, m);
 		return 0;
@@ -114,6 +118,11 @@ static bool has_arrived(void *context, const char *job)
 	return registry_came_by(h->registry, job);
 }
 
+static bool is_own(void *context, const struct definition *d)
+{
+	return own_words(context, d);
+}
+
 void handover_init(struct move_host *ret, struct host *h)
 {
 	ret->arrived = arrived;
@@ -121,5 +130,6 @@ void handover_init(struct move_host *ret, struct host *h)
 	ret->release = released;
 	ret->guest_lives = guest_lives;
 	ret->has_arrived = has_arrived;
+	ret->is_own = is_own;
 	ret->context = h;
 }

@@ -24,6 +24,40 @@ static int parse_name(void *at, const struct ini_key *k, const char *value,
 static const struct ini_kind name_kind = { parse_name, setting_show_text,
 					   setting_clear_text };
 
+/* Folders, parted by commas or blanks. */
+static int parse_directories(void *at, const struct ini_key *k,
+			     const char *value, struct error *e)
+{
+	static const char parting[] = ", \t";
+
+	for (value += strspn(value, parting); *value;
+	     value += strspn(value, parting)) {
+		size_t n = strcspn(value, parting);
+		char one[PATH_MAX];
+
+		if (n >= sizeof(one))
+			return error_set(e, EINVAL, "'%.40s...' is too long",
+					 value);
+		memcpy(one, value, n);
+		one[n] = '\0';
+		value += n;
+		if (text_check_path(k->key, one, e) < 0)
+			return error_code(e);
+		if (strstr(one, "/.."))
+			return error_set(e, EINVAL,
+					 "write '%.200s' without '..'", one);
+		if (words_add(at, one, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
+static const struct ini_kind directories_kind = { parse_directories,
+						  setting_show_words,
+						  setting_clear_words };
+
+static const char *const policies[] = { "strict", "open", NULL };
+
 #define AT(m) .offset = offsetof(struct host_settings, m)
 
 static const struct ini_key keys[] = {
@@ -60,6 +94,14 @@ static const struct ini_key keys[] = {
 	{ "allow-qemu", &setting_paths, AT(programs), .repeatable = true,
 	  .example = "/opt/qemu/bin/qemu-system-x86_64",
 	  .help = "another QEMU that machines of peers may name" },
+	{ "policy", &setting_word, "strict", AT(policy), .words = policies,
+	  .example = "open",
+	  .help = "what machines of peers may name: strict, what touches "
+		  "nothing of this host but images; open, anything" },
+	{ "image-directories", &directories_kind,
+	  "/srv, /var/lib/drover/images, /var/lib/libvirt/images",
+	  AT(image_directories), .repeatable = true, .example = "/srv/images",
+	  .help = "where files lie that machines of peers may name" },
 };
 
 const struct ini_section host_section = { "host", keys, ARRAY_SIZE(keys) };

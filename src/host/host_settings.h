@@ -7,6 +7,12 @@
 #include "base/words.h"
 #include "nic/networks.h"
 
+/* What a machine that comes from a peer may name. */
+enum host_policy {
+	HOST_POLICY_STRICT, /* what qemu/policy.h allows */
+	HOST_POLICY_OPEN,   /* anything */
+};
+
 struct host_settings {
 	char *name;
 	struct words listen; /* numeric addresses, at least one */
@@ -19,6 +25,8 @@ struct host_settings {
 	char *group;
 	char *qemu;
 	struct words programs; /* besides it, for machines of peers */
+	unsigned policy;       /* enum host_policy */
+	struct words image_directories;
 };
 
 extern const struct ini_section host_section;

@@ -57,6 +57,7 @@ static void give_back(const struct machine_record *m)
 int lifecycle_enter(struct host *h, struct machine *m, struct definition *d,
 		    struct machine_view *ret, struct error *e)
 {
+	machine_set_own(h->registry, m, true);
 	if (machine_set_definition(h->registry, m, d, e) == 0 &&
 	    machine_save(h->registry, m, e) == 0)
 		return finish(h, m, 0, ret);
@@ -104,8 +105,10 @@ static int redefine(struct host *h, struct definition *d,
 	if (r < 0)
 		return r;
 	r = check_redefine(machine_record(m), d, e);
-	if (r == 0 && (r = machine_set_definition(h->registry, m, d, e)) == 0)
+	if (r == 0 && (r = machine_set_definition(h->registry, m, d, e)) == 0) {
+		machine_set_own(h->registry, m, true);
 		r = machine_save(h->registry, m, e);
+	}
 	return finish(h, m, r, ret);
 }
 

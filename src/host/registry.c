@@ -264,6 +264,17 @@ bool registry_find_uuid(struct registry *r, const char *uuid,
 	return true;
 }
 
+char *registry_own_definition(struct registry *r, const char *uuid)
+{
+	const struct machine *m;
+
+	WITH_LOCK(&r->lock);
+
+	m = find_uuid(r, uuid);
+	return m && m->record.own && m->record.text ? strdup(m->record.text)
+						    : NULL;
+}
+
 bool registry_guest_lives(struct registry *r, const char *name,
 			  const char *guest)
 {
@@ -496,6 +507,13 @@ void machine_set_adopted(struct registry *r, struct machine *m)
 	m->record.adopted = true;
 }
 
+void machine_set_own(struct registry *r, struct machine *m, bool own)
+{
+	WITH_LOCK(&r->lock);
+
+	m->record.own = own;
+}
+
 void machine_set_arrived(struct registry *r, struct machine *m, const char *job)
 {
 	WITH_LOCK(&r->lock);
@@ -532,7 +550,8 @@ int machine_save(struct registry *r, const struct machine *m, struct error *e)
 	const struct machine_record *c = &m->record;
 	struct machine_file f = { .started = c->started,
 				  .paused = c->paused,
-				  .adopted = c->adopted };
+				  .adopted = c->adopted,
+				  .own = c->own };
 
 	if (c->started) {
 		f.pid = c->process.pid;

@@ -41,6 +41,7 @@ struct machine_record {
 	char *text; /* its definition; NULL while it comes in for the first
 		     * time */
 	bool started, paused, adopted;
+	bool own; /* this host's administrator wrote the definition */
 	struct qemu_process process;  /* while started */
 	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
 	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
@@ -73,6 +74,9 @@ bool registry_find_uuid(struct registry *r, const char *uuid,
 bool registry_guest_lives(struct registry *r, const char *name,
 			  const char *guest);
 bool registry_came_by(struct registry *r, const char *job);
+/* The definition that this host's administrator wrote for that machine, on the
+ * heap; NULL: there is none. */
+char *registry_own_definition(struct registry *r, const char *uuid);
 /* Would machine_expect() take it?  -EEXIST, -EBUSY. */
 int registry_welcomes(struct registry *r, const struct definition *d,
 		      struct error *e);
@@ -113,6 +117,7 @@ void machine_set_text(struct registry *r, struct machine *m, const char *text);
 int machine_claim_process(struct registry *r, struct machine *m,
 			  const struct qemu_process *p, struct error *e);
 void machine_set_adopted(struct registry *r, struct machine *m);
+void machine_set_own(struct registry *r, struct machine *m, bool own);
 void machine_set_arrived(struct registry *r, struct machine *m,
 			 const char *job);
 void machine_set_running(struct registry *r, struct machine *m,

@@ -119,6 +119,8 @@ static int restore_one(void *context, const char *name, char *definition,
 	if (f->adopted)
 		machine_set_adopted(r, m);
 	machine_set_arrived(r, m, f->arrived);
+	/* Older versions did not note it: one that never came was defined. */
+	machine_set_own(r, m, f->own || !f->arrived[0]);
 	find_process(r, m, f);
 	know_uuid(r, m);
 	if (!machine_record(m)->started && !was_coming(all->moves, name))

@@ -30,6 +30,7 @@ static const struct shape_field machine_fields[] = {
 	{ "qmp", SHAPE_TEXT, 0, AT(qmp) },
 	{ "arrived", SHAPE_TEXT, 0, AT(arrived) },
 	{ "lost", SHAPE_TEXT, 0, AT(lost) },
+	{ "own", SHAPE_BOOL, 0, AT(own) },
 };
 static const struct shape machine_shape =
 	SHAPE(struct machine_file, machine_fields);
@@ -38,13 +39,20 @@ static const struct shape machine_shape =
 
 struct note {
 	char machine[STORE_NAME_CAP], peer[STORE_NAME_CAP];
+	char *own; /* NULL: no definition of this host's administrator */
 };
 
 static const struct shape_field note_fields[] = {
 	{ "machine", SHAPE_TEXT, 0, SHAPE_AT(struct note, machine) },
 	{ "peer", SHAPE_TEXT, 0, SHAPE_AT(struct note, peer) },
+	{ "own", SHAPE_STRING, SHAPE_OMIT, SHAPE_AT(struct note, own) },
 };
 static const struct shape note_shape = SHAPE(struct note, note_fields);
+
+static void note_done(struct note *n)
+{
+	shape_done(&note_shape, n);
+}
 
 static char *read_text(const char *path)
 {
@@ -167,14 +175,28 @@ static void note_path(char *buf, size_t cap, const char *state_directory,
 	snprintf(buf, cap, "%s/elsewhere/%s.json", state_directory, uuid);
 }
 
-void store_note_elsewhere(const char *state_directory, const char *uuid,
-			  const char *name, const char *peer)
+static void note_read(struct note *ret, const char *state_directory,
+		      const char *uuid)
 {
+	char path[PATH_MAX + 80];
+
+	note_path(path, sizeof(path), state_directory, uuid);
+	if (uuid[0])
+		read_file(&note_shape, ret, path);
+}
+
+void store_note_elsewhere(const char *state_directory, const char *uuid,
+			  const char *name, const char *peer, const char *own)
+{
+	SCOPED(note_done) struct note n = { 0 };
 	char folder[PATH_MAX], file[UUID_CAP + 8];
 	AUTO_FREE char *text = NULL;
-	struct note n;
 	struct error e;
 
+	if (own)
+		n.own = strdup(own);
+	else
+		note_read(&n, state_directory, uuid);
 	snprintf(n.machine, sizeof(n.machine), "%s", name);
 	snprintf(n.peer, sizeof(n.peer), "%s", peer);
 	text = shape_file_text(&note_shape, &n);
@@ -201,12 +223,17 @@ void store_forget_elsewhere(const char *state_directory, const char *uuid)
 bool store_last_seen(const char *state_directory, const char *uuid,
 		     char ret_peer[static STORE_NAME_CAP])
 {
-	char path[PATH_MAX + 80];
-	struct note n = { 0 };
+	SCOPED(note_done) struct note n = { 0 };
 
-	note_path(path, sizeof(path), state_directory, uuid);
-	if (uuid[0])
-		read_file(&note_shape, &n, path);
+	note_read(&n, state_directory, uuid);
 	snprintf(ret_peer, STORE_NAME_CAP, "%s", n.peer);
 	return n.peer[0];
+}
+
+char *store_own_definition(const char *state_directory, const char *uuid)
+{
+	SCOPED(note_done) struct note n = { 0 };
+
+	note_read(&n, state_directory, uuid);
+	return take_ptr(&n.own);
 }

@@ -10,7 +10,8 @@
  *
  * A machine that was last seen on a peer has a note, STATE/elsewhere/UUID.json,
  * so that it is not started here while it runs there: it is written when the
- * machine leaves, or is about to come, and removed when it has come.
+ * machine leaves, or is about to come, and removed when it has come.  Of one
+ * that this host's administrator defined its definition stands there as well.
  *
  * There is no state in memory and no lock: any thread may call, for one machine
  * one at a time, which whoever holds the machine sees to.  What a function has
@@ -35,6 +36,7 @@ struct machine_file {
 	char qmp[108];
 	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
 	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
+	bool own; /* this host's administrator wrote its definition */
 };
 
 int store_save(const char *state_directory, const char *name,
@@ -50,9 +52,12 @@ int store_each(const char *state_directory,
 			  const struct machine_file *f, struct error *e),
 	       void *context, struct error *e);
 
-/* The machine is, or is about to be, on @peer.  What fails is logged. */
+/* The machine is, or is about to be, on @peer.  What fails is logged.  @own:
+ * its definition, by this host's administrator; NULL: what was noted before. */
 void store_note_elsewhere(const char *state_directory, const char *uuid,
-			  const char *name, const char *peer);
+			  const char *name, const char *peer, const char *own);
+/* The definition in that note, on the heap; NULL: there is none. */
+char *store_own_definition(const char *state_directory, const char *uuid);
 /* It is here. */
 void store_forget_elsewhere(const char *state_directory, const char *uuid);
 /* False: it was not seen anywhere else. */

@@ -19,6 +19,7 @@
 #include "move/disks.h"
 #include "move/monitor.h"
 #include "move/move.h"
+#include "move/permit.h"
 #include "qemu/probe.h"
 #include "qemu/qmp.h"
 
@@ -426,12 +427,22 @@ int compare_check(const struct move_host *host,
 			   .definition = &d,
 			   .findings = ret };
 
+	int refused;
+
 	if (compare_read_definition(&d, machine, e) < 0)
 		return error_code(e);
 	*ret = (struct findings){ 0 };
+	refused = permit_check(host, machine, &d, ret, e);
+	if (refused < 0) {
+		findings_done(ret);
+		return refused;
+	}
 	if (unwelcome)
 		findings_add(ret, SEVERITY_ERROR, "%s", unwelcome);
 	check_blockers(&c);
+	/* Nothing that it names is looked for then. */
+	if (refused)
+		return 0;
 	check_qemu(&c);
 	check_files(&c);
 	check_disks(&c);

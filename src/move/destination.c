@@ -27,6 +27,7 @@
 #include "move/journal.h"
 #include "move/monitor.h"
 #include "move/move.h"
+#include "move/permit.h"
 #include "pages/memory.h"
 #include "qemu/qmp.h"
 #include "relay/blocks.h"
@@ -218,9 +219,16 @@ static int say_prepared(struct destination *d,
 static int prepare(struct destination *d, const struct message_move *request,
 		   struct error *e)
 {
+	bool judged;
+
 	job_set_stage(d->job, "prepare");
 	fault_point("destination:prepare");
-	if (read_request(d, request, e) < 0 || start_qemu(d, request, e) < 0)
+	if (read_request(d, request, e) < 0)
+		return error_code(e);
+	judged = permit_judges(d->host, &d->definition);
+	if (start_qemu(d, request, e) < 0 ||
+	    (judged &&
+	     permit_opened(d->host, d->arrival.process.pid, d->run_dir, e) < 0))
 		return error_code(e);
 	if (set_up_qemu(d, request, e) < 0 || open_stream(d, e) < 0)
 		return launch_alive(&d->arrival.process) ? error_code(e)

@@ -9,6 +9,7 @@
  *   decide.c        who may run the guest: the table
  *   commit.c        goes by it, asks and answers the other side
  *   compare.c       the pre-flight check, on both sides
+ *   permit.c        what a machine that comes may name
  *
  * Each side runs in a thread of its own that owns its monitor, relay and
  * session.  They talk by messages (docs/wire.md, "Messages").
@@ -39,6 +40,10 @@ struct move_host {
 	const char *qemu; /* default program */
 	/* Those besides it that a peer's machine may name. */
 	const struct words *programs;
+	/* A definition that comes is held against qemu/policy.h, with these
+	 * directories. */
+	bool strict;
+	const struct words *image_directories;
 	const char *run_directory;
 	const char *state_directory;
 	uint64_t switchover_outage_us;
@@ -60,6 +65,8 @@ struct move_host {
 	bool (*guest_lives)(void *context, const char *machine,
 			    const char *guest);
 	bool (*has_arrived)(void *context, const char *job);
+	/* Is that what this host's administrator wrote himself? */
+	bool (*is_own)(void *context, const struct definition *d);
 	void *context;
 };
 

@@ -191,7 +191,7 @@ class Books(Case):
             "downtime-limit": "300ms", "timeout": "10min", "on-timeout": "abort",
             "outage-limit": "30s", "switchover-outage-limit": "5s", "option": "auto",
             "connections-per-card": 2}
-        self.alpha.write_settings()
+        self.alpha.of(self.old).write_settings()
         for build in (self.old, self.new):
             checked = self.lab.run([os.path.join(build, PROGRAMS[0]), "-c", self.alpha.config,
                                     "--check"])

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from .core import BUILD, Failed, wait_for
 
 PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
+# What the last release does not know.
+NEW_KEYS = ("policy",)
 DROVERD = os.path.join(BUILD, PROGRAMS[0])
 
 
@@ -78,6 +80,8 @@ class Host:
         self.settings = {"host": {"name": name, "listen": self.addresses,
                                   "port": port, "state-directory": self.state,
                                   "run-directory": self.run_dir, "socket": self.socket,
+                                  # Guests' images and sockets are in the lab's own folders.
+                                  "policy": "open",
                                   **({"qemu": qemu} if qemu else {})}}
         for section, values in (settings or {}).items():
             self.settings.setdefault(section, {}).update(values)
@@ -97,6 +101,8 @@ class Host:
             for section, values in self.settings.items():
                 f.write(f"[{section}]\n")
                 for key, value in values.items():
+                    if key in NEW_KEYS and self.build != BUILD:
+                        continue  # a release of before would not start
                     for one in value if isinstance(value, list) else [value]:
                         f.write(f"{key} = {one}\n")
                 f.write("\n")
