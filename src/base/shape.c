@@ -240,6 +240,23 @@ char *shape_file_text(const struct shape *s, const void *object)
 	return dump(s, object, JSON_INDENT(2));
 }
 
+char *shape_member_text(const struct shape *s, const void *object,
+			const char *name)
+{
+	AUTO_JSON json_t *value = NULL;
+	const struct shape_field *f = NULL;
+
+	for (unsigned i = 0; i < s->count && !f; i++)
+		if (!strcmp(s->fields[i].name, name))
+			f = &s->fields[i];
+	if (!f || (is_unset(f, object) && !(f->flags & SHAPE_NEEDED)))
+		return NULL;
+	value = write_value(f, object);
+	return json_is_string(value)
+		       ? strdup(json_string_value(value))
+		       : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 /* --- reading */
 
 struct reading {

@@ -116,6 +116,11 @@ char *shape_text(const struct shape *s, const void *object);
 /* The same over several lines, for files that people look into. */
 char *shape_file_text(const struct shape *s, const void *object);
 
+/* One member for people, strings without quotes.  NULL: it is not one, or need
+ * not be given and is unset. */
+char *shape_member_text(const struct shape *s, const void *object,
+			const char *name);
+
 /* Fills in @object, whose members have their defaults already and keep those
  * that are not given.  When it fails, what it took for them has been freed. */
 int shape_parse(const struct shape *s, void *object, const char *text,

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "cmd/outcome.h"
+#include "control/control.h"
 
 enum { REPLY_MAX = 16 << 20, URL_CAP = 1024 };
 
@@ -102,7 +104,8 @@ static int explain_unreachable(const struct client *c, struct error *e)
 	} hints[] = {
 		{ ENOENT, " (is the service running?)" },
 		{ ECONNREFUSED, " (is the service running?)" },
-		{ EACCES, " (only root and members of the group drover may)" },
+		{ EACCES, " (only root and members of the group drover may; "
+			  "those of drover-read may look)" },
 	};
 	int why = ask_why(c->socket_path);
 	const char *hint = "";
@@ -129,6 +132,22 @@ static int explain_transfer(const struct client *c, CURLcode r, struct error *e)
 				 c->socket_path);
 	return error_set(e, EIO, "talk to droverd at %s: %s", c->socket_path,
 			 curl_easy_strerror(r));
+}
+
+/* Who may not use the control socket may have the one for looking. */
+static bool try_to_look(struct client *c)
+{
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
+	char *copy;
+
+	if (ask_why(c->socket_path) != EACCES)
+		return false;
+	control_read_socket(path, sizeof(path), c->socket_path);
+	if (ask_why(path) != 0 || !(copy = strdup(path)))
+		return false;
+	free(c->socket_path);
+	c->socket_path = copy;
+	return true;
 }
 
 static int read_reply(struct client *c, json_t **ret, const struct reply *r,
@@ -204,6 +223,10 @@ int client_call(struct client *c, const struct client_request *rq, json_t **ret,
 	    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers))
 		return error_set(e, ENOMEM, "cannot set up the request");
 	r = curl_easy_perform(c->curl);
+	if (r == CURLE_COULDNT_CONNECT && try_to_look(c) &&
+	    curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH,
+			     c->socket_path) == CURLE_OK)
+		r = curl_easy_perform(c->curl);
 	if (r != CURLE_OK)
 		return explain_transfer(c, r, e);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);

@@ -327,8 +327,8 @@ static int dispatch(struct call *call, int argc, char **argv)
 	c = find_command(argv, &group);
 	/* getopt skips the first word: for a group, its second one. */
 	if (c)
-		return run_command(call, c, argc - (group != NULL),
-				   argv + (group != NULL));
+		return run_command(call, c, argc - (c->group != NULL),
+				   argv + (c->group != NULL));
 	if (!strcmp(argv[0], "help"))
 		return print_commands(NULL);
 	if (group && argc > 1 &&

@@ -117,6 +117,10 @@ static int serve(struct settings *s, const struct settings_source *from,
 		 struct error *e)
 {
 	const struct host_settings *own = &s->host;
+	const struct control_options api = { .socket = own->socket,
+					     .group = own->group,
+					     .read_group = own->read_group,
+					     .folder = own->state_directory };
 	struct control *control;
 	struct host *host;
 	sigset_t wait;
@@ -129,7 +133,7 @@ static int serve(struct settings *s, const struct settings_source *from,
 		return r;
 	if ((r = host_start(&host, s, from, e)) < 0)
 		return r;
-	r = control_start(&control, host, own->socket, own->group, e);
+	r = control_start(&control, host, &api, e);
 	if (r < 0) {
 		host_stop(host);
 		return r;

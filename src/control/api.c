@@ -12,6 +12,8 @@
 #include "base/scope.h"
 #include "base/shape.h"
 #include "base/text.h"
+#include "control/caller.h"
+#include "control/calls.h"
 
 enum { NAME_CAP = 64 };
 
@@ -197,14 +199,37 @@ static int take_body(struct taken *t, const struct api_route *route,
 	return 0;
 }
 
+/* What the route says of the body, and the file of a definition. */
+static void note_body(struct call_record *r, const struct api_route *route,
+		      const struct api_call *call)
+{
+	const char *at = route->notes ? route->notes : "";
+	char name[32];
+
+	if (route->body == API_TEXT)
+		calls_add(r, "file", call->file);
+	for (; call->object && *at; at += strspn(at, " ")) {
+		AUTO_FREE char *text = NULL;
+
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, " "), at);
+		at += strlen(name);
+		text = shape_member_text(route->takes, call->object, name);
+		calls_add(r, name, text);
+	}
+}
+
+/* @r gets what is to be noted of the body. */
 static int route_run(const struct api_route *route, struct host *h,
-		     const char *name, const struct api_request *request,
+		     const struct api_request *request, struct call_record *r,
 		     char **ret_text, struct error *e)
 {
+	const char *name = r->name;
 	SCOPED(drop_taken) struct taken body = { 0 };
 	struct api_call call = { .name = name,
 				 .file = request->file,
-				 .mode = request->mode };
+				 .mode = request->mode,
+				 .last = request->last,
+				 .calls = request->calls };
 
 	if (name[0] &&
 	    text_check_name("machine, job, card or host", name, e) < 0)
@@ -215,6 +240,7 @@ static int route_run(const struct api_route *route, struct host *h,
 		return error_code(e);
 	call.text = body.text;
 	call.object = body.object;
+	note_body(r, route, &call);
 	return route->run(h, &call, ret_text, e);
 }
 
@@ -235,13 +261,94 @@ static void refuse_path(struct api_reply *ret,
 	snprintf(ret->allow, sizeof(ret->allow), "%s", allow);
 }
 
+/* --- who did what */
+
+/* What an answer says of a thing that had no name, or a job. */
+struct answer_words {
+	char name[64], id[64];
+};
+
+static const struct shape_field answer_fields[] = {
+	{ "name", SHAPE_TEXT, 0, SHAPE_AT(struct answer_words, name) },
+	{ "id", SHAPE_TEXT, 0, SHAPE_AT(struct answer_words, id) },
+};
+
+static const struct shape answer_shape =
+	SHAPE(struct answer_words, answer_fields);
+
+static void note_answer(struct call_record *r, const char *text)
+{
+	struct answer_words a = { 0 };
+	struct error ignored;
+
+	if (shape_parse(&answer_shape, &a, text, strlen(text), SHAPE_MESSAGE,
+			&ignored) < 0)
+		return;
+	if (!r->name[0])
+		snprintf(r->name, sizeof(r->name), "%s", a.name);
+	if (a.id[0] && strcmp(a.id, r->name) != 0)
+		calls_add(r, "job", a.id);
+}
+
+static void note_end(struct call_record *r, const struct api_request *request,
+		     const struct api_reply *reply, const struct error *e)
+{
+	char name[sizeof(r->name)];
+
+	memcpy(name, r->name, sizeof(name)); /* which may have been no name */
+	text_printable(r->name, sizeof(r->name), name, strlen(name));
+	r->status = reply->status;
+	if (e->code)
+		text_printable(r->error, sizeof(r->error), e->text,
+			       strlen(e->text));
+	else if (reply->body)
+		note_answer(r, reply->body);
+	calls_note(request->by->changes ? request->calls : NULL, r,
+		   request->by);
+}
+
+static int check_may(const struct api_route *route, const struct caller *by,
+		     struct error *e)
+{
+	if (!route->changes || by->changes)
+		return 0;
+	return error_set(e, EPERM,
+			 "user %u may only look here, and '%s' changes "
+			 "something: that is for root and the group of the "
+			 "other control socket",
+			 (unsigned)by->uid, route->changes);
+}
+
+static void run(struct api_reply *ret, struct host *h, const char *name,
+		const struct api_route *route,
+		const struct api_request *request)
+{
+	struct call_record r = { 0 };
+	struct error e = { 0 };
+
+	snprintf(r.name, sizeof(r.name), "%s", name);
+	if (route->changes) {
+		snprintf(r.action, sizeof(r.action), "%s", route->changes);
+		/* Before it is done: the process may have gone afterwards. */
+		caller_names(&r.by, request->by);
+	}
+	if (check_may(route, request->by, &e) < 0) {
+		api_refuse(ret, 403, e.text);
+	} else if (route_run(route, h, request, &r, &ret->body, &e) < 0) {
+		api_fail(ret, &e);
+	} else {
+		ret->status = route->status;
+		ret->allow[0] = '\0';
+	}
+	if (route->changes)
+		note_end(&r, request, ret, &e);
+}
+
 static void answer(struct api_reply *ret, struct host *h,
 		   const struct api_request *request)
 {
 	const struct api_route *route;
 	char name[NAME_CAP], allow[API_MAX_ALLOW];
-	struct error e = { 0 };
-	char *body = NULL;
 
 	if (request->body_len > API_MAX_BODY) {
 		api_refuse(ret, 413, "the body is longer than 1 MiB");
@@ -252,17 +359,10 @@ static void answer(struct api_reply *ret, struct host *h,
 		return;
 	}
 	route = route_find(name, allow, request);
-	if (!route) {
+	if (route)
+		run(ret, h, name, route, request);
+	else
 		refuse_path(ret, request, allow);
-		return;
-	}
-	if (route_run(route, h, name, request, &body, &e) < 0) {
-		api_fail(ret, &e);
-		return;
-	}
-	ret->status = route->status;
-	ret->body = body;
-	ret->allow[0] = '\0';
 }
 
 void api_answer(struct api_reply *ret, struct host *h,

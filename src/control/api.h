@@ -14,6 +14,8 @@
 
 #include <stddef.h>
 
+struct caller;
+struct calls;
 struct error;
 struct host;
 struct shape;
@@ -29,8 +31,11 @@ struct api_request {
 	const char *path; /* unescaped, without the query */
 	const char *file; /* the query's file=, for messages; NULL: not given */
 	const char *mode; /* likewise, mode=, or option= of before */
+	const char *last; /* likewise, last= */
 	const char *body; /* may be NULL when body_len is 0 */
 	size_t body_len;
+	const struct caller *by;
+	struct calls *calls; /* where it is noted what changes something */
 };
 
 /* One method's view of a request that has passed all checks. */
@@ -38,8 +43,10 @@ struct api_call {
 	const char *name;   /* what stands in the pattern's place, or "" */
 	const char *file;   /* never NULL */
 	const char *mode;   /* NULL: not given */
+	const char *last;   /* NULL: not given */
 	const char *text;   /* the body, terminated */
 	const void *object; /* API_SHAPE: the body, of the shape @takes */
+	struct calls *calls;
 };
 
 struct api_reply {
@@ -58,6 +65,12 @@ struct api_route {
 		   struct error *e);
 	unsigned status; /* of success */
 	enum api_body body;
+	/* What it does, in the words of the command, when it changes something:
+	 * then it is noted, and only for those who may.  NULL: it shows. */
+	const char *changes;
+	/* Fields of the body that are noted with it, parted by blanks.  No
+	 * other is: it may be a secret. */
+	const char *notes;
 	/* Of API_SHAPE: the body; what is not given is zero. */
 	const struct shape *takes;
 	const struct shape *gives; /* the answer; docs/api.md is held to it */

@@ -7,20 +7,25 @@
  * api_answer() in that thread.  What is longer is read and thrown away, so that
  * the client reads its 413 and not a broken pipe, up to DISCARD_MAX.
  *
- * The threads share `struct control`, which is set before they start.
+ * The threads share `struct control`, which is set before they start; of the
+ * caller, each request knows what the kernel said when it began.
  */
 #include "control/control.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "control/api.h"
+#include "control/caller.h"
+#include "control/calls.h"
 #include "control/gate.h"
 
 enum {
@@ -30,14 +35,23 @@ enum {
 	DISCARD_MAX = 64 << 20,
 };
 
-struct control {
-	struct MHD_Daemon *http;
-	struct host *host;
+/* A socket, and the server behind it. */
+struct door {
+	struct control *of;
+	struct MHD_Daemon *http; /* NULL: it does not stand */
 	struct gate gate;
+	bool changes; /* who comes by here may change something */
+};
+
+struct control {
+	struct host *host;
+	struct calls *calls; /* NULL: nowhere */
+	struct door act, look;
 };
 
 /* A request while its body arrives; lives in the connection. */
 struct upload {
+	struct caller by;
 	char *data;
 	size_t len, cap;
 };
@@ -86,39 +100,57 @@ static enum MHD_Result send_reply(struct MHD_Connection *conn,
 	return sent;
 }
 
-static enum MHD_Result answer(struct control *c, struct MHD_Connection *conn,
+static enum MHD_Result answer(const struct door *d, struct MHD_Connection *conn,
 			      const struct api_request *rq)
 {
 	struct api_reply reply = { 0 };
 	enum MHD_Result sent;
 
-	api_answer(&reply, c->host, rq);
+	api_answer(&reply, d->of->host, rq);
+	sent = send_reply(conn, &reply);
+	free(reply.body);
+	return sent;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *conn, const char *why)
+{
+	struct api_reply reply = { 0 };
+	enum MHD_Result sent;
+
+	log_warning("control socket: %s", why);
+	api_refuse(&reply, MHD_HTTP_FORBIDDEN, why);
 	sent = send_reply(conn, &reply);
 	free(reply.body);
 	return sent;
 }
 
 /* Strangers get their answer before anything of a body is read. */
-static enum MHD_Result begin(struct control *c, struct MHD_Connection *conn,
+static enum MHD_Result begin(const struct door *d, struct MHD_Connection *conn,
 			     void **state)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(conn,
 					MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct api_reply reply = { 0 };
-	enum MHD_Result sent;
+	struct upload *u;
+	struct ucred who;
 	struct error e;
 
 	if (!info)
 		return MHD_NO;
-	if (gate_check(info->connect_fd, c->gate.group, &e) < 0) {
-		api_refuse(&reply, MHD_HTTP_FORBIDDEN, e.text);
-		sent = send_reply(conn, &reply);
-		free(reply.body);
-		return sent;
-	}
-	*state = calloc(1, sizeof(struct upload));
-	return *state ? MHD_YES : MHD_NO;
+	if (gate_check(&who, info->connect_fd, d->gate.group, &e) < 0)
+		return refuse(conn, e.text);
+	*state = u = calloc(1, sizeof(*u));
+	if (!u)
+		return MHD_NO;
+	u->by = (struct caller){ .uid = who.uid,
+				 .pid = who.pid,
+				 .changes = d->changes };
+	return MHD_YES;
+}
+
+static const char *argument(struct MHD_Connection *conn, const char *name)
+{
+	return MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND, name);
 }
 
 /* Called once when the header is there, again for each piece of the body, and
@@ -129,29 +161,30 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 				  const char *version, const char *data,
 				  size_t *data_len, void **state)
 {
+	const struct door *d = ctx;
 	struct upload *u = *state;
-	struct api_request rq = { .verb = method, .path = url };
+	struct api_request rq = { .verb = method,
+				  .path = url,
+				  .calls = d->of->calls };
 
 	(void)version;
 	if (!u)
-		return begin(ctx, conn, state);
+		return begin(d, conn, state);
 	if (*data_len > 0) {
 		bool took = upload_add(u, data, *data_len);
 
 		*data_len = 0;
 		return took ? MHD_YES : MHD_NO;
 	}
+	rq.by = &u->by;
 	rq.body = u->data;
 	rq.body_len = u->len;
-	rq.file = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
-					      "file");
-	rq.mode = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
-					      "mode");
+	rq.file = argument(conn, "file");
+	rq.mode = argument(conn, "mode");
 	if (!rq.mode)
-		rq.mode =
-			MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND,
-						    "option");
-	return answer(ctx, conn, &rq);
+		rq.mode = argument(conn, "option");
+	rq.last = argument(conn, "last");
+	return answer(d, conn, &rq);
 }
 
 static void on_end(void *ctx, struct MHD_Connection *conn, void **state,
@@ -167,36 +200,103 @@ static void on_end(void *ctx, struct MHD_Connection *conn, void **state,
 	*state = NULL;
 }
 
-int control_start(struct control **ret, struct host *h, const char *socket_path,
-		  const char *group, struct error *e)
+void control_read_socket(char *buf, size_t cap, const char *socket_path)
 {
-	AUTO_FREE struct control *c = calloc(1, sizeof(*c));
+	size_t len = strlen(socket_path);
+	const char *end = "";
 
-	if (!c)
-		return error_set(e, ENOMEM, "no memory for the control API");
-	c->host = h;
-	if (gate_open(&c->gate, socket_path, group, e) < 0)
+	if (len > 5 && !strcmp(socket_path + len - 5, ".sock"))
+		end = socket_path + (len -= 5);
+	snprintf(buf, cap, "%.*s-read%s", (int)len, socket_path, end);
+}
+
+static int door_open(struct door *d, const char *path, gid_t group,
+		     struct error *e)
+{
+	if (gate_open(&d->gate, path, group, e) < 0)
 		return error_in(e, "control socket");
-	c->http =
+	d->http =
 		MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION |
 					 MHD_USE_INTERNAL_POLLING_THREAD |
 					 MHD_USE_POLL | MHD_USE_ITC,
-				 0, NULL, NULL, on_request, c,
-				 MHD_OPTION_LISTEN_SOCKET, c->gate.fd,
+				 0, NULL, NULL, on_request, d,
+				 MHD_OPTION_LISTEN_SOCKET, d->gate.fd,
 				 MHD_OPTION_CONNECTION_LIMIT,
 				 (unsigned)CONNECTIONS,
 				 MHD_OPTION_CONNECTION_TIMEOUT,
 				 (unsigned)IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
 				 on_end, NULL, MHD_OPTION_END);
-	if (!c->http) {
-		gate_close(&c->gate);
+	if (!d->http) {
+		gate_close(&d->gate);
 		return error_set(e, EIO,
 				 "control socket: the HTTP server "
 				 "did not start");
 	}
-	c->gate.fd = -1; /* the server closes it */
-	log_debug("control API on %s", socket_path);
-	*ret = take_ptr(&c);
+	d->gate.fd = -1; /* the server closes it */
+	log_debug("control API on %s", path);
+	return 0;
+}
+
+static void door_close(struct door *d)
+{
+	if (!d->http)
+		return;
+	/* First the file, so that a client that comes now is told that there
+	 * is no service, instead of being cut off. */
+	gate_close(&d->gate);
+	MHD_stop_daemon(d->http);
+}
+
+static int open_act(struct control *c, const struct control_options *o,
+		    struct error *e)
+{
+	gid_t group;
+
+	if (gate_group(&group, o->group, e) < 0)
+		return error_code(e);
+	/* A host on which nobody made the group yet is served all the same. */
+	if (group == GATE_NO_GROUP)
+		log_warning("the group %s does not exist: only root may use "
+			    "the control socket",
+			    o->group);
+	return door_open(&c->act, o->socket, group, e);
+}
+
+static int open_look(struct control *c, const struct control_options *o,
+		     struct error *e)
+{
+	char path[sizeof(c->look.gate.path) + 8];
+	gid_t group;
+
+	if (!o->read_group || !o->read_group[0])
+		return 0;
+	if (gate_group(&group, o->read_group, e) < 0)
+		return error_code(e);
+	if (group == GATE_NO_GROUP)
+		return 0;
+	control_read_socket(path, sizeof(path), o->socket);
+	return door_open(&c->look, path, group, e);
+}
+
+int control_start(struct control **ret, struct host *h,
+		  const struct control_options *o, struct error *e)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return error_set(e, ENOMEM, "no memory for the control API");
+	c->host = h;
+	c->act = (struct door){ .of = c, .changes = true };
+	c->look = (struct door){ .of = c };
+	if (o->folder && !(c->calls = calls_new(o->folder))) {
+		free(c);
+		return error_set(e, ENOMEM, "no memory for the control API");
+	}
+	if (open_act(c, o, e) < 0 || open_look(c, o, e) < 0) {
+		control_stop(c);
+		return error_code(e);
+	}
+	*ret = c;
 	return 0;
 }
 
@@ -211,9 +311,8 @@ void control_stop(struct control *c)
 {
 	if (!c)
 		return;
-	/* First the file, so that a client that comes now is told that there
-	 * is no service, instead of being cut off. */
-	gate_close(&c->gate);
-	MHD_stop_daemon(c->http);
+	door_close(&c->look);
+	door_close(&c->act);
+	calls_free(c->calls);
 	free(c);
 }

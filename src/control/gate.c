@@ -10,12 +10,11 @@
 #include <sys/un.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/scope.h"
 
 enum { BACKLOG = 64, GROUPS_MAX = 256 };
 
-static int group_find(gid_t *ret, const char *name, struct error *e)
+int gate_group(gid_t *ret, const char *name, struct error *e)
 {
 	struct group entry, *found = NULL;
 	char buf[16384];
@@ -29,11 +28,6 @@ static int group_find(gid_t *ret, const char *name, struct error *e)
 	if (r != 0)
 		return error_set(e, r, "look up the group %s: %s", name,
 				 strerrordesc_np(r));
-	/* A host on which nobody made the group yet is served all the same. */
-	if (!found)
-		log_warning("the group %s does not exist: only root may use "
-			    "the control socket",
-			    name);
 	*ret = found ? found->gr_gid : GATE_NO_GROUP;
 	return 0;
 }
@@ -128,16 +122,14 @@ static int hand_to_group(struct gate *g, struct error *e)
 	return 0;
 }
 
-int gate_open(struct gate *ret, const char *path, const char *group,
-	      struct error *e)
+int gate_open(struct gate *ret, const char *path, gid_t group, struct error *e)
 {
-	struct gate g = { .fd = -1 };
+	struct gate g = { .fd = -1, .group = group };
 	struct sockaddr_un to;
 	AUTO_CLOSE int fd = -1;
 	int r;
 
 	if ((r = address_of(&to, path, e)) < 0 ||
-	    (r = group_find(&g.group, group, e)) < 0 ||
 	    (r = make_folder(path, e)) < 0 || (r = gate_clear(path, e)) < 0)
 		return r;
 	memcpy(g.path, to.sun_path, sizeof(g.path));
@@ -181,7 +173,7 @@ bool gate_admits(const struct gate_peer *peer, uid_t self, gid_t group)
 	return false;
 }
 
-int gate_check(int fd, gid_t group, struct error *e)
+int gate_check(struct ucred *ret, int fd, gid_t group, struct error *e)
 {
 	gid_t groups[GROUPS_MAX];
 	socklen_t groups_len = sizeof(groups);
@@ -191,6 +183,7 @@ int gate_check(int fd, gid_t group, struct error *e)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) < 0)
 		return error_sys(e, "ask who connects");
+	*ret = who;
 	peer = (struct gate_peer){ .uid = who.uid, .gid = who.gid };
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &groups_len) ==
 	    0) {

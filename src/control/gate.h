@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 struct error;
+struct ucred;
 
 #define GATE_NO_GROUP ((gid_t)-1)
 
@@ -23,9 +24,12 @@ struct gate {
 	char path[108];
 };
 
-/* Opens the listening socket: see control_start(). */
-int gate_open(struct gate *ret, const char *path, const char *group,
-	      struct error *e);
+/* GATE_NO_GROUP: nobody has made one of this name; NULL or "": our own. */
+int gate_group(gid_t *ret, const char *name, struct error *e);
+
+/* Opens the listening socket, with mode 0660 and for @group.  A file that
+ * nobody serves is replaced; EADDRINUSE: a daemon serves it. */
+int gate_open(struct gate *ret, const char *path, gid_t group, struct error *e);
 
 /* Removes the file of a daemon that died; EADDRINUSE: one serves @path. */
 int gate_clear(const char *path, struct error *e);
@@ -43,5 +47,6 @@ struct gate_peer {
 /* Root, the daemon's own user, and members of @group may. */
 bool gate_admits(const struct gate_peer *peer, uid_t self, gid_t group);
 
-/* The same for the process at the other end of a connection. */
-int gate_check(int fd, gid_t group, struct error *e);
+/* The same for the process at the other end of a connection, and who it was
+ * when it connected; EPERM: a stranger. */
+int gate_check(struct ucred *ret, int fd, gid_t group, struct error *e);

@@ -17,6 +17,7 @@
 #include "base/shape.h"
 #include "base/text.h"
 #include "control/api.h"
+#include "control/calls.h"
 #include "control/settings.h"
 #include "control/views.h"
 #include "host/host.h"
@@ -451,33 +452,59 @@ static int set_log(struct host *h, const struct api_call *c, char **ret,
 	return show_log(h, c, ret, e);
 }
 
+static int show_calls(struct host *h, const struct api_call *c, char **ret,
+		      struct error *e)
+{
+	SCOPED(call_records_done) struct call_records all = { 0 };
+	uint64_t last = CALLS_LAST;
+
+	(void)h;
+	if (c->last &&
+	    text_parse_number(&last, c->last, 1, CALLS_LAST_MAX, e) < 0)
+		return error_in(e, "'last'");
+	if (c->calls && calls_read(c->calls, &all, last, e) < 0)
+		return error_code(e);
+	return api_text(ret, &call_records_shape, &all, e);
+}
+
 /* clang-format off */
 const struct api_route api_routes[] = {
 	{ "GET", "/v1/host", show_host, 200, .gives = &host_view_shape },
 	{ "GET", "/v1/host/settings", settings_list, 200,
 	  .gives = &settings_view_shape },
 	{ "POST", "/v1/host/settings", settings_set, 200, API_SHAPE,
+	  .changes = "host set", .notes = "setting values",
 	  .takes = &setting_body_shape,
 	  .gives = &setting_view_shape },
 	{ "GET", "/v1/machines", list_machines, 200 },
-	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT },
+	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT,
+	  .changes = "vm define" },
 	{ "GET", "/v1/machines/*", show_machine, 200 },
-	{ "DELETE", "/v1/machines/*", forget_machine, 200 },
+	{ "DELETE", "/v1/machines/*", forget_machine, 200,
+	  .changes = "vm forget" },
 	{ "POST", "/v1/machines/*/start", start_machine, 200, API_SHAPE,
+	  .changes = "vm start", .notes = "anyway",
 	  .takes = &start_body_shape },
-	{ "POST", "/v1/machines/*/stop", stop_machine, 200 },
-	{ "POST", "/v1/machines/*/pause", pause_machine, 200 },
-	{ "POST", "/v1/machines/*/resume", resume_machine, 200 },
+	{ "POST", "/v1/machines/*/stop", stop_machine, 200,
+	  .changes = "vm stop" },
+	{ "POST", "/v1/machines/*/pause", pause_machine, 200,
+	  .changes = "vm pause" },
+	{ "POST", "/v1/machines/*/resume", resume_machine, 200,
+	  .changes = "vm resume" },
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_SHAPE,
+	  .changes = "move", .notes = "host mode paused",
 	  .takes = &move_body_shape },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,
 	  .takes = &compare_body_shape, .gives = &comparison_shape },
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
+	  .changes = "vm adopt", .notes = "pid user",
 	  .takes = &adopt_body_shape },
 	{ "GET", "/v1/jobs", list_jobs, 200 },
 	{ "GET", "/v1/jobs/*", show_job, 200 },
-	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200 },
+	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200,
+	  .changes = "job cancel" },
 	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_SHAPE,
+	  .changes = "job resolve", .notes = "run_here",
 	  .takes = &resolve_body_shape },
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
@@ -485,9 +512,13 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/debug", debug_all, 200 },
 	{ "GET", "/v1/debug/*", debug_job, 200 },
 	{ "GET", "/v1/log", show_log, 200, .gives = &log_body_shape },
-	{ "PUT", "/v1/log", set_log, 200, API_SHAPE, .takes = &log_body_shape,
+	{ "GET", "/v1/log/calls", show_calls, 200,
+	  .gives = &call_records_shape },
+	{ "PUT", "/v1/log", set_log, 200, API_SHAPE,
+	  .changes = "log level", .notes = "level", .takes = &log_body_shape,
 	  .gives = &log_body_shape },
 	{ "POST", "/v1/relays", start_relay, 202, API_SHAPE,
+	  .changes = "relay", .notes = "role name host qemu listen",
 	  .takes = &relay_body_shape },
 };
 /* clang-format on */

@@ -88,6 +88,10 @@ static const struct ini_key keys[] = {
 	{ "group", &setting_text, "drover", AT(group), .restart = true,
 	  .example = "adm",
 	  .help = "group that may use the control socket besides root" },
+	{ "read-group", &setting_text, "drover-read", AT(read_group),
+	  .restart = true, .example = "adm",
+	  .help = "group that may look, by a socket of its own, and change "
+		  "nothing" },
 	{ "qemu", &setting_path, "/usr/bin/qemu-system-x86_64", AT(qemu),
 	  .example = "/opt/qemu/bin/qemu-system-x86_64",
 	  .help = "QEMU for machines that name none" },

@@ -23,6 +23,7 @@ struct host_settings {
 	char *run_directory;
 	char *socket;
 	char *group;
+	char *read_group; /* may look; no such group: nobody else does */
 	char *qemu;
 	struct words programs; /* besides it, for machines of peers */
 	unsigned policy;       /* enum host_policy */

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "control/api.h"
+#include "control/caller.h"
 #include "double_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -29,12 +31,14 @@ static char *cut(char *text, char mark)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	static const struct caller by = { .changes = true };
 	struct double_host host = { .reason = "no" };
 	struct api_request rq = { 0 };
 	struct api_reply reply = { 0 };
 	char *text = malloc(len + 1), *path, *file, *body;
 	json_t *json;
 
+	log_set_level(LOG_ERROR);
 	if (!text)
 		return 0;
 	memcpy(text, data, len);
@@ -48,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.file = file[0] ? file : NULL,
 		.body = body,
 		.body_len = (size_t)(text + len - body),
+		.by = &by,
 	};
 
 	api_answer(&reply, double_as_host(&host), &rq);

@@ -436,7 +436,7 @@ class Cli(unittest.TestCase):
                            group=65534, extra_groups=[])
         self.assertEqual(r.returncode, 7)
         self.assertIn("Permission denied (only root and members of the group "
-                      "drover may)", r.stderr)
+                      "drover may; those of drover-read may look)", r.stderr)
 
     def test_something_that_is_no_droverd_is_an_error(self):
         self.api.answers[("GET", "/v1/host")] = (500, "what?")

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 
 static void sizes_are_powers_of_1024(void **state)
@@ -124,6 +125,30 @@ static void what_is_started_has_the_limit_of_before(void **state)
 	setrlimit(RLIMIT_NOFILE, &was);
 }
 
+/* systemd's JOURNAL_NATIVE_PROTOCOL: name, line feed, 8 bytes of length, value,
+ * line feed. */
+static void a_record_for_the_journal_has_a_field_for_each_part(void **state)
+{
+	static const char want[] = "MESSAGE\n\3\0\0\0\0\0\0\0a\nb\n"
+				   "PRIORITY\n\1\0\0\0\0\0\0\0006\n"
+				   "SYSLOG_IDENTIFIER\n\7\0\0\0\0\0\0\0"
+				   "droverd\n"
+				   "DROVER_UID\n\2\0\0\0\0\0\0\00012\n";
+	const struct log_field fields[] = { { "DROVER_NAME", NULL },
+					    { "DROVER_UID", "12" } };
+	char buf[512];
+
+	(void)state;
+	assert_int_equal(log_datagram(buf, sizeof(buf), "a\nb", fields, 2),
+			 sizeof(want) - 1);
+	assert_memory_equal(buf, want, sizeof(want) - 1);
+	/* What does not fit is no record, however little it lacks. */
+	assert_int_equal(log_datagram(buf, sizeof(want) - 1, "a\nb", fields, 2),
+			 sizeof(want) - 1);
+	for (size_t cap = 0; cap < sizeof(want) - 1; cap++)
+		assert_int_equal(log_datagram(buf, cap, "a\nb", fields, 2), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +160,8 @@ int main(void)
 		cmocka_unit_test(another_code_keeps_the_text),
 		cmocka_unit_test(poll_timeout_rounds_up),
 		cmocka_unit_test(what_is_started_has_the_limit_of_before),
+		cmocka_unit_test(
+			a_record_for_the_journal_has_a_field_for_each_part),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

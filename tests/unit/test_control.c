@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,23 @@
 #include "base/text.h"
 #include "cmd/client.h"
 #include "control/api.h"
+#include "control/calls.h"
 #include "control/control.h"
 #include "control/gate.h"
 #include "double_host.h"
 
 struct place {
-	char folder[64], socket[96];
+	char folder[64], socket[96], look[96];
+	struct control_options options;
 	struct double_host host;
 	struct control *control;
+	bool looks; /* asks by the socket that shows and changes nothing */
 };
+
+static int start(struct place *p, struct control **ret, struct error *e)
+{
+	return control_start(ret, double_as_host(&p->host), &p->options, e);
+}
 
 static int place_open(void **state)
 {
@@ -40,8 +49,13 @@ static int place_open(void **state)
 	if (!mkdtemp(p->folder))
 		return -1;
 	snprintf(p->socket, sizeof(p->socket), "%s/run/drover.sock", p->folder);
-	if (control_start(&p->control, double_as_host(&p->host), p->socket, "",
-			  &e) < 0) {
+	control_read_socket(p->look, sizeof(p->look), p->socket);
+	p->options = (struct control_options){
+		.socket = p->socket,
+		.read_group = getgrgid(getegid())->gr_name,
+		.folder = p->folder,
+	};
+	if (start(p, &p->control, &e) < 0) {
 		print_error("%s\n", e.text);
 		return -1;
 	}
@@ -56,6 +70,10 @@ static int place_close(void **state)
 
 	control_stop(p->control);
 	unlink(p->socket);
+	snprintf(run, sizeof(run), "%s/calls.log", p->folder);
+	unlink(run);
+	snprintf(run, sizeof(run), "%s/calls.log.before", p->folder);
+	unlink(run);
 	snprintf(run, sizeof(run), "%s/run", p->folder);
 	rmdir(run);
 	rmdir(p->folder);
@@ -73,7 +91,8 @@ static int send_raw(const struct place *p, const char *text, size_t len,
 	size_t used = 0;
 	ssize_t n;
 
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s", p->socket);
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s",
+		 p->looks ? p->look : p->socket);
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	while (len > 0) {
 		n = send(fd, text, len, MSG_NOSIGNAL);
@@ -463,9 +482,7 @@ static void a_live_daemon_keeps_its_socket(void **state)
 	struct error e = { 0 };
 	char reply[4096];
 
-	assert_int_equal(control_start(&other, double_as_host(&p->host),
-				       p->socket, "", &e),
-			 -EADDRINUSE);
+	assert_int_equal(start(p, &other, &e), -EADDRINUSE);
 	assert_null(other);
 	assert_non_null(strstr(e.text, "another droverd already serves"));
 	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
@@ -498,9 +515,7 @@ static void the_socket_of_a_dead_daemon_is_replaced(void **state)
 	close(fd);
 	assert_int_equal(access(p->socket, F_OK), 0);
 
-	assert_int_equal(control_start(&p->control, double_as_host(&p->host),
-				       p->socket, "", &e),
-			 0);
+	assert_int_equal(start(p, &p->control, &e), 0);
 	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
 			 200);
 }
@@ -515,9 +530,7 @@ static void a_file_that_is_no_socket_is_left_alone(void **state)
 	p->control = NULL;
 	fd = open(p->socket, O_CREAT | O_WRONLY, 0600);
 	close(fd);
-	assert_int_equal(control_start(&p->control, double_as_host(&p->host),
-				       p->socket, "", &e),
-			 -EEXIST);
+	assert_int_equal(start(p, &p->control, &e), -EEXIST);
 	assert_non_null(strstr(e.text, "is not a socket"));
 	assert_int_equal(access(p->socket, F_OK), 0);
 }
@@ -539,9 +552,8 @@ static void stopping_leaves_a_successors_socket(void **state)
 	char reply[4096];
 
 	unlink(p->socket);
-	assert_int_equal(control_start(&next, double_as_host(&p->host),
-				       p->socket, "", &e),
-			 0);
+	unlink(p->look);
+	assert_int_equal(start(p, &next, &e), 0);
 	control_stop(p->control);
 	p->control = next;
 	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
@@ -550,16 +562,17 @@ static void stopping_leaves_a_successors_socket(void **state)
 
 static void a_path_that_does_not_fit_is_named(void **state)
 {
+	char path[200];
+	const struct control_options o = { .socket = path };
 	struct control *c = NULL;
 	struct double_host d = { 0 };
 	struct error e = { 0 };
-	char path[200];
 
 	(void)state;
 	memset(path, 'a', sizeof(path));
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(control_start(&c, double_as_host(&d), path, "", &e),
+	assert_int_equal(control_start(&c, double_as_host(&d), &o, &e),
 			 -ENAMETOOLONG);
 	assert_non_null(strstr(e.text, "longer than 107 characters"));
 }
@@ -652,6 +665,147 @@ static void the_client_gets_the_reply_or_the_sentence(void **state)
 	client_free(c);
 }
 
+/* --- who did what */
+
+/* compare makes nothing at either host. */
+static bool shows_alone(const struct api_route *r)
+{
+	return !strcmp(r->verb, "GET") ||
+	       !strcmp(r->path, "/v1/machines/*/compare");
+}
+
+static void every_method_says_whether_it_changes_something(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < api_route_count; i++)
+		if (shows_alone(&api_routes[i]) != !api_routes[i].changes)
+			fail_msg("%s %s: what is no GET needs .changes, the "
+				 "words of its command; a GET has none",
+				 api_routes[i].verb, api_routes[i].path);
+}
+
+static void by_the_other_socket_nothing_can_be_changed(void **state)
+{
+	struct place *p = *state;
+	char reply[4096];
+
+	p->looks = true;
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		bool shows = !strcmp(routes[i].verb, "GET") ||
+			     strstr(routes[i].path, "/compare");
+
+		p->host.asked[0] = '\0';
+		assert_int_equal(ask(p, routes[i].verb, routes[i].path,
+				     routes[i].body, reply, sizeof(reply)),
+				 shows ? routes[i].status : 403);
+		assert_string_equal(p->host.asked,
+				    shows ? routes[i].asked : "");
+		if (!shows)
+			assert_non_null(strstr(reply, "changes something"));
+	}
+	assert_int_equal(ask(p, "GET", "/v1/log/calls", "", reply,
+			     sizeof(reply)),
+			 200);
+	assert_non_null(strstr(reply, "\r\n\r\n[]"));
+}
+
+static void what_is_changed_is_noted_with_who_did_it(void **state)
+{
+	struct place *p = *state;
+	char reply[8192], pid[32];
+
+	ask(p, "GET", "/v1/machines/web1", "", reply, sizeof(reply));
+	ask(p, "POST", "/v1/machines/web1/move",
+	    "{\"host\":\"beta\",\"paused\":true,\"networks\":[\"x\"]}", reply,
+	    sizeof(reply));
+	p->host.fail_code = EBUSY;
+	p->host.reason = "a job holds web1";
+	ask(p, "POST", "/v1/machines/web1/stop", "", reply, sizeof(reply));
+	assert_int_equal(ask(p, "GET", "/v1/log/calls", "", reply,
+			     sizeof(reply)),
+			 200);
+	snprintf(pid, sizeof(pid), "\"pid\": %d", (int)getpid());
+	assert_non_null(strstr(reply, pid));
+	assert_non_null(strstr(reply, "\"process\": \"test_control\""));
+	assert_non_null(strstr(reply, "\"action\": \"move\""));
+	assert_non_null(
+		strstr(reply, "\"details\": \"host=beta paused=true\""));
+	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
+	assert_non_null(strstr(reply, "\"status\": 409"));
+	assert_non_null(strstr(reply, "\"error\": \"a job holds web1\""));
+	assert_null(strstr(reply, "vm show"));
+
+	assert_int_equal(ask(p, "GET", "/v1/log/calls?last=1", "", reply,
+			     sizeof(reply)),
+			 200);
+	assert_null(strstr(reply, "\"action\": \"move\""));
+	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
+	assert_int_equal(ask(p, "GET", "/v1/log/calls?last=0", "", reply,
+			     sizeof(reply)),
+			 400);
+}
+
+/* In a body there may be a secret; only what a row of the table names is
+ * kept, and no caller can begin a line of his own. */
+static void nothing_else_of_a_body_is_noted(void **state)
+{
+	struct place *p = *state;
+	char reply[8192];
+
+	ask(p, "PUT", "/v1/machines?file=a%0Ab", "secret = 1\n", reply,
+	    sizeof(reply));
+	assert_int_equal(ask(p, "GET", "/v1/log/calls", "", reply,
+			     sizeof(reply)),
+			 200);
+	assert_null(strstr(reply, "secret"));
+	assert_non_null(strstr(reply, "\"details\": \"file=a?b\""));
+}
+
+static off_t size_of(const char *folder, const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return stat(path, &st) < 0 ? -1 : st.st_size;
+}
+
+static void what_was_noted_is_bounded_and_the_newest_stays(void **state)
+{
+	struct place *p = *state;
+	char path[128], reply[8192];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/calls.log", p->folder);
+	ask(p, "POST", "/v1/machines/old/stop", "", reply, sizeof(reply));
+	f = fopen(path, "ae");
+	for (off_t n = size_of(p->folder, "calls.log"); n < CALLS_FILE_MAX - 64;
+	     n += 64)
+		fprintf(f, "%063d\n", 0);
+	fclose(f);
+	ask(p, "POST", "/v1/machines/new/stop", "", reply, sizeof(reply));
+	assert_in_range(size_of(p->folder, "calls.log"), 1, 1000);
+	assert_in_range(size_of(p->folder, "calls.log.before"), 1,
+			CALLS_FILE_MAX);
+	/* What is no record is passed over. */
+	ask(p, "GET", "/v1/log/calls", "", reply, sizeof(reply));
+	assert_non_null(strstr(reply, "\"name\": \"new\""));
+	assert_null(strstr(reply, "\"name\": \"old\""));
+}
+
+static void without_room_for_it_the_call_is_done_all_the_same(void **state)
+{
+	struct place *p = *state;
+	char path[128], reply[4096];
+
+	snprintf(path, sizeof(path), "%s/calls.log", p->folder);
+	assert_int_equal(symlink("/dev/full", path), 0);
+	assert_int_equal(ask(p, "POST", "/v1/machines/web1/stop", "", reply,
+			     sizeof(reply)),
+			 200);
+	assert_string_equal(p->host.asked, "machine_stop web1");
+}
+
 #define AT_A_PLACE(f) \
 	cmocka_unit_test_setup_teardown(f, place_open, place_close)
 
@@ -682,6 +836,13 @@ int main(void)
 		cmocka_unit_test(root_the_owner_and_the_group_are_admitted),
 		AT_A_PLACE(a_stranger_with_a_connection_is_refused),
 		AT_A_PLACE(the_client_gets_the_reply_or_the_sentence),
+		cmocka_unit_test(
+			every_method_says_whether_it_changes_something),
+		AT_A_PLACE(by_the_other_socket_nothing_can_be_changed),
+		AT_A_PLACE(what_is_changed_is_noted_with_who_did_it),
+		AT_A_PLACE(nothing_else_of_a_body_is_noted),
+		AT_A_PLACE(what_was_noted_is_bounded_and_the_newest_stays),
+		AT_A_PLACE(without_room_for_it_the_call_is_done_all_the_same),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
