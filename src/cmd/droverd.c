@@ -6,6 +6,7 @@
  * settings again.  The signals are blocked before the first thread starts, so
  * that only the main thread ever sees them.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,9 +17,12 @@
 #include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/scope.h"
+#include "base/words.h"
 #include "cmd/notify.h"
 #include "cmd/outcome.h"
 #include "control/control.h"
+#include "host/check.h"
 #include "host/host.h"
 #include "host/settings.h"
 
@@ -37,7 +41,8 @@ static int print_help(void)
 	       "  -c, --config FILE  the configuration, else\n"
 	       "                     %s\n"
 	       "  -v, --verbose      log more\n"
-	       "      --check        read the configuration and end\n"
+	       "      --check        say what is wrong with the configuration, "
+	       "and end\n"
 	       "      --help         this text\n"
 	       "      --version      the version\n",
 	       DEFAULT_CONFIG);
@@ -148,6 +153,42 @@ static int serve(struct settings *s, const struct settings_source *from,
 	return 0;
 }
 
+/* --- droverd --check */
+
+static void say(const char *what, const struct words *sentences)
+{
+	for (size_t i = 0; i < sentences->count; i++)
+		printf("%s: %s\n", what, sentences->at[i]);
+}
+
+/* The exit status; below zero: a look could not be taken. */
+static int check(const struct settings *s, const struct settings_source *from,
+		 struct error *e)
+{
+	SCOPED(check_done) struct check found = { 0 };
+
+	if (settings_check(&found, s, from, e) < 0)
+		return error_code(e);
+	say("unknown", &found.unknown);
+	say("wrong", &found.wrong);
+	say("note", &found.notes);
+	if (found.unknown.count > 0)
+		return STATUS_USAGE;
+	if (found.wrong.count > 0)
+		return STATUS_REFUSED;
+	printf("%s: the configuration is good\n", from->path);
+	return STATUS_DONE;
+}
+
+static int check_status(int r)
+{
+	if (r >= 0)
+		return r;
+	if (r == -EINVAL)
+		return STATUS_USAGE;
+	return r == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED;
+}
+
 static int run(const struct options *o, struct error *e)
 {
 	/* A host that nobody configured yet runs on the defaults; a file that
@@ -160,11 +201,10 @@ static int run(const struct options *o, struct error *e)
 
 	if (settings_load(&settings, &from, e) < 0)
 		return error_code(e);
+	if (o->check)
+		return check(settings, &from, e);
 	settings_warn(settings);
-	if (!o->check)
-		return serve(settings, &from, e);
-	printf("%s: the configuration is good\n", from.path);
-	return 0;
+	return serve(settings, &from, e);
 }
 
 int main(int argc, char **argv)
@@ -178,5 +218,7 @@ int main(int argc, char **argv)
 	r = run(&o, &e);
 	if (r < 0)
 		fprintf(stderr, "droverd: %s\n", e.text);
+	if (o.check)
+		return check_status(r);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }

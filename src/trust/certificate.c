@@ -328,19 +328,31 @@ static bool seconds_of(int64_t *ret, const ASN1_TIME *t)
 	return true;
 }
 
+/* Whatever somebody else has called his CA. */
+static void authority_name(char buf[static 64], const X509_NAME *n)
+{
+	char text[64] = "";
+
+	X509_NAME_get_text_by_NID(n, NID_commonName, text, sizeof(text));
+	text_printable(buf, 64, text, strlen(text));
+}
+
 int certificate_read(struct certificate_facts *ret, const char *certificate,
 		     struct error *e)
 {
 	AUTO_CERTIFICATE *x = NULL;
 
 	*ret = (struct certificate_facts){ 0 };
-	if (read_certificate(&x, certificate, e) < 0 ||
-	    name_text(ret->name, X509_get_subject_name(x), e) < 0)
+	if (read_certificate(&x, certificate, e) < 0)
+		return error_code(e);
+	ret->authority = X509_check_ca(x) == 1;
+	if (ret->authority)
+		authority_name(ret->name, X509_get_subject_name(x));
+	else if (name_text(ret->name, X509_get_subject_name(x), e) < 0)
 		return error_code(e);
 	if (!hash_of(ret->hash, x) ||
 	    !seconds_of(&ret->from_s, X509_get0_notBefore(x)) ||
 	    !seconds_of(&ret->until_s, X509_get0_notAfter(x)))
 		return failed("read a certificate", e);
-	ret->authority = X509_check_ca(x) == 1;
 	return 0;
 }

@@ -194,7 +194,7 @@ class Books(Case):
         self.alpha.of(self.old).write_settings()
         for build in (self.old, self.new):
             checked = self.lab.run([os.path.join(build, PROGRAMS[0]), "-c", self.alpha.config,
-                                    "--check"])
+                                    "--check"], namespace=self.alpha.namespace)
             self.assertIn("the configuration is good", checked.stdout)
 
 

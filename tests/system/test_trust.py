@@ -22,12 +22,12 @@ def openssl(*words):
 class Authority:
     """A CA as administrators have one: made by openssl, not by Drover."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, days=30):
         os.makedirs(folder)
         self.key, self.certificate = (os.path.join(folder, name) for name in ("ca.key", "ca.pem"))
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-keyout", self.key, "-out", self.certificate, "-subj", "/CN=our CA",
-                "-days", "30", "-addext", "keyUsage=critical,keyCertSign")
+                "-days", str(days), "-addext", "keyUsage=critical,keyCertSign")
 
     def enrol(self, folder, name, days=7):
         """What belongs into the host's trust-directory."""
