@@ -5,7 +5,6 @@
  * that can be wrong with it is found now, and not in the middle of a move.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,28 +100,20 @@ static int check_listener(const char *path, pid_t pid, struct error *e)
 static int check_journal(const struct host *h, pid_t pid, uint64_t start,
 			 struct error *e)
 {
-	json_t *all, *entry;
-	size_t i;
-	int r = journal_read(h->settings->state_directory, &all, e);
+	SCOPED(journal_entries_done) struct journal_entries all = { 0 };
 
-	if (r < 0)
-		return r;
-	json_array_foreach (all, i, entry) {
-		const char *job =
-			json_string_value(json_object_get(entry, "job"));
+	if (journal_read(h->settings->state_directory, &all, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < all.count; i++) {
+		const struct journal_entry *entry = &all.at[i];
 
-		if (json_integer_value(json_object_get(entry, "pid")) != pid ||
-		    (uint64_t)json_integer_value(
-			    json_object_get(entry, "start_time")) != start)
-			continue;
-		r = error_set(e, EBUSY,
-			      "process %d belongs to job %s: see 'drover "
-			      "job show %s'",
-			      (int)pid, job, job);
-		break;
+		if (entry->pid == pid && entry->start_time == start)
+			return error_set(e, EBUSY,
+					 "process %d belongs to job %s: see "
+					 "'drover job show %s'",
+					 (int)pid, entry->job, entry->job);
 	}
-	json_decref(all);
-	return r;
+	return 0;
 }
 
 /* Now, and not in the middle of a move, is the time to learn that another

@@ -76,13 +76,12 @@ static void serve_compare(struct host *h, struct session *s,
 /* A second move of that name would write over the first one's entry. */
 static int check_job_is_new(struct host *h, const char *id, struct error *e)
 {
-	struct job *j = jobs_find(h->jobs, id, "destination");
-	json_t *entry = NULL;
+	SCOPED(journal_entry_done) struct journal_entry entry = { .pid = 0 };
+	struct job *j = jobs_find(h->jobs, id, ROLE_DESTINATION);
 	struct error ignored;
-	int r = journal_find(h->settings->state_directory, id, "destination",
+	int r = journal_find(h->settings->state_directory, id, ROLE_DESTINATION,
 			     &entry, &ignored);
 
-	json_decref(entry);
 	if (!j && r == -ENOENT)
 		return 0;
 	job_drop(j);
@@ -118,7 +117,7 @@ static void serve_ask(struct host *h, struct session *s,
 		refuse(s, &e);
 		return;
 	}
-	j = jobs_find(h->jobs, id, "source");
+	j = jobs_find(h->jobs, id, ROLE_SOURCE);
 	answer_or_refuse(s, id,
 			 commit_answer_ask(&m.answer, &h->move, session_peer(s),
 					   &request->ask, j),
@@ -138,7 +137,7 @@ static void serve_resolve(struct host *h, struct session *s,
 		refuse(s, &e);
 		return;
 	}
-	j = jobs_find(h->jobs, id, "destination");
+	j = jobs_find(h->jobs, id, ROLE_DESTINATION);
 	answer_or_refuse(s, id,
 			 commit_answer_resolve(&m.resolved, &h->move,
 					       session_peer(s),
@@ -229,8 +228,8 @@ static void serve_move(struct host *h, struct session *s,
 	}
 	if (job_new(&j,
 		    &(struct job_subject){ .id = id,
-					   .kind = "move",
-					   .role = "destination",
+					   .kind = JOB_MOVE,
+					   .role = ROLE_DESTINATION,
 					   .machine = d.name,
 					   .peer = session_peer(s) },
 		    &e) < 0) {

@@ -89,12 +89,12 @@ void jobs_add(struct jobs *all, struct job *j)
 	forget_old(all);
 }
 
-struct job *jobs_find(struct jobs *all, const char *id, const char *role)
+struct job *jobs_find(struct jobs *all, const char *id, enum role role)
 {
 	WITH_LOCK(&all->lock);
 
 	for (struct job *j = all->first; j; j = j->next)
-		if (!strcmp(j->id, id) && (!role || !strcmp(j->role, role)))
+		if (!strcmp(j->id, id) && (role == ROLES || j->role == role))
 			return job_hold(j);
 	return NULL;
 }
@@ -115,7 +115,7 @@ bool jobs_carry_relay(struct jobs *all, const char *name, const char *peer)
 	WITH_LOCK(&all->lock);
 
 	for (struct job *j = all->first; j; j = j->next)
-		if (!strcmp(j->kind, "relay") && !strcmp(j->role, "source") &&
+		if (j->kind == JOB_RELAY && j->role == ROLE_SOURCE &&
 		    !strcmp(j->machine, name) && !strcmp(j->peer, peer) &&
 		    job_state(j) == JOB_RUNNING)
 			return true;
@@ -237,7 +237,7 @@ bool jobs_wait_idle(struct jobs *all)
 
 static struct job *job_must(struct jobs *all, const char *id, struct error *e)
 {
-	struct job *j = jobs_find(all, id, NULL);
+	struct job *j = jobs_find(all, id, ROLES);
 
 	if (!j)
 		error_set(e, ENOENT,
@@ -307,7 +307,7 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 /* A job is done when the guest is where the move was to bring it. */
 static bool ends_done(const struct job *j, bool run_here)
 {
-	return run_here == !strcmp(j->role, "destination");
+	return run_here == (j->role == ROLE_DESTINATION);
 }
 
 int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,

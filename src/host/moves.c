@@ -154,8 +154,8 @@ static int begin(struct outgoing *o, const char *name,
 	if (take_options(o, of, e) < 0 ||
 	    peer_of(o->terms.settings, of->host, &o->peer, e) < 0 ||
 	    job_new(&o->job,
-		    &(struct job_subject){ .kind = "move",
-					   .role = "source",
+		    &(struct job_subject){ .kind = JOB_MOVE,
+					   .role = ROLE_SOURCE,
 					   .machine = name,
 					   .peer = of->host },
 		    e) < 0)

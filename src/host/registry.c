@@ -587,8 +587,8 @@ int machine_erase(struct registry *r, const struct machine *m, struct error *e)
 	const struct machine_record *c = &m->record;
 
 	/* Of its arrival nothing has to be finished any more. */
-	if (c->arrived[0] &&
-	    journal_remove(state_directory, c->arrived, "destination", e) < 0)
+	if (c->arrived[0] && journal_remove(state_directory, c->arrived,
+					    ROLE_DESTINATION, e) < 0)
 		return error_code(e);
 	return store_erase(state_directory, c->name, e);
 }

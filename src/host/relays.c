@@ -588,8 +588,9 @@ int relay_start(struct host *h, const struct relay_request *of,
 		snprintf(c->name, sizeof(c->name), "%s", of->name);
 		r = job_new(&c->job,
 			    &(struct job_subject){
-				    .kind = "relay",
-				    .role = source ? "source" : "destination",
+				    .kind = JOB_RELAY,
+				    .role = source ? ROLE_SOURCE
+						   : ROLE_DESTINATION,
 				    .machine = of->name,
 				    .peer = of->host ? of->host : "" },
 			    e);

@@ -2,7 +2,6 @@
 #include "host/restore.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,25 +82,18 @@ static void take_up(struct registry *r, struct machine *m)
 }
 
 /* Its QEMU, where there is one, waits for a move, which is taken up later. */
-static bool was_coming(const json_t *moves, const char *name)
+static bool was_coming(const struct journal_entries *moves, const char *name)
 {
-	const char *machine, *role;
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach ((json_t *)(uintptr_t)moves, i, entry) {
-		machine = json_string_value(json_object_get(entry, "machine"));
-		role = json_string_value(json_object_get(entry, "role"));
-		if (machine && role && !strcmp(machine, name) &&
-		    !strcmp(role, "destination"))
+	for (size_t i = 0; i < moves->count; i++)
+		if (moves->at[i].role == ROLE_DESTINATION &&
+		    !strcmp(moves->at[i].machine, name))
 			return true;
-	}
 	return false;
 }
 
 struct restore {
 	struct registry *registry;
-	const json_t *moves;
+	struct journal_entries moves;
 };
 
 static int restore_one(void *context, const char *name, char *definition,
@@ -123,7 +115,7 @@ static int restore_one(void *context, const char *name, char *definition,
 	machine_set_own(r, m, f->own || !f->arrived[0]);
 	find_process(r, m, f);
 	know_uuid(r, m);
-	if (!machine_record(m)->started && !was_coming(all->moves, name))
+	if (!machine_record(m)->started && !was_coming(&all->moves, name))
 		take_up(r, m);
 	machine_release(r, m);
 	return 0;
@@ -133,13 +125,10 @@ int restore_machines(struct host *h, struct error *e)
 {
 	const char *state_directory = h->settings->state_directory;
 	struct restore all = { .registry = h->registry };
-	json_t *moves;
-	int r;
+	int r = journal_read(state_directory, &all.moves, e);
 
-	if (journal_read(state_directory, &moves, e) < 0)
-		return error_code(e);
-	all.moves = moves;
-	r = store_each(state_directory, restore_one, &all, e);
-	json_decref(moves);
+	if (r == 0)
+		r = store_each(state_directory, restore_one, &all, e);
+	journal_entries_done(&all.moves);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/scope.h"
 #include "base/text.h"
 #include "move/job.h"
 #include "move/journal.h"
@@ -197,8 +198,7 @@ static struct message question(const struct commit_side *c)
 
 	snprintf(m.ask.job, sizeof(m.ask.job), "%s", c->job->id);
 	snprintf(m.ask.machine, sizeof(m.ask.machine), "%s", c->job->machine);
-	snprintf(m.ask.guest, sizeof(m.ask.guest), "%s",
-		 journal_text(c->entry, "guest"));
+	snprintf(m.ask.guest, sizeof(m.ask.guest), "%s", c->entry->guest);
 	return m;
 }
 
@@ -397,35 +397,29 @@ static unsigned fact_of(enum journal_step step)
 /* What is on disk of a move that no job is about.  ACT_NOTHING: of another
  * peer. */
 static enum decide_action on_disk(const struct move_host *host, const char *id,
-				  enum decide_side side, const char *peer,
+				  enum role role, const char *peer,
 				  unsigned facts)
 {
-	const char *role = side == DECIDE_SOURCE ? "source" : "destination";
-	const struct decide_row *row;
-	struct error e;
-	json_t *found;
+	SCOPED(journal_entry_done) struct journal_entry found = { .pid = 0 };
+	const char *folder = host->state_directory;
 	bool entry = true;
-	int r = journal_find(host->state_directory, id, role, &found, &e);
+	struct error e;
+	int r = journal_find(folder, id, role, &found, &e);
 
 	if (r == -ENOENT) {
 		entry = false;
-		r = journal_find_record(host->state_directory, id, role, &found,
-					&e);
+		r = journal_find_record(folder, id, role, &found, &e);
 	}
 	if (r < 0 && r != -ENOENT)
 		facts |= FACT_ENTRY;
 	if (r == 0) {
-		bool theirs = !strcmp(journal_text(found, "peer"), peer);
-
-		facts |= fact_of((enum journal_step)journal_step_of(found));
-		json_decref(found);
-		if (!theirs)
+		if (strcmp(found.peer, peer) != 0)
 			return ACT_NOTHING;
+		facts |= fact_of(found.step);
 		if (entry)
 			facts |= FACT_ENTRY;
 	}
-	row = decide(side, DECIDE_NONE, EVENT_ASKED, facts);
-	return row->actions[0];
+	return decide(role, DECIDE_NONE, EVENT_ASKED, facts)->actions[0];
 }
 
 bool commit_answer_ask(enum message_decision *ret, const struct move_host *host,
@@ -444,7 +438,7 @@ bool commit_answer_ask(enum message_decision *ret, const struct move_host *host,
 		if (guest[0] &&
 		    host->guest_lives(host->context, question->machine, guest))
 			facts |= FACT_ALIVE;
-		says = on_disk(host, question->job, DECIDE_SOURCE, peer, facts);
+		says = on_disk(host, question->job, ROLE_SOURCE, peer, facts);
 	}
 	*ret = said_decision[says];
 	return *ret != DECISION_NONE;
@@ -465,7 +459,7 @@ bool commit_answer_resolve(enum message_state *ret,
 		job_wait_ended(job, clock_us() + FINISH_US);
 		says = job_answer(job);
 	} else {
-		says = on_disk(host, id, DECIDE_DESTINATION, peer,
+		says = on_disk(host, id, ROLE_DESTINATION, peer,
 			       host->has_arrived(host->context, id)
 				       ? FACT_ARRIVED
 				       : 0);

@@ -9,13 +9,13 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "move/decide.h"
 #include "wire/message.h"
 
 struct job;
+struct journal_entry;
 struct move_host;
 struct move_peer;
 
@@ -23,7 +23,7 @@ struct commit_side {
 	struct job *job;
 	const struct move_host *host;
 	const struct move_peer *peer;
-	json_t *entry; /* of the journal */
+	struct journal_entry *entry; /* of the journal */
 	unsigned (*facts)(struct commit_side *c);
 	enum decide_event (*const *actions)(struct commit_side *c);
 

@@ -20,13 +20,13 @@
 	{ \
 		.state = DECIDE_NONE, .event = EVENT_ASKED, .need = (with), \
 		.next = DECIDE_NONE, .actions = { ACT_SAY_##what }, \
-		.side = (of) \
+		.role = (of) \
 	}
 #define FOUND(of, step, with, to, ...) \
 	{ \
 		.state = DECIDE_NONE, .event = EVENT_FOUND_##step, \
 		.need = (with), .next = (to), .actions = { __VA_ARGS__ }, \
-		.side = (of) \
+		.role = (of) \
 	}
 
 /* clang-format off */
@@ -109,21 +109,21 @@ static const struct decide_row rows[] = {
 	ANSWER(SOURCE_GONE, COMMIT),
 
 	/* --- source: a daemon that starts */
-	FOUND(DECIDE_SOURCE, PREPARE, 0, SOURCE_CONTINUING, ACT_CONTINUE),
-	FOUND(DECIDE_SOURCE, COMMIT, FACT_MACHINE | FACT_SAME_QEMU, SOURCE_GIVING, ACT_PRESS),
+	FOUND(ROLE_SOURCE, PREPARE, 0, SOURCE_CONTINUING, ACT_CONTINUE),
+	FOUND(ROLE_SOURCE, COMMIT, FACT_MACHINE | FACT_SAME_QEMU, SOURCE_GIVING, ACT_PRESS),
 	/* It has left, and may have come back: only the entry has to go. */
-	FOUND(DECIDE_SOURCE, COMMIT, 0, SOURCE_LEAVING, ACT_REMOVE),
+	FOUND(ROLE_SOURCE, COMMIT, 0, SOURCE_LEAVING, ACT_REMOVE),
 
-	FOUND(DECIDE_SOURCE, LEFT, FACT_MACHINE | FACT_SAME_QEMU, SOURCE_FORGETTING, ACT_END_QEMU, ACT_FORGET),
-	FOUND(DECIDE_SOURCE, LEFT, 0, SOURCE_GONE, ACT_RECORD_LEFT),
+	FOUND(ROLE_SOURCE, LEFT, FACT_MACHINE | FACT_SAME_QEMU, SOURCE_FORGETTING, ACT_END_QEMU, ACT_FORGET),
+	FOUND(ROLE_SOURCE, LEFT, 0, SOURCE_GONE, ACT_RECORD_LEFT),
 
 	/* --- source: asked about a move that it has no job of.  A machine that
 	 * only has its name says nothing. */
-	RECORD(DECIDE_SOURCE, FACT_ENTRY, UNDECIDED),
-	RECORD(DECIDE_SOURCE, FACT_ABORTED, ABORT),
-	RECORD(DECIDE_SOURCE, FACT_LEFT, COMMIT),
-	RECORD(DECIDE_SOURCE, FACT_ALIVE, ABORT),
-	RECORD(DECIDE_SOURCE, 0, UNKNOWN),
+	RECORD(ROLE_SOURCE, FACT_ENTRY, UNDECIDED),
+	RECORD(ROLE_SOURCE, FACT_ABORTED, ABORT),
+	RECORD(ROLE_SOURCE, FACT_LEFT, COMMIT),
+	RECORD(ROLE_SOURCE, FACT_ALIVE, ABORT),
+	RECORD(ROLE_SOURCE, 0, UNKNOWN),
 
 	/* --- destination: it never decides */
 	ROW(DEST_LOADING, LOADED, 0, DEST_LOADED, ACT_SEND_LOADED),
@@ -211,30 +211,29 @@ static const struct decide_row rows[] = {
 
 	/* --- destination: a daemon that starts */
 	/* The QEMU that was found is of the machine as it came later. */
-	FOUND(DECIDE_DESTINATION, PREPARE, FACT_LATER_QEMU, DEST_ERASING, ACT_REMOVE),
-	FOUND(DECIDE_DESTINATION, PREPARE, FACT_RUNNING, DEST_NOTING, ACT_STORE_COMMITTED),
-	FOUND(DECIDE_DESTINATION, PREPARE, FACT_COMPLETE, DEST_LOADED, ACT_ASK),
-	FOUND(DECIDE_DESTINATION, PREPARE, FACT_ALIVE, DEST_CLEARING, ACT_END_QEMU),
-	FOUND(DECIDE_DESTINATION, PREPARE, 0, DEST_NOTING_LOST, ACT_STORE_LOST),
+	FOUND(ROLE_DESTINATION, PREPARE, FACT_LATER_QEMU, DEST_ERASING, ACT_REMOVE),
+	FOUND(ROLE_DESTINATION, PREPARE, FACT_RUNNING, DEST_NOTING, ACT_STORE_COMMITTED),
+	FOUND(ROLE_DESTINATION, PREPARE, FACT_COMPLETE, DEST_LOADED, ACT_ASK),
+	FOUND(ROLE_DESTINATION, PREPARE, FACT_ALIVE, DEST_CLEARING, ACT_END_QEMU),
+	FOUND(ROLE_DESTINATION, PREPARE, 0, DEST_NOTING_LOST, ACT_STORE_LOST),
 	/* Also when it has ended: the entry has to become a record. */
-	FOUND(DECIDE_DESTINATION, DROPPED, 0, DEST_DROPPING, ACT_END_QEMU),
+	FOUND(ROLE_DESTINATION, DROPPED, 0, DEST_DROPPING, ACT_END_QEMU),
 	/* Of a QEMU that has ended since, the machine is registered as ended. */
-	FOUND(DECIDE_DESTINATION, COMMITTED, 0, DEST_REGISTERING, ACT_REGISTER),
+	FOUND(ROLE_DESTINATION, COMMITTED, 0, DEST_REGISTERING, ACT_REGISTER),
 
 	/* --- destination: asked about a move that it has no job of */
-	RECORD(DECIDE_DESTINATION, FACT_ENTRY, WAITING),
-	RECORD(DECIDE_DESTINATION, FACT_ARRIVED, RUNNING),
-	RECORD(DECIDE_DESTINATION, FACT_DROPPED, DROPPED),
-	RECORD(DECIDE_DESTINATION, FACT_LOST, LOST),
-	RECORD(DECIDE_DESTINATION, 0, GONE),
+	RECORD(ROLE_DESTINATION, FACT_ENTRY, WAITING),
+	RECORD(ROLE_DESTINATION, FACT_ARRIVED, RUNNING),
+	RECORD(ROLE_DESTINATION, FACT_DROPPED, DROPPED),
+	RECORD(ROLE_DESTINATION, FACT_LOST, LOST),
+	RECORD(ROLE_DESTINATION, 0, GONE),
 };
 /* clang-format on */
 
 const struct decide_table decide_table = { rows, ARRAY_SIZE(rows) };
 
 const struct decide_row *decide_in(const struct decide_table *table,
-				   enum decide_side side,
-				   enum decide_state state,
+				   enum role role, enum decide_state state,
 				   enum decide_event event, unsigned facts)
 {
 	for (size_t i = 0; i < table->count; i++) {
@@ -242,16 +241,16 @@ const struct decide_row *decide_in(const struct decide_table *table,
 
 		if (r->state == state && r->event == event &&
 		    (facts & r->need) == r->need &&
-		    (state != DECIDE_NONE || r->side == side))
+		    (state != DECIDE_NONE || r->role == role))
 			return r;
 	}
 	return NULL;
 }
 
-const struct decide_row *decide(enum decide_side side, enum decide_state state,
+const struct decide_row *decide(enum role role, enum decide_state state,
 				enum decide_event event, unsigned facts)
 {
-	return decide_in(&decide_table, side, state, event, facts);
+	return decide_in(&decide_table, role, state, event, facts);
 }
 
 bool decide_is_over(enum decide_state state)

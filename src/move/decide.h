@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "move/role.h"
+
 /* Where one side of a move stands.  "Entry" is its entry of the journal. */
 enum decide_state {
 	DECIDE_NONE, /* no job: there may be a record of one that is over */
@@ -162,16 +164,14 @@ enum decide_action {
 
 enum { DECIDE_ACTIONS_MAX = 4 };
 
-/* Both sides share the table: DECIDE_NONE alone needs to know who is asked. */
-enum decide_side { DECIDE_SOURCE, DECIDE_DESTINATION };
-
 struct decide_row {
 	enum decide_state state;
 	enum decide_event event;
 	unsigned need; /* facts that have to be */
 	enum decide_state next;
 	enum decide_action actions[DECIDE_ACTIONS_MAX]; /* ACT_NOTHING ends */
-	enum decide_side side; /* of a row of DECIDE_NONE */
+	/* Of a row of DECIDE_NONE: all other states are of one role only. */
+	enum role role;
 };
 
 struct decide_table {
@@ -181,16 +181,15 @@ struct decide_table {
 
 extern const struct decide_table decide_table;
 
-/* The row of @table that says what @side does in @state on @event; @facts are
+/* The row of @table that says what @role does in @state on @event; @facts are
  * of enum decide_fact.  NULL: the event means nothing there, and changes
  * nothing. */
 const struct decide_row *decide_in(const struct decide_table *table,
-				   enum decide_side side,
-				   enum decide_state state,
+				   enum role role, enum decide_state state,
 				   enum decide_event event, unsigned facts);
 
 /* The same in the table that counts. */
-const struct decide_row *decide(enum decide_side side, enum decide_state state,
+const struct decide_row *decide(enum role role, enum decide_state state,
 				enum decide_event event, unsigned facts);
 
 /* Nothing is left to do, and the machine is not held. */

@@ -52,7 +52,7 @@ struct destination {
 
 	struct definition definition;
 	char run_dir[PATH_MAX];
-	json_t *entry; /* of the journal */
+	struct journal_entry entry; /* of a move that is not taken up */
 	struct qmp *qmp;
 	json_t *capabilities;
 	struct guest_memory *memory;
@@ -92,14 +92,32 @@ static int read_request(struct destination *d,
 	return d->arrival.definition ? 0 : error_set(e, ENOMEM, "no memory");
 }
 
-static int write_entry(struct destination *d, enum journal_step step,
-		       struct error *e)
+/* On disk before the process exists: a QEMU whose number is not yet in there is
+ * found by its command line. */
+static int write_first_entry(struct destination *d,
+			     const struct message_move *request,
+			     struct error *e)
 {
-	return journal_write(d->host->state_directory, d->entry, step, e);
+	struct journal_entry *entry = &d->entry;
+
+	entry->paused = d->arrival.paused;
+	entry->definition = d->arrival.definition;
+	snprintf(entry->guest, sizeof(entry->guest), "%s", request->guest);
+	return journal_write(d->host->state_directory, entry, STEP_PREPARE, e);
 }
 
-static int start_qemu(struct destination *d, const struct message_move *request,
-		      struct error *e)
+static int write_process(struct destination *d, struct error *e)
+{
+	const struct qemu_process *p = &d->arrival.process;
+	struct journal_entry *entry = &d->entry;
+
+	entry->pid = p->pid;
+	entry->start_time = p->start_time;
+	launch_identity(entry->qemu, sizeof(entry->qemu), p);
+	return journal_write(d->host->state_directory, entry, STEP_PREPARE, e);
+}
+
+static int start_qemu(struct destination *d, struct error *e)
 {
 	const struct launch_options o = {
 		.default_qemu = d->host->qemu,
@@ -108,21 +126,7 @@ static int start_qemu(struct destination *d, const struct message_move *request,
 	};
 	struct qemu_process *p = &d->arrival.process;
 	const char *program = compare_program(d->host, &d->definition);
-	char identity[LAUNCH_IDENTITY_SIZE];
 
-	/* On disk before the process exists: a QEMU whose number is not yet in
-	 * there is found by its command line. */
-	d->entry =
-		json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "job", d->job->id,
-			  "role", "destination", "machine", d->arrival.name,
-			  "peer", d->peer->name, "definition",
-			  d->arrival.definition, "paused", d->arrival.paused);
-	d->side.entry = d->entry;
-	if (request->guest[0])
-		json_object_set_new(d->entry, "guest",
-				    json_string(request->guest));
-	if (write_entry(d, STEP_PREPARE, e) < 0)
-		return error_code(e);
 	/* The program is the host's matter. */
 	free(d->definition.qemu);
 	d->definition.qemu = strdup(program);
@@ -133,12 +137,7 @@ static int start_qemu(struct destination *d, const struct message_move *request,
 	d->started = true;
 	atomic_store(&d->job->fills, p->pid);
 	fault_point("destination:started");
-	json_object_set_new(d->entry, "pid", json_integer(p->pid));
-	json_object_set_new(d->entry, "start_time",
-			    json_integer((json_int_t)p->start_time));
-	launch_identity(identity, sizeof(identity), p);
-	json_object_set_new(d->entry, "qemu", json_string(identity));
-	return write_entry(d, STEP_PREPARE, e);
+	return write_process(d, e);
 }
 
 /* A source that does not know the message ends the migration over it. */
@@ -226,7 +225,7 @@ static int prepare(struct destination *d, const struct message_move *request,
 	if (read_request(d, request, e) < 0)
 		return error_code(e);
 	judged = permit_judges(d->host, &d->definition);
-	if (start_qemu(d, request, e) < 0 ||
+	if (write_first_entry(d, request, e) < 0 || start_qemu(d, e) < 0 ||
 	    (judged &&
 	     permit_opened(d->host, d->arrival.process.pid, d->run_dir, e) < 0))
 		return error_code(e);
@@ -592,13 +591,13 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(
 	[ACT_DOUBT] = commit_doubt,
 };
 
-static void destination_init(struct destination *d)
+static void destination_init(struct destination *d, struct journal_entry *entry)
 {
 	d->side = (struct commit_side){
 		.job = d->job,
 		.host = d->host,
 		.peer = d->peer,
-		.entry = d->entry,
+		.entry = entry,
 		.facts = facts,
 		.actions = actions,
 		.last = NO_EVENT,
@@ -636,7 +635,6 @@ static void let_go(struct destination *d)
 	memory_free(d->memory);
 	qmp_close(d->qmp);
 	json_decref(d->capabilities);
-	json_decref(d->entry);
 	free(d->arrival.definition);
 	definition_done(&d->definition);
 }
@@ -645,12 +643,17 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 	    const struct message_move *request, const struct move_peer *peer,
 	    struct error *e)
 {
-	struct destination d = {
-		.job = job, .host = host, .peer = peer, .session = s
-	};
+	struct destination d = { .job = job,
+				 .host = host,
+				 .peer = peer,
+				 .session = s,
+				 .entry.role = ROLE_DESTINATION };
 	int r;
 
-	destination_init(&d);
+	snprintf(d.entry.job, sizeof(d.entry.job), "%s", job->id);
+	snprintf(d.entry.machine, sizeof(d.entry.machine), "%s", job->machine);
+	snprintf(d.entry.peer, sizeof(d.entry.peer), "%s", peer->name);
+	destination_init(&d, &d.entry);
 	job_begin(job, DEST_LOADING);
 	if (prepare(&d, request, &d.why) == 0 && load(&d, &d.why) == 0) {
 		job_set_stage(job, "commit");
@@ -685,38 +688,36 @@ static int open_monitor(struct destination *d, bool committed,
 }
 
 /* Process ids and start times begin anew when the host does. */
-static bool is_the_same(const struct qemu_process *p, const json_t *entry)
+static bool is_the_same(const struct qemu_process *p,
+			const struct journal_entry *entry)
 {
-	const char *then = json_string_value(json_object_get(entry, "qemu"));
 	char now[LAUNCH_IDENTITY_SIZE];
 
 	launch_identity(now, sizeof(now), p);
-	return !then || !strcmp(then, now);
+	return !entry->qemu[0] || !strcmp(entry->qemu, now);
 }
 
 /* -EOWNERDEAD: its guest has certainly never run.  A QEMU that lives and does
  * not answer may be running it, and is not touched but on the operator's word.
  */
-static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
-		  struct error *e)
+static int reopen(struct destination *d, const struct journal_entry *entry,
+		  bool *ret_running, struct error *e)
 {
-	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
-	uint64_t start = (uint64_t)json_integer_value(
-		json_object_get(entry, "start_time"));
+	struct qemu_process *p = &d->arrival.process;
 	int r;
 
-	if (pid == 0 ? launch_find(&d->arrival.process, d->run_dir, e) < 0
-		     : launch_attach(&d->arrival.process, pid, start,
-				     d->run_dir, e) < 0)
+	if (entry->pid == 0 ? launch_find(p, d->run_dir, e) < 0
+			    : launch_attach(p, entry->pid, entry->start_time,
+					    d->run_dir, e) < 0)
 		return error_code(e);
-	if (!is_the_same(&d->arrival.process, entry)) {
-		launch_forget(&d->arrival.process);
+	if (!is_the_same(p, entry)) {
+		launch_forget(p);
 		return error_set(e, ESRCH, "its QEMU was of an earlier boot");
 	}
 	d->started = true;
-	while ((r = open_monitor(d, journal_step_of(entry) == STEP_COMMITTED,
-				 ret_running, e)) < 0 &&
-	       r != -EOWNERDEAD && launch_alive(&d->arrival.process) &&
+	while ((r = open_monitor(d, entry->step == STEP_COMMITTED, ret_running,
+				 e)) < 0 &&
+	       r != -EOWNERDEAD && launch_alive(p) &&
 	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
 		job_set_doubt(d->job, e->text,
 			      "Drover keeps asking its QEMU, which lives, "
@@ -731,11 +732,12 @@ static int reopen(struct destination *d, const json_t *entry, bool *ret_running,
 
 /* An entry that names no QEMU is of one that was just being started; what is
  * found in its place may be that of the machine as it came later. */
-static bool is_later_qemu(const struct destination *d, const json_t *entry)
+static bool is_later_qemu(const struct destination *d,
+			  const struct journal_entry *entry)
 {
 	char identity[LAUNCH_IDENTITY_SIZE];
 
-	if (json_integer_value(json_object_get(entry, "pid")) != 0)
+	if (entry->pid != 0)
 		return false;
 	launch_identity(identity, sizeof(identity), &d->arrival.process);
 	return d->host->guest_lives(d->host->context, d->job->machine,
@@ -743,9 +745,9 @@ static bool is_later_qemu(const struct destination *d, const json_t *entry)
 }
 
 /* What the entry was about, as it is found. */
-static enum decide_event found(struct destination *d, const json_t *entry)
+static enum decide_event found(struct destination *d,
+			       const struct journal_entry *entry)
 {
-	enum journal_step step = (enum journal_step)journal_step_of(entry);
 	bool running = false;
 
 	/* Else it is gone, or perhaps the guest ran, if only for a moment: then
@@ -761,33 +763,31 @@ static enum decide_event found(struct destination *d, const json_t *entry)
 		d->facts |= FACT_LATER_QEMU;
 		d->run_dir[0] = '\0'; /* is not ours to clean */
 	}
-	if (step == STEP_DROPPED)
+	if (entry->step == STEP_DROPPED)
 		return EVENT_FOUND_DROPPED;
-	return step == STEP_COMMITTED ? EVENT_FOUND_COMMITTED
-				      : EVENT_FOUND_PREPARE;
+	return entry->step == STEP_COMMITTED ? EVENT_FOUND_COMMITTED
+					     : EVENT_FOUND_PREPARE;
 }
 
 int move_in_resume(struct job *job, const struct move_host *host,
-		   const json_t *entry, const struct move_peer *peer,
+		   struct journal_entry *entry, const struct move_peer *peer,
 		   struct error *e)
 {
+	const char *text = entry->definition;
 	struct destination d = { .job = job,
 				 .host = host,
 				 .peer = peer,
 				 .resumed = true,
 				 .arrival.process.pidfd = -1 };
-	const char *text =
-		json_string_value(json_object_get(entry, "definition"));
 	int r;
 
-	d.entry = json_deep_copy(entry);
 	d.arrival.definition = strdup(text ? text : "");
-	d.arrival.paused = json_is_true(json_object_get(entry, "paused"));
+	d.arrival.paused = entry->paused;
 	snprintf(d.arrival.name, sizeof(d.arrival.name), "%s", job->machine);
 	run_dir_of(d.run_dir, sizeof(d.run_dir), host, d.arrival.name);
 	d.arrival.run_dir = d.run_dir;
 	d.arrival.job = job->id;
-	destination_init(&d);
+	destination_init(&d, entry);
 	commit_run(&d.side, found(&d, entry));
 	r = outcome(&d, e);
 	let_go(&d);

@@ -33,6 +33,11 @@ static const char *const state_name[JOB_STATES] = {
 	[JOB_CANCELLED] = "cancelled",
 };
 
+static const char *const kind_names[JOB_KINDS] = {
+	[JOB_MOVE] = "move",
+	[JOB_RELAY] = "relay",
+};
+
 static void init_locks(struct job *j)
 {
 	pthread_mutex_init(&j->lock, NULL);
@@ -95,13 +100,14 @@ void job_drop(struct job *j)
 
 void job_log_begin(const struct job *j)
 {
-	log_info("%s %s (%s): begins, %s %s", j->kind, j->machine, j->id,
-		 !strcmp(j->role, "source") ? "to" : "from", j->peer);
+	log_info("%s %s (%s): begins, %s %s", kind_names[j->kind], j->machine,
+		 j->id, j->role == ROLE_SOURCE ? "to" : "from", j->peer);
 }
 
 void job_set_stage(struct job *j, const char *stage)
 {
-	log_debug("%s %s (%s): %s", j->kind, j->machine, j->id, stage);
+	log_debug("%s %s (%s): %s", kind_names[j->kind], j->machine, j->id,
+		  stage);
 
 	WITH_LOCK(&j->lock);
 
@@ -140,8 +146,8 @@ void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(advice, sizeof(advice), fmt, ap);
 	va_end(ap);
-	log_warning("%s %s (%s) in doubt: %s", j->kind, j->machine, j->id,
-		    error);
+	log_warning("%s %s (%s) in doubt: %s", kind_names[j->kind], j->machine,
+		    j->id, error);
 
 	WITH_LOCK(&j->lock);
 
@@ -152,10 +158,11 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice)
 {
 	if (error)
-		log_error("%s %s (%s): %s", j->kind, j->machine, j->id, error);
+		log_error("%s %s (%s): %s", kind_names[j->kind], j->machine,
+			  j->id, error);
 	else
-		log_info("%s %s (%s): %s", j->kind, j->machine, j->id,
-			 state_name[state]);
+		log_info("%s %s (%s): %s", kind_names[j->kind], j->machine,
+			 j->id, state_name[state]);
 
 	WITH_LOCK(&j->lock);
 
@@ -251,11 +258,6 @@ void job_tell_commit(struct job *j)
 	wake(j);
 }
 
-static enum decide_side side_of(const struct job *j)
-{
-	return !strcmp(j->role, "source") ? DECIDE_SOURCE : DECIDE_DESTINATION;
-}
-
 const struct decide_row *job_decide(struct job *j, enum decide_event event,
 				    unsigned facts)
 {
@@ -263,7 +265,7 @@ const struct decide_row *job_decide(struct job *j, enum decide_event event,
 
 	WITH_LOCK(&j->lock);
 
-	r = decide(side_of(j), j->course, event, facts);
+	r = decide(j->role, j->course, event, facts);
 	if (!r)
 		return NULL;
 	log_debug("move %s (%s): %s -> %s", j->machine, j->id,
@@ -280,7 +282,7 @@ enum decide_action job_answer(struct job *j)
 
 	/* Found in the journal, and its thread has not taken it up yet, which a
 	 * QEMU that hangs can delay for long. */
-	r = decide(side_of(j), j->course, EVENT_ASKED,
+	r = decide(j->role, j->course, EVENT_ASKED,
 		   j->ended_us == 0 ? FACT_ENTRY : 0);
 	assert(r);
 	return r->actions[0];
@@ -394,9 +396,10 @@ json_t *job_json(struct job *j)
 
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:o,"
 			 "s:o?}",
-			 "id", j->id, "kind", j->kind, "role", j->role,
-			 "machine", j->machine, "peer", j->peer, "state",
-			 state_name[j->state], "stage", j->stage, "started",
+			 "id", j->id, "kind", kind_names[j->kind], "role",
+			 role_names[j->role], "machine", j->machine, "peer",
+			 j->peer, "state", state_name[j->state], "stage",
+			 j->stage, "started",
 			 (double)j->started_us / USEC_PER_SEC, "ended",
 			 j->ended_us
 				 ? json_real((double)j->ended_us / USEC_PER_SEC)

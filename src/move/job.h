@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "frames/outbox.h"
 #include "move/decide.h"
+#include "move/role.h"
 #include "relay/relay.h"
 
 enum job_state {
@@ -30,6 +31,8 @@ enum job_state {
 
 /* Who shall run the guest, from this host's point of view. */
 enum job_verdict { JOB_UNDECIDED, JOB_RUN_HERE, JOB_GIVE_UP };
+
+enum job_kind { JOB_MOVE, JOB_RELAY, JOB_KINDS };
 
 enum { JOB_ID_SIZE = 17, JOB_NAME_SIZE = 64 };
 
@@ -47,8 +50,8 @@ struct job_progress {
 struct job {
 	/* set when made */
 	char id[JOB_ID_SIZE];
-	const char *kind; /* "move", "relay" */
-	const char *role; /* "source", "destination" */
+	enum job_kind kind;
+	enum role role;
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
 	uint64_t started_us; /* clock_wall_us() */
 	/* Readable once somebody asked for something; for its own thread, up
@@ -79,8 +82,9 @@ struct job {
 };
 
 struct job_subject {
-	const char *id;          /* NULL makes a new one */
-	const char *kind, *role; /* literals */
+	const char *id; /* NULL makes a new one */
+	enum job_kind kind;
+	enum role role;
 	const char *machine, *peer;
 };
 

@@ -5,22 +5,43 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/scope.h"
-#include "base/text.h"
+#include "base/ini.h"
 
-static const char *const step_name[JOURNAL_STEPS] = {
+enum { FILE_MOST = 1 << 20, NAME_CAP = 120 };
+
+static const char *const step_names[JOURNAL_STEPS] = {
 	[STEP_PREPARE] = "prepare",     [STEP_COMMIT] = "commit",
 	[STEP_COMMITTED] = "committed", [STEP_DROPPED] = "dropped",
 	[STEP_ABORTED] = "aborted",     [STEP_LEFT] = "left",
 	[STEP_ARRIVED] = "arrived",     [STEP_LOST] = "lost",
 };
+
+#define AT(member) SHAPE_AT(struct journal_entry, member)
+
+static const struct shape_field fields[] = {
+	{ "job", SHAPE_TEXT, SHAPE_NEEDED | SHAPE_PRINTABLE, AT(job) },
+	{ "role", SHAPE_NAME, SHAPE_NEEDED, AT(role), .names = role_names,
+	  .most = ROLES },
+	{ "step", SHAPE_NAME, SHAPE_NEEDED, AT(step), .names = step_names,
+	  .most = JOURNAL_STEPS },
+	{ "machine", SHAPE_TEXT, 0, AT(machine) },
+	{ "peer", SHAPE_TEXT, 0, AT(peer) },
+	{ "paused", SHAPE_BOOL, 0, AT(paused) },
+	{ "was_running", SHAPE_BOOL, SHAPE_OMIT, AT(was_running) },
+	{ "guest", SHAPE_TEXT, SHAPE_OMIT, AT(guest) },
+	{ "qemu", SHAPE_TEXT, SHAPE_OMIT, AT(qemu) },
+	{ "pid", SHAPE_NUMBER, SHAPE_OMIT, AT(pid), .most = INT_MAX },
+	{ "start_time", SHAPE_NUMBER, SHAPE_OMIT, AT(start_time) },
+	{ "definition", SHAPE_STRING, SHAPE_OMIT, AT(definition) },
+};
+
+const struct shape journal_entry_shape = SHAPE(struct journal_entry, fields);
 
 static const char entries[] = "journal", records[] = "records";
 
@@ -30,44 +51,48 @@ static void folder_of(char *buf, size_t cap, const char *state_directory,
 	snprintf(buf, cap, "%s/%s", state_directory, which);
 }
 
-const char *journal_text(const json_t *entry, const char *key)
+static void name_of(char buf[static NAME_CAP], const char *job, enum role role)
 {
-	const char *text = json_string_value(json_object_get(entry, key));
-
-	return text ? text : "";
+	snprintf(buf, NAME_CAP, "%.80s.%s.json", job, role_names[role]);
 }
 
-static int save(const char *state_directory, const char *which, json_t *entry,
-		enum journal_step step, struct error *e)
+const char *journal_step_name(enum journal_step step)
 {
-	char folder[PATH_MAX], name[120];
+	return step_names[step];
+}
+
+static int save(const char *state_directory, const char *which,
+		struct journal_entry *entry, enum journal_step step,
+		struct error *e)
+{
+	char folder[PATH_MAX], name[NAME_CAP];
 	AUTO_FREE char *text = NULL;
 
-	json_object_set_new(entry, "step", json_string(step_name[step]));
-	text = json_dumps(entry, JSON_INDENT(2));
+	entry->step = step;
+	text = shape_file_text(&journal_entry_shape, entry);
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for the journal");
 	folder_of(folder, sizeof(folder), state_directory, which);
-	snprintf(name, sizeof(name), "%s.%s.json", journal_text(entry, "job"),
-		 journal_text(entry, "role"));
+	name_of(name, entry->job, entry->role);
 	if (file_save(folder, name, text, 0600, e) < 0)
 		return error_in(e, "journal");
 	return 0;
 }
 
-int journal_write(const char *state_directory, json_t *entry,
+int journal_write(const char *state_directory, struct journal_entry *entry,
 		  enum journal_step step, struct error *e)
 {
 	return save(state_directory, entries, entry, step, e);
 }
 
-int journal_remove(const char *state_directory, const char *job,
-		   const char *role, struct error *e)
+int journal_remove(const char *state_directory, const char *job, enum role role,
+		   struct error *e)
 {
-	char path[PATH_MAX + 120], folder[PATH_MAX];
+	char path[PATH_MAX + NAME_CAP], folder[PATH_MAX], name[NAME_CAP];
 
 	folder_of(folder, sizeof(folder), state_directory, entries);
-	snprintf(path, sizeof(path), "%s/%s.%s.json", folder, job, role);
+	name_of(name, job, role);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_sys(e, "journal: remove %s", path);
 	if (folder_sync(folder, e) < 0 && e->code != ENOENT)
@@ -75,7 +100,7 @@ int journal_remove(const char *state_directory, const char *job,
 	return 0;
 }
 
-int journal_conclude(const char *state_directory, json_t *entry,
+int journal_conclude(const char *state_directory, struct journal_entry *entry,
 		     enum journal_step step, struct error *e)
 {
 	char folder[PATH_MAX];
@@ -84,116 +109,138 @@ int journal_conclude(const char *state_directory, json_t *entry,
 		return error_code(e);
 	folder_of(folder, sizeof(folder), state_directory, records);
 	folder_prune(folder, JOURNAL_RECORDS_MAX);
-	return journal_remove(state_directory, journal_text(entry, "job"),
-			      journal_text(entry, "role"), e);
+	return journal_remove(state_directory, entry->job, entry->role, e);
 }
 
 /* An entry that cannot be read is somebody's guest: it is told, not skipped. */
-static int read_entry(json_t **ret, const char *folder, const char *name,
-		      struct error *e)
+static int read_entry(struct journal_entry *ret, const char *folder,
+		      const char *name, struct error *e)
 {
+	struct journal_entry entry = { .pid = 0 };
 	char path[PATH_MAX + 256];
-	json_error_t where;
+	AUTO_FREE char *text = NULL;
+	struct error why;
+	size_t len;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	*ret = json_load_file(path, 0, &where);
-	if (!*ret && access(path, F_OK) < 0 && errno == ENOENT)
-		return error_set(e, ENOENT, "no file %s", path);
-	if (!*ret || journal_step_of(*ret) < 0 ||
-	    !journal_text(*ret, "job")[0] || !journal_text(*ret, "role")[0]) {
-		json_decref(*ret);
+	if (ini_load(&text, &len, path, FILE_MOST, e) < 0)
+		return error_in(e, "read the journal");
+	if (shape_parse(&journal_entry_shape, &entry, text, len, SHAPE_MESSAGE,
+			&why) < 0)
 		return error_set(e, EBADMSG,
-				 "%s is not a journal of a move: look into it, "
-				 "then move it away",
-				 path);
-	}
+				 "%s is not a journal of a move (%.60s): look "
+				 "into it, then move it away",
+				 path, why.text);
+	*ret = entry;
 	return 0;
 }
 
 /* What an older daemon wrote had no role in its name. */
-static int rename_old(const char *folder, const char *name, const json_t *entry,
-		      struct error *e)
+static int rename_old(const char *folder, const char *name,
+		      const struct journal_entry *entry, struct error *e)
 {
-	char from[PATH_MAX + 256], to[PATH_MAX + 256];
+	char from[PATH_MAX + 256], to[PATH_MAX + 256], today[NAME_CAP];
 
-	snprintf(to, sizeof(to), "%s/%s.%s.json", folder,
-		 journal_text(entry, "job"), journal_text(entry, "role"));
+	name_of(today, entry->job, entry->role);
+	snprintf(to, sizeof(to), "%s/%s", folder, today);
 	snprintf(from, sizeof(from), "%s/%s", folder, name);
 	if (strcmp(from, to) != 0 && rename(from, to) < 0)
 		return error_sys(e, "journal: rename %s to %s", from, to);
 	return 0;
 }
 
-static void insert(json_t *all, json_t *entry)
+/* Takes @entry over, also when it fails. */
+static int insert(struct journal_entries *all, struct journal_entry *entry,
+		  struct error *e)
 {
-	if (journal_step_of(entry) == STEP_COMMIT)
-		json_array_insert_new(all, 0, entry);
-	else
-		json_array_append_new(all, entry);
+	size_t at = entry->step == STEP_COMMIT ? 0 : all->count;
+	struct journal_entry *more =
+		reallocarray(all->at, all->count + 1, sizeof(*more));
+
+	if (!more) {
+		journal_entry_done(entry);
+		return error_set(e, ENOMEM, "no memory for the journal");
+	}
+	all->at = more;
+	memmove(more + at + 1, more + at, (all->count - at) * sizeof(*more));
+	more[at] = *entry;
+	all->count++;
+	return 0;
 }
 
-int journal_read(const char *state_directory, json_t **ret, struct error *e)
+static bool is_entry(const char *name)
 {
-	char folder[PATH_MAX];
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len >= 5 && !strcmp(name + len - 5, ".json");
+}
+
+static int read_one(struct journal_entries *all, const char *folder,
+		    const char *name, struct error *e)
+{
+	struct journal_entry entry;
+	int r = read_entry(&entry, folder, name, e);
+
+	if (r == -ENOENT) /* renamed a moment ago */
+		return 0;
+	if (r < 0)
+		return r;
+	if (rename_old(folder, name, &entry, e) < 0) {
+		journal_entry_done(&entry);
+		return error_code(e);
+	}
+	return insert(all, &entry, e);
+}
+
+int journal_read(const char *state_directory, struct journal_entries *ret,
+		 struct error *e)
+{
+	SCOPED(journal_entries_done) struct journal_entries all = { 0 };
 	AUTO_CLOSEDIR DIR *d = NULL;
-	json_t *all, *entry;
+	char folder[PATH_MAX];
 	struct dirent *f;
 
 	folder_of(folder, sizeof(folder), state_directory, entries);
 	d = opendir(folder);
 	if (!d && errno != ENOENT)
 		return error_sys(e, "read the journal in %s", folder);
-	all = json_array();
-	while (d && (f = readdir(d))) {
-		size_t len = strlen(f->d_name);
-		int r;
-
-		if (f->d_name[0] == '.' || len < 5 ||
-		    strcmp(f->d_name + len - 5, ".json") != 0)
-			continue;
-		r = read_entry(&entry, folder, f->d_name, e);
-		/* Renamed a moment ago. */
-		if (r == -ENOENT)
-			continue;
-		if (r < 0 || rename_old(folder, f->d_name, entry, e) < 0) {
-			json_decref(all);
+	while (d && (f = readdir(d)))
+		if (is_entry(f->d_name) &&
+		    read_one(&all, folder, f->d_name, e) < 0)
 			return error_code(e);
-		}
-		insert(all, entry);
-	}
 	*ret = all;
+	all = (struct journal_entries){ .count = 0 };
 	return 0;
 }
 
+void journal_entries_done(struct journal_entries *all)
+{
+	for (size_t i = 0; i < all->count; i++)
+		journal_entry_done(&all->at[i]);
+	free(all->at);
+	*all = (struct journal_entries){ .count = 0 };
+}
+
 static int find_in(const char *state_directory, const char *which,
-		   const char *job, const char *role, json_t **ret,
+		   const char *job, enum role role, struct journal_entry *ret,
 		   struct error *e)
 {
-	char folder[PATH_MAX], name[120];
+	char folder[PATH_MAX], name[NAME_CAP];
 
 	folder_of(folder, sizeof(folder), state_directory, which);
-	snprintf(name, sizeof(name), "%.80s.%.20s.json", job, role);
+	name_of(name, job, role);
 	return read_entry(ret, folder, name, e);
 }
 
-int journal_find(const char *state_directory, const char *job, const char *role,
-		 json_t **ret, struct error *e)
+int journal_find(const char *state_directory, const char *job, enum role role,
+		 struct journal_entry *ret, struct error *e)
 {
 	return find_in(state_directory, entries, job, role, ret, e);
 }
 
 int journal_find_record(const char *state_directory, const char *job,
-			const char *role, json_t **ret, struct error *e)
+			enum role role, struct journal_entry *ret,
+			struct error *e)
 {
 	return find_in(state_directory, records, job, role, ret, e);
-}
-
-int journal_step_of(const json_t *entry)
-{
-	const char *step = json_string_value(json_object_get(entry, "step"));
-
-	for (size_t i = 0; step && i < ARRAY_SIZE(step_name); i++)
-		if (!strcmp(step_name[i], step))
-			return (int)i;
-	return -1;
 }

@@ -5,11 +5,23 @@
  * and synced before the step that it names is taken, so that a restarted daemon
  * can finish the move or undo it; and the records of moves that are over of
  * which the other side may still ask, in a folder of their own.  docs/commit.md
- * says which step means what.
+ * says which step means what, and which fields there are.
+ *
+ * Any thread may call, for one move one at a time.
  */
 #pragma once
 
-#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/scope.h"
+#include "base/shape.h"
+#include "move/job.h"
+#include "move/role.h"
+#include "qemu/launch.h"
+#include "wire/message.h"
 
 struct error;
 
@@ -28,25 +40,57 @@ enum journal_step {
 
 enum { JOURNAL_RECORDS_MAX = 64 }; /* then the oldest one goes */
 
-/* Writes @entry with its "step" set.  An entry has "job", "role", "machine",
- * "peer", and what the side needs to act again.  On disk when it returns. */
-int journal_write(const char *state_directory, json_t *entry,
+/* What a side needs to act again. */
+struct journal_entry {
+	char job[JOB_ID_SIZE];
+	enum role role;
+	enum journal_step step;
+	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
+	bool paused;      /* the guest is to stay paused */
+	bool was_running; /* source: it is continued when the move fails */
+	/* launch_identity() of the source's QEMU and, destination, of its own;
+	 * empty: an older version wrote the entry, or there is none yet. */
+	char guest[MESSAGE_GUEST_SIZE], qemu[LAUNCH_IDENTITY_SIZE];
+	/* Destination: the process; 0: it was just being started. */
+	pid_t pid;
+	uint64_t start_time;
+	char *definition; /* destination */
+};
+
+extern const struct shape journal_entry_shape;
+
+static inline void journal_entry_done(struct journal_entry *entry)
+{
+	shape_done(&journal_entry_shape, entry);
+}
+
+/* Writes @entry with this step, which is set.  On disk when it returns. */
+int journal_write(const char *state_directory, struct journal_entry *entry,
 		  enum journal_step step, struct error *e);
 /* The entry is off the disk when it returns 0; so is one that never was. */
-int journal_remove(const char *state_directory, const char *job,
-		   const char *role, struct error *e);
+int journal_remove(const char *state_directory, const char *job, enum role role,
+		   struct error *e);
 /* The entry becomes a record of a move that is over. */
-int journal_conclude(const char *state_directory, json_t *entry,
+int journal_conclude(const char *state_directory, struct journal_entry *entry,
 		     enum journal_step step, struct error *e);
 
-/* All entries, as an array: those of the source that have decided first.  Files
- * of before are given the names of today. */
-int journal_read(const char *state_directory, json_t **ret, struct error *e);
-/* 0 with the entry, or the record, of @job; -ENOENT when there is none. */
-int journal_find(const char *state_directory, const char *job, const char *role,
-		 json_t **ret, struct error *e);
+struct journal_entries {
+	struct journal_entry *at;
+	size_t count;
+};
+
+void journal_entries_done(struct journal_entries *all);
+
+/* All entries: those of the source that have decided first.  Files of before
+ * are given the names of today. */
+int journal_read(const char *state_directory, struct journal_entries *ret,
+		 struct error *e);
+/* 0 with the entry, or the record, of @job, which is the caller's; -ENOENT when
+ * there is none. */
+int journal_find(const char *state_directory, const char *job, enum role role,
+		 struct journal_entry *ret, struct error *e);
 int journal_find_record(const char *state_directory, const char *job,
-			const char *role, json_t **ret, struct error *e);
-int journal_step_of(const json_t *entry); /* -1 for none */
-/* Of an entry, or of any object; empty when there is none. */
-const char *journal_text(const json_t *entry, const char *key);
+			enum role role, struct journal_entry *ret,
+			struct error *e);
+
+const char *journal_step_name(enum journal_step step); /* "prepare" */

@@ -28,6 +28,7 @@
 struct disk_marks;
 struct error;
 struct job;
+struct journal_entry;
 struct nic_watch;
 struct qmp;
 struct session;
@@ -100,13 +101,13 @@ struct move_machine {
  * the host was told by left(): @m is gone.  Negative: it stays here, and runs
  * if it ran before; @e says why.  While who has it is in doubt the job says so,
  * and this waits.  @entry is one of the journal: the move is taken up where a
- * daemon left it. */
+ * daemon left it, and the entry, the caller's, written on. */
 int move_away(struct job *job, const struct move_host *host,
 	      struct move_machine *m, const struct move_peer *peer,
 	      const struct move_options *o, struct error *e);
 int move_away_resume(struct job *job, const struct move_host *host,
 		     struct move_machine *m, const struct move_peer *peer,
-		     const json_t *entry, struct error *e);
+		     struct journal_entry *entry, struct error *e);
 
 /* --- destination */
 
@@ -128,7 +129,7 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 	    const struct message_move *request, const struct move_peer *peer,
 	    struct error *e);
 int move_in_resume(struct job *job, const struct move_host *host,
-		   const json_t *entry, const struct move_peer *peer,
+		   struct journal_entry *entry, const struct move_peer *peer,
 		   struct error *e);
 
 /* One question to a peer over a session of its own: 0 with its answer, which

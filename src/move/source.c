@@ -44,7 +44,7 @@ static int check_guest(struct source *m, struct error *e)
 {
 	struct migration_info info;
 
-	if (monitor_is_running(m->qmp, &m->was_running, e) < 0 ||
+	if (monitor_is_running(m->qmp, &m->entry.was_running, e) < 0 ||
 	    monitor_migration(m->qmp, &info, e) < 0)
 		return error_code(e);
 	if (info.status == MIGRATION_ACTIVE)
@@ -56,7 +56,8 @@ static int check_guest(struct source *m, struct error *e)
 
 static int st_check(struct source *m, struct error *e)
 {
-	launch_identity(m->guest, sizeof(m->guest), &m->machine->process);
+	launch_identity(m->entry.guest, sizeof(m->entry.guest),
+			&m->machine->process);
 	if (qmp_open(&m->qmp, m->machine->process.qmp_path,
 		     clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
@@ -68,13 +69,7 @@ static int st_check(struct source *m, struct error *e)
 	if (compare_describe(m->qmp, m->machine, &m->description, &m->marks,
 			     e) < 0)
 		return error_code(e);
-	m->entry =
-		json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:s}", "job", m->job->id,
-			  "role", "source", "machine", m->machine->name, "peer",
-			  m->peer->name, "was_running", m->was_running,
-			  "paused", m->o->paused, "guest", m->guest);
-	m->side.entry = m->entry;
-	return journal_write(m->host->state_directory, m->entry, STEP_PREPARE,
+	return journal_write(m->host->state_directory, &m->entry, STEP_PREPARE,
 			     e);
 }
 
@@ -108,7 +103,7 @@ static int ask_prepare(struct source *m, struct error *e)
 {
 	struct message ask = {
 		.type = MESSAGE_MOVE,
-		.move = { .paused = m->o->paused || !m->was_running,
+		.move = { .paused = m->o->paused || !m->entry.was_running,
 			  .switchover_ack =
 				  json_object_get(m->capabilities,
 						  "switchover-ack") != NULL,
@@ -116,7 +111,7 @@ static int ask_prepare(struct source *m, struct error *e)
 	};
 
 	snprintf(ask.move.job, sizeof(ask.move.job), "%s", m->job->id);
-	snprintf(ask.move.guest, sizeof(ask.move.guest), "%s", m->guest);
+	snprintf(ask.move.guest, sizeof(ask.move.guest), "%s", m->entry.guest);
 	return session_send(m->session, &ask, e);
 }
 
@@ -485,7 +480,6 @@ static void let_go(struct source *m)
 	relay_free(m->relay);
 	qmp_close(m->qmp);
 	json_decref(m->capabilities);
-	json_decref(m->entry);
 	shape_done(&machine_description_shape, &m->description);
 	disks_unmark(m->marks);
 	free(m->blocks);
@@ -495,14 +489,20 @@ int move_away(struct job *job, const struct move_host *host,
 	      struct move_machine *machine, const struct move_peer *peer,
 	      const struct move_options *o, struct error *e)
 {
-	struct source m = { .job = job,
-			    .host = host,
-			    .machine = machine,
-			    .peer = peer,
-			    .o = o };
+	struct source m = {
+		.job = job,
+		.host = host,
+		.machine = machine,
+		.peer = peer,
+		.o = o,
+		.entry = { .role = ROLE_SOURCE, .paused = o->paused },
+	};
 	int r;
 
-	source_begin(&m);
+	snprintf(m.entry.job, sizeof(m.entry.job), "%s", job->id);
+	snprintf(m.entry.machine, sizeof(m.entry.machine), "%s", machine->name);
+	snprintf(m.entry.peer, sizeof(m.entry.peer), "%s", peer->name);
+	source_begin(&m, &m.entry);
 	job_begin(job, SOURCE_COPYING);
 	if (run_stages(&m, &m.why) == 0) {
 		/* Waiting in turns leaves its time-outs there. */
@@ -520,7 +520,7 @@ int move_away(struct job *job, const struct move_host *host,
  * migration has failed or is complete; the journal knows what was decided. */
 int move_away_resume(struct job *job, const struct move_host *host,
 		     struct move_machine *machine, const struct move_peer *peer,
-		     const json_t *entry, struct error *e)
+		     struct journal_entry *entry, struct error *e)
 {
 	static const struct move_options none;
 	struct source m = {
@@ -530,18 +530,15 @@ int move_away_resume(struct job *job, const struct move_host *host,
 		.peer = peer,
 		.o = &none,
 		.resumed = true,
-		.was_running =
-			json_is_true(json_object_get(entry, "was_running")),
+		.left = entry->step == STEP_LEFT,
 	};
-	enum journal_step step = (enum journal_step)journal_step_of(entry);
+	enum journal_step step = entry->step;
 	char path[PATH_MAX];
 	int r;
 
-	source_begin(&m);
-	m.entry = m.side.entry = json_deep_copy(entry);
+	source_begin(&m, entry);
 	migrate_socket(path, sizeof(path), &m);
 	unlink(path);
-	m.left = step == STEP_LEFT;
 	if (step == STEP_PREPARE)
 		error_set(&m.why, EOWNERDEAD,
 			  "droverd ended in the middle of this move; the "

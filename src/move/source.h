@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "move/commit.h"
 #include "move/job.h"
+#include "move/journal.h"
 #include "move/move.h"
 #include "move/report.h"
 #include "qemu/launch.h"
@@ -29,8 +30,7 @@ struct source {
 
 	struct qmp *qmp;
 	json_t *capabilities; /* of the machine's QEMU */
-	json_t *entry;        /* of the journal */
-	char guest[LAUNCH_IDENTITY_SIZE];
+	struct journal_entry entry;
 	/* Of the machine, for the destination. */
 	struct machine_description description;
 	struct disk_marks *marks; /* until that is prepared */
@@ -38,7 +38,6 @@ struct source {
 	struct relay *relay;
 	struct relay_block *blocks;
 	unsigned n_blocks;
-	bool was_running;
 	bool peer_switchover_ack;
 
 	bool resumed;           /* after a restart of the daemon */
@@ -56,5 +55,5 @@ struct source {
 int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
 		 struct message *ret, struct error *e);
 
-/* Sets m->side up; job, host and peer are there. */
-void source_begin(struct source *m);
+/* Sets m->side up, with @entry of the journal; job, host and peer are there. */
+void source_begin(struct source *m, struct journal_entry *entry);

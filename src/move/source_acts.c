@@ -35,8 +35,7 @@ static unsigned facts(struct commit_side *c)
 {
 	const struct source *m = source_of(c);
 	char now[LAUNCH_IDENTITY_SIZE];
-	const char *then =
-		json_string_value(json_object_get(m->side.entry, "guest"));
+	const char *then = c->entry->guest;
 	unsigned f = FACT_MACHINE;
 
 	if (m->times.stopped_wall_us || m->resumed)
@@ -44,7 +43,7 @@ static unsigned facts(struct commit_side *c)
 	launch_identity(now, sizeof(now), &m->machine->process);
 	/* One that does not run has no other QEMU either; entries of before do
 	 * not say which it was. */
-	if (m->machine->process.pidfd < 0 || !then || !strcmp(then, now))
+	if (m->machine->process.pidfd < 0 || !then[0] || !strcmp(then, now))
 		f |= FACT_SAME_QEMU;
 	if (m->left)
 		f |= FACT_LEFT;
@@ -166,7 +165,7 @@ static enum decide_event act_continue(struct commit_side *c)
 		return EVENT_CONTINUED;
 	if (m->machine->process.pidfd < 0 || !(facts(c) & FACT_SAME_QEMU))
 		return EVENT_ENDED;
-	if (take_back(m, m->was_running, &e) == 0)
+	if (take_back(m, c->entry->was_running, &e) == 0)
 		return EVENT_CONTINUED;
 	log_error("move %s: take the guest back: %s", m->job->machine, e.text);
 	if (!launch_alive(&m->machine->process)) {
@@ -248,7 +247,7 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(
 	[ACT_DOUBT] = commit_doubt,
 };
 
-void source_begin(struct source *m)
+void source_begin(struct source *m, struct journal_entry *entry)
 {
 	m->times.start_us = clock_us();
 	m->progress.time_left_ms = m->progress.downtime_estimate_ms = -1;
@@ -256,6 +255,7 @@ void source_begin(struct source *m)
 		.job = m->job,
 		.host = m->host,
 		.peer = m->peer,
+		.entry = entry,
 		.facts = facts,
 		.actions = actions,
 		.last = NO_EVENT,

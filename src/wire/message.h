@@ -94,7 +94,7 @@ enum message_holder {
 	HOLDERS
 };
 
-enum { MESSAGE_BLOCKS_MAX = 512 };
+enum { MESSAGE_BLOCKS_MAX = 512, MESSAGE_GUEST_SIZE = 128 };
 
 /* A RAM block of the destination; its place in the list is its number. */
 struct message_block {
@@ -109,7 +109,8 @@ struct message_blocks {
 
 struct message_move {
 	char job[17];
-	char guest[128]; /* the source's QEMU; empty: from an older version */
+	/* The source's QEMU; empty: from an older version. */
+	char guest[MESSAGE_GUEST_SIZE];
 	bool paused, switchover_ack;
 	struct machine_description machine;
 };
@@ -130,7 +131,7 @@ struct message_resolve {
 };
 
 struct message_ask {
-	char job[17], machine[64], guest[128];
+	char job[17], machine[64], guest[MESSAGE_GUEST_SIZE];
 };
 
 struct message_holds {

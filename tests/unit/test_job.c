@@ -12,8 +12,8 @@
 static struct job *job_with_id(const char *id)
 {
 	const struct job_subject of = { .id = id,
-					.kind = "move",
-					.role = "source",
+					.kind = JOB_MOVE,
+					.role = ROLE_SOURCE,
 					.machine = "web1",
 					.peer = "beta" };
 	struct job *j;

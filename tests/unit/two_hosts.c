@@ -87,14 +87,14 @@ static void wrong(const char *what)
 
 /* --- what is known */
 
-static unsigned facts_of(const struct world *w, enum decide_side who)
+static unsigned facts_of(const struct world *w, enum role who)
 {
 	const struct side *s = &w->of[who];
 	unsigned f = 0;
 
-	if (w->complete && (who == DECIDE_SOURCE || s->qemu != QEMU_NONE))
+	if (w->complete && (who == ROLE_SOURCE || s->qemu != QEMU_NONE))
 		f |= FACT_COMPLETE;
-	if (who == DECIDE_DESTINATION || !w->another_run)
+	if (who == ROLE_DESTINATION || !w->another_run)
 		f |= FACT_SAME_QEMU;
 	if (s->registered)
 		f |= FACT_MACHINE;
@@ -139,8 +139,7 @@ static void find_parts(struct search *s)
 	}
 }
 
-static const struct decide_row *row_for(const struct world *w,
-					enum decide_side who,
+static const struct decide_row *row_for(const struct world *w, enum role who,
 					enum decide_event event)
 {
 	const struct side *s = &w->of[who];
@@ -149,7 +148,7 @@ static const struct decide_row *row_for(const struct world *w,
 			 facts_of(w, who));
 }
 
-static bool reachable(const struct world *w, enum decide_side who)
+static bool reachable(const struct world *w, enum role who)
 {
 	return !w->cut && w->of[who].up;
 }
@@ -163,8 +162,8 @@ static bool is_over(const struct side *s)
 
 static void check(const struct world *w)
 {
-	const struct side *a = &w->of[DECIDE_SOURCE];
-	const struct side *b = &w->of[DECIDE_DESTINATION];
+	const struct side *a = &w->of[ROLE_SOURCE];
+	const struct side *b = &w->of[ROLE_DESTINATION];
 	unsigned running = (a->qemu == QEMU_RUNS) + (b->qemu == QEMU_RUNS) +
 			   w->another_run + w->elsewhere;
 
@@ -190,7 +189,7 @@ static void check(const struct world *w)
  * to drop it. */
 static bool copy_is_kept(const struct world *w)
 {
-	const struct side *b = &w->of[DECIDE_DESTINATION];
+	const struct side *b = &w->of[ROLE_DESTINATION];
 
 	return w->complete && b->qemu != QEMU_NONE &&
 	       !(w->flight & 1 << MSG_IS_ABORT) && b->disk != DISK_DROPPED &&
@@ -201,7 +200,7 @@ static bool copy_is_kept(const struct world *w)
 /* The source has let its copy go, or is about to. */
 static bool is_given_up(const struct world *w)
 {
-	const struct side *a = &w->of[DECIDE_SOURCE];
+	const struct side *a = &w->of[ROLE_SOURCE];
 
 	return a->qemu == QEMU_NONE || a->state == SOURCE_NOTING_LEFT ||
 	       a->state == SOURCE_FORGETTING || a->disk == DISK_LEFT;
@@ -211,8 +210,8 @@ static bool is_given_up(const struct world *w)
 
 static bool is_true(const struct world *w, enum decide_state was)
 {
-	const struct side *a = &w->of[DECIDE_SOURCE];
-	const struct side *b = &w->of[DECIDE_DESTINATION];
+	const struct side *a = &w->of[ROLE_SOURCE];
+	const struct side *b = &w->of[ROLE_DESTINATION];
 
 	if (w->elsewhere || w->another_run)
 		return was == SOURCE_ASKS_GIVE || was == DEST_LOADED;
@@ -249,8 +248,7 @@ static bool is_found_on_disk(enum decide_event event)
 }
 
 /* False: what follows is not followed. */
-static bool happens(struct world *w, enum decide_side who,
-		    enum decide_event event)
+static bool happens(struct world *w, enum role who, enum decide_event event)
 {
 	struct side *s = &w->of[who];
 	const struct decide_row *r = row_for(w, who, event);
@@ -266,7 +264,7 @@ static bool happens(struct world *w, enum decide_side who,
 		w->obeyed = 1;
 	}
 	if (event == EVENT_GIVE_UP && r->next == DEST_NOTING_DROP) {
-		if (!is_true(w, s->state) && !reachable(w, DECIDE_SOURCE))
+		if (!is_true(w, s->state) && !reachable(w, ROLE_SOURCE))
 			return false;
 		if (!is_true(w, s->state))
 			w->ended = 1;
@@ -283,7 +281,7 @@ static bool happens(struct world *w, enum decide_side who,
 
 /* After a store: the next actions of the row do not exist; what follows is of
  * the next event. */
-static void stored(struct world w, enum decide_side who, enum disk what)
+static void stored(struct world w, enum role who, enum disk what)
 {
 	struct side *s = &w.of[who];
 	struct world failed = w;
@@ -300,7 +298,7 @@ static void stored(struct world w, enum decide_side who, enum disk what)
 		add(&w);
 }
 
-static void registers(struct world w, enum decide_side who, bool is)
+static void registers(struct world w, enum role who, bool is)
 {
 	struct world failed = w;
 
@@ -311,11 +309,11 @@ static void registers(struct world w, enum decide_side who, bool is)
 		add(&failed);
 }
 
-static void continues(struct world w, enum decide_side who)
+static void continues(struct world w, enum role who)
 {
 	struct side *s = &w.of[who];
 	struct world other = w;
-	bool there = who == DECIDE_DESTINATION;
+	bool there = who == ROLE_DESTINATION;
 
 	if (s->qemu == QEMU_NONE) {
 		if (happens(&w, who, there ? EVENT_DIED : EVENT_ENDED))
@@ -375,7 +373,7 @@ static void tells(struct world *w, enum decide_action what)
 }
 
 /* The action that is next.  */
-static void act(struct world w, enum decide_side who)
+static void act(struct world w, enum role who)
 {
 	static const uint8_t kept[DECIDE_ACTIONS] = {
 		[ACT_STORE_COMMIT] = DISK_COMMIT,
@@ -421,12 +419,12 @@ static void act(struct world w, enum decide_side who)
 		continues(w, who);
 		return;
 	case ACT_END_QEMU:
-		if (who == DECIDE_SOURCE && w.another_run)
+		if (who == ROLE_SOURCE && w.another_run)
 			wrong("the guest that came back is ended");
 		if (s->qemu == QEMU_RUNS)
 			wrong("a guest that runs is ended");
 		s->qemu = QEMU_NONE;
-		if (who == DECIDE_DESTINATION && !happens(&w, who, EVENT_ENDED))
+		if (who == ROLE_DESTINATION && !happens(&w, who, EVENT_ENDED))
 			return;
 		break;
 	default:
@@ -438,7 +436,7 @@ static void act(struct world w, enum decide_side who)
 
 /* --- messages */
 
-static void answers(struct world *w, enum decide_side who)
+static void answers(struct world *w, enum role who)
 {
 	static const uint8_t said[DECIDE_ACTIONS] = {
 		[ACT_SAY_COMMIT] = MSG_IS_COMMIT,
@@ -475,8 +473,7 @@ static const uint8_t heard[MESSAGES] = {
 
 static bool deliver(struct world *w, enum message m)
 {
-	enum decide_side to =
-		m < TO_DESTINATION ? DECIDE_DESTINATION : DECIDE_SOURCE;
+	enum role to = m < TO_DESTINATION ? ROLE_DESTINATION : ROLE_SOURCE;
 	struct side *s = &w->of[to];
 
 	if (!reachable(w, to))
@@ -512,7 +509,7 @@ static void messages(const struct world *w)
 
 /* --- what else can happen */
 
-static void try(const struct world *from, enum decide_side who,
+static void try(const struct world *from, enum role who,
 		enum decide_event event)
 {
 	struct world w = *from;
@@ -527,9 +524,9 @@ static bool asks(enum decide_state s)
 	       s == DEST_ASKS_RUN;
 }
 
-static void idle(const struct world *w, enum decide_side who)
+static void idle(const struct world *w, enum role who)
 {
-	enum decide_side peer = !who;
+	enum role peer = !who;
 	enum decide_state s = w->of[who].state;
 	struct world next = *w;
 
@@ -553,7 +550,7 @@ static void idle(const struct world *w, enum decide_side who)
 }
 
 /* The entry is taken up when its QEMU has been looked at, which may hang. */
-static void takes_up(struct world w, enum decide_side who)
+static void takes_up(struct world w, enum role who)
 {
 	static const uint8_t found[] = {
 		[DISK_NONE] = DECIDE_EVENTS,
@@ -573,7 +570,7 @@ static void takes_up(struct world w, enum decide_side who)
 		add(&w);
 }
 
-static void starts(struct world w, enum decide_side who)
+static void starts(struct world w, enum role who)
 {
 	static const uint8_t is_entry[] = {
 		[DISK_PREPARE] = 1,   [DISK_COMMIT] = 1,  [DISK_LEFT] = 1,
@@ -585,7 +582,7 @@ static void starts(struct world w, enum decide_side who)
 	add(&w);
 }
 
-static void faults(const struct world *w, enum decide_side who)
+static void faults(const struct world *w, enum role who)
 {
 	const struct side *s = &w->of[who];
 	struct world next = *w;
@@ -613,12 +610,11 @@ static void faults(const struct world *w, enum decide_side who)
 	n->dead = 1;
 	next.ended |=
 		n->qemu == QEMU_RUNS ||
-		(who == DECIDE_SOURCE &&
-		 (w->another_run || !copy_is_kept(w))) ||
-		(who == DECIDE_DESTINATION && (w->told || is_given_up(w)));
+		(who == ROLE_SOURCE && (w->another_run || !copy_is_kept(w))) ||
+		(who == ROLE_DESTINATION && (w->told || is_given_up(w)));
 	n->qemu = QEMU_NONE;
 	next.excused = 1;
-	if (who == DECIDE_SOURCE)
+	if (who == ROLE_SOURCE)
 		next.another_run = 0;
 	add(&next);
 }
@@ -635,8 +631,8 @@ static void network(const struct world *w)
 /* What users do with machines that no job holds. */
 static void trips(const struct world *w)
 {
-	const struct side *a = &w->of[DECIDE_SOURCE];
-	const struct side *b = &w->of[DECIDE_DESTINATION];
+	const struct side *a = &w->of[ROLE_SOURCE];
+	const struct side *b = &w->of[ROLE_DESTINATION];
 	struct world next = *w;
 
 	if (!w->trip)
@@ -644,7 +640,7 @@ static void trips(const struct world *w)
 	next.trip = 0;
 	/* The name is given to another machine, which does not run. */
 	if (a->up && !a->registered) {
-		next.of[DECIDE_SOURCE].registered = 1;
+		next.of[ROLE_SOURCE].registered = 1;
 		add(&next);
 	}
 	if (!b->up || !b->registered || b->qemu != QEMU_RUNS || !is_over(b) ||
@@ -652,14 +648,14 @@ static void trips(const struct world *w)
 		return;
 	next = *w;
 	next.trip = 0;
-	next.of[DECIDE_DESTINATION].registered = 0;
-	next.of[DECIDE_DESTINATION].qemu = QEMU_NONE;
+	next.of[ROLE_DESTINATION].registered = 0;
+	next.of[ROLE_DESTINATION].qemu = QEMU_NONE;
 	next.elsewhere = 1;
 	add(&next);
 	if (!a->up || a->registered)
 		return;
 	next.elsewhere = 0;
-	next.another_run = next.of[DECIDE_SOURCE].registered = 1;
+	next.another_run = next.of[ROLE_SOURCE].registered = 1;
 	add(&next);
 }
 
@@ -667,12 +663,12 @@ static void expand(const struct world *w)
 {
 	for (int who = 0; who < 2; who++) {
 		if (w->of[who].up && w->of[who].row)
-			act(*w, (enum decide_side)who);
+			act(*w, (enum role)who);
 		else if (w->of[who].finding)
-			takes_up(*w, (enum decide_side)who);
+			takes_up(*w, (enum role)who);
 		else if (w->of[who].up)
-			idle(w, (enum decide_side)who);
-		faults(w, (enum decide_side)who);
+			idle(w, (enum role)who);
+		faults(w, (enum role)who);
 	}
 	messages(w);
 	network(w);
@@ -682,11 +678,11 @@ static void expand(const struct world *w)
 /* --- does every doubt end? */
 
 /* What one side does where nothing fails and nothing is lost. */
-static void turn(struct world *w, enum decide_side who)
+static void turn(struct world *w, enum role who)
 {
 	const size_t seen = search->n;
 	struct side *s = &w->of[who];
-	enum decide_side peer = !who;
+	enum role peer = !who;
 	const struct world now = *w;
 
 	search->single = w;
@@ -700,7 +696,7 @@ static void turn(struct world *w, enum decide_side who)
 	else if (s->state == SOURCE_COPYING || s->state == DEST_LOADING)
 		happens(w, who, EVENT_FAILED);
 	else if (w->of[peer].up && !decide_is_over(s->state)) {
-		bool asked = who == DECIDE_DESTINATION;
+		bool asked = who == ROLE_DESTINATION;
 		enum message question = asked            ? MSG_ASK
 					: asks(s->state) ? MSG_PROBE
 							 : MSG_RESOLVE;
@@ -737,8 +733,8 @@ static void check_it_ends(const struct world *from)
 		    w.of[who].finding)
 			return;
 	for (int i = 0; i < 40 && !settled(&w); i++) {
-		turn(&w, DECIDE_SOURCE);
-		turn(&w, DECIDE_DESTINATION);
+		turn(&w, ROLE_SOURCE);
+		turn(&w, ROLE_DESTINATION);
 		check(&w);
 	}
 	if (settled(&w))
@@ -760,11 +756,11 @@ static struct world beginning(bool stays_paused)
 		w.of[who].up = 1;
 		w.of[who].disk = DISK_PREPARE;
 	}
-	w.of[DECIDE_SOURCE].state = SOURCE_COPYING;
-	w.of[DECIDE_SOURCE].qemu = QEMU_RUNS;
-	w.of[DECIDE_SOURCE].registered = 1;
-	w.of[DECIDE_DESTINATION].state = DEST_LOADING;
-	w.of[DECIDE_DESTINATION].qemu = QEMU_PAUSED;
+	w.of[ROLE_SOURCE].state = SOURCE_COPYING;
+	w.of[ROLE_SOURCE].qemu = QEMU_RUNS;
+	w.of[ROLE_SOURCE].registered = 1;
+	w.of[ROLE_DESTINATION].state = DEST_LOADING;
+	w.of[ROLE_DESTINATION].qemu = QEMU_PAUSED;
 	w.trip = 1;
 	w.session = 1;
 	w.stays_paused = stays_paused;

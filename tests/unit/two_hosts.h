@@ -71,7 +71,7 @@ struct side {
 };
 
 struct world {
-	struct side of[2];          /* by enum decide_side */
+	struct side of[2];          /* by enum role */
 	uint32_t flight : 13;       /* a bit for each message */
 	uint32_t cut : 1, trip : 1; /* one is left */
 	uint32_t session : 1;       /* the move's own lives */
