@@ -662,4 +662,121 @@ void shape_done(const struct shape *s, void *object)
 		free_field(&s->fields[i], object);
 }
 
+/* --- copying */
+
+static void forget_list(const struct shape_field *f, void *object);
+
+/* After a copy byte by byte: what it points to is the other one's. */
+static void forget_members(const struct shape *s, void *object)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct shape_field *f = &s->fields[i];
+		void *at = (char *)object + f->offset;
+
+		if (f->kind == SHAPE_STRING)
+			*(char **)at = NULL;
+		else if (f->kind == SHAPE_WORDS)
+			*(struct words *)at = (struct words){ .count = 0 };
+		else if (f->kind == SHAPE_OBJECT)
+			forget_members(f->of, at);
+		else if (f->kind == SHAPE_LIST)
+			forget_list(f, object);
+	}
+}
+
+static void forget_list(const struct shape_field *f, void *object)
+{
+	if (f->flags & SHAPE_INSIDE)
+		for (size_t i = 0; i < list_count(f, object); i++)
+			forget_members(f->of, (char *)list_at(f, object) +
+						      i * f->of->bytes);
+	else
+		*(void **)((char *)object + f->offset) = NULL;
+	*(size_t *)(void *)((char *)object + f->count) = 0;
+}
+
+static int copy_members(const struct shape *s, void *to, const void *from);
+
+static int copy_list(const struct shape_field *f, void *to, const void *from)
+{
+	size_t *count = (size_t *)(void *)((char *)to + f->count);
+	size_t n = list_count(f, from), bytes = f->of->bytes;
+	const char *source = list_at(f, from);
+	char *at;
+
+	free_list(f, to);
+	if (!(f->flags & SHAPE_INSIDE) && n > 0) {
+		void **all = (void **)(uintptr_t)member(f, to);
+
+		*all = calloc(n, bytes);
+		if (!*all)
+			return -ENOMEM;
+	}
+	at = list_at(f, to);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(at + i * bytes, source + i * bytes, bytes);
+		forget_members(f->of, at + i * bytes);
+		++*count; /* before it is whole: what it has is freed */
+		if (copy_members(f->of, at + i * bytes, source + i * bytes) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int copy_string(char **to, const char *from)
+{
+	free(*to);
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+static int copy_words(struct words *to, const struct words *from)
+{
+	struct error ignored;
+
+	words_done(to);
+	for (size_t i = 0; i < from->count; i++)
+		if (words_add(to, from->at[i], &ignored) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int copy_field(const struct shape_field *f, void *to, const void *from)
+{
+	void *at = (char *)to + f->offset;
+	const void *source = member(f, from);
+
+	switch ((int)f->kind) {
+	case SHAPE_STRING:
+		return copy_string(at, *(char *const *)source);
+	case SHAPE_WORDS:
+		return copy_words(at, source);
+	case SHAPE_OBJECT:
+		return copy_members(f->of, at, source);
+	case SHAPE_LIST:
+		return copy_list(f, to, from);
+	default:
+		return 0;
+	}
+}
+
+static int copy_members(const struct shape *s, void *to, const void *from)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (copy_field(&s->fields[i], to, from) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+int shape_copy(const struct shape *s, void *to, const void *from,
+	       struct error *e)
+{
+	memcpy(to, from, s->bytes);
+	forget_members(s, to);
+	if (copy_members(s, to, from) == 0)
+		return 0;
+	shape_done(s, to);
+	return error_set(e, ENOMEM, "no memory");
+}
+
 /* NOLINTEND(misc-no-recursion) */

@@ -126,5 +126,11 @@ char *shape_member_text(const struct shape *s, const void *object,
 int shape_parse(const struct shape *s, void *object, const char *text,
 		size_t len, enum shape_source from, struct error *e);
 
+/* @to, which has nothing to be freed, becomes the same as @from and shares
+ * nothing with it.  Members that are not in the table are copied as they are.
+ */
+int shape_copy(const struct shape *s, void *to, const void *from,
+	       struct error *e);
+
 /* Frees strings and lists, and leaves zeros in their place. */
 void shape_done(const struct shape *s, void *object);

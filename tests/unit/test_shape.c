@@ -283,6 +283,34 @@ static void text_that_was_cut_is_made_printable(void **state)
 	assert_non_null(strstr(text, "\"text\":\"a?\""));
 }
 
+static void a_copy_is_the_same_and_shares_nothing(void **state)
+{
+	static const char given[] =
+		"{\"tall\":true,\"words\":[\"a\",\"b\"],\"leaves\":["
+		"{\"name\":\"one\"},{\"name\":\"two\",\"size\":7}],"
+		"\"spot\":[3,-4],\"inside\":[1,2]}";
+	struct tree t = { .left = -1, .ratio = NAN }, copy;
+	AUTO_FREE char *before = NULL;
+	struct error e;
+	char *after;
+
+	(void)state;
+	assert_int_equal(shape_parse(&tree_shape, &t, given, strlen(given),
+				     SHAPE_MESSAGE, &e),
+			 0);
+	before = shape_text(&tree_shape, &t);
+	assert_int_equal(shape_copy(&tree_shape, &copy, &t, &e), 0);
+	t.leaves[0].name[0] = 'X';
+	t.words.at[1][0] = 'X';
+	t.inside[0].n = 9;
+	shape_done(&tree_shape, &t);
+	after = shape_text(&tree_shape, &copy);
+	assert_string_equal(after, before);
+	free(after);
+	shape_done(&tree_shape, &copy);
+	assert_int_equal(copy.leaf_count + copy.words.count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +321,7 @@ int main(void)
 		cmocka_unit_test(a_newer_program_may_say_more),
 		cmocka_unit_test(a_list_replaces_the_one_before),
 		cmocka_unit_test(text_that_was_cut_is_made_printable),
+		cmocka_unit_test(a_copy_is_the_same_and_shares_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
