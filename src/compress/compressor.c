@@ -2,12 +2,17 @@
 #include "compress/compressor.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
 #include "compress/dispatcher.h"
+#include "frames/outbox.h"
 
 struct compressor {
 	struct dispatcher dispatcher;
@@ -56,50 +61,56 @@ void compressor_kick(struct compressor *c)
 
 /* --- what it says of itself */
 
-static json_t *record_json(struct codec_choice how,
-			   const struct choice_record *r)
+static void add_tried(struct compressor_report *to, const struct choice *c)
 {
-	return json_pack("{s:s,s:i,s:I,s:f,s:I}", "codec",
-			 codec_get(how.id)->name, "level", how.level, "frames",
-			 (json_int_t)r->frames, "ratio", r->in / r->out, "rate",
-			 (json_int_t)choice_rate(r));
+	for (unsigned i = 0; i < CHOICES; i++) {
+		const struct choice_record *r = &c->record[i];
+
+		if (r->frames > 0)
+			to->tried[to->n_tried++] = (struct codec_report){
+				.how = choice_codec(i),
+				.frames = r->frames,
+				.ratio = r->in / r->out,
+				.rate = (uint64_t)choice_rate(r),
+			};
+	}
 }
 
-static json_t *tried_json(const struct choice *c)
+static double share(uint64_t part, uint64_t of)
 {
-	json_t *tried = json_array();
-
-	for (unsigned i = 0; i < CHOICES; i++)
-		if (c->record[i].frames > 0)
-			json_array_append_new(tried,
-					      record_json(choice_codec(i),
-							  &c->record[i]));
-	return tried;
+	return of ? (double)part / (double)of : NAN;
 }
 
-static const char *why_compress(const struct compressor_client *c)
+static void add_stats(struct compressor_report *to,
+		      const struct press_stats *st)
 {
-	if (c->policy.always)
-		return "the settings say so: connections wait for the workers";
-	return "a connection waits for a worker only while it has enough to "
-	       "send";
+	to->did = *st;
+	to->ratio = share(st->in, st->out);
+	to->share_free =
+		share(st->free, st->in + st->incompressible + st->free);
 }
 
-json_t *compressor_json(struct compressor *c, struct compressor_client *who)
+struct compressor_report compressor_report(struct compressor *c,
+					   struct compressor_client *who)
 {
-	struct codec_choice used = who->policy.choice;
+	struct compressor_report r = {
+		.always = who->policy.always,
+		.used = who->policy.choice,
+		.processor_ms = atomic_load(&who->processor_us) / USEC_PER_MS,
+	};
 	const char *why = "the settings name it";
+	struct outbox_stats all;
+
+	outbox_stats(who->outbox, &all);
+	add_stats(&r, &all.press);
 
 	WITH_LOCK(&c->dispatcher.lock);
 
 	if (!who->policy.fixed) {
-		used = choice_codec(choice_mostly(&who->choice.best));
+		r.used = choice_codec(choice_mostly(&who->choice.best));
 		why = choice_why(&who->choice);
 	}
-	return json_pack("{s:s,s:s,s:s,s:i,s:s,s:o,s:I}", "compress",
-			 who->policy.always ? "always" : "idle", "why_compress",
-			 why_compress(who), "codec", codec_get(used.id)->name,
-			 "level", used.level, "why", why, "tried",
-			 tried_json(&who->choice), "processor_ms",
-			 (json_int_t)(atomic_load(&who->processor_us) / 1000));
+	snprintf(r.why, sizeof(r.why), "%s", why);
+	add_tried(&r, &who->choice);
+	return r;
 }

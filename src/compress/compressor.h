@@ -23,9 +23,8 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 #include "compress/client.h"
+#include "compress/report.h"
 
 struct compressor;
 struct error;
@@ -43,5 +42,6 @@ void compressor_leave(struct compressor *c, struct compressor_client *who);
 /* There may be a frame, or a buffer, for a worker; from any thread. */
 void compressor_kick(struct compressor *c);
 
-/* What has been used and why, see docs/api.md. */
-json_t *compressor_json(struct compressor *c, struct compressor_client *who);
+/* What it did for @who and why; from any thread. */
+struct compressor_report compressor_report(struct compressor *c,
+					   struct compressor_client *who);

@@ -18,11 +18,13 @@
 #include "base/text.h"
 #include "control/api.h"
 #include "control/calls.h"
+#include "control/debug.h"
 #include "control/settings.h"
 #include "control/views.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
+#include "move/job_view.h"
 
 /* --- bodies */
 
@@ -143,19 +145,17 @@ static const struct shape log_body_shape = SHAPE(struct log_body, log_fields);
 
 /* --- methods */
 
-/* What the service gives as JSON, as text; @r is what it returned. */
-static int dumped(char **ret, json_t *const *j, int r, struct error *e)
+/* Takes the view of a job over; @r is what the service returned with it. */
+static int told(char **ret, struct job_view *v, int r, struct error *e)
 {
 	if (r < 0)
 		return r;
-	*ret = json_dumps(*j, JSON_INDENT(2));
-	json_decref(*j);
-	if (!*ret)
-		return error_set(e, ENOMEM, "no memory for the answer");
-	return 0;
+	r = api_text(ret, &job_view_shape, v, e);
+	shape_done(&job_view_shape, v);
+	return r;
 }
 
-/* Takes the view over; @r is what the service returned with it. */
+/* The same of a machine. */
 static int shown(char **ret, struct machine_view *v, int r, struct error *e)
 {
 	if (r < 0)
@@ -250,11 +250,11 @@ static int move_machine(struct host *h, const struct api_call *c, char **ret,
 {
 	const struct move_body *body = c->object;
 	struct move_request of = body->request;
-	json_t *j = NULL;
+	struct job_view v;
 
 	if (!of.paths.mode)
 		of.paths.mode = body->option;
-	return dumped(ret, &j, machine_move(h, c->name, &of, &j, e), e);
+	return told(ret, &v, machine_move(h, c->name, &of, &v, e), e);
 }
 
 static int compare_machine(struct host *h, const struct api_call *c, char **ret,
@@ -292,94 +292,62 @@ static int adopt_machine(struct host *h, const struct api_call *c, char **ret,
 static int list_jobs(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
-	json_t *j = NULL;
+	struct job_views all;
+	int r = job_list(h, &all, e);
 
 	(void)c;
-	return dumped(ret, &j, job_list(h, &j, e), e);
+	if (r < 0)
+		return r;
+	r = api_text(ret, &job_views_shape, &all, e);
+	shape_done(&job_views_shape, &all);
+	return r;
 }
 
 static int show_job(struct host *h, const struct api_call *c, char **ret,
 		    struct error *e)
 {
-	json_t *j = NULL;
+	struct job_view v;
 
-	return dumped(ret, &j, job_show(h, c->name, &j, e), e);
+	return told(ret, &v, job_show(h, c->name, &v, e), e);
 }
 
 static int debug_job(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
-	json_t *j = NULL;
-
-	return dumped(ret, &j, host_debug_job(h, c->name, &j, e), e);
-}
-
-/* Those that run; one that has gone meanwhile is left out. */
-static json_t *debug_jobs(struct host *h, const json_t *jobs)
-{
-	json_t *all = json_array(), *one;
-	struct error ignored;
-
-	for (size_t i = 0; i < json_array_size(jobs); i++) {
-		const json_t *job = json_array_get(jobs, i);
-		const char *state =
-			json_string_value(json_object_get(job, "state"));
-		const char *id = json_string_value(json_object_get(job, "id"));
-
-		if (state && id && !strcmp(state, "running") &&
-		    host_debug_job(h, id, &one, &ignored) == 0)
-			json_array_append_new(all, one);
-	}
-	return all;
-}
-
-static int debug_all(struct host *h, const struct api_call *c, char **ret,
-		     struct error *e)
-{
-	json_t *jobs, *j = NULL;
-	char *settings = NULL;
-	int r = settings_list(h, c, &settings, e);
+	struct job_details d;
+	int r = host_debug_job(h, c->name, &d, e);
 
 	if (r < 0)
 		return r;
-	r = job_list(h, &jobs, e);
-	if (r == 0) {
-		j = json_pack("{s:s,s:s,s:o,s:o}", "version", DROVER_VERSION,
-			      "log_level", log_level_name(log_level()),
-			      "settings",
-			      json_loads(settings, JSON_DECODE_ANY, NULL),
-			      "jobs", debug_jobs(h, jobs));
-		json_decref(jobs);
-	}
-	free(settings);
-	return dumped(ret, &j, r, e);
+	r = api_text(ret, &job_details_shape, &d, e);
+	shape_done(&job_details_shape, &d);
+	return r;
 }
 
 static int cancel_job(struct host *h, const struct api_call *c, char **ret,
 		      struct error *e)
 {
-	json_t *j = NULL;
+	struct job_view v;
 
-	return dumped(ret, &j, job_cancel(h, c->name, &j, e), e);
+	return told(ret, &v, job_cancel(h, c->name, &v, e), e);
 }
 
 static int resolve_job(struct host *h, const struct api_call *c, char **ret,
 		       struct error *e)
 {
 	const struct resolve_body *body = c->object;
-	json_t *j = NULL;
+	struct job_view v;
 
-	return dumped(ret, &j, job_resolve(h, c->name, body->run_here, &j, e),
-		      e);
+	return told(ret, &v, job_resolve(h, c->name, body->run_here, &v, e), e);
 }
 
 static int start_relay(struct host *h, const struct api_call *c, char **ret,
 		       struct error *e)
 {
 	const struct relay_body *body = c->object;
-	json_t *j = NULL;
+	struct job_view v;
 
-	return dumped(ret, &j, relay_start(h, &body->request, &j, e), e);
+	return told(ret, &v, relay_start(h, &body->request, &v, e), e);
 }
 
 static int list_nics(struct host *h, const struct api_call *c, char **ret,
@@ -499,8 +467,8 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
 	  .changes = "vm adopt", .notes = "pid user",
 	  .takes = &adopt_body_shape },
-	{ "GET", "/v1/jobs", list_jobs, 200 },
-	{ "GET", "/v1/jobs/*", show_job, 200 },
+	{ "GET", "/v1/jobs", list_jobs, 200, .gives = &job_views_shape },
+	{ "GET", "/v1/jobs/*", show_job, 200, .gives = &job_view_shape },
 	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200,
 	  .changes = "job cancel" },
 	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_SHAPE,
@@ -509,8 +477,8 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
 	{ "GET", "/v1/nics/plan/*", plan_nics, 200, .gives = &plan_shape },
-	{ "GET", "/v1/debug", debug_all, 200 },
-	{ "GET", "/v1/debug/*", debug_job, 200 },
+	{ "GET", "/v1/debug", debug_all, 200, .gives = &debug_shape },
+	{ "GET", "/v1/debug/*", debug_job, 200, .gives = &job_details_shape },
 	{ "GET", "/v1/log", show_log, 200, .gives = &log_body_shape },
 	{ "GET", "/v1/log/calls", show_calls, 200,
 	  .gives = &call_records_shape },

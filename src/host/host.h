@@ -13,7 +13,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,6 +24,9 @@
 struct error;
 struct host;
 struct host_view;
+struct job_details;
+struct job_view;
+struct job_views;
 struct machine_view;
 struct machine_views;
 struct settings;
@@ -75,7 +77,7 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e);
 
 int machine_move(struct host *h, const char *name,
-		 const struct move_request *of, json_t **ret_job,
+		 const struct move_request *of, struct job_view *ret_job,
 		 struct error *e);
 
 /* What the two hosts find; findings_done() frees them. */
@@ -87,18 +89,21 @@ struct comparison {
 int machine_compare(struct host *h, const char *name, const char *peer,
 		    struct comparison *ret, struct error *e);
 
-/* Jobs: moves and relays, both directions. */
-int job_list(struct host *h, json_t **ret, struct error *e);
-int job_show(struct host *h, const char *id, json_t **ret, struct error *e);
+/* Jobs: moves and relays, both directions; the oldest first.  Views are given
+ * back with shape_done(). */
+int job_list(struct host *h, struct job_views *ret, struct error *e);
+int job_show(struct host *h, const char *id, struct job_view *ret,
+	     struct error *e);
 /* What a job does, in detail. */
-int host_debug_job(struct host *h, const char *id, json_t **ret,
+int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 		   struct error *e);
-int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e);
+int job_cancel(struct host *h, const char *id, struct job_view *ret,
+	       struct error *e);
 
 /* The operator's last word on a job in doubt.  @run_here: this host keeps the
  * machine and continues it; otherwise it gives it up. */
-int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
-		struct error *e);
+int job_resolve(struct host *h, const char *id, int run_here,
+		struct job_view *ret, struct error *e);
 
 /* Network cards, as they are now; give back with shape_done(). */
 int nic_list(struct host *h, struct nic_views *ret, struct error *e);
@@ -111,4 +116,4 @@ int nic_plan(struct host *h, const char *peer, const char *mode,
 	     struct plan_view *ret, struct error *e);
 
 int relay_start(struct host *h, const struct relay_request *of,
-		json_t **ret_job, struct error *e);
+		struct job_view *ret_job, struct error *e);

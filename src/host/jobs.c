@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "host/host.h"
 #include "host/parts.h"
+#include "move/job_view.h"
 
 enum {
 	JOBS_KEPT = 200,
@@ -247,42 +248,64 @@ static struct job *job_must(struct jobs *all, const char *id, struct error *e)
 	return j;
 }
 
-int job_list(struct host *h, json_t **ret, struct error *e)
+static int list(struct jobs *all, struct job_views *ret, struct error *e)
 {
-	(void)e;
+	size_t n = 0;
 
-	WITH_LOCK(&h->jobs->lock);
+	WITH_LOCK(&all->lock);
 
-	*ret = json_array();
-	for (struct job *j = h->jobs->first; j; j = j->next)
-		json_array_insert_new(*ret, 0, job_json(j));
+	for (const struct job *j = all->first; j; j = j->next)
+		n++;
+	ret->at = calloc(n ? n : 1, sizeof(*ret->at));
+	if (!ret->at)
+		return error_set(e, ENOMEM, "no memory for a list of jobs");
+	ret->count = n;
+	for (struct job *j = all->first; j; j = j->next)
+		if (job_view(j, &ret->at[--n], e) < 0)
+			return error_code(e);
 	return 0;
 }
 
-int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
+int job_list(struct host *h, struct job_views *ret, struct error *e)
+{
+	struct job_views views = { .count = 0 };
+
+	if (list(h->jobs, &views, e) < 0) {
+		shape_done(&job_views_shape, &views);
+		return error_code(e);
+	}
+	*ret = views;
+	return 0;
+}
+
+int job_show(struct host *h, const char *id, struct job_view *ret,
+	     struct error *e)
 {
 	struct job *j = job_must(h->jobs, id, e);
+	int r;
 
 	if (!j)
 		return error_code(e);
-	*ret = job_json(j);
+	r = job_view(j, ret, e);
 	job_drop(j);
-	return 0;
+	return r;
 }
 
-int host_debug_job(struct host *h, const char *id, json_t **ret,
+int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 		   struct error *e)
 {
 	struct job *j = job_must(h->jobs, id, e);
+	int r;
 
 	if (!j)
 		return error_code(e);
-	*ret = job_debug(j);
+	r = job_details(j, ret, e);
 	job_drop(j);
-	return 0;
+	return r;
 }
 
-int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
+int job_cancel(struct host *h, const char *id, struct job_view *ret,
+	       struct error *e)
 {
 	struct job *j = job_must(h->jobs, id, e);
 	int r = 0;
@@ -299,7 +322,8 @@ int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
 					"'drover job show' says what to do"
 				      : "job %s has ended already",
 			      id);
-	*ret = r == 0 ? job_json(j) : NULL;
+	if (r == 0)
+		r = job_view(j, ret, e);
 	job_drop(j);
 	return r;
 }
@@ -310,8 +334,8 @@ static bool ends_done(const struct job *j, bool run_here)
 	return run_here == (j->role == ROLE_DESTINATION);
 }
 
-int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
-		struct error *e)
+int job_resolve(struct host *h, const char *id, int run_here,
+		struct job_view *ret, struct error *e)
 {
 	struct job *j = job_must(h->jobs, id, e);
 	int r = 0;
@@ -346,7 +370,8 @@ int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
 			      "resolve",
 			      id);
 	}
-	*ret = r == 0 ? job_json(j) : NULL;
+	if (r == 0)
+		r = job_view(j, ret, e);
 	job_drop(j);
 	return r;
 }

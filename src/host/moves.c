@@ -19,6 +19,7 @@
 #include "host/room.h"
 #include "host/terms.h"
 #include "move/disks.h"
+#include "move/job_view.h"
 #include "move/settings.h"
 #include "qemu/qmp.h"
 
@@ -128,13 +129,15 @@ static int take_options(struct outgoing *o, const struct move_request *of,
 	return paths_asked(&r->paths, s, &of->paths, e);
 }
 
-static int launch_move(struct outgoing *o, json_t **ret_job, struct error *e)
+static int launch_move(struct outgoing *o, struct job_view *ret_job,
+		       struct error *e)
 {
-	*ret_job = job_json(o->job);
+	if (job_view(o->job, ret_job, e) < 0)
+		return error_code(e);
 	jobs_add(o->host->jobs, o->job);
 	if (jobs_thread(o->host->jobs, "move out", outgoing_main, o, e) == 0)
 		return 0;
-	json_decref(*ret_job);
+	shape_done(&job_view_shape, ret_job);
 	job_fail(o->job, e);
 	return error_code(e);
 }
@@ -177,7 +180,7 @@ static int begin(struct outgoing *o, const char *name,
 }
 
 int machine_move(struct host *h, const char *name,
-		 const struct move_request *of, json_t **ret_job,
+		 const struct move_request *of, struct job_view *ret_job,
 		 struct error *e)
 {
 	struct outgoing *o = calloc(1, sizeof(*o));

@@ -18,7 +18,7 @@
 #include "host/parts.h"
 #include "host/relay_waits.h"
 #include "host/terms.h"
-#include "move/report.h"
+#include "move/job_view.h"
 #include "pages/memory.h"
 #include "relay/blocks.h"
 #include "relay/endpoint.h"
@@ -61,21 +61,16 @@ struct accepting {
 
 static void show_progress(struct job *j, struct session *s, struct relay *r)
 {
-	struct job_progress p = { .time_left_ms = -1,
-				  .downtime_estimate_ms = -1 };
+	struct job_progress p;
 	struct session_stats st;
 	struct relay_stats rs;
 
 	session_stats(s, &st);
 	relay_stats(r, &rs);
+	p = progress_of(&st, &rs);
 	p.bytes_sent = st.bytes_sent;
 	p.ram_total = rs.ram_bytes;
 	p.rate = st.out.rate;
-	p.channels = st.channels;
-	p.outage = st.outage;
-	p.presses = st.presses;
-	p.press = st.out.press;
-	p.pages = rs.pages;
 	job_set_progress(j, &p);
 }
 
@@ -177,23 +172,13 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 static void report(struct job *j, struct session *s, struct relay *r,
 		   uint64_t took_us)
 {
-	struct session_stats st;
-	struct relay_stats rs;
-	json_t *all;
+	struct job_report report;
+	struct error e;
 
-	session_stats(s, &st);
-	relay_stats(r, &rs);
-	all = json_pack("{s:I,s:n,s:o,s:o,s:I,s:[s*]}", "total_ms",
-			(json_int_t)(took_us / USEC_PER_MS), "downtime_ms",
-			"bytes", report_bytes(&st, &rs), "pages",
-			report_pages(&rs.pages), "rate",
-			(json_int_t)(took_us ? st.bytes_sent * USEC_PER_SEC /
-						       took_us
-					     : 0),
-			"reasons", rs.opaque ? rs.why_opaque : NULL);
-	json_object_update_new(all, session_paths_json(s));
-	json_object_set_new(all, "press", session_compression(s));
-	job_set_report(j, all);
+	if (report_relay(&report, s, r, took_us, &e) < 0)
+		log_error("relay %s: no report: %s", j->machine, e.text);
+	else
+		job_set_report(j, &report);
 }
 
 /* "ready" or "blocks" */
@@ -569,7 +554,7 @@ static int start_connect(struct host *h, struct connecting *c,
 /* --- the API */
 
 int relay_start(struct host *h, const struct relay_request *of,
-		json_t **ret_job, struct error *e)
+		struct job_view *ret_job, struct error *e)
 {
 	bool source = !strcmp(of->role, "connect");
 	struct connecting *c = calloc(1, sizeof(*c));
@@ -604,7 +589,7 @@ int relay_start(struct host *h, const struct relay_request *of,
 		connecting_free(c);
 	} else {
 		jobs_add(h->jobs, job);
-		*ret_job = job_json(job);
+		r = job_view(job, ret_job, e);
 	}
 	job_drop(job);
 	return r;

@@ -267,23 +267,19 @@ static int drain_events(struct destination *d, struct error *e)
 
 static void show_progress(struct destination *d)
 {
-	struct job_progress p = { .time_left_ms = -1,
-				  .downtime_estimate_ms = -1 };
+	struct job_progress p;
 	struct session_stats st;
-	uint64_t total = 0, have;
 	struct relay_stats rs;
+	uint64_t have;
 
 	session_stats(d->session, &st);
 	relay_stats(d->relay, &rs);
+	p = progress_of(&st, &rs);
 	for (unsigned i = 0; i < memory_blocks(d->memory); i++)
-		total += memory_block(d->memory, i)->len_bytes;
+		p.ram_total += memory_block(d->memory, i)->len_bytes;
 	have = relay_pages_sum(&rs.pages) * MEMORY_PAGE;
-	p.pages = rs.pages;
-	p.ram_total = total;
 	p.bytes_sent = st.bytes_received;
-	p.channels = st.channels;
-	p.outage = st.outage;
-	p.percent = total ? (int)(have * 100 / total) : 0;
+	p.percent = p.ram_total ? (int)(have * 100 / p.ram_total) : 0;
 	if (p.percent > 99)
 		p.percent = 99;
 	job_set_progress(d->job, &p);

@@ -18,8 +18,6 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
-#include "move/report.h"
-#include "session/session.h"
 
 static const uint8_t may_go[JOB_STATES] = {
 	[JOB_RUNNING] = 1 << JOB_IN_DOUBT | 1 << JOB_DONE | 1 << JOB_FAILED |
@@ -27,13 +25,13 @@ static const uint8_t may_go[JOB_STATES] = {
 	[JOB_IN_DOUBT] = 1 << JOB_RUNNING | 1 << JOB_DONE | 1 << JOB_FAILED,
 };
 
-static const char *const state_name[JOB_STATES] = {
+const char *const job_state_names[JOB_STATES] = {
 	[JOB_RUNNING] = "running",     [JOB_IN_DOUBT] = "in-doubt",
 	[JOB_DONE] = "done",           [JOB_FAILED] = "failed",
 	[JOB_CANCELLED] = "cancelled",
 };
 
-static const char *const kind_names[JOB_KINDS] = {
+const char *const job_kind_names[JOB_KINDS] = {
 	[JOB_MOVE] = "move",
 	[JOB_RELAY] = "relay",
 };
@@ -91,7 +89,7 @@ void job_drop(struct job *j)
 {
 	if (!j || atomic_fetch_sub(&j->refs, 1) != 1)
 		return;
-	json_decref(j->report);
+	shape_done(&job_report_shape, &j->report);
 	pthread_cond_destroy(&j->ended);
 	pthread_mutex_destroy(&j->lock);
 	scope_close(&j->wake_fd);
@@ -100,13 +98,14 @@ void job_drop(struct job *j)
 
 void job_log_begin(const struct job *j)
 {
-	log_info("%s %s (%s): begins, %s %s", kind_names[j->kind], j->machine,
-		 j->id, j->role == ROLE_SOURCE ? "to" : "from", j->peer);
+	log_info("%s %s (%s): begins, %s %s", job_kind_names[j->kind],
+		 j->machine, j->id, j->role == ROLE_SOURCE ? "to" : "from",
+		 j->peer);
 }
 
 void job_set_stage(struct job *j, const char *stage)
 {
-	log_debug("%s %s (%s): %s", kind_names[j->kind], j->machine, j->id,
+	log_debug("%s %s (%s): %s", job_kind_names[j->kind], j->machine, j->id,
 		  stage);
 
 	WITH_LOCK(&j->lock);
@@ -121,12 +120,13 @@ void job_set_progress(struct job *j, const struct job_progress *p)
 	j->progress = *p;
 }
 
-void job_set_report(struct job *j, json_t *report)
+void job_set_report(struct job *j, const struct job_report *report)
 {
 	WITH_LOCK(&j->lock);
 
-	json_decref(j->report);
-	j->report = report;
+	shape_done(&job_report_shape, &j->report);
+	j->report = *report;
+	j->has_report = true;
 }
 
 static void job_go(struct job *j, enum job_state to, const char *error,
@@ -146,8 +146,8 @@ void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(advice, sizeof(advice), fmt, ap);
 	va_end(ap);
-	log_warning("%s %s (%s) in doubt: %s", kind_names[j->kind], j->machine,
-		    j->id, error);
+	log_warning("%s %s (%s) in doubt: %s", job_kind_names[j->kind],
+		    j->machine, j->id, error);
 
 	WITH_LOCK(&j->lock);
 
@@ -158,11 +158,11 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice)
 {
 	if (error)
-		log_error("%s %s (%s): %s", kind_names[j->kind], j->machine,
+		log_error("%s %s (%s): %s", job_kind_names[j->kind], j->machine,
 			  j->id, error);
 	else
-		log_info("%s %s (%s): %s", kind_names[j->kind], j->machine,
-			 j->id, state_name[state]);
+		log_info("%s %s (%s): %s", job_kind_names[j->kind], j->machine,
+			 j->id, job_state_names[state]);
 
 	WITH_LOCK(&j->lock);
 
@@ -337,107 +337,9 @@ bool job_wait_ended(struct job *j, uint64_t deadline_us)
 	return true;
 }
 
-/* Other programs' words are in it, and they may have been cut anywhere: JSON
- * takes whole letters only. */
-static json_t *text_or_null(const char *text)
-{
-	char plain[sizeof(((struct job *)0)->advice)];
-	json_t *j = text[0] ? json_string(text) : json_null();
-
-	if (j)
-		return j;
-	text_printable(plain, sizeof(plain), text, strlen(text));
-	return json_string(plain);
-}
-
-static json_t *number_or_null(int64_t n)
-{
-	return n < 0 ? json_null() : json_integer(n);
-}
-
-static json_t *press_json(const struct job_progress *p)
-{
-	if (!p->presses)
-		return json_null();
-	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "before",
-			 (json_int_t)p->press.in, "after",
-			 (json_int_t)p->press.out, "dense",
-			 (json_int_t)p->press.incompressible, "raw_link_free",
-			 (json_int_t)p->press.free, "taken_back",
-			 (json_int_t)p->press.taken_back);
-}
-
-static json_t *progress_json(const struct job_progress *p)
-{
-	return json_pack(
-		"{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:i,s:b,s:o,s:o}",
-		"percent", p->percent, "bytes_sent", (json_int_t)p->bytes_sent,
-		"ram_total", (json_int_t)p->ram_total, "rate",
-		(json_int_t)p->rate, "round", (json_int_t)p->round,
-		"dirty_rate", (json_int_t)p->dirty_rate, "remaining",
-		(json_int_t)p->remaining, "time_left_ms",
-		number_or_null(p->time_left_ms), "downtime_estimate_ms",
-		number_or_null(p->downtime_estimate_ms), "channels",
-		(int)p->channels, "outage", p->outage, "press", press_json(p),
-		"pages", report_pages(&p->pages));
-}
-
-static json_t *failure_json(const struct job *j)
-{
-	if (j->state != JOB_FAILED)
-		return json_null();
-	return json_string(error_kind_name(j->failure));
-}
-
-/* A copy of the report: what one thread writes out is nobody else's. */
-json_t *job_json(struct job *j)
-{
-	WITH_LOCK(&j->lock);
-
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:o,"
-			 "s:o?}",
-			 "id", j->id, "kind", kind_names[j->kind], "role",
-			 role_names[j->role], "machine", j->machine, "peer",
-			 j->peer, "state", state_name[j->state], "stage",
-			 j->stage, "started",
-			 (double)j->started_us / USEC_PER_SEC, "ended",
-			 j->ended_us
-				 ? json_real((double)j->ended_us / USEC_PER_SEC)
-				 : json_null(),
-			 "error", text_or_null(j->error), "error_kind",
-			 failure_json(j), "advice", text_or_null(j->advice),
-			 "progress", progress_json(&j->progress), "report",
-			 json_deep_copy(j->report));
-}
-
 void job_set_session(struct job *j, struct session *s)
 {
 	WITH_LOCK(&j->lock);
 
 	j->session = s;
-}
-
-static json_t *of_report(const struct job *j, const char *key)
-{
-	json_t *value = json_object_get(j->report, key);
-
-	return value ? json_deep_copy(value) : json_null();
-}
-
-json_t *job_debug(struct job *j)
-{
-	json_t *all = json_pack("{s:o}", "job", job_json(j));
-
-	WITH_LOCK(&j->lock);
-
-	if (j->session) {
-		json_object_update_new(all, session_paths_json(j->session));
-		json_object_set_new(all, "press",
-				    session_compression(j->session));
-		return all;
-	}
-	json_object_set_new(all, "paths", of_report(j, "paths"));
-	json_object_set_new(all, "cards", of_report(j, "cards"));
-	json_object_set_new(all, "press", of_report(j, "press"));
-	return all;
 }

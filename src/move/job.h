@@ -2,23 +2,21 @@
 
 /*
  * A job: one move or one relay, as one host sees it.  Its own thread drives
- * it; others read its JSON and may ask it to end.
+ * it; others look at it (move/job_view.h) and may ask it to end.
  *
  * Reference counted: the registry holds one reference, the thread another.
  */
 #pragma once
 
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
-#include "frames/outbox.h"
 #include "move/decide.h"
+#include "move/report.h"
 #include "move/role.h"
-#include "relay/relay.h"
 
 enum job_state {
 	JOB_RUNNING,
@@ -34,18 +32,15 @@ enum job_verdict { JOB_UNDECIDED, JOB_RUN_HERE, JOB_GIVE_UP };
 
 enum job_kind { JOB_MOVE, JOB_RELAY, JOB_KINDS };
 
-enum { JOB_ID_SIZE = 17, JOB_NAME_SIZE = 64 };
-
-struct job_progress {
-	int percent;
-	uint64_t bytes_sent, ram_total, rate, round, dirty_rate, remaining;
-	int64_t time_left_ms, downtime_estimate_ms; /* -1: not known */
-	unsigned channels;
-	bool outage;
-	struct relay_pages pages;
-	bool presses;             /* what follows is meant */
-	struct press_stats press; /* so far */
+enum {
+	JOB_ID_SIZE = 17,
+	JOB_NAME_SIZE = 64,
+	JOB_ERROR_SIZE = 300,
+	JOB_ADVICE_SIZE = 400,
 };
+
+extern const char *const job_kind_names[JOB_KINDS];   /* "move" */
+extern const char *const job_state_names[JOB_STATES]; /* "in-doubt" */
 
 struct job {
 	/* set when made */
@@ -73,10 +68,11 @@ struct job {
 	enum job_state state;
 	const char *stage;
 	uint64_t ended_us;
-	char error[300], advice[400];
+	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	enum error_kind failure; /* of what failed */
 	struct job_progress progress;
-	json_t *report;
+	bool has_report;
+	struct job_report report;
 	struct session *session; /* while it can be looked into */
 	struct job *next;        /* the registry's */
 };
@@ -97,7 +93,8 @@ void job_drop(struct job *j);
 void job_log_begin(const struct job *j);
 void job_set_stage(struct job *j, const char *stage);
 void job_set_progress(struct job *j, const struct job_progress *p);
-void job_set_report(struct job *j, json_t *report /* stolen */);
+/* Takes @report over. */
+void job_set_report(struct job *j, const struct job_report *report);
 /* The advice is made from @fmt. */
 void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -137,9 +134,5 @@ int job_check_cancel(struct job *j, struct error *e);
 enum job_state job_state(struct job *j);
 /* Waits; false when it has not ended by @deadline_us. */
 bool job_wait_ended(struct job *j, uint64_t deadline_us);
-json_t *job_json(struct job *j);
 /* Others may look into it until that is taken back with NULL. */
 void job_set_session(struct job *j, struct session *s);
-/* The job, its paths with the flow of each channel, and the choice of the
- * codec: as they are, or as they were at its end. */
-json_t *job_debug(struct job *j);

@@ -1,154 +1,284 @@
 /* SPDX-License-Identifier: MIT */
 #include "move/report.h"
 
-#include <jansson.h>
+#include <stdio.h>
 
 #include "base/clock.h"
-#include "move/job.h"
+#include "base/error.h"
 #include "move/monitor.h"
 #include "move/move.h"
-#include "relay/relay.h"
 #include "session/session.h"
 #include "wire/frame.h"
+
+/* --- shapes */
+
+#define AT(member) SHAPE_AT(struct relay_pages, member)
+
+static const struct shape_field pages_fields[] = {
+	{ "zero", SHAPE_NUMBER, 0, AT(of[RUN_ZERO]) },
+	{ "filled", SHAPE_NUMBER, 0, AT(of[RUN_FILL]) },
+	{ "unchanged", SHAPE_NUMBER, 0, AT(of[RUN_SAME]) },
+	{ "delta", SHAPE_NUMBER, 0, AT(of[RUN_DELTA]) },
+	{ "delta_bytes", SHAPE_NUMBER, 0, AT(delta_bytes) },
+	{ "data", SHAPE_NUMBER, 0, AT(of[RUN_DATA]) },
+};
+
+static const struct shape pages_shape = SHAPE(struct relay_pages, pages_fields);
+
+#undef AT
+#define AT(member) SHAPE_AT(struct job_progress, member)
+
+static const struct shape_field progress_fields[] = {
+	{ "percent", SHAPE_SIGNED, 0, AT(percent) },
+	{ "bytes_sent", SHAPE_NUMBER, 0, AT(bytes_sent) },
+	{ "ram_total", SHAPE_NUMBER, 0, AT(ram_total) },
+	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
+	{ "round", SHAPE_NUMBER, 0, AT(round) },
+	{ "dirty_rate", SHAPE_NUMBER, 0, AT(dirty_rate) },
+	{ "remaining", SHAPE_NUMBER, 0, AT(remaining) },
+	{ "time_left_ms", SHAPE_SIGNED, SHAPE_NULL, AT(time_left_ms) },
+	{ "downtime_estimate_ms", SHAPE_SIGNED, SHAPE_NULL,
+	  AT(downtime_estimate_ms) },
+	{ "channels", SHAPE_NUMBER, 0, AT(channels) },
+	{ "outage", SHAPE_BOOL, 0, AT(outage) },
+	{ "press", SHAPE_OBJECT, SHAPE_NULL, AT(press),
+	  SHAPE_HAS(struct job_progress, presses), .of = &press_stats_shape },
+	{ "pages", SHAPE_OBJECT, 0, AT(pages), .of = &pages_shape },
+};
+
+const struct shape job_progress_shape =
+	SHAPE(struct job_progress, progress_fields);
+
+#undef AT
+#define AT(member) SHAPE_AT(struct switchover_report, member)
+
+static const struct shape_field switchover_fields[] = {
+	{ "sent_ms", SHAPE_SIGNED, SHAPE_NULL, AT(sent_ms) },
+	{ "loaded_ms", SHAPE_SIGNED, SHAPE_NULL, AT(loaded_ms) },
+	{ "running_ms", SHAPE_SIGNED, SHAPE_NULL, AT(running_ms) },
+};
+
+static const struct shape switchover_shape =
+	SHAPE(struct switchover_report, switchover_fields);
+
+#undef AT
+#define AT(member) SHAPE_AT(struct bytes_report, member)
+
+static const struct shape_field bytes_fields[] = {
+	{ "zero", SHAPE_NUMBER, 0, AT(zero) },
+	{ "raw", SHAPE_NUMBER, 0, AT(raw) },
+	{ "kept", SHAPE_NUMBER, 0, AT(kept) },
+	{ "stream", SHAPE_NUMBER, 0, AT(stream) },
+	{ "wire", SHAPE_NUMBER, 0, AT(wire) },
+	{ "resent", SHAPE_NUMBER, 0, AT(resent) },
+	{ "duplicates", SHAPE_NUMBER, 0, AT(duplicates) },
+};
+
+static const struct shape bytes_shape =
+	SHAPE(struct bytes_report, bytes_fields);
+
+#undef AT
+#define AT(member) SHAPE_AT(struct job_report, member)
+
+static const struct shape_field report_fields[] = {
+	{ "total_ms", SHAPE_SIGNED, SHAPE_NULL, AT(total_ms) },
+	{ "downtime_ms", SHAPE_SIGNED, SHAPE_NULL, AT(downtime_ms) },
+	{ "switchover", SHAPE_OBJECT, SHAPE_OMIT, AT(switchover),
+	  SHAPE_HAS(struct job_report, has_switchover),
+	  .of = &switchover_shape },
+	{ "setup_ms", SHAPE_SIGNED, SHAPE_OMIT, AT(setup_ms) },
+	{ "transfer_ms", SHAPE_SIGNED, SHAPE_OMIT, AT(transfer_ms) },
+	{ "rounds", SHAPE_SIGNED, SHAPE_OMIT, AT(rounds) },
+	{ "bytes", SHAPE_OBJECT, 0, AT(bytes), .of = &bytes_shape },
+	{ "pages", SHAPE_OBJECT, 0, AT(pages), .of = &pages_shape },
+	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
+	{ "mode_asked", SHAPE_TEXT, SHAPE_OMIT, AT(mode_asked) },
+	{ "mode_got", SHAPE_TEXT, SHAPE_OMIT, AT(mode_got) },
+	/* as they were called before */
+	{ "option_asked", SHAPE_TEXT, SHAPE_OMIT, AT(mode_asked) },
+	{ "option_got", SHAPE_TEXT, SHAPE_OMIT, AT(mode_got) },
+	{ "reasons", SHAPE_WORDS, 0, AT(reasons) },
+	SESSION_REPORT_FIELDS(struct job_report, session),
+};
+
+const struct shape job_report_shape = SHAPE(struct job_report, report_fields);
+
+/* --- while it runs */
+
+struct job_progress progress_of(const struct session_stats *s,
+				const struct relay_stats *r)
+{
+	return (struct job_progress){
+		.time_left_ms = -1,
+		.downtime_estimate_ms = -1,
+		.channels = s->channels,
+		.outage = s->outage,
+		.presses = s->presses,
+		.press = s->out.press,
+		.pages = r->pages,
+	};
+}
 
 void progress_update(struct job_progress *p, const struct migration_info *q,
 		     const struct session_stats *s, const struct relay_stats *r)
 {
-	int percent = 0;
+	int percent = 0, before = p->percent;
 
 	if (q->total > 0)
 		percent = (int)((q->total - q->remaining) * 100 / q->total);
 	if (percent > 99) /* not before the guest runs there */
 		percent = 99;
-	if (percent > p->percent)
-		p->percent = percent;
-	p->pages = r->pages;
+	*p = progress_of(s, r);
+	p->percent = percent > before ? percent : before;
 	p->bytes_sent = s->bytes_sent;
 	p->ram_total = q->total;
 	p->rate = s->out.rate;
 	p->round = q->rounds;
 	p->dirty_rate = q->dirty_rate;
 	p->remaining = q->remaining;
-	p->channels = s->channels;
-	p->outage = s->outage;
-	p->presses = s->presses;
-	p->press = s->out.press;
 	p->downtime_estimate_ms = q->expected_downtime_ms;
-	p->time_left_ms = -1; /* also when the guest is faster than the link */
+	/* Not when the guest is faster than the link. */
 	if (s->out.rate > q->dirty_rate)
 		p->time_left_ms = (int64_t)(q->remaining * 1000 /
 					    (s->out.rate - q->dirty_rate));
 }
 
-static json_t *ms(uint64_t from_us, uint64_t to_us)
+/* --- when it has ended */
+
+int session_report_fill(struct session_report *ret, struct session *s,
+			struct error *e)
 {
-	if (from_us == 0 || to_us < from_us)
-		return json_null();
-	return json_integer((json_int_t)((to_us - from_us) / USEC_PER_MS));
+	struct session_report r = { .known = true };
+
+	if (session_paths(s, &r.paths, e) < 0)
+		return error_code(e);
+	r.presses = session_compression(s, &r.press);
+	*ret = r;
+	return 0;
 }
 
-json_t *report_bytes(const struct session_stats *st,
-		     const struct relay_stats *rs)
+static struct bytes_report bytes_of(const struct session_stats *st,
+				    const struct relay_stats *rs)
 {
 	uint64_t zero = rs->pages.of[RUN_ZERO];
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
-			 (json_int_t)(zero * WIRE_PAGE), "raw",
-			 (json_int_t)((relay_pages_sum(&rs->pages) - zero) *
-				      WIRE_PAGE),
-			 "kept", (json_int_t)(rs->kept_pages * WIRE_PAGE),
-			 "stream", (json_int_t)rs->stream_bytes, "wire",
-			 (json_int_t)st->bytes_sent, "resent",
-			 (json_int_t)st->out.resent_bytes, "duplicates",
-			 (json_int_t)st->duplicates);
+	return (struct bytes_report){
+		.zero = zero * WIRE_PAGE,
+		.raw = (relay_pages_sum(&rs->pages) - zero) * WIRE_PAGE,
+		.kept = rs->kept_pages * WIRE_PAGE,
+		.stream = rs->stream_bytes,
+		.wire = st->bytes_sent,
+		.resent = st->out.resent_bytes,
+		.duplicates = st->duplicates,
+	};
 }
 
-json_t *report_pages(const struct relay_pages *p)
+/* What moves and relays have in common; the rest is that of a relay. */
+static int report_begin(struct job_report *ret, struct session *s,
+			const struct relay_stats *rs, uint64_t took_us,
+			struct error *e)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "zero",
-			 (json_int_t)p->of[RUN_ZERO], "filled",
-			 (json_int_t)p->of[RUN_FILL], "unchanged",
-			 (json_int_t)p->of[RUN_SAME], "delta",
-			 (json_int_t)p->of[RUN_DELTA], "delta_bytes",
-			 (json_int_t)p->delta_bytes, "data",
-			 (json_int_t)p->of[RUN_DATA]);
-}
+	struct session_stats st;
 
-/* Where the downtime went, each from the moment the guest was stopped. */
-static json_t *switchover_json(const struct move_times *t)
-{
-	return json_pack("{s:o,s:o,s:o}", "sent_ms",
-			 ms(t->stopped_wall_us, t->completed_wall_us),
-			 "loaded_ms", ms(t->stopped_wall_us, t->loaded_wall_us),
-			 "running_ms",
-			 ms(t->stopped_wall_us, t->running_wall_us));
-}
-
-static json_t *reasons(const struct move_times *t, const struct move_options *o,
-		       const struct relay_stats *rs)
-{
-	const struct move_mode *mode = o->paths.mode;
-	json_t *all = json_array();
-
-	if (!mode->all)
-		json_array_append_new(all,
-				      json_sprintf("mode '%s' uses one pair "
-						   "of cards at a time",
-						   mode->name));
-	if (mode->compresses && o->paths.never_press)
-		json_array_append_new(all, json_sprintf("asked for %s, but the "
-							"settings say "
-							"compress = never",
-							mode->name));
-	if (rs->opaque)
-		json_array_append_new(all, json_sprintf("pages stayed in "
-							"QEMU's stream: %s",
-							rs->why_opaque));
-	if (t->forced)
-		json_array_append_new(
-			all, json_string("the guest was paused at the time-out "
-					 "so that the move could finish"));
-	return all;
-}
-
-void report_source(struct job *job, struct session *s, struct relay *r,
-		   const struct move_times *t, const struct move_options *o)
-{
-	struct session_stats st = { 0 };
-	struct relay_stats rs = { 0 };
-	const struct move_mode *mode = o->paths.mode;
-	const char *got;
-	json_t *report;
-	uint64_t rounds, took = t->running_us - t->migrate_us;
-
-	/* A move that was found in the journal has no options either. */
-	if (!s || !r)
-		return;
 	session_stats(s, &st);
+	*ret = (struct job_report){
+		.total_ms = -1,
+		.downtime_ms = -1,
+		.setup_ms = -1,
+		.transfer_ms = -1,
+		.rounds = -1,
+		.bytes = bytes_of(&st, rs),
+		.pages = rs->pages,
+		.rate = took_us ? st.bytes_sent * USEC_PER_SEC / took_us : 0,
+	};
+	return session_report_fill(&ret->session, s, e);
+}
+
+static int64_t ms(uint64_t from_us, uint64_t to_us)
+{
+	if (from_us == 0 || to_us < from_us)
+		return -1;
+	return (int64_t)((to_us - from_us) / USEC_PER_MS);
+}
+
+static void add_times(struct job_report *to, const struct move_times *t)
+{
+	to->total_ms = ms(t->start_us, t->running_us);
+	to->downtime_ms = ms(t->stopped_wall_us, t->running_wall_us);
+	to->setup_ms = ms(t->start_us, t->migrate_us);
+	to->transfer_ms = ms(t->migrate_us, t->completed_us);
+	to->rounds = (int64_t)t->rounds;
+	to->has_switchover = true;
+	to->switchover = (struct switchover_report){
+		.sent_ms = ms(t->stopped_wall_us, t->completed_wall_us),
+		.loaded_ms = ms(t->stopped_wall_us, t->loaded_wall_us),
+		.running_ms = to->downtime_ms,
+	};
+}
+
+static int add_reasons(struct words *to, const struct move_times *t,
+		       const struct move_options *o,
+		       const struct relay_stats *rs, struct error *e)
+{
+	const struct move_mode *mode = o->paths.mode;
+
+	if (!mode->all &&
+	    words_addf(to, e, "mode '%s' uses one pair of cards at a time",
+		       mode->name) < 0)
+		return error_code(e);
+	if (mode->compresses && o->paths.never_press &&
+	    words_addf(to, e,
+		       "asked for %s, but the settings say compress = never",
+		       mode->name) < 0)
+		return error_code(e);
+	if (rs->opaque && words_addf(to, e, "pages stayed in QEMU's stream: %s",
+				     rs->why_opaque) < 0)
+		return error_code(e);
+	if (t->forced && words_add(to,
+				   "the guest was paused at the time-out so "
+				   "that the move could finish",
+				   e) < 0)
+		return error_code(e);
+	return 0;
+}
+
+int report_move(struct job_report *ret, struct session *s, struct relay *r,
+		const struct move_times *t, const struct move_options *o,
+		struct error *e)
+{
+	const struct move_mode *mode = o->paths.mode;
+	struct relay_stats rs;
+	struct job_report of;
+
 	relay_stats(r, &rs);
-	got = move_mode_got(mode, move_paths_press(&o->paths));
-	{
-		pthread_mutex_lock(&job->lock);
-		rounds = job->progress.round;
-		pthread_mutex_unlock(&job->lock);
+	if (report_begin(&of, s, &rs, t->running_us - t->migrate_us, e) < 0)
+		return error_code(e);
+	add_times(&of, t);
+	snprintf(of.mode_asked, sizeof(of.mode_asked), "%s", mode->name);
+	snprintf(of.mode_got, sizeof(of.mode_got), "%s",
+		 move_mode_got(mode, move_paths_press(&o->paths)));
+	if (add_reasons(&of.reasons, t, o, &rs, e) < 0) {
+		shape_done(&job_report_shape, &of);
+		return error_code(e);
 	}
-	report = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:s,s:s,"
-			   "s:s,s:s,s:o}",
-			   "total_ms", ms(t->start_us, t->running_us),
-			   "downtime_ms",
-			   ms(t->stopped_wall_us, t->running_wall_us),
-			   "switchover", switchover_json(t), "setup_ms",
-			   ms(t->start_us, t->migrate_us), "transfer_ms",
-			   ms(t->migrate_us, t->completed_us), "rounds",
-			   (json_int_t)rounds, "bytes", report_bytes(&st, &rs),
-			   "pages", report_pages(&rs.pages), "rate",
-			   (json_int_t)(took ? st.bytes_sent * USEC_PER_SEC /
-							took
-					     : 0),
-			   "mode_asked", mode->name, "mode_got", got,
-			   "option_asked", mode->name, "option_got", got,
-			   "reasons", reasons(t, o, &rs));
-	json_object_update_new(report, session_paths_json(s));
-	json_object_set_new(report, "press", session_compression(s));
-	job_set_report(job, report);
+	*ret = of;
+	return 0;
+}
+
+int report_relay(struct job_report *ret, struct session *s, struct relay *r,
+		 uint64_t took_us, struct error *e)
+{
+	struct relay_stats rs;
+	struct job_report of;
+
+	relay_stats(r, &rs);
+	if (report_begin(&of, s, &rs, took_us, e) < 0)
+		return error_code(e);
+	of.total_ms = (int64_t)(took_us / USEC_PER_MS);
+	if (rs.opaque && words_add(&of.reasons, rs.why_opaque, e) < 0) {
+		shape_done(&job_report_shape, &of);
+		return error_code(e);
+	}
+	*ret = of;
+	return 0;
 }

@@ -176,6 +176,21 @@ static enum decide_event act_continue(struct commit_side *c)
 	return EVENT_REFUSED;
 }
 
+/* A move that was found in the journal has nothing to tell. */
+static void set_report(struct source *m)
+{
+	struct job_report report;
+	struct error e;
+
+	if (!m->session || !m->relay)
+		return;
+	m->times.rounds = m->progress.round;
+	if (report_move(&report, m->session, m->relay, &m->times, m->o, &e) < 0)
+		log_error("move %s: no report: %s", m->job->machine, e.text);
+	else
+		job_set_report(m->job, &report);
+}
+
 static enum decide_event act_end_qemu(struct commit_side *c)
 {
 	struct source *m = source_of(c);
@@ -185,7 +200,7 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 	m->times.running_us = clock_us();
 	fault_point("source:running");
 	job_set_stage(m->job, "clean-up");
-	report_source(m->job, m->session, m->relay, &m->times, m->o);
+	set_report(m);
 	qmp_close(m->qmp);
 	m->qmp = NULL;
 	if (m->machine->process.pidfd >= 0 &&

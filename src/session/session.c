@@ -465,37 +465,12 @@ bool session_peer_can(struct session *s, enum ability a)
 	return atomic_load(&s->abilities) >> a & 1;
 }
 
-/* Of bytes that may be none. */
-static json_t *share(uint64_t part, uint64_t of)
+bool session_compression(struct session *s, struct compressor_report *ret)
 {
-	return of ? json_real((double)part / (double)of) : json_null();
-}
-
-json_t *session_compression(struct session *s)
-{
-	struct press_stats *st;
-	struct outbox_stats all;
-	json_t *r;
-
 	if (!s->compressor)
-		return json_null();
-	outbox_stats(&s->out, &all);
-	st = &all.press;
-	r = compressor_json(s->compressor, &s->client);
-	json_object_update_new(r,
-			       json_pack("{s:I,s:I,s:o,s:I,s:I,s:o,s:I}",
-					 "before", (json_int_t)st->in, "after",
-					 (json_int_t)st->out, "ratio",
-					 share(st->in, st->out), "dense",
-					 (json_int_t)st->incompressible,
-					 "raw_link_free", (json_int_t)st->free,
-					 "share_raw_link_free",
-					 share(st->free,
-					       st->in + st->incompressible +
-						       st->free),
-					 "taken_back",
-					 (json_int_t)st->taken_back));
-	return r;
+		return false;
+	*ret = compressor_report(s->compressor, &s->client);
+	return true;
 }
 
 void session_stats(struct session *s, struct session_stats *ret)
@@ -518,19 +493,6 @@ void session_stats(struct session *s, struct session_stats *ret)
 int session_paths(struct session *s, struct paths_report *ret, struct error *e)
 {
 	return account_report(s->paths, ret, e);
-}
-
-json_t *session_paths_json(struct session *s)
-{
-	AUTO_FREE char *text = NULL;
-	struct paths_report r = { 0 };
-	struct error ignored;
-
-	if (session_paths(s, &r, &ignored) < 0)
-		return NULL;
-	text = shape_text(&paths_report_shape, &r);
-	shape_done(&paths_report_shape, &r);
-	return text ? json_loads(text, 0, NULL) : NULL;
 }
 
 void session_wait_tried(struct session *s, uint64_t deadline_us)

@@ -26,7 +26,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -145,10 +144,7 @@ void session_stats(struct session *s, struct session_stats *ret);
 /* Every path that was used or might have been, and the cards of both sides that
  * are on none. */
 int session_paths(struct session *s, struct paths_report *ret, struct error *e);
-/* The same for reports that are not shapes yet; NULL without memory. */
-json_t *session_paths_json(struct session *s);
-/* What the compressor did for the session, see docs/api.md; null without one.
- */
-json_t *session_compression(struct session *s);
+/* What the compressor did for the session; false without one. */
+bool session_compression(struct session *s, struct compressor_report *ret);
 /* Waits until every path that should be used has been tried. */
 void session_wait_tried(struct session *s, uint64_t deadline_us);

@@ -11,18 +11,17 @@
 #include "host/host_view.h"
 #include "host/machine_view.h"
 #include "host/settings_view.h"
+#include "move/job_view.h"
 
 struct host *double_as_host(struct double_host *d)
 {
 	return (struct host *)d;
 }
 
-/* @ret: NULL for what is not JSON. */
-static int answer(struct host *h, json_t **ret, struct error *e,
-		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static int answer(struct host *h, struct error *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
-static int answer(struct host *h, json_t **ret, struct error *e,
-		  const char *fmt, ...)
+static int answer(struct host *h, struct error *e, const char *fmt, ...)
 {
 	struct double_host *d = (struct double_host *)h;
 	va_list ap;
@@ -30,15 +29,7 @@ static int answer(struct host *h, json_t **ret, struct error *e,
 	va_start(ap, fmt);
 	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
 	va_end(ap);
-	if (d->fail_code)
-		return error_set(e, d->fail_code, "%s", d->reason);
-	if (!ret)
-		return 0;
-	*ret = json_pack("{s:s%}", "asked", d->asked,
-			 strnlen(d->asked, sizeof(d->asked)));
-	if (!*ret)
-		*ret = json_object();
-	return 0;
+	return d->fail_code ? error_set(e, d->fail_code, "%s", d->reason) : 0;
 }
 
 /* The machine of the answer has what was asked for as its definition. */
@@ -61,6 +52,27 @@ static int answer_view(struct host *h, struct machine_view *ret,
 	return 0;
 }
 
+/* Likewise, a job's as its error. */
+static int answer_job(struct host *h, struct job_view *ret, struct error *e,
+		      const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int answer_job(struct host *h, struct job_view *ret, struct error *e,
+		      const char *fmt, ...)
+{
+	struct double_host *d = (struct double_host *)h;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
+	va_end(ap);
+	if (d->fail_code)
+		return error_set(e, d->fail_code, "%s", d->reason);
+	*ret = (struct job_view){ .id = "3f", .state = JOB_RUNNING };
+	snprintf(ret->error, sizeof(ret->error), "%.250s", d->asked);
+	return 0;
+}
+
 int host_show(struct host *h, struct host_view *ret, struct error *e)
 {
 	struct double_host *d = (struct double_host *)h;
@@ -68,14 +80,14 @@ int host_show(struct host *h, struct host_view *ret, struct error *e)
 	for (int i = 0; d->meet && i < 2; i++)
 		pthread_barrier_wait(d->meet);
 	*ret = (struct host_view){ .peers_count = 0 };
-	return answer(h, NULL, e, "host_show");
+	return answer(h, e, "host_show");
 }
 
 int host_settings_list(struct host *h, struct settings_view *ret,
 		       struct error *e)
 {
 	(void)ret;
-	return answer(h, NULL, e, "host_settings_list");
+	return answer(h, e, "host_settings_list");
 }
 
 int host_set(struct host *h, const char *setting, const struct words *values,
@@ -87,7 +99,7 @@ int host_set(struct host *h, const char *setting, const struct words *values,
 	for (size_t i = 0; i < values->count; i++)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all), " %s",
 			 values->at[i]);
-	r = answer(h, NULL, e, "host_set %s%s", setting, all);
+	r = answer(h, e, "host_set %s%s", setting, all);
 	if (r < 0)
 		return r;
 	*ret = (struct settings_view){ .at = calloc(1, sizeof(*ret->at)),
@@ -101,14 +113,14 @@ int nic_plan(struct host *h, const char *peer, const char *option,
 	     struct plan_view *ret, struct error *e)
 {
 	*ret = (struct plan_view){ 0 };
-	return answer(h, NULL, e, "nic_plan %s %s", peer,
-		      option ? option : "-");
+	return answer(h, e, "nic_plan %s %s", peer, option ? option : "-");
 }
 
-int host_debug_job(struct host *h, const char *id, json_t **ret,
+int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 		   struct error *e)
 {
-	return answer(h, ret, e, "host_debug_job %s", id);
+	*ret = (struct job_details){ .session.known = false };
+	return answer_job(h, &ret->job, e, "host_debug_job %s", id);
 }
 
 int machine_list(struct host *h, struct machine_views *ret, struct error *e)
@@ -172,64 +184,74 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 }
 
 int machine_move(struct host *h, const char *name,
-		 const struct move_request *of, json_t **ret_job,
+		 const struct move_request *of, struct job_view *ret_job,
 		 struct error *e)
 {
 	const struct paths_request *p = &of->paths;
 
-	return answer(h, ret_job, e, "machine_move %s %s %s %d/%d %d/%d %s%s",
-		      name, of->host, p->mode ? p->mode : "-", p->has_networks,
-		      (int)p->networks.count, p->has_connections,
-		      (int)p->connections,
-		      of->on_timeout ? of->on_timeout : "-",
-		      of->paused ? " paused" : "");
+	return answer_job(h, ret_job, e,
+			  "machine_move %s %s %s %d/%d %d/%d %s%s", name,
+			  of->host, p->mode ? p->mode : "-", p->has_networks,
+			  (int)p->networks.count, p->has_connections,
+			  (int)p->connections,
+			  of->on_timeout ? of->on_timeout : "-",
+			  of->paused ? " paused" : "");
 }
 
 int machine_compare(struct host *h, const char *name, const char *peer,
 		    struct comparison *ret, struct error *e)
 {
 	*ret = (struct comparison){ .ok = true };
-	return answer(h, NULL, e, "machine_compare %s %s", name, peer);
+	return answer(h, e, "machine_compare %s %s", name, peer);
 }
 
-int job_list(struct host *h, json_t **ret, struct error *e)
+int job_list(struct host *h, struct job_views *ret, struct error *e)
 {
-	return answer(h, ret, e, "job_list");
+	struct job_view *one = calloc(1, sizeof(*one));
+	int r = answer_job(h, one, e, "job_list");
+
+	if (r < 0)
+		free(one);
+	else
+		*ret = (struct job_views){ .at = one, .count = 1 };
+	return r;
 }
 
-int job_show(struct host *h, const char *id, json_t **ret, struct error *e)
+int job_show(struct host *h, const char *id, struct job_view *ret,
+	     struct error *e)
 {
-	return answer(h, ret, e, "job_show %s", id);
+	return answer_job(h, ret, e, "job_show %s", id);
 }
 
-int job_cancel(struct host *h, const char *id, json_t **ret, struct error *e)
+int job_cancel(struct host *h, const char *id, struct job_view *ret,
+	       struct error *e)
 {
-	return answer(h, ret, e, "job_cancel %s", id);
+	return answer_job(h, ret, e, "job_cancel %s", id);
 }
 
-int job_resolve(struct host *h, const char *id, int run_here, json_t **ret,
-		struct error *e)
+int job_resolve(struct host *h, const char *id, int run_here,
+		struct job_view *ret, struct error *e)
 {
-	return answer(h, ret, e, "job_resolve %s %s", id,
-		      run_here ? "here" : "there");
+	return answer_job(h, ret, e, "job_resolve %s %s", id,
+			  run_here ? "here" : "there");
 }
 
 int nic_list(struct host *h, struct nic_views *ret, struct error *e)
 {
 	*ret = (struct nic_views){ 0 };
-	return answer(h, NULL, e, "nic_list");
+	return answer(h, e, "nic_list");
 }
 
 int nic_show(struct host *h, const char *name, struct nic_view *ret,
 	     struct error *e)
 {
 	*ret = (struct nic_view){ .numa_node = -1 };
-	return answer(h, NULL, e, "nic_show %s", name);
+	return answer(h, e, "nic_show %s", name);
 }
 
 int relay_start(struct host *h, const struct relay_request *of,
-		json_t **ret_job, struct error *e)
+		struct job_view *ret_job, struct error *e)
 {
-	return answer(h, ret_job, e, "relay_start %s %s %s %d", of->role,
-		      of->name, of->qemu ? of->qemu : "-", (int)of->pid);
+	return answer_job(h, ret_job, e, "relay_start %s %s %s %d", of->role,
+			  of->name, of->qemu ? of->qemu : "-", (int)of->pid);
 }

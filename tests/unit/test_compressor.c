@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "base/scope.h"
 #include "codec/codec.h"
 #include "compress/compressor.h"
 #include "frames/outbox.h"
@@ -512,14 +513,6 @@ static void small_frames_and_those_without_pages_are_not_for_the_compressor(
 
 /* --- the compressor */
 
-static json_int_t number(json_t *o, const char *key)
-{
-	json_t *n = json_object_get(o, key);
-
-	assert_true(json_is_integer(n));
-	return json_integer_value(n);
-}
-
 static uint64_t pressed(struct box *d)
 {
 	/* Frames: every one weighs the same. */
@@ -567,7 +560,7 @@ static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
 {
 	struct compressor *p = compressor_made(2);
 	struct box *d = box_made(p, true);
-	json_t *said;
+	struct compressor_report said;
 	struct frame_out *f;
 
 	(void)state;
@@ -580,14 +573,13 @@ static void workers_press_what_waits_and_all_codecs_are_tried(void **state)
 		check_frame(d, f);
 		outbox_sent(&d->out, f);
 	}
-	said = compressor_json(p, &d->client);
-	assert_int_equal(json_array_size(json_object_get(said, "tried")),
-			 CHOICES);
-	assert_true(number(said, "processor_ms") >= 0);
-	assert_string_equal(json_string_value(
-				    json_object_get(said, "compress")),
-			    "always");
-	json_decref(said);
+	said = compressor_report(p, &d->client);
+	assert_int_equal(said.n_tried, CHOICES);
+	for (size_t i = 0; i < said.n_tried; i++)
+		assert_true(said.tried[i].frames > 0 &&
+			    said.tried[i].ratio > 1);
+	assert_true(said.did.in > 0 && said.ratio > 1);
+	assert_true(said.always);
 	outbox_close(&d->out);
 	compressor_leave(p, &d->client);
 	box_unmade(d);
@@ -598,7 +590,7 @@ static void a_codec_that_the_settings_name_is_the_only_one(void **state)
 {
 	struct compressor *p = compressor_made(1);
 	struct box *d = box_made(p, true);
-	json_t *said;
+	struct compressor_report said;
 	struct frame_out *f;
 
 	(void)state;
@@ -614,11 +606,30 @@ static void a_codec_that_the_settings_name_is_the_only_one(void **state)
 				 CODEC_ZSTD);
 		outbox_sent(&d->out, f);
 	}
-	said = compressor_json(p, &d->client);
-	assert_string_equal(json_string_value(json_object_get(said, "codec")),
-			    "zstd");
-	assert_int_equal(number(said, "level"), 5);
-	json_decref(said);
+	said = compressor_report(p, &d->client);
+	assert_int_equal(said.used.id, CODEC_ZSTD);
+	assert_int_equal(said.used.level, 5);
+	outbox_close(&d->out);
+	compressor_leave(p, &d->client);
+	box_unmade(d);
+	compressor_free(p);
+}
+
+static void nothing_has_no_ratio(void **state)
+{
+	struct compressor *p = compressor_made(1);
+	struct box *d = box_made(p, false);
+	struct compressor_report said;
+	AUTO_FREE char *text = NULL;
+
+	(void)state;
+	compressor_join(p, &d->client);
+	said = compressor_report(p, &d->client);
+	text = shape_text(&compressor_report_shape, &said);
+	assert_non_null(strstr(text, "\"compress\":\"idle\""));
+	assert_non_null(strstr(text, "\"ratio\":null"));
+	assert_non_null(strstr(text, "\"share_raw_link_free\":null"));
+	assert_non_null(strstr(text, "\"tried\":[]"));
 	outbox_close(&d->out);
 	compressor_leave(p, &d->client);
 	box_unmade(d);
@@ -760,6 +771,7 @@ int main(void)
 			workers_press_what_waits_and_all_codecs_are_tried),
 		cmocka_unit_test(
 			a_codec_that_the_settings_name_is_the_only_one),
+		cmocka_unit_test(nothing_has_no_ratio),
 		cmocka_unit_test(incompressible_frames_leave_as_they_are),
 		cmocka_unit_test(no_client_keeps_the_buffers_of_another),
 		cmocka_unit_test(more_clients_than_buffers_are_served_as_well),

@@ -169,6 +169,7 @@ static const struct {
 	{ "POST", "/v1/jobs/3f9a12cd/resolve", "{\"run_here\":false}", 200,
 	  "job_resolve 3f9a12cd there" },
 	{ "GET", "/v1/debug/3f9a12cd", "", 200, "host_debug_job 3f9a12cd" },
+	{ "GET", "/v1/debug", "", 200, "host_debug_job 3f" },
 	{ "GET", "/v1/nics", "", 200, "nic_list" },
 	{ "GET", "/v1/nics/eth0.100", "", 200, "nic_show eth0.100" },
 	{ "GET", "/v1/nics/plan", "", 200, "nic_show plan" },
@@ -647,7 +648,7 @@ static void the_client_gets_the_reply_or_the_sentence(void **state)
 
 	assert_int_equal(client_new(&c, p->socket, &e), 0);
 	assert_int_equal(client_get(c, "/v1/jobs/ab", &j, &e), 0);
-	assert_string_equal(json_string_value(json_object_get(j, "asked")),
+	assert_string_equal(json_string_value(json_object_get(j, "error")),
 			    "job_show ab");
 	json_decref(j);
 	assert_int_equal(client_post(c, "/v1/jobs/ab/cancel", NULL, &j, &e), 0);
@@ -729,7 +730,7 @@ static void what_is_changed_is_noted_with_who_did_it(void **state)
 	assert_non_null(strstr(reply, "\"process\": \"test_control\""));
 	assert_non_null(strstr(reply, "\"action\": \"move\""));
 	assert_non_null(
-		strstr(reply, "\"details\": \"host=beta paused=true\""));
+		strstr(reply, "\"details\": \"host=beta paused=true job=3f\""));
 	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
 	assert_non_null(strstr(reply, "\"status\": 409"));
 	assert_non_null(strstr(reply, "\"error\": \"a job holds web1\""));

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/words.h"
 #include "move/job.h"
+#include "move/job_view.h"
 
 static struct job *job_with_id(const char *id)
 {
@@ -28,23 +31,47 @@ static struct job *job_made(void)
 	return job_with_id(NULL);
 }
 
-static const char *text_of(const json_t *o, const char *key)
+static struct job_view view_of(struct job *j)
 {
-	return json_string_value(json_object_get(o, key));
+	struct job_view v = { .kind = JOB_MOVE };
+	struct error e;
+
+	if (job_view(j, &v, &e) < 0)
+		fail_msg("%s", e.text);
+	return v;
+}
+
+/* As the control API gives it. */
+static char *text_of(struct job *j)
+{
+	struct job_view v = view_of(j);
+	char *text = shape_text(&job_view_shape, &v);
+
+	assert_non_null(text);
+	shape_done(&job_view_shape, &v);
+	return text;
+}
+
+static void assert_says(struct job *j, const char *what)
+{
+	char *text = text_of(j);
+
+	if (!strstr(text, what))
+		fail_msg("no %s in %s", what, text);
+	free(text);
 }
 
 static void a_new_job_runs_and_has_an_id_of_its_own(void **state)
 {
 	struct job *a = job_made(), *b = job_made();
-	json_t *shown = job_json(a);
 
 	(void)state;
 	assert_string_not_equal(a->id, b->id);
 	assert_int_equal(job_state(a), JOB_RUNNING);
-	assert_string_equal(text_of(shown, "state"), "running");
-	assert_true(json_is_null(json_object_get(shown, "error")));
-	assert_true(json_is_null(json_object_get(shown, "ended")));
-	json_decref(shown);
+	assert_says(a, "\"kind\":\"move\",\"role\":\"source\"");
+	assert_says(a, "\"state\":\"running\"");
+	assert_says(a, "\"ended\":null,\"error\":null,\"error_kind\":null");
+	assert_says(a, "\"report\":null");
 	job_drop(a);
 	job_drop(b);
 }
@@ -61,18 +88,18 @@ static void a_given_id_is_kept(void **state)
 static void an_end_has_its_sentence_and_wakes_who_waits(void **state)
 {
 	struct job *j = job_made();
-	json_t *shown;
+	struct job_view v;
 
 	(void)state;
 	assert_false(job_wait_ended(j, clock_us() + 10000));
 	job_finish(j, JOB_FAILED, "host beta is full", "free some memory");
 	assert_true(job_wait_ended(j, clock_us()));
-	shown = job_json(j);
-	assert_string_equal(text_of(shown, "state"), "failed");
-	assert_string_equal(text_of(shown, "error"), "host beta is full");
-	assert_string_equal(text_of(shown, "advice"), "free some memory");
-	assert_true(json_is_real(json_object_get(shown, "ended")));
-	json_decref(shown);
+	v = view_of(j);
+	assert_int_equal(v.state, JOB_FAILED);
+	assert_string_equal(v.error, "host beta is full");
+	assert_string_equal(v.advice, "free some memory");
+	assert_true(v.ended_us >= v.started_us);
+	assert_says(j, "\"error_kind\":\"failed\"");
 	job_drop(j);
 }
 
@@ -134,18 +161,14 @@ static void a_job_is_shown_whatever_its_error_says(void **state)
 {
 	struct job *j = job_made();
 	char text[400];
-	json_t *shown;
 
 	(void)state;
 	/* Cut inside of a letter, and no letter at all. */
 	for (size_t i = 0; i + 2 < sizeof(text); i += 2)
 		memcpy(text + i, "\xc3\xa4", 3);
 	job_finish(j, JOB_FAILED, text, "\xff");
-	shown = job_json(j);
-	assert_non_null(shown);
-	assert_string_equal(text_of(shown, "state"), "failed");
-	assert_true(strlen(text_of(shown, "error")) > 100);
-	json_decref(shown);
+	assert_says(j, "\"state\":\"failed\"");
+	assert_says(j, "\"advice\":\"?\"");
 	job_drop(j);
 }
 
@@ -156,25 +179,13 @@ static void progress_says_what_the_press_did_so_far(void **state)
 		.presses = true,
 		.press = { .in = 3, .out = 2, .incompressible = 4 }
 	};
-	json_t *shown, *press;
 
 	(void)state;
 	job_set_progress(j, &p);
-	shown = job_json(j);
-	press = json_object_get(json_object_get(shown, "progress"), "press");
-	assert_int_equal(json_integer_value(json_object_get(press, "before")),
-			 3);
-	assert_int_equal(json_integer_value(json_object_get(press, "after")),
-			 2);
-	assert_int_equal(json_integer_value(json_object_get(press, "dense")),
-			 4);
-	json_decref(shown);
+	assert_says(j, "\"press\":{\"before\":3,\"after\":2,\"dense\":4,");
 	p.presses = false;
 	job_set_progress(j, &p);
-	shown = job_json(j);
-	press = json_object_get(json_object_get(shown, "progress"), "press");
-	assert_true(json_is_null(press));
-	json_decref(shown);
+	assert_says(j, "\"press\":null");
 	job_drop(j);
 }
 
@@ -184,24 +195,86 @@ static void progress_that_is_not_known_is_null(void **state)
 	struct job_progress p = { .percent = 40,
 				  .time_left_ms = -1,
 				  .downtime_estimate_ms = 12 };
-	json_t *shown, *progress;
 
 	(void)state;
 	job_set_progress(j, &p);
 	job_set_stage(j, "pre-copy");
-	job_set_report(j, json_pack("{s:i}", "total_ms", 5));
-	shown = job_json(j);
-	progress = json_object_get(shown, "progress");
-	assert_int_equal(json_integer_value(
-				 json_object_get(progress, "percent")),
-			 40);
-	assert_true(json_is_null(json_object_get(progress, "time_left_ms")));
-	assert_int_equal(json_integer_value(
-				 json_object_get(progress,
-						 "downtime_estimate_ms")),
-			 12);
-	assert_string_equal(text_of(shown, "stage"), "pre-copy");
-	json_decref(shown);
+	assert_says(j, "\"stage\":\"pre-copy\"");
+	assert_says(j, "\"percent\":40,");
+	assert_says(j, "\"time_left_ms\":null,\"downtime_estimate_ms\":12,");
+	job_drop(j);
+}
+
+static struct job_report report_with(const char *reason)
+{
+	struct job_report r = { .total_ms = 5,
+				.downtime_ms = -1,
+				.setup_ms = -1,
+				.transfer_ms = -1,
+				.rounds = -1,
+				.session.known = true };
+	struct error e;
+
+	assert_int_equal(words_add(&r.reasons, reason, &e), 0);
+	return r;
+}
+
+static void a_report_of_a_relay_has_what_relays_have(void **state)
+{
+	const struct job_report r = report_with("one network");
+	struct job *j = job_made();
+
+	(void)state;
+	job_set_report(j, &r);
+	assert_says(j, "\"report\":{\"total_ms\":5,\"downtime_ms\":null,"
+		       "\"bytes\":{\"zero\":0,");
+	assert_says(j, "\"reasons\":[\"one network\"],\"paths\":[],"
+		       "\"cards\":[],\"press\":null}");
+	job_drop(j);
+}
+
+static void a_report_of_a_move_has_times_and_modes(void **state)
+{
+	struct job_report r = report_with("one network");
+	struct job *j = job_made();
+
+	(void)state;
+	r.setup_ms = 210;
+	r.transfer_ms = 30000;
+	r.rounds = 0;
+	r.has_switchover = true;
+	r.switchover = (struct switchover_report){ 40, 60, -1 };
+	strcpy(r.mode_asked, "auto");
+	strcpy(r.mode_got, "multichannel");
+	job_set_report(j, &r);
+	assert_says(j, "\"switchover\":{\"sent_ms\":40,\"loaded_ms\":60,"
+		       "\"running_ms\":null},\"setup_ms\":210,"
+		       "\"transfer_ms\":30000,\"rounds\":0,");
+	assert_says(j, "\"mode_asked\":\"auto\",\"mode_got\":\"multichannel\","
+		       "\"option_asked\":\"auto\","
+		       "\"option_got\":\"multichannel\"");
+	job_drop(j);
+}
+
+static void details_of_a_job_that_ended_are_those_of_its_report(void **state)
+{
+	struct job_report r = report_with("one network");
+	struct job *j = job_made();
+	struct job_details d;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(job_details(j, &d, &e), 0);
+	assert_false(d.session.known);
+	shape_done(&job_details_shape, &d);
+	r.session.presses = true;
+	r.session.press.used = (struct codec_choice){ CODEC_ZSTD, 3 };
+	job_set_report(j, &r);
+	assert_int_equal(job_details(j, &d, &e), 0);
+	assert_true(d.session.known && d.session.presses);
+	assert_int_equal(d.session.press.used.level, 3);
+	assert_string_equal(d.job.report.reasons.at[0], "one network");
+	shape_done(&job_details_shape, &d);
 	job_drop(j);
 }
 
@@ -210,7 +283,7 @@ static void *hold_and_look(void *arg)
 	struct job *j = arg;
 
 	for (int i = 0; i < 2000; i++)
-		json_decref(job_json(j));
+		free(text_of(j));
 	job_drop(j);
 	return NULL;
 }
@@ -222,8 +295,11 @@ static void a_job_lives_as_long_as_anybody_holds_it(void **state)
 
 	(void)state;
 	pthread_create(&t, NULL, hold_and_look, job_hold(j));
-	for (int i = 0; i < 200; i++)
-		job_set_report(j, json_pack("{s:i}", "n", i));
+	for (int i = 0; i < 200; i++) {
+		const struct job_report r = report_with("again");
+
+		job_set_report(j, &r);
+	}
 	job_finish(j, JOB_DONE, NULL, NULL);
 	job_drop(j);
 	pthread_join(t, NULL);
@@ -241,6 +317,10 @@ int main(void)
 		cmocka_unit_test(a_job_is_shown_whatever_its_error_says),
 		cmocka_unit_test(progress_says_what_the_press_did_so_far),
 		cmocka_unit_test(progress_that_is_not_known_is_null),
+		cmocka_unit_test(a_report_of_a_relay_has_what_relays_have),
+		cmocka_unit_test(a_report_of_a_move_has_times_and_modes),
+		cmocka_unit_test(
+			details_of_a_job_that_ended_are_those_of_its_report),
 		cmocka_unit_test(a_job_lives_as_long_as_anybody_holds_it),
 	};
 

@@ -16,6 +16,7 @@
 #include "host/parts.h"
 #include "host/relay_waits.h"
 #include "host/terms.h"
+#include "move/job_view.h"
 
 static struct {
 	bool no_threads;
@@ -96,10 +97,10 @@ static int accept_one(struct host *h, struct error *e)
 	const struct relay_request of = { .role = role,
 					  .name = name,
 					  .qemu = qemu };
-	json_t *shown = NULL;
+	struct job_view shown = { .kind = JOB_RELAY };
 	int r = relay_start(h, &of, &shown, e);
 
-	json_decref(shown);
+	shape_done(&job_view_shape, &shown);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "frames/outbox.h"
 #include "lanes/lane.h"
 #include "nic/address.h"
+#include "paths/report.h"
 #include "waits.h"
 #include "wire/frame.h"
 
@@ -601,52 +603,61 @@ static void all_arrives_once_pressed_over_cards_that_come_and_go(void **state)
 	compressor_free(compressor);
 }
 
-static json_t *path_by_card(json_t *paths, const char *nic)
+static struct paths_report paths_of(struct session *s)
 {
-	json_t *p;
-	size_t i;
+	struct paths_report paths = { 0 };
+	struct error e;
 
-	json_array_foreach (json_object_get(paths, "paths"), i, p)
-		if (!strcmp(json_string_value(json_object_get(p, "from_nic")),
-			    nic))
-			return p;
+	if (session_paths(s, &paths, &e) < 0)
+		fail_msg("%s", e.text);
+	return paths;
+}
+
+static const struct path_report *path_by_card(const struct paths_report *paths,
+					      const char *nic)
+{
+	for (size_t i = 0; i < paths->paths_count; i++)
+		if (!strcmp(paths->paths[i].near, nic))
+			return &paths->paths[i];
 	fail_msg("no path from %s", nic);
 	return NULL;
 }
 
-static int number_of(json_t *o, const char *key)
+static bool all_there(const struct paths_report *paths, size_t count)
 {
-	return (int)json_integer_value(json_object_get(o, key));
+	for (size_t i = 0; i < paths->paths_count; i++)
+		if (paths->paths[i].connections_asked !=
+		    paths->paths[i].connections)
+			return false;
+	return paths->paths_count == count;
 }
 
-static bool all_there(json_t *paths, size_t count)
+static void done(struct paths_report *paths)
 {
-	json_t *p;
-	size_t i;
+	shape_done(&paths_report_shape, paths);
+}
 
-	json_array_foreach (paths, i, p)
-		if (number_of(p, "connections_asked") !=
-		    number_of(p, "connections"))
-			return false;
-	return json_array_size(paths) == count;
+static void fail_with(const struct paths_report *paths)
+{
+	fail_msg("%s", shape_file_text(&paths_report_shape, paths));
 }
 
 /* The paths, once there are as many, with all of their channels: cards that
  * were made just now come up one after the other. */
-static json_t *wait_paths(struct session *s, size_t count)
+static struct paths_report wait_paths(struct session *s, size_t count)
 {
 	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
 
 	for (;;) {
-		json_t *paths;
+		struct paths_report paths;
 
 		session_wait_tried(s, deadline);
-		paths = session_paths_json(s);
-		if (all_there(json_object_get(paths, "paths"), count))
+		paths = paths_of(s);
+		if (all_there(&paths, count))
 			return paths;
 		if (clock_us() > deadline)
-			fail_msg("%s", json_dumps(paths, JSON_INDENT(1)));
-		json_decref(paths);
+			fail_with(&paths);
+		done(&paths);
 		wait_moment();
 	}
 }
@@ -654,27 +665,25 @@ static json_t *wait_paths(struct session *s, size_t count)
 static void every_card_is_a_path_with_its_channels(void **state)
 {
 	struct ends *e = malloc(sizeof(*e));
+	struct paths_report paths;
 	struct error err;
-	json_t *paths;
 
 	(void)state;
 	ends_init_cards(e, LINKS);
 	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
 	paths = wait_paths(e->near, LINKS);
 	for (unsigned k = 1; k <= LINKS; k++) {
+		const struct path_report *p;
 		char name[IF_NAMESIZE];
-		json_t *p;
 
 		snprintf(name, sizeof(name), "lan%u", k);
-		p = path_by_card(paths, name);
-		assert_true(json_is_integer(json_object_get(p, "network")));
-		assert_string_equal(json_string_value(
-					    json_object_get(p, "state")),
-				    "used");
-		assert_int_equal(number_of(p, "connections"), 2);
-		assert_int_equal(number_of(p, "connections_asked"), 2);
+		p = path_by_card(&paths, name);
+		assert_true(p->rank >= 0);
+		assert_int_equal(p->state, PATH_USED);
+		assert_int_equal(p->connections, 2);
+		assert_int_equal(p->connections_asked, 2);
 	}
-	json_decref(paths);
+	done(&paths);
 	ends_close(e);
 	ends_done(e);
 	free(e);
@@ -684,44 +693,43 @@ static void a_card_that_the_peer_lost_is_given_as_the_reason(void **state)
 {
 	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
 	struct ends *e = malloc(sizeof(*e));
-	const char *why = NULL;
-	json_t *paths = NULL;
+	struct paths_report paths;
+	char why[PATH_WHY_MAX] = "";
 	struct error err;
 
 	(void)state;
 	ends_init_cards(e, 2);
 	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
-	json_decref(wait_paths(e->near, 2));
+	paths = wait_paths(e->near, 2);
+	done(&paths);
 	ends_readdress(e, 2);
-	while (!why || !strstr(why, "no route")) {
+	while (!strstr(why, "no route")) {
 		assert_true(clock_us() < deadline);
 		wait_moment();
-		json_decref(paths);
-		paths = session_paths_json(e->near);
-		why = json_string_value(
-			json_object_get(path_by_card(paths, "lan2"), "why"));
+		paths = paths_of(e->near);
+		strcpy(why, path_by_card(&paths, "lan2")->why);
+		done(&paths);
 	}
 	assert_string_equal(why, "no route from lan2 to any address of lan2 "
 				 "there any more");
-	json_decref(paths);
 	ends_close(e);
 	ends_done(e);
 	free(e);
 }
 
 /* Over lan1 and over lan2. */
-static void wait_connections(struct session *s, int first, int second)
+static void wait_connections(struct session *s, unsigned first, unsigned second)
 {
 	uint64_t deadline = clock_us() + 10 * USEC_PER_SEC;
 
 	for (;;) {
-		json_t *paths = session_paths_json(s);
-		int a = number_of(path_by_card(paths, "lan1"), "connections");
-		int b = number_of(path_by_card(paths, "lan2"), "connections");
+		struct paths_report paths = paths_of(s);
+		unsigned a = path_by_card(&paths, "lan1")->connections;
+		unsigned b = path_by_card(&paths, "lan2")->connections;
 
 		if (clock_us() > deadline)
-			fail_msg("%s", json_dumps(paths, JSON_INDENT(1)));
-		json_decref(paths);
+			fail_with(&paths);
+		done(&paths);
 		if (a == first && b == second)
 			return;
 		wait_moment();
@@ -731,19 +739,17 @@ static void wait_connections(struct session *s, int first, int second)
 static void with_one_network_the_next_is_used_when_it_fails(void **state)
 {
 	struct ends *e = malloc(sizeof(*e));
+	struct paths_report paths;
 	struct error err;
-	json_t *paths;
 
 	(void)state;
 	ends_init_cards(e, 2);
 	e->cards.policy.all = false;
 	assert_int_equal(ends_open(e, 0, 30 * USEC_PER_SEC, &err), 0);
 	paths = wait_paths(e->near, 2);
-	assert_int_equal(number_of(path_by_card(paths, "lan1"), "connections"),
-			 2);
-	assert_int_equal(number_of(path_by_card(paths, "lan2"), "connections"),
-			 0);
-	json_decref(paths);
+	assert_int_equal(path_by_card(&paths, "lan1")->connections, 2);
+	assert_int_equal(path_by_card(&paths, "lan2")->connections, 0);
+	done(&paths);
 	ends_plug(e, 1, false);
 	wait_connections(e->near, 0, 2);
 	/* The preferred one is back, and used instead. */

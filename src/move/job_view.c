@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/job_view.h"
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+
+static void show_kind(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s", error_kind_name(*(const enum error_kind *)at));
+}
+
+static const struct shape_code kind_word = { show_kind, NULL };
+
+#define AT(member) SHAPE_AT(struct job_view, member)
+
+static const struct shape_field view_fields[] = {
+	{ "id", SHAPE_TEXT, 0, AT(id) },
+	{ "kind", SHAPE_NAME, 0, AT(kind), .names = job_kind_names,
+	  .most = JOB_KINDS },
+	{ "role", SHAPE_NAME, 0, AT(role), .names = role_names, .most = ROLES },
+	{ "machine", SHAPE_TEXT, 0, AT(machine) },
+	{ "peer", SHAPE_TEXT, 0, AT(peer) },
+	{ "state", SHAPE_NAME, 0, AT(state), .names = job_state_names,
+	  .most = JOB_STATES },
+	{ "stage", SHAPE_TEXT, 0, AT(stage) },
+	{ "started", SHAPE_SECONDS, 0, AT(started_us) },
+	{ "ended", SHAPE_SECONDS, SHAPE_NULL, AT(ended_us) },
+	{ "error", SHAPE_TEXT, SHAPE_NULL, AT(error) },
+	{ "error_kind", SHAPE_CODE, SHAPE_NULL, AT(failure),
+	  SHAPE_HAS(struct job_view, failed), .code = &kind_word },
+	{ "advice", SHAPE_TEXT, SHAPE_NULL, AT(advice) },
+	{ "progress", SHAPE_OBJECT, 0, AT(progress),
+	  .of = &job_progress_shape },
+	{ "report", SHAPE_OBJECT, SHAPE_NULL, AT(report),
+	  SHAPE_HAS(struct job_view, has_report), .of = &job_report_shape },
+};
+
+#undef AT
+
+const struct shape job_view_shape = SHAPE(struct job_view, view_fields);
+
+static const struct shape_field views_fields[] = {
+	{ NULL, SHAPE_LIST, 0, SHAPE_AT(struct job_views, at),
+	  SHAPE_COUNT(struct job_views, count), .of = &job_view_shape },
+};
+
+const struct shape job_views_shape = { sizeof(struct job_views), views_fields,
+				       1, SHAPE_BARE };
+
+static const struct shape_field details_fields[] = {
+	{ "job", SHAPE_OBJECT, 0, SHAPE_AT(struct job_details, job),
+	  .of = &job_view_shape },
+	SESSION_REPORT_FIELDS(struct job_details, session),
+};
+
+const struct shape job_details_shape =
+	SHAPE(struct job_details, details_fields);
+
+/* Under the job's lock. */
+static void look(struct job_view *v, const struct job *j)
+{
+	*v = (struct job_view){
+		.kind = j->kind,
+		.role = j->role,
+		.state = j->state,
+		.started_us = j->started_us,
+		.ended_us = j->ended_us,
+		.failed = j->state == JOB_FAILED,
+		.failure = j->failure,
+		.progress = j->progress,
+	};
+	snprintf(v->id, sizeof(v->id), "%s", j->id);
+	snprintf(v->machine, sizeof(v->machine), "%s", j->machine);
+	snprintf(v->peer, sizeof(v->peer), "%s", j->peer);
+	snprintf(v->stage, sizeof(v->stage), "%s", j->stage);
+	snprintf(v->error, sizeof(v->error), "%s", j->error);
+	snprintf(v->advice, sizeof(v->advice), "%s", j->advice);
+}
+
+int job_view(struct job *j, struct job_view *ret, struct error *e)
+{
+	struct job_view v;
+
+	WITH_LOCK(&j->lock);
+
+	look(&v, j);
+	if (j->has_report &&
+	    shape_copy(&job_report_shape, &v.report, &j->report, e) < 0)
+		return error_code(e);
+	v.has_report = j->has_report;
+	*ret = v;
+	return 0;
+}
+
+/* As it is, or as it was at the end. */
+static int look_into(struct session_report *ret, struct job *j, struct error *e)
+{
+	struct job_report last;
+
+	WITH_LOCK(&j->lock);
+
+	if (j->session)
+		return session_report_fill(ret, j->session, e);
+	if (!j->has_report)
+		return 0;
+	if (shape_copy(&job_report_shape, &last, &j->report, e) < 0)
+		return error_code(e);
+	*ret = last.session;
+	last.session = (struct session_report){ .known = false };
+	shape_done(&job_report_shape, &last);
+	return 0;
+}
+
+int job_details(struct job *j, struct job_details *ret, struct error *e)
+{
+	struct job_details d = { .session.known = false };
+
+	if (job_view(j, &d.job, e) < 0)
+		return error_code(e);
+	if (look_into(&d.session, j, e) < 0) {
+		shape_done(&job_view_shape, &d.job);
+		return error_code(e);
+	}
+	*ret = d;
+	return 0;
+}
