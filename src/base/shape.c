@@ -735,10 +735,7 @@ static int copy_words(struct words *to, const struct words *from)
 	struct error ignored;
 
 	words_done(to);
-	for (size_t i = 0; i < from->count; i++)
-		if (words_add(to, from->at[i], &ignored) < 0)
-			return -ENOMEM;
-	return 0;
+	return words_add_all(to, from, &ignored) < 0 ? -ENOMEM : 0;
 }
 
 static int copy_field(const struct shape_field *f, void *to, const void *from)

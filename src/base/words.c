@@ -63,6 +63,14 @@ int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 	return push(w, n < 0 ? NULL : word, e);
 }
 
+bool words_have(const struct words *w, const char *word)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (!strcmp(w->at[i], word))
+			return true;
+	return false;
+}
+
 void words_remove(struct words *w, size_t at, size_t n)
 {
 	for (size_t i = at; i < at + n; i++)

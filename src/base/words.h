@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct error;
@@ -27,6 +28,8 @@ int words_add_all(struct words *w, const struct words *from, struct error *e);
 /* As words_add(), the word made from a format. */
 int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+bool words_have(const struct words *w, const char *word);
 
 /* Take out @n words from @at on. */
 void words_remove(struct words *w, size_t at, size_t n);

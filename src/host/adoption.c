@@ -21,8 +21,8 @@
 #include "host/parts.h"
 #include "host/registry.h"
 #include "move/journal.h"
-#include "move/monitor.h"
 #include "qemu/adopt.h"
+#include "qemu/monitor.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
 

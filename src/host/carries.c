@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "host/jobs.h"
 #include "host/parts.h"
+#include "move/peer.h"
 #include "session/session.h"
 
 enum {
@@ -32,8 +33,8 @@ static int ask(const struct carries *c, unsigned *refusals, struct error *e)
 	int r;
 
 	snprintf(question.carries, sizeof(question.carries), "%s", c->name);
-	r = move_ask_peer(&c->terms.host, &c->peer, &question, ANSWER_US,
-			  &answer, e);
+	r = peer_ask(&c->terms.host, &c->peer, &question, ANSWER_US, &answer,
+		     e);
 	*refusals = r == -ECONNREFUSED ? *refusals + 1 : 0;
 	if (*refusals == REFUSALS) {
 		error_set(e, ECONNREFUSED, "host %s has no droverd any more",

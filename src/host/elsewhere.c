@@ -11,6 +11,7 @@
 #include "host/parts.h"
 #include "host/registry.h"
 #include "host/terms.h"
+#include "move/peer.h"
 #include "session/abilities.h"
 
 enum {
@@ -120,8 +121,7 @@ static int ask(struct host *h, const struct sought *m, char peer[64],
 		 m->uuid);
 	snprintf(question.holds.machine, sizeof(question.holds.machine), "%s",
 		 m->name);
-	if (move_ask_peer(&t.host, &there, &question, ANSWER_US, &answer,
-			  &why) < 0)
+	if (peer_ask(&t.host, &there, &question, ANSWER_US, &answer, &why) < 0)
 		return refuse(m, e,
 			      "machine %s was last seen on host %s, which is "
 			      "not heard (%.100s)",

@@ -7,9 +7,10 @@
  * Every function may be called from any thread and may block for as long as
  * the thing it does takes (starting a QEMU, asking a peer); none returns
  * before its effect is on disk where it is one that survives a restart.
- * Results are new JSON references in the shapes of docs/api.md.  Error codes:
- * ENOENT (no such machine, job, card, peer), EEXIST (name taken), EBUSY (a job
- * holds it), EINVAL (wrong input), EHOSTUNREACH (peer), anything else: failed.
+ * Results are copies, which the caller gives back as is said of them.  Error
+ * codes: ENOENT (no such machine, job, card, peer), EEXIST (name taken), EBUSY
+ * (a job holds it), EINVAL (wrong input), EHOSTUNREACH (peer), anything else:
+ * failed.
  */
 #pragma once
 

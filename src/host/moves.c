@@ -20,6 +20,7 @@
 #include "host/terms.h"
 #include "move/disks.h"
 #include "move/job_view.h"
+#include "move/peer.h"
 #include "move/settings.h"
 #include "qemu/qmp.h"
 
@@ -212,7 +213,7 @@ static int ask_findings(const struct move_host *h, const struct move_peer *peer,
 	AUTO_MESSAGE struct message m = { .type = MESSAGE_COMPARE,
 					  .compare = *described };
 
-	if (move_ask_peer(h, peer, &m, ANSWER_US, ret, e) < 0)
+	if (peer_ask(h, peer, &m, ANSWER_US, ret, e) < 0)
 		return peer_failed(e);
 	if (ret->type == MESSAGE_FAILED) {
 		error_set(e, EHOSTUNREACH, "host %s: %s", peer->name,

@@ -14,6 +14,7 @@
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/terms.h"
+#include "move/peer.h"
 #include "nic/inventory.h"
 #include "nic/watch.h"
 
@@ -163,7 +164,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	if (take_mode(&paths, mode, e) < 0 ||
 	    peer_of(t.settings, peer_name, &peer, e) < 0)
 		return error_code(e);
-	o = move_session(&t.host, &peer, &paths, PLAN_US);
+	o = peer_session(&t.host, &peer, &paths, PLAN_US);
 	/* No page will travel: its share of the buffers is for those that do.
 	 */
 	o.compressor = NULL;

@@ -19,6 +19,7 @@
 #include "host/relay_waits.h"
 #include "host/terms.h"
 #include "move/job_view.h"
+#include "move/peer.h"
 #include "pages/memory.h"
 #include "relay/blocks.h"
 #include "relay/endpoint.h"
@@ -172,13 +173,13 @@ static int watch(struct job *j, struct session *s, struct relay *r,
 static void report(struct job *j, struct session *s, struct relay *r,
 		   uint64_t took_us)
 {
-	struct job_report report;
+	struct job_report of;
 	struct error e;
 
-	if (report_relay(&report, s, r, took_us, &e) < 0)
+	if (report_relay(&of, s, r, took_us, &e) < 0)
 		log_error("relay %s: no report: %s", j->machine, e.text);
 	else
-		job_set_report(j, &report);
+		job_set_report(j, &of);
 }
 
 /* "ready" or "blocks" */
@@ -462,7 +463,7 @@ static int connect_relay(struct connecting *c, struct error *e)
 	const struct settings *d = c->terms.settings;
 	const struct move_paths paths = settings_paths(d);
 	const struct session_options so =
-		move_session(&c->terms.host, &c->peer, &paths,
+		peer_session(&c->terms.host, &c->peer, &paths,
 			     d->move.outage_limit_us);
 	AUTO_FREE struct relay_block *blocks =
 		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));

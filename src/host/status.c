@@ -6,7 +6,7 @@
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/registry.h"
-#include "move/monitor.h"
+#include "qemu/monitor.h"
 #include "qemu/qmp.h"
 
 enum {

@@ -14,7 +14,7 @@
 #include "move/job.h"
 #include "move/journal.h"
 #include "move/move.h"
-#include "session/session.h"
+#include "move/peer.h"
 
 enum {
 	RETRY_LEAST_US = 200000,
@@ -23,24 +23,6 @@ enum {
 	/* A destination that is about to continue the guest is waited for. */
 	FINISH_US = 8000000,
 };
-
-int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
-		  const struct message *question, uint64_t limit_us,
-		  struct message *ret, struct error *e)
-{
-	const struct session_options o =
-		move_session(host, peer, NULL, limit_us);
-	struct session *s;
-	int r;
-
-	if (session_open(&s, &o, e) < 0)
-		return error_code(e);
-	r = session_send(s, question, e);
-	if (r == 0)
-		r = session_await(s, clock_us() + limit_us, ret, e);
-	session_free(s);
-	return r < 0 ? r : 0;
-}
 
 static uint64_t pause_longer(uint64_t pause_us)
 {
@@ -152,7 +134,7 @@ static int answer_to(struct commit_side *c, const struct message *question,
 		     struct message *ret)
 {
 	struct error e;
-	int r = move_ask_peer(c->host, c->peer, question, ANSWER_US, ret, &e);
+	int r = peer_ask(c->host, c->peer, question, ANSWER_US, ret, &e);
 
 	if (r < 0)
 		snprintf(c->heard, sizeof(c->heard), "%.290s", e.text);

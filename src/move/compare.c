@@ -17,23 +17,26 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/disks.h"
-#include "move/monitor.h"
 #include "move/move.h"
 #include "move/permit.h"
+#include "qemu/monitor.h"
 #include "qemu/probe.h"
 #include "qemu/qmp.h"
 
 /* --- the source: what is it? */
 
 /* Capabilities that change the stream and so have to be on at both ends. */
-static int add_capabilities(struct words *on, const json_t *all,
-			    struct error *e)
+static int add_capabilities(struct words *to, struct qmp *q, struct error *e)
 {
 	static const char *const names[] = { "dirty-bitmaps" };
+	SCOPED(migration_capabilities_done)
+	struct migration_capabilities c = { 0 };
 
+	if (monitor_capabilities(q, &c, e) < 0)
+		return error_code(e);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (json_is_true(json_object_get(all, names[i])) &&
-		    words_add(on, names[i], e) < 0)
+		if (words_have(&c.on, names[i]) &&
+		    words_add(to, names[i], e) < 0)
 			return error_code(e);
 	return 0;
 }
@@ -107,17 +110,6 @@ static void name_type_as_run(struct definition *d, const char *type)
 	}
 }
 
-static int uses_kvm(struct qmp *q, bool *ret, struct error *e)
-{
-	json_t *kvm;
-
-	if (qmp_run(q, "query-kvm", NULL, &kvm, e) < 0)
-		return error_code(e);
-	*ret = json_is_true(json_object_get(kvm, "enabled"));
-	json_decref(kvm);
-	return 0;
-}
-
 static char *cpu_flags(void)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");
@@ -135,37 +127,16 @@ static char *cpu_flags(void)
 	return flags;
 }
 
-static int add_blockers(struct words *to, struct qmp *q, struct error *e)
-{
-	json_t *info = NULL, *why;
-	struct error ignored;
-	size_t i;
-	int r = 0;
-
-	if (qmp_run(q, "query-migrate", NULL, &info, &ignored) < 0)
-		return 0;
-	json_array_foreach (json_object_get(info, "blocked-reasons"), i, why)
-		if (json_is_string(why) && r == 0)
-			r = words_add(to, json_string_value(why), e);
-	json_decref(info);
-	return r;
-}
-
 /* What its QEMU says of itself. */
 static int ask_qemu(struct machine_description *to, struct qmp *q,
 		    struct error *e)
 {
-	json_t *capabilities = NULL;
-	int r;
-
-	if (monitor_machine_type(q, to->type, sizeof(to->type), e) < 0 ||
-	    uses_kvm(q, &to->kvm, e) < 0 ||
-	    monitor_capabilities(q, &capabilities, e) < 0)
-		return error_code(e);
 	qmp_version(q, &to->qemu.major, &to->qemu.minor, &to->qemu.micro);
-	r = add_capabilities(&to->capabilities, capabilities, e);
-	json_decref(capabilities);
-	return r < 0 ? r : add_blockers(&to->blockers, q, e);
+	if (monitor_machine_type(q, to->type, sizeof(to->type), e) < 0 ||
+	    monitor_uses_kvm(q, &to->kvm, e) < 0 ||
+	    add_capabilities(&to->capabilities, q, e) < 0)
+		return error_code(e);
+	return monitor_blockers(q, &to->blockers, e);
 }
 
 /* As the definition has it. */

@@ -25,10 +25,10 @@
 #include "move/commit.h"
 #include "move/job.h"
 #include "move/journal.h"
-#include "move/monitor.h"
 #include "move/move.h"
 #include "move/permit.h"
 #include "pages/memory.h"
+#include "qemu/monitor.h"
 #include "qemu/qmp.h"
 #include "relay/blocks.h"
 #include "relay/relay.h"
@@ -54,7 +54,7 @@ struct destination {
 	char run_dir[PATH_MAX];
 	struct journal_entry entry; /* of a move that is not taken up */
 	struct qmp *qmp;
-	json_t *capabilities;
+	struct migration_capabilities capabilities;
 	struct guest_memory *memory;
 	struct relay *relay;
 	bool started; /* a QEMU of ours exists */
@@ -145,7 +145,7 @@ static bool both_ack_switchover(const struct destination *d,
 				const struct message_move *request)
 {
 	return request->switchover_ack &&
-	       json_object_get(d->capabilities, "switchover-ack");
+	       words_have(&d->capabilities.known, "switchover-ack");
 }
 
 static int set_up_qemu(struct destination *d,
@@ -160,15 +160,15 @@ static int set_up_qemu(struct destination *d,
 	    monitor_capabilities(d->qmp, &d->capabilities, e) < 0)
 		return error_code(e);
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-		if (monitor_set_capability(d->qmp, d->capabilities, wanted[i],
+		if (monitor_set_capability(d->qmp, &d->capabilities, wanted[i],
 					   true, e) < 0)
 			return error_code(e);
-	if (monitor_set_capability(d->qmp, d->capabilities, "switchover-ack",
+	if (monitor_set_capability(d->qmp, &d->capabilities, "switchover-ack",
 				   both_ack_switchover(d, request), e) < 0)
 		return error_code(e);
 	/* Those that have to be on at both ends. */
 	for (size_t i = 0; i < named->count; i++)
-		if (monitor_set_capability(d->qmp, d->capabilities,
+		if (monitor_set_capability(d->qmp, &d->capabilities,
 					   named->at[i], true, e) < 0)
 			return error_code(e);
 	return 0;
@@ -176,7 +176,7 @@ static int set_up_qemu(struct destination *d,
 
 static int open_stream(struct destination *d, struct error *e)
 {
-	char path[PATH_MAX], uri[PATH_MAX + 8];
+	char path[PATH_MAX];
 	const struct relay_options o = {
 		.session = d->session,
 		.connect_path = path,
@@ -184,11 +184,9 @@ static int open_stream(struct destination *d, struct error *e)
 	struct relay_options with = o;
 
 	snprintf(path, sizeof(path), "%s/incoming.sock", d->run_dir);
-	snprintf(uri, sizeof(uri), "unix:%s", path);
 	unlink(path);
 	if (memory_of_process(&d->memory, d->arrival.process.pid, e) < 0 ||
-	    qmp_run(d->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri),
-		    NULL, e) < 0)
+	    monitor_receive(d->qmp, path, e) < 0)
 		return error_code(e);
 	with.memory = d->memory;
 	return relay_new(&d->relay, &with, e);
@@ -238,30 +236,23 @@ static int prepare(struct destination *d, const struct message_move *request,
 /* --- the stream comes in */
 
 /* 1: everything is loaded. */
-static int on_event(const json_t *event, struct error *e)
+static int on_event(const struct monitor_event *event, struct error *e)
 {
-	const char *name = json_string_value(json_object_get(event, "event"));
-	const char *status = json_string_value(
-		json_object_get(json_object_get(event, "data"), "status"));
-
-	if (!name || strcmp(name, "MIGRATION") != 0)
+	if (event->kind != MONITOR_MIGRATION)
 		return 0;
-	if (migration_status_of(status) == MIGRATION_FAILED)
+	if (event->status == MIGRATION_FAILED)
 		return error_set(e, EIO, "its QEMU cannot load the stream");
-	return migration_status_of(status) == MIGRATION_COMPLETED;
+	return event->status == MIGRATION_COMPLETED;
 }
 
 static int drain_events(struct destination *d, struct error *e)
 {
-	json_t *event;
+	struct monitor_event event;
 	int r;
 
-	while ((r = qmp_event(d->qmp, 0, &event, e)) > 0) {
-		r = on_event(event, e);
-		json_decref(event);
-		if (r != 0)
+	while ((r = monitor_event(d->qmp, 0, &event, e)) > 0)
+		if ((r = on_event(&event, e)) != 0)
 			break;
-	}
 	return r == -EPIPE || r == -EIO ? qemu_ended(d, e) : r;
 }
 
@@ -630,7 +621,7 @@ static void let_go(struct destination *d)
 	relay_free(d->relay);
 	memory_free(d->memory);
 	qmp_close(d->qmp);
-	json_decref(d->capabilities);
+	migration_capabilities_done(&d->capabilities);
 	free(d->arrival.definition);
 	definition_done(&d->definition);
 }
@@ -643,12 +634,9 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 				 .host = host,
 				 .peer = peer,
 				 .session = s,
-				 .entry.role = ROLE_DESTINATION };
+				 .entry = journal_entry_of(job) };
 	int r;
 
-	snprintf(d.entry.job, sizeof(d.entry.job), "%s", job->id);
-	snprintf(d.entry.machine, sizeof(d.entry.machine), "%s", job->machine);
-	snprintf(d.entry.peer, sizeof(d.entry.peer), "%s", peer->name);
 	destination_init(&d, &d.entry);
 	job_begin(job, DEST_LOADING);
 	if (prepare(&d, request, &d.why) == 0 && load(&d, &d.why) == 0) {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdint.h>
@@ -22,8 +21,8 @@
 #include "move/content.h"
 #include "move/volume.h"
 #include "qemu/definition.h"
+#include "qemu/nodes.h"
 #include "qemu/options.h"
-#include "qemu/qmp.h"
 #include "wire/description.h"
 
 enum {
@@ -224,30 +223,22 @@ static bool is_one_of(const char *word, const char *const *words, size_t n)
 	return false;
 }
 
-/* QEMU shows what a path does not say as "json:{...}". */
-static char *path_of(const json_t *node, const char *directory)
+/* On the heap; NULL: it has none. */
+static char *path_of(const struct block_node *node, const char *directory)
 {
-	const char *file = json_string_value(json_object_get(node, "file"));
-	json_t *o = NULL;
 	char *path = NULL;
 
-	if (file && !strncmp(file, "json:", 5)) {
-		o = json_loads(file + 5, 0, NULL);
-		file = json_string_value(json_object_get(o, "filename"));
-	}
-	if (file && !strncmp(file, "file:", 5))
-		file += 5;
-	if (file && file[0] == '/')
-		path = strdup(file);
-	else if (file && asprintf(&path, "%s/%s", directory, file) < 0)
-		path = NULL;
-	json_decref(o);
-	return path;
+	if (!node->path || node->path[0] == '/')
+		return node->path ? strdup(node->path) : NULL;
+	return asprintf(&path, "%s/%s", directory, node->path) < 0 ? NULL
+								   : path;
 }
 
-static bool has_text(const json_t *o, const char *key, const char *text)
+static bool says(const char *option, const char *key, const char *text)
 {
-	const char *value = json_string_value(json_object_get(o, key));
+	char buf[PATH_MAX];
+	const char *value =
+		option_property(option, NULL, key, buf, sizeof(buf));
 
 	return value && !strcmp(value, text);
 }
@@ -256,39 +247,31 @@ static bool has_text(const json_t *o, const char *key, const char *text)
  * "-drive if=pflash,file=", "-machine pflash0="? */
 static bool fills_flash(const char *option, const char *path, const char *node)
 {
-	json_t *p;
-	bool r;
-
 	if (!option || !strstr(option, "pflash"))
 		return false;
-	p = option_properties(option, NULL);
-	r = (has_text(p, "if", "pflash") && has_text(p, "file", path)) ||
-	    has_text(p, "pflash0", node) || has_text(p, "pflash1", node);
-	json_decref(p);
-	return r;
+	return (says(option, "if", "pflash") && says(option, "file", path)) ||
+	       says(option, "pflash0", node) || says(option, "pflash1", node);
 }
 
 /* Flash memory is a block of RAM; its file only fills it at the start.  A file
  * may have several nodes, one on the other. */
-static bool is_firmware(const struct definition *d, const json_t *nodes,
-			const json_t *file, const char *path)
+static bool is_firmware(const struct definition *d,
+			const struct block_nodes *nodes, const char *file,
+			const char *path)
 {
 	const struct words *w = &d->arguments;
-	const json_t *node;
-	size_t i;
 
-	json_array_foreach (nodes, i, node) {
-		const char *name =
-			json_string_value(json_object_get(node, "node-name"));
+	for (size_t i = 0; i < nodes->count; i++) {
+		const struct block_node *node = &nodes->at[i];
 		struct option o;
 
-		if (!name || !json_equal(file, json_object_get(node, "file")))
+		if (!node->name || !node->file || strcmp(file, node->file) != 0)
 			continue;
-		if (fills_flash(d->machine, path, name))
+		if (fills_flash(d->machine, path, node->name))
 			return true;
 		for (size_t at = 0; at < w->count; at += o.words) {
 			o = option_at(w->at, w->count, at);
-			if (fills_flash(o.value, path, name))
+			if (fills_flash(o.value, path, node->name))
 				return true;
 		}
 	}
@@ -312,7 +295,7 @@ bool disks_have(const struct machine_description *m, const char *path)
 /* Where the nodes of a QEMU are read into. */
 struct listing {
 	const struct definition *definition;
-	const json_t *nodes; /* all of them */
+	const struct block_nodes *nodes;
 	struct machine_description *to;
 	struct disk_marks *marks;
 	struct error *error;
@@ -339,9 +322,9 @@ static struct disk_description *add(struct listing *l, const char *path)
 }
 
 /* What nobody can compare: QEMU opens it by a file descriptor, or by itself. */
-static int add_own(struct listing *l, const json_t *node)
+static int add_own(struct listing *l, const struct block_node *node)
 {
-	const char *file = json_string_value(json_object_get(node, "file"));
+	const char *file = node->file;
 	struct disk_description *disk;
 
 	if (!file || !file[0] || find(l->to, file))
@@ -364,7 +347,7 @@ static int add_again(struct disk_description *disk, bool read_only)
 }
 
 static int look_at(struct listing *l, struct disk_description *disk,
-		   const json_t *node)
+		   const struct block_node *node)
 {
 	struct volume_id id;
 	struct stat st;
@@ -381,18 +364,17 @@ static int look_at(struct listing *l, struct disk_description *disk,
 			return error_set(l->error, ENOMEM, "no memory");
 	}
 	if (disk->read_only &&
-	    is_firmware(l->definition, l->nodes, json_object_get(node, "file"),
-			disk->path))
+	    is_firmware(l->definition, l->nodes, node->file, disk->path))
 		disk->firmware = true;
 	else if (disk->read_only && S_ISREG(st.st_mode))
 		add_sum(disk);
 	return 0;
 }
 
-static int add_local(struct listing *l, const json_t *node)
+static int add_local(struct listing *l, const struct block_node *node)
 {
 	AUTO_FREE char *path = path_of(node, l->definition->directory);
-	bool ro = json_is_true(json_object_get(node, "ro"));
+	bool ro = node->read_only;
 	struct disk_description *disk;
 	struct stat st;
 
@@ -416,11 +398,11 @@ static int add_local(struct listing *l, const json_t *node)
 
 /* "nbd://host:10809/disk": means the same everywhere, but where it names this
  * host or a socket on it. */
-static int add_network(struct listing *l, const json_t *node)
+static int add_network(struct listing *l, const struct block_node *node)
 {
 	static const char *const near[] = { "unix:",     "+unix", "localhost",
 					    "127.0.0.1", "[::1]", "socket" };
-	const char *url = json_string_value(json_object_get(node, "file"));
+	const char *url = node->file;
 	struct disk_description *disk;
 
 	if (!url || find(l->to, url))
@@ -434,7 +416,7 @@ static int add_network(struct listing *l, const json_t *node)
 	return 0;
 }
 
-static int add_node(struct listing *l, const json_t *node)
+static int add_node(struct listing *l, const struct block_node *node)
 {
 	static const char *const local[] = { "file", "host_device",
 					     "host_cdrom" };
@@ -448,8 +430,7 @@ static int add_node(struct listing *l, const json_t *node)
 					   "virtio-blk-vhost-user",
 					   "virtio-blk-vhost-vdpa",
 					   "io_uring" };
-	const char *driver = json_string_value(json_object_get(node, "drv"));
-	const char *file = json_string_value(json_object_get(node, "file"));
+	const char *driver = node->driver, *file = node->file;
 
 	if (!driver)
 		return 0;
@@ -472,14 +453,10 @@ static int look_for_snapshot(const struct definition *d, struct words *blockers,
 	bool is = false;
 
 	for (size_t at = 0; at < w->count; at += o.words) {
-		json_t *p = NULL;
-
 		o = option_at(w->at, w->count, at);
-		if (o.value && !strcmp(o.name, "drive"))
-			p = option_properties(o.value, NULL);
 		is |= !strcmp(o.name, "snapshot") ||
-		      option_is_on(p, "snapshot", false);
-		json_decref(p);
+		      (o.value && !strcmp(o.name, "drive") &&
+		       option_property_is_on(o.value, NULL, "snapshot", false));
 	}
 	if (!is)
 		return 0;
@@ -493,15 +470,13 @@ static int look_for_snapshot(const struct definition *d, struct words *blockers,
 
 static int list_nodes(struct listing *l)
 {
-	const json_t *node;
-	size_t i;
 	int r = look_for_snapshot(l->definition, &l->to->blockers, l->error);
 
 	l->to->has_disks = true;
 	if (r != 0)
 		return r < 0 ? r : 0;
-	json_array_foreach (l->nodes, i, node)
-		if (add_node(l, node) < 0)
+	for (size_t i = 0; i < l->nodes->count; i++)
+		if (add_node(l, &l->nodes->at[i]) < 0)
 			return error_code(l->error);
 	return 0;
 }
@@ -510,38 +485,25 @@ int disks_describe(struct qmp *q, const struct definition *d,
 		   struct machine_description *to,
 		   struct disk_marks **ret_marks, struct error *e)
 {
+	SCOPED(nodes_done) struct block_nodes nodes = { .count = 0 };
 	struct disk_marks *marks = calloc(1, sizeof(*marks));
-	struct listing l = {
-		.definition = d, .to = to, .marks = marks, .error = e
-	};
-	json_t *nodes = NULL;
-	int r;
+	struct listing l = { .definition = d,
+			     .nodes = &nodes,
+			     .to = to,
+			     .marks = marks,
+			     .error = e };
 
 	if (!marks)
 		return error_set(e, ENOMEM, "no memory");
-	r = qmp_run(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
-		    &nodes, e);
-	l.nodes = nodes;
-	if (r >= 0)
-		r = list_nodes(&l);
-	json_decref(nodes);
-	if (r < 0) {
+	if (nodes_list(q, &nodes, e) < 0 || list_nodes(&l) < 0) {
 		disks_unmark(marks);
-		return r;
+		return error_code(e);
 	}
 	*ret_marks = marks;
 	return 0;
 }
 
 /* --- the destination: are they the same? */
-
-static bool says_shared(const struct definition *d, const char *path)
-{
-	for (size_t i = 0; i < d->shared.count; i++)
-		if (!strcmp(d->shared.at[i], path))
-			return true;
-	return false;
-}
 
 static void look_beside(struct disk_facts *f,
 			const struct disk_description *disk)
@@ -608,7 +570,7 @@ static struct disk_facts look(const struct disk_description *disk,
 		.hidden = disk->near,
 		.read_only = disk->read_only,
 		.firmware = disk->firmware,
-		.said_shared = says_shared(d, disk->path),
+		.said_shared = words_have(&d->shared, disk->path),
 	};
 
 	if (!f.network && !f.hidden)

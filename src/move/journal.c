@@ -61,6 +61,16 @@ const char *journal_step_name(enum journal_step step)
 	return step_names[step];
 }
 
+struct journal_entry journal_entry_of(const struct job *j)
+{
+	struct journal_entry entry = { .role = j->role };
+
+	snprintf(entry.job, sizeof(entry.job), "%s", j->id);
+	snprintf(entry.machine, sizeof(entry.machine), "%s", j->machine);
+	snprintf(entry.peer, sizeof(entry.peer), "%s", j->peer);
+	return entry;
+}
+
 static int save(const char *state_directory, const char *which,
 		struct journal_entry *entry, enum journal_step step,
 		struct error *e)

@@ -64,6 +64,9 @@ static inline void journal_entry_done(struct journal_entry *entry)
 	shape_done(&journal_entry_shape, entry);
 }
 
+/* Of a move that begins; not on disk yet. */
+struct journal_entry journal_entry_of(const struct job *j);
+
 /* Writes @entry with this step, which is set.  On disk when it returns. */
 int journal_write(const char *state_directory, struct journal_entry *entry,
 		  enum journal_step step, struct error *e);

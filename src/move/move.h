@@ -16,7 +16,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -131,12 +130,6 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 int move_in_resume(struct job *job, const struct move_host *host,
 		   struct journal_entry *entry, const struct move_peer *peer,
 		   struct error *e);
-
-/* One question to a peer over a session of its own: 0 with its answer, which
- * may be of any type. */
-int move_ask_peer(const struct move_host *host, const struct move_peer *peer,
-		  const struct message *question, uint64_t limit_us,
-		  struct message *ret, struct error *e);
 
 /* --- the pre-flight check */
 

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "move/move.h"
 
 enum { ONE_NETWORK = false, ALL_NETWORKS = true, PLAIN = 0, COMPRESSED = 1 };
 
@@ -49,34 +48,4 @@ bool move_paths_press(const struct move_paths *p)
 const struct history_size *move_paths_repeats(const struct move_paths *p)
 {
 	return move_paths_press(p) ? &p->repeat_cache : NULL;
-}
-
-struct session_options move_session(const struct move_host *host,
-				    const struct move_peer *peer,
-				    const struct move_paths *p,
-				    uint64_t outage_limit_us)
-{
-	struct session_options o = {
-		.own_name = host->own_name,
-		.peer = peer->name,
-		.addresses = peer->addresses,
-		.port = peer->port,
-		.trust = peer->tls ? host->trust : NULL,
-		.channels = 1,
-		.outage_limit_us = outage_limit_us,
-	};
-
-	if (!p)
-		return o;
-	o.cards = (struct session_cards){ .watch = host->nics,
-					  .networks = &p->networks,
-					  .policy = p->policy };
-	/* Over an address that belongs to no known card. */
-	o.channels = p->policy.per_card < p->policy.most ? p->policy.per_card
-							 : p->policy.most;
-	if (move_paths_press(p)) {
-		o.compressor = host->compressor;
-		o.compressor_policy = p->compressor_policy;
-	}
-	return o;
 }

@@ -8,14 +8,12 @@
 
 #include <stdbool.h>
 
+#include "compress/client.h"
 #include "nic/networks.h"
 #include "nic/pairs.h"
 #include "pages/history.h"
-#include "session/session.h"
 
 struct error;
-struct move_host;
-struct move_peer;
 
 struct move_mode {
 	const char *name;
@@ -46,11 +44,3 @@ bool move_paths_press(const struct move_paths *p);
 /* For the options of a relay; NULL when every page travels as it is.  Points
  * into @p. */
 const struct history_size *move_paths_repeats(const struct move_paths *p);
-
-/* The options of a session with @peer.  NULL for @p: one that only asks, over
- * one connection to the first address that answers.  Points into all that it is
- * given. */
-struct session_options move_session(const struct move_host *host,
-				    const struct move_peer *peer,
-				    const struct move_paths *p,
-				    uint64_t outage_limit_us);

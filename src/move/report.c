@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "move/monitor.h"
 #include "move/move.h"
+#include "qemu/monitor.h"
 #include "session/session.h"
 #include "wire/frame.h"
 

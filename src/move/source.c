@@ -22,9 +22,10 @@
 #include "move/disks.h"
 #include "move/job.h"
 #include "move/journal.h"
-#include "move/monitor.h"
+#include "move/peer.h"
 #include "move/report.h"
 #include "move/source.h"
+#include "qemu/monitor.h"
 #include "qemu/qmp.h"
 #include "relay/blocks.h"
 #include "relay/relay.h"
@@ -78,7 +79,7 @@ static int st_check(struct source *m, struct error *e)
 static int st_connect(struct source *m, struct error *e)
 {
 	const struct session_options o =
-		move_session(m->host, m->peer, &m->o->paths,
+		peer_session(m->host, m->peer, &m->o->paths,
 			     m->o->outage_limit_us);
 
 	int r = session_open(&m->session, &o, e);
@@ -104,9 +105,8 @@ static int ask_prepare(struct source *m, struct error *e)
 	struct message ask = {
 		.type = MESSAGE_MOVE,
 		.move = { .paused = m->o->paused || !m->entry.was_running,
-			  .switchover_ack =
-				  json_object_get(m->capabilities,
-						  "switchover-ack") != NULL,
+			  .switchover_ack = words_have(&m->capabilities.known,
+						       "switchover-ack"),
 			  .machine = m->description },
 	};
 
@@ -191,7 +191,7 @@ static int set_up_qemu(struct source *m, struct error *e)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-		if (monitor_set_capability(m->qmp, m->capabilities,
+		if (monitor_set_capability(m->qmp, &m->capabilities,
 					   wanted[i].name, wanted[i].on, e) < 0)
 			return error_code(e);
 	/* The session holds QEMU back; its own limit would be a second one. */
@@ -207,9 +207,9 @@ static void migrate_socket(char *buf, size_t cap, const struct source *m)
 	snprintf(buf, cap, "%s/migrate.sock", m->machine->run_dir);
 }
 
-static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
+/* @path: where QEMU will connect to. */
+static int start_relay(struct source *m, const char *path, struct error *e)
 {
-	char path[PATH_MAX];
 	const struct relay_options o = {
 		.session = m->session,
 		.listen_path = path,
@@ -219,18 +219,7 @@ static int start_relay(struct source *m, char *uri, size_t cap, struct error *e)
 		.switchover_outage_us = m->host->switchover_outage_us,
 	};
 
-	migrate_socket(path, sizeof(path), m);
-	snprintf(uri, cap, "unix:%s", path);
 	return relay_new(&m->relay, &o, e);
-}
-
-static uint64_t event_wall_us(const json_t *event)
-{
-	const json_t *t = json_object_get(event, "timestamp");
-
-	return (uint64_t)json_integer_value(json_object_get(t, "seconds")) *
-		       USEC_PER_SEC +
-	       (uint64_t)json_integer_value(json_object_get(t, "microseconds"));
 }
 
 static int migration_ended(struct source *m, const char *how, struct error *e)
@@ -243,31 +232,23 @@ static int migration_ended(struct source *m, const char *how, struct error *e)
 			 info.why[0] ? ": " : "", info.why);
 }
 
-static int on_event(struct source *m, const json_t *event, struct error *e)
+static void on_stop(struct source *m, uint64_t wall_us)
 {
-	const char *name = json_string_value(json_object_get(event, "event"));
-	const char *status = json_string_value(
-		json_object_get(json_object_get(event, "data"), "status"));
-	enum migration_status is;
+	m->times.stopped_wall_us = wall_us;
+	job_set_stage(m->job, "switchover");
+	/* The splitter has said so earlier, unless it is blind. */
+	session_switchover(m->session, m->host->switchover_outage_us);
+	fault_point("source:switchover");
+}
 
-	if (!name)
-		return 0;
-	if (!strcmp(name, "STOP")) {
-		m->times.stopped_wall_us = event_wall_us(event);
-		job_set_stage(m->job, "switchover");
-		/* The splitter has said so earlier, unless it is blind. */
-		session_switchover(m->session, m->host->switchover_outage_us);
-		fault_point("source:switchover");
-		return 0;
-	}
-	if (strcmp(name, "MIGRATION") != 0)
-		return 0;
-	is = migration_status_of(status);
-	if (is == MIGRATION_FAILED)
+static int on_migration(struct source *m, enum migration_status status,
+			struct error *e)
+{
+	if (status == MIGRATION_FAILED)
 		return migration_ended(m, "failed", e);
-	if (is == MIGRATION_CANCELLED)
+	if (status == MIGRATION_CANCELLED)
 		return migration_ended(m, "was cancelled", e);
-	if (is == MIGRATION_COMPLETED) {
+	if (status == MIGRATION_COMPLETED) {
 		m->completed = true;
 		m->times.completed_us = clock_us();
 		m->times.completed_wall_us = clock_wall_us();
@@ -277,14 +258,15 @@ static int on_event(struct source *m, const json_t *event, struct error *e)
 
 static int drain_events(struct source *m, struct error *e)
 {
-	json_t *event;
+	struct monitor_event event;
 	int r;
 
-	while ((r = qmp_event(m->qmp, 0, &event, e)) > 0) {
-		r = on_event(m, event, e);
-		json_decref(event);
-		if (r < 0)
-			return r;
+	while ((r = monitor_event(m->qmp, 0, &event, e)) > 0) {
+		if (event.kind == MONITOR_STOPPED)
+			on_stop(m, event.wall_us);
+		else if (event.kind == MONITOR_MIGRATION &&
+			 on_migration(m, event.status, e) < 0)
+			return error_code(e);
 	}
 	if (r == -EPIPE)
 		return error_set(e, EPIPE, "the machine's QEMU has ended");
@@ -359,10 +341,8 @@ static int update_progress(struct source *m, struct error *e)
 	job_set_progress(m->job, &m->progress);
 	/* QEMU 8.2 and newer decide by this when the rest fits. */
 	if (st.out.rate > 0 &&
-	    qmp_run(m->qmp, "migrate-set-parameters",
-		    json_pack("{s:I}", "avail-switchover-bandwidth",
-			      (json_int_t)st.out.rate),
-		    NULL, e) < 0 &&
+	    monitor_set_parameter(m->qmp, "avail-switchover-bandwidth",
+				  st.out.rate, e) < 0 &&
 	    e->code != EREMOTEIO)
 		return error_code(e);
 	return 0;
@@ -416,16 +396,16 @@ static void prefer_their_reason(struct source *m, struct error *e)
 
 static int st_precopy(struct source *m, struct error *e)
 {
-	char uri[PATH_MAX + 8];
+	char path[PATH_MAX];
 
 	if (m->o->timeout_us > 0)
 		m->deadline_us = clock_us() + m->o->timeout_us;
-	if (set_up_qemu(m, e) < 0 || start_relay(m, uri, sizeof(uri), e) < 0)
+	migrate_socket(path, sizeof(path), m);
+	if (set_up_qemu(m, e) < 0 || start_relay(m, path, e) < 0)
 		return error_code(e);
 	m->migrating = true;
 	m->times.migrate_us = clock_us();
-	if (qmp_run(m->qmp, "migrate", json_pack("{s:s}", "uri", uri), NULL,
-		    e) < 0)
+	if (monitor_migrate(m->qmp, path, e) < 0)
 		return error_code(e);
 	fault_point("source:pre-copy");
 	if (watch(m, e) < 0) {
@@ -479,7 +459,7 @@ static void let_go(struct source *m)
 	session_free(m->session);
 	relay_free(m->relay);
 	qmp_close(m->qmp);
-	json_decref(m->capabilities);
+	migration_capabilities_done(&m->capabilities);
 	shape_done(&machine_description_shape, &m->description);
 	disks_unmark(m->marks);
 	free(m->blocks);
@@ -495,13 +475,11 @@ int move_away(struct job *job, const struct move_host *host,
 		.machine = machine,
 		.peer = peer,
 		.o = o,
-		.entry = { .role = ROLE_SOURCE, .paused = o->paused },
+		.entry = journal_entry_of(job),
 	};
 	int r;
 
-	snprintf(m.entry.job, sizeof(m.entry.job), "%s", job->id);
-	snprintf(m.entry.machine, sizeof(m.entry.machine), "%s", machine->name);
-	snprintf(m.entry.peer, sizeof(m.entry.peer), "%s", peer->name);
+	m.entry.paused = o->paused;
 	source_begin(&m, &m.entry);
 	job_begin(job, SOURCE_COPYING);
 	if (run_stages(&m, &m.why) == 0) {

@@ -7,7 +7,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,7 +16,7 @@
 #include "move/journal.h"
 #include "move/move.h"
 #include "move/report.h"
-#include "qemu/launch.h"
+#include "qemu/monitor.h"
 
 enum { SOURCE_REASON_US = 500000 }; /* to say, or hear, what went wrong */
 
@@ -29,7 +28,7 @@ struct source {
 	const struct move_options *o;
 
 	struct qmp *qmp;
-	json_t *capabilities; /* of the machine's QEMU */
+	struct migration_capabilities capabilities; /* of the machine's QEMU */
 	struct journal_entry entry;
 	/* Of the machine, for the destination. */
 	struct machine_description description;

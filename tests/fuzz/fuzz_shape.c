@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* JSON into a struct with a member of every kind.  What is read is within its
- * limits, and is the same when it is written and read again; what is refused
- * has a reason and leaves nothing behind. */
+ * limits, and is the same when it is written and read again, and copied; what
+ * is refused has a reason and leaves nothing behind. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -163,6 +163,22 @@ static void check(const struct tree *t)
 		assert(t->numbers[i] <= 100);
 }
 
+/* A copy of it outlives it. */
+static void check_copy(struct tree *t, const char *text)
+{
+	struct tree copy;
+	struct error e;
+	char *again;
+
+	assert(shape_copy(&tree_shape, &copy, t, &e) == 0);
+	shape_done(&tree_shape, t);
+	assert(!t->string && !t->leaves && !t->numbers && !t->words.at);
+	again = shape_text(&tree_shape, &copy);
+	assert(again && !strcmp(again, text));
+	shape_done(&tree_shape, &copy);
+	free(again);
+}
+
 /* Parsed and written: the text, on the heap. */
 static char *round_trip(const char *from, size_t len, enum shape_source source)
 {
@@ -179,8 +195,7 @@ static char *round_trip(const char *from, size_t len, enum shape_source source)
 	check(&t);
 	text = shape_text(&tree_shape, &t);
 	assert(text);
-	shape_done(&tree_shape, &t);
-	assert(!t.string && !t.leaves && !t.numbers && !t.words.at);
+	check_copy(&t, text);
 	return text;
 }
 

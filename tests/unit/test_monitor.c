@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A guest is taken back from a QEMU, played here, whose monitor is silent for
- * longer than a command waits.
+ * A QEMU is played here: what it says is read, and a guest is taken back from
+ * one whose monitor is silent for longer than a command waits.
  */
 #include "unit.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "move/monitor.h"
+#include "base/words.h"
+#include "qemu/monitor.h"
+#include "qemu/nodes.h"
 #include "qemu/qmp.h"
 
 #define GREETING \
@@ -29,6 +32,13 @@ enum { COMMAND_MS = 100 };
 static const char *const commands[] = { "query-migrate", "migrate_cancel",
 					"query-status", "cont" };
 
+enum { REPLY_CAP = 1024 };
+
+/* What it says to a command that is not one of those. */
+struct said {
+	const char *command, *reply;
+};
+
 /* What it is told it does at once.  The first reply to each of the commands
  * comes only when the next command has come. */
 struct slow_qemu {
@@ -36,7 +46,9 @@ struct slow_qemu {
 	bool mute; /* says nothing at all */
 	bool migrates, runs;
 	unsigned asked[ARRAY_SIZE(commands)];
-	char held[256];
+	char held[REPLY_CAP];
+	const struct said *script; /* ends with a NULL; NULL: none */
+	atomic_uint commands;      /* that came */
 	pthread_t thread;
 };
 
@@ -58,6 +70,9 @@ static void say(const struct slow_qemu *v, const char *text)
 
 static const char *carry_out(struct slow_qemu *v, const char *command)
 {
+	for (const struct said *s = v->script; s && s->command; s++)
+		if (!strcmp(s->command, command))
+			return s->reply;
 	if (!strcmp(command, "migrate_cancel"))
 		v->migrates = false;
 	else if (!strcmp(command, "cont"))
@@ -83,9 +98,10 @@ static void answer(struct slow_qemu *v, const json_t *request)
 	const char *command =
 		json_string_value(json_object_get(request, "execute"));
 	json_int_t id = json_integer_value(json_object_get(request, "id"));
-	char reply[256];
+	char reply[REPLY_CAP];
 
 	must(command != NULL, "a request without a command");
+	v->commands++;
 	if (v->held[0])
 		say(v, v->held);
 	v->held[0] = '\0';
@@ -174,9 +190,107 @@ static void a_monitor_that_stays_silent_is_asked_until_the_deadline(
 	assert_true(v.asked[0] > 3);
 }
 
+static void nodes_are_read_with_their_paths(void **state)
+{
+	static const struct said script[] = {
+		{ "query-named-block-nodes",
+		  "[{\"node-name\": \"a\", \"drv\": \"file\", "
+		  "\"file\": \"/srv/a.raw\", \"ro\": false}, "
+		  "{\"node-name\": \"b\", \"drv\": \"file\", \"ro\": true, "
+		  "\"file\": \"json:{\\\"filename\\\": \\\"b.raw\\\"}\"}, "
+		  "{\"node-name\": \"c\", \"drv\": \"file\", "
+		  "\"file\": \"file:c.raw\"}, "
+		  "{\"drv\": \"vvfat\", \"file\": \"json:{}\"}, {}]" },
+		{ NULL, NULL },
+	};
+	struct slow_qemu v = { .script = script };
+	struct qmp *q = slow_start(&v);
+	struct block_nodes all = { .count = 0 };
+	struct error e;
+
+	(void)state;
+	if (nodes_list(q, &all, &e) < 0)
+		fail_msg("%s", e.text);
+	slow_end(&v, q);
+	assert_int_equal(all.count, 5);
+	assert_string_equal(all.at[0].path, "/srv/a.raw");
+	assert_string_equal(all.at[0].name, "a");
+	assert_false(all.at[0].read_only);
+	assert_string_equal(all.at[1].path, "b.raw");
+	assert_string_equal(all.at[1].file, "json:{\"filename\": \"b.raw\"}");
+	assert_true(all.at[1].read_only);
+	assert_string_equal(all.at[2].path, "c.raw");
+	assert_string_equal(all.at[3].driver, "vvfat");
+	assert_null(all.at[3].path);
+	assert_null(all.at[4].driver);
+	nodes_done(&all);
+}
+
+static void a_capability_that_is_not_known_or_on_already_is_not_set(
+	void **state)
+{
+	static const struct said script[] = {
+		{ "query-migrate-capabilities",
+		  "[{\"capability\": \"events\", \"state\": true}, "
+		  "{\"capability\": \"multifd\", \"state\": false}]" },
+		{ NULL, NULL },
+	};
+	struct slow_qemu v = { .script = script };
+	struct qmp *q = slow_start(&v);
+	struct migration_capabilities c;
+	unsigned before;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(monitor_capabilities(q, &c, &e), 0);
+	assert_true(words_have(&c.known, "multifd"));
+	assert_false(words_have(&c.on, "multifd"));
+	before = v.commands;
+	assert_int_equal(monitor_set_capability(q, &c, "events", true, &e), 0);
+	assert_int_equal(monitor_set_capability(q, &c, "return-path", true, &e),
+			 0);
+	assert_int_equal(monitor_set_capability(q, &c, "multifd", false, &e),
+			 0);
+	assert_int_equal(v.commands, before);
+	assert_int_equal(monitor_set_capability(q, &c, "multifd", true, &e), 0);
+	assert_int_equal(v.commands, before + 1);
+	migration_capabilities_done(&c);
+	slow_end(&v, q);
+}
+
+static void events_are_told_apart(void **state)
+{
+	struct slow_qemu v = { .script = NULL };
+	struct qmp *q = slow_start(&v);
+	uint64_t deadline = clock_us() + 5 * USEC_PER_SEC;
+	struct monitor_event event;
+	struct error e;
+
+	(void)state;
+	say(&v, "{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 7, "
+		"\"microseconds\": 5}}\n");
+	say(&v, "{\"event\": \"MIGRATION\", \"data\": {\"status\": "
+		"\"completed\"}}\n");
+	say(&v, "{\"event\": \"RESUME\"}\n");
+	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
+	assert_int_equal(event.kind, MONITOR_STOPPED);
+	assert_int_equal(event.wall_us, 7000005);
+	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
+	assert_int_equal(event.kind, MONITOR_MIGRATION);
+	assert_int_equal(event.status, MIGRATION_COMPLETED);
+	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
+	assert_int_equal(event.kind, MONITOR_OTHER);
+	assert_int_equal(monitor_event(q, 0, &event, &e), 0);
+	slow_end(&v, q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nodes_are_read_with_their_paths),
+		cmocka_unit_test(
+			a_capability_that_is_not_known_or_on_already_is_not_set),
+		cmocka_unit_test(events_are_told_apart),
 		cmocka_unit_test(
 			a_guest_is_taken_back_though_each_command_times_out_once),
 		cmocka_unit_test(

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "move/monitor.h"
+#include "qemu/monitor.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 
 enum { PAGE = 4096, CANCEL_POLL_US = 20000 };
 
-enum migration_status migration_status_of(const char *name)
+static enum migration_status status_of(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -95,7 +96,7 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 	downtime = json_object_get(info, "expected-downtime");
 	why = json_string_value(json_object_get(info, "error-desc"));
 	*ret = (struct migration_info){
-		.status = migration_status_of(
+		.status = status_of(
 			json_string_value(json_object_get(info, "status"))),
 		.total = number(ram, "total"),
 		.remaining = number(ram, "remaining"),
@@ -110,37 +111,135 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 	return 0;
 }
 
-int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e)
+int monitor_uses_kvm(struct qmp *q, bool *ret, struct error *e)
 {
-	json_t *list, *one;
-	size_t i;
+	json_t *kvm;
 
-	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0)
+	if (qmp_run(q, "query-kvm", NULL, &kvm, e) < 0)
 		return error_code(e);
-	*ret = json_object();
-	json_array_foreach (list, i, one) {
-		const char *name =
-			json_string_value(json_object_get(one, "capability"));
-
-		if (name)
-			json_object_set(*ret, name,
-					json_object_get(one, "state"));
-	}
-	json_decref(list);
+	*ret = json_is_true(json_object_get(kvm, "enabled"));
+	json_decref(kvm);
 	return 0;
 }
 
-int monitor_set_capability(struct qmp *q, const json_t *known, const char *name,
-			   bool on, struct error *e)
+int monitor_blockers(struct qmp *q, struct words *to, struct error *e)
 {
-	const json_t *now = json_object_get(known, name);
+	json_t *info = NULL, *why;
+	struct error ignored;
+	size_t i;
+	int r = 0;
 
-	if (!now || json_is_true(now) == on)
+	if (qmp_run(q, "query-migrate", NULL, &info, &ignored) < 0)
+		return 0;
+	json_array_foreach (json_object_get(info, "blocked-reasons"), i, why)
+		if (json_is_string(why) && r == 0)
+			r = words_add(to, json_string_value(why), e);
+	json_decref(info);
+	return r;
+}
+
+static int add_capability(struct migration_capabilities *to, const json_t *one,
+			  struct error *e)
+{
+	const char *name =
+		json_string_value(json_object_get(one, "capability"));
+
+	if (!name)
+		return 0;
+	if (words_add(&to->known, name, e) < 0)
+		return error_code(e);
+	return json_is_true(json_object_get(one, "state"))
+		       ? words_add(&to->on, name, e)
+		       : 0;
+}
+
+int monitor_capabilities(struct qmp *q, struct migration_capabilities *ret,
+			 struct error *e)
+{
+	struct migration_capabilities all = { 0 };
+	json_t *list, *one;
+	size_t i;
+	int r = 0;
+
+	if (qmp_run(q, "query-migrate-capabilities", NULL, &list, e) < 0)
+		return error_code(e);
+	json_array_foreach (list, i, one)
+		if (r == 0)
+			r = add_capability(&all, one, e);
+	json_decref(list);
+	if (r < 0)
+		migration_capabilities_done(&all);
+	else
+		*ret = all;
+	return r;
+}
+
+void migration_capabilities_done(struct migration_capabilities *c)
+{
+	words_done(&c->known);
+	words_done(&c->on);
+}
+
+int monitor_set_capability(struct qmp *q,
+			   const struct migration_capabilities *now,
+			   const char *name, bool on, struct error *e)
+{
+	if (!words_have(&now->known, name) || words_have(&now->on, name) == on)
 		return 0;
 	return qmp_run(q, "migrate-set-capabilities",
 		       json_pack("{s:[{s:s,s:b}]}", "capabilities",
 				 "capability", name, "state", on),
 		       NULL, e);
+}
+
+static int run_with_uri(struct qmp *q, const char *command, const char *path,
+			struct error *e)
+{
+	return qmp_run(q, command,
+		       json_pack("{s:o}", "uri", json_sprintf("unix:%s", path)),
+		       NULL, e);
+}
+
+int monitor_migrate(struct qmp *q, const char *path, struct error *e)
+{
+	return run_with_uri(q, "migrate", path, e);
+}
+
+int monitor_receive(struct qmp *q, const char *path, struct error *e)
+{
+	return run_with_uri(q, "migrate-incoming", path, e);
+}
+
+static uint64_t event_wall_us(const json_t *event)
+{
+	const json_t *t = json_object_get(event, "timestamp");
+
+	return number(t, "seconds") * USEC_PER_SEC + number(t, "microseconds");
+}
+
+int monitor_event(struct qmp *q, uint64_t deadline_us,
+		  struct monitor_event *ret, struct error *e)
+{
+	const char *name;
+	json_t *event;
+	int r = qmp_event(q, deadline_us, &event, e);
+
+	if (r <= 0)
+		return r;
+	name = json_string_value(json_object_get(event, "event"));
+	*ret = (struct monitor_event){
+		.kind = MONITOR_OTHER,
+		.status = status_of(json_string_value(
+			json_object_get(json_object_get(event, "data"),
+					"status"))),
+		.wall_us = event_wall_us(event),
+	};
+	if (name && !strcmp(name, "STOP"))
+		ret->kind = MONITOR_STOPPED;
+	else if (name && !strcmp(name, "MIGRATION"))
+		ret->kind = MONITOR_MIGRATION;
+	json_decref(event);
+	return r;
 }
 
 int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
@@ -160,11 +259,9 @@ static bool may_ask_again(int r, uint64_t deadline_us)
 /* A change shows as an event, if at all. */
 static int pause_with(struct qmp *q, struct error *e)
 {
-	json_t *event;
-	int r = qmp_event(q, clock_us() + CANCEL_POLL_US, &event, e);
+	struct monitor_event ignored;
+	int r = monitor_event(q, clock_us() + CANCEL_POLL_US, &ignored, e);
 
-	if (r > 0)
-		json_decref(event);
 	return r < 0 ? r : 0;
 }
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a move asks QEMU's monitor to do.  Commands and fields as in QEMU's
- * qapi/migration.json and qapi/run-state.json, 7.2 to 10.x.
+ * What Drover asks QEMU's monitor, and tells it to do.  Commands and fields as
+ * in QEMU's qapi/migration.json, qapi/run-state.json and qapi/machine.json, 7.2
+ * to 10.x.
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/words.h"
 
 struct error;
 struct qmp;
@@ -34,8 +36,6 @@ struct guest_status {
 	bool running;
 };
 
-enum migration_status migration_status_of(const char *name);
-
 /* The machine type without an alias: "pc-q35-7.2". */
 int monitor_machine_type(struct qmp *q, char *buf, size_t cap, struct error *e);
 /* The guest's state, in QEMU's word for it: "running". */
@@ -44,11 +44,44 @@ int monitor_is_running(struct qmp *q, bool *ret, struct error *e);
 int monitor_migration(struct qmp *q, struct migration_info *ret,
 		      struct error *e);
 
-/* Names of the migration capabilities, true where they are on. */
-int monitor_capabilities(struct qmp *q, json_t **ret, struct error *e);
+/* Is the guest run by KVM? */
+int monitor_uses_kvm(struct qmp *q, bool *ret, struct error *e);
+/* Adds QEMU's reasons why the machine cannot be migrated; none where it does
+ * not say. */
+int monitor_blockers(struct qmp *q, struct words *to, struct error *e);
+
+/* Of migration, by their names. */
+struct migration_capabilities {
+	struct words known, on;
+};
+
+int monitor_capabilities(struct qmp *q, struct migration_capabilities *ret,
+			 struct error *e);
+void migration_capabilities_done(struct migration_capabilities *c);
 /* Only those that this QEMU knows. */
-int monitor_set_capability(struct qmp *q, const json_t *known, const char *name,
-			   bool on, struct error *e);
+int monitor_set_capability(struct qmp *q,
+			   const struct migration_capabilities *now,
+			   const char *name, bool on, struct error *e);
+
+/* Begins a migration to the socket at @path, or one from there. */
+int monitor_migrate(struct qmp *q, const char *path, struct error *e);
+int monitor_receive(struct qmp *q, const char *path, struct error *e);
+
+enum monitor_event_kind {
+	MONITOR_OTHER,
+	MONITOR_STOPPED,   /* the guest */
+	MONITOR_MIGRATION, /* has another status */
+};
+
+struct monitor_event {
+	enum monitor_event_kind kind;
+	enum migration_status status;
+	uint64_t wall_us; /* since 1970, by QEMU's clock */
+};
+
+/* As qmp_event(). */
+int monitor_event(struct qmp *q, uint64_t deadline_us,
+		  struct monitor_event *ret, struct error *e);
 
 int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 			  struct error *e);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/peer.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "move/move.h"
+#include "move/paths.h"
+
+struct session_options peer_session(const struct move_host *host,
+				    const struct move_peer *peer,
+				    const struct move_paths *p,
+				    uint64_t outage_limit_us)
+{
+	struct session_options o = {
+		.own_name = host->own_name,
+		.peer = peer->name,
+		.addresses = peer->addresses,
+		.port = peer->port,
+		.trust = peer->tls ? host->trust : NULL,
+		.channels = 1,
+		.outage_limit_us = outage_limit_us,
+	};
+
+	if (!p)
+		return o;
+	o.cards = (struct session_cards){ .watch = host->nics,
+					  .networks = &p->networks,
+					  .policy = p->policy };
+	/* Over an address that belongs to no known card. */
+	o.channels = p->policy.per_card < p->policy.most ? p->policy.per_card
+							 : p->policy.most;
+	if (move_paths_press(p)) {
+		o.compressor = host->compressor;
+		o.compressor_policy = p->compressor_policy;
+	}
+	return o;
+}
+
+int peer_ask(const struct move_host *host, const struct move_peer *peer,
+	     const struct message *question, uint64_t limit_us,
+	     struct message *ret, struct error *e)
+{
+	const struct session_options o =
+		peer_session(host, peer, NULL, limit_us);
+	struct session *s;
+	int r;
+
+	if (session_open(&s, &o, e) < 0)
+		return error_code(e);
+	r = session_send(s, question, e);
+	if (r == 0)
+		r = session_await(s, clock_us() + limit_us, ret, e);
+	session_free(s);
+	return r < 0 ? r : 0;
+}
