@@ -461,7 +461,7 @@ const struct api_route api_routes[] = {
 	  .changes = "vm resume" },
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_SHAPE,
 	  .changes = "move", .notes = "host mode paused",
-	  .takes = &move_body_shape },
+	  .takes = &move_body_shape, .gives = &job_view_shape },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,
 	  .takes = &compare_body_shape, .gives = &comparison_shape },
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
@@ -470,10 +470,10 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/jobs", list_jobs, 200, .gives = &job_views_shape },
 	{ "GET", "/v1/jobs/*", show_job, 200, .gives = &job_view_shape },
 	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200,
-	  .changes = "job cancel" },
+	  .changes = "job cancel", .gives = &job_view_shape },
 	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_SHAPE,
 	  .changes = "job resolve", .notes = "run_here",
-	  .takes = &resolve_body_shape },
+	  .takes = &resolve_body_shape, .gives = &job_view_shape },
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
 	{ "GET", "/v1/nics/plan/*", plan_nics, 200, .gives = &plan_shape },
@@ -487,7 +487,7 @@ const struct api_route api_routes[] = {
 	  .gives = &log_body_shape },
 	{ "POST", "/v1/relays", start_relay, 202, API_SHAPE,
 	  .changes = "relay", .notes = "role name host qemu listen",
-	  .takes = &relay_body_shape },
+	  .takes = &relay_body_shape, .gives = &job_view_shape },
 };
 /* clang-format on */
 

@@ -8,6 +8,7 @@
  *                    where the table of routes leads.  Examples name members
  *                    as JSON does, tables in their first column.
  *     docs/wire.md   What hosts tell each other; see the list below.
+ *     docs/commit.md What a move leaves on disk; likewise.
  *
  * A shape with a place of its own is looked for there, not where another
  * contains it.
@@ -23,7 +24,10 @@
 #include "base/scope.h"
 #include "base/shape.h"
 #include "base/text.h"
+#include "compress/report.h"
 #include "control/api.h"
+#include "move/journal.h"
+#include "move/report.h"
 #include "nic/cards.h"
 #include "paths/report.h"
 #include "wire/message.h"
@@ -44,7 +48,9 @@ static const struct place listed[] = {
 	{ &path_report_shape, "api.md", "Report", NULL },
 	{ &channel_report_shape, "api.md", "Report", NULL },
 	{ &card_report_shape, "api.md", "Report", NULL },
-	{ NULL, "api.md", "Report", NULL },
+	{ &job_report_shape, "api.md", "Report", NULL },
+	{ &compressor_report_shape, "api.md", "Report", NULL },
+	{ &journal_entry_shape, "commit.md", "Entries", NULL },
 	{ &cards_shape, "wire.md", "Cards", NULL },
 	{ &machine_description_shape, "wire.md", "Messages", "machine" },
 	{ &disk_description_shape, "wire.md", "Messages", "disk" },
