@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +20,12 @@
 #include "host/jobs.h"
 #include "host/parts.h"
 #include "host/paths.h"
+#include "host/places.h"
 #include "nic/address.h"
 #include "session/accept.h"
 
 enum {
 	LISTENERS_MAX = 16,
-	/* Connections with a thread here, from addresses of no peer and from
-	 * those of peers: of the settings, or of their cards. */
-	UNKNOWN_MAX = 32,
-	KNOWN_MAX = 96,
-	/* Of one peer; and those that it may have whatever the others do. */
-	PEER_MAX = 80,
-	PEER_KEPT = 8,
 	/* Each holds some 0.4 MiB before it moves anything. */
 	SESSIONS_MAX = 64,
 	HOST_SESSIONS_MAX = 32,
@@ -58,9 +53,8 @@ struct port {
 	unsigned listeners;
 	pthread_t thread;
 
-	pthread_mutex_t lock; /* guards what follows */
-	/* Connections whose threads greet or serve them, by their address. */
-	struct greeting *first;
+	struct places places; /* has a lock of its own */
+	_Atomic uint64_t crowd_said_us;
 };
 
 /* A connection that is greeted. */
@@ -70,11 +64,15 @@ struct greeting {
 	struct settings *settings; /* a reference, to those of its arrival */
 	struct channel *channel;   /* that was accepted */
 	char from[CHANNEL_NAME_MAX];
-	/* Whose address it comes from; NULL: nobody's, or a peer's card's. */
-	const char *peer;
-	bool known;
-	struct greeting *next; /* guarded by the port's lock */
+	struct place place;
 };
+
+static void greeted(void *context)
+{
+	struct greeting *g = context;
+
+	places_greeted(&g->port->places, &g->place);
+}
 
 static void opened(void *context, struct session *s)
 {
@@ -151,36 +149,19 @@ static const char *peer_at(const struct settings *s,
 	return NULL;
 }
 
-/* Those of its kind, and those of its peer among them; locked. */
-static void count_alike(const struct greeting *g, unsigned *ret_all,
-			unsigned *ret_own)
-{
-	*ret_all = *ret_own = 0;
-	for (const struct greeting *o = g->port->first; o; o = o->next) {
-		*ret_all += o->known == g->known;
-		*ret_own += g->peer && o->peer && !strcmp(o->peer, g->peer);
-	}
-}
-
-/* Adds a connection that is to be greeted; false when there are too many. */
-static bool add_greeting(struct greeting *g)
+/* False: there are too many. */
+static bool take_place(struct greeting *g)
 {
 	const struct nic_address *from = &g->channel->remote;
+	const char *peer = peer_at(g->settings, from);
 	struct port *p = g->port;
-	unsigned all, own;
 
-	g->peer = peer_at(g->settings, from);
-	g->known = g->peer || session_table_knows(p->host->sessions, from);
-
-	WITH_LOCK(&p->lock);
-
-	count_alike(g, &all, &own);
-	if (own >= PEER_MAX || (all >= (g->known ? KNOWN_MAX : UNKNOWN_MAX) &&
-				!(g->peer && own < PEER_KEPT)))
-		return false;
-	g->next = p->first;
-	p->first = g;
-	return true;
+	g->place = (struct place){
+		.channel = g->channel,
+		.peer = peer,
+		.known = peer || session_table_knows(p->host->sessions, from),
+	};
+	return places_take(&p->places, &g->place, clock_us());
 }
 
 static void greeting_free(struct greeting *g)
@@ -191,18 +172,21 @@ static void greeting_free(struct greeting *g)
 
 static void greeting_over(struct greeting *g)
 {
-	{
-		WITH_LOCK(&g->port->lock);
-
-		for (struct greeting **at = &g->port->first; *at;
-		     at = &(*at)->next) {
-			if (*at == g) {
-				*at = g->next;
-				break;
-			}
-		}
-	}
+	places_leave(&g->port->places, &g->place);
 	greeting_free(g);
+}
+
+/* One sentence for all of a crowd. */
+static void say_crowd(struct port *p, const char *from)
+{
+	uint64_t now = clock_us(), said = atomic_load(&p->crowd_said_us);
+
+	if ((said == 0 || now - said > REST_LOG_US) &&
+	    atomic_compare_exchange_strong(&p->crowd_said_us, &said, now))
+		log_warning("peer port: more connections come than are greeted "
+			    "at once, and do not say who they are: the oldest "
+			    "are closed, at the moment those from %s",
+			    from);
 }
 
 static void *greet_main(void *arg)
@@ -210,8 +194,12 @@ static void *greet_main(void *arg)
 	struct greeting *g = arg;
 	struct error e;
 
-	if (session_accept(&g->acceptor, g->channel, &e) < 0)
-		log_warning("peer connection: %s", e.text);
+	if (session_accept(&g->acceptor, g->channel, &e) < 0) {
+		if (g->place.given_up)
+			say_crowd(g->port, g->from);
+		else
+			log_warning("peer connection: %s", e.text);
+	}
 	greeting_over(g);
 	return NULL;
 }
@@ -246,11 +234,12 @@ static int take_connection(struct port *p, const struct listener *l,
 		return r;
 	}
 	snprintf(g->from, sizeof(g->from), "%s", g->channel->to);
-	if (!add_greeting(g)) {
+	if (!take_place(g)) {
 		channel_free(g->channel);
 		greeting_free(g);
 	} else if (jobs_thread(p->host->jobs, "greeting", greet_main, g, e) <
 		   0) {
+		greeted(g);
 		channel_free(g->channel);
 		greeting_over(g);
 		return -ENOMEM;
@@ -348,7 +337,7 @@ struct port *port_new(struct host *h)
 	if (!p)
 		return NULL;
 	p->host = h;
-	pthread_mutex_init(&p->lock, NULL);
+	places_init(&p->places);
 	return p;
 }
 
@@ -356,7 +345,7 @@ void port_free(struct port *p)
 {
 	if (!p)
 		return;
-	pthread_mutex_destroy(&p->lock);
+	places_done(&p->places);
 	free(p);
 }
 
@@ -370,6 +359,7 @@ int port_start(struct port *p, struct error *e)
 		.knows = knows,
 		.admit = admit,
 		.opened = opened,
+		.greeted = greeted,
 		.sessions = { .most = SESSIONS_MAX,
 			      .most_of_host = HOST_SESSIONS_MAX,
 			      .kept_of_host = HOST_SESSIONS_KEPT },

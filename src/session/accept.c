@@ -250,9 +250,13 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 {
 	struct hello h;
 	uint8_t first;
+	int r = open_connection(a, &c, &first, e);
 
-	if (open_connection(a, &c, &first, e) < 0 ||
-	    hello_receive(c, first, &h, e) < 0) {
+	if (r >= 0)
+		r = hello_receive(c, first, &h, e);
+	if (a->greeted)
+		a->greeted(a->context);
+	if (r < 0) {
 		error_in(e, "%s", c->to);
 		channel_free(c);
 		return error_code(e);

@@ -29,6 +29,9 @@ struct acceptor {
 	/* May this peer open a session?  It is told why not. */
 	int (*admit)(void *context, const char *peer, bool proved,
 		     struct error *e);
+	/* The connection has said who it is, or is about to be closed.  Until
+	 * then it may be shut down from outside.  May be NULL. */
+	void (*greeted)(void *context);
 	/* Takes the session over. */
 	void (*opened)(void *context, struct session *s);
 	void *context;

@@ -6,9 +6,9 @@ import subprocess
 import unittest
 
 from lab import Lab, needs
+from lab.authority import Authority
 from lab.host import DROVERD, PROGRAMS, Answer, Host
 from lab.network import Network
-from test_trust import EXTENSIONS, Authority, openssl
 
 TIME_LIMIT = 120
 PARALLEL = True
@@ -125,19 +125,10 @@ class Certificates(Case):
         return folder
 
     def sign(self, begin, end):
-        """The same request, for other dates."""
-        path = self.lab.path("sign")
-        for name in ("index", "serial", "ca.conf", "extensions"):
-            with open(f"{path}-{name}", "w", encoding="utf-8") as f:
-                f.write({"index": "", "serial": "77\n", "extensions": EXTENSIONS, "ca.conf":
-                         "[ca]\ndefault_ca = it\n[it]\npolicy = any\ndefault_md = sha256\n"
-                         f"database = {path}-index\nserial = {path}-serial\n"
-                         f"new_certs_dir = {self.lab.dir}\n[any]\ncommonName = supplied\n"}[name])
-        openssl("ca", "-batch", "-notext", "-config", f"{path}-ca.conf",
-                "-cert", self.authority.certificate, "-keyfile", self.authority.key,
-                "-startdate", begin, "-enddate", end, "-extfile", f"{path}-extensions",
-                "-in", os.path.join(self.folder, "host.csr"),
-                "-out", os.path.join(self.folder, "host.pem"))
+        """A certificate of other dates."""
+        self.authority.enrol(self.folder, self.host.name,
+                             when=("-startdate", begin, "-enddate", end))
+        os.chmod(os.path.join(self.folder, "host.key"), 0o600)
 
     def test_a_good_one(self):
         self.says(GOOD)

@@ -1,46 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Hosts that know each other by certificates of somebody's own CA."""
-import os
-import shutil
-import subprocess
 import unittest
 
 from lab import Lab, machine, needs
+from lab.authority import Authority
 from lab.core import wait_for
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 
 TIME_LIMIT = 120
 PARALLEL = True
-EXTENSIONS = "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\n"
-
-
-def openssl(*words):
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
-class Authority:
-    """A CA as administrators have one: made by openssl, not by Drover."""
-
-    def __init__(self, folder, days=30):
-        os.makedirs(folder)
-        self.key, self.certificate = (os.path.join(folder, name) for name in ("ca.key", "ca.pem"))
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", self.key, "-out", self.certificate, "-subj", "/CN=our CA",
-                "-days", str(days), "-addext", "keyUsage=critical,keyCertSign")
-
-    def enrol(self, folder, name, days=7):
-        """What belongs into the host's trust-directory."""
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        key, asked, made, extensions = (os.path.join(folder, x) for x in (
-            "host.key", "host.csr", "host.pem", "extensions"))
-        with open(extensions, "w", encoding="utf-8") as f:
-            f.write(EXTENSIONS)
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", key, "-out", asked, "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", asked, "-CA", self.certificate, "-CAkey", self.key,
-                "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", made)
-        shutil.copy(self.certificate, os.path.join(folder, "authority.pem"))
 
 
 @needs(*PROGRAMS)

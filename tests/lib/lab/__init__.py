@@ -15,6 +15,7 @@
     oracle    was what QEMU sent what the destination got?
     proxy     a TCP proxy with faults between two daemons
     wire      what daemons say to each other, said by a test
+    authority a CA of openssl's, and certificates of hosts
     suite     runs one file of tests for tests/run
 
 Everything is the standard library of Python 3.11.
