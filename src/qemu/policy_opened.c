@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "qemu/policy.h"
 #include "qemu/policy_rules.h"
 
 /* What every QEMU opens, or is handed by droverd: its memory, random numbers,
