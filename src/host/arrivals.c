@@ -289,12 +289,10 @@ void arrivals_serve(struct host *h, struct session *s)
 	struct error e;
 	int r = session_await(s, clock_us() + FIRST_MESSAGE_US, &request, &e);
 
-	if (r == -EBADMSG) {
-		refuse(s, &e);
-	} else if (r < 0) {
+	if (r < 0 && r != -EBADMSG) {
 		log_warning("session with %s: %s", session_peer(s), e.text);
 		session_free(s);
-	} else if (check_right(h, s, &request, &e) < 0) {
+	} else if (r == -EBADMSG || check_right(h, s, &request, &e) < 0) {
 		refuse(s, &e);
 	} else {
 		purposes[request.type](h, s, &request);
