@@ -14,9 +14,12 @@
 	"raw qcow2 luks file host_device throttle copy-on-read null-co " \
 	"null-aio"
 
+/* The lock is what keeps two machines from one image. */
+#define LOCKING "on auto"
+
 #define NODE_ANY \
 	"node-name auto-read-only read-only discard detect-zeroes " \
-	"cache.direct cache.no-flush force-share active aio locking " \
+	"cache.direct cache.no-flush force-share active aio " \
 	"aio-max-batch size offset lazy-refcounts pass-discard-request " \
 	"pass-discard-snapshot pass-discard-other discard-no-unref " \
 	"overlap-check overlap-check.template cache-size l2-cache-size " \
@@ -30,6 +33,7 @@ static const struct policy_key drive_keys[] = {
 	{ "format", RULE_ONE_OF, DRIVERS },
 	{ "driver", RULE_ONE_OF, DRIVERS },
 	{ "backing", RULE_ID, NULL },
+	{ "locking", RULE_ONE_OF, LOCKING },
 	{ "snapshot", RULE_OFF,
 	  "it writes to a file in this host's /var/tmp: leave it out" },
 	{ 0 },
@@ -63,11 +67,9 @@ const struct policy_syntax policy_drive = {
 };
 
 static const struct policy_key node_keys[] = {
-	{ "file", RULE_ID, NULL },
-	{ "backing", RULE_ID, NULL },
-	{ "filename", RULE_DISK, NULL },
-	{ "driver", RULE_ONE_OF, DRIVERS },
-	{ 0 },
+	{ "file", RULE_ID, NULL },           { "backing", RULE_ID, NULL },
+	{ "filename", RULE_DISK, NULL },     { "driver", RULE_ONE_OF, DRIVERS },
+	{ "locking", RULE_ONE_OF, LOCKING }, { 0 },
 };
 
 #define NODE .any = NODE_ANY, .keys = node_keys

@@ -148,6 +148,8 @@ static const struct row refused[] = {
 	{ "-drive file=/srv/a.img,backing.file.filename=/etc/shadow,f"
 	  "ormat=qcow2",
 	  "-drive backing.file.filename=/etc/shadow: " OUTSIDE },
+	{ "-drive file=/srv/a.img,format=raw,file.locking=off",
+	  "-drive file.locking=off: only these are allowed: on auto" },
 	{ "-drive file=/srv/a.img,format=vmdk",
 	  "-drive format=vmdk: " DRIVERS },
 	{ "-drive file.driver=nbd,file.host=localhost,format=raw",
