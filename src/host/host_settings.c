@@ -95,6 +95,9 @@ static const struct ini_key keys[] = {
 	{ "qemu", &setting_path, "/usr/bin/qemu-system-x86_64", AT(qemu),
 	  .example = "/opt/qemu/bin/qemu-system-x86_64",
 	  .help = "QEMU for machines that name none" },
+	{ "qemu-user", &setting_text, AT(qemu_user), .example = "nobody",
+	  .help = "user whose groups the QEMUs have, each confined and with a "
+		  "number of its own; root, also unless set: not confined" },
 	{ "allow-qemu", &setting_paths, AT(programs), .repeatable = true,
 	  .example = "/opt/qemu/bin/qemu-system-x86_64",
 	  .help = "another QEMU that machines of peers may name" },

@@ -140,6 +140,7 @@ static int end_qemu(struct host *h, struct machine *m, struct error *e)
 	if (launch_end(&p, clock_us() + END_US, e) < 0)
 		return error_in(e, "machine %s", c->name);
 	machine_set_stopped(h->registry, m, "");
+	launch_withdraw(c->name, c->text, c->run_dir);
 	launch_clean(c->run_dir);
 	return 0;
 }
@@ -163,6 +164,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	const struct launch_options o = {
 		.default_qemu = now->host.qemu,
 		.run_dir = c->run_dir,
+		.user = now->host.qemu_user,
 	};
 	struct qemu_process p;
 

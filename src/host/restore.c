@@ -33,6 +33,7 @@ static void find_process(struct registry *r, struct machine *m,
 			snprintf(lost, sizeof(lost),
 				 "its QEMU ended with this host");
 		machine_set_stopped(r, m, lost);
+		launch_withdraw(c->name, c->text, c->run_dir);
 		return;
 	}
 	if (f->qmp[0])

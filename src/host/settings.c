@@ -408,6 +408,9 @@ void settings_warn(const struct settings *s)
 		log_warning("left out: %s", s->unknown.at[i]);
 	for (size_t i = 0; i < s->renamed.count; i++)
 		log_warning("%s", s->renamed.at[i]);
+	if (!s->host.qemu_user)
+		log_warning("a guest that breaks into its QEMU is root on this "
+			    "host: set qemu-user in [host], see drover.conf(5)");
 }
 
 struct move_paths settings_paths(const struct settings *s)

@@ -12,6 +12,7 @@ struct terms terms_of(struct host *h)
 	struct terms t = { .settings = live_now(&h->live), .host = h->move };
 
 	t.host.qemu = t.settings->host.qemu;
+	t.host.qemu_user = t.settings->host.qemu_user;
 	t.host.programs = &t.settings->host.programs;
 	t.host.strict = t.settings->host.policy == HOST_POLICY_STRICT;
 	t.host.image_directories = &t.settings->host.image_directories;

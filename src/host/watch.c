@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/foreign.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/thread.h"
@@ -97,6 +98,7 @@ static void end_of(struct watch *w, struct machine *m)
 
 	watch_describe_end(lost, c, &p, p.qmp_path);
 	launch_end(&p, clock_us(), &e);
+	launch_withdraw(c->name, c->text, c->run_dir);
 	machine_set_stopped(w->registry, m, lost);
 }
 
@@ -160,16 +162,18 @@ static void bound_log(const char *run_dir)
 	char path[PATH_MAX + 16];
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *end = NULL;
+	struct error ignored;
 	struct stat st;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/qemu.log", run_dir);
-	if (stat(path, &st) < 0 || st.st_size <= LOG_MOST)
+	if (lstat(path, &st) < 0 || st.st_size <= LOG_MOST)
 		return;
-	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	fd = foreign_open(path, O_RDWR | O_APPEND, 0, &ignored);
+	if (fd < 0)
+		return;
 	end = malloc(LOG_KEPT);
-	n = fd < 0 || !end ? -1
-			   : pread(fd, end, LOG_KEPT, st.st_size - LOG_KEPT);
+	n = end ? pread(fd, end, LOG_KEPT, st.st_size - LOG_KEPT) : -1;
 	if (n < 0 || ftruncate(fd, 0) < 0 || write(fd, end, (size_t)n) < 0)
 		log_warning("%s: %s", path, strerrordesc_np(errno));
 }

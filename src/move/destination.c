@@ -123,6 +123,7 @@ static int start_qemu(struct destination *d, struct error *e)
 		.default_qemu = d->host->qemu,
 		.run_dir = d->run_dir,
 		.incoming = true,
+		.user = d->host->qemu_user,
 	};
 	struct qemu_process *p = &d->arrival.process;
 	const char *program = compare_program(d->host, &d->definition);

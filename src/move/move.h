@@ -37,7 +37,8 @@ struct move_arrival;
 /* What a move has to know of the host around it; outlives every move. */
 struct move_host {
 	const char *own_name;
-	const char *qemu; /* default program */
+	const char *qemu;      /* default program */
+	const char *qemu_user; /* struct launch_options */
 	/* Those besides it that a peer's machine may name. */
 	const struct words *programs;
 	/* A definition that comes is held against qemu/policy.h, with these

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -207,18 +208,29 @@ static void migrate_socket(char *buf, size_t cap, const struct source *m)
 	snprintf(buf, cap, "%s/migrate.sock", m->machine->run_dir);
 }
 
+/* The folder is QEMU's user's. */
+static uid_t user_of(const struct source *m)
+{
+	struct stat st;
+
+	return lstat(m->machine->run_dir, &st) < 0 ? 0 : st.st_uid;
+}
+
 /* @path: where QEMU will connect to. */
 static int start_relay(struct source *m, const char *path, struct error *e)
 {
 	const struct relay_options o = {
 		.session = m->session,
 		.listen_path = path,
+		.owner = { .number = user_of(m) },
 		.blocks = m->blocks,
 		.n_blocks = m->n_blocks,
 		.repeats = move_paths_repeats(&m->o->paths),
 		.switchover_outage_us = m->host->switchover_outage_us,
 	};
 
+	/* Whatever QEMU's user has put there. */
+	unlink(path);
 	return relay_new(&m->relay, &o, e);
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "qemu/confine.h"
 #include "qemu/definition.h"
 #include "qemu/options.h"
 
@@ -178,6 +179,69 @@ static int add_arguments(struct words *w, const struct definition *d,
 	return display ? 0 : add_pair(w, "-display", "none", e);
 }
 
+#define NO_TAP \
+	"it can neither make a tap nor start a helper: write " \
+	"'nic NAME = bridge=BRIDGE' in place of it"
+
+/* What would be an error of the kernel's, or end QEMU, in words. */
+static const struct {
+	const char *option;
+	bool taps; /* only its kinds bridge and tap */
+	const char *why;
+} unconfined[] = {
+	{ "sandbox", false, "it is Drover's to set: leave it out" },
+	{ "runas", false, "it has a user of its own: leave it out" },
+	{ "chroot", false, "it may not change its root: leave it out" },
+	{ "nic", true, NO_TAP },
+	{ "netdev", true, NO_TAP " and its -device" },
+	{ "net", true, NO_TAP },
+};
+
+static bool wants_tap(const char *value)
+{
+	char buf[256];
+
+	if (!value || !option_property(value, "type", "type", buf, sizeof(buf)))
+		return false;
+	return (!strcmp(buf, "bridge") || !strcmp(buf, "tap")) &&
+	       !option_property(value, "type", "fd", buf, sizeof(buf)) &&
+	       !option_property(value, "type", "fds", buf, sizeof(buf));
+}
+
+static int check_confined(const struct words *w, struct error *e)
+{
+	struct option o;
+
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		for (size_t i = 0; i < ARRAY_SIZE(unconfined); i++)
+			if (!strcmp(o.name, unconfined[i].option) &&
+			    (!unconfined[i].taps || wants_tap(o.value)))
+				return error_set(e, EINVAL,
+						 "arguments: -%s%s%.100s: QEMU "
+						 "is confined here "
+						 "(qemu-user), %s",
+						 o.name, o.value ? " " : "",
+						 o.value ? o.value : "",
+						 unconfined[i].why);
+	}
+	return 0;
+}
+
+/* The filter is on before the first device is made. */
+static int add_sandbox(struct words *w, const struct definition *d,
+		       const struct launch_options *o, struct error *e)
+{
+	if (!confine_wanted(o->user))
+		return 0;
+	if (check_confined(&d->arguments, e) < 0)
+		return error_code(e);
+	return add_pair(w, "-sandbox",
+			"on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+			"resourcecontrol=deny",
+			e);
+}
+
 static int build(struct words *w, const struct definition *d,
 		 const struct launch_options *o, struct error *e)
 {
@@ -190,7 +254,8 @@ static int build(struct words *w, const struct definition *d,
 		return error_code(e);
 	if (d->uuid && add_pair(w, "-uuid", d->uuid, e) < 0)
 		return error_code(e);
-	if (add_machine(w, d, o->incoming, e) < 0 ||
+	if (add_sandbox(w, d, o, e) < 0 ||
+	    add_machine(w, d, o->incoming, e) < 0 ||
 	    add_monitor(w, o->run_dir, e) < 0)
 		return error_code(e);
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||

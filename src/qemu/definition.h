@@ -40,6 +40,7 @@ struct launch_options {
 		*run_dir; /* private to the machine; socket and log go here */
 	bool incoming;    /* wait, paused, for a move to come in */
 	uint64_t timeout_us; /* for the monitor to answer; 0: one minute */
+	const char *user; /* whose groups QEMU has; NULL, "root": not confined */
 };
 
 /* Errors are "FILE:LINE:COLUMN: sentence". */

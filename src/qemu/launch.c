@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +18,19 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "base/descriptors.h"
 #include "base/error.h"
+#include "base/foreign.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "qemu/cgroup.h"
+#include "qemu/confine.h"
+#include "qemu/files.h"
+#include "qemu/grant.h"
 #include "qemu/options.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
+#include "qemu/spawn.h"
 
 #define LOG_NAME "qemu.log"
 
@@ -61,79 +66,29 @@ int launch_start_time(uint64_t *ret, pid_t pid, struct error *e)
 	return 0;
 }
 
-static int make_dir(const char *dir, struct error *e)
+static int make_dir(const char *dir, const struct confinement *who,
+		    struct error *e)
 {
 	struct stat st;
 
-	if (mkdir(dir, 0700) == 0)
-		return 0;
-	if (errno != EEXIST)
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return error_sys(e, "make the directory %s", dir);
-	if (stat(dir, &st) < 0)
+	if (lstat(dir, &st) < 0)
 		return error_sys(e, "%s", dir);
 	if (!S_ISDIR(st.st_mode))
 		return error_set(e, ENOTDIR, "%s: Not a directory", dir);
-	if (st.st_uid != geteuid() || (st.st_mode & 022))
+	if (st.st_mode & 022)
 		return error_set(e, EPERM,
 				 "%s: others may write to this directory", dir);
-	return 0;
+	return confine_folder(dir, who, e);
 }
 
-static int actions_set(posix_spawn_file_actions_t *a, const char *log_path,
-		       const char *directory)
+static int open_log(const char *run_dir, struct error *e)
 {
-	int r = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY,
-						 0);
+	char path[PATH_MAX];
 
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(a, 1, log_path,
-						     O_WRONLY | O_APPEND |
-							     O_CREAT,
-						     0600);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(a, 1, 2);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(a, 3);
-	if (r == 0)
-		r = posix_spawn_file_actions_addchdir_np(a, directory);
-	return r;
-}
-
-static int attributes_set(posix_spawnattr_t *a)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_setsigmask(a, &none);
-	posix_spawnattr_setsigdefault(a, &all);
-	return posix_spawnattr_setflags(a, POSIX_SPAWN_SETSID |
-						   POSIX_SPAWN_SETSIGMASK |
-						   POSIX_SPAWN_SETSIGDEF);
-}
-
-static int spawn(pid_t *ret, char *const *argv, const char *log_path,
-		 const char *directory, struct error *e)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int r;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	r = actions_set(&actions, log_path, directory);
-	if (r == 0)
-		r = attributes_set(&attributes);
-	if (r == 0)
-		r = posix_spawnp(ret, argv[0], &actions, &attributes, argv,
-				 environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	if (r)
-		return error_set(e, r, "start %s in %s: %s", argv[0], directory,
-				 strerrordesc_np(r));
-	descriptors_restore(*ret);
-	return 0;
+	snprintf(path, sizeof(path), "%s/" LOG_NAME, run_dir);
+	return foreign_open(path, O_WRONLY | O_APPEND | O_CREAT, 0600, e);
 }
 
 void launch_clean(const char *run_dir)
@@ -152,6 +107,7 @@ void launch_clean(const char *run_dir)
 		snprintf(path, sizeof(path), "%s/%s", run_dir, files[i]);
 		unlink(path);
 	}
+	cgroup_remove(run_dir);
 	rmdir(run_dir);
 }
 
@@ -162,11 +118,12 @@ static void last_words(const char *run_dir, off_t from, char *ret, size_t cap)
 	char path[PATH_MAX], buf[LOG_TAIL + 1], *save = NULL, *line;
 	const char *last[LAST_LINES] = { "", "", "" };
 	AUTO_CLOSE int fd = -1;
+	struct error ignored;
 	off_t end;
 	ssize_t n = 0;
 
 	snprintf(path, sizeof(path), "%s/" LOG_NAME, run_dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = foreign_open(path, O_RDONLY, 0, &ignored);
 	end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	if (end - from > LOG_TAIL)
 		from = end - LOG_TAIL;
@@ -301,20 +258,50 @@ static int track(struct qemu_process *p, pid_t pid, const char *run_dir,
 	return launch_start_time(&p->start_time, pid, e);
 }
 
-static int start_argv(struct qemu_process *p, char *const *argv,
-		      const struct launch_options *o, const char *directory,
-		      struct error *e)
+struct start {
+	const struct launch_options *options;
+	const char *directory;
+	struct confinement who;
+	struct named_files files;
+};
+
+static void start_done(struct start *s)
 {
+	files_done(&s->files);
+}
+
+/* QEMU has ended, or does not answer: nothing is left of it. */
+static void undo_start(struct qemu_process *p, pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	launch_forget(p);
+	unlink(p->qmp_path);
+}
+
+static int start_argv(struct qemu_process *p, char *const *argv,
+		      const struct start *s, struct error *e)
+{
+	const struct launch_options *o = s->options;
 	uint64_t timeout_us = o->timeout_us ? o->timeout_us : 60 * USEC_PER_SEC;
-	char log_path[4096], words[220];
+	AUTO_CLOSE int log_fd = open_log(o->run_dir, e);
+	AUTO_CLOSE int cgroup_fd = s->who.on ? cgroup_make(o->run_dir) : -1;
+	const struct spawn with = { .argv = argv,
+				    .directory = s->directory,
+				    .log_fd = log_fd,
+				    .who = &s->who,
+				    .cgroup_fd = cgroup_fd,
+				    .files = s->who.on ? &s->files : NULL };
 	struct stat st = { 0 };
+	char words[220];
 	pid_t pid;
 
-	snprintf(log_path, sizeof(log_path), "%s/" LOG_NAME, o->run_dir);
+	if (log_fd < 0)
+		return error_code(e);
 	/* A socket that a killed QEMU has left refuses for ever. */
 	unlink(p->qmp_path);
-	(void)stat(log_path, &st);
-	if (spawn(&pid, argv, log_path, directory, e) < 0)
+	(void)fstat(log_fd, &st);
+	if (spawn_process(&pid, &with, e) < 0)
 		return error_code(e);
 	if (track(p, pid, o->run_dir, e) == 0 &&
 	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
@@ -323,10 +310,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 		last_words(o->run_dir, st.st_size, words, sizeof(words));
 		error_set(e, ECHILD, "QEMU ended at once: %s", words);
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	launch_forget(p);
-	unlink(p->qmp_path);
+	undo_start(p, pid);
 	return error_code(e);
 }
 
@@ -346,22 +330,96 @@ static int check_alone(const char *run_dir, struct error *e)
 			 run_dir, (int)pid);
 }
 
+/* --- what it may open */
+
+/* Those of before have no uuid. */
+static const char *identity_of(const struct definition *d)
+{
+	return d->uuid ? d->uuid : d->name;
+}
+
+static int grant_list(const struct words *w, enum grant_use use,
+		      const struct confinement *who, struct error *e)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (grant_file(w->at[i], use, who, e) < 0 && e->code != ENOENT)
+			return error_code(e);
+	return 0;
+}
+
+static int grant_files(struct start *s, const struct definition *d,
+		       struct error *e)
+{
+	if (!s->who.on)
+		return 0;
+	if (files_named(&s->files, d, s->options->run_dir, e) < 0 ||
+	    grant_list(&s->files.reads, GRANT_READ, &s->who, e) < 0)
+		return error_code(e);
+	return grant_list(&s->files.writes, GRANT_WRITE, &s->who, e);
+}
+
+static void withdraw_list(const struct words *w, const struct confinement *who)
+{
+	struct error e;
+
+	for (size_t i = 0; i < w->count; i++)
+		if (grant_withdraw(w->at[i], who, &e) < 0)
+			log_warning("%s", e.text);
+}
+
+static void withdraw(const struct definition *d, const char *run_dir)
+{
+	const struct confinement who = {
+		.number = confine_number(identity_of(d))
+	};
+	SCOPED(files_done) struct named_files files = { .writes = { 0 } };
+	struct error e;
+
+	if (files_named(&files, d, run_dir, &e) < 0) {
+		log_warning("%s", e.text);
+		return;
+	}
+	withdraw_list(&files.reads, &who);
+	withdraw_list(&files.writes, &who);
+}
+
+void launch_withdraw(const char *name, const char *text, const char *run_dir)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct error e;
+	struct stat st;
+
+	if (!text || definition_parse(&d, name, text, &e) < 0)
+		return;
+	/* Without a folder the host has been started anew. */
+	if (lstat(run_dir, &st) < 0 ||
+	    st.st_uid == confine_number(identity_of(&d)))
+		withdraw(&d, run_dir);
+}
+
 int launch_start(struct qemu_process *ret, const struct definition *d,
 		 const struct launch_options *o, struct error *e)
 {
+	SCOPED(words_done) struct words argv = { 0 };
+	SCOPED(start_done) struct start s = { .options = o,
+					      .directory = d->directory };
 	struct qemu_process p = { .pidfd = -1 };
-	struct words argv = { 0 };
-	int r;
 
-	if (track(&p, 0, o->run_dir, e) < 0 || make_dir(o->run_dir, e) < 0 ||
+	if (track(&p, 0, o->run_dir, e) < 0 ||
+	    confine_find(&s.who, o->user, identity_of(d), e) < 0 ||
+	    make_dir(o->run_dir, &s.who, e) < 0 ||
 	    check_alone(o->run_dir, e) < 0 ||
 	    definition_argv(d, o, &argv, e) < 0)
 		return error_code(e);
-	r = start_argv(&p, argv.at, o, d->directory, e);
-	words_done(&argv);
-	if (r == 0)
-		*ret = p;
-	return r;
+	if (grant_files(&s, d, e) < 0 || start_argv(&p, argv.at, &s, e) < 0) {
+		/* On a storage that hosts share they are those of the QEMU that
+		 * was to move here as well. */
+		if (s.who.on && !o->incoming)
+			withdraw(d, o->run_dir);
+		return error_code(e);
+	}
+	*ret = p;
+	return 0;
 }
 
 int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
@@ -401,15 +459,18 @@ static bool runs_file(pid_t pid, const char *path)
 	       own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 }
 
-/* A command line is whatever its process says.  Ours is our user's, and runs a
- * QEMU, or what we were told to start: "PROGRAM -name ...", where a script
- * stands behind its interpreter. */
-static bool is_ours(pid_t pid, const struct words *w)
+/* A command line is whatever its process says.  Ours is the user's to whom we
+ * have given @run_dir, and runs a QEMU, or what we were told to start:
+ * "PROGRAM -name ...", where a script stands behind its interpreter. */
+static bool is_ours(pid_t pid, const struct words *w, const char *run_dir)
 {
 	struct error ignored;
+	struct stat st;
 	uid_t user;
 
-	if (process_user(&user, pid, &ignored) < 0 || user != geteuid())
+	if (process_user(&user, pid, &ignored) < 0 ||
+	    (user != geteuid() &&
+	     (lstat(run_dir, &st) < 0 || user != st.st_uid)))
 		return false;
 	if (process_check_qemu(pid, &ignored) == 0)
 		return true;
@@ -420,7 +481,7 @@ static bool is_ours(pid_t pid, const struct words *w)
 }
 
 /* Does this process have the monitor of a machine of ours? */
-static bool has_monitor(pid_t pid, const char *needle)
+static bool has_monitor(pid_t pid, const char *needle, const char *run_dir)
 {
 	SCOPED(words_done) struct words w = { 0 };
 	struct error ignored;
@@ -431,7 +492,8 @@ static bool has_monitor(pid_t pid, const char *needle)
 	 * which may be anything. */
 	for (size_t i = 1; i < w.count; i++)
 		if (!strcmp(w.at[i - 1], "-chardev"))
-			return strstr(w.at[i], needle) && is_ours(pid, &w);
+			return strstr(w.at[i], needle) &&
+			       is_ours(pid, &w, run_dir);
 	return false;
 }
 
@@ -449,7 +511,7 @@ int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e)
 	while ((entry = readdir(proc))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid > 0 && has_monitor(pid, needle) &&
+		if (pid > 0 && has_monitor(pid, needle, run_dir) &&
 		    launch_start_time(&start_time, pid, e) == 0)
 			return launch_attach(ret, pid, start_time, run_dir, e);
 	}

@@ -5,6 +5,10 @@
  * of the daemon, ended.  A QEMU outlives the daemon: it has its own session,
  * none of the daemon's descriptors, and a log of its own.
  *
+ * The run directory belongs to QEMU's user, who may be another than ours
+ * (confine.h) and mean harm: what lies in it is looked at before it is used
+ * (base/foreign.h).
+ *
  * The pid alone names nobody once the process is gone; together with its
  * start time it does.  The pidfd is held from the start to launch_end() or
  * launch_forget().  Any thread may call these, one at a time per process.
@@ -24,7 +28,7 @@ struct qemu_process {
 	char qmp_path[108];
 };
 
-/* Makes the run directory (mode 0700), starts QEMU there and waits until its
+/* Makes the run directory (mode 0700, QEMU's user's), starts QEMU there and waits until its
  * monitor answers.  When it ends before that, the error has its last words:
  * -ECHILD "QEMU ended at once: ...".  -EEXIST, and nothing is touched, when
  * launch_find() finds one there. */
@@ -52,6 +56,11 @@ int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e);
  * not our child, when nothing but what it left tells. */
 bool launch_died(const struct qemu_process *p, const char *qmp_path, char *ret,
 		 size_t cap);
+
+/* The machine, whose definition is @text, has ended, and is not to be found on
+ * another host: its user has no rights to its images any more.  What cannot be
+ * taken away is logged. */
+void launch_withdraw(const char *name, const char *text, const char *run_dir);
 
 /* Stop looking after the process without touching it. */
 void launch_forget(struct qemu_process *p);

@@ -57,6 +57,9 @@ int policy_real_path(void *unused, const char *path, char *ret, size_t cap);
 
 int policy_read_head(void *unused, const char *path, void *buf, size_t cap);
 
+/* The image below that at @path, where it names one that is a file. */
+bool policy_backing(const char *path, char *ret, size_t cap);
+
 /* Of an option, without its dashes. */
 enum policy_class policy_class_of(const char *option);
 bool policy_takes_value(const char *option);

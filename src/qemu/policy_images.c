@@ -217,3 +217,13 @@ int policy_read_head(void *unused, const char *path, void *buf, size_t cap)
 	}
 	return (int)have;
 }
+
+bool policy_backing(const char *path, char *ret, size_t cap)
+{
+	AUTO_FREE uint8_t *head = malloc(HEAD_CAP);
+	char name[NAME_CAP];
+	int len = head ? policy_read_head(NULL, path, head, HEAD_CAP) : 0;
+
+	return len > 0 && !backing_of(name, head, (size_t)len) && name[0] &&
+	       beside(ret, cap, path, name);
+}

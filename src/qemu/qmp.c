@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/foreign.h"
 #include "base/scope.h"
 
 enum { READ_BYTES = 65536, DIAL_AGAIN_MS = 10 };
@@ -319,19 +320,19 @@ int qmp_open_fd(struct qmp **ret, int fd, uint64_t deadline_us, struct error *e)
 
 int qmp_dial(const char *path, struct error *e)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	AUTO_CLOSE int fd = -1;
 
-	if (strlen(path) >= sizeof(a.sun_path))
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return error_set(e, ENAMETOOLONG,
 				 "the path of a socket has at most %zu bytes",
-				 sizeof(a.sun_path) - 1);
-	memcpy(a.sun_path, path, strlen(path));
+				 sizeof(((struct sockaddr_un *)NULL)
+						->sun_path) -
+					 1);
 	/* Not blocking: a full backlog is -EAGAIN, not a wait. */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_sys(e, "socket");
-	if (connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+	if (foreign_connect(fd, path) < 0)
 		return error_sys(e, "connect");
 	return take_fd(&fd);
 }

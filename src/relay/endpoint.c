@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/foreign.h"
 #include "base/scope.h"
 
 enum { USER_TEXT = 4096, OWNER_MODE = 0600, PORT_MAX = 65535 };
@@ -175,10 +176,12 @@ static int give_to(const char *path, const struct endpoint_owner *owner,
 		if (!found)
 			return error_set(e, ENOENT, "there is no user %.64s",
 					 owner->user);
-		if (lchown(path, found->pw_uid, found->pw_gid) < 0)
-			return error_sys(e, "give %s to %.64s", path,
-					 owner->user);
+		if (foreign_give(path, found->pw_uid, found->pw_gid, e) < 0)
+			return error_code(e);
 	}
+	if (owner->number && owner->number != geteuid() &&
+	    foreign_give(path, owner->number, owner->number, e) < 0)
+		return error_code(e);
 	if (owner->mode && chmod(path, owner->mode) < 0)
 		return error_sys(e, "set the mode of %s", path);
 	return 0;
@@ -253,7 +256,10 @@ int endpoint_connect(const struct endpoint *p, int *ret_fd, struct error *e)
 
 	if (fd < 0)
 		return error_sys(e, "socket");
-	if (connect(fd, (const struct sockaddr *)&p->address, p->len) < 0)
+	if (endpoint_is_unix(p)
+		    ? foreign_connect(fd, endpoint_path(p)) < 0
+		    : connect(fd, (const struct sockaddr *)&p->address,
+			      p->len) < 0)
 		return error_sys(e, "connect to QEMU at %s", p->text);
 	*ret_fd = take_fd(&fd);
 	return 0;

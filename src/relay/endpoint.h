@@ -32,8 +32,9 @@ struct endpoint {
 
 /* Who may connect to a unix socket; {0} means its maker alone. */
 struct endpoint_owner {
-	const char *user; /* NULL: this process's */
-	mode_t mode;      /* 0: read and write for the owner */
+	const char *user; /* NULL: this process's, or by number: */
+	uid_t number;
+	mode_t mode; /* 0: read and write for the owner */
 };
 
 int endpoint_parse(struct endpoint *ret, const char *text, struct error *e);

@@ -215,11 +215,11 @@ class Host:
         finally:
             connection.close()
 
-    def define(self, text):
+    def define(self, text, **kwargs):
         path = os.path.join(self.dir, "definition")
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
-        return self.drover("vm", "define", path)
+        return self.drover("vm", "define", path, **kwargs)
 
     def machine(self, name):
         return self.api("GET", f"/v1/machines/{name}")

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A control group for each QEMU, so that its memory and processors are counted
+ * for themselves, and a kernel without memory ends one guest and not this
+ * service: a directory "drover/NAME" in the hierarchy of version 2, where
+ * systemd does not rule it.
+ *
+ * Whoever has no such hierarchy, or may not write there, does without: that is
+ * no error.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct error;
+
+/* Makes the group of the QEMU in @run_dir; a descriptor through which a process
+ * enters it ("0"), -1 where there are none. */
+int cgroup_make(const char *run_dir);
+/* Once its QEMU has ended. */
+void cgroup_remove(const char *run_dir);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/confine.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+
+enum { USER_TEXT = 4096, WAY = 2 /* run directory and "machines" */ };
+
+/* Where there are old ones of 16 bits as well. */
+#ifdef SYS_setresuid32
+#define SET_USERS SYS_setresuid32
+#define SET_GROUP SYS_setresgid32
+#define SET_GROUPS SYS_setgroups32
+#else
+#define SET_USERS SYS_setresuid
+#define SET_GROUP SYS_setresgid
+#define SET_GROUPS SYS_setgroups
+#endif
+
+bool confine_wanted(const char *user)
+{
+	return user && strcmp(user, "root") != 0;
+}
+
+uid_t confine_number(const char *uuid)
+{
+	return (uid_t)(CONFINE_FIRST +
+		       XXH64(uuid, strlen(uuid), 0) % CONFINE_NUMBERS);
+}
+
+static int find_groups(struct confinement *c, const char *user, struct error *e)
+{
+	struct passwd entry, *found = NULL;
+	char text[USER_TEXT];
+
+	if (!user[strspn(user, "0123456789")])
+		return 0;
+	getpwnam_r(user, &entry, text, sizeof(text), &found);
+	if (!found)
+		return error_set(e, EPERM,
+				 "there is no user %.60s for QEMU: make it, or "
+				 "set qemu-user in [host] to another, or to "
+				 "root",
+				 user);
+	c->groups_count = CONFINE_GROUPS;
+	if (getgrouplist(user, found->pw_gid, c->groups, &c->groups_count) < 0)
+		return error_set(e, E2BIG, "user %.60s has more than %d groups",
+				 user, CONFINE_GROUPS);
+	return 0;
+}
+
+int confine_find(struct confinement *ret, const char *user, const char *uuid,
+		 struct error *e)
+{
+	struct confinement c = { .on = confine_wanted(user) };
+
+	if (c.on) {
+		c.number = confine_number(uuid);
+		if (find_groups(&c, user, e) < 0)
+			return error_code(e);
+	}
+	*ret = c;
+	return 0;
+}
+
+/* --- its folder */
+
+/* Others may go through a folder of ours, and not look what is in it. */
+static int let_through(const char *path, struct error *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_sys(e, "%s", path);
+	if (st.st_uid != geteuid() || (st.st_mode & S_IXOTH))
+		return 0;
+	if (chmod(path, (st.st_mode & 07777) | S_IXGRP | S_IXOTH) < 0)
+		return error_sys(e, "let QEMU's user through %s", path);
+	return 0;
+}
+
+int confine_folder(const char *run_dir, const struct confinement *c,
+		   struct error *e)
+{
+	uid_t owner = c->on ? c->number : geteuid();
+	AUTO_CLOSE int fd = open(run_dir, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char above[PATH_MAX];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(e, "%s", run_dir);
+	if (st.st_uid != owner && st.st_uid != geteuid())
+		return error_set(e, EPERM,
+				 "%s is the folder of user %u, and QEMU is to "
+				 "run as user %u: remove it",
+				 run_dir, (unsigned)st.st_uid, (unsigned)owner);
+	if (st.st_uid != owner && fchown(fd, owner, (gid_t)owner) < 0)
+		return error_sys(e, "give %s to user %u", run_dir,
+				 (unsigned)owner);
+	snprintf(above, sizeof(above), "%s", run_dir);
+	for (int i = 0; c->on && i < WAY; i++) {
+		char *slash = strrchr(above, '/');
+
+		if (!slash || slash == above)
+			break;
+		*slash = '\0';
+		if (let_through(above, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
+/* --- its process */
+
+static int drop_bounds(void)
+{
+	for (int i = 0; i <= CAP_LAST_CAP + 16; i++)
+		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0 && errno != EINVAL)
+			return -1;
+	return 0;
+}
+
+/* Of the files of programs, too, nothing comes back. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	const struct __user_cap_data_struct none[2] = { { 0 } };
+
+	if (syscall(SYS_capset, &head, none) < 0)
+		return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* The library's functions of these names change all threads, and wait for
+ * them. */
+int confine_enter(const struct confinement *c)
+{
+	uid_t n = c->number;
+
+	if (!c->on)
+		return 0;
+	if (drop_bounds() < 0 ||
+	    syscall(SET_GROUPS, c->groups_count, c->groups) < 0 ||
+	    syscall(SET_GROUP, n, n, n) < 0 || syscall(SET_USERS, n, n, n) < 0)
+		return -1;
+	return drop_capabilities();
+}

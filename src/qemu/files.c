@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/files.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "qemu/definition.h"
+#include "qemu/options.h"
+#include "qemu/policy.h"
+
+enum { NESTED_MAX = 64, CHAIN_MAX = 16 };
+
+/* Where paths stand. */
+static const struct named {
+	const char *option;
+	const char *first; /* key that may be left out */
+	const char *keys;  /* last parts of them; NULL: the value is the path */
+	bool write;        /* unless it says read-only */
+	bool image;        /* may have others below it */
+} named[] = {
+	{ "drive", NULL, " file filename ", true, true },
+	{ "blockdev", "driver", " filename ", true, true },
+	{ "hda", NULL, NULL, true, true },
+	{ "hdb", NULL, NULL, true, true },
+	{ "hdc", NULL, NULL, true, true },
+	{ "hdd", NULL, NULL, true, true },
+	{ "fda", NULL, NULL, true, true },
+	{ "fdb", NULL, NULL, true, true },
+	{ "sd", NULL, NULL, true, true },
+	{ "mtdblock", NULL, NULL, true, true },
+	{ "pflash", NULL, NULL, true, true },
+	{ "", NULL, NULL, true, true },
+	{ "cdrom", NULL, NULL, false, true },
+	{ "kernel", NULL, NULL, false, false },
+	{ "initrd", NULL, NULL, false, false },
+	{ "dtb", NULL, NULL, false, false },
+	{ "bios", NULL, NULL, false, false },
+	{ "option-rom", "romfile", " romfile ", false, false },
+	{ "device", "driver", " romfile file ", false, false },
+	{ "fw_cfg", "name", " file ", false, false },
+	{ "smbios", NULL, " file ", false, false },
+	{ "acpitable", NULL, " file data ", false, false },
+	{ "object", "qom-type", " file mem-path ", false, false },
+};
+
+struct search {
+	struct named_files *files;
+	const struct definition *definition;
+	const char *run_dir;
+	const struct named *kind;
+	bool write;
+};
+
+static bool has(const struct words *w, const char *path)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (!strcmp(w->at[i], path))
+			return true;
+	return false;
+}
+
+/* One path, and the images below it, which are only read. */
+static int add_chain(struct search *s, const char *path, struct error *e)
+{
+	struct words *to = s->write ? &s->files->writes : &s->files->reads;
+	char at[PATH_MAX], next[PATH_MAX];
+
+	snprintf(at, sizeof(at), "%s", path);
+	for (int i = 0; i < CHAIN_MAX; i++) {
+		if (!has(to, at) && words_add(to, at, e) < 0)
+			return error_code(e);
+		if (!s->kind->image || !policy_backing(at, next, sizeof(next)))
+			break;
+		memcpy(at, next, sizeof(at));
+		to = &s->files->reads;
+	}
+	return 0;
+}
+
+static int add_path(struct search *s, const char *path, struct error *e)
+{
+	const char *directory = s->definition->directory;
+	size_t own = strlen(s->run_dir);
+	char whole[PATH_MAX];
+
+	if (!strncmp(path, "file:", 5))
+		path += 5;
+	/* "nbd:...", or a name that QEMU looks for among its own data */
+	if (!*path || path[strcspn(path, ":/")] == ':' ||
+	    (!strchr(path, '/') && !s->kind->image))
+		return 0;
+	if (!strncmp(path, s->run_dir, own) && path[own] == '/')
+		return 0;
+	if (path[0] == '/')
+		return add_chain(s, path, e);
+	if (snprintf(whole, sizeof(whole), "%s/%s",
+		     directory[1] ? directory : "", path) >= (int)sizeof(whole))
+		return error_set(e, ENAMETOOLONG,
+				 "%.100s: the path is too long", path);
+	return add_chain(s, whole, e);
+}
+
+static bool is_named(const struct search *s, const char *key)
+{
+	const char *dot = strrchr(key, '.');
+	char part[64];
+
+	snprintf(part, sizeof(part), " %s ", dot ? dot + 1 : key);
+	return strstr(s->kind->keys, part);
+}
+
+/* Objects within it too: {"driver": "qcow2", "file": {"filename": ...}} */
+static int add_properties(struct search *s, const json_t *properties,
+			  struct error *e)
+{
+	const json_t *waiting[NESTED_MAX] = { properties };
+	size_t n = 1;
+
+	while (n > 0) {
+		const json_t *o = waiting[--n];
+		const char *key;
+		json_t *value;
+
+		json_object_foreach ((json_t *)(uintptr_t)o, key, value) {
+			const char *text = json_string_value(value);
+
+			if (json_is_object(value) && n < NESTED_MAX)
+				waiting[n++] = value;
+			else if (text && is_named(s, key) &&
+				 strncmp(text, "json:", 5) != 0 &&
+				 add_path(s, text, e) < 0)
+				return error_code(e);
+		}
+	}
+	return 0;
+}
+
+/* "file=json:{...}" */
+static json_t *unfold(json_t *properties)
+{
+	const char *file =
+		json_string_value(json_object_get(properties, "file"));
+
+	if (file && !strncmp(file, "json:", 5))
+		json_object_set_new(properties, "file",
+				    json_loads(file + 5, 0, NULL));
+	return properties;
+}
+
+static int add_value(struct search *s, const char *value, struct error *e)
+{
+	json_t *o;
+	int r;
+
+	s->write = s->kind->write;
+	if (!s->kind->keys)
+		return add_path(s, value, e);
+	o = unfold(option_properties(value, s->kind->first));
+	if (option_is_on(o, "readonly", false) ||
+	    option_is_on(o, "read-only", false))
+		s->write = false;
+	r = add_properties(s, o, e);
+	json_decref(o);
+	return r;
+}
+
+static int add_option(struct search *s, const struct option *o, struct error *e)
+{
+	for (size_t i = 0; o->value && i < ARRAY_SIZE(named); i++) {
+		s->kind = &named[i];
+		if (!strcmp(o->name, s->kind->option))
+			return add_value(s, o->value, e);
+	}
+	return 0;
+}
+
+int files_named(struct named_files *ret, const struct definition *d,
+		const char *run_dir, struct error *e)
+{
+	SCOPED(words_done) struct words w = { 0 };
+	struct named_files files = { .writes = { 0 } };
+	struct search s = { .files = &files,
+			    .definition = d,
+			    .run_dir = run_dir };
+	struct option o;
+
+	for (size_t i = 0; i < d->arguments.count; i++)
+		if (definition_expand(&w, d->arguments.at[i], d, run_dir, e) <
+		    0)
+			return error_code(e);
+	for (size_t at = 0; at < w.count; at += o.words) {
+		o = option_at(w.at, w.count, at);
+		if (add_option(&s, &o, e) < 0) {
+			files_done(&files);
+			return error_code(e);
+		}
+	}
+	*ret = files;
+	return 0;
+}
+
+void files_done(struct named_files *f)
+{
+	words_done(&f->writes);
+	words_done(&f->reads);
+}

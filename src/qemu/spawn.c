@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The child shares the memory of this process until it has become the program,
+ * as that of posix_spawn(3) does: copying the tables of a memory that moves are
+ * being made through would hold those up.  Meanwhile the thread that called
+ * waits, the others run; so the child makes system calls and nothing else, on a
+ * stack of its own, with all signals blocked.  It tells by a pipe what went
+ * wrong; the pipe closes when the program is there.
+ */
+#include "qemu/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/descriptors.h"
+#include "base/error.h"
+#include "base/scope.h"
+#include "qemu/confine.h"
+#include "qemu/files.h"
+#include "qemu/grant.h"
+
+enum { STACK = 64 * 1024, FIRST_KEPT = 3, SIGNALS = 64, KERNEL_SET = 8 };
+
+struct child {
+	const struct spawn *s;
+	int null_fd, report_fd;
+	const char *path; /* that cannot be opened */
+};
+
+struct report {
+	int step, code;
+	const char *path;
+};
+
+static int own_session(struct child *c)
+{
+	(void)c;
+	return (int)syscall(SYS_setsid);
+}
+
+static int take_files(struct child *c)
+{
+	const struct spawn *s = c->s;
+
+	if (syscall(SYS_dup3, c->null_fd, 0, 0) < 0 ||
+	    syscall(SYS_dup3, s->log_fd, 1, 0) < 0 ||
+	    syscall(SYS_dup3, s->log_fd, 2, 0) < 0 ||
+	    syscall(SYS_close_range, FIRST_KEPT, UINT_MAX,
+		    CLOSE_RANGE_CLOEXEC) < 0)
+		return -1;
+	for (size_t i = 0; i < s->kept_count; i++)
+		if (syscall(SYS_fcntl, s->kept[i], F_SETFD, 0) < 0)
+			return -1;
+	return 0;
+}
+
+/* It does without. */
+static int enter_group(struct child *c)
+{
+	if (c->s->cgroup_fd >= 0)
+		syscall(SYS_write, c->s->cgroup_fd, "0", 1);
+	return 0;
+}
+
+static int become(struct child *c)
+{
+	return confine_enter(c->s->who);
+}
+
+/* What is ignored here would be there; handlers end by themselves. */
+static int reset_signals(struct child *c)
+{
+	static const struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} fresh;
+	static const uint64_t none;
+
+	(void)c;
+	for (int i = 1; i <= SIGNALS; i++)
+		syscall(SYS_rt_sigaction, i, &fresh, NULL, KERNEL_SET);
+	return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL,
+			    KERNEL_SET);
+}
+
+/* What is not there yet, or not any more, is QEMU's to say. */
+static int try_files(struct child *c, const struct words *w, int how)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		if (syscall(SYS_faccessat, AT_FDCWD, w->at[i], how) == 0 ||
+		    (errno != EACCES && errno != EPERM))
+			continue;
+		c->path = w->at[i];
+		return -1;
+	}
+	return 0;
+}
+
+static int look_at_files(struct child *c)
+{
+	const struct named_files *f = c->s->files;
+
+	if (!f)
+		return 0;
+	return try_files(c, &f->reads, R_OK) < 0 ||
+			       try_files(c, &f->writes, R_OK | W_OK) < 0
+		       ? -1
+		       : 0;
+}
+
+/* As its user: it may have no way there. */
+static int enter_directory(struct child *c)
+{
+	return (int)syscall(SYS_chdir, c->s->directory);
+}
+
+static int execute(struct child *c)
+{
+	return (int)syscall(SYS_execve, c->s->argv[0], c->s->argv, environ);
+}
+
+static const struct {
+	const char *what; /* NULL: the program itself */
+	int (*run)(struct child *c);
+} steps[] = {
+	{ "a session of its own", own_session },
+	{ "its log and descriptors", take_files },
+	{ "its control group", enter_group },
+	{ "become QEMU's user", become },
+	{ "its files", look_at_files },
+	{ "its signals", reset_signals },
+	{ NULL, enter_directory },
+	{ NULL, execute },
+};
+
+static int child_main(void *arg)
+{
+	struct child *c = arg;
+	struct report r = { 0 };
+
+	while (steps[r.step].run(c) >= 0)
+		r.step++;
+	r.code = errno;
+	r.path = c->path;
+	syscall(SYS_write, c->report_fd, &r, sizeof(r));
+	syscall(SYS_exit_group, 127);
+	return 0;
+}
+
+static int start_child(struct child *c, struct error *e)
+{
+	sigset_t all, before;
+	char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	pid_t pid;
+
+	if (stack == MAP_FAILED)
+		return error_sys(e, "a stack");
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	pid = clone(child_main, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD,
+		    c);
+	if (pid < 0)
+		error_sys(e, "a process");
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	munmap(stack, STACK);
+	return pid < 0 ? error_code(e) : pid;
+}
+
+static int explain(const struct spawn *s, const struct report *r,
+		   struct error *e)
+{
+	const char *what = steps[r->step].what;
+
+	if (r->path) {
+		grant_explain(r->path, s->who, e);
+		return error_code(e);
+	}
+	if (what)
+		return error_set(e, r->code, "start %s: %s: %s", s->argv[0],
+				 what, strerrordesc_np(r->code));
+	return error_set(e, r->code, "start %s in %s: %s", s->argv[0],
+			 s->directory, strerrordesc_np(r->code));
+}
+
+int spawn_process(pid_t *ret, const struct spawn *s, struct error *e)
+{
+	AUTO_CLOSE int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int both[2], pid;
+	struct report r;
+	ssize_t n;
+
+	if (null_fd < 0 || pipe2(both, O_CLOEXEC) < 0)
+		return error_sys(e, "start %s", s->argv[0]);
+	pid = start_child(&(struct child){ s, .null_fd = null_fd,
+					   .report_fd = both[1] },
+			  e);
+	close(both[1]);
+	do
+		n = pid < 0 ? 0 : read(both[0], &r, sizeof(r));
+	while (n < 0 && errno == EINTR);
+	close(both[0]);
+	if (pid < 0)
+		return error_in(e, "start %s", s->argv[0]);
+	if (n == sizeof(r)) {
+		waitpid(pid, NULL, 0);
+		return explain(s, &r, e);
+	}
+	descriptors_restore(pid);
+	*ret = pid;
+	return 0;
+}

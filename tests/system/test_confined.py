@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: MIT
+"""A QEMU that is confined, tried from inside.
+
+What a guest that has broken into its QEMU could do is done in two ways: by QEMU
+itself, which opens files and sockets when its monitor says so; and by a helper
+that has the same user, group, groups, capabilities, bounding set and
+no_new_privs as QEMU (compared line by line in /proc/PID/status) and lacks what
+QEMU has besides: its filter of system calls, which only takes away.
+"""
+import json
+import os
+import struct
+import subprocess
+import unittest
+
+from lab import Lab, core, machine, needs, wait_for
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+from lab.qmp import QMP
+
+TIME_LIMIT = 120
+PARALLEL = True
+FIRST, NUMBERS = 0x70000000, 1 << 27
+EQUAL = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs")
+NONE = "0000000000000000"
+
+
+def group_root():
+    """Where droverd makes control groups; None where it does not."""
+    if os.path.exists("/run/systemd/system"):
+        return None
+    for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        if os.path.exists(os.path.join(path, "cgroup.procs")) and os.access(path, os.W_OK) and \
+                os.path.exists(os.path.join(path, "cgroup.subtree_control")):
+            return path
+    return None
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return {key: value.strip() for key, value in (line.split(":", 1) for line in f)}
+
+
+def as_qemu(pid, script):
+    """Run Python as QEMU's user; what it printed, as JSON."""
+    its = status(pid)
+    head = ("import ctypes, json, os, sys\n"
+            "print(json.dumps({l.split(':')[0]: l.split(':')[1].strip()"
+            " for l in open('/proc/self/status') if ':' in l}))\n")
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all",
+         f"--reuid={its['Uid'].split()[0]}", f"--regid={its['Gid'].split()[0]}",
+         "--groups=" + ",".join(its["Groups"].split()) if its["Groups"] else "--clear-groups",
+         "--no-new-privs", "/usr/bin/python3", "-I", "-c", head + script],
+        capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode:
+        raise core.Failed(done.stderr)
+    own, said = (json.loads(line) for line in done.stdout.splitlines())
+    for key in EQUAL:
+        if own[key] != its[key]:
+            raise core.Failed(f"the helper is not as QEMU: {key} {own[key]}, not {its[key]}")
+    return said
+
+
+@unittest.skipIf(os.geteuid() != 0 or os.environ.get("DROVER_UNSHARED"),
+                 "needs root, with all user numbers")
+@needs(*PROGRAMS)
+class Confined(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        # QEMU's user comes through the folders above its own.
+        os.chmod(self.lab.dir, 0o711)
+        network = Network(self.lab, ("alpha", "beta"))
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, network[name], network.addresses(name),
+                 settings={"host": {"qemu-user": "daemon"}})
+            for name in ("alpha", "beta")))
+        self.alpha.start()
+        self.beta.start()
+
+    def disk(self, name):
+        """Root's, and nobody else's."""
+        path = self.lab.path(f"{name}.raw")
+        with open(path, "wb") as f:
+            f.write(machine.BOOT_SECTOR.ljust(1 << 20, b"\0"))
+        os.chmod(path, 0o600)
+        return path
+
+    def define(self, name, *arguments, check=True):
+        """A guest in a boot sector on a disk of its own, its line in ${dir}."""
+        return self.alpha.define(machine.definition(
+            name, "-drive", f"if=ide,format=raw,file={self.disk(name)}",
+            "-serial", "file:${dir}/serial", "-chardev",
+            "socket,id=own,path=${dir}/own.sock,server=on,wait=off", "-mon",
+            "chardev=own,mode=control", *arguments, memory="16M", share=True), check=check)
+
+    def start(self, name):
+        self.define(name)
+        self.alpha.drover("vm", "start", name)
+        return self.alpha.machine(name)["pid"]
+
+    def monitor(self, host, name):
+        q = QMP(os.path.join(self.folder(host, name), "own.sock"))
+        self.addCleanup(q.close)
+        return q
+
+    @staticmethod
+    def folder(host, name):
+        return os.path.join(host.run_dir, "machines", name)
+
+    def beats(self, host, name):
+        """The guest goes on."""
+        path = os.path.join(self.folder(host, name), "serial")
+        size = os.path.getsize(path)
+        wait_for("a heartbeat", lambda: os.path.getsize(path) > size, 20)
+
+    # -- what it is
+
+    def test_it_is_nobody(self):
+        pid = self.start("web")
+        now = status(pid)
+        number = int(now["Uid"].split()[0])
+        self.assertTrue(FIRST <= number < FIRST + NUMBERS, number)
+        self.assertEqual(now["Uid"].split(), [str(number)] * 4)
+        self.assertEqual(now["Gid"].split(), [str(number)] * 4)
+        self.assertEqual(now["Groups"].split(), [str(g) for g in os.getgrouplist("daemon", 1)])
+        for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(now[key], NONE, key)
+        self.assertEqual((now["NoNewPrivs"], now["Seccomp"]), ("1", "2"))
+        self.assertEqual(os.stat(self.folder(self.alpha, "web")).st_uid, number)
+        self.assertEqual(os.stat(self.folder(self.alpha, "web")).st_mode & 0o777, 0o700)
+
+    def test_it_has_no_descriptor_of_the_daemons(self):
+        pid = self.start("web")
+        own = os.path.join(self.alpha.dir, "")
+        ours = {os.readlink(f"/proc/{self.alpha.pid}/fd/{n}")
+                for n in os.listdir(f"/proc/{self.alpha.pid}/fd")}
+        for n in os.listdir(f"/proc/{pid}/fd"):
+            target = os.readlink(f"/proc/{pid}/fd/{n}")
+            if n == "0":
+                self.assertEqual(target, "/dev/null")
+            elif target.startswith("/"):
+                self.assertNotIn(target, ours - {"/dev/null"}, n)
+                self.assertTrue(not target.startswith(own) or
+                                target.startswith(self.folder(self.alpha, "web")), target)
+            else:
+                # Of a socket, a pipe: none that the daemon has as well.
+                self.assertTrue(target.startswith("anon_inode:") or target not in ours, target)
+
+    # -- what it cannot do
+
+    def test_qemu_itself_opens_nothing_of_others(self):
+        pid, other = self.start("web"), self.start("db")
+        q = self.monitor(self.alpha, "web")
+        key = os.path.join(self.alpha.dir, "host.key")
+        with open(key, "w", encoding="ascii") as f:
+            f.write("secret\n" * 100)
+        os.chmod(key, 0o600)
+        memory = next(n for n in os.listdir(f"/proc/{other}/fd")
+                      if "memfd" in os.readlink(f"/proc/{other}/fd/{n}"))
+
+        def opens(path):
+            try:
+                q("blockdev-add", **{"node-name": "x", "driver": "file", "read-only": True,
+                                     "filename": path, "locking": "off"})
+            except Exception as e:  # what the monitor says
+                return str(e)
+            q("blockdev-del", **{"node-name": "x"})
+            return None
+        with open(os.path.join(self.folder(self.alpha, "web"), "mine"), "wb") as f:
+            f.write(bytes(4096))
+            os.fchmod(f.fileno(), 0o644)
+        self.assertIsNone(opens(f.name))
+        for path in ("/etc/shadow", key, self.lab.path("db.raw"), f"/proc/{other}/mem",
+                     f"/proc/{other}/fd/{memory}", f"/proc/{self.alpha.pid}/environ",
+                     self.alpha.socket, os.path.join(self.folder(self.alpha, "db"), "qemu.log")):
+            self.assertIn("Permission denied", opens(path) or "it was opened", path)
+
+        def connects(path):
+            try:
+                q("chardev-add", id="c", backend={"type": "socket", "data": {
+                    "addr": {"type": "unix", "data": {"path": path}}, "server": False}})
+            except Exception as e:
+                return str(e)
+            q("chardev-remove", id="c")
+            return None
+        for path in (self.alpha.socket, os.path.join(self.folder(self.alpha, "db"), "qmp.sock")):
+            self.assertIn("Permission denied", connects(path) or "it was connected", path)
+        self.assertTrue(status(pid)["State"])
+
+    def test_its_user_reaches_nothing_of_others(self):
+        pid, other = self.start("web"), self.start("db")
+        said = as_qemu(pid, f"""
+libc = ctypes.CDLL(None, use_errno=True)
+class iovec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+def read_memory(pid):
+    text = (ctypes.c_char * 4096)()
+    here = iovec(ctypes.addressof(text), 4096)
+    maps = open("/proc/%d/maps" % pid).read() if pid == os.getpid() else "1000-"
+    there = iovec(int(maps.split("-")[0], 16), 4096)
+    ctypes.set_errno(0)
+    libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+    return ctypes.get_errno()
+def attach(pid):
+    ctypes.set_errno(0)
+    libc.ptrace(16, pid, 0, 0)
+    return ctypes.get_errno()
+def kill(pid):
+    try:
+        os.kill(pid, 0)
+    except OSError as e:
+        return e.errno
+    return 0
+def enter(path):
+    try:
+        os.listdir(path)
+    except OSError as e:
+        return e.errno
+    return 0
+print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other}),
+    "daemon": read_memory({self.alpha.pid}), "attach": attach({other}), "kill": kill({other}),
+    "kill_own": kill({pid}), "folder": enter({self.folder(self.alpha, "db")!r}),
+    "own_folder": enter({self.folder(self.alpha, "web")!r}), "fds": enter("/proc/{other}/fd")}}))
+""")
+        EPERM, EACCES = 1, 13
+        self.assertEqual(said, {"own": 0, "memory": EPERM, "daemon": EPERM, "attach": EPERM,
+                                "kill": EPERM, "kill_own": 0, "folder": EACCES, "own_folder": 0,
+                                "fds": EACCES})
+
+    def test_what_it_puts_into_its_folder_is_not_followed(self):
+        """Links in the place of the monitor and of the log."""
+        self.start("web")
+        self.start("db")
+        folder = self.folder(self.alpha, "web")
+        victim = os.path.join(self.alpha.dir, "victim")
+        with open(victim, "w", encoding="ascii") as f:
+            f.write("precious\n")
+        monitor = os.path.join(folder, "qmp.sock")
+        os.rename(monitor, monitor + ".own")
+        os.symlink(os.path.join(self.folder(self.alpha, "db"), "qmp.sock"), monitor)
+        done = self.alpha.drover("vm", "pause", "web", check=False)
+        self.assertEqual(done.status, 1)
+        self.assertIn("Too many levels of symbolic links", done.stderr)
+        self.assertEqual(self.alpha.machine("db")["state"], "running")
+        os.unlink(monitor)
+        os.rename(monitor + ".own", monitor)
+        self.alpha.drover("vm", "stop", "web")
+        os.makedirs(folder, exist_ok=True)
+        os.symlink(victim, os.path.join(folder, "qemu.log"))
+        done = self.alpha.drover("vm", "start", "web", check=False)
+        self.assertEqual(done.status, 1)
+        self.assertIn("qemu.log", done.stderr)
+        with open(victim, encoding="ascii") as f:
+            self.assertEqual(f.read(), "precious\n")
+
+    # -- what it can
+
+    def test_a_machine_with_a_disk_moves_both_ways(self):
+        pid = self.start("web")
+        number = status(pid)["Uid"]
+        self.beats(self.alpha, "web")
+        self.alpha.drover("move", "web", "beta")
+        self.beats(self.beta, "web")
+        there = status(self.beta.machine("web")["pid"])
+        self.assertEqual((there["Uid"], there["CapEff"], there["Seccomp"]), (number, NONE, "2"))
+        self.beta.restart()
+        self.assertEqual(self.beta.machine("web")["state"], "running")
+        self.beta.drover("move", "web", "alpha")
+        self.beats(self.alpha, "web")
+        self.assertEqual(status(self.alpha.machine("web")["pid"])["Uid"], number)
+        self.alpha.drover("vm", "stop", "web")
+        # What QEMU made there by the definition's own words is the user's.
+        self.assertEqual(set(os.listdir(self.folder(self.beta, "web"))), {"serial"})
+
+    def test_a_daemon_that_does_not_know_it_finds_it(self):
+        pid = self.start("web")
+        self.alpha.kill9()
+        os.unlink(os.path.join(self.alpha.state, "machines", "web.json"))
+        self.alpha.start()
+        self.assertEqual(self.alpha.machine("web")["pid"], pid)
+
+    # -- its images
+
+    def acl(self, path):
+        """Entries of machines, and the mode."""
+        try:
+            raw = os.getxattr(path, "system.posix_acl_access")
+        except OSError:
+            raw = b""
+        entries = [struct.unpack_from("<HHI", raw, at) for at in range(4, len(raw), 8)]
+        return ({number: rights for kind, rights, number in entries if kind == 2},
+                os.stat(path).st_mode & 0o777)
+
+    def test_an_image_is_its_while_it_runs(self):
+        base, top, iso = (self.lab.path(n) for n in ("base.raw", "top.qcow2", "cd.iso"))
+        for path in (base, iso):
+            with open(path, "wb") as f:
+                f.write(bytes(1 << 20))
+        self.lab.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", top])
+        for path in (base, top, iso):
+            os.chmod(path, 0o640)
+        number = int(status(self.start_with(
+            "-drive", f"if=none,id=top,file={top}", "-drive",
+            f"if=none,id=iso,readonly=on,format=raw,file={iso}", "-blockdev",
+            json.dumps({"driver": "raw", "node-name": "r", "file":
+                        {"driver": "file", "filename": self.disk("second")}})))["Uid"].split()[0])
+        for path, rights in ((self.lab.path("web.raw"), 6), (top, 6), (base, 4), (iso, 4),
+                             (self.lab.path("second.raw"), 6)):
+            self.assertEqual(self.acl(path)[0], {number: rights}, path)
+        self.alpha.drover("vm", "stop", "web")
+        for path, mode in ((self.lab.path("web.raw"), 0o600), (top, 0o640), (base, 0o640),
+                           (iso, 0o640)):
+            self.assertEqual(self.acl(path), ({}, mode), path)
+
+    def start_with(self, *arguments):
+        self.define("web", *arguments)
+        self.alpha.drover("vm", "start", "web")
+        return self.alpha.machine("web")["pid"]
+
+    def test_an_image_is_not_its_after_its_qemu_died(self):
+        pid = self.start("web")
+        self.assertEqual(len(self.acl(self.lab.path("web.raw"))[0]), 1)
+        os.kill(pid, 9)
+        wait_for("an image without owner",
+                 lambda: self.acl(self.lab.path("web.raw")) == ({}, 0o600), 20)
+
+    def test_what_cannot_be_granted_is_named(self):
+        self.start("db")
+        closed = self.lab.path("closed")
+        os.mkdir(closed, 0o700)
+        inner = os.path.join(closed, "x.raw")
+        with open(inner, "wb") as f:
+            f.write(bytes(1 << 20))
+        for path, words in ((inner, f"may not pass {closed}: 'chmod o+x {closed}'"),
+                            (self.lab.path("db.raw"), "is another machine's, that of user")):
+            with self.subTest(path=path):
+                self.define("x", "-drive", f"if=none,id=d,format=raw,file={path}")
+                done = self.alpha.drover("vm", "start", "x", check=False)
+                self.assertEqual(done.status, 8)
+                self.assertIn(f"{path}", done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(self.acl(self.lab.path("x.raw")), ({}, 0o600))
+
+    # -- its control group
+
+    @unittest.skipUnless(group_root(), "no control groups of version 2, or they are systemd's")
+    def test_it_has_a_control_group_of_its_own(self):
+        pid = self.start("web")
+        with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+            own = next(line for line in f if line.startswith("0::")).strip()[3:]
+        self.assertRegex(own, r"/drover/web-[0-9a-f]{8}$")
+        with open(f"/proc/{self.alpha.pid}/cgroup", encoding="ascii") as f:
+            self.assertNotIn("/drover/", f.read())
+        self.alpha.drover("vm", "stop", "web")
+        self.assertFalse(os.path.exists(group_root() + own[own.index("/drover/"):]))
+
+    # -- what is refused
+
+    def test_what_cannot_be_has_a_sentence(self):
+        for arguments, words in ((("-netdev", "tap,id=n"), "write 'nic "),
+                                 (("-sandbox", "off"), "leave it out"),
+                                 (("-runas", "root"), "leave it out")):
+            with self.subTest(arguments=arguments):
+                done = self.define("x", *arguments, check=False)
+                self.assertEqual(done.status, 2)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.alpha.settings["host"]["qemu-user"] = "no-such-user"
+        self.alpha.restart()
+        self.define("y")
+        done = self.alpha.drover("vm", "start", "y", check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn("there is no user no-such-user", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

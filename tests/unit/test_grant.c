@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "qemu/confine.h"
+#include "qemu/definition.h"
+#include "qemu/files.h"
+#include "qemu/grant.h"
+
+static const struct confinement one = { .on = true,
+					.number = CONFINE_FIRST + 1 };
+static const struct confinement two = { .on = true,
+					.number = CONFINE_FIRST + 2 };
+
+struct file {
+	char path[64];
+	bool lists; /* the file system has them, and this user may set any */
+};
+
+static void make(struct file *f, mode_t mode)
+{
+	struct error e;
+	struct stat st;
+
+	*f = (struct file){ .path = "/tmp/drover-grant-XXXXXX" };
+	close(mkstemp(f->path));
+	assert_int_equal(chmod(f->path, 0600), 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	f->lists = geteuid() == 0 &&
+		   grant_file(f->path, GRANT_READ, &one, &e) == 0 &&
+		   stat(f->path, &st) == 0 && st.st_gid == 0;
+	assert_int_equal(grant_withdraw(f->path, &one, &e), 0);
+	assert_int_equal(chmod(f->path, mode), 0);
+}
+
+static bool has_list(const struct file *f)
+{
+	return getxattr(f->path, "system.posix_acl_access", NULL, 0) > 0;
+}
+
+static mode_t mode_of(const struct file *f)
+{
+	struct stat st;
+
+	assert_int_equal(stat(f->path, &st), 0);
+	return st.st_mode & 0777;
+}
+
+static void give(const struct file *f, enum grant_use use,
+		 const struct confinement *c)
+{
+	struct error e;
+
+	if (grant_file(f->path, use, c, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void withdraw(const struct file *f, const struct confinement *c)
+{
+	struct error e;
+
+	if (grant_withdraw(f->path, c, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void what_was_given_is_taken_away_again(void **state)
+{
+	static const mode_t modes[] = { 0600, 0640, 0660, 0400, 0604 };
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		struct file f;
+
+		make(&f, modes[i]);
+		if (f.lists) {
+			give(&f, GRANT_WRITE, &one);
+			assert_true(has_list(&f));
+			withdraw(&f, &one);
+			assert_false(has_list(&f));
+			assert_int_equal(mode_of(&f), modes[i]);
+			withdraw(&f, &one);
+		}
+		unlink(f.path);
+		if (!f.lists)
+			skip();
+	}
+}
+
+static void what_all_may_is_not_given(void **state)
+{
+	struct file f;
+
+	(void)state;
+	make(&f, 0644);
+	give(&f, GRANT_READ, &one);
+	assert_false(has_list(&f));
+	assert_int_equal(mode_of(&f), 0644);
+	unlink(f.path);
+}
+
+static void others_keep_what_they_have(void **state)
+{
+	struct file f;
+
+	(void)state;
+	make(&f, 0640);
+	if (f.lists) {
+		give(&f, GRANT_READ, &one);
+		give(&f, GRANT_READ, &two);
+		withdraw(&f, &one);
+		assert_true(has_list(&f));
+		withdraw(&f, &two);
+		assert_false(has_list(&f));
+		assert_int_equal(mode_of(&f), 0640);
+	}
+	unlink(f.path);
+	if (!f.lists)
+		skip();
+}
+
+static void an_image_has_one_writer(void **state)
+{
+	struct error e = { 0 };
+	struct file f;
+
+	(void)state;
+	make(&f, 0600);
+	if (f.lists) {
+		give(&f, GRANT_WRITE, &one);
+		give(&f, GRANT_WRITE, &one);
+		assert_int_equal(grant_file(f.path, GRANT_READ, &two, &e),
+				 -EEXIST);
+		assert_non_null(strstr(e.text, "is another machine's, that of "
+					       "user 1879048193"));
+		withdraw(&f, &one);
+		give(&f, GRANT_READ, &one);
+		assert_int_equal(grant_file(f.path, GRANT_WRITE, &two, &e),
+				 -EEXIST);
+	}
+	unlink(f.path);
+	if (!f.lists)
+		skip();
+}
+
+static void a_folder_and_a_device_are_not_given(void **state)
+{
+	struct error e;
+
+	(void)state;
+	assert_int_equal(grant_file("/tmp", GRANT_WRITE, &one, &e), -EINVAL);
+	assert_int_equal(grant_file("/dev/null", GRANT_READ, &one, &e),
+			 -EINVAL);
+	assert_int_equal(grant_file("/nonexistent/x", GRANT_READ, &one, &e),
+			 -ENOENT);
+	assert_int_equal(grant_withdraw("/nonexistent/x", &one, &e), 0);
+}
+
+/* --- which files */
+
+static void assert_files(const char *arguments, const char *writes,
+			 const char *reads)
+{
+	struct named_files files;
+	struct definition d;
+	char text[2048], found[2][1024] = { "", "" };
+	struct error e;
+
+	snprintf(text, sizeof(text),
+		 "[machine]\nname = a\nmemory = 64M\ndirectory = /srv\n"
+		 "arguments = %s\n",
+		 arguments);
+	if (definition_parse(&d, "a", text, &e) < 0 ||
+	    files_named(&files, &d, "/run/a", &e) < 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < files.writes.count; i++)
+		strcat(strcat(found[0], i ? " " : ""), files.writes.at[i]);
+	for (size_t i = 0; i < files.reads.count; i++)
+		strcat(strcat(found[1], i ? " " : ""), files.reads.at[i]);
+	assert_string_equal(found[0], writes);
+	assert_string_equal(found[1], reads);
+	files_done(&files);
+	definition_done(&d);
+}
+
+static void files_are_found_where_they_stand(void **state)
+{
+	(void)state;
+	assert_files("-drive file=/a/x.raw,if=virtio", "/a/x.raw", "");
+	assert_files("-drive file=/a/b,,c,readonly=on", "", "/a/b,c");
+	assert_files("-drive file.filename=/a/y,read-only=on", "", "/a/y");
+	assert_files("-drive 'file=json:{\"driver\":\"raw\",\"file\":"
+		     "{\"driver\":\"file\",,\"filename\":\"/a/z\"}}'",
+		     "", "");
+	assert_files("-blockdev '{\"driver\":\"qcow2\",\"node-name\":\"n\","
+		     "\"file\":{\"driver\":\"file\",\"filename\":\"/q\"}}'",
+		     "/q", "");
+	assert_files("-blockdev "
+		     "driver=raw,node-name=n,file.driver=file,file.filename=/"
+		     "r",
+		     "/r", "");
+	assert_files("-hda x.img -cdrom /iso /bare", "/srv/x.img /bare",
+		     "/iso");
+	assert_files("-kernel /boot/k -initrd /boot/i -bios bios.bin -append "
+		     "root=/dev/vda",
+		     "", "/boot/k /boot/i");
+	assert_files("-device virtio-net-pci,romfile=/rom -device "
+		     "e1000,romfile=pxe.rom -fw_cfg name=opt/x,file=/f",
+		     "", "/rom /f");
+}
+
+static void what_is_no_file_of_the_host_is_left_out(void **state)
+{
+	(void)state;
+	assert_files("-drive file=nbd:host:1 -drive file=rbd:pool/x -drive "
+		     "if=none,id=e -drive file=${dir}/own.raw",
+		     "", "");
+	assert_files("-drive file=file:/a/x", "/a/x", "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_given_is_taken_away_again),
+		cmocka_unit_test(what_all_may_is_not_given),
+		cmocka_unit_test(others_keep_what_they_have),
+		cmocka_unit_test(an_image_has_one_writer),
+		cmocka_unit_test(a_folder_and_a_device_are_not_given),
+		cmocka_unit_test(files_are_found_where_they_stand),
+		cmocka_unit_test(what_is_no_file_of_the_host_is_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
