@@ -18,8 +18,9 @@ struct ini {
 	const struct ini_format *format;
 	void *target;
 	const char *file_name;
-	struct ini_place at; /* without a section before the first one */
-	char name[WORD_MAX]; /* of the section */
+	struct ini_place at;     /* without a section before the first one */
+	char name[WORD_MAX];     /* of the section */
+	char key_name[WORD_MAX]; /* of a key that has one */
 	bool skips_section, skips_key; /* that are not known */
 	/* A bit per key: it stands in this file, in this section. */
 	uint64_t seen[INI_SECTIONS_MAX];
@@ -267,10 +268,15 @@ static int section_begin(struct ini *in, struct span inside, struct error *e)
 
 static int give(struct ini *in, struct span value, struct error *e)
 {
-	AUTO_FREE char *copy = strndup(value.at, value.len);
+	AUTO_FREE char *copy = NULL;
 	const struct ini_key *k = in->at.key;
 
 	assert(k);
+	if (!k->named)
+		copy = strndup(value.at, value.len);
+	else if (asprintf(&copy, "%s %.*s", in->key_name, (int)value.len,
+			  value.at) < 0)
+		copy = NULL;
 	if (!copy)
 		return error_set(e, ENOMEM, "no memory for a value");
 	return k->kind->parse((char *)in->at.base + k->offset, k, copy, e);
@@ -287,11 +293,30 @@ static int first_value(struct ini *in, struct error *e)
 				 : 0;
 }
 
-static int find_key(struct ini *in, const char *word, struct error *e)
+/* "nic lan" is the key "nic" with a name, if that key has one. */
+static void split_name(struct ini *in, char *word)
+{
+	size_t n = strcspn(word, " \t");
+
+	in->key_name[0] = '\0';
+	for (size_t i = 0; word[n] && i < in->at.section->count; i++) {
+		const struct ini_key *k = &in->at.section->keys[i];
+
+		if (!k->named || strlen(k->key) != n ||
+		    memcmp(k->key, word, n) != 0)
+			continue;
+		snprintf(in->key_name, sizeof(in->key_name), "%s",
+			 word + n + strspn(word + n, " \t"));
+		word[n] = '\0';
+	}
+}
+
+static int find_key(struct ini *in, char *word, struct error *e)
 {
 	const struct ini_section *s = in->at.section;
 	uint64_t *seen = seen_of(in), bit;
 
+	split_name(in, word);
 	in->at.key = NULL;
 	in->skips_key = ini_find_key(&in->at.key, s, word, e) < 0;
 	if (in->skips_key)

@@ -69,6 +69,8 @@ struct ini_key {
 	unsigned least, most;
 	bool repeatable; /* parse() is called once per value */
 	bool restart;    /* only the next start takes a new value */
+	/* "KEY NAME = VALUE", which parse() gets as "NAME VALUE" */
+	bool named;
 };
 
 struct ini_section {

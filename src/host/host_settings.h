@@ -25,7 +25,7 @@ struct host_settings {
 	char *group;
 	char *read_group; /* may look; no such group: nobody else does */
 	char *qemu;
-	char *qemu_user; /* NULL: not set */
+	char *qemu_user;       /* NULL: not set */
 	struct words programs; /* besides it, for machines of peers */
 	unsigned policy;       /* enum host_policy */
 	struct words image_directories;

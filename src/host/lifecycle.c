@@ -15,7 +15,9 @@
 #include "host/registry.h"
 #include "host/status.h"
 #include "host/watch.h"
+#include "qemu/confine.h"
 #include "qemu/definition.h"
+#include "qemu/monitor.h"
 #include "qemu/qmp.h"
 
 enum { MONITOR_US = 5000000, END_US = 10000000 };
@@ -116,11 +118,17 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 		   struct machine_view *ret, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	struct machine *m;
 
 	if (definition_parse(&d, file_name ? file_name : "definition", text,
 			     e) < 0)
 		return error_code(e);
+	if (confine_wanted(now->host.qemu_user) &&
+	    (nics_from_arguments(&d, e) < 0 ||
+	     definition_check_confined(&d, e) < 0))
+		return error_in(e, "%s:1:1",
+				file_name ? file_name : "definition");
 	if (registry_has(h->registry, d.name))
 		return redefine(h, &d, ret, e);
 	if (machine_reserve(h->registry, &d, hold_of(HOLD_DEFINE), &m, e) < 0)
@@ -165,6 +173,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 		.default_qemu = now->host.qemu,
 		.run_dir = c->run_dir,
 		.user = now->host.qemu_user,
+		.bridges = &now->bridges,
 	};
 	struct qemu_process p;
 
@@ -185,6 +194,9 @@ static int tell(struct host *h, struct machine *m, bool run, struct error *e)
 	if (qmp_open(&q, c->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
 	r = qmp_run(q, run ? "cont" : "stop", NULL, NULL, e);
+	/* It may have come here paused. */
+	if (r == 0 && run)
+		monitor_announce(q);
 	qmp_close(q);
 	if (r < 0)
 		return r;

@@ -456,6 +456,7 @@ int machine_set_definition(struct registry *r, struct machine *m,
 		else
 			uuid_make(uuid);
 		d->uuid = strdup(uuid);
+		nics_settle(&d->nics, uuid);
 	}
 	text = d->uuid ? definition_text(d) : NULL;
 	if (!text)

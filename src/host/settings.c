@@ -17,10 +17,8 @@
 enum { ONE_SECTION_MAX = 256 }; /* peers, networks */
 
 const struct ini_section *const settings_sections[] = {
-	&host_section,
-	&move_section,
-	&network_section,
-	&peer_section,
+	&host_section,   &move_section, &network_section,
+	&bridge_section, &peer_section,
 };
 const size_t settings_sections_count = ARRAY_SIZE(settings_sections);
 
@@ -28,6 +26,7 @@ static const size_t places[ARRAY_SIZE(settings_sections)] = {
 	offsetof(struct settings, host),
 	offsetof(struct settings, move),
 	offsetof(struct settings, named_networks),
+	offsetof(struct settings, bridges),
 	offsetof(struct settings, peers),
 };
 
@@ -409,8 +408,9 @@ void settings_warn(const struct settings *s)
 	for (size_t i = 0; i < s->renamed.count; i++)
 		log_warning("%s", s->renamed.at[i]);
 	if (!s->host.qemu_user)
-		log_warning("a guest that breaks into its QEMU is root on this "
-			    "host: set qemu-user in [host], see drover.conf(5)");
+		log_warning(
+			"a guest that breaks into its QEMU is root on this "
+			"host: set qemu-user in [host], see drover.conf(5)");
 }
 
 struct move_paths settings_paths(const struct settings *s)

@@ -23,6 +23,7 @@
 #include "host/peers.h"
 #include "move/settings.h"
 #include "nic/networks.h"
+#include "qemu/tap.h"
 
 struct error;
 
@@ -39,6 +40,7 @@ struct settings {
 	struct move_settings move;
 	struct ini_list peers;          /* struct peer */
 	struct ini_list named_networks; /* struct network_settings */
+	struct ini_list bridges;        /* struct bridge */
 	struct networks networks;       /* all that moves may use; empty: any */
 
 	struct words files; /* that were read, in their order */

@@ -13,6 +13,7 @@ struct terms terms_of(struct host *h)
 
 	t.host.qemu = t.settings->host.qemu;
 	t.host.qemu_user = t.settings->host.qemu_user;
+	t.host.bridges = &t.settings->bridges;
 	t.host.programs = &t.settings->host.programs;
 	t.host.strict = t.settings->host.policy == HOST_POLICY_STRICT;
 	t.host.image_directories = &t.settings->host.image_directories;

@@ -19,9 +19,11 @@
 #include "move/disks.h"
 #include "move/move.h"
 #include "move/permit.h"
+#include "qemu/confine.h"
 #include "qemu/monitor.h"
 #include "qemu/probe.h"
 #include "qemu/qmp.h"
+#include "qemu/tap.h"
 
 /* --- the source: what is it? */
 
@@ -363,6 +365,27 @@ static void check_blockers(const struct check *c)
 			     blockers->at[i]);
 }
 
+/* What a start here would be refused for. */
+static void check_start(const struct check *c)
+{
+	const struct definition_nics *nics = &c->definition->nics;
+	struct error e;
+
+	if (confine_wanted(c->host->qemu_user) &&
+	    definition_check_confined(c->definition, &e) < 0)
+		findings_add(c->findings, SEVERITY_ERROR, "%s: %s",
+			     c->host->own_name, e.text);
+	for (size_t i = 0; i < nics->count; i++) {
+		const char *bridge = nics->at[i].bridge;
+
+		if (bridge_check(bridge_device(c->host->bridges, bridge),
+				 bridge, &e) < 0)
+			findings_add(c->findings, SEVERITY_ERROR,
+				     "nic %s on %s: %s", nics->at[i].name,
+				     c->host->own_name, e.text);
+	}
+}
+
 /* Checks that need this host's QEMU. */
 static void check_qemu(struct check *c)
 {
@@ -414,6 +437,7 @@ int compare_check(const struct move_host *host,
 	/* Nothing that it names is looked for then. */
 	if (refused)
 		return 0;
+	check_start(&c);
 	check_qemu(&c);
 	check_files(&c);
 	check_disks(&c);

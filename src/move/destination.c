@@ -124,6 +124,7 @@ static int start_qemu(struct destination *d, struct error *e)
 		.run_dir = d->run_dir,
 		.incoming = true,
 		.user = d->host->qemu_user,
+		.bridges = d->host->bridges,
 	};
 	struct qemu_process *p = &d->arrival.process;
 	const char *program = compare_program(d->host, &d->definition);
@@ -164,6 +165,8 @@ static int set_up_qemu(struct destination *d,
 		if (monitor_set_capability(d->qmp, &d->capabilities, wanted[i],
 					   true, e) < 0)
 			return error_code(e);
+	if (monitor_keep_quiet(d->qmp, e) < 0)
+		return error_code(e);
 	if (monitor_set_capability(d->qmp, &d->capabilities, "switchover-ack",
 				   both_ack_switchover(d, request), e) < 0)
 		return error_code(e);
@@ -478,6 +481,8 @@ static enum decide_event act_send_running(struct commit_side *c)
 	struct error e;
 
 	fault_point("destination:running");
+	if (d->qmp)
+		monitor_announce(d->qmp);
 	if (d->session && session_say(d->session, MESSAGE_RUNNING, &e) < 0)
 		log_debug("move %s: %s", d->job->machine, e.text);
 	return NO_EVENT;

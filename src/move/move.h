@@ -26,6 +26,7 @@
 
 struct disk_marks;
 struct error;
+struct ini_list;
 struct job;
 struct journal_entry;
 struct nic_watch;
@@ -38,7 +39,8 @@ struct move_arrival;
 struct move_host {
 	const char *own_name;
 	const char *qemu;      /* default program */
-	const char *qemu_user; /* struct launch_options */
+	const char *qemu_user; /* struct launch_options, as the next one */
+	const struct ini_list *bridges;
 	/* Those besides it that a peer's machine may name. */
 	const struct words *programs;
 	/* A definition that comes is held against qemu/policy.h, with these

@@ -179,53 +179,31 @@ static int add_arguments(struct words *w, const struct definition *d,
 	return display ? 0 : add_pair(w, "-display", "none", e);
 }
 
-#define NO_TAP \
-	"it can neither make a tap nor start a helper: write " \
-	"'nic NAME = bridge=BRIDGE' in place of it"
-
 /* What would be an error of the kernel's, or end QEMU, in words. */
 static const struct {
-	const char *option;
-	bool taps; /* only its kinds bridge and tap */
-	const char *why;
+	const char *option, *why;
 } unconfined[] = {
-	{ "sandbox", false, "it is Drover's to set: leave it out" },
-	{ "runas", false, "it has a user of its own: leave it out" },
-	{ "chroot", false, "it may not change its root: leave it out" },
-	{ "nic", true, NO_TAP },
-	{ "netdev", true, NO_TAP " and its -device" },
-	{ "net", true, NO_TAP },
+	{ "sandbox", "it is Drover's to set" },
+	{ "runas", "it has a user of its own" },
+	{ "chroot", "it may not change its root" },
 };
 
-static bool wants_tap(const char *value)
+int definition_check_confined(const struct definition *d, struct error *e)
 {
-	char buf[256];
-
-	if (!value || !option_property(value, "type", "type", buf, sizeof(buf)))
-		return false;
-	return (!strcmp(buf, "bridge") || !strcmp(buf, "tap")) &&
-	       !option_property(value, "type", "fd", buf, sizeof(buf)) &&
-	       !option_property(value, "type", "fds", buf, sizeof(buf));
-}
-
-static int check_confined(const struct words *w, struct error *e)
-{
+	const struct words *w = &d->arguments;
 	struct option o;
 
 	for (size_t at = 0; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);
 		for (size_t i = 0; i < ARRAY_SIZE(unconfined); i++)
-			if (!strcmp(o.name, unconfined[i].option) &&
-			    (!unconfined[i].taps || wants_tap(o.value)))
+			if (!strcmp(o.name, unconfined[i].option))
 				return error_set(e, EINVAL,
-						 "arguments: -%s%s%.100s: QEMU "
-						 "is confined here "
-						 "(qemu-user), %s",
-						 o.name, o.value ? " " : "",
-						 o.value ? o.value : "",
-						 unconfined[i].why);
+						 "arguments: -%s: QEMU is "
+						 "confined here (qemu-user), "
+						 "%s: leave it out",
+						 o.name, unconfined[i].why);
 	}
-	return 0;
+	return nics_check_arguments(d, e);
 }
 
 /* The filter is on before the first device is made. */
@@ -234,7 +212,7 @@ static int add_sandbox(struct words *w, const struct definition *d,
 {
 	if (!confine_wanted(o->user))
 		return 0;
-	if (check_confined(&d->arguments, e) < 0)
+	if (definition_check_confined(d, e) < 0)
 		return error_code(e);
 	return add_pair(w, "-sandbox",
 			"on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
@@ -261,7 +239,10 @@ static int build(struct words *w, const struct definition *d,
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||
 			    add_pair(w, "-incoming", "defer", e) < 0))
 		return error_code(e);
-	return add_arguments(w, d, o->run_dir, e);
+	if (add_arguments(w, d, o->run_dir, e) < 0)
+		return error_code(e);
+	/* Theirs may say where on a bus they are; these take what is left. */
+	return nics_argv(w, &d->nics, o->nic_fds, e);
 }
 
 int definition_argv(const struct definition *d, const struct launch_options *o,

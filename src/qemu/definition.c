@@ -249,6 +249,15 @@ static int set_shared(void *at, const struct ini_key *k, const char *value,
 	return words_add(&p->definition.shared, value, e);
 }
 
+static int set_nic(void *at, const struct ini_key *k, const char *value,
+		   struct error *e)
+{
+	struct parser *p = at;
+
+	(void)k;
+	return nics_add(&p->definition.nics, value, e);
+}
+
 static int set_arguments(void *at, const struct ini_key *k, const char *value,
 			 struct error *e)
 {
@@ -278,6 +287,7 @@ static const struct ini_key keys[] = {
 	{ "memory-id", SETS(set_id), "pc.ram", FIELD(memory_id) },
 	{ "directory", SETS(set_path), "/", FIELD(directory) },
 	{ "shared", SETS(set_shared), .repeatable = true },
+	{ "nic", SETS(set_nic), .repeatable = true, .named = true },
 	{ "arguments", SETS(set_arguments), .repeatable = true },
 };
 
@@ -300,6 +310,7 @@ void definition_done(struct definition *d)
 	free(d->directory);
 	words_done(&d->shared);
 	words_done(&d->arguments);
+	nics_done(&d->nics);
 	*d = (struct definition){ 0 };
 }
 
@@ -448,6 +459,8 @@ int definition_check(struct definition *d, struct error *e)
 	if (check_memory(d, e) < 0 || check_objects(d, e) < 0 ||
 	    take_uuids(d, e) < 0)
 		return error_code(e);
+	if (d->uuid)
+		nics_settle(&d->nics, d->uuid);
 	if (check_arguments(w, &at, true, e) < 0)
 		return error_in(e, "arguments");
 	return 0;
@@ -585,7 +598,11 @@ static char *to_text(const struct definition *d, enum use use)
 	write_key(out, "directory", d->directory);
 	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)
 		write_key(out, "shared", d->shared.at[i]);
+	if (use != FOR_PEERS)
+		nics_write(out, &d->nics);
 	write_arguments(out, &d->arguments);
+	if (use == FOR_PEERS)
+		nics_write_arguments(out, &d->nics);
 	if (fclose(out)) {
 		free(text);
 		return NULL;

@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 #include "base/words.h"
+#include "qemu/nic.h"
 
 struct error;
+struct ini_list;
 
 struct definition {
 	char *name;
@@ -31,6 +33,7 @@ struct definition {
 	bool shared_memory;       /* "memory = 4G,share=on" */
 	struct words shared;      /* disks that are the same on all hosts */
 	struct words arguments;   /* as written, ${dir} not yet expanded */
+	struct definition_nics nics;
 };
 
 /* What the host adds to a definition for a start. */
@@ -40,7 +43,10 @@ struct launch_options {
 		*run_dir; /* private to the machine; socket and log go here */
 	bool incoming;    /* wait, paused, for a move to come in */
 	uint64_t timeout_us; /* for the monitor to answer; 0: one minute */
-	const char *user; /* whose groups QEMU has; NULL, "root": not confined */
+	const char
+		*user; /* whose groups QEMU has; NULL, "root": not confined */
+	const struct ini_list *bridges; /* of the settings (qemu/tap.h) */
+	const int *nic_fds;             /* taps of its nics */
 };
 
 /* Errors are "FILE:LINE:COLUMN: sentence". */
@@ -67,6 +73,9 @@ bool definition_starts_as(const struct definition *d,
 /* The command line that starts the machine. */
 int definition_argv(const struct definition *d, const struct launch_options *o,
 		    struct words *ret_argv, struct error *e);
+
+/* Can it be started where QEMU is confined?  -EINVAL with what to write. */
+int definition_check_confined(const struct definition *d, struct error *e);
 
 /* Adds to @w a copy of @word with ${dir} and ${name} filled in; "$${" stands
  * for "${". */

@@ -30,7 +30,9 @@
 #include "qemu/options.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
+#include "qemu/scope.h"
 #include "qemu/spawn.h"
+#include "qemu/tap.h"
 
 #define LOG_NAME "qemu.log"
 
@@ -260,14 +262,30 @@ static int track(struct qemu_process *p, pid_t pid, const char *run_dir,
 
 struct start {
 	const struct launch_options *options;
-	const char *directory;
+	const char *name, *directory; /* of the machine, of QEMU */
 	struct confinement who;
 	struct named_files files;
+	int taps[NICS_MAX];
+	size_t taps_count;
 };
 
+/* QEMU has the taps, or they go. */
 static void start_done(struct start *s)
 {
 	files_done(&s->files);
+	while (s->taps_count > 0)
+		close(s->taps[--s->taps_count]);
+}
+
+/* Before the guest has taken its memory. */
+static void count_apart(const char *name, pid_t pid)
+{
+	struct error e;
+
+	if (scope_is_possible() && scope_make(name, pid, &e) < 0)
+		log_warning("machine %s is counted together with this service: "
+			    "%s",
+			    name, e.text);
 }
 
 /* QEMU has ended, or does not answer: nothing is left of it. */
@@ -290,6 +308,8 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 				    .directory = s->directory,
 				    .log_fd = log_fd,
 				    .who = &s->who,
+				    .kept = s->taps,
+				    .kept_count = s->taps_count,
 				    .cgroup_fd = cgroup_fd,
 				    .files = s->who.on ? &s->files : NULL };
 	struct stat st = { 0 };
@@ -303,6 +323,8 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	(void)fstat(log_fd, &st);
 	if (spawn_process(&pid, &with, e) < 0)
 		return error_code(e);
+	if (s->who.on)
+		count_apart(s->name, pid);
 	if (track(p, pid, o->run_dir, e) == 0 &&
 	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
 		return 0;
@@ -369,9 +391,8 @@ static void withdraw_list(const struct words *w, const struct confinement *who)
 
 static void withdraw(const struct definition *d, const char *run_dir)
 {
-	const struct confinement who = {
-		.number = confine_number(identity_of(d))
-	};
+	const struct confinement who = { .number = confine_number(
+						 identity_of(d)) };
 	SCOPED(files_done) struct named_files files = { .writes = { 0 } };
 	struct error e;
 
@@ -397,19 +418,41 @@ void launch_withdraw(const char *name, const char *text, const char *run_dir)
 		withdraw(&d, run_dir);
 }
 
+static int open_taps(struct start *s, const struct definition *d,
+		     struct error *e)
+{
+	for (size_t i = 0; i < d->nics.count; i++) {
+		const struct definition_nic *nic = &d->nics.at[i];
+		const char *device =
+			bridge_device(s->options->bridges, nic->bridge);
+
+		if (bridge_check(device, nic->bridge, e) < 0)
+			return error_in(e, "nic %s", nic->name);
+		if (tap_open(&s->taps[i], device, d->name, nic, e) < 0)
+			return error_code(e);
+		s->taps_count++;
+	}
+	return 0;
+}
+
 int launch_start(struct qemu_process *ret, const struct definition *d,
 		 const struct launch_options *o, struct error *e)
 {
 	SCOPED(words_done) struct words argv = { 0 };
-	SCOPED(start_done) struct start s = { .options = o,
-					      .directory = d->directory };
+	SCOPED(start_done)
+	struct start s = { .options = o,
+			   .name = d->name,
+			   .directory = d->directory };
+	struct launch_options with = *o;
 	struct qemu_process p = { .pidfd = -1 };
 
 	if (track(&p, 0, o->run_dir, e) < 0 ||
 	    confine_find(&s.who, o->user, identity_of(d), e) < 0 ||
 	    make_dir(o->run_dir, &s.who, e) < 0 ||
-	    check_alone(o->run_dir, e) < 0 ||
-	    definition_argv(d, o, &argv, e) < 0)
+	    check_alone(o->run_dir, e) < 0 || open_taps(&s, d, e) < 0)
+		return error_code(e);
+	with.nic_fds = s.taps;
+	if (definition_argv(d, &with, &argv, e) < 0)
 		return error_code(e);
 	if (grant_files(&s, d, e) < 0 || start_argv(&p, argv.at, &s, e) < 0) {
 		/* On a storage that hosts share they are those of the QEMU that

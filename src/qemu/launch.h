@@ -28,10 +28,10 @@ struct qemu_process {
 	char qmp_path[108];
 };
 
-/* Makes the run directory (mode 0700, QEMU's user's), starts QEMU there and waits until its
- * monitor answers.  When it ends before that, the error has its last words:
- * -ECHILD "QEMU ended at once: ...".  -EEXIST, and nothing is touched, when
- * launch_find() finds one there. */
+/* Makes the run directory (mode 0700, QEMU's user's), starts QEMU there and
+ * waits until its monitor answers.  When it ends before that, the error has its
+ * last words: -ECHILD "QEMU ended at once: ...".  -EEXIST, and nothing is
+ * touched, when launch_find() finds one there. */
 int launch_start(struct qemu_process *ret, const struct definition *d,
 		 const struct launch_options *o, struct error *e);
 

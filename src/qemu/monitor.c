@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "qemu/qmp.h"
 
@@ -318,4 +319,23 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 		if (pause_with(q, e) < 0)
 			return error_code(e);
 	}
+}
+
+/* Versions before 4.0 have no such parameter. */
+int monitor_keep_quiet(struct qmp *q, struct error *e)
+{
+	int r = monitor_set_parameter(q, "announce-rounds", 0, e);
+
+	return r == -EREMOTEIO ? 0 : r;
+}
+
+/* As QEMU does it by itself. */
+void monitor_announce(struct qmp *q)
+{
+	json_t *how = json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550,
+				"rounds", 5, "step", 100);
+	struct error e;
+
+	if (qmp_run(q, "announce-self", how, NULL, &e) < 0)
+		log_debug("announce-self: %s", e.text);
 }

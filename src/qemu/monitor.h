@@ -86,6 +86,12 @@ int monitor_event(struct qmp *q, uint64_t deadline_us,
 int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 			  struct error *e);
 
+/* QEMU tells the network where its guest is as soon as it has loaded it, which
+ * is before it runs there, if ever: not this one. */
+int monitor_keep_quiet(struct qmp *q, struct error *e);
+/* Of a guest that runs: switches learn where its cards are. */
+void monitor_announce(struct qmp *q);
+
 /* Ends a migration that goes on, waits until it has, and continues the guest
  * if @run and it does not run.  Commands that run out of time are given again
  * until @deadline_us, the last of them with its whole time. */
