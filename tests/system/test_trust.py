@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Hosts that know each other by certificates of somebody's own CA."""
+import itertools
+import threading
 import unittest
 
-from lab import Lab, machine, needs
+from lab import Lab, machine, needs, slow
 from lab.authority import Authority
 from lab.core import wait_for
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
+from lab.pair import Pair
 
 TIME_LIMIT = 120
 PARALLEL = True
@@ -91,6 +94,50 @@ class Trusted(unittest.TestCase):
         self.beta.settings["peer alpha"]["tls"] = "off"
         self.start()
         self.refused("speaks no TLS with host alpha")
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Keys(unittest.TestCase):
+    def move(self, memory):
+        """Keys change each 64 MiB of a channel, and channels come and go."""
+        lab = Lab()
+        self.addCleanup(lab.close)
+        authority = Authority(lab.path("ca"))
+        pair = Pair(lab, memory=f"{memory}M",
+                    guest=machine.stress_arguments(fill=f"{memory * 3 // 4}M"))
+        for host, other in ((pair.alpha, "beta"), (pair.beta, "alpha")):
+            host.settings["host"]["trust-directory"] = lab.path(f"{host.name}-keys")
+            host.settings[f"peer {other}"]["tls"] = "on"
+            authority.enrol(lab.path(f"{host.name}-keys"), host.name)
+        pair.start()
+        over = threading.Event()
+
+        def hurt():
+            for k in itertools.cycle((0, 1)):
+                if over.wait(0.9):
+                    return
+                pair.network.links[k].flap(0.4)
+        thread = threading.Thread(target=hurt)
+        thread.start()
+        try:
+            report = pair.move("--paused", "--mode", "multichannel")["report"]
+        finally:
+            over.set()
+            thread.join()
+        verdict = pair.judge()
+        self.assertTrue(verdict.good, verdict)
+        self.assertEqual(verdict.destination[0].missing, 0)
+        channels = [c for p in report["paths"] for c in p["channels"]]
+        self.assertEqual({c["transport"] for c in channels}, {"tls"})
+        self.assertGreater(report["bytes"]["wire"], memory << 19)
+        self.assertIn("is back", pair.alpha.log_text())
+
+    def test_keys_change_in_a_move_whose_channels_are_lost_and_joined(self):
+        self.move(768)
+
+    @slow
+    def test_keys_change_in_a_move_of_two_gib(self):
+        self.move(2048)
 
 
 if __name__ == "__main__":
