@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/ini.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "host/peers.h"
 
 enum { LINE_CAP = 200 };
 
@@ -137,13 +139,21 @@ int live_reload(struct live *l, struct error *e)
 	return 0;
 }
 
-/* --- host set */
+/* --- files that are written here */
 
-static const char head[] =
-	"# Written by 'drover host set', which keeps what else stands here.\n";
+/* "/etc/drover/drover.d/peer-beta.conf" */
+static void file_path(char buf[static PATH_MAX], const struct live *l,
+		      const char *file)
+{
+	char folder[PATH_MAX];
 
-/* What the file for it has so far. */
-static int load_set(char **ret, const char *path, struct error *e)
+	settings_folder(folder, sizeof(folder), l->from.path);
+	snprintf(buf, PATH_MAX, "%s/%s", folder, file);
+}
+
+/* What stands in it so far, or @head. */
+static int load_file(char **ret, const char *path, const char *head,
+		     struct error *e)
 {
 	size_t len;
 	int r = ini_load(ret, &len, path, INI_TEXT_MAX, e);
@@ -155,19 +165,6 @@ static int load_set(char **ret, const char *path, struct error *e)
 		return r;
 	*ret = strdup(head);
 	return *ret ? 0 : error_set(e, ENOMEM, "no memory for a setting");
-}
-
-static int edit(char **ret, const char *path, const struct setting_view *v,
-		const struct words *values, struct error *e)
-{
-	AUTO_FREE char *old = NULL;
-	char section[SETTING_NAME_CAP];
-
-	snprintf(section, sizeof(section), "%s%s%s", v->section->name,
-		 v->name[0] ? " " : "", v->name);
-	if (load_set(&old, path, e) < 0)
-		return error_code(e);
-	return ini_edit(ret, old, section, v->key, values, e);
 }
 
 static int make_folder(const char *path, struct error *e)
@@ -197,24 +194,57 @@ static int save(const char *path, const char *text, struct error *e)
 	return file_save(folder, strrchr(path, '/') + 1, text, 0644, e);
 }
 
-static int write_and_take(struct live *l, const struct setting_view *v,
-			  const struct words *values, struct error *e)
+static int drop(const struct live *l, const char *path, struct error *e)
+{
+	char folder[PATH_MAX];
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_sys(e, "remove %s", path);
+	settings_folder(folder, sizeof(folder), l->from.path);
+	return folder_sync(folder, e);
+}
+
+/* The file of drover.d has this text from now on, or is gone where it has none,
+ * if all settings are good then. */
+static int write_and_take(struct live *l, const char *file, const char *text,
+			  struct error *e)
 {
 	AUTO_SETTINGS struct settings *fresh = NULL;
 	struct settings_source from = l->from;
-	AUTO_FREE char *text = NULL;
 	char path[PATH_MAX];
+	int r;
 
-	settings_set_file(path, sizeof(path), from.path);
-	if (edit(&text, path, v, values, e) < 0)
-		return error_code(e);
-	from.set_text = text;
+	file_path(path, l, file);
+	from.name = file;
+	from.text = text ? text : "";
 	if (settings_load(&fresh, &from, e) < 0)
 		return error_in(e, "nothing was set");
-	if (save(path, text, e) < 0)
-		return error_code(e);
+	r = text ? save(path, text, e) : drop(l, path, e);
+	if (r < 0)
+		return r;
 	swap(l, take_ptr(&fresh));
 	return 0;
+}
+
+/* --- host set */
+
+static const char set_file[] = "90-set.conf";
+static const char set_head[] =
+	"# Written by 'drover host set', which keeps what else stands here.\n";
+
+static int set(struct live *l, const struct setting_view *v,
+	       const struct words *values, struct error *e)
+{
+	AUTO_FREE char *old = NULL, *text = NULL;
+	char section[SETTING_NAME_CAP], path[PATH_MAX];
+
+	snprintf(section, sizeof(section), "%s%s%s", v->section->name,
+		 v->name[0] ? " " : "", v->name);
+	file_path(path, l, set_file);
+	if (load_file(&old, path, set_head, e) < 0 ||
+	    ini_edit(&text, old, section, v->key, values, e) < 0)
+		return error_code(e);
+	return write_and_take(l, set_file, text, e);
 }
 
 int live_set(struct live *l, const char *setting, const struct words *values,
@@ -227,8 +257,84 @@ int live_set(struct live *l, const char *setting, const struct words *values,
 
 	if (setting_find(&v, setting, e) < 0 ||
 	    settings_try(v.section, v.key, values, e) < 0 ||
-	    write_and_take(l, &v, values, e) < 0)
+	    set(l, &v, values, e) < 0)
 		return error_code(e);
 	now = live_now(l);
 	return settings_view_one(ret, now, l->first, &v, e);
+}
+
+/* --- peers */
+
+enum { PEER_FILE_CAP = INI_NAME_CAP + 16 };
+
+static const char peer_head[] =
+	"# Written by 'drover trust', which keeps what else stands here.\n";
+
+static void peer_file(char buf[static PEER_FILE_CAP], const char *name)
+{
+	snprintf(buf, PEER_FILE_CAP, "peer-%.63s.conf", name);
+}
+
+/* @text is replaced. */
+static int edit_peer(char **text, const char *name, const char *word,
+		     const struct words *values, struct error *e)
+{
+	AUTO_FREE char *old = *text;
+	char section[INI_NAME_CAP + 8];
+	const struct ini_key *key;
+
+	*text = NULL;
+	snprintf(section, sizeof(section), "%s %.63s", peer_section.name, name);
+	if (ini_find_key(&key, &peer_section, word, e) < 0)
+		return error_code(e);
+	return ini_edit(text, old, section, key, values, e);
+}
+
+static int edit_peer_word(char **text, const char *name, const char *word,
+			  char *value, struct error *e)
+{
+	char *at[] = { value, NULL };
+	const struct words values = { .at = at, .count = 1 };
+
+	return edit_peer(text, name, word, &values, e);
+}
+
+int live_put_peer(struct live *l, const char *name,
+		  const struct words *addresses, unsigned port, struct error *e)
+{
+	char file[PEER_FILE_CAP], path[PATH_MAX], number[16], on[] = "on";
+	AUTO_FREE char *text = NULL;
+
+	WITH_LOCK(&l->change);
+
+	peer_file(file, name);
+	file_path(path, l, file);
+	snprintf(number, sizeof(number), "%u", port);
+	if (load_file(&text, path, peer_head, e) < 0 ||
+	    edit_peer(&text, name, "address", addresses, e) < 0 ||
+	    edit_peer_word(&text, name, "port", number, e) < 0 ||
+	    edit_peer_word(&text, name, "tls", on, e) < 0)
+		return error_code(e);
+	return write_and_take(l, file, text, e);
+}
+
+bool live_has_peer_file(const struct live *l, const char *name)
+{
+	char file[PEER_FILE_CAP], path[PATH_MAX];
+
+	peer_file(file, name);
+	file_path(path, l, file);
+	return access(path, F_OK) == 0;
+}
+
+int live_drop_peer(struct live *l, const char *name, struct error *e)
+{
+	char file[PEER_FILE_CAP];
+
+	WITH_LOCK(&l->change);
+
+	if (!live_has_peer_file(l, name))
+		return 0;
+	peer_file(file, name);
+	return write_and_take(l, file, NULL, e);
 }

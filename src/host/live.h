@@ -48,5 +48,15 @@ int live_reload(struct live *l, struct error *e);
 int live_set(struct live *l, const char *setting, const struct words *values,
 	     struct settings_view *ret, struct error *e);
 
+/* [peer NAME] in a file of its own, drover.d/peer-NAME.conf, with these
+ * addresses, this port and tls = on; what else stands there stays.  Negative:
+ * nothing has changed. */
+int live_put_peer(struct live *l, const char *name,
+		  const struct words *addresses, unsigned port,
+		  struct error *e);
+/* That file goes, if it is there. */
+int live_drop_peer(struct live *l, const char *name, struct error *e);
+bool live_has_peer_file(const struct live *l, const char *name);
+
 /* All settings with where they come from. */
 int live_view(struct live *l, struct settings_view *ret, struct error *e);

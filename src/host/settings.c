@@ -314,16 +314,6 @@ void settings_folder(char *buf, size_t cap, const char *path)
 	snprintf(buf, cap, "%.*s.d", (int)len, path);
 }
 
-static const char set_file[] = "90-set.conf";
-
-void settings_set_file(char *buf, size_t cap, const char *path)
-{
-	char folder[PATH_MAX];
-
-	settings_folder(folder, sizeof(folder), path);
-	snprintf(buf, cap, "%s/%s", folder, set_file);
-}
-
 static bool is_ours(const char *name)
 {
 	size_t len = strlen(name);
@@ -336,9 +326,9 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names of the files in drover.d, in their order; @with: that of host set
- * is one, whether it is there or not. */
-static int list_files(struct words *ret, const char *folder, bool with,
+/* The names of the files in drover.d, in their order; @with is one, whether it
+ * is there or not, unless it is NULL. */
+static int list_files(struct words *ret, const char *folder, const char *with,
 		      struct error *e)
 {
 	AUTO_CLOSEDIR DIR *d = opendir(folder);
@@ -349,10 +339,10 @@ static int list_files(struct words *ret, const char *folder, bool with,
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
 	while (d && (entry = readdir(d)))
 		if (is_ours(entry->d_name) &&
-		    (!with || strcmp(entry->d_name, set_file) != 0) &&
+		    (!with || strcmp(entry->d_name, with) != 0) &&
 		    words_add(ret, entry->d_name, e) < 0)
 			return error_code(e);
-	if (with && words_add(ret, set_file, e) < 0)
+	if (with && words_add(ret, with, e) < 0)
 		return error_code(e);
 	if (ret->count > 0)
 		qsort(ret->at, ret->count, sizeof(*ret->at), by_name);
@@ -366,13 +356,13 @@ static int read_folder(struct settings *s, const struct settings_source *from,
 	char folder[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];
 
 	settings_folder(folder, sizeof(folder), from->path);
-	if (list_files(&names, folder, from->set_text, e) < 0)
+	if (list_files(&names, folder, from->name, e) < 0)
 		return error_code(e);
 	for (size_t i = 0; i < names.count; i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names.at[i]);
-		if (from->set_text && !strcmp(names.at[i], set_file)
-			    ? read_text(s, path, from->set_text,
-					strlen(from->set_text), e) < 0
+		if (from->name && !strcmp(names.at[i], from->name)
+			    ? read_text(s, path, from->text, strlen(from->text),
+					e) < 0
 			    : read_file(s, path, e) < 0)
 			return error_code(e);
 	}

@@ -56,8 +56,9 @@ struct settings {
 struct settings_source {
 	const char *path; /* of the main file */
 	bool optional;    /* without it there are the defaults */
-	/* What `drover host set` would write; NULL: what it has written. */
-	const char *set_text;
+	/* What a file of drover.d would say, "90-set.conf"; NULL: all say what
+	 * they do. */
+	const char *name, *text;
 };
 
 /* Errors are "FILE:LINE:COLUMN: sentence"; -ENOENT when there is no main file
@@ -71,10 +72,8 @@ int settings_parse(struct settings **ret, const char *file_name,
 /* Logs what is not known, and what has another name now. */
 void settings_warn(const struct settings *s);
 
-/* "/etc/drover/drover.d" and "/etc/drover/drover.d/90-set.conf" for
- * "/etc/drover/drover.conf". */
+/* "/etc/drover/drover.d" for "/etc/drover/drover.conf". */
 void settings_folder(char *buf, size_t cap, const char *path);
-void settings_set_file(char *buf, size_t cap, const char *path);
 
 /* A further reference. */
 struct settings *settings_hold(struct settings *s);

@@ -240,6 +240,64 @@ static void a_section_that_is_gone_has_no_value(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+/* What the file for a peer says. */
+static char *peer_text(void)
+{
+	char path[160];
+	struct error e;
+	char *text;
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/some.d/peer-beta.conf", folder);
+	return ini_load(&text, &len, path, INI_TEXT_MAX, &e) < 0 ? NULL : text;
+}
+
+static void a_peer_has_a_file_whose_other_lines_stay(void **state)
+{
+	char one[] = "10.0.0.2", two[] = "10.0.0.3";
+	char *both[] = { one, two, NULL }, *bad[] = { folder, NULL };
+	AUTO_FREE char *text = NULL, *again = NULL;
+	const struct peer *p;
+	struct settings *now;
+	char path[160];
+	struct error e;
+
+	(void)state;
+	assert_int_equal(live_put_peer(&live, "beta",
+				       &(struct words){ both, 2 }, 6601, &e),
+			 0);
+	now = live_now(&live);
+	p = settings_peer(now, "beta");
+	assert_non_null(p);
+	assert_int_equal(p->addresses.count, 2);
+	assert_int_equal(p->port, 6601);
+	assert_true(p->tls);
+	settings_drop(now);
+	assert_true(live_has_peer_file(&live, "beta"));
+	text = peer_text();
+	assert_non_null(strstr(text, "[peer beta]\naddress = 10.0.0.2\n"
+				     "address = 10.0.0.3\nport = 6601\n"
+				     "tls = on\n"));
+	snprintf(path, sizeof(path), "%s/some.d/peer-beta.conf", folder);
+	write_file(path, "[peer beta]\n# mine\naddress = 10.0.0.9\n");
+	assert_int_equal(live_put_peer(&live, "beta",
+				       &(struct words){ both, 1 }, 6600, &e),
+			 0);
+	again = peer_text();
+	assert_string_equal(again, "[peer beta]\n# mine\naddress = 10.0.0.2\n"
+				   "port = 6600\ntls = on\n");
+	/* What is no address changes nothing. */
+	assert_int_equal(live_put_peer(&live, "beta", &(struct words){ bad, 1 },
+				       6600, &e),
+			 -EINVAL);
+	assert_int_equal(live_drop_peer(&live, "beta", &e), 0);
+	assert_int_equal(live_drop_peer(&live, "beta", &e), 0);
+	assert_false(live_has_peer_file(&live, "beta"));
+	now = live_now(&live);
+	assert_null(settings_peer(now, "beta"));
+	settings_drop(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +307,8 @@ int main(void)
 		TEST(what_needs_a_restart_waits),
 		TEST(what_cannot_be_written_is_not_taken),
 		TEST(a_section_that_is_gone_has_no_value),
+		cmocka_unit_test_setup_teardown(
+			a_peer_has_a_file_whose_other_lines_stay, begin, end),
 	};
 
 	return cmocka_run_group_tests_name("live", tests, NULL, NULL);
