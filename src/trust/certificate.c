@@ -16,8 +16,9 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "trust/hex.h"
 
-enum { DAY_S = 86400, VERSION_3 = 2 };
+enum { VERSION_3 = 2 };
 
 static void drop_key(EVP_PKEY **k)
 {
@@ -153,7 +154,8 @@ static bool set_dates(X509 *x, int64_t from_s, unsigned days)
 {
 	return ASN1_TIME_set(X509_getm_notBefore(x), (time_t)from_s) &&
 	       ASN1_TIME_set(X509_getm_notAfter(x),
-			     (time_t)(from_s + (int64_t)days * DAY_S));
+			     (time_t)(from_s +
+				      (int64_t)days * CERTIFICATE_DAY_S));
 }
 
 static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
@@ -231,6 +233,7 @@ int authority_new(struct signed_key *ret, const char *name, int64_t now_s,
 	return 0;
 }
 
+/* With a key that may be there already. */
 static bool make_request(X509_REQ *r, EVP_PKEY *key, const char *name)
 {
 	X509_NAME *subject = name_new(name);
@@ -242,21 +245,38 @@ static bool make_request(X509_REQ *r, EVP_PKEY *key, const char *name)
 	return made;
 }
 
-int request_new(struct signed_key *ret, const char *name, struct error *e)
+static int request_with(char **ret, EVP_PKEY *key, const char *name,
+			struct error *e)
 {
-	AUTO_KEY *key = key_new();
 	AUTO_REQUEST *r = X509_REQ_new();
-	struct signed_key made = { 0 };
 
 	if (!key || !r || !make_request(r, key, name))
 		return failed("make a request for a certificate", e);
-	if (key_text(&made.key, key, e) < 0 ||
-	    request_text(&made.certificate, r, e) < 0) {
+	return request_text(ret, r, e);
+}
+
+int request_new(struct signed_key *ret, const char *name, struct error *e)
+{
+	AUTO_KEY *key = key_new();
+	struct signed_key made = { 0 };
+
+	if (request_with(&made.certificate, key, name, e) < 0 ||
+	    key_text(&made.key, key, e) < 0) {
 		signed_key_done(&made);
 		return error_code(e);
 	}
 	*ret = made;
 	return 0;
+}
+
+int request_again(char **ret, const char *key, const char *name,
+		  struct error *e)
+{
+	AUTO_KEY *k = NULL;
+
+	if (read_key(&k, key, e) < 0)
+		return error_code(e);
+	return request_with(ret, k, name, e);
 }
 
 /* That whoever asks has the key, and asks for the name. */
@@ -313,8 +333,7 @@ static bool hash_of(char buf[static CERTIFICATE_HASH], const X509 *x)
 
 	if (!X509_digest(x, EVP_sha256(), bytes, &len))
 		return false;
-	for (unsigned i = 0; i < len; i++)
-		snprintf(buf + (size_t)2 * i, 3, "%02x", bytes[i]);
+	hex_of(buf, bytes, len);
 	return true;
 }
 
@@ -354,5 +373,72 @@ int certificate_read(struct certificate_facts *ret, const char *certificate,
 	    !seconds_of(&ret->from_s, X509_get0_notBefore(x)) ||
 	    !seconds_of(&ret->until_s, X509_get0_notAfter(x)))
 		return failed("read a certificate", e);
+	/* One of somebody else's CA may be longer. */
+	if (!ASN1_INTEGER_get_uint64(&ret->serial, X509_get0_serialNumber(x)))
+		ret->serial = 0;
+	ERR_clear_error();
 	return 0;
+}
+
+int certificate_check(const char *certificate, const char *authority,
+		      struct error *e)
+{
+	AUTO_CERTIFICATE *x = NULL, *ca = NULL;
+
+	if (read_certificate(&x, certificate, e) < 0 ||
+	    read_certificate(&ca, authority, e) < 0)
+		return error_code(e);
+	if (X509_verify(x, X509_get0_pubkey(ca)) == 1)
+		return 0;
+	ERR_clear_error();
+	return error_set(e, EACCES, "the CA has not signed the certificate");
+}
+
+/* --- texts that the CA signs */
+
+static void drop_digest(EVP_MD_CTX **c)
+{
+	EVP_MD_CTX_free(*c);
+}
+#define AUTO_DIGEST SCOPED(drop_digest) EVP_MD_CTX
+
+int signature_make(char ret[static SIGNATURE_CAP], const char *key,
+		   const char *text, struct error *e)
+{
+	AUTO_DIGEST *c = EVP_MD_CTX_new();
+	AUTO_KEY *k = NULL;
+	uint8_t bytes[SIGNATURE_BYTES];
+	size_t len = sizeof(bytes);
+
+	if (read_key(&k, key, e) < 0)
+		return error_code(e);
+	if (!c || EVP_DigestSignInit(c, NULL, EVP_sha256(), NULL, k) != 1 ||
+	    EVP_DigestSign(c, bytes, &len, (const unsigned char *)text,
+			   strlen(text)) != 1)
+		return failed("sign a list", e);
+	hex_of(ret, bytes, len);
+	return 0;
+}
+
+int signature_check(const char *signature, const char *certificate,
+		    const char *text, struct error *e)
+{
+	AUTO_DIGEST *c = EVP_MD_CTX_new();
+	AUTO_CERTIFICATE *x = NULL;
+	uint8_t bytes[SIGNATURE_BYTES];
+	size_t len = strlen(signature) / 2;
+
+	if (read_certificate(&x, certificate, e) < 0)
+		return error_code(e);
+	if (len > sizeof(bytes) || !hex_is(signature, len))
+		return error_set(e, EACCES, "this is no signature");
+	hex_bytes(bytes, signature, len);
+	if (!c || EVP_DigestVerifyInit(c, NULL, EVP_sha256(), NULL,
+				       X509_get0_pubkey(x)) != 1)
+		return failed("check a signature", e);
+	if (EVP_DigestVerify(c, bytes, len, (const unsigned char *)text,
+			     strlen(text)) == 1)
+		return 0;
+	ERR_clear_error();
+	return error_set(e, EACCES, "the CA has not signed it");
 }

@@ -17,8 +17,11 @@ struct error;
 enum {
 	AUTHORITY_DAYS = 10 * 365 + 2,
 	CERTIFICATE_DAYS = 2 * 365,
+	CERTIFICATE_DAY_S = 86400,
 	CERTIFICATE_EARLY_S = 3600, /* clocks differ */
 	CERTIFICATE_HASH = 65,      /* hex digits of a SHA-256, and their end */
+	SIGNATURE_BYTES = 80,       /* of ECDSA on P-256, as DER */
+	SIGNATURE_CAP = 2 * SIGNATURE_BYTES + 1, /* hex digits */
 };
 
 /* A new key and what is signed with it. */
@@ -35,6 +38,10 @@ int authority_new(struct signed_key *ret, const char *name, int64_t now_s,
 
 /* A request (PKCS #10) for a certificate of @name. */
 int request_new(struct signed_key *ret, const char *name, struct error *e);
+
+/* The same with a key that is there already. */
+int request_again(char **ret, const char *key, const char *name,
+		  struct error *e);
 
 struct signing {
 	const struct signed_key *authority;
@@ -53,8 +60,19 @@ struct certificate_facts {
 	char name[64];
 	char hash[CERTIFICATE_HASH]; /* of the whole certificate */
 	int64_t from_s, until_s;
+	uint64_t serial; /* 0: it has none that is so short */
 	bool authority;
 };
 
 int certificate_read(struct certificate_facts *ret, const char *certificate,
 		     struct error *e);
+/* Has this CA signed it?  -EACCES. */
+int certificate_check(const char *certificate, const char *authority,
+		      struct error *e);
+
+/* What the CA says of a text, with its key, and for who has its certificate.
+ * -EACCES where it has not said that. */
+int signature_make(char ret[static SIGNATURE_CAP], const char *key,
+		   const char *text, struct error *e);
+int signature_check(const char *signature, const char *certificate,
+		    const char *text, struct error *e);

@@ -2,14 +2,19 @@
 #include "trust/context.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "base/error.h"
 #include "base/scope.h"
+#include "trust/certificate.h"
+#include "trust/hex.h"
 
 /* AES-128 first: it is what costs least, and 2^128 is enough. */
 static const char suites[] = "TLS_AES_128_GCM_SHA256:"
@@ -99,6 +104,58 @@ int context_new(SSL_CTX **ret, const struct context_parts *p, struct error *e)
 		SSL_CTX_free(c);
 		return error_code(e);
 	}
+	*ret = c;
+	return 0;
+}
+
+/* --- who joins */
+
+static bool has_hash(const X509 *x, const char *wanted)
+{
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	char hash[CERTIFICATE_HASH];
+	unsigned len = 0;
+
+	if (!X509_digest(x, EVP_sha256(), bytes, &len) ||
+	    2 * (size_t)len + 1 != sizeof(hash))
+		return false;
+	hex_of(hash, bytes, len);
+	return !strcmp(hash, wanted);
+}
+
+/* That CA alone is believed, and everything else is checked as ever. */
+static int verify_pinned(X509_STORE_CTX *store, void *wanted)
+{
+	STACK_OF(X509) *shown = X509_STORE_CTX_get0_untrusted(store);
+	STACK_OF(X509) *believed = sk_X509_new_null();
+	int good;
+
+	for (int i = 0; believed && i < sk_X509_num(shown); i++)
+		if (has_hash(sk_X509_value(shown, i), wanted))
+			sk_X509_push(believed, sk_X509_value(shown, i));
+	if (sk_X509_num(believed) > 0) {
+		X509_STORE_CTX_set0_trusted_stack(store, believed);
+		good = X509_verify_cert(store);
+	} else {
+		X509_STORE_CTX_set_error(store,
+					 X509_V_ERR_APPLICATION_VERIFICATION);
+		good = X509_STORE_CTX_get_verify_cb(store)(0, store);
+	}
+	sk_X509_free(believed);
+	return good;
+}
+
+int context_pinned(SSL_CTX **ret, char *hash, struct error *e)
+{
+	SSL_CTX *c = SSL_CTX_new(TLS_method());
+
+	if (!c)
+		return failed("TLS", e);
+	if (set_up(c, e) < 0) {
+		SSL_CTX_free(c);
+		return error_code(e);
+	}
+	SSL_CTX_set_cert_verify_callback(c, verify_pinned, hash);
 	*ret = c;
 	return 0;
 }

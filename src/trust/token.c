@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include "base/error.h"
+#include "trust/date.h"
+#include "trust/hex.h"
 
 enum {
 	HASH_BYTES = 32,
@@ -24,22 +26,6 @@ _Static_assert(TOKEN_BYTES % 3 == 0, "base64 without padding");
 static const char head[] = "drover1-";
 
 _Static_assert(sizeof(head) + TOKEN_DIGITS <= TOKEN_CAP, "room for a token");
-
-static void to_hex(char *buf, const uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		snprintf(buf + 2 * i, 3, "%02x", bytes[i]);
-}
-
-/* Of digits that to_hex() made. */
-static void from_hex(uint8_t *bytes, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		const char digits[3] = { text[2 * i], text[2 * i + 1] };
-
-		bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
-	}
-}
 
 int token_new(struct token *ret, const char authority[static CERTIFICATE_HASH],
 	      struct error *e)
@@ -56,7 +42,7 @@ void token_text(char buf[static TOKEN_CAP], const struct token *t)
 	char *digits = buf + sizeof(head) - 1;
 
 	memcpy(bytes, t->secret, TOKEN_SECRET);
-	from_hex(bytes + TOKEN_SECRET, t->authority, HASH_BYTES);
+	hex_bytes(bytes + TOKEN_SECRET, t->authority, HASH_BYTES);
 	memcpy(buf, head, sizeof(head));
 	EVP_EncodeBlock((unsigned char *)digits, bytes, TOKEN_BYTES);
 	for (char *c = digits; *c; c++) {
@@ -94,7 +80,7 @@ int token_parse(struct token *ret, const char *text, struct error *e)
 	    TOKEN_BYTES)
 		return error_set(e, EINVAL, "this is not a token");
 	memcpy(ret->secret, bytes, TOKEN_SECRET);
-	to_hex(ret->authority, bytes + TOKEN_SECRET, HASH_BYTES);
+	hex_of(ret->authority, bytes + TOKEN_SECRET, HASH_BYTES);
 	return 0;
 }
 
@@ -106,7 +92,7 @@ static int hash_secret(char buf[static CERTIFICATE_HASH],
 
 	if (!EVP_Digest(secret, TOKEN_SECRET, hash, &len, EVP_sha256(), NULL))
 		return error_set(e, EIO, "no SHA-256 of a token");
-	to_hex(buf, hash, len);
+	hex_of(buf, hash, len);
 	return 0;
 }
 
@@ -123,49 +109,88 @@ int invitation_add(struct invitations *all, const struct token *t,
 		all->count--;
 	}
 	all->at[all->count++] = made;
+	all->wrong = 0;
 	return 0;
 }
 
-static void text_of_time(char buf[static 32], int64_t at_s)
+bool invitations_take(const struct invitations *all, int64_t now_s)
 {
-	const time_t t = at_s;
-	struct tm tm;
+	if (all->wrong >= INVITATIONS_WRONG_MAX)
+		return false;
+	for (size_t i = 0; i < all->count; i++)
+		if (now_s <= all->at[i].until_s + INVITATION_TELLS_S)
+			return true;
+	return false;
+}
 
-	if (!gmtime_r(&t, &tm) || !strftime(buf, 32, "%F %H:%M:%S UTC", &tm))
-		snprintf(buf, 32, "an unknown time");
+size_t invitations_open(const struct invitations *all, int64_t now_s)
+{
+	size_t n = 0;
+
+	if (all->wrong >= INVITATIONS_WRONG_MAX)
+		return 0;
+	for (size_t i = 0; i < all->count; i++)
+		n += !all->at[i].used_by[0] && now_s <= all->at[i].until_s;
+	return n;
+}
+
+/* Looks at all of them, and takes as long for each secret. */
+static struct invitation *find(struct invitations *all, const char *hash)
+{
+	struct invitation *found = NULL;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (CRYPTO_memcmp(all->at[i].secret_hash, hash,
+				  CERTIFICATE_HASH) == 0)
+			found = &all->at[i];
+	return found;
+}
+
+static int wrong_secret(struct invitations *all, const char *name,
+			struct error *e)
+{
+	if (++all->wrong == INVITATIONS_WRONG_MAX)
+		return error_set(e, EACCES,
+				 "the token of host %s is not one of this "
+				 "host's, and the last of %d wrong ones: all "
+				 "invitations are closed, make a new one",
+				 name, INVITATIONS_WRONG_MAX);
+	return error_set(e, EACCES,
+			 "the token of host %s is not one of this host's",
+			 name);
 }
 
 int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
 		   const char *name, int64_t now_s, struct error *e)
 {
-	char hash[CERTIFICATE_HASH], when[32];
+	char hash[CERTIFICATE_HASH] = "", when[DATE_CAP];
+	struct invitation *v;
 
+	if (all->wrong >= INVITATIONS_WRONG_MAX)
+		return error_set(e, EACCES,
+				 "all invitations were closed after %d wrong "
+				 "tokens: make a new one",
+				 INVITATIONS_WRONG_MAX);
 	if (hash_secret(hash, secret, e) < 0)
 		return error_code(e);
-	for (size_t i = 0; i < all->count; i++) {
-		struct invitation *v = &all->at[i];
-
-		if (strcmp(v->secret_hash, hash) != 0)
-			continue;
-		if (v->used_by[0]) {
-			text_of_time(when, v->used_s);
-			return error_set(e, EACCES,
-					 "the token of host %s was used by "
-					 "host %s at %s: ask for another one",
-					 name, v->used_by, when);
-		}
-		if (now_s > v->until_s) {
-			text_of_time(when, v->until_s);
-			return error_set(e, EACCES,
-					 "the token of host %s expired at %s: "
-					 "ask for another one",
-					 name, when);
-		}
-		snprintf(v->used_by, sizeof(v->used_by), "%s", name);
-		v->used_s = now_s;
-		return 0;
+	v = find(all, hash);
+	if (!v)
+		return wrong_secret(all, name, e);
+	if (v->used_by[0]) {
+		date_text(when, v->used_s);
+		return error_set(e, EACCES,
+				 "the token of host %s was used by host %s at "
+				 "%s: ask for another one",
+				 name, v->used_by, when);
 	}
-	return error_set(e, EACCES,
-			 "the token of host %s is not one of this host's",
-			 name);
+	if (now_s > v->until_s) {
+		date_text(when, v->until_s);
+		return error_set(e, EACCES,
+				 "the token of host %s expired at %s: ask for "
+				 "another one",
+				 name, when);
+	}
+	snprintf(v->used_by, sizeof(v->used_by), "%s", name);
+	v->used_s = now_s;
+	return 0;
 }

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,10 @@ enum {
 	TOKEN_SECRET = 16,
 	TOKEN_CAP = 80,
 	INVITATION_S = 15 * 60,
+	/* For so long who comes with a token that is over hears why. */
+	INVITATION_TELLS_S = 60 * 60,
 	INVITATIONS_MAX = 32, /* that are kept, used ones too */
+	INVITATIONS_WRONG_MAX = 16,
 };
 
 struct token {
@@ -46,12 +50,18 @@ struct invitation {
 struct invitations {
 	struct invitation at[INVITATIONS_MAX];
 	size_t count;
+	unsigned wrong; /* tokens that were none, since the last was added */
 };
 
 /* The oldest one goes where there is no room. */
 int invitation_add(struct invitations *all, const struct token *t,
 		   int64_t now_s, struct error *e);
-/* Marks it as used by host @name.  -EACCES with a sentence: unknown, used by
- * whom, expired when. */
+/* Is a connection without a certificate to be heard at all?  Only for an
+ * invitation that is open, or was a while ago, and after too many wrong tokens
+ * for none. */
+bool invitations_take(const struct invitations *all, int64_t now_s);
+size_t invitations_open(const struct invitations *all, int64_t now_s);
+/* Marks it as used by host @name.  -EACCES with a sentence: unknown (counted in
+ * @all), used by whom, expired when. */
 int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
 		   const char *name, int64_t now_s, struct error *e);

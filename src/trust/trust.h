@@ -8,6 +8,12 @@
  *     host.key         its key                          (0600)
  *     authority.key    the CA's, where it lives         (0600)
  *     authority.json   what it has signed, and its invitations
+ *     members.json     the list that the CA has signed  (trust/members.h)
+ *
+ *     trust.c      this host's own certificate
+ *     authority.c  what the CA does, where it lives
+ *     list.c       the list in force
+ *     vault.c      the folder
  *
  * Files of somebody else's CA work the same.  One process writes here, droverd;
  * a store's lock is held while it reads and writes, for milliseconds.
@@ -18,7 +24,6 @@
 #include <stdint.h>
 
 #include "trust/certificate.h"
-#include "trust/token.h"
 
 struct error;
 struct trust;
@@ -29,38 +34,32 @@ int trust_open(struct trust **ret, const char *folder, const char *own_name,
 	       struct error *e);
 void trust_free(struct trust *s); /* NULL is fine */
 
-/* A CA and this host's certificate, signed by it.  -EEXIST where this host is
- * somebody already. */
-int trust_init(struct trust *s, int64_t now_s, struct error *e);
-
-/* A token for one more host.  -ENOENT: the CA's key is not here. */
-int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
-		 struct error *e);
-
-/* What a host sends that wants to be let in. */
-struct admission {
-	uint8_t secret[TOKEN_SECRET]; /* of its token */
-	char name[64];
-	const char *request; /* PEM */
-};
-
-/* At the CA: its certificate.  -EACCES with a sentence.  The caller frees it.
- */
-int trust_admit(struct trust *s, const struct admission *of, int64_t now_s,
-		char **ret_certificate, struct error *e);
-
-/* At the host that joins: its own from now on.  -EEXIST as above; -EACCES where
- * they do not belong together or to this host. */
+/* At the host that joins: its own from now on.  -EEXIST where it is somebody
+ * already; -EACCES where they do not belong together or to this host. */
 int trust_join(struct trust *s, const char *authority,
 	       const struct signed_key *host, struct error *e);
+/* -EEXIST where this host is somebody already. */
+int trust_check_nobody(struct trust *s, struct error *e);
+
+/* --- one more certificate */
+
+/* A request for one more certificate of this host, with the key that it has. */
+int trust_ask_again(struct trust *s, char **ret_request, struct error *e);
+/* At the host: it is its own from now on. */
+int trust_take_certificate(struct trust *s, const char *certificate,
+			   struct error *e);
 
 /* Whether this host has a certificate, and what is in both. */
 struct trust_facts {
 	bool joined, is_authority;
+	unsigned invitations; /* that are open */
 	struct certificate_facts host, authority;
 };
-int trust_look(struct trust *s, struct trust_facts *ret, struct error *e);
+int trust_look(struct trust *s, int64_t now_s, struct trust_facts *ret,
+	       struct error *e);
 
-/* For TLS: what is in the folder now; -ENOENT with what to do where nothing
- * is.  context_free() lets go of it. */
+/* --- for TLS */
+
+/* What is in the folder now; -ENOENT with what to do where nothing is.
+ * context_free() lets go of it. */
 int trust_context(struct trust *s, SSL_CTX **ret, struct error *e);

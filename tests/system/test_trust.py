@@ -66,7 +66,8 @@ class Trusted(unittest.TestCase):
     def test_a_host_without_a_certificate_is_told_how_to_get_one(self):
         self.enrol(self.beta)
         self.start()
-        self.refused("host alpha has no certificate: put authority.pem, host.pem and host.key into")
+        self.refused("host alpha has no certificate: run 'drover trust init' or 'join', or put "
+                     "authority.pem, host.pem and host.key into")
 
     def test_a_certificate_of_another_ca_is_refused(self):
         self.enrol(self.beta)

@@ -95,6 +95,38 @@ static void the_oldest_invitation_makes_room(void **state)
 	assert_int_equal(invitation_use(&all, last.secret, "beta", 1, &e), 0);
 }
 
+static void strangers_are_heard_only_for_an_invitation(void **state)
+{
+	struct invitations all = { 0 };
+	struct token t = fresh(), wrong = fresh();
+	struct error e;
+
+	(void)state;
+	assert_false(invitations_take(&all, 1000));
+	assert_int_equal(invitation_add(&all, &t, 1000, &e), 0);
+	assert_true(invitations_take(&all, 1000));
+	assert_int_equal(invitations_open(&all, 1000), 1);
+	/* Who comes too late hears that, for a while. */
+	assert_int_equal(invitations_open(&all, 1901), 0);
+	assert_true(invitations_take(&all, 1900 + INVITATION_TELLS_S));
+	assert_false(invitations_take(&all, 1901 + INVITATION_TELLS_S));
+	for (int i = 0; i < INVITATIONS_WRONG_MAX; i++) {
+		assert_true(invitations_take(&all, 1000));
+		assert_int_equal(invitation_use(&all, wrong.secret, "eve", 1000,
+						&e),
+				 -EACCES);
+	}
+	assert_non_null(strstr(e.text, "all invitations are closed"));
+	assert_false(invitations_take(&all, 1000));
+	assert_int_equal(invitations_open(&all, 1000), 0);
+	assert_int_equal(invitation_use(&all, t.secret, "beta", 1000, &e),
+			 -EACCES);
+	assert_int_equal(invitation_add(&all, &wrong, 1000, &e), 0);
+	assert_true(invitations_take(&all, 1000));
+	assert_int_equal(invitation_use(&all, wrong.secret, "beta", 1000, &e),
+			 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +134,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_token_is_refused),
 		cmocka_unit_test(an_invitation_is_good_once_and_for_a_while),
 		cmocka_unit_test(the_oldest_invitation_makes_room),
+		cmocka_unit_test(strangers_are_heard_only_for_an_invitation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,9 @@
 
 #include "base/error.h"
 #include "base/scope.h"
+#include "trust/authority.h"
 #include "trust/context.h"
+#include "trust/list.h"
 #include "trust/trust.h"
 
 struct place {
@@ -71,43 +73,54 @@ static void a_host_without_a_certificate_is_told_what_to_do(void **state)
 	SSL_CTX *context;
 	struct error e;
 
-	assert_int_equal(trust_look(p->alpha, &f, &e), 0);
+	assert_int_equal(trust_look(p->alpha, p->now_s, &f, &e), 0);
 	assert_false(f.joined);
 	assert_int_equal(trust_context(p->alpha, &context, &e), -ENOENT);
 	assert_non_null(
 		strstr(e.text,
 		       "put authority.pem, host.pem and host.key into "));
+	assert_non_null(strstr(e.text, "run 'drover trust init' or 'join'"));
 	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), -ENOENT);
 	assert_non_null(strstr(e.text, "the CA's key is not on host alpha"));
 }
 
-/* As the two daemons do it, but for the network. */
-static int join(struct place *p, const char *token, struct error *e)
+static const struct member *somewhere(void)
 {
-	SCOPED(signed_key_done) struct signed_key asked = { 0 }, host = { 0 };
-	struct admission of = { .name = "beta" };
-	struct trust_facts f;
+	static char address[] = "10.0.0.1", *at[] = { address, NULL };
+	static const struct member m = { .addresses = { at, 1 }, .port = 6600 };
+
+	return &m;
+}
+
+/* As the two daemons do it, but for the network. */
+static int join_as(struct place *p, struct trust *as, const char *name,
+		   const char *token, struct error *e)
+{
+	SCOPED(signed_key_done) struct signed_key asked = { 0 };
+	SCOPED(admitted_done) struct admitted got = { 0 };
+	struct admission of = { .who = *somewhere() };
 	struct token t;
-	char path[PATH_MAX], authority[8192] = "";
-	FILE *file;
 	int r;
 
+	snprintf(of.who.name, sizeof(of.who.name), "%s", name);
 	assert_int_equal(token_parse(&t, token, e), 0);
-	assert_int_equal(request_new(&asked, "beta", e), 0);
+	assert_int_equal(request_new(&asked, name, e), 0);
 	memcpy(of.secret, t.secret, TOKEN_SECRET);
 	of.request = asked.certificate;
-	r = trust_admit(p->alpha, &of, p->now_s, &host.certificate, e);
+	r = trust_admit(p->alpha, &of, p->now_s, &got, e);
 	if (r < 0)
 		return r;
-	assert_int_equal(trust_look(p->alpha, &f, e), 0);
-	assert_string_equal(f.authority.hash, t.authority);
-	snprintf(path, sizeof(path), "%s/authority.pem", p->alpha_path);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	assert_true(fread(authority, 1, sizeof(authority) - 1, file) > 0);
-	fclose(file);
-	host.key = strdup(asked.key);
-	return trust_join(p->beta, authority, &host, e);
+	free(asked.certificate);
+	asked.certificate = strdup(got.certificate);
+	r = trust_join(as, got.authority, &asked, e);
+	if (r == 0)
+		assert_int_equal(trust_take_list(as, &got.list, e), 1);
+	return r;
+}
+
+static int join(struct place *p, const char *token, struct error *e)
+{
+	return join_as(p, p->beta, "beta", token, e);
 }
 
 static void a_host_joins_by_a_token_once(void **state)
@@ -118,14 +131,15 @@ static void a_host_joins_by_a_token_once(void **state)
 	SSL_CTX *context;
 	struct error e;
 
-	assert_int_equal(trust_init(p->alpha, p->now_s, &e), 0);
-	assert_int_equal(trust_init(p->alpha, p->now_s, &e), -EEXIST);
+	assert_int_equal(trust_init(p->alpha, somewhere(), p->now_s, &e), 0);
+	assert_int_equal(trust_init(p->alpha, somewhere(), p->now_s, &e),
+			 -EEXIST);
 	assert_int_equal(mode_of(p->folder, "alpha"), 0700);
 	assert_int_equal(mode_of(p->alpha_path, "authority.key"), 0600);
 	assert_int_equal(mode_of(p->alpha_path, "host.key"), 0600);
 	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), 0);
 	assert_int_equal(join(p, token, &e), 0);
-	assert_int_equal(trust_look(p->beta, &f, &e), 0);
+	assert_int_equal(trust_look(p->beta, p->now_s, &f, &e), 0);
 	assert_true(f.joined);
 	assert_false(f.is_authority);
 	assert_string_equal(f.host.name, "beta");
@@ -183,6 +197,153 @@ static void another_hosts_certificate_is_not_taken(void **state)
 	assert_int_equal(trust_join(p->beta, ca.certificate, &host, &e), 0);
 }
 
+/* --- later */
+
+static void join_all(struct place *p)
+{
+	char token[TOKEN_CAP];
+	struct error e;
+
+	assert_int_equal(trust_init(p->alpha, somewhere(), p->now_s, &e), 0);
+	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), 0);
+	assert_int_equal(join(p, token, &e), 0);
+}
+
+static void a_certificate_is_renewed_with_the_same_key(void **state)
+{
+	struct place *p = *state;
+	AUTO_FREE char *request = NULL, *certificate = NULL;
+	AUTO_FREE char *stranger = NULL;
+	struct trust_facts before, after;
+	struct error e;
+
+	join_all(p);
+	assert_int_equal(trust_look(p->beta, p->now_s, &before, &e), 0);
+	assert_int_equal(trust_ask_again(p->beta, &request, &e), 0);
+	assert_int_equal(trust_renew(p->alpha, "beta", request,
+				     p->now_s + 100000, &certificate, &e),
+			 0);
+	assert_int_equal(trust_take_certificate(p->beta, certificate, &e), 0);
+	assert_int_equal(trust_look(p->beta, p->now_s, &after, &e), 0);
+	assert_int_equal(after.host.until_s, before.host.until_s + 100000);
+	assert_true(after.host.serial > before.host.serial);
+	/* For another name than that of the request; for none of the list. */
+	assert_int_equal(trust_renew(p->alpha, "alpha", request, p->now_s,
+				     &stranger, &e),
+			 -EACCES);
+	assert_int_equal(trust_renew(p->alpha, "gamma", request, p->now_s,
+				     &stranger, &e),
+			 -EACCES);
+	assert_int_equal(trust_renew(p->beta, "beta", request, p->now_s,
+				     &stranger, &e),
+			 -ENOENT);
+	assert_null(stranger);
+}
+
+static void a_list_counts_when_it_is_newer_and_signed(void **state)
+{
+	struct place *p = *state;
+	SCOPED(signed_list_done) struct signed_list old = { 0 }, l = { 0 };
+	struct member at = { .name = "beta", .port = 7000 };
+	unsigned generation;
+	struct error e;
+
+	join_all(p);
+	assert_int_equal(trust_list(p->alpha, &old, &e), 0);
+	assert_int_equal(trust_note_place(p->alpha, &at, p->now_s, &e), 1);
+	assert_int_equal(trust_note_place(p->alpha, &at, p->now_s, &e), 0);
+	assert_int_equal(trust_list(p->alpha, &l, &e), 0);
+	generation = trust_generation(p->beta);
+	assert_int_equal(trust_take_list(p->beta, &l, &e), 1);
+	assert_int_not_equal(trust_generation(p->beta), generation);
+	assert_int_equal(trust_take_list(p->beta, &l, &e), 0);
+	assert_int_equal(trust_take_list(p->beta, &old, &e), 0);
+	l.text[20] ^= 1;
+	assert_int_equal(trust_take_list(p->beta, &l, &e), -EACCES);
+	assert_int_equal(trust_load_list(p->beta, &e), 0);
+}
+
+static void a_removed_host_is_refused_and_may_join_anew(void **state)
+{
+	struct place *p = *state;
+	char token[TOKEN_CAP], path[PATH_MAX];
+	struct trust_facts f;
+	struct error e;
+
+	join_all(p);
+	assert_int_equal(trust_look(p->beta, p->now_s, &f, &e), 0);
+	assert_int_equal(trust_check(p->alpha, "beta", f.host.serial, &e), 0);
+	assert_int_equal(trust_remove(p->alpha, "alpha", p->now_s, &e), -EPERM);
+	assert_int_equal(trust_remove(p->beta, "alpha", p->now_s, &e), -ENOENT);
+	assert_int_equal(trust_remove(p->alpha, "beta", p->now_s, &e), 0);
+	assert_int_equal(trust_check(p->alpha, "beta", f.host.serial, &e),
+			 -EACCES);
+	snprintf(path, sizeof(path), "%s/host.pem", p->beta_path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), 0);
+	assert_int_equal(join(p, token, &e), 0);
+	assert_int_equal(trust_check(p->alpha, "beta", f.host.serial, &e),
+			 -EACCES);
+	assert_int_equal(trust_look(p->beta, p->now_s, &f, &e), 0);
+	assert_int_equal(trust_check(p->alpha, "beta", f.host.serial, &e), 0);
+}
+
+static void a_name_is_given_once(void **state)
+{
+	struct place *p = *state;
+	SCOPED(signed_key_done) struct signed_key asked = { 0 };
+	SCOPED(admitted_done) struct admitted got = { 0 };
+	struct admission of = { .who = *somewhere() };
+	char token[TOKEN_CAP];
+	struct token t;
+	struct error e;
+
+	join_all(p);
+	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), 0);
+	assert_int_equal(token_parse(&t, token, &e), 0);
+	memcpy(of.secret, t.secret, TOKEN_SECRET);
+	for (const char *const *name =
+		     (const char *const[]){ "alpha", "beta", NULL };
+	     *name; name++) {
+		snprintf(of.who.name, sizeof(of.who.name), "%s", *name);
+		signed_key_done(&asked);
+		assert_int_equal(request_new(&asked, *name, &e), 0);
+		of.request = asked.certificate;
+		assert_int_equal(trust_admit(p->alpha, &of, p->now_s, &got, &e),
+				 -EACCES);
+		assert_non_null(strstr(e.text, "already: if it is to join"));
+	}
+}
+
+static void the_ca_moves_to_a_member(void **state)
+{
+	struct place *p = *state;
+	SCOPED(trust_authority_done) struct trust_authority a = { 0 };
+	SCOPED(signed_list_done) struct signed_list l = { 0 };
+	char token[TOKEN_CAP];
+	struct trust_facts f;
+	struct error e;
+
+	join_all(p);
+	assert_int_equal(trust_export(p->beta, &a, &e), -ENOENT);
+	assert_int_equal(trust_export(p->alpha, &a, &e), 0);
+	a.key[60] ^= 1;
+	assert_true(trust_import(p->beta, &a, p->now_s, &e) < 0);
+	a.key[60] ^= 1;
+	assert_int_equal(trust_import(p->beta, &a, p->now_s, &e), 0);
+	assert_int_equal(mode_of(p->beta_path, "authority.key"), 0600);
+	assert_int_equal(trust_look(p->beta, p->now_s, &f, &e), 0);
+	assert_true(f.is_authority);
+	/* The copy here signs no more once it has heard of the other one. */
+	assert_int_equal(trust_list(p->beta, &l, &e), 0);
+	assert_int_equal(trust_take_list(p->alpha, &l, &e), 1);
+	assert_int_equal(trust_invite(p->alpha, p->now_s, token, &e), -ENOENT);
+	assert_string_equal(e.text, "the CA's key is not on host alpha: host "
+				    "beta has it");
+	assert_int_equal(trust_release(p->alpha, &e), 0);
+	assert_int_equal(trust_invite(p->beta, p->now_s, token, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +354,17 @@ int main(void)
 						start, end),
 		cmocka_unit_test_setup_teardown(
 			another_hosts_certificate_is_not_taken, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_certificate_is_renewed_with_the_same_key, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_list_counts_when_it_is_newer_and_signed, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_removed_host_is_refused_and_may_join_anew, start,
+			end),
+		cmocka_unit_test_setup_teardown(a_name_is_given_once, start,
+						end),
+		cmocka_unit_test_setup_teardown(the_ca_moves_to_a_member, start,
+						end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
