@@ -17,6 +17,11 @@
 uint64_t clock_us(void);      /* monotonic */
 uint64_t clock_wall_us(void); /* since 1970, UTC */
 
+static inline int64_t clock_wall_s(void)
+{
+	return (int64_t)(clock_wall_us() / USEC_PER_SEC);
+}
+
 /* A condition whose deadlines are clock_us() time, not the time of day. */
 void clock_cond_init(pthread_cond_t *c);
 

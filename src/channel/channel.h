@@ -100,6 +100,7 @@ struct channel {
 
 	/* The name that the other side has proved; empty: none. */
 	char identity[CHANNEL_NAME_MAX];
+	uint64_t serial; /* of the certificate that did; 0: a longer one */
 
 	/* Of the connection; family 0: not known. */
 	struct nic_address local, remote;

@@ -192,6 +192,12 @@ static void untrusted(struct secure_channel *s, X509_STORE_CTX *store)
 			  "%s: compare the clocks of both hosts",
 			  s->inner->to, bad == x ? "host" : "the CA of host",
 			  whose, date);
+	} else if (why == X509_V_ERR_APPLICATION_VERIFICATION) {
+		error_set(e, EACCES,
+			  "%s is host %s, and its CA is not the one of the "
+			  "token: ask there for a token ('drover trust "
+			  "invite')",
+			  s->inner->to, whose);
 	} else {
 		error_set(e, EACCES,
 			  "%s: the certificate of host %s is not of a CA that "
@@ -227,6 +233,12 @@ static int broken(const struct secure_channel *s, struct error *e)
 	if (r == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
 		ERR_clear_error();
 		return error_set(e, EACCES, "%s has shown no certificate",
+				 s->inner->to);
+	}
+	if (r == SSL_AD_REASON_OFFSET + TLS13_AD_CERTIFICATE_REQUIRED) {
+		ERR_clear_error();
+		return error_set(e, ENOKEY,
+				 "%s takes no connection without a certificate",
 				 s->inner->to);
 	}
 	/* Alerts of the other side: RFC 8446, 6. */
@@ -567,6 +579,10 @@ static int prove(struct secure_channel *s, const struct secure_options *o,
 				 "%s: its certificate has no name that a host "
 				 "could have",
 				 s->inner->to);
+	if (!ASN1_INTEGER_get_uint64(&s->base.serial,
+				     X509_get0_serialNumber(x)))
+		s->base.serial = 0;
+	ERR_clear_error();
 	return 0;
 }
 

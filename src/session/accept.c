@@ -14,8 +14,11 @@
 #include "nic/watch.h"
 #include "session/begin.h"
 #include "session/hello.h"
+#include "session/pair.h"
 #include "session/session.h"
+#include "trust/authority.h"
 #include "trust/context.h"
+#include "trust/list.h"
 #include "trust/trust.h"
 
 /* --- what a channel may be */
@@ -131,11 +134,13 @@ static int join(const struct acceptor *a, const struct hello *h,
 
 /* Nobody joins it before its number and secret are told. */
 static int begin(struct session **ret, const struct acceptor *a,
-		 const struct hello *h, const char *proved, struct error *e)
+		 const struct hello *h, const struct channel *c,
+		 struct error *e)
 {
 	const struct session_options o = {
 		.own_name = a->own_name,
 		.peer = h->text,
+		.trust = c->identity[0] ? a->trust : NULL,
 		.cards = { .watch = a->watch, .networks = a->networks },
 		.outage_limit_us = a->outage_limit_us,
 	};
@@ -143,7 +148,7 @@ static int begin(struct session **ret, const struct acceptor *a,
 
 	if (session_begin(&s, &o, e) < 0)
 		return error_code(e);
-	session_set_proved(s, proved);
+	session_set_proved(s, c);
 	if (table_add(a->table, session_entry(s), &a->sessions, e) == 0) {
 		if (session_start(s, e) == 0) {
 			*ret = s;
@@ -180,7 +185,7 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 	if (a->knows && a->knows(a->context, h->text, c->identity[0], e) < 0)
 		return refuse_stranger(h, c, e);
 	if (a->admit(a->context, h->text, c->identity[0], e) < 0 ||
-	    begin(&s, a, h, c->identity, e) < 0) {
+	    begin(&s, a, h, c, e) < 0) {
 		hello_refuse(0, c, e);
 		return error_code(e);
 	}
@@ -194,10 +199,17 @@ static int open_new(const struct acceptor *a, const struct hello *h,
 
 /* --- a fresh connection */
 
+/* Who is at the other end of a connection, as far as that is proved. */
+enum proof {
+	PROOF_PLAIN, /* it speaks no TLS */
+	PROOF_NONE,  /* it does, and has shown no certificate */
+	PROOF_NAME,
+};
+
 /* TLS where the other side speaks it; @ret_first is the first byte that it says
  * then.  What it says before has been looked at only for that. */
 static int open_connection(const struct acceptor *a, struct channel **c,
-			   uint8_t *ret_first, struct error *e)
+			   uint8_t *ret_first, enum proof *ret, struct error *e)
 {
 	const uint64_t deadline = clock_us() + HELLO_TIMEOUT_US;
 	struct secure_options o = { .accepts = true,
@@ -205,6 +217,7 @@ static int open_connection(const struct acceptor *a, struct channel **c,
 				    .first_len = 1 };
 	int r;
 
+	*ret = PROOF_PLAIN;
 	if (channel_read_all(*c, ret_first, 1, deadline, e) < 0)
 		return error_code(e);
 	if (!secure_is_tls(*ret_first))
@@ -214,9 +227,27 @@ static int open_connection(const struct acceptor *a, struct channel **c,
 				 a->own_name);
 	if (trust_context(a->trust, &o.context, e) < 0)
 		return error_code(e);
+	o.any = a->pair && trust_takes_strangers(a->trust, clock_wall_s());
 	r = channel_secure(c, &o, deadline, e);
 	context_free(o.context);
+	*ret = (*c)->identity[0] ? PROOF_NAME : PROOF_NONE;
 	return r < 0 ? r : channel_read_all(*c, ret_first, 1, deadline, e);
+}
+
+/* Without a certificate a host asks for one, and for nothing else; with one, or
+ * in plain text, it does not. */
+static int check_proof(const struct channel *c, const struct hello *h,
+		       enum proof proof, struct error *e)
+{
+	if ((h->kind == HELLO_PAIR) == (proof == PROOF_NONE))
+		return 0;
+	if (proof == PROOF_NONE)
+		return error_set(e, EACCES,
+				 "%s has shown no certificate, and wants more "
+				 "than one",
+				 c->to);
+	return error_set(e, EACCES, "%s asks for a certificate %s", c->to,
+			 proof == PROOF_NAME ? "and has one" : "in plain text");
 }
 
 /* A hello has the name that the connection has proved. */
@@ -231,8 +262,8 @@ static int check_name(const struct channel *c, const struct hello *h,
 			 c->identity, h->text);
 }
 
-static int check_hello(const struct channel *c, const struct hello *h,
-		       struct error *e)
+static int check_hello(const struct acceptor *a, const struct channel *c,
+		       const struct hello *h, struct error *e)
 {
 	uint16_t version;
 
@@ -243,14 +274,30 @@ static int check_hello(const struct channel *c, const struct hello *h,
 				 "same version of Drover on both",
 				 WIRE_LOWEST, WIRE_VERSION, h->lowest,
 				 h->version);
+	if (c->identity[0] &&
+	    trust_check(a->trust, c->identity, c->serial, e) < 0)
+		return error_code(e);
 	return check_name(c, h, e);
+}
+
+/* Takes @c over. */
+static int pair(const struct acceptor *a, struct channel *c, struct error *e)
+{
+	const struct pair_server s = { .own_name = a->own_name,
+				       .admit = a->pair,
+				       .context = a->context };
+	int r = pair_serve(&s, c, e);
+
+	channel_free(c);
+	return r;
 }
 
 int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 {
+	enum proof proof;
 	struct hello h;
 	uint8_t first;
-	int r = open_connection(a, &c, &first, e);
+	int r = open_connection(a, &c, &first, &proof, e);
 
 	if (r >= 0)
 		r = hello_receive(c, first, &h, e);
@@ -261,10 +308,12 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 		channel_free(c);
 		return error_code(e);
 	}
-	if (check_hello(c, &h, e) < 0) {
+	if (check_proof(c, &h, proof, e) < 0 || check_hello(a, c, &h, e) < 0) {
 		hello_refuse(0, c, e);
 		return error_code(e);
 	}
+	if (h.kind == HELLO_PAIR)
+		return pair(a, c, e);
 	if (h.kind == HELLO_JOIN)
 		return join(a, &h, c, e);
 	if (h.kind == HELLO_OPEN)

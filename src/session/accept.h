@@ -13,6 +13,8 @@ struct channel;
 struct error;
 struct networks;
 struct nic_watch;
+struct pair_answer;
+struct pair_request;
 struct session;
 struct trust;
 
@@ -21,6 +23,11 @@ struct acceptor {
 	struct session_table *table;
 	/* What this host shows to who speaks TLS; NULL: nothing. */
 	struct trust *trust;
+	/* Who has no certificate and wants one, while an invitation is open;
+	 * NULL: nobody may.  As in session/pair.h. */
+	int (*pair)(void *context, const struct channel *c,
+		    const struct pair_request *rq, struct pair_answer *ret,
+		    struct error *e);
 	/* Is that a peer of this host?  @proved: it has shown that it is who
 	 * it says.  Fills @e with the reason if not, which only who has proved
 	 * his name is told.  NULL: whoever comes. */

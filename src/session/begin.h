@@ -4,6 +4,7 @@
  * session.h. */
 #pragma once
 
+struct channel;
 struct error;
 struct lanes;
 struct session;
@@ -19,8 +20,8 @@ int session_start(struct session *s, struct error *e);
 /* One that nothing runs of, and that is in no table. */
 void session_discard(struct session *s);
 
-/* The name that its peer proved; before it is in a table. */
-void session_set_proved(struct session *s, const char *name);
+/* What its peer has proved on this channel; before it is in a table. */
+void session_set_proved(struct session *s, const struct channel *c);
 
 /* Filled in but for the table; of the session. */
 struct table_entry *session_entry(struct session *s);

@@ -11,6 +11,7 @@
 #include "channel/secure.h"
 #include "paths/calls.h"
 #include "trust/context.h"
+#include "trust/list.h"
 #include "trust/trust.h"
 
 struct hello hello_of(enum hello_kind kind, const char *text)
@@ -50,8 +51,7 @@ int hello_receive(struct channel *c, uint8_t first, struct hello *ret,
 /* --- dialling */
 
 /* The other end has to be the peer, whatever its address. */
-static int secure(const struct identity *who, struct channel **c,
-		  struct error *e)
+static int secure(struct identity *who, struct channel **c, struct error *e)
 {
 	struct secure_options o = { 0 };
 	int r;
@@ -71,6 +71,10 @@ static int secure(const struct identity *who, struct channel **c,
 				 "%s]",
 				 (*c)->to, (*c)->identity, who->peer,
 				 who->peer);
+	if (trust_check(who->trust, who->peer, (*c)->serial, e) < 0)
+		return error_code(e);
+	if (who->session == 0)
+		who->serial = (*c)->serial;
 	return 0;
 }
 

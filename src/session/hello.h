@@ -27,8 +27,9 @@ enum {
 };
 
 struct identity {
-	/* What this host shows; NULL: the peer's section says tls = off. */
+	/* What this host shows; NULL: the session is in plain text. */
 	struct trust *trust;
+	uint64_t serial;  /* of the certificate by which the peer is known */
 	uint64_t session; /* its number; 0: not known yet */
 	uint8_t secret[SECRET_SIZE];
 	char own_name[64], peer[64];

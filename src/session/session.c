@@ -2,6 +2,7 @@
 #include "session/session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "channel/channel.h"
 #include "frames/inbox.h"
 #include "lanes/lanes.h"
 #include "paths/account.h"
@@ -26,6 +28,7 @@
 #include "session/life.h"
 #include "session/supervisor.h"
 #include "session/table.h"
+#include "trust/list.h"
 
 struct session {
 	/* set before the threads start */
@@ -37,6 +40,9 @@ struct session {
 	struct table_entry entry;      /* on the accepting side */
 	struct compressor *compressor; /* NULL: nothing is compressed */
 	struct compressor_client client;
+
+	/* the supervisor's: the list of hosts by which the peer was checked */
+	unsigned trusted;
 
 	/* with locks of their own */
 	struct life life;
@@ -87,6 +93,23 @@ static void bye_came(void *context, bool failed, const char *why)
 static void fail(void *context, const char *why)
 {
 	end(context, /* failed */ true, why);
+}
+
+/* Of a peer that was removed meanwhile. */
+static void check_trust(void *context)
+{
+	struct session *s = context;
+	struct error e;
+	unsigned now;
+
+	if (!s->who.trust)
+		return;
+	now = trust_generation(s->who.trust);
+	if (now == s->trusted)
+		return;
+	s->trusted = now;
+	if (trust_check(s->who.trust, s->who.peer, s->who.serial, &e) < 0)
+		end(s, /* failed */ true, e.text);
 }
 
 static void wake_supervisor(void *context)
@@ -171,7 +194,9 @@ static void fill_in(struct session *s)
 					     .lanes = s->lanes,
 					     .paths = s->paths,
 					     .fail = fail,
+					     .tend = check_trust,
 					     .context = s };
+	s->trusted = UINT_MAX;
 	s->entry = (struct table_entry){ .session = s,
 					 .who = &s->who,
 					 .lanes = s->lanes,
@@ -233,9 +258,10 @@ int session_begin(struct session **ret, const struct session_options *o,
 	return 0;
 }
 
-void session_set_proved(struct session *s, const char *name)
+void session_set_proved(struct session *s, const struct channel *c)
 {
-	snprintf(s->who.proved, sizeof(s->who.proved), "%s", name);
+	snprintf(s->who.proved, sizeof(s->who.proved), "%s", c->identity);
+	s->who.serial = c->serial;
 }
 
 struct table_entry *session_entry(struct session *s)
@@ -458,6 +484,11 @@ const char *session_peer(const struct session *s)
 bool session_kept(const struct session *s)
 {
 	return s->entry.kept;
+}
+
+const char *session_proved(const struct session *s)
+{
+	return s->who.proved;
 }
 
 bool session_peer_can(struct session *s, enum ability a)

@@ -65,6 +65,7 @@ static void *supervisor_main(void *arg)
 		paths_tend(s->paths);
 		bury_lanes(s);
 		check_outage(s, &now);
+		s->tend(s->context);
 		if (now.ended && clock_us() - now.ended_us > LINGER_US)
 			lanes_cut(s->lanes);
 	} while (!now.stopping || any_lane(s));

@@ -28,6 +28,8 @@ struct supervisor {
 	struct path_set *paths;
 	/* Ends the session. */
 	void (*fail)(void *context, const char *why);
+	/* What else is to be looked at from time to time. */
+	void (*tend)(void *context);
 	void *context;
 	pthread_t thread;
 };

@@ -80,7 +80,7 @@ int hello_read(struct hello *ret, const void *buf, size_t len, struct error *e)
 	text_printable(ret->text, sizeof(ret->text), text, n);
 	if (memchr(text, '\0', n))
 		return error_set(e, EBADMSG, "hello with a NUL in its text");
-	if (ret->kind < HELLO_OPEN || ret->kind > HELLO_REFUSE)
+	if (ret->kind < HELLO_OPEN || ret->kind > HELLO_PAIR)
 		return error_set(e, EBADMSG, "hello of kind %d", ret->kind);
 	return 0;
 }

@@ -26,8 +26,9 @@ enum {
 enum hello_kind {
 	HELLO_OPEN = 1,   /* begin a session */
 	HELLO_JOIN = 2,   /* one more channel for a session */
-	HELLO_ACCEPT = 3, /* answer to either */
-	HELLO_REFUSE = 4, /* answer to either; the text says why */
+	HELLO_ACCEPT = 3, /* answer to any */
+	HELLO_REFUSE = 4, /* answer to any; the text says why */
+	HELLO_PAIR = 5,   /* a host that has no certificate asks for one */
 };
 
 struct hello {

@@ -18,6 +18,8 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_RESOLVE] = "resolve", [MESSAGE_RESOLVED] = "resolved",
 	[MESSAGE_ASK] = "ask",         [MESSAGE_ANSWER] = "answer",
 	[MESSAGE_HOLDS] = "holds",     [MESSAGE_HOLDER] = "holder",
+	[MESSAGE_MEMBERS] = "members", [MESSAGE_RENEW] = "renew",
+	[MESSAGE_RENEWED] = "renewed",
 };
 
 static const char *const decisions[DECISIONS] = {
@@ -160,6 +162,28 @@ static const struct shape_field holder_fields[] = {
 	{ "host", SHAPE_TEXT, SHAPE_OMIT, OF(holder.host) },
 };
 
+static const struct shape_field members_fields[] = {
+	HEAD,
+	{ "list", SHAPE_STRING, SHAPE_OMIT, OF(members.list),
+	  .most = 96 * 1024 },
+	{ "signature", SHAPE_STRING, SHAPE_OMIT, OF(members.signature),
+	  .most = 1024 },
+	{ "addresses", SHAPE_WORDS, SHAPE_OMIT, OF(members.addresses),
+	  .most = 16 },
+	{ "port", SHAPE_NUMBER, 0, OF(members.port), .most = UINT16_MAX },
+};
+
+static const struct shape_field renew_fields[] = {
+	HEAD,
+	{ "request", SHAPE_STRING, SHAPE_NEEDED, OF(renew), .most = 8192 },
+};
+
+static const struct shape_field renewed_fields[] = {
+	HEAD,
+	{ "certificate", SHAPE_STRING, SHAPE_NEEDED, OF(renewed),
+	  .most = 8192 },
+};
+
 /* What comes within a session, and what opens one. */
 #define ANSWER(fields) \
 	{ \
@@ -197,6 +221,9 @@ static const struct {
 	[MESSAGE_ANSWER] = ANSWER(answer_fields),
 	[MESSAGE_HOLDS] = REQUEST(holds_fields, RIGHT_STATE),
 	[MESSAGE_HOLDER] = ANSWER(holder_fields),
+	[MESSAGE_MEMBERS] = REQUEST(members_fields, RIGHT_OF_PEERS),
+	[MESSAGE_RENEW] = REQUEST(renew_fields, RIGHT_OF_PEERS),
+	[MESSAGE_RENEWED] = ANSWER(renewed_fields),
 };
 
 static const char *const rights[RIGHTS] = {

@@ -45,6 +45,9 @@ enum message_type {
 	MESSAGE_ANSWER,
 	MESSAGE_HOLDS,
 	MESSAGE_HOLDER,
+	MESSAGE_MEMBERS,
+	MESSAGE_RENEW,
+	MESSAGE_RENEWED,
 	MESSAGE_TYPES,
 };
 
@@ -52,7 +55,7 @@ enum message_type {
  * drover.conf(5), "may". */
 enum message_right {
 	RIGHT_NEVER, /* nobody does: it is no request */
-	/* Every peer does, of a move that it has part in. */
+	/* Every peer does: of a move that it has part in, of the CA. */
 	RIGHT_OF_PEERS,
 	RIGHT_MOVE_IN,
 	RIGHT_RETURN,
@@ -138,6 +141,14 @@ struct message_holds {
 	char uuid[40], machine[64];
 };
 
+/* The list of hosts that the sender has, and where it is itself. */
+struct message_members {
+	char *list; /* NULL: it has none */
+	char *signature;
+	struct words addresses;
+	unsigned port;
+};
+
 struct message {
 	enum message_type type;
 	char name[64];    /* of one that is not known here */
@@ -157,6 +168,9 @@ struct message {
 		struct message_ask ask;
 		enum message_decision answer;
 		struct message_holds holds;
+		struct message_members members;
+		char *renew;   /* a request for a certificate, PEM */
+		char *renewed; /* the certificate */
 		struct {
 			enum message_holder state;
 			char host[64];

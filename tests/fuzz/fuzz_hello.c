@@ -28,7 +28,7 @@ static void check(const void *data, size_t len)
 		return;
 	}
 	assert(whole == len);
-	assert(h.kind >= HELLO_OPEN && h.kind <= HELLO_REFUSE);
+	assert(h.kind >= HELLO_OPEN && h.kind <= HELLO_PAIR);
 	assert(strlen(h.text) <= HELLO_TEXT_MAX);
 	if (hello_common_version(&version, &h, &e) == 0)
 		assert(version >= WIRE_LOWEST && version <= WIRE_VERSION);

@@ -30,6 +30,8 @@
 #include "move/report.h"
 #include "nic/cards.h"
 #include "paths/report.h"
+#include "trust/members.h"
+#include "trust/pairing.h"
 #include "wire/message.h"
 
 enum { NAME_MAX_LEN = 40, NAMES_MAX = 400, SHAPES_MAX = 200, PLACES_MAX = 200 };
@@ -56,6 +58,9 @@ static const struct place listed[] = {
 	{ &disk_description_shape, "wire.md", "Messages", "disk" },
 	{ &message_block_shape, "wire.md", "Messages", "block" },
 	{ &finding_shape, "wire.md", "Messages", "finding" },
+	{ &pair_request_shape, "wire.md", "Pairing", "pair" },
+	{ &pair_answer_shape, "wire.md", "Pairing", "paired" },
+	{ &members_shape, "wire.md", "Pairing", "members" },
 };
 
 static const char *folder; /* of the documents */

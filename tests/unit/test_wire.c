@@ -126,7 +126,7 @@ static void a_hello_of_an_unknown_kind_is_refused(void **state)
 	struct error e;
 
 	(void)state;
-	buf[13] = HELLO_REFUSE + 1;
+	buf[13] = HELLO_PAIR + 1;
 	resum_hello(buf, len);
 	assert_int_equal(hello_read(&got, buf, len, &e), -EBADMSG);
 	buf[13] = 0;
