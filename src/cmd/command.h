@@ -60,6 +60,7 @@ extern const struct command job_commands[];
 extern const struct command host_commands[];
 extern const struct command nic_commands[];
 extern const struct command relay_commands[];
+extern const struct command trust_commands[];
 extern const struct command log_commands[];
 extern const struct command debug_commands[];
 extern const struct command version_commands[];

@@ -20,7 +20,9 @@
 #include "control/calls.h"
 #include "control/debug.h"
 #include "control/settings.h"
+#include "control/trust.h"
 #include "control/views.h"
+#include "host/authority.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -477,6 +479,33 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
 	{ "GET", "/v1/nics/plan/*", plan_nics, 200, .gives = &plan_shape },
+	{ "GET", "/v1/trust", trust_show, 200, .gives = &trust_view_shape },
+	{ "POST", "/v1/trust/init", trust_make, 200,
+	  .changes = "trust init",
+	  .gives = &trust_view_shape },
+	{ "POST", "/v1/trust/invite", trust_ask_in, 200,
+	  .changes = "trust invite",
+	  .gives = &invitation_view_shape },
+	{ "POST", "/v1/trust/join", trust_enter, 200, API_SHAPE,
+	  .changes = "trust join", .notes = "host port",
+	  .takes = &joining_shape, .gives = &trust_view_shape },
+	{ "GET", "/v1/trust/members", trust_list_members, 200,
+	  .gives = &member_views_shape },
+	{ "DELETE", "/v1/trust/members/*", trust_drop_member, 200,
+	  .changes = "trust remove",
+	  .gives = &member_view_shape },
+	{ "POST", "/v1/trust/renew", trust_make_anew, 200,
+	  .changes = "trust renew",
+	  .gives = &trust_view_shape },
+	{ "POST", "/v1/trust/export", trust_copy_key, 200,
+	  .changes = "trust export",
+	  .gives = &trust_authority_shape },
+	{ "POST", "/v1/trust/release", trust_drop_key, 200,
+	  .changes = "trust release",
+	  .gives = &trust_view_shape },
+	{ "POST", "/v1/trust/import", trust_take_key, 200, API_SHAPE,
+	  .changes = "trust import",
+	  .takes = &trust_authority_shape, .gives = &trust_view_shape },
 	{ "GET", "/v1/debug", debug_all, 200, .gives = &debug_shape },
 	{ "GET", "/v1/debug/*", debug_job, 200, .gives = &job_details_shape },
 	{ "GET", "/v1/log", show_log, 200, .gives = &log_body_shape },

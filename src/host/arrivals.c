@@ -13,10 +13,12 @@
 #include "host/carries.h"
 #include "host/elsewhere.h"
 #include "host/jobs.h"
+#include "host/membership.h"
 #include "host/parts.h"
 #include "host/paths.h"
 #include "host/registry.h"
 #include "host/relays.h"
+#include "host/renew.h"
 #include "host/room.h"
 #include "host/terms.h"
 #include "move/commit.h"
@@ -166,6 +168,35 @@ static void serve_carries(struct host *h, struct session *s,
 	answer(s, &m);
 }
 
+/* What it answers, or why not. */
+typedef int answerer(struct host *h, struct session *s,
+		     const struct message *request, struct message *ret,
+		     struct error *e);
+
+static void answer_by(struct host *h, struct session *s,
+		      const struct message *request, answerer *by)
+{
+	AUTO_MESSAGE struct message m = { 0 };
+	struct error e;
+
+	if (by(h, s, request, &m, &e) < 0)
+		refuse(s, &e);
+	else
+		answer(s, &m);
+}
+
+static void serve_members(struct host *h, struct session *s,
+			  const struct message *request)
+{
+	answer_by(h, s, request, membership_answer);
+}
+
+static void serve_renew(struct host *h, struct session *s,
+			const struct message *request)
+{
+	answer_by(h, s, request, renew_answer);
+}
+
 static int check_arrival(const struct move_host *h,
 			 const struct machine_description *machine,
 			 struct error *e)
@@ -250,6 +281,7 @@ static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 	[MESSAGE_ASK] = serve_ask,         [MESSAGE_RESOLVE] = serve_resolve,
 	[MESSAGE_HOLDS] = serve_holds,     [MESSAGE_RELAY] = relay_serve,
 	[MESSAGE_PLAN] = paths_serve_plan, [MESSAGE_CARRIES] = serve_carries,
+	[MESSAGE_MEMBERS] = serve_members, [MESSAGE_RENEW] = serve_renew,
 };
 
 /* The only place where it is checked what a peer may do. */

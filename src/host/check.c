@@ -310,7 +310,7 @@ static int check_trust(struct checking *c, struct error *e)
 	struct trust_facts f;
 	struct error why;
 
-	if (trust_look(c->trust, &f, &why) < 0)
+	if (trust_look(c->trust, clock_wall_s(), &f, &why) < 0)
 		return words_add(&c->found->wrong, why.text, e);
 	/* check_key() says what to do about it. */
 	if (!f.joined)

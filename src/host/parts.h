@@ -11,6 +11,7 @@
  *     room         memory that moves will take
  *     relay_waits  relays that wait for their source
  *     port         the peer port
+ *     keeper       the thread that keeps certificates and the list of hosts
  *     live         the settings in force
  *
  * Locks are taken in this order: registry, jobs, a job's own.  Those of room,
@@ -24,6 +25,7 @@
 
 struct compressor;
 struct jobs;
+struct keeper;
 struct nic_watch;
 struct port;
 struct registry;
@@ -48,6 +50,8 @@ struct host {
 	struct room *room;
 	struct relay_waits *relay_waits;
 	struct port *port;
+	struct keeper *keeper;
 	int stop_fd; /* readable once the host stops */
+	int news_fd; /* and once the list of hosts has changed here */
 	int lock_fd; /* that the state directory is ours */
 };

@@ -18,6 +18,8 @@
 #include "channel/channel.h"
 #include "host/arrivals.h"
 #include "host/jobs.h"
+#include "host/membership.h"
+#include "host/pairing.h"
 #include "host/parts.h"
 #include "host/paths.h"
 #include "host/places.h"
@@ -65,6 +67,7 @@ struct greeting {
 	struct channel *channel;   /* that was accepted */
 	char from[CHANNEL_NAME_MAX];
 	struct place place;
+	bool paired; /* a host has joined by it */
 };
 
 static void greeted(void *context)
@@ -79,6 +82,17 @@ static void opened(void *context, struct session *s)
 	const struct greeting *g = context;
 
 	arrivals_serve(g->port->host, s);
+}
+
+static int pair(void *context, const struct channel *c,
+		const struct pair_request *rq, struct pair_answer *ret,
+		struct error *e)
+{
+	struct greeting *g = context;
+	int r = pairing_admit(g->port->host, c, rq, ret, e);
+
+	g->paired = r == 0;
+	return r;
 }
 
 /* --- who may */
@@ -200,6 +214,9 @@ static void *greet_main(void *arg)
 		else
 			log_warning("peer connection: %s", e.text);
 	}
+	/* It knows all by now; the others do not know it. */
+	if (g->paired)
+		membership_tell(g->port->host);
 	greeting_over(g);
 	return NULL;
 }
@@ -359,6 +376,7 @@ int port_start(struct port *p, struct error *e)
 		.knows = knows,
 		.admit = admit,
 		.opened = opened,
+		.pair = pair,
 		.greeted = greeted,
 		.sessions = { .most = SESSIONS_MAX,
 			      .most_of_host = HOST_SESSIONS_MAX,

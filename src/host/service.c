@@ -21,6 +21,7 @@
 #include "host/handover.h"
 #include "host/host_view.h"
 #include "host/jobs.h"
+#include "host/keeper.h"
 #include "host/parts.h"
 #include "host/port.h"
 #include "host/recovery.h"
@@ -32,6 +33,7 @@
 #include "nic/networks.h"
 #include "nic/watch.h"
 #include "session/accept.h"
+#include "trust/list.h"
 #include "trust/trust.h"
 #include "wire/hello.h"
 
@@ -125,6 +127,7 @@ static void host_init(struct host *h, struct settings *first,
 
 static void host_free(struct host *h)
 {
+	keeper_free(h->keeper);
 	port_free(h->port);
 	watch_free(h->watch);
 	registry_free(h->registry);
@@ -137,6 +140,8 @@ static void host_free(struct host *h)
 	compressor_free(h->compressor);
 	if (h->stop_fd >= 0)
 		close(h->stop_fd);
+	if (h->news_fd >= 0)
+		close(h->news_fd);
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
 	live_done(&h->live);
@@ -147,8 +152,12 @@ static int start_threads(struct host *h, struct error *e)
 {
 	if (port_start(h->port, e) < 0)
 		return error_code(e);
-	if (watch_start(h->watch, h->stop_fd, e) == 0)
-		return 0;
+	if (watch_start(h->watch, h->stop_fd, e) == 0) {
+		if (keeper_start(h->keeper, e) == 0)
+			return 0;
+		eventfd_write(h->stop_fd, 1);
+		watch_stop(h->watch);
+	}
 	eventfd_write(h->stop_fd, 1);
 	port_stop(h->port);
 	return error_code(e);
@@ -165,12 +174,26 @@ static int make_parts(struct host *h, struct error *e)
 	h->room = room_new(name);
 	h->relay_waits = relay_waits_new();
 	h->port = port_new(h);
+	h->keeper = keeper_new(h);
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->registry || !h->watch || !h->room ||
-	    !h->relay_waits || !h->port || h->stop_fd < 0)
+	    !h->relay_waits || !h->port || !h->keeper || h->stop_fd < 0 ||
+	    h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
+}
+
+/* Machines need their service also without the list. */
+static void load_members(struct host *h)
+{
+	struct error e;
+
+	if (trust_load_list(h->trust, &e) < 0)
+		log_error("trust: %s: hosts that were removed are believed "
+			  "until then",
+			  e.text);
 }
 
 /* What all sessions share. */
@@ -182,6 +205,7 @@ static int start_shared(struct host *h, struct error *e)
 	    trust_open(&h->trust, s->trust_directory, s->name, e) < 0 ||
 	    compressor_new(&h->compressor, 0, e) < 0)
 		return error_code(e);
+	load_members(h);
 	h->move.nics = h->nics;
 	h->move.trust = h->trust;
 	h->move.compressor = h->compressor;
@@ -217,6 +241,7 @@ bool host_stop(struct host *h)
 	eventfd_write(h->stop_fd, 1);
 	port_stop(h->port);
 	watch_stop(h->watch);
+	keeper_stop(h->keeper);
 	jobs_cancel_all(h->jobs);
 	if (!jobs_wait_idle(h->jobs))
 		return false;

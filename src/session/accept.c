@@ -280,14 +280,29 @@ static int check_hello(const struct acceptor *a, const struct channel *c,
 	return check_name(c, h, e);
 }
 
-/* Takes @c over. */
-static int pair(const struct acceptor *a, struct channel *c, struct error *e)
+static void greeted(const struct acceptor *a)
+{
+	if (a->greeted)
+		a->greeted(a->context);
+}
+
+/* What it asks for is a part of saying who it is.  Takes @c over. */
+static int pair(const struct acceptor *a, struct channel *c,
+		const struct hello *h, enum proof proof, struct error *e)
 {
 	const struct pair_server s = { .own_name = a->own_name,
 				       .admit = a->pair,
+				       .greeted = a->greeted,
 				       .context = a->context };
-	int r = pair_serve(&s, c, e);
+	int r;
 
+	if (check_proof(c, h, proof, e) < 0 || check_hello(a, c, h, e) < 0) {
+		greeted(a);
+		hello_refuse(0, c, e);
+		return error_code(e);
+	}
+	r = pair_serve(&s, c, e);
+	greeted(a);
 	channel_free(c);
 	return r;
 }
@@ -301,8 +316,9 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 
 	if (r >= 0)
 		r = hello_receive(c, first, &h, e);
-	if (a->greeted)
-		a->greeted(a->context);
+	if (r >= 0 && h.kind == HELLO_PAIR)
+		return pair(a, c, &h, proof, e);
+	greeted(a);
 	if (r < 0) {
 		error_in(e, "%s", c->to);
 		channel_free(c);
@@ -312,8 +328,6 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 		hello_refuse(0, c, e);
 		return error_code(e);
 	}
-	if (h.kind == HELLO_PAIR)
-		return pair(a, c, e);
 	if (h.kind == HELLO_JOIN)
 		return join(a, &h, c, e);
 	if (h.kind == HELLO_OPEN)

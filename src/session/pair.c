@@ -176,6 +176,8 @@ int pair_serve(const struct pair_server *s, struct channel *c, struct error *e)
 	    body_receive(&text, &len, c, PAIRING_REQUEST_MAX,
 			 clock_us() + HELLO_TIMEOUT_US, e) < 0)
 		return error_in(e, "%s", c->to);
+	if (s->greeted)
+		s->greeted(s->context);
 	r = serve(s, c, text, len, e);
 	explicit_bzero(text, len);
 	return r < 0 ? error_in(e, "%s", c->to) : 0;

@@ -29,6 +29,8 @@ struct pair_server {
 	int (*admit)(void *context, const struct channel *c,
 		     const struct pair_request *rq, struct pair_answer *ret,
 		     struct error *e);
+	/* The request has come; may be NULL. */
+	void (*greeted)(void *context);
 	void *context;
 };
 

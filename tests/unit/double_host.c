@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "host/authority.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
+#include "host/pairing.h"
 #include "host/settings_view.h"
 #include "move/job_view.h"
 
@@ -254,4 +256,84 @@ int relay_start(struct host *h, const struct relay_request *of,
 {
 	return answer_job(h, ret_job, e, "relay_start %s %s %s %d", of->role,
 			  of->name, of->qemu ? of->qemu : "-", (int)of->pid);
+}
+
+int host_trust_show(struct host *h, struct trust_view *ret, struct error *e)
+{
+	*ret = (struct trust_view){ 0 };
+	return answer(h, e, "host_trust_show");
+}
+
+int host_trust_init(struct host *h, struct trust_view *ret, struct error *e)
+{
+	*ret = (struct trust_view){ .joined = true };
+	return answer(h, e, "host_trust_init");
+}
+
+int host_trust_invite(struct host *h, struct invitation_view *ret,
+		      struct error *e)
+{
+	*ret = (struct invitation_view){ .port = 6600 };
+	return answer(h, e, "host_trust_invite");
+}
+
+void invitation_view_done(struct invitation_view *v)
+{
+	words_done(&v->addresses);
+}
+
+int host_trust_join(struct host *h, const struct joining *j,
+		    struct trust_view *ret, struct error *e)
+{
+	*ret = (struct trust_view){ .joined = true };
+	return answer(h, e, "host_trust_join %s %s %u", j->host, j->token,
+		      j->port);
+}
+
+int host_trust_renew(struct host *h, struct trust_view *ret, struct error *e)
+{
+	*ret = (struct trust_view){ .joined = true };
+	return answer(h, e, "host_trust_renew");
+}
+
+int host_trust_members(struct host *h, struct member_views *ret,
+		       struct error *e)
+{
+	*ret = (struct member_views){ 0 };
+	return answer(h, e, "host_trust_members");
+}
+
+int host_trust_remove(struct host *h, const char *name, struct member_view *ret,
+		      struct error *e)
+{
+	*ret = (struct member_view){ .removed = true };
+	return answer(h, e, "host_trust_remove %s", name);
+}
+
+void member_view_done(struct member_view *v)
+{
+	words_done(&v->addresses);
+}
+
+void member_views_done(struct member_views *v)
+{
+	free(v->at);
+}
+
+int host_trust_export(struct host *h, struct trust_authority *ret,
+		      struct error *e)
+{
+	*ret = (struct trust_authority){ .serial = 1 };
+	return answer(h, e, "host_trust_export");
+}
+
+int host_trust_release(struct host *h, struct error *e)
+{
+	return answer(h, e, "host_trust_release");
+}
+
+int host_trust_import(struct host *h, const struct trust_authority *a,
+		      struct error *e)
+{
+	return answer(h, e, "host_trust_import %s %d", a->key, (int)a->serial);
 }
