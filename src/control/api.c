@@ -290,6 +290,7 @@ static void note_answer(struct call_record *r, const char *text)
 		calls_add(r, "job", a.id);
 }
 
+/* @e: NULL when it was done. */
 static void note_end(struct call_record *r, const struct api_request *request,
 		     const struct api_reply *reply, const struct error *e)
 {
@@ -298,7 +299,7 @@ static void note_end(struct call_record *r, const struct api_request *request,
 	memcpy(name, r->name, sizeof(name)); /* which may have been no name */
 	text_printable(r->name, sizeof(r->name), name, strlen(name));
 	r->status = reply->status;
-	if (e->code)
+	if (e)
 		text_printable(r->error, sizeof(r->error), e->text,
 			       strlen(e->text));
 	else if (reply->body)
@@ -324,7 +325,7 @@ static void run(struct api_reply *ret, struct host *h, const char *name,
 		const struct api_request *request)
 {
 	struct call_record r = { 0 };
-	struct error e = { 0 };
+	struct error e, *failed = &e;
 
 	snprintf(r.name, sizeof(r.name), "%s", name);
 	if (route->changes) {
@@ -339,9 +340,10 @@ static void run(struct api_reply *ret, struct host *h, const char *name,
 	} else {
 		ret->status = route->status;
 		ret->allow[0] = '\0';
+		failed = NULL; /* what was tried meanwhile may have */
 	}
 	if (route->changes)
-		note_end(&r, request, ret, &e);
+		note_end(&r, request, ret, failed);
 }
 
 static void answer(struct api_reply *ret, struct host *h,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "double_host.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,11 @@ static int answer(struct host *h, struct error *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
 	va_end(ap);
-	return d->fail_code ? error_set(e, d->fail_code, "%s", d->reason) : 0;
+	if (d->fail_code)
+		return error_set(e, d->fail_code, "%s", d->reason);
+	/* As where something is tried again until it works. */
+	error_set(e, EAGAIN, "not at the first try");
+	return 0;
 }
 
 /* The machine of the answer has what was asked for as its definition. */
@@ -50,6 +55,8 @@ static int answer_view(struct host *h, struct machine_view *ret,
 	va_end(ap);
 	if (d->fail_code)
 		return error_set(e, d->fail_code, "%s", d->reason);
+	/* As where something is tried again until it works. */
+	error_set(e, EAGAIN, "not at the first try");
 	*ret = (struct machine_view){ .definition = strdup(d->asked) };
 	return 0;
 }

@@ -735,6 +735,8 @@ static void what_is_changed_is_noted_with_who_did_it(void **state)
 	ask(p, "POST", "/v1/machines/web1/move",
 	    "{\"host\":\"beta\",\"paused\":true,\"networks\":[\"x\"]}", reply,
 	    sizeof(reply));
+	ask(p, "GET", "/v1/log/calls", "", reply, sizeof(reply));
+	assert_null(strstr(reply, "\"error\"")); /* it was done in the end */
 	p->host.fail_code = EBUSY;
 	p->host.reason = "a job holds web1";
 	ask(p, "POST", "/v1/machines/web1/stop", "", reply, sizeof(reply));
