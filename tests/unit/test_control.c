@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,104 +21,9 @@
 #include "base/text.h"
 #include "cmd/client.h"
 #include "control/api.h"
-#include "control/calls.h"
 #include "control/control.h"
 #include "control/gate.h"
-#include "double_host.h"
-
-struct place {
-	char folder[64], socket[96], look[96];
-	struct control_options options;
-	struct double_host host;
-	struct control *control;
-	bool looks; /* asks by the socket that shows and changes nothing */
-};
-
-static int start(struct place *p, struct control **ret, struct error *e)
-{
-	return control_start(ret, double_as_host(&p->host), &p->options, e);
-}
-
-static int place_open(void **state)
-{
-	struct place *p = calloc(1, sizeof(*p));
-	struct error e;
-
-	snprintf(p->folder, sizeof(p->folder), "/tmp/drover-unit-XXXXXX");
-	if (!mkdtemp(p->folder))
-		return -1;
-	snprintf(p->socket, sizeof(p->socket), "%s/run/drover.sock", p->folder);
-	control_read_socket(p->look, sizeof(p->look), p->socket);
-	p->options = (struct control_options){
-		.socket = p->socket,
-		.read_group = getgrgid(getegid())->gr_name,
-		.folder = p->folder,
-	};
-	if (start(p, &p->control, &e) < 0) {
-		print_error("%s\n", e.text);
-		return -1;
-	}
-	*state = p;
-	return 0;
-}
-
-static int place_close(void **state)
-{
-	struct place *p = *state;
-	char run[96];
-
-	control_stop(p->control);
-	unlink(p->socket);
-	snprintf(run, sizeof(run), "%s/calls.log", p->folder);
-	unlink(run);
-	snprintf(run, sizeof(run), "%s/calls.log.before", p->folder);
-	unlink(run);
-	snprintf(run, sizeof(run), "%s/run", p->folder);
-	rmdir(run);
-	rmdir(p->folder);
-	free(p);
-	return 0;
-}
-
-/* Sends @text as it is and reads until the server closes; returns the status.
- * The reply stays in @reply. */
-static int send_raw(const struct place *p, const char *text, size_t len,
-		    char *reply, size_t cap)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = 0;
-	size_t used = 0;
-	ssize_t n;
-
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s",
-		 p->looks ? p->look : p->socket);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-	while (len > 0) {
-		n = send(fd, text, len, MSG_NOSIGNAL);
-		assert_true(n > 0);
-		text += n;
-		len -= (size_t)n;
-	}
-	while (used + 1 < cap &&
-	       (n = recv(fd, reply + used, cap - used - 1, 0)) > 0)
-		used += (size_t)n;
-	reply[used] = '\0';
-	close(fd);
-	sscanf(reply, "HTTP/1.1 %d", &status);
-	return status;
-}
-
-static int ask(const struct place *p, const char *verb, const char *path,
-	       const char *body, char *reply, size_t cap)
-{
-	char text[4096];
-	int n = snprintf(text, sizeof(text),
-			 "%s %s HTTP/1.1\r\nHost: drover\r\nConnection: close"
-			 "\r\nContent-Length: %zu\r\n\r\n%s",
-			 verb, path, strlen(body), body);
-
-	return send_raw(p, text, (size_t)n, reply, cap);
-}
+#include "place.h"
 
 static const struct {
 	const char *verb, *path, *body;
@@ -499,7 +403,7 @@ static void a_live_daemon_keeps_its_socket(void **state)
 	struct error e = { 0 };
 	char reply[4096];
 
-	assert_int_equal(start(p, &other, &e), -EADDRINUSE);
+	assert_int_equal(place_start(p, &other, &e), -EADDRINUSE);
 	assert_null(other);
 	assert_non_null(strstr(e.text, "another droverd already serves"));
 	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
@@ -532,7 +436,7 @@ static void the_socket_of_a_dead_daemon_is_replaced(void **state)
 	close(fd);
 	assert_int_equal(access(p->socket, F_OK), 0);
 
-	assert_int_equal(start(p, &p->control, &e), 0);
+	assert_int_equal(place_start(p, &p->control, &e), 0);
 	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
 			 200);
 }
@@ -547,7 +451,7 @@ static void a_file_that_is_no_socket_is_left_alone(void **state)
 	p->control = NULL;
 	fd = open(p->socket, O_CREAT | O_WRONLY, 0600);
 	close(fd);
-	assert_int_equal(start(p, &p->control, &e), -EEXIST);
+	assert_int_equal(place_start(p, &p->control, &e), -EEXIST);
 	assert_non_null(strstr(e.text, "is not a socket"));
 	assert_int_equal(access(p->socket, F_OK), 0);
 }
@@ -570,7 +474,7 @@ static void stopping_leaves_a_successors_socket(void **state)
 
 	unlink(p->socket);
 	unlink(p->look);
-	assert_int_equal(start(p, &next, &e), 0);
+	assert_int_equal(place_start(p, &next, &e), 0);
 	control_stop(p->control);
 	p->control = next;
 	assert_int_equal(ask(p, "GET", "/v1/host", "", reply, sizeof(reply)),
@@ -726,108 +630,6 @@ static void by_the_other_socket_nothing_can_be_changed(void **state)
 	assert_non_null(strstr(reply, "\r\n\r\n[]"));
 }
 
-static void what_is_changed_is_noted_with_who_did_it(void **state)
-{
-	struct place *p = *state;
-	char reply[8192], pid[32];
-
-	ask(p, "GET", "/v1/machines/web1", "", reply, sizeof(reply));
-	ask(p, "POST", "/v1/machines/web1/move",
-	    "{\"host\":\"beta\",\"paused\":true,\"networks\":[\"x\"]}", reply,
-	    sizeof(reply));
-	ask(p, "GET", "/v1/log/calls", "", reply, sizeof(reply));
-	assert_null(strstr(reply, "\"error\"")); /* it was done in the end */
-	p->host.fail_code = EBUSY;
-	p->host.reason = "a job holds web1";
-	ask(p, "POST", "/v1/machines/web1/stop", "", reply, sizeof(reply));
-	assert_int_equal(ask(p, "GET", "/v1/log/calls", "", reply,
-			     sizeof(reply)),
-			 200);
-	snprintf(pid, sizeof(pid), "\"pid\": %d", (int)getpid());
-	assert_non_null(strstr(reply, pid));
-	assert_non_null(strstr(reply, "\"process\": \"test_control\""));
-	assert_non_null(strstr(reply, "\"action\": \"move\""));
-	assert_non_null(
-		strstr(reply, "\"details\": \"host=beta paused=true job=3f\""));
-	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
-	assert_non_null(strstr(reply, "\"status\": 409"));
-	assert_non_null(strstr(reply, "\"error\": \"a job holds web1\""));
-	assert_null(strstr(reply, "vm show"));
-
-	assert_int_equal(ask(p, "GET", "/v1/log/calls?last=1", "", reply,
-			     sizeof(reply)),
-			 200);
-	assert_null(strstr(reply, "\"action\": \"move\""));
-	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
-	assert_int_equal(ask(p, "GET", "/v1/log/calls?last=0", "", reply,
-			     sizeof(reply)),
-			 400);
-}
-
-/* In a body there may be a secret; only what a row of the table names is
- * kept, and no caller can begin a line of his own. */
-static void nothing_else_of_a_body_is_noted(void **state)
-{
-	struct place *p = *state;
-	char reply[8192];
-
-	ask(p, "PUT", "/v1/machines?file=a%0Ab", "secret = 1\n", reply,
-	    sizeof(reply));
-	assert_int_equal(ask(p, "GET", "/v1/log/calls", "", reply,
-			     sizeof(reply)),
-			 200);
-	assert_null(strstr(reply, "secret"));
-	assert_non_null(strstr(reply, "\"details\": \"file=a?b\""));
-}
-
-static off_t size_of(const char *folder, const char *name)
-{
-	char path[128];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	return stat(path, &st) < 0 ? -1 : st.st_size;
-}
-
-static void what_was_noted_is_bounded_and_the_newest_stays(void **state)
-{
-	struct place *p = *state;
-	char path[128], reply[8192];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/calls.log", p->folder);
-	ask(p, "POST", "/v1/machines/old/stop", "", reply, sizeof(reply));
-	f = fopen(path, "ae");
-	for (off_t n = size_of(p->folder, "calls.log"); n < CALLS_FILE_MAX - 64;
-	     n += 64)
-		fprintf(f, "%063d\n", 0);
-	fclose(f);
-	ask(p, "POST", "/v1/machines/new/stop", "", reply, sizeof(reply));
-	assert_in_range(size_of(p->folder, "calls.log"), 1, 1000);
-	assert_in_range(size_of(p->folder, "calls.log.before"), 1,
-			CALLS_FILE_MAX);
-	/* What is no record is passed over. */
-	ask(p, "GET", "/v1/log/calls", "", reply, sizeof(reply));
-	assert_non_null(strstr(reply, "\"name\": \"new\""));
-	assert_null(strstr(reply, "\"name\": \"old\""));
-}
-
-static void without_room_for_it_the_call_is_done_all_the_same(void **state)
-{
-	struct place *p = *state;
-	char path[128], reply[4096];
-
-	snprintf(path, sizeof(path), "%s/calls.log", p->folder);
-	assert_int_equal(symlink("/dev/full", path), 0);
-	assert_int_equal(ask(p, "POST", "/v1/machines/web1/stop", "", reply,
-			     sizeof(reply)),
-			 200);
-	assert_string_equal(p->host.asked, "machine_stop web1");
-}
-
-#define AT_A_PLACE(f) \
-	cmocka_unit_test_setup_teardown(f, place_open, place_close)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -858,10 +660,6 @@ int main(void)
 		cmocka_unit_test(
 			every_method_says_whether_it_changes_something),
 		AT_A_PLACE(by_the_other_socket_nothing_can_be_changed),
-		AT_A_PLACE(what_is_changed_is_noted_with_who_did_it),
-		AT_A_PLACE(nothing_else_of_a_body_is_noted),
-		AT_A_PLACE(what_was_noted_is_bounded_and_the_newest_stays),
-		AT_A_PLACE(without_room_for_it_the_call_is_done_all_the_same),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
