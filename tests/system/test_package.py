@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The Debian package, in a Debian of its own that systemd runs: installed, used, upgraded."""
+import glob
+import os
+import shutil
+import subprocess
+import unittest
+
+from lab import ROOT, Lab, machine, slow
+from lab.booted import Booted
+from lab.core import wait_for
+
+TIME_LIMIT = 600  # the package and the Debian are made once
+
+NEEDED = ("dpkg-buildpackage", "lintian", "dh_installsystemd")
+
+
+def package():
+    """The package of this tree; made where there is none that is newer than it."""
+    missing = [p for p in NEEDED if not shutil.which(p)]
+    if missing:
+        raise unittest.SkipTest(f"there is no {' and no '.join(missing)}")
+    done = subprocess.run([os.path.join(ROOT, "tools", "deb"), "--if-older"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode != 0:
+        raise AssertionError(f"tools/deb: {(done.stdout + done.stderr)[-3000:]}")
+    found, = glob.glob(os.path.join(ROOT, "build-deb", "drover_*.deb"))
+    return found
+
+
+@slow
+class Package(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.close)
+        cls.deb = package()
+        cls.debian = Booted(cls.lab)
+        shutil.copy(cls.deb, cls.debian.path("/tmp/drover.deb"))
+        cls.debian.run("dpkg", "-i", "/tmp/drover.deb")
+        with open(cls.debian.path("/srv/boot.img"), "wb") as f:
+            f.write(machine.BOOT_SECTOR.ljust(1440 * 1024, b"\0"))
+
+    def show(self, unit, key):
+        return self.debian.run("systemctl", "show", "-P", key, unit).stdout.strip()
+
+    def test_1_it_brings_its_users_groups_and_folders(self):
+        for database, name in (("group", "drover"), ("group", "drover-read"),
+                               ("passwd", "drover-qemu")):
+            self.debian.run("getent", database, name)
+        self.assertIn("kvm", self.debian.run("id", "-nG", "drover-qemu").stdout.split())
+        for folder in ("/etc/drover/drover.d", "/var/lib/drover/images"):
+            self.assertTrue(os.path.isdir(self.debian.path(folder)), folder)
+        self.assertIn("configuration is good", self.debian.run("droverd", "--check").stdout)
+
+    def test_2_the_service_runs_as_its_unit_says(self):
+        wait_for("droverd", lambda: self.show("droverd", "ActiveState") == "active", 20, 0.1)
+        self.assertEqual(self.debian.run("systemctl", "is-enabled", "droverd").stdout.strip(),
+                         "enabled")
+        pid = self.show("droverd", "MainPID")
+        with open(self.debian.path(f"/proc/{pid}/status"), encoding="ascii") as f:
+            self.assertIn("Seccomp:\t2", f.read())
+        for name, group in (("drover.sock", "drover"), ("drover-read.sock", "drover-read")):
+            self.assertEqual(self.debian.run("stat", "-c", "%a %G", f"/run/drover/{name}")
+                             .stdout.split(), ["660", group])
+
+    def test_2_its_processes_open_the_devices_of_its_list_and_no_others(self):
+        # By numbers: these nodes need not be there.
+        for name, minor in (("kvm", 232), ("fuse", 229)):
+            self.debian.run("mknod", f"/srv/{name}", "c", "10", minor)
+        group = "/sys/fs/cgroup" + self.show("droverd", "ControlGroup")
+        opened = self.debian.run("sh", "-c", f"echo $$ >{group}/cgroup.procs; "
+                                 "for n in kvm fuse; do (: </srv/$n) && echo $n; done",
+                                 check=False)
+        self.assertNotIn("fuse", opened.stdout)
+        self.assertIn("/srv/fuse: Operation not permitted", opened.stderr)
+        self.assertNotIn("/srv/kvm: Operation not permitted", opened.stderr)
+
+    def test_3_a_guest_outlives_restarts_and_upgrades(self):
+        definition = machine.definition(
+            "web", "-drive", "if=none,id=floppy,format=raw,readonly=on,file=/srv/boot.img",
+            "-device", "isa-fdc,id=fdc", "-device", "floppy,drive=floppy,bus=fdc.0", "-boot", "a",
+            memory="16M")
+        if os.path.exists("/dev/kvm"):  # which the unit's list of devices has to allow
+            definition = definition.replace("accelerator = tcg", "accelerator = kvm")
+        self.debian.run("drover", "vm", "define", "-", stdin=definition)
+        self.debian.run("drover", "vm", "start", "web")
+        qemu, daemon = self.qemu(), self.show("droverd", "MainPID")
+        for words in (("systemctl", "restart", "droverd"),
+                      ("dpkg", "-i", "/tmp/drover.deb")):
+            self.debian.run(*words)
+            self.assertEqual(self.qemu(), qemu)
+            self.assertNotEqual(self.show("droverd", "MainPID"), daemon)
+            daemon = self.show("droverd", "MainPID")
+        journal = self.debian.run("journalctl", "-o", "cat", "-u", "droverd",
+                                  "DROVER_ACTION=vm start", "DROVER_NAME=web").stdout
+        self.assertIn("vm start web: done", journal)
+        self.assertIn("vm start web", self.debian.run("drover", "log").stdout)
+
+    def qemu(self):
+        """The id of the machine's process, which runs."""
+        shown = self.debian.run("drover", "vm", "show", "web").stdout
+        self.assertIn("running", shown)
+        return self.debian.run("pgrep", "-f", "name web").stdout.strip()
+
+    def test_4_without_the_package_its_guest_runs_on(self):
+        qemu = self.qemu()
+        self.debian.run("dpkg", "-r", "drover")
+        self.assertEqual(self.debian.run("pgrep", "-f", "name web").stdout.strip(), qemu)
+        self.debian.run("dpkg", "-i", "/tmp/drover.deb")
+        self.assertEqual(self.qemu(), qemu)
+
+    def test_5_a_purge_leaves_images_and_nothing_else(self):
+        self.debian.run("drover", "vm", "stop", "web")
+        self.debian.run("touch", "/var/lib/drover/images/web.img")
+        self.debian.run("dpkg", "-P", "drover")
+        left = self.debian.run("find", "/etc/drover", "/var/lib/drover", "-type", "f", check=False)
+        self.assertEqual(left.stdout.split(), ["/var/lib/drover/images/web.img"])
+
+
+if __name__ == "__main__":
+    unittest.main()
