@@ -64,6 +64,7 @@ static int check(const struct move_host *host,
 	const struct policy p = { .programs = &programs,
 				  .image_directories = host->image_directories,
 				  .run_dir = run_dir,
+				  .bridges = host->bridges,
 				  .real_path = policy_real_path,
 				  .read_head = policy_read_head };
 

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "qemu/definition.h"
 #include "qemu/policy_rules.h"
+#include "qemu/tap.h"
 
 enum { BLAME_MAX = 64, SENTENCE_CAP = 640 };
 
@@ -96,6 +97,28 @@ static void check_directory(struct policy_run *r, const char *directory)
 		policy_path(r, directory, directory, PLACE_IMAGE);
 }
 
+/* A bridge leads to a network of this host, so it is named here as well. */
+static void check_nic(struct policy_run *r, const struct definition_nic *nic)
+{
+	const struct ini_list *l = r->policy->bridges;
+	const struct policy_kind *k =
+		policy_find_kind(&policy_device, nic->model);
+	bool known = false;
+
+	for (size_t i = 0; l && i < l->count; i++)
+		known |= !strcmp(((const struct bridge *)l->at[i])->name,
+				 nic->bridge);
+	if (!known)
+		policy_blame(r, nic->bridge,
+			     "it is no bridge for machines of peers: add a "
+			     "section [bridge %s] to drover.conf",
+			     nic->bridge);
+	if (!k || k->refused)
+		policy_blame(r, nic->model,
+			     "this model is not among those that are allowed: "
+			     "use virtio-net-pci");
+}
+
 static void check_syntax(struct policy_run *r, const struct policy_syntax *s,
 			 const char *key, const char *value)
 {
@@ -118,6 +141,9 @@ static void check_keys(struct policy_run *r, const struct definition *d)
 	r->option = "cpu";
 	if (d->cpu)
 		check_cpu(r, d->cpu);
+	r->option = "nic";
+	for (size_t i = 0; i < d->nics.count; i++)
+		check_nic(r, &d->nics.at[i]);
 	r->option = "directory";
 	if (d->directory)
 		check_directory(r, d->directory);
@@ -194,11 +220,12 @@ static bool all_utf8(struct policy_run *r, const struct words *w)
 	return all;
 }
 
-static void check_arguments(struct policy_run *r, const struct words *w)
+static void check_arguments(struct policy_run *r, const struct words *w,
+			    bool has_nics)
 {
 	if (!all_utf8(r, w))
 		return;
-	r->no_network = true;
+	r->no_network = !has_nics;
 	for (size_t at = 0; at < w->count && !r->failed;)
 		at += check_words(r, w, at);
 	r->option = "arguments";
@@ -218,7 +245,7 @@ int policy_check(const struct policy *p, const struct definition *d,
 	if (expand(&w, p, d, e) < 0)
 		return error_code(e);
 	check_keys(&r, d);
-	check_arguments(&r, &w);
+	check_arguments(&r, &w, d->nics.count > 0);
 	return r.failed ? error_code(e) : 0;
 }
 

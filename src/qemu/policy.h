@@ -21,12 +21,15 @@
 
 struct definition;
 struct error;
+struct ini_list;
 
 struct policy {
 	const struct words *programs; /* QEMUs that may be started */
 	/* Absolute, without ".." and doubled slashes. */
 	const struct words *image_directories;
 	const char *run_dir; /* the machine's own folder, ${dir} */
+	/* Of struct bridge, those that cards may join; NULL: none. */
+	const struct ini_list *bridges;
 	/* Where @path leads once links are followed, into @ret: 0 or a
 	 * negative errno.  NULL: what is written is taken for true. */
 	int (*real_path)(void *arg, const char *path, char *ret, size_t cap);

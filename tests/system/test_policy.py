@@ -77,6 +77,7 @@ KEYS = (
     ("not among the QEMUs that this host may start", "qemu = OUT/up"),
     ("dumpdtb", "machine = pc,dumpdtb=OUT/out"),
     ("directory /etc", "directory = /etc"),
+    ("add a section [bridge br0] to drover.conf", "nic web = bridge=br0"),
 )
 
 

@@ -25,13 +25,16 @@ REQUESTS = {
     "carries": ("relay", {"name": "r"}),
     "ask": (None, {"job": "1"}),
     "resolve": (None, {"job": "1", "decision": "commit"}),
+    # These are answered to hosts of the CA alone.
+    "members": (None, {}),
+    "renew": (None, {"request": "x"}),
 }
 # No session begins with these, whatever the peer may do.
 OTHERS = {
     "prepared": {}, "loaded": {}, "commit": {}, "running": {}, "registered": {}, "done": {},
     "failed": {"error": "x"}, "findings": {"findings": []}, "ready": {}, "blocks": {},
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
-    "holder": {"state": "none"}, "drain": {}, "of-later": {},
+    "holder": {"state": "none"}, "renewed": {"certificate": "x"}, "drain": {}, "of-later": {},
 }
 
 

@@ -14,6 +14,7 @@
 #include "policy_rows.h"
 #include "qemu/definition.h"
 #include "qemu/policy.h"
+#include "qemu/tap.h"
 
 /* A host with links in its image directories. */
 static int leads_to(void *unused, const char *path, char *ret, size_t cap)
@@ -86,10 +87,14 @@ static char *said_of(const struct definition *d, const char *directories)
 	static char program[] = "/usr/bin/qemu-system-x86_64";
 	static char *programs[] = { program, NULL };
 	struct words images = { 0 }, blame = { 0 };
+	static struct bridge lan = { .name = "lan" };
+	static void *joined[] = { &lan };
+	const struct ini_list bridges = { joined, 1 };
 	const struct words known = { programs, 1 };
 	const struct policy p = { .programs = &known,
 				  .image_directories = &images,
 				  .run_dir = "/run/drover/web1",
+				  .bridges = &bridges,
 				  .real_path = leads_to,
 				  .read_head = begins_with };
 	char *all = calloc(1, 65536);
@@ -381,6 +386,13 @@ static void the_keys_are_judged_like_the_arguments(void **state)
 		{ "qemu = /tmp/qemu\n",
 		  "qemu /tmp/qemu: it is not among the QEMUs that this host "
 		  "may start: leave the key out, or add it to drover.conf" },
+		{ "nic web = bridge=lan\n", "" },
+		{ "nic web = bridge=br0\n",
+		  "nic br0: it is no bridge for machines of peers: add a "
+		  "section [bridge br0] to drover.conf" },
+		{ "nic web = bridge=lan,model=vfio-pci\n",
+		  "nic vfio-pci: this model is not among those that are "
+		  "allowed: use virtio-net-pci" },
 		{ "directory = /etc\n", "directory /etc: " OUTSIDE },
 		{ "memory = 1G,x=1\n",
 		  "memory x=1: the property 'x' is not among those that are "
