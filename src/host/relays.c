@@ -470,7 +470,8 @@ static int connect_relay(struct connecting *c, struct error *e)
 	struct relay_options o = {
 		.judges = true,
 		.listen_path = c->listen.text,
-		.owner = { c->user[0] ? c->user : NULL, c->mode },
+		.owner = { .user = c->user[0] ? c->user : NULL,
+			   .mode = c->mode },
 		.blocks = blocks,
 		.repeats = move_paths_repeats(&paths),
 		.switchover_outage_us = d->move.switchover_outage_limit_us,
