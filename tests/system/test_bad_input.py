@@ -51,12 +51,12 @@ DEFINITIONS = {
 
 
 def tree(folder):
-    """Every file of a folder but logs, with its content where it has one."""
+    """Every file of a folder but logs, that of calls too, with its content where it has one."""
     found = {}
     for root, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(root, name)
-            if os.path.isfile(path) and name not in ("log", "qemu.log"):
+            if os.path.isfile(path) and name not in ("log", "qemu.log", "calls.log"):
                 with open(path, "rb") as f:
                     found[path] = f.read()
             elif not os.path.isfile(path):
