@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,26 @@ static int check_programs(struct checking *c, struct error *e)
 	return 0;
 }
 
+/* A host that is upgraded keeps what it had. */
+static int check_qemu_user(struct checking *c, struct error *e)
+{
+	const char *user = c->s->host.qemu_user;
+	char at[PLACE_CAP];
+
+	host_place(at, c, "qemu-user");
+	if (!user || !strcmp(user, "root"))
+		return words_addf(&c->found->notes, e,
+				  "%sQEMUs run as root: a guest that breaks "
+				  "out of one is root here; make a user, say "
+				  "drover-qemu, and set qemu-user in [host]",
+				  at);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */
+	if (!user[strspn(user, "0123456789")] || getpwnam(user))
+		return 0;
+	return words_addf(&c->found->wrong, e,
+			  "%sqemu-user = %s: there is no such user", at, user);
+}
+
 static int check_group(struct checking *c, const char *key, const char *name,
 		       struct error *e)
 {
@@ -420,8 +441,9 @@ int settings_check(struct check *ret, const struct settings *s,
 		   const struct settings_source *from, struct error *e)
 {
 	static int (*const all[])(struct checking *, struct error *) = {
-		check_keys,   check_listen, check_networks, check_folders,
-		check_groups, check_trust,  check_peers,    check_programs,
+		check_keys,    check_listen,   check_networks,
+		check_folders, check_groups,   check_trust,
+		check_peers,   check_programs, check_qemu_user,
 	};
 	struct checking c = { .found = ret, .s = s, .from = from };
 	int r = trust_open(&c.trust, s->host.trust_directory, s->host.name, e);

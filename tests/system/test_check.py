@@ -25,7 +25,7 @@ class Case(unittest.TestCase):
         self.host, self.other = (
             Host(self.lab, name, self.network[name], self.network.addresses(name), settings={
                 "host": {"trust-directory": self.lab.path(f"{name}-trust"), "group": "users",
-                         "read-group": "games"}})
+                         "read-group": "games", "qemu-user": "nobody"}})
             for name in ("alpha", "beta"))
 
     def check(self, *wrap):
@@ -110,6 +110,16 @@ class Here(Case):
                                            "group": "no-such-group"})
         self.says(WRONG, " qemu = /opt/none/qemu: No such file", "allow-qemu = /opt/none/q: No",
                   "group = no-such-group: there is no such group")
+
+
+    def test_qemus_that_run_as_root_or_as_nobody_there_is(self):
+        for user in ("root", None):
+            self.host.settings["host"]["qemu-user"] = user
+            if not user:
+                del self.host.settings["host"]["qemu-user"]
+            self.says(GOOD, "QEMUs run as root: a guest that breaks out of one is root here")
+        self.host.settings["host"]["qemu-user"] = "no-such-user"
+        self.says(WRONG, "qemu-user = no-such-user: there is no such user")
 
 
 class Certificates(Case):

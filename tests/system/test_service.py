@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 import unittest
 
@@ -72,6 +73,22 @@ class Lives(unittest.TestCase):
             host.wrap = unit.wrap()
 
     def test_with_what_the_unit_leaves_a_machine_moves_there_and_back(self):
+        self.there_and_back()
+
+    def test_so_does_one_whose_qemu_is_a_user_of_its_own(self):
+        for host in (self.field.alpha, self.field.beta):
+            host.settings["host"]["qemu-user"] = "nobody"
+        os.chmod(self.lab.dir, 0o711)
+        kernel = shutil.copy(machine.STRESS, self.lab.path("kernel"))  # where anybody may go
+        self.field.definition = self.field.definition.replace(machine.STRESS, kernel)
+        for entry in os.scandir(self.lab.dir):
+            if stat.S_ISSOCK(entry.stat().st_mode):  # of the guest's console, and the watch
+                os.chmod(entry.path, 0o666)
+        self.there_and_back()
+        self.assertNotIn("0", status(self.field.pid)["Uid"].split())
+        self.assertEqual(status(self.field.pid)["CapBnd"], bits([]))
+
+    def there_and_back(self):
         field = self.field.start()
         for _ in range(2):
             self.assertEqual(field.move().wait()[0], 0, field.logs())
