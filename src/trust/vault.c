@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -24,9 +25,25 @@ int vault_load(const struct trust *s, const char *name, char **ret,
 	return ini_load(ret, &len, path, FILE_MAX, e);
 }
 
+/* The folder that it is in, as /etc/drover, may be missing too where nothing
+ * has been set yet. */
+static void make_above(const struct trust *s)
+{
+	char above[PATH_MAX];
+	char *slash;
+
+	snprintf(above, sizeof(above), "%s", s->folder);
+	slash = strrchr(above, '/');
+	if (!slash || slash == above)
+		return;
+	*slash = '\0';
+	mkdir(above, 0755); /* else saving says what is wrong */
+}
+
 int vault_save(const struct trust *s, const char *name, const char *text,
 	       mode_t mode, struct error *e)
 {
+	make_above(s);
 	return file_save(s->folder, name, text, mode, e);
 }
 

@@ -315,6 +315,20 @@ static void a_name_is_given_once(void **state)
 	}
 }
 
+static void the_folder_above_may_be_missing(void **state)
+{
+	struct place *p = *state;
+	struct trust *fresh;
+	char path[PATH_MAX];
+	struct error e;
+
+	snprintf(path, sizeof(path), "%s/etc/trust", p->folder);
+	assert_int_equal(trust_open(&fresh, path, "gamma", &e), 0);
+	assert_int_equal(trust_init(fresh, somewhere(), p->now_s, &e), 0);
+	assert_int_equal(mode_of(path, "host.key"), 0600);
+	trust_free(fresh);
+}
+
 static void the_ca_moves_to_a_member(void **state)
 {
 	struct place *p = *state;
@@ -365,6 +379,8 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(the_ca_moves_to_a_member, start,
 						end),
+		cmocka_unit_test_setup_teardown(the_folder_above_may_be_missing,
+						start, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
