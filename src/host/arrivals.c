@@ -22,6 +22,7 @@
 #include "host/room.h"
 #include "host/terms.h"
 #include "move/commit.h"
+#include "move/compare.h"
 #include "move/journal.h"
 #include "session/session.h"
 

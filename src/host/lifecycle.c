@@ -184,7 +184,6 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	return machine_save(h->registry, m, e) < 0 ? end_unsaved(h, m, e) : 0;
 }
 
-/* 'cont' or 'stop'. */
 static int tell(struct host *h, struct machine *m, bool run, struct error *e)
 {
 	const struct machine_record *c = machine_record(m);
@@ -193,7 +192,7 @@ static int tell(struct host *h, struct machine *m, bool run, struct error *e)
 
 	if (qmp_open(&q, c->process.qmp_path, clock_us() + MONITOR_US, e) < 0)
 		return error_code(e);
-	r = qmp_run(q, run ? "cont" : "stop", NULL, NULL, e);
+	r = run ? monitor_continue(q, e) : monitor_pause(q, e);
 	/* It may have come here paused. */
 	if (r == 0 && run)
 		monitor_announce(q);

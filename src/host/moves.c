@@ -18,6 +18,7 @@
 #include "host/registry.h"
 #include "host/room.h"
 #include "host/terms.h"
+#include "move/compare.h"
 #include "move/disks.h"
 #include "move/job_view.h"
 #include "move/peer.h"

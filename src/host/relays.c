@@ -448,13 +448,8 @@ static int ask_ready(struct connecting *c, struct session *s,
 	if (session_send(s, &question, e) < 0 ||
 	    await_ready(c, s, &answer, e) < 0)
 		return error_code(e);
-	if (answer.type == MESSAGE_FAILED)
-		return error_set(e, EREMOTEIO, "host %s: %s", c->peer.name,
-				 answer.failed.error);
-	if (answer.type != MESSAGE_READY)
-		return error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
-				 c->peer.name, message_name(answer.type),
-				 message_name(MESSAGE_READY));
+	if (peer_check_answer(&answer, MESSAGE_READY, c->peer.name, e) < 0)
+		return error_code(e);
 	return blocks_take(blocks, ret_n, &answer.blocks, c->peer.name, e);
 }
 

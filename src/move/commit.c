@@ -191,7 +191,7 @@ static enum decide_event ask(struct commit_side *c)
 	return hear(c, &m, MESSAGE_ANSWER);
 }
 
-enum decide_event commit_press(struct commit_side *c)
+enum decide_event commit_tell(struct commit_side *c)
 {
 	enum decide_event word = operators_word(c->job);
 

@@ -41,7 +41,7 @@ void commit_run(struct commit_side *c, enum decide_event event);
 
 /* Source: tells "commit" in a session of its own, and hears how far the
  * destination is.  The operator's word comes first. */
-enum decide_event commit_press(struct commit_side *c);
+enum decide_event commit_tell(struct commit_side *c);
 /* Destination: asks what was decided; likewise. */
 enum decide_event commit_ask(struct commit_side *c);
 /* Once more before the operator is obeyed; hands out nothing to a destination

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "move/compare.h"
 
-/*
- * The pre-flight check.  The source describes the machine as its QEMU runs it;
- * the destination holds that against what it has.  Every finding is a sentence
- * that says what to do.
- */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

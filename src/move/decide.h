@@ -140,7 +140,7 @@ enum decide_action {
 	ACT_SEND_REGISTERED, /* the machine is held no longer */
 	ACT_SEND_DROPPED,
 	ACT_SEND_DONE,
-	ACT_PRESS,    /* tell "commit" again, and hear what the peer says */
+	ACT_TELL,     /* tell "commit" again, and hear what the peer says */
 	ACT_PROBE,    /* ask once more, without telling "commit" */
 	ACT_ASK,      /* what has the source decided? */
 	ACT_CONTINUE, /* the guest: CONTINUED, REFUSED or DIED */

@@ -6,8 +6,11 @@
  * is the source's turn: the guest is continued on COMMIT and on nothing else.
  *
  * Until "loaded" is said, any failure drops the QEMU.  From then on it is kept,
- * paused, until the source's decision is known.
+ * paused, until the source's decision is known: the table of decide.h says what
+ * is done, and destination_acts.c does it.
  */
+#include "move/destination.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -22,10 +25,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
-#include "move/commit.h"
-#include "move/job.h"
-#include "move/journal.h"
-#include "move/move.h"
+#include "move/compare.h"
 #include "move/permit.h"
 #include "pages/memory.h"
 #include "qemu/monitor.h"
@@ -36,33 +36,8 @@
 
 enum {
 	MONITOR_US = 5000000,
-	END_US = 100000,
-	REPORT_US = 1000000, /* for the source to hear why it failed */
-	DONE_US = 10000000,
 	TURN_US = 250000,
 	ASK_US = 2000000, /* of silence, and between two questions */
-};
-
-struct destination {
-	struct job *job;
-	const struct move_host *host;
-	const struct move_peer *peer;
-	struct session *session;
-	struct move_arrival arrival;
-
-	struct definition definition;
-	char run_dir[PATH_MAX];
-	struct journal_entry entry; /* of a move that is not taken up */
-	struct qmp *qmp;
-	struct migration_capabilities capabilities;
-	struct guest_memory *memory;
-	struct relay *relay;
-	bool started; /* a QEMU of ours exists */
-	bool resumed; /* after a restart of the daemon */
-	unsigned facts;
-	struct commit_side side;
-	struct error why; /* the move failed */
-	uint64_t next_ask_us;
 };
 
 /* --- prepare */
@@ -330,273 +305,7 @@ static int load(struct destination *d, struct error *e)
 	}
 }
 
-/* --- what the table of decide.h asks for */
-
-static struct destination *destination_of(struct commit_side *c)
-{
-	return container_of(c, struct destination, side);
-}
-
-static unsigned facts(struct commit_side *c)
-{
-	const struct destination *d = destination_of(c);
-
-	return d->facts | (d->arrival.paused ? FACT_PAUSED : 0);
-}
-
-/* Until the source says "commit", or is not heard any more: not for longer than
- * it waits itself. */
-static enum decide_event await_commit(struct destination *d)
-{
-	uint64_t silent_us = clock_us();
-	struct session_stats st;
-	struct message got;
-	struct error e;
-	int r;
-
-	for (;;) {
-		bool commit;
-
-		if (atomic_load(&d->job->told_commit) ||
-		    atomic_load(&d->job->verdict) != JOB_UNDECIDED)
-			return commit_ask(&d->side);
-		r = session_await(d->session, clock_us() + TURN_US, &got, &e);
-		session_stats(d->session, &st);
-		if (!st.outage)
-			silent_us = clock_us();
-		if (r == -ETIMEDOUT &&
-		    clock_us() - silent_us < d->host->switchover_outage_us)
-			continue;
-		if (r < 0) {
-			snprintf(d->side.heard, sizeof(d->side.heard), "%.290s",
-				 r == -ETIMEDOUT ? "it is silent" : e.text);
-			return EVENT_SILENT;
-		}
-		commit = got.type == MESSAGE_COMMIT;
-		message_done(&got);
-		if (commit)
-			return EVENT_HEARD_COMMIT;
-	}
-}
-
-static enum decide_event act_send_loaded(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-	struct error e;
-
-	fault_point("destination:loaded");
-	if (session_say(d->session, MESSAGE_LOADED, &e) < 0) {
-		snprintf(d->side.heard, sizeof(d->side.heard), "%.290s",
-			 e.text);
-		return EVENT_SILENT;
-	}
-	fault_point("destination:loaded-sent");
-	return await_commit(d);
-}
-
-static enum decide_event act_store_committed(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-
-	if (job_course(d->job) == DEST_NOTING)
-		fault_point("destination:running-sent");
-	else if (d->arrival.paused)
-		fault_point("destination:commit-received");
-	return commit_store(&d->side, STEP_COMMITTED);
-}
-
-static enum decide_event act_store_dropped(struct commit_side *c)
-{
-	return job_course(c->job) == DEST_NOTING_DROP
-		       ? commit_store(c, STEP_DROPPED)
-		       : commit_conclude(c, STEP_DROPPED);
-}
-
-static enum decide_event act_store_arrived(struct commit_side *c)
-{
-	return commit_conclude(c, STEP_ARRIVED);
-}
-
-static void end_qemu(struct destination *d)
-{
-	struct error e;
-
-	if (d->started &&
-	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
-		log_error("move %s: %s", d->job->machine, e.text);
-}
-
-static enum decide_event act_store_lost(struct commit_side *c)
-{
-	end_qemu(destination_of(c));
-	return commit_conclude(c, STEP_LOST);
-}
-
-/* A QEMU that opens its disks on a slow storage is not a dead one. */
-static int continue_guest(struct destination *d, struct error *e)
-{
-	bool running = false, certain = true;
-	int r = qmp_run(d->qmp, "cont", NULL, NULL, e);
-
-	while (r == -ETIMEDOUT && launch_alive(&d->arrival.process) &&
-	       atomic_load(&d->job->verdict) != JOB_GIVE_UP) {
-		job_set_doubt(d->job, e->text,
-			      "Drover keeps asking its QEMU whether the guest "
-			      "runs, until 'drover job resolve %s --give-up'",
-			      d->job->id);
-		certain = false;
-		r = monitor_is_running(d->qmp, &running, e);
-		if (r == 0 && !running)
-			r = qmp_run(d->qmp, "cont", NULL, NULL, e);
-	}
-	/* That was the word that it was waited for. */
-	if (r == -ETIMEDOUT)
-		job_take_verdict(d->job);
-	/* It may have run in between: no refusal of the first word. */
-	return r == -EREMOTEIO && !certain ? error_as(e, EIO) : r;
-}
-
-static enum decide_event act_continue(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-	struct error e;
-	int r;
-
-	/* It was given to another doubt. */
-	(void)job_take_verdict(d->job);
-	fault_point("destination:commit-received");
-	r = continue_guest(d, &e);
-	if (r >= 0)
-		return EVENT_CONTINUED;
-	d->why = e;
-	error_in(&d->why, "continue the guest");
-	/* A refusal is certain; of a QEMU that is gone nobody knows whether
-	 * the guest ran for a moment, and wrote to its disks. */
-	return r == -EREMOTEIO ? EVENT_REFUSED : EVENT_DIED;
-}
-
-static enum decide_event act_send_running(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-	struct error e;
-
-	fault_point("destination:running");
-	if (d->qmp)
-		monitor_announce(d->qmp);
-	if (d->session && session_say(d->session, MESSAGE_RUNNING, &e) < 0)
-		log_debug("move %s: %s", d->job->machine, e.text);
-	return NO_EVENT;
-}
-
-static enum decide_event act_register(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-	int saved;
-
-	d->arrival.ended = d->resumed && !launch_alive(&d->arrival.process);
-	if (d->arrival.ended)
-		log_warning("machine %s: its QEMU has ended", d->job->machine);
-	saved = d->host->arrived(d->host->context, &d->arrival);
-	d->started = false;
-	fault_point("destination:registered");
-	if (saved < 0) {
-		snprintf(d->side.heard, sizeof(d->side.heard),
-			 "machine %s runs here, and cannot be written to the "
-			 "disk of this host",
-			 d->job->machine);
-		return EVENT_NOT_STORED;
-	}
-	return EVENT_STORED;
-}
-
-/* The QEMU goes first: a source that hears "failed" may run the guest again,
- * also after COMMIT. */
-static enum decide_event act_end_qemu(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-
-	if (!d->why.code)
-		error_set(&d->why, ECANCELED, "%s",
-			  d->side.last == EVENT_GIVE_UP ||
-					  d->side.last == EVENT_STORED
-				  ? "the operator has given it up on this host"
-				  : "the source has taken the move back");
-	end_qemu(d);
-	fault_point("destination:dropped");
-	return EVENT_ENDED;
-}
-
-static enum decide_event act_send_dropped(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-	struct message m = { .type = MESSAGE_FAILED };
-	struct error e;
-
-	snprintf(m.failed.error, sizeof(m.failed.error), "%s", d->why.text);
-	if (d->session && session_send(d->session, &m, &e) == 0)
-		outbox_wait_empty(session_outbox(d->session),
-				  clock_us() + REPORT_US);
-	return NO_EVENT;
-}
-
-/* A source that had to ask for the outcome has no use for more words. */
-static void await_done(struct destination *d)
-{
-	uint64_t deadline = clock_us() + DONE_US;
-	AUTO_MESSAGE struct message got = { 0 };
-	struct error e;
-	int r = -ETIMEDOUT;
-
-	while (r == -ETIMEDOUT && clock_us() < deadline &&
-	       !atomic_load(&d->job->told_commit))
-		r = session_await(d->session, clock_us() + TURN_US, &got, &e);
-}
-
-/* When the user is told, the machine can be used here. */
-static enum decide_event act_send_registered(struct commit_side *c)
-{
-	struct destination *d = destination_of(c);
-	struct error e;
-
-	d->host->release(d->host->context, d->job->machine);
-	if (d->session && session_say(d->session, MESSAGE_REGISTERED, &e) == 0)
-		await_done(d);
-	return NO_EVENT;
-}
-
-static enum decide_event (*const actions[DECIDE_ACTIONS])(
-	struct commit_side *c) = {
-	[ACT_STORE_COMMITTED] = act_store_committed,
-	[ACT_STORE_ARRIVED] = act_store_arrived,
-	[ACT_STORE_DROPPED] = act_store_dropped,
-	[ACT_STORE_LOST] = act_store_lost,
-	[ACT_REMOVE] = commit_remove,
-	[ACT_SEND_LOADED] = act_send_loaded,
-	[ACT_SEND_RUNNING] = act_send_running,
-	[ACT_SEND_REGISTERED] = act_send_registered,
-	[ACT_SEND_DROPPED] = act_send_dropped,
-	[ACT_PROBE] = commit_probe_source,
-	[ACT_ASK] = commit_ask,
-	[ACT_CONTINUE] = act_continue,
-	[ACT_END_QEMU] = act_end_qemu,
-	[ACT_REGISTER] = act_register,
-	[ACT_REFUSE] = commit_refuse,
-	[ACT_DOUBT] = commit_doubt,
-};
-
-static void destination_init(struct destination *d, struct journal_entry *entry)
-{
-	d->side = (struct commit_side){
-		.job = d->job,
-		.host = d->host,
-		.peer = d->peer,
-		.entry = entry,
-		.facts = facts,
-		.actions = actions,
-		.last = NO_EVENT,
-		.last_answer = NO_EVENT,
-	};
-}
+/* --- the whole */
 
 /* What is left of a move that did not bring the guest. */
 static int outcome(struct destination *d, struct error *e)
@@ -615,8 +324,6 @@ static int outcome(struct destination *d, struct error *e)
 		launch_clean(d->run_dir);
 	return error_code(e);
 }
-
-/* --- the whole */
 
 static void let_go(struct destination *d)
 {
@@ -643,7 +350,7 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 				 .entry = journal_entry_of(job) };
 	int r;
 
-	destination_init(&d, &d.entry);
+	destination_begin(&d, &d.entry);
 	job_begin(job, DEST_LOADING);
 	if (prepare(&d, request, &d.why) == 0 && load(&d, &d.why) == 0) {
 		job_set_stage(job, "commit");
@@ -777,7 +484,7 @@ int move_in_resume(struct job *job, const struct move_host *host,
 	run_dir_of(d.run_dir, sizeof(d.run_dir), host, d.arrival.name);
 	d.arrival.run_dir = d.run_dir;
 	d.arrival.job = job->id;
-	destination_init(&d, entry);
+	destination_begin(&d, entry);
 	commit_run(&d.side, found(&d, entry));
 	r = outcome(&d, e);
 	let_go(&d);

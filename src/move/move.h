@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A move: a relay, and a monitor on each side.
+ * A move: a relay, and a monitor on each side.  Begin with source.c.
  *
- *   source.c        the source's stages, and their undoing
- *   destination.c   the destination's answers
- *   source_acts.c   the source's actions of the table of decide.h
- *   decide.c        who may run the guest: the table
- *   commit.c        goes by it, asks and answers the other side
- *   compare.c       the pre-flight check, on both sides
- *   permit.c        what a machine that comes may name
+ *   source            the source's stages, up to where both QEMUs are complete
+ *   destination       the destination's
+ *   decide            who may run the guest: the table
+ *   source_acts, destination_acts
+ *                     what the table asks of each side
+ *   commit            goes by it, asks and answers the other side
+ *   journal           what a restarted daemon needs to go on
+ *   compare           the pre-flight check, on both sides
+ *   disks, content, volume
+ *                     are a machine's disks the same ones there?
+ *   permit            what a machine that comes may name
+ *   job, job_view     a move, or a relay, as the host has and shows it
+ *   report            what it tells while it runs and when it has ended
+ *   paths, settings   over which networks, and how, by default
+ *   peer              sessions with the other host
  *
  * Each side runs in a thread of its own that owns its monitor, relay and
  * session.  They talk by messages (docs/wire.md, "Messages").
@@ -24,13 +32,11 @@
 #include "qemu/launch.h"
 #include "wire/message.h"
 
-struct disk_marks;
 struct error;
 struct ini_list;
 struct job;
 struct journal_entry;
 struct nic_watch;
-struct qmp;
 struct session;
 
 struct move_arrival;
@@ -133,31 +139,3 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 int move_in_resume(struct job *job, const struct move_host *host,
 		   struct journal_entry *entry, const struct move_peer *peer,
 		   struct error *e);
-
-/* --- the pre-flight check */
-
-/* The definition in such a description: what a newer version than this one
- * knows is left out.  Checked, and its uuid is the one beside it. */
-int compare_read_definition(struct definition *ret,
-			    const struct machine_description *machine,
-			    struct error *e);
-/* The program that starts it here: a peer names none that drover.conf does
- * not. */
-const char *compare_program(const struct move_host *host,
-			    const struct definition *d);
-
-/* What the other side has to know about a machine that runs here; shape_done()
- * frees what is in it.  The other side may look at the disks until
- * disks_unmark(@ret_marks). */
-int compare_describe(struct qmp *q, const struct move_machine *m,
-		     struct machine_description *ret,
-		     struct disk_marks **ret_marks, struct error *e);
-
-/* The destination's findings about such a description; @unwelcome: why it may
- * not come, or NULL. */
-int compare_check(const struct move_host *host,
-		  const struct machine_description *machine,
-		  const char *unwelcome, struct findings *ret, struct error *e);
-
-/* -EPERM with the first finding that is an error. */
-int compare_verdict(const struct findings *findings, struct error *e);

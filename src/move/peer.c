@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "move/peer.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "move/move.h"
@@ -34,6 +36,26 @@ struct session_options peer_session(const struct move_host *host,
 		o.compressor_policy = p->compressor_policy;
 	}
 	return o;
+}
+
+int peer_error(const struct message_failed *f, const char *peer,
+	       struct error *e)
+{
+	error_set(e, EREMOTEIO, "host %s: %s", peer,
+		  f->error[0] ? f->error : "failed");
+	e->kind = error_kind_find(f->kind);
+	return error_code(e);
+}
+
+int peer_check_answer(const struct message *answer, enum message_type wanted,
+		      const char *peer, struct error *e)
+{
+	if (answer->type == wanted)
+		return 0;
+	if (answer->type == MESSAGE_FAILED)
+		return peer_error(&answer->failed, peer, e);
+	return error_set(e, EBADMSG, "host %s answers '%s', not '%s'", peer,
+			 message_name(answer->type), message_name(wanted));
 }
 
 int peer_ask(const struct move_host *host, const struct move_peer *peer,

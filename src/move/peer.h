@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #include "session/session.h"
+#include "wire/message.h"
 
 struct error;
-struct message;
 struct move_host;
 struct move_paths;
 struct move_peer;
@@ -20,6 +20,14 @@ struct session_options peer_session(const struct move_host *host,
 				    const struct move_peer *peer,
 				    const struct move_paths *p,
 				    uint64_t outage_limit_us);
+
+/* -EREMOTEIO: what the other side says has failed, of the kind that it names.
+ */
+int peer_error(const struct message_failed *f, const char *peer,
+	       struct error *e);
+/* 0 when it is what was asked for; else as above, or -EBADMSG. */
+int peer_check_answer(const struct message *answer, enum message_type wanted,
+		      const char *peer, struct error *e);
 
 /* One question over a session of its own: 0 with the answer, which may be of
  * any type. */

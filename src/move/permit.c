@@ -18,10 +18,7 @@ static int programs_of(struct words *ret, const struct move_host *host,
 {
 	if (words_add(ret, host->qemu, e) < 0)
 		return error_code(e);
-	for (size_t i = 0; i < host->programs->count; i++)
-		if (words_add(ret, host->programs->at[i], e) < 0)
-			return error_code(e);
-	return 0;
+	return words_add_all(ret, host->programs, e);
 }
 
 /* The source names them beside the definition, and they are looked at here. */

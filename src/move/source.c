@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "move/commit.h"
+#include "move/compare.h"
 #include "move/disks.h"
 #include "move/job.h"
 #include "move/journal.h"
@@ -116,16 +117,6 @@ static int ask_prepare(struct source *m, struct error *e)
 	return session_send(m->session, &ask, e);
 }
 
-/* The other side's "failed" in its own words. */
-static int failed_there(struct source *m, const struct message_failed *f,
-			struct error *e)
-{
-	error_set(e, EREMOTEIO, "host %s: %s", m->peer->name,
-		  f->error[0] ? f->error : "failed");
-	e->kind = error_kind_find(f->kind);
-	return error_code(e);
-}
-
 int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
 		 struct message *ret, struct error *e)
 {
@@ -144,14 +135,8 @@ int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
 		}
 		if (r < 0)
 			return r;
-		if (ret->type == type)
+		if (peer_check_answer(ret, type, m->peer->name, e) == 0)
 			return 0;
-		if (ret->type == MESSAGE_FAILED)
-			failed_there(m, &ret->failed, e);
-		else
-			error_set(e, EBADMSG, "host %s answers '%s', not '%s'",
-				  m->peer->name, message_name(ret->type),
-				  message_name(type));
 		message_done(ret);
 		return error_code(e);
 	}
@@ -296,7 +281,7 @@ static int drain_messages(struct source *m, struct error *e)
 			m->loaded = true;
 			m->times.loaded_wall_us = clock_wall_us();
 		} else if (got.type == MESSAGE_FAILED) {
-			r = failed_there(m, &got.failed, e);
+			r = peer_error(&got.failed, m->peer->name, e);
 		}
 		message_done(&got);
 		if (r < 0)
@@ -324,7 +309,7 @@ static int check_deadline(struct source *m, struct error *e)
 		 m->job->machine, limit);
 	m->deadline_us = 0;
 	m->times.forced = true;
-	return qmp_run(m->qmp, "stop", NULL, NULL, e);
+	return monitor_pause(m->qmp, e);
 }
 
 static int update_progress(struct source *m, struct error *e)
@@ -401,7 +386,7 @@ static void prefer_their_reason(struct source *m, struct error *e)
 		return;
 	if (source_await(m, MESSAGE_FAILED, clock_us() + SOURCE_REASON_US, &got,
 			 &theirs) == 0)
-		failed_there(m, &got.failed, e);
+		peer_error(&got.failed, m->peer->name, e);
 	else if (theirs.code == ECONNABORTED)
 		*e = theirs;
 }

@@ -253,7 +253,7 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(
 	[ACT_REMOVE] = act_remove,
 	[ACT_SEND_COMMIT] = act_send_commit,
 	[ACT_SEND_DONE] = act_send_done,
-	[ACT_PRESS] = commit_press,
+	[ACT_TELL] = commit_tell,
 	[ACT_PROBE] = commit_probe_destination,
 	[ACT_CONTINUE] = act_continue,
 	[ACT_END_QEMU] = act_end_qemu,

@@ -112,6 +112,16 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 	return 0;
 }
 
+int monitor_continue(struct qmp *q, struct error *e)
+{
+	return qmp_run(q, "cont", NULL, NULL, e);
+}
+
+int monitor_pause(struct qmp *q, struct error *e)
+{
+	return qmp_run(q, "stop", NULL, NULL, e);
+}
+
 int monitor_uses_kvm(struct qmp *q, bool *ret, struct error *e)
 {
 	json_t *kvm;
@@ -311,7 +321,7 @@ int monitor_take_back(struct qmp *q, bool run, uint64_t deadline_us,
 			return error_set(e, ETIMEDOUT,
 					 "QEMU was told to continue the guest, "
 					 "which does not run");
-		r = qmp_run(q, "cont", NULL, NULL, e);
+		r = monitor_continue(q, e);
 		if (r < 0 && !may_ask_again(r, deadline_us) &&
 		    (r != -EREMOTEIO || clock_us() > deadline_us))
 			return r;

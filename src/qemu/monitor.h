@@ -44,6 +44,10 @@ int monitor_is_running(struct qmp *q, bool *ret, struct error *e);
 int monitor_migration(struct qmp *q, struct migration_info *ret,
 		      struct error *e);
 
+/* -EREMOTEIO: QEMU refuses to continue it, and it does not run. */
+int monitor_continue(struct qmp *q, struct error *e);
+int monitor_pause(struct qmp *q, struct error *e);
+
 /* Is the guest run by KVM? */
 int monitor_uses_kvm(struct qmp *q, bool *ret, struct error *e);
 /* Adds QEMU's reasons why the machine cannot be migrated; none where it does

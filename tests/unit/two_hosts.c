@@ -364,7 +364,7 @@ static void tells(struct world *w, enum decide_action what)
 		if (w->session)
 			sends(w, MSG_DROPPED);
 		break;
-	case ACT_PRESS:
+	case ACT_TELL:
 		sends(w, MSG_RESOLVE);
 		break;
 	default:
