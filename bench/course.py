@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from common import MIB, note
 from lab import core, machine
+from lab.authority import trust
 from lab.console import Console
 from lab.host import Host, connect
 from lab.machine import Qemu
@@ -129,9 +130,10 @@ def memory_at_hand(memory_mib):
 class Course:
     """Two hosts with a card for each rate; None is one that is not shaped."""
 
-    def __init__(self, args, *rates, latency="10ms", guest=Guest(), build=None):
-        """build: of another Drover, a folder like build/."""
-        self.args, self.guest, self.build = args, guest, build
+    def __init__(self, args, *rates, latency="10ms", guest=Guest(), build=None,
+                 trusted=False):
+        """build: of another Drover, a folder like build/.  trusted: over TLS."""
+        self.args, self.guest, self.build, self.trusted = args, guest, build, trusted
         # What a guest has begun may end before it is moved.
         self.settle_s = 0.3 if args.quick else 1
         self.rates = [bits(r) for r in rates if r]
@@ -185,7 +187,10 @@ class Course:
                            qemu=self.args.qemu,
                            settings={"move": {"switchover-outage-limit": "5s"}})
                       for name in ("alpha", "beta")]
-        for host in connect(*self.hosts):
+        connect(*self.hosts)
+        if self.trusted:
+            trust(self.lab, self.hosts)
+        for host in self.hosts:
             if self.build:
                 host.of(self.build)
             host.start()

@@ -23,12 +23,14 @@ import multichannel
 import release
 import scaling
 import side
+import tls
 from lab.core import Lab, own_namespaces
 from results import Bench
 
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
-          "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS}
+          "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
+          "tls": tls.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

@@ -5,7 +5,7 @@ import threading
 import unittest
 
 from lab import Lab, machine, needs, slow
-from lab.authority import Authority
+from lab.authority import Authority, trust
 from lab.core import wait_for
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
@@ -103,13 +103,9 @@ class Keys(unittest.TestCase):
         """Keys change each 64 MiB of a channel, and channels come and go."""
         lab = Lab()
         self.addCleanup(lab.close)
-        authority = Authority(lab.path("ca"))
         pair = Pair(lab, memory=f"{memory}M",
                     guest=machine.stress_arguments(fill=f"{memory * 3 // 4}M"))
-        for host, other in ((pair.alpha, "beta"), (pair.beta, "alpha")):
-            host.settings["host"]["trust-directory"] = lab.path(f"{host.name}-keys")
-            host.settings[f"peer {other}"]["tls"] = "on"
-            authority.enrol(lab.path(f"{host.name}-keys"), host.name)
+        trust(lab, (pair.alpha, pair.beta))
         pair.start()
         over = threading.Event()
 

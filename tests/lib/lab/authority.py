@@ -50,3 +50,14 @@ class Authority:
                 *(when or ("-days", str(days))))
         shutil.copy(self.certificate, os.path.join(folder, "authority.pem"))
         return folder
+
+
+def trust(lab, hosts):
+    """The hosts, which are not yet started, know each other by certificates."""
+    authority = Authority(lab.path("ca"))
+    for host in hosts:
+        folder = authority.enrol(lab.path(f"{host.name}-trust"), host.name)
+        host.settings["host"]["trust-directory"] = folder
+        for section, values in host.settings.items():
+            if section.startswith("peer "):
+                values["tls"] = "on"

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Moves over TLS beside moves in plain text: what it costs that hosts prove who
+they are and nobody else reads along.
+
+Each has a network of its own, of the same kind; they move in turns.
+"""
+import statistics
+
+from common import MIB
+from course import Course, drover
+from release import processor_s
+
+TIME_BAR = 1.03
+# Processor seconds of both daemons for each GiB sent, above plain: AES-128-GCM at
+# 3.6 GB/s takes 0.6 of them at both ends together.
+COST_BAR = 0.75
+
+
+def s_per_gib(run):
+    return processor_s(run) * 1024 * MIB / sum(run.wire)
+
+
+def beside_plain(bench, case, mode, rates):
+    with Course(bench.args, *rates, trusted=True) as secure, \
+            Course(bench.args, *rates) as plain:
+        return bench.turns(case, plain=drover(plain, mode), tls=drover(secure, mode))
+
+
+def tls(bench):
+    """TLS and plain text in turns: 1 x 1 Gbit/s, and 4 cards that are not shaped"""
+    case = "1 x 1 Gbit/s, tcp"
+    runs = beside_plain(bench, case, "tcp", ["1gbit"])
+    bench.ratio(case, runs["tls"], runs["plain"], "plain text", TIME_BAR)
+    case = "4 cards, unshaped"
+    runs = beside_plain(bench, case, "multichannel", [None] * 4)
+    pairs = [s_per_gib(t) - s_per_gib(p) for t, p in zip(runs["tls"], runs["plain"])
+             if not t.error and not p.error]
+    cost = statistics.median(pairs) if pairs else float("inf")
+    bench.row(f"{case}: daemons", runs["tls"], runs["plain"], "plain text",
+              what="processor seconds for each GiB, above", figure=f"{cost:.2f}",
+              bar=f"at most {COST_BAR}", good=cost <= COST_BAR)
+
+
+PARTS = {"tls": tls}
