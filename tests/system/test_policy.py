@@ -196,6 +196,18 @@ class FromAPeer(Policy):
         self.assertTrue(os.path.exists(self.started))
         self.undone()
 
+    @unittest.skipIf(os.geteuid() != 0 or os.environ.get("DROVER_UNSHARED"),
+                     "needs root, with all user numbers")
+    def test_what_a_confined_qemu_has_open_is_its_own(self):
+        self.beta.settings["host"].update({"qemu-user": "daemon", "qemu": machine.QEMU})
+        os.chmod(self.lab.dir, 0o711)
+        self.beta.restart()
+        text = self.of(f"{HEAD}uuid = 123e4567-e89b-42d3-a456-426614174000\n"
+                       "arguments = -nodefaults -drive file=IMG/disk,format=raw,if=none,"
+                       "id=d,readonly=on -serial file:${dir}/serial\n")
+        self.assertEqual(self.asked("move", text)["type"], "prepared")
+        self.undone()
+
     def test_a_link_that_is_changed_after_the_look_ends_qemu_again(self):
         secret, link = os.path.join(self.out, "secret"), os.path.join(self.images, "moved")
         with open(secret, "wb") as f:
