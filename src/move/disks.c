@@ -21,6 +21,7 @@
 #include "move/content.h"
 #include "move/volume.h"
 #include "qemu/definition.h"
+#include "qemu/files.h"
 #include "qemu/nodes.h"
 #include "qemu/options.h"
 #include "wire/description.h"
@@ -296,6 +297,10 @@ bool disks_have(const struct machine_description *m, const char *path)
 struct listing {
 	const struct definition *definition;
 	const struct block_nodes *nodes;
+	/* QEMU is another user, and may say anything: what it may open.  NULL:
+	 * it is who we are. */
+	const struct named_files *named;
+	uid_t user;
 	struct machine_description *to;
 	struct disk_marks *marks;
 	struct error *error;
@@ -371,6 +376,28 @@ static int look_at(struct listing *l, struct disk_description *disk,
 	return 0;
 }
 
+static bool is_among(const struct words *w, const struct stat *st)
+{
+	struct stat one;
+
+	for (size_t i = 0; i < w->count; i++)
+		if (stat(w->at[i], &one) == 0 && one.st_dev == st->st_dev &&
+		    one.st_ino == st->st_ino)
+			return true;
+	return false;
+}
+
+/* May it be read and marked here on QEMU's word?  Its own, and what the
+ * definition names. */
+static bool is_its(const struct listing *l, const char *path)
+{
+	struct stat st;
+
+	return !l->named || stat(path, &st) < 0 || st.st_uid == l->user ||
+	       is_among(&l->named->writes, &st) ||
+	       is_among(&l->named->reads, &st);
+}
+
 static int add_local(struct listing *l, const struct block_node *node)
 {
 	AUTO_FREE char *path = path_of(node, l->definition->directory);
@@ -378,7 +405,7 @@ static int add_local(struct listing *l, const struct block_node *node)
 	struct disk_description *disk;
 	struct stat st;
 
-	if (!path)
+	if (!path || !is_its(l, path))
 		return add_own(l, node);
 	disk = find(l->to, path);
 	if (disk)
@@ -481,10 +508,24 @@ static int list_nodes(struct listing *l)
 	return 0;
 }
 
+/* Whose the machine's folder is says who its QEMU is. */
+static int find_named(struct listing *l, struct named_files *ret,
+		      const char *run_dir)
+{
+	struct stat st;
+
+	if (lstat(run_dir, &st) < 0 || st.st_uid == geteuid())
+		return 0;
+	l->user = st.st_uid;
+	l->named = ret;
+	return files_named(ret, l->definition, run_dir, l->error);
+}
+
 int disks_describe(struct qmp *q, const struct definition *d,
-		   struct machine_description *to,
+		   const char *run_dir, struct machine_description *to,
 		   struct disk_marks **ret_marks, struct error *e)
 {
+	SCOPED(files_done) struct named_files named = { .writes = { 0 } };
 	SCOPED(nodes_done) struct block_nodes nodes = { .count = 0 };
 	struct disk_marks *marks = calloc(1, sizeof(*marks));
 	struct listing l = { .definition = d,
@@ -495,7 +536,8 @@ int disks_describe(struct qmp *q, const struct definition *d,
 
 	if (!marks)
 		return error_set(e, ENOMEM, "no memory");
-	if (nodes_list(q, &nodes, e) < 0 || list_nodes(&l) < 0) {
+	if (nodes_list(q, &nodes, e) < 0 ||
+	    find_named(&l, &named, run_dir) < 0 || list_nodes(&l) < 0) {
 		disks_unmark(marks);
 		return error_code(e);
 	}

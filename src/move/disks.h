@@ -53,9 +53,10 @@ enum disk_outcome disk_judge(const struct disk_facts *f);
 
 /* The images that @q has open, each marked until disks_unmark(), into @to.
  * What cannot be moved at all goes into its blockers, as sentences.  @d is of
- * the machine. */
+ * the machine, @run_dir its folder: of a QEMU that is confined only
+ * what @d names is looked at. */
 int disks_describe(struct qmp *q, const struct definition *d,
-		   struct machine_description *to,
+		   const char *run_dir, struct machine_description *to,
 		   struct disk_marks **ret_marks, struct error *e);
 void disks_unmark(struct disk_marks *m); /* NULL is fine */
 

@@ -255,6 +255,24 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         with open(victim, encoding="ascii") as f:
             self.assertEqual(f.read(), "precious\n")
 
+    def test_droverd_looks_at_no_file_on_its_word(self):
+        """A disk of root's that QEMU says it has: it was handed a descriptor here."""
+        self.start("web")
+        other = self.lab.path("other", "x.raw")
+        os.mkdir(os.path.dirname(other))
+        with open(other, "wb") as f:
+            f.write(bytes(4096))
+        q = self.monitor(self.alpha, "web")
+        os.chmod(other, 0o644)
+        q("blockdev-add", **{"node-name": "x", "driver": "file", "read-only": True,
+                             "filename": other})
+        os.chmod(other, 0o600)
+        done = self.alpha.drover("compare", "web", "beta", "--json", check=False).json
+        said = [f for f in done["findings"] if other in f["text"]]
+        self.assertTrue(said and all(f["severity"] == "error" for f in said), done["findings"])
+        own = [f for f in done["findings"] if self.lab.path("web.raw") in f["text"]]
+        self.assertEqual([f["severity"] for f in own], ["ok"], done["findings"])
+
     # -- what it can
 
     def test_a_machine_with_a_disk_moves_both_ways(self):
