@@ -347,67 +347,67 @@ static struct definition parsed(const char *lines)
 	return d;
 }
 
+static const struct row of_keys[] = {
+	{ "", "" },
+	{ "machine = pc-q35-7.2,usb=off,smm=on,hpet=off\n", "" },
+	{ "qemu = /usr/bin/qemu-system-x86_64\n", "" },
+	{ "cpu = host,-vmx,model-id=A B\n", "" },
+	{ "vcpus = 4,sockets=1,cores=4\n", "" },
+	{ "memory = 1G,slots=2,maxmem=4G\n", "" },
+	{ "directory = /srv/web1\n", "" },
+	{ "machine = q35,dumpdtb=/etc/x\n",
+	  "machine dumpdtb=/etc/x: it writes a file on this host: "
+	  "leave it out" },
+	{ "machine = q35,firmware=/etc/shadow\n",
+	  "machine firmware=/etc/shadow: " OUTSIDE },
+	{ "machine = q35,kernel=/etc/shadow\n",
+	  "machine kernel=/etc/shadow: " OUTSIDE },
+	{ "machine = q35,sgx-epc.0.memdev=m\n",
+	  "machine sgx-epc.*.memdev=m: the property "
+	  "'sgx-epc.*.memdev' is not among those that are allowed: "
+	  "leave it out" },
+	{ "machine = x-remote\n",
+	  "machine x-remote: it is no machine that can be moved: use "
+	  "q35 or pc" },
+	{ "machine = machine-of-later\n",
+	  "machine machine-of-later: this machine type is not among "
+	  "those that are allowed: use another one" },
+	{ "accelerator = kvm:qtest\n",
+	  "accelerator qtest: it is not for a machine that moves: use "
+	  "kvm or tcg" },
+	{ "accelerator = kvm,device=/dev/x\n",
+	  "accelerator device=/dev/x: the property 'device' is not "
+	  "among those that are allowed: leave it out" },
+	{ "cpu = host,x=/etc/shadow\n",
+	  "cpu host,x=/etc/shadow: no property of a processor has such "
+	  "characters: write model,feature=on,..." },
+	{ "qemu = /tmp/qemu\n",
+	  "qemu /tmp/qemu: it is not among the QEMUs that this host "
+	  "may start: leave the key out, or add it to drover.conf" },
+	{ "nic web = bridge=lan\n", "" },
+	{ "nic web = bridge=br0\n",
+	  "nic br0: it is no bridge for machines of peers: add a "
+	  "section [bridge br0] to drover.conf" },
+	{ "nic web = bridge=lan,model=vfio-pci\n",
+	  "nic vfio-pci: this model is not among those that are "
+	  "allowed: use virtio-net-pci" },
+	{ "directory = /etc\n", "directory /etc: " OUTSIDE },
+	{ "memory = 1G,x=1\n",
+	  "memory x=1: the property 'x' is not among those that are "
+	  "allowed: leave it out" },
+	{ "vcpus = 1,x=1\n",
+	  "vcpus x=1: the property 'x' is not among those that are "
+	  "allowed: leave it out" },
+};
+
 static void the_keys_are_judged_like_the_arguments(void **state)
 {
-	static const struct row rows[] = {
-		{ "", "" },
-		{ "machine = pc-q35-7.2,usb=off,smm=on,hpet=off\n", "" },
-		{ "qemu = /usr/bin/qemu-system-x86_64\n", "" },
-		{ "cpu = host,-vmx,model-id=A B\n", "" },
-		{ "vcpus = 4,sockets=1,cores=4\n", "" },
-		{ "memory = 1G,slots=2,maxmem=4G\n", "" },
-		{ "directory = /srv/web1\n", "" },
-		{ "machine = q35,dumpdtb=/etc/x\n",
-		  "machine dumpdtb=/etc/x: it writes a file on this host: "
-		  "leave it out" },
-		{ "machine = q35,firmware=/etc/shadow\n",
-		  "machine firmware=/etc/shadow: " OUTSIDE },
-		{ "machine = q35,kernel=/etc/shadow\n",
-		  "machine kernel=/etc/shadow: " OUTSIDE },
-		{ "machine = q35,sgx-epc.0.memdev=m\n",
-		  "machine sgx-epc.*.memdev=m: the property "
-		  "'sgx-epc.*.memdev' is not among those that are allowed: "
-		  "leave it out" },
-		{ "machine = x-remote\n",
-		  "machine x-remote: it is no machine that can be moved: use "
-		  "q35 or pc" },
-		{ "machine = machine-of-later\n",
-		  "machine machine-of-later: this machine type is not among "
-		  "those that are allowed: use another one" },
-		{ "accelerator = kvm:qtest\n",
-		  "accelerator qtest: it is not for a machine that moves: use "
-		  "kvm or tcg" },
-		{ "accelerator = kvm,device=/dev/x\n",
-		  "accelerator device=/dev/x: the property 'device' is not "
-		  "among those that are allowed: leave it out" },
-		{ "cpu = host,x=/etc/shadow\n",
-		  "cpu host,x=/etc/shadow: no property of a processor has such "
-		  "characters: write model,feature=on,..." },
-		{ "qemu = /tmp/qemu\n",
-		  "qemu /tmp/qemu: it is not among the QEMUs that this host "
-		  "may start: leave the key out, or add it to drover.conf" },
-		{ "nic web = bridge=lan\n", "" },
-		{ "nic web = bridge=br0\n",
-		  "nic br0: it is no bridge for machines of peers: add a "
-		  "section [bridge br0] to drover.conf" },
-		{ "nic web = bridge=lan,model=vfio-pci\n",
-		  "nic vfio-pci: this model is not among those that are "
-		  "allowed: use virtio-net-pci" },
-		{ "directory = /etc\n", "directory /etc: " OUTSIDE },
-		{ "memory = 1G,x=1\n",
-		  "memory x=1: the property 'x' is not among those that are "
-		  "allowed: leave it out" },
-		{ "vcpus = 1,x=1\n",
-		  "vcpus x=1: the property 'x' is not among those that are "
-		  "allowed: leave it out" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct definition d = parsed(rows[i].arguments);
+	for (size_t i = 0; i < ARRAY_SIZE(of_keys); i++) {
+		struct definition d = parsed(of_keys[i].arguments);
 
 		assert_said(said_of(&d, "/srv /var/lib/drover/images"),
-			    rows[i].blame);
+			    of_keys[i].blame);
 		definition_done(&d);
 	}
 }
