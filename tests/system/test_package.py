@@ -38,6 +38,9 @@ class Package(unittest.TestCase):
         cls.debian = Booted(cls.lab)
         shutil.copy(cls.deb, cls.debian.path("/tmp/drover.deb"))
         cls.debian.run("dpkg", "-i", "/tmp/drover.deb")
+        if os.path.exists("/dev/kvm"):  # as udev does it, which is not there
+            cls.debian.run("chgrp", "kvm", "/dev/kvm")
+            cls.debian.run("chmod", "660", "/dev/kvm")
         with open(cls.debian.path("/srv/boot.img"), "wb") as f:
             f.write(machine.BOOT_SECTOR.ljust(1440 * 1024, b"\0"))
 
@@ -86,6 +89,10 @@ class Package(unittest.TestCase):
         self.debian.run("drover", "vm", "define", "-", stdin=definition)
         self.debian.run("drover", "vm", "start", "web")
         qemu, daemon = self.qemu(), self.show("droverd", "MainPID")
+        user = self.debian.run("ps", "-o", "uid=", "-p", qemu).stdout.strip()
+        self.assertNotEqual(user, "0")
+        group = self.debian.run("cat", f"/proc/{qemu}/cgroup").stdout
+        self.assertRegex(group, r"machine\.slice/.*\.scope")
         for words in (("systemctl", "restart", "droverd"),
                       ("dpkg", "-i", "/tmp/drover.deb")):
             self.debian.run(*words)

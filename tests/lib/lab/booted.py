@@ -38,8 +38,7 @@ ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 for name in $DEVICES; do
 	[ -e "/dev/$name" ] || continue
-	touch "$root/dev/$name"
-	mount --bind "/dev/$name" "$root/dev/$name"
+	cp -a "/dev/$name" "$root/dev/$name"
 done
 hostname "$NAME"
 cd "$root"
