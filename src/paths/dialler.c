@@ -2,6 +2,7 @@
 #include "paths/dialler.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -16,6 +17,8 @@
 #include "paths/path_set.h"
 
 enum {
+	DIAL_TRIES = 5,
+	DIAL_AGAIN_MS = 100,
 	DIAL_GIVEN_US = 3000000,
 	/* The first try; then twice as long each time.  A SYN that was lost
 	 * comes again only after a second: better to begin anew. */
@@ -83,7 +86,7 @@ static int rank_of(struct path_set *set, const char *text, struct error *e)
 	return rank;
 }
 
-static int dial_given(struct path *p, const char *address, struct error *e)
+static int dial_address(struct path *p, const char *address, struct error *e)
 {
 	struct path_set *set = p->set;
 	const struct channel_way way = { .host = address, .port = set->port };
@@ -93,6 +96,21 @@ static int dial_given(struct path *p, const char *address, struct error *e)
 				   set->stop_fd, e) < 0)
 		return error_code(e);
 	return greet_and_add(p, c, e);
+}
+
+/* A peer to whom more connections come than it greets at once hangs up on some
+ * of them, whoever they are. */
+static int dial_given(struct path *p, const char *address, struct error *e)
+{
+	struct pollfd stop = { .fd = p->set->stop_fd, .events = POLLIN };
+	int r = dial_address(p, address, e);
+
+	for (unsigned n = 1; n < DIAL_TRIES && r == -ECONNRESET; n++) {
+		if (poll(&stop, 1, DIAL_AGAIN_MS) > 0)
+			return -ECANCELED;
+		r = dial_address(p, address, e);
+	}
+	return r;
 }
 
 /* At every address of a rank; a refusal is the peer's own word, and tells more
