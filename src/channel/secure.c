@@ -194,9 +194,8 @@ static void untrusted(struct secure_channel *s, X509_STORE_CTX *store)
 			  whose, date);
 	} else if (why == X509_V_ERR_APPLICATION_VERIFICATION) {
 		error_set(e, EACCES,
-			  "%s is host %s, and its CA is not the one of the "
-			  "token: ask there for a token ('drover trust "
-			  "invite')",
+			  "%s is host %s, and not the host that the token is "
+			  "of: ask there for a token ('drover trust invite')",
 			  s->inner->to, whose);
 	} else {
 		error_set(e, EACCES,

@@ -231,20 +231,41 @@ int membership_exchange(struct host *h, const char *peer, struct error *e)
 	return take(h, &theirs.members, e) < 0 ? error_code(e) : 0;
 }
 
+static int read_addresses(struct words *ret, const struct words *said,
+			  struct error *e)
+{
+	char text[NIC_ADDRESS_TEXT];
+	struct nic_address a;
+
+	for (size_t i = 0; i < said->count; i++) {
+		if (nic_address_parse(&a, said->at[i]) < 0 ||
+		    !nic_address_is_host(&a))
+			return error_set(e, EBADMSG,
+					 "'%.60s' is not an address of a host",
+					 said->at[i]);
+		nic_address_host(text, &a);
+		if (words_add(ret, text, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
 /* Where a member is now.  Only the CA's host may say so to others. */
 static int note_place(struct host *h, const char *name,
 		      const struct message_members *m, struct error *e)
 {
 	SCOPED(members_done) struct members before = { 0 };
-	struct member at = { .addresses = m->addresses, .port = m->port };
+	SCOPED(member_done) struct member at = { .port = m->port };
 	int r;
 
 	snprintf(at.name, sizeof(at.name), "%s", name);
 	if (trust_members(h->trust, &before, e) < 0)
 		return error_code(e);
 	if (strcmp(before.host, h->settings->name) != 0 ||
-	    at.addresses.count == 0 || at.port == 0)
+	    m->addresses.count == 0 || at.port == 0)
 		return 0;
+	if (read_addresses(&at.addresses, &m->addresses, e) < 0)
+		return error_code(e);
 	r = trust_note_place(h->trust, &at, clock_wall_s(), e);
 	if (r <= 0)
 		return r;

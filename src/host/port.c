@@ -25,6 +25,7 @@
 #include "host/places.h"
 #include "nic/address.h"
 #include "session/accept.h"
+#include "trust/list.h"
 
 enum {
 	LISTENERS_MAX = 16,
@@ -130,6 +131,11 @@ static int knows(void *context, const char *peer, bool proved, struct error *e)
 				 "from its [peer %s], or set it in [peer %s] "
 				 "of %s too",
 				 peer, peer, g->settings->host.name, peer);
+	/* A section of before may say tls = off for a host that was removed
+	 * since: no certificate of its has such a number. */
+	if (!proved &&
+	    trust_check(g->port->host->trust, peer, UINT64_MAX, e) < 0)
+		return error_code(e);
 	/* In plain text an address is all there is. */
 	if (!proved && !has_address(p, &g->channel->remote))
 		return error_set(e, EACCES,

@@ -179,6 +179,7 @@ int pair_serve(const struct pair_server *s, struct channel *c, struct error *e)
 	if (s->greeted)
 		s->greeted(s->context);
 	r = serve(s, c, text, len, e);
-	explicit_bzero(text, len);
+	if (text)
+		explicit_bzero(text, len);
 	return r < 0 ? error_in(e, "%s", c->to) : 0;
 }

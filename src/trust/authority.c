@@ -202,6 +202,7 @@ int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
 		 struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key ca = { 0 };
+	AUTO_FREE char *host = NULL;
 	struct certificate_facts facts;
 	struct authority a;
 	struct token t;
@@ -209,7 +210,8 @@ int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
 	WITH_LOCK(&s->lock);
 
 	if (load_signer(s, &ca, e) < 0 || load_authority(s, &a, e) < 0 ||
-	    certificate_read(&facts, ca.certificate, e) < 0 ||
+	    vault_load(s, "host.pem", &host, e) < 0 ||
+	    certificate_read(&facts, host, e) < 0 ||
 	    token_new(&t, facts.hash, e) < 0 ||
 	    invitation_add(&a.invitations, &t, now_s, e) < 0 ||
 	    save_authority(s, &a, e) < 0)

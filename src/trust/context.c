@@ -123,17 +123,20 @@ static bool has_hash(const X509 *x, const char *wanted)
 	return !strcmp(hash, wanted);
 }
 
-/* That CA alone is believed, and everything else is checked as ever. */
+/* That certificate alone is believed: another host of the same CA, say one that
+ * has been removed, must not hear the token's secret.  Everything else is
+ * checked as ever. */
 static int verify_pinned(X509_STORE_CTX *store, void *wanted)
 {
-	STACK_OF(X509) *shown = X509_STORE_CTX_get0_untrusted(store);
+	X509 *shown = X509_STORE_CTX_get0_cert(store);
 	STACK_OF(X509) *believed = sk_X509_new_null();
 	int good;
 
-	for (int i = 0; believed && i < sk_X509_num(shown); i++)
-		if (has_hash(sk_X509_value(shown, i), wanted))
-			sk_X509_push(believed, sk_X509_value(shown, i));
+	if (believed && shown && has_hash(shown, wanted))
+		sk_X509_push(believed, shown);
 	if (sk_X509_num(believed) > 0) {
+		X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(store),
+					    X509_V_FLAG_PARTIAL_CHAIN);
 		X509_STORE_CTX_set0_trusted_stack(store, believed);
 		good = X509_verify_cert(store);
 	} else {

@@ -27,12 +27,12 @@ static const char head[] = "drover1-";
 
 _Static_assert(sizeof(head) + TOKEN_DIGITS <= TOKEN_CAP, "room for a token");
 
-int token_new(struct token *ret, const char authority[static CERTIFICATE_HASH],
+int token_new(struct token *ret, const char host[static CERTIFICATE_HASH],
 	      struct error *e)
 {
 	if (RAND_bytes(ret->secret, TOKEN_SECRET) != 1)
 		return error_set(e, EIO, "no random bytes for a token");
-	snprintf(ret->authority, sizeof(ret->authority), "%s", authority);
+	snprintf(ret->host, sizeof(ret->host), "%s", host);
 	return 0;
 }
 
@@ -42,7 +42,7 @@ void token_text(char buf[static TOKEN_CAP], const struct token *t)
 	char *digits = buf + sizeof(head) - 1;
 
 	memcpy(bytes, t->secret, TOKEN_SECRET);
-	hex_bytes(bytes + TOKEN_SECRET, t->authority, HASH_BYTES);
+	hex_bytes(bytes + TOKEN_SECRET, t->host, HASH_BYTES);
 	memcpy(buf, head, sizeof(head));
 	EVP_EncodeBlock((unsigned char *)digits, bytes, TOKEN_BYTES);
 	for (char *c = digits; *c; c++) {
@@ -80,7 +80,7 @@ int token_parse(struct token *ret, const char *text, struct error *e)
 	    TOKEN_BYTES)
 		return error_set(e, EINVAL, "this is not a token");
 	memcpy(ret->secret, bytes, TOKEN_SECRET);
-	hex_of(ret->authority, bytes + TOKEN_SECRET, HASH_BYTES);
+	hex_of(ret->host, bytes + TOKEN_SECRET, HASH_BYTES);
 	return 0;
 }
 

@@ -5,9 +5,9 @@
  * token to another host, and that one is let in once.
  *
  * A token is "drover1-" and the base64url (RFC 4648, 5) of 16 random bytes and
- * the SHA-256 of the CA's certificate.  The host that invited keeps only the
- * hash of the random bytes: who reads its files cannot join.  Plain values;
- * nothing here touches a file or a clock.
+ * the SHA-256 of the certificate of the host that has the CA's key.  The host
+ * that invited keeps only the hash of the random bytes: who reads its files
+ * cannot join.  Plain values; nothing here touches a file or a clock.
  */
 #pragma once
 
@@ -31,10 +31,10 @@ enum {
 
 struct token {
 	uint8_t secret[TOKEN_SECRET];
-	char authority[CERTIFICATE_HASH];
+	char host[CERTIFICATE_HASH]; /* of the certificate of who invites */
 };
 
-int token_new(struct token *ret, const char authority[static CERTIFICATE_HASH],
+int token_new(struct token *ret, const char host[static CERTIFICATE_HASH],
 	      struct error *e);
 void token_text(char buf[static TOKEN_CAP], const struct token *t);
 /* -EINVAL with what is wrong with it. */

@@ -187,7 +187,7 @@ class Refused(Case):
     def test_a_token_of_another_ca(self):
         token = self.token()
         other = token[:-1] + ("A" if token[-1] != "A" else "B")
-        self.refused(other, "is host alpha, and its CA is not the one of the token", log=False)
+        self.refused(other, "is host alpha, and not the host that the token is of", log=False)
         self.wait_log(self.alpha, "does not accept this host's certificate")
 
     def test_wrong_secrets_close_all_invitations(self):

@@ -30,7 +30,7 @@ static void a_token_reads_back_the_same(void **state)
 	assert_int_equal(strlen(text), 72);
 	assert_int_equal(token_parse(&again, text, &e), 0);
 	assert_memory_equal(again.secret, t.secret, TOKEN_SECRET);
-	assert_string_equal(again.authority, hash);
+	assert_string_equal(again.host, hash);
 }
 
 static void what_is_no_token_is_refused(void **state)
