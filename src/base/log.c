@@ -85,9 +85,13 @@ static __attribute__((format(printf, 2, 0))) void put_line(enum log_level level,
 	n = vsnprintf(buf + used, sizeof(buf) - (size_t)used - 1, fmt, ap);
 	if (n < 0)
 		return;
-	used += n;
-	if (used > (int)sizeof(buf) - 2)
-		used = (int)sizeof(buf) - 2;
+	n += used;
+	if (n > (int)sizeof(buf) - 2)
+		n = (int)sizeof(buf) - 2;
+	/* One record is one line, whatever others wrote into it. */
+	for (; used < n; used++)
+		if ((unsigned char)buf[used] < ' ' || buf[used] == 0x7f)
+			buf[used] = '?';
 	buf[used++] = '\n';
 	/* Nobody is left to tell when standard error is gone. */
 	if (write(STDERR_FILENO, buf, (size_t)used) < 0)
