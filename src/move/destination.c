@@ -227,9 +227,11 @@ static int on_event(const struct monitor_event *event, struct error *e)
 static int drain_events(struct destination *d, struct error *e)
 {
 	struct monitor_event event;
-	int r;
+	int r = 0;
 
-	while ((r = monitor_event(d->qmp, 0, &event, e)) > 0)
+	for (int n = 0; n < MONITOR_EVENTS_AT_ONCE &&
+			(r = monitor_event(d->qmp, 0, &event, e)) > 0;
+	     n++)
 		if ((r = on_event(&event, e)) != 0)
 			break;
 	return r == -EPIPE || r == -EIO ? qemu_ended(d, e) : r;

@@ -256,9 +256,11 @@ static int on_migration(struct source *m, enum migration_status status,
 static int drain_events(struct source *m, struct error *e)
 {
 	struct monitor_event event;
-	int r;
+	int r = 0;
 
-	while ((r = monitor_event(m->qmp, 0, &event, e)) > 0) {
+	for (int n = 0; n < MONITOR_EVENTS_AT_ONCE &&
+			(r = monitor_event(m->qmp, 0, &event, e)) > 0;
+	     n++) {
 		if (event.kind == MONITOR_STOPPED)
 			on_stop(m, event.wall_us);
 		else if (event.kind == MONITOR_MIGRATION &&
@@ -267,7 +269,7 @@ static int drain_events(struct source *m, struct error *e)
 	}
 	if (r == -EPIPE)
 		return error_set(e, EPIPE, "the machine's QEMU has ended");
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static int drain_messages(struct source *m, struct error *e)

@@ -2,6 +2,7 @@
 #include "qemu/confine.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -125,6 +126,37 @@ int confine_folder(const char *run_dir, const struct confinement *c,
 			return error_code(e);
 	}
 	return 0;
+}
+
+int confine_alone(const char *run_dir, const struct confinement *c,
+		  struct error *e)
+{
+	const char *name = strrchr(run_dir, '/');
+	char above[PATH_MAX];
+	struct dirent *found;
+	struct stat st;
+	DIR *d;
+	int r = 0;
+
+	if (!c->on || !name)
+		return 0;
+	snprintf(above, sizeof(above), "%.*s", (int)(name - run_dir), run_dir);
+	d = opendir(above);
+	if (!d)
+		return error_sys(e, "%s", above);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
+	while (r == 0 && (found = readdir(d)))
+		if (found->d_name[0] != '.' &&
+		    strcmp(found->d_name, name + 1) != 0 &&
+		    fstatat(dirfd(d), found->d_name, &st,
+			    AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_uid == c->number)
+			r = error_set(e, EPERM,
+				      "machine %.60s has the same user, %u: "
+				      "give one of them another uuid",
+				      found->d_name, (unsigned)c->number);
+	closedir(d);
+	return r;
 }
 
 /* --- its process */

@@ -44,6 +44,11 @@ bool confine_wanted(const char *user);
 
 uid_t confine_number(const char *uuid);
 
+/* -EPERM: another machine's folder beside @run_dir is of the same user, so that
+ * nothing would keep the two apart. */
+int confine_alone(const char *run_dir, const struct confinement *c,
+		  struct error *e);
+
 /* The folders from the run directory down, which are ours: QEMU's user has to
  * come through them to its own.  @run_dir: that of the machine. */
 int confine_folder(const char *run_dir, const struct confinement *c,

@@ -56,6 +56,7 @@ struct search {
 	const char *run_dir;
 	const struct named *kind;
 	bool write;
+	bool raw; /* whatever its first bytes say, nothing is below it */
 };
 
 static bool has(const struct words *w, const char *path)
@@ -76,7 +77,8 @@ static int add_chain(struct search *s, const char *path, struct error *e)
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		if (!has(to, at) && words_add(to, at, e) < 0)
 			return error_code(e);
-		if (!s->kind->image || !policy_backing(at, next, sizeof(next)))
+		if (!s->kind->image || s->raw ||
+		    !policy_backing(at, next, sizeof(next)))
 			break;
 		memcpy(at, next, sizeof(at));
 		to = &s->files->reads;
@@ -154,18 +156,29 @@ static json_t *unfold(json_t *properties)
 	return properties;
 }
 
+/* A guest writes what it likes into the first bytes of such an image.  A node
+ * of its own for a file has its images below in nodes of their own as well. */
+static bool is_raw(const char *format)
+{
+	return format && (!strcmp(format, "raw") || !strcmp(format, "file") ||
+			  !strcmp(format, "host_device"));
+}
+
 static int add_value(struct search *s, const char *value, struct error *e)
 {
 	json_t *o;
 	int r;
 
 	s->write = s->kind->write;
+	s->raw = false;
 	if (!s->kind->keys)
 		return add_path(s, value, e);
 	o = unfold(option_properties(value, s->kind->first));
 	if (option_is_on(o, "readonly", false) ||
 	    option_is_on(o, "read-only", false))
 		s->write = false;
+	s->raw = is_raw(json_string_value(json_object_get(o, "format"))) ||
+		 is_raw(json_string_value(json_object_get(o, "driver")));
 	r = add_properties(s, o, e);
 	json_decref(o);
 	return r;

@@ -360,6 +360,18 @@ static const char *identity_of(const struct definition *d)
 	return d->uuid ? d->uuid : d->name;
 }
 
+/* A name that a peer chooses makes nobody's user. */
+static int check_identity(const struct definition *d,
+			  const struct confinement *who, bool incoming,
+			  struct error *e)
+{
+	if (!who->on || !incoming || d->uuid)
+		return 0;
+	return error_set(e, EPERM,
+			 "its definition has no uuid, from which the user of "
+			 "its QEMU is made: give it one at the source");
+}
+
 static int grant_list(const struct words *w, enum grant_use use,
 		      const struct confinement *who, struct error *e)
 {
@@ -448,6 +460,8 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 
 	if (track(&p, 0, o->run_dir, e) < 0 ||
 	    confine_find(&s.who, o->user, identity_of(d), e) < 0 ||
+	    check_identity(d, &s.who, o->incoming, e) < 0 ||
+	    confine_alone(o->run_dir, &s.who, e) < 0 ||
 	    make_dir(o->run_dir, &s.who, e) < 0 ||
 	    check_alone(o->run_dir, e) < 0 || open_taps(&s, d, e) < 0)
 		return error_code(e);

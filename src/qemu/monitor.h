@@ -71,6 +71,9 @@ int monitor_set_capability(struct qmp *q,
 int monitor_migrate(struct qmp *q, const char *path, struct error *e);
 int monitor_receive(struct qmp *q, const char *path, struct error *e);
 
+/* What a turn takes before it looks at all else: QEMU may never pause. */
+enum { MONITOR_EVENTS_AT_ONCE = 256 };
+
 enum monitor_event_kind {
 	MONITOR_OTHER,
 	MONITOR_STOPPED,   /* the guest */

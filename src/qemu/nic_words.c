@@ -165,19 +165,21 @@ int nics_check_arguments(const struct definition *d, struct error *e)
 		o = option_at(w->at, w->count, at);
 		for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 			json_t *p = tap_at(&o, options[i]);
-			char line[LINE_CAP];
+			char line[LINE_CAP], *value;
 
 			if (!p)
 				continue;
 			line_of(line, d, p);
 			json_decref(p);
-			*strchr(line, ' ') = '\0';
+			value = line + strcspn(line, " ");
+			if (*value)
+				*value++ = '\0';
 			return error_set(
 				e, EINVAL,
 				"arguments: -%s %.60s: QEMU is confined here "
 				"(qemu-user) and can make no tap: write "
 				"'nic %s = %s' in place of it%s",
-				o.name, o.value, line, line + strlen(line) + 1,
+				o.name, o.value, line, value,
 				i == 0 ? "" : " and of its -device");
 		}
 	}

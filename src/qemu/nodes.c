@@ -55,6 +55,10 @@ static int read_all(struct block_nodes *all, const json_t *list,
 {
 	size_t n = json_array_size(list);
 
+	if (n > BLOCK_NODES_MAX)
+		return error_set(e, E2BIG,
+				 "QEMU names %zu block nodes, more than %d", n,
+				 BLOCK_NODES_MAX);
 	all->at = calloc(n ? n : 1, sizeof(*all->at));
 	if (!all->at)
 		return error_set(e, ENOMEM, "no memory for a list of disks");

@@ -20,6 +20,8 @@ struct block_node {
 	bool read_only;
 };
 
+enum { BLOCK_NODES_MAX = 1024 };
+
 struct block_nodes {
 	struct block_node *at;
 	size_t count;

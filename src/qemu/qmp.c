@@ -243,6 +243,11 @@ static int run_until(struct qmp *q, const char *command, json_t *args,
 					 command);
 		if (r > 0)
 			r = take_reply(q, o, id, command, ret, e);
+		/* Events without end are no answer. */
+		if (r == 0 && clock_us() >= deadline_us)
+			return error_set(e, ETIMEDOUT,
+					 "QEMU did not answer %s in time",
+					 command);
 	}
 	return r < 0 ? r : 0;
 }

@@ -182,7 +182,26 @@ static int give_to(const char *path, const struct endpoint_owner *owner,
 	if (owner->number && owner->number != geteuid() &&
 	    foreign_give(path, owner->number, owner->number, e) < 0)
 		return error_code(e);
-	if (owner->mode && chmod(path, owner->mode) < 0)
+	return 0;
+}
+
+/* In a folder of another user's something else may stand there meanwhile. */
+static int set_mode(const struct endpoint *p, mode_t mode, struct error *e)
+{
+	const char *path = endpoint_path(p);
+	AUTO_CLOSE int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char link[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_sys(e, "set the mode of %s", path);
+	if (st.st_dev != p->dev || st.st_ino != p->ino)
+		return error_set(e, EPERM,
+				 "%s is another file than the socket that was "
+				 "made there",
+				 path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (chmod(link, mode) < 0)
 		return error_sys(e, "set the mode of %s", path);
 	return 0;
 }
@@ -202,6 +221,8 @@ static int bind_unix(struct endpoint *p, int fd,
 		return error_sys(e, "listen on %s", p->text);
 	p->dev = st.st_dev;
 	p->ino = st.st_ino;
+	if (owner->mode && set_mode(p, owner->mode, e) < 0)
+		return error_code(e);
 	return give_to(path, owner, e);
 }
 

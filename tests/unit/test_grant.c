@@ -217,6 +217,53 @@ static void files_are_found_where_they_stand(void **state)
 		     "", "/rom /f");
 }
 
+/* A guest writes the first bytes of a raw image. */
+static void the_header_of_a_raw_image_is_the_guests(void **state)
+{
+	static const char below[] = "/etc/shadow";
+	unsigned char head[64] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 2 };
+	char path[] = "/tmp/drover-grant-XXXXXX", line[128];
+	int fd = mkstemp(path);
+
+	(void)state;
+	head[15] = 48;                /* where the name stands, */
+	head[19] = sizeof(below) - 1; /* and its length */
+	memcpy(head + 48, below, sizeof(below) - 1);
+	assert_true(write(fd, head, sizeof(head)) == sizeof(head));
+	close(fd);
+	snprintf(line, sizeof(line), "-drive file=%s,format=qcow2", path);
+	assert_files(line, path, below);
+	snprintf(line, sizeof(line), "-drive file=%s,format=raw", path);
+	assert_files(line, path, "");
+	snprintf(line, sizeof(line),
+		 "-blockdev driver=raw,node-name=n,"
+		 "file.driver=file,file.filename=%s",
+		 path);
+	assert_files(line, path, "");
+	unlink(path);
+}
+
+static void two_machines_are_two_users(void **state)
+{
+	char all[] = "/tmp/drover-users-XXXXXX", a[64], b[64];
+	struct error e;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(all));
+	snprintf(a, sizeof(a), "%s/a", all);
+	snprintf(b, sizeof(b), "%s/b", all);
+	assert_int_equal(mkdir(a, 0700), 0);
+	assert_int_equal(chown(a, one.number, one.number), 0);
+	assert_int_equal(confine_alone(a, &one, &e), 0);
+	assert_int_equal(confine_alone(b, &two, &e), 0);
+	assert_int_equal(confine_alone(b, &one, &e), -EPERM);
+	assert_non_null(strstr(e.text, "machine a has the same user"));
+	rmdir(a);
+	rmdir(all);
+}
+
 static void what_is_no_file_of_the_host_is_left_out(void **state)
 {
 	(void)state;
@@ -235,6 +282,8 @@ int main(void)
 		cmocka_unit_test(an_image_has_one_writer),
 		cmocka_unit_test(a_folder_and_a_device_are_not_given),
 		cmocka_unit_test(files_are_found_where_they_stand),
+		cmocka_unit_test(the_header_of_a_raw_image_is_the_guests),
+		cmocka_unit_test(two_machines_are_two_users),
 		cmocka_unit_test(what_is_no_file_of_the_host_is_left_out),
 	};
 

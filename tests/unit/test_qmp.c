@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,6 +215,33 @@ static void a_command_of_which_nothing_left_may_be_followed_by_another(
 	close(peer);
 }
 
+static void *say_events(void *arg)
+{
+	static const char event[] = "{\"event\": \"A\"}\n";
+	const int *fd = arg;
+
+	while (send(*fd, event, sizeof(event) - 1, MSG_NOSIGNAL) > 0)
+		;
+	return NULL;
+}
+
+static void events_without_end_are_no_answer(void **state)
+{
+	pthread_t says_events;
+	struct error e;
+	struct qmp *q;
+	int peer;
+
+	(void)state;
+	q = fake(&peer, "");
+	pthread_create(&says_events, NULL, say_events, &peer);
+	qmp_set_timeout(q, 20 * USEC_PER_MS);
+	assert_int_equal(qmp_run(q, "unheard", NULL, NULL, &e), -ETIMEDOUT);
+	qmp_close(q);
+	pthread_join(says_events, NULL);
+	close(peer);
+}
+
 static void a_command_of_which_a_part_left_is_the_last(void **state)
 {
 	size_t len = 8 << 20;
@@ -342,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_reply_after_its_time_is_dropped),
 		cmocka_unit_test(
 			a_command_of_which_nothing_left_may_be_followed_by_another),
+		cmocka_unit_test(events_without_end_are_no_answer),
 		cmocka_unit_test(a_command_of_which_a_part_left_is_the_last),
 		cmocka_unit_test(lines_come_in_pieces),
 		cmocka_unit_test(a_line_without_end_is_refused),
