@@ -169,7 +169,7 @@ static void a_folder_and_a_device_are_not_given(void **state)
 static void assert_files(const char *arguments, const char *writes,
 			 const char *reads)
 {
-	struct named_files files;
+	struct named_files files = { .writes = { 0 } };
 	struct definition d;
 	char text[2048], found[2][1024] = { "", "" };
 	struct error e;

@@ -95,7 +95,7 @@ static void events_wait_while_a_command_runs(void **state)
 
 static void the_queue_of_events_is_bounded(void **state)
 {
-	char *text = calloc(1, 64 * 1024), *at = text;
+	char *text = calloc(64, 1024), *at = text;
 	struct error e;
 	struct qmp *q;
 	json_t *o;
