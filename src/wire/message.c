@@ -164,8 +164,7 @@ static const struct shape_field holder_fields[] = {
 
 static const struct shape_field members_fields[] = {
 	HEAD,
-	{ "list", SHAPE_STRING, SHAPE_OMIT, OF(members.list),
-	  .most = 98304 },
+	{ "list", SHAPE_STRING, SHAPE_OMIT, OF(members.list), .most = 98304 },
 	{ "signature", SHAPE_STRING, SHAPE_OMIT, OF(members.signature),
 	  .most = 1024 },
 	{ "addresses", SHAPE_WORDS, SHAPE_OMIT, OF(members.addresses),
