@@ -42,6 +42,7 @@ struct said {
 /* What it is told it does at once.  The first reply to each of the commands
  * comes only when the next command has come. */
 struct slow_qemu {
+	FILE *commands_in; /* of the thread, until that has ended */
 	int fd;
 	bool mute; /* says nothing at all */
 	bool migrates, runs;
@@ -117,18 +118,16 @@ static void answer(struct slow_qemu *v, const json_t *request)
 static void *slow_main(void *arg)
 {
 	struct slow_qemu *v = arg;
-	FILE *commands_in = fdopen(v->fd, "r");
 	json_error_t why;
 	json_t *o;
 
-	must(commands_in != NULL, "no memory");
+	must(v->commands_in != NULL, "no memory");
 	say(v, GREETING);
 	/* Nothing stands between two commands, nor after the last. */
-	while ((o = json_loadf(commands_in, JSON_DISABLE_EOF_CHECK, &why))) {
+	while ((o = json_loadf(v->commands_in, JSON_DISABLE_EOF_CHECK, &why))) {
 		answer(v, o);
 		json_decref(o);
 	}
-	fclose(commands_in);
 	return NULL;
 }
 
@@ -140,6 +139,7 @@ static struct qmp *slow_start(struct slow_qemu *v)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	v->fd = pair[1];
+	v->commands_in = fdopen(v->fd, "r");
 	assert_int_equal(pthread_create(&v->thread, NULL, slow_main, v), 0);
 	if (qmp_open_fd(&q, pair[0], clock_us() + 5 * USEC_PER_SEC, &e) < 0)
 		fail_msg("%s", e.text);
@@ -151,6 +151,7 @@ static void slow_end(struct slow_qemu *v, struct qmp *q)
 {
 	qmp_close(q);
 	pthread_join(v->thread, NULL);
+	fclose(v->commands_in);
 }
 
 static void a_guest_is_taken_back_though_each_command_times_out_once(
