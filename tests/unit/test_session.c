@@ -310,10 +310,19 @@ struct side {
 	struct traffic *traffic;
 	struct session *session;
 	bool pages; /* and streams 0..SIDES-1, or stream 0 only */
-	uint32_t seed, messages, heard;
+	uint32_t seed, messages;
+	_Atomic uint32_t heard;
 	struct writer_state w[SIDES];
 	pthread_t thread;
+	const struct side *other;
 };
+
+/* Somebody who waits for the network hears nothing meanwhile, and a session
+ * ends when INBOX_MESSAGES wait for it. */
+static bool is_heard(const struct side *s)
+{
+	return s->messages - atomic_load(&s->other->heard) < INBOX_MESSAGES / 2;
+}
 
 static int side_step(struct side *s)
 {
@@ -322,7 +331,7 @@ static int side_step(struct side *s)
 
 	if (dice < 5) {
 		s->heard = read_messages(s->session, s->heard);
-		return put_message(s->session, s->messages++);
+		return is_heard(s) ? put_message(s->session, s->messages++) : 0;
 	}
 	if (s->pages && dice < 60) {
 		uint32_t first = random_below(&s->seed, PAGES);
@@ -390,10 +399,14 @@ static void traffic_open(struct traffic *t, unsigned channels)
 /* Sends and receives enough, hurting the network every @hurt bytes. */
 static void traffic_run(struct traffic *t, uint32_t hurt)
 {
-	struct side near = { t, t->ends.near, true, t->seed ^ 77, 0,
-			     0, { { 0 } },    0 };
-	struct side far = { t, t->ends.far, false,     t->seed ^ 99,
-			    0, 0,           { { 0 } }, 0 };
+	struct side near = { .traffic = t,
+			     .session = t->ends.near,
+			     .pages = true,
+			     .seed = t->seed ^ 77 };
+	struct side far = { .traffic = t,
+			    .session = t->ends.far,
+			    .seed = t->seed ^ 99,
+			    .other = &near };
 	struct reading r[SIDES + 1];
 
 	for (uint16_t i = 0; i <= SIDES; i++)
@@ -405,6 +418,7 @@ static void traffic_run(struct traffic *t, uint32_t hurt)
 		};
 	for (int i = 0; i <= SIDES; i++)
 		pthread_create(&r[i].thread, NULL, reading_main, &r[i]);
+	near.other = &far;
 	t->hurt = hurt;
 	if (t->ends.cutter)
 		cutter_hurt(t->ends.cutter, hurt, 6);
