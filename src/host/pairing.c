@@ -199,8 +199,8 @@ static int ask(struct host *h, struct channel **c, const struct token *t,
 	return r;
 }
 
-/* The CA is the one that the token names, and the list is its word. */
-/* Who sends the CA is the host that the token names. */
+/* The host that the token names says which CA it is; the list is the word of
+ * that CA. */
 static int take(struct host *h, const struct signed_key *own,
 		const struct pair_answer *a, struct error *e)
 {

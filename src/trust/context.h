@@ -17,7 +17,7 @@ struct context_parts {
 int context_new(SSL_CTX **ret, const struct context_parts *p, struct error *e);
 void context_free(SSL_CTX *c);
 
-/* For a host that has nothing yet but the hash of its CA's certificate, in hex
- * digits: believes the other side if that stands above its certificate in what
- * it shows.  @hash outlives the context and its channels. */
+/* For a host that has nothing yet but a token: believes the other side if that
+ * shows the certificate with this hash, in hex digits.  @hash outlives the
+ * context and its channels. */
 int context_pinned(SSL_CTX **ret, char *hash, struct error *e);
