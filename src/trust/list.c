@@ -24,7 +24,6 @@ static void replace_list(struct trust *s, struct members *m,
 	atomic_fetch_add(&s->generation, 1);
 }
 
-/* It was that of another CA. */
 void list_forget(struct trust *s)
 {
 	struct members none = { 0 };
@@ -101,15 +100,11 @@ int trust_take_list(struct trust *s, const struct signed_list *l,
 	return 1;
 }
 
-/* Those of the list, for a change. */
 int list_edit(const struct trust *s, struct members *ret, struct error *e)
 {
-	*ret = (struct members){ 0 };
-	return s->list.text ? members_parse(ret, s->list.text, e) : 0;
+	return shape_copy(&members_shape, ret, &s->members, e);
 }
 
-/* @next becomes the next version: signed, and on disk before it counts.  It is
- * taken over. */
 int list_publish(struct trust *s, const struct signed_key *ca,
 		 struct members *next, int64_t now_s, struct error *e)
 {

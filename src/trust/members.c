@@ -24,7 +24,7 @@ static const struct shape_field member_fields[] = {
 	  SHAPE_AT(struct member, until_s) },
 	{ "removed", SHAPE_SIGNED, 0, SHAPE_AT(struct member, removed_s) },
 };
-const struct shape member_shape = SHAPE(struct member, member_fields);
+static const struct shape member_shape = SHAPE(struct member, member_fields);
 
 static const struct shape_field members_fields[] = {
 	{ "version", SHAPE_NUMBER, SHAPE_NEEDED,
@@ -65,21 +65,6 @@ const struct member *members_find(const struct members *m, const char *name)
 
 /* --- changes */
 
-static int copy(struct member *ret, const struct member *from, struct error *e)
-{
-	struct member m = *from;
-
-	m.addresses = (struct words){ 0 };
-	for (size_t i = 0; i < from->addresses.count; i++) {
-		if (words_add(&m.addresses, from->addresses.at[i], e) < 0) {
-			member_done(&m);
-			return error_code(e);
-		}
-	}
-	*ret = m;
-	return 0;
-}
-
 int members_put(struct members *m, const struct member *one, struct error *e)
 {
 	struct member *there = find(m, one->name), *more;
@@ -89,7 +74,7 @@ int members_put(struct members *m, const struct member *one, struct error *e)
 		return error_set(e, EBUSY,
 				 "the list has %d hosts and takes no more",
 				 MEMBERS_MAX);
-	if (copy(&fresh, one, e) < 0)
+	if (shape_copy(&member_shape, &fresh, one, e) < 0)
 		return error_code(e);
 	if (there) {
 		member_done(there);

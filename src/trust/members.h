@@ -46,7 +46,6 @@ struct members {
 	size_t count;
 };
 
-extern const struct shape member_shape;  /* as it stands in the list */
 extern const struct shape members_shape; /* what is signed */
 
 void members_done(struct members *m);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trust/signed_list.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/shape.h"
 #include "trust/members.h"
 
@@ -26,12 +23,5 @@ void signed_list_done(struct signed_list *l)
 int signed_list_copy(struct signed_list *ret, const struct signed_list *l,
 		     struct error *e)
 {
-	*ret = (struct signed_list){ 0 };
-	if (!l->text)
-		return 0;
-	ret->text = strdup(l->text);
-	if (!ret->text)
-		return error_set(e, ENOMEM, "no memory for the list of hosts");
-	memcpy(ret->signature, l->signature, sizeof(ret->signature));
-	return 0;
+	return shape_copy(&signed_list_shape, ret, l, e);
 }

@@ -60,15 +60,10 @@ int vault_remove(const struct trust *s, const char *name, struct error *e)
 int vault_check_nobody(const struct trust *s, struct error *e)
 {
 	AUTO_FREE char *text = NULL;
-	struct error why;
-	int r = vault_load(s, "host.pem", &text, &why);
+	int r = vault_load(s, "host.pem", &text, e);
 
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0) {
-		*e = why;
-		return r;
-	}
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	return error_set(e, EEXIST,
 			 "host %s has a certificate already, in %s: move it "
 			 "away first",
