@@ -30,10 +30,7 @@ static int add_address(struct words *ret, const struct nic_address *a,
 	char text[NIC_ADDRESS_TEXT];
 
 	nic_address_host(text, a);
-	for (size_t i = 0; i < ret->count; i++)
-		if (!strcmp(ret->at[i], text))
-			return 0;
-	if (ret->count == MEMBER_ADDRESSES_MAX)
+	if (words_have(ret, text) || ret->count == MEMBER_ADDRESSES_MAX)
 		return 0;
 	return words_add(ret, text, e);
 }
@@ -88,6 +85,25 @@ int membership_self(struct host *h, struct member *ret, struct error *e)
 }
 
 /* --- the others */
+
+int membership_addresses(struct words *ret, const struct words *said,
+			 struct error *e)
+{
+	char text[NIC_ADDRESS_TEXT];
+	struct nic_address a;
+
+	for (size_t i = 0; i < said->count; i++) {
+		if (nic_address_parse(&a, said->at[i]) < 0 ||
+		    !nic_address_is_host(&a))
+			return error_set(e, EBADMSG,
+					 "'%.60s' is not an address of a host",
+					 said->at[i]);
+		nic_address_host(text, &a);
+		if (words_add(ret, text, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
 
 /* Where it was reached comes first. */
 static int put_peer(struct host *h, const struct member *m,
@@ -231,25 +247,6 @@ int membership_exchange(struct host *h, const char *peer, struct error *e)
 	return take(h, &theirs.members, e) < 0 ? error_code(e) : 0;
 }
 
-static int read_addresses(struct words *ret, const struct words *said,
-			  struct error *e)
-{
-	char text[NIC_ADDRESS_TEXT];
-	struct nic_address a;
-
-	for (size_t i = 0; i < said->count; i++) {
-		if (nic_address_parse(&a, said->at[i]) < 0 ||
-		    !nic_address_is_host(&a))
-			return error_set(e, EBADMSG,
-					 "'%.60s' is not an address of a host",
-					 said->at[i]);
-		nic_address_host(text, &a);
-		if (words_add(ret, text, e) < 0)
-			return error_code(e);
-	}
-	return 0;
-}
-
 /* Where a member is now.  Only the CA's host may say so to others. */
 static int note_place(struct host *h, const char *name,
 		      const struct message_members *m, struct error *e)
@@ -264,7 +261,7 @@ static int note_place(struct host *h, const char *name,
 	if (strcmp(before.host, h->settings->name) != 0 ||
 	    m->addresses.count == 0 || at.port == 0)
 		return 0;
-	if (read_addresses(&at.addresses, &m->addresses, e) < 0)
+	if (membership_addresses(&at.addresses, &m->addresses, e) < 0)
 		return error_code(e);
 	r = trust_note_place(h->trust, &at, clock_wall_s(), e);
 	if (r <= 0)

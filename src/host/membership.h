@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/words.h"
 #include "nic/inventory.h"
 #include "trust/members.h"
 
@@ -19,6 +20,11 @@ struct session;
 
 /* This host, as others are to know it: its addresses and its port. */
 int membership_self(struct host *h, struct member *ret, struct error *e);
+
+/* Where another host says that it is, each as nic_address_host() writes it.
+ * -EBADMSG where one is not an address of a host. */
+int membership_addresses(struct words *ret, const struct words *said,
+			 struct error *e);
 
 /* The host that this one is being paired with. */
 struct partner {

@@ -113,22 +113,13 @@ static int read_addresses(struct member *ret, struct partner *with,
 			  const struct channel *c, const struct words *said,
 			  struct error *e)
 {
-	char from[NIC_ADDRESS_TEXT], text[NIC_ADDRESS_TEXT];
-	struct nic_address a;
+	char from[NIC_ADDRESS_TEXT];
 
+	if (membership_addresses(&ret->addresses, said, e) < 0)
+		return error_code(e);
 	nic_address_host(from, &c->remote);
-	for (size_t i = 0; i < said->count; i++) {
-		if (nic_address_parse(&a, said->at[i]) < 0 ||
-		    !nic_address_is_host(&a))
-			return error_set(e, EBADMSG,
-					 "'%.60s' is no address of a host",
-					 said->at[i]);
-		if (nic_address_equal(&a, &c->remote))
-			memcpy(with->reached_at, from, sizeof(from));
-		nic_address_host(text, &a);
-		if (words_add(&ret->addresses, text, e) < 0)
-			return error_code(e);
-	}
+	if (words_have(&ret->addresses, from))
+		memcpy(with->reached_at, from, sizeof(from));
 	return said->count == 0 ? words_add(&ret->addresses, from, e) : 0;
 }
 
