@@ -146,9 +146,8 @@ static int begin(struct session **ret, const struct acceptor *a,
 	};
 	struct session *s;
 
-	if (session_begin(&s, &o, e) < 0)
+	if (session_begin(&s, &o, c->serial, e) < 0)
 		return error_code(e);
-	session_set_proved(s, c);
 	if (table_add(a->table, session_entry(s), &a->sessions, e) == 0) {
 		if (session_start(s, e) == 0) {
 			*ret = s;

@@ -4,7 +4,8 @@
  * session.h. */
 #pragma once
 
-struct channel;
+#include <stdint.h>
+
 struct error;
 struct lanes;
 struct session;
@@ -12,16 +13,14 @@ struct session_options;
 struct table_entry;
 
 /* With a number and a secret of its own; nothing runs yet.  Of @o only names,
- * cards and the outage limit count. */
+ * trust, cards and the outage limit count; trust where the peer has proved its
+ * name by the certificate with this number, else NULL. */
 int session_begin(struct session **ret, const struct session_options *o,
-		  struct error *e);
+		  uint64_t serial, struct error *e);
 /* Its supervisor.  When that fails, session_discard(). */
 int session_start(struct session *s, struct error *e);
 /* One that nothing runs of, and that is in no table. */
 void session_discard(struct session *s);
-
-/* What its peer has proved on this channel; before it is in a table. */
-void session_set_proved(struct session *s, const struct channel *c);
 
 /* Filled in but for the table; of the session. */
 struct table_entry *session_entry(struct session *s);

@@ -14,6 +14,11 @@
 #include "trust/list.h"
 #include "trust/trust.h"
 
+const char *identity_proved(const struct identity *who)
+{
+	return who->trust ? who->peer : "";
+}
+
 struct hello hello_of(enum hello_kind kind, const char *text)
 {
 	struct hello h = { .version = WIRE_VERSION,
@@ -148,7 +153,7 @@ int hello_greet(struct identity *who, struct channel **c, struct error *e)
 bool hello_joins(const struct identity *who, const char *proved,
 		 const struct hello *h)
 {
-	uint8_t differ = strcmp(who->proved, proved) != 0;
+	uint8_t differ = strcmp(identity_proved(who), proved) != 0;
 
 	for (size_t i = 0; i < SECRET_JOINS; i++)
 		differ |= who->secret[i] ^ h->secret[i];

@@ -33,10 +33,11 @@ struct identity {
 	uint64_t session; /* its number; 0: not known yet */
 	uint8_t secret[SECRET_SIZE];
 	char own_name[64], peer[64];
-	/* The name that the peer proved when it opened the session; empty: it
-	 * came in plain text.  On the accepting side. */
-	char proved[64];
 };
+
+/* The name that the peer has to prove on each channel; "": the session is in
+ * plain text. */
+const char *identity_proved(const struct identity *who);
 
 struct hello hello_of(enum hello_kind kind, const char *text);
 int hello_send(struct channel *c, const struct hello *h, struct error *e);

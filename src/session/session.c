@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
-#include "channel/channel.h"
 #include "frames/inbox.h"
 #include "lanes/lanes.h"
 #include "paths/account.h"
@@ -241,12 +240,13 @@ void session_discard(struct session *s)
 /* --- the accepting side */
 
 int session_begin(struct session **ret, const struct session_options *o,
-		  struct error *e)
+		  uint64_t serial, struct error *e)
 {
 	struct session *s;
 
 	if (session_new(&s, o, e) < 0)
 		return error_code(e);
+	s->who.serial = serial;
 	/* Guessing a number and a secret must be hopeless. */
 	while (getrandom(&s->who.session, sizeof(s->who.session), 0) < 0 ||
 	       s->who.session == 0)
@@ -256,12 +256,6 @@ int session_begin(struct session **ret, const struct session_options *o,
 	lanes_set_session(s->lanes, s->who.session);
 	*ret = s;
 	return 0;
-}
-
-void session_set_proved(struct session *s, const struct channel *c)
-{
-	snprintf(s->who.proved, sizeof(s->who.proved), "%s", c->identity);
-	s->who.serial = c->serial;
 }
 
 struct table_entry *session_entry(struct session *s)
@@ -488,7 +482,7 @@ bool session_kept(const struct session *s)
 
 const char *session_proved(const struct session *s)
 {
-	return s->who.proved;
+	return identity_proved(&s->who);
 }
 
 bool session_peer_can(struct session *s, enum ability a)

@@ -127,7 +127,8 @@ struct outbox *session_outbox(struct session *s);
 struct inbox *session_inbox(struct session *s);
 struct lanes *session_lanes(struct session *s);
 const char *session_peer(const struct session *s);
-/* On the accepting side: the name that it has proved; "" in plain text. */
+/* The name that it has proved; "" in plain text.  On the side that dialled only
+ * once it is open. */
 const char *session_proved(const struct session *s);
 /* Did a message that was received name it?  The first one does, so for the
  * dialling side this is no before it has had an answer. */
