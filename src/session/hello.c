@@ -55,6 +55,16 @@ int hello_receive(struct channel *c, uint8_t first, struct hello *ret,
 
 /* --- dialling */
 
+int hello_await(struct channel *c, struct hello *ret, struct error *e)
+{
+	uint8_t first;
+
+	if (channel_read_all(c, &first, 1, clock_us() + HELLO_TIMEOUT_US, e) <
+	    0)
+		return error_code(e);
+	return hello_receive(c, first, ret, e);
+}
+
 /* The other end has to be the peer, whatever its address. */
 static int secure(struct identity *who, struct channel **c, struct error *e)
 {
@@ -86,18 +96,14 @@ static int secure(struct identity *who, struct channel **c, struct error *e)
 static int ask(const struct identity *who, struct channel *c, struct hello *ret,
 	       struct error *e)
 {
-	uint8_t first;
-
 	struct hello mine =
 		hello_of(who->session ? HELLO_JOIN : HELLO_OPEN, who->own_name);
 
 	mine.session = who->session;
 	memcpy(mine.secret, who->secret, SECRET_JOINS);
-	if (hello_send(c, &mine, e) < 0 ||
-	    channel_read_all(c, &first, 1, clock_us() + HELLO_TIMEOUT_US, e) <
-		    0)
+	if (hello_send(c, &mine, e) < 0)
 		return error_code(e);
-	return hello_receive(c, first, ret, e);
+	return hello_await(c, ret, e);
 }
 
 /* The peer of a session that goes on knows the secret's other part. */

@@ -44,6 +44,8 @@ int hello_send(struct channel *c, const struct hello *h, struct error *e);
 /* @first: its first byte, which has been read. */
 int hello_receive(struct channel *c, uint8_t first, struct hello *ret,
 		  struct error *e);
+/* On the dialling side: what the other one answers. */
+int hello_await(struct channel *c, struct hello *ret, struct error *e);
 
 /* On the dialling side: makes @c secure where that is asked for, and opens the
  * session, or joins it when it has a number.  -PATH_REFUSED_THERE with the

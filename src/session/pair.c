@@ -69,13 +69,10 @@ static int say_hello(struct channel *c, const char *own_name, struct error *e)
 	const struct hello mine = hello_of(HELLO_PAIR, own_name);
 	struct error ignored;
 	struct hello theirs;
-	uint8_t first;
 
 	/* Where that fails, what was received before says why. */
 	hello_send(c, &mine, &ignored);
-	if (channel_read_all(c, &first, 1, clock_us() + HELLO_TIMEOUT_US, e) <
-		    0 ||
-	    hello_receive(c, first, &theirs, e) < 0)
+	if (hello_await(c, &theirs, e) < 0)
 		return error_code(e);
 	if (theirs.kind == HELLO_REFUSE)
 		return error_set(e, EACCES, "%.240s", theirs.text);
