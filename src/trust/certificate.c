@@ -326,14 +326,14 @@ int certificate_sign(char **ret, const struct signing *s, struct error *e)
 
 /* --- looking at them */
 
-static bool hash_of(char buf[static CERTIFICATE_HASH], const X509 *x)
+bool certificate_hash(char ret[static CERTIFICATE_HASH], const X509 *x)
 {
 	unsigned char bytes[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
 	if (!X509_digest(x, EVP_sha256(), bytes, &len))
 		return false;
-	hex_of(buf, bytes, len);
+	hex_of(ret, bytes, len);
 	return true;
 }
 
@@ -369,7 +369,7 @@ int certificate_read(struct certificate_facts *ret, const char *certificate,
 		authority_name(ret->name, X509_get_subject_name(x));
 	else if (name_text(ret->name, X509_get_subject_name(x), e) < 0)
 		return error_code(e);
-	if (!hash_of(ret->hash, x) ||
+	if (!certificate_hash(ret->hash, x) ||
 	    !seconds_of(&ret->from_s, X509_get0_notBefore(x)) ||
 	    !seconds_of(&ret->until_s, X509_get0_notAfter(x)))
 		return failed("read a certificate", e);

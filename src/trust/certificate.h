@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct error;
+typedef struct x509_st X509;
 
 enum {
 	AUTHORITY_DAYS = 10 * 365 + 2,
@@ -66,6 +67,8 @@ struct certificate_facts {
 
 int certificate_read(struct certificate_facts *ret, const char *certificate,
 		     struct error *e);
+/* As in the facts, of one that OpenSSL has read. */
+bool certificate_hash(char ret[static CERTIFICATE_HASH], const X509 *x);
 /* Has this CA signed it?  -EACCES. */
 int certificate_check(const char *certificate, const char *authority,
 		      struct error *e);

@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "trust/certificate.h"
-#include "trust/hex.h"
 
 /* AES-128 first: it is what costs least, and 2^128 is enough. */
 static const char suites[] = "TLS_AES_128_GCM_SHA256:"
@@ -112,15 +111,9 @@ int context_new(SSL_CTX **ret, const struct context_parts *p, struct error *e)
 
 static bool has_hash(const X509 *x, const char *wanted)
 {
-	unsigned char bytes[EVP_MAX_MD_SIZE];
 	char hash[CERTIFICATE_HASH];
-	unsigned len = 0;
 
-	if (!X509_digest(x, EVP_sha256(), bytes, &len) ||
-	    2 * (size_t)len + 1 != sizeof(hash))
-		return false;
-	hex_of(hash, bytes, len);
-	return !strcmp(hash, wanted);
+	return certificate_hash(hash, x) && !strcmp(hash, wanted);
 }
 
 /* That certificate alone is believed: another host of the same CA, say one that
