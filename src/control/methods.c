@@ -147,24 +147,25 @@ static const struct shape log_body_shape = SHAPE(struct log_body, log_fields);
 
 /* --- methods */
 
-/* Takes the view of a job over; @r is what the service returned with it. */
-static int told(char **ret, struct job_view *v, int r, struct error *e)
+/* Takes over what the service gave, of the shape @s; @r is what it returned. */
+static int given(char **ret, const struct shape *s, void *object, int r,
+		 struct error *e)
 {
 	if (r < 0)
 		return r;
-	r = api_text(ret, &job_view_shape, v, e);
-	shape_done(&job_view_shape, v);
+	r = api_text(ret, s, object, e);
+	shape_done(s, object);
 	return r;
 }
 
-/* The same of a machine. */
+static int told(char **ret, struct job_view *v, int r, struct error *e)
+{
+	return given(ret, &job_view_shape, v, r, e);
+}
+
 static int shown(char **ret, struct machine_view *v, int r, struct error *e)
 {
-	if (r < 0)
-		return r;
-	r = api_text(ret, &machine_view_shape, v, e);
-	machine_view_done(v);
-	return r;
+	return given(ret, &machine_view_shape, v, r, e);
 }
 
 static int show_host(struct host *h, const struct api_call *c, char **ret,
@@ -264,13 +265,9 @@ static int compare_machine(struct host *h, const struct api_call *c, char **ret,
 {
 	const struct compare_body *body = c->object;
 	struct comparison found = { 0 };
-	int r;
 
-	if (machine_compare(h, c->name, body->host, &found, e) < 0)
-		return error_code(e);
-	r = api_text(ret, &comparison_shape, &found, e);
-	shape_done(&comparison_shape, &found);
-	return r;
+	return given(ret, &comparison_shape, &found,
+		     machine_compare(h, c->name, body->host, &found, e), e);
 }
 
 static int adopt_machine(struct host *h, const struct api_call *c, char **ret,
@@ -295,14 +292,9 @@ static int list_jobs(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
 	struct job_views all;
-	int r = job_list(h, &all, e);
 
 	(void)c;
-	if (r < 0)
-		return r;
-	r = api_text(ret, &job_views_shape, &all, e);
-	shape_done(&job_views_shape, &all);
-	return r;
+	return given(ret, &job_views_shape, &all, job_list(h, &all, e), e);
 }
 
 static int show_job(struct host *h, const struct api_call *c, char **ret,
@@ -317,13 +309,9 @@ static int debug_job(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
 	struct job_details d;
-	int r = host_debug_job(h, c->name, &d, e);
 
-	if (r < 0)
-		return r;
-	r = api_text(ret, &job_details_shape, &d, e);
-	shape_done(&job_details_shape, &d);
-	return r;
+	return given(ret, &job_details_shape, &d,
+		     host_debug_job(h, c->name, &d, e), e);
 }
 
 static int cancel_job(struct host *h, const struct api_call *c, char **ret,
@@ -356,40 +344,27 @@ static int list_nics(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
 	struct nic_views all;
-	int r = nic_list(h, &all, e);
 
 	(void)c;
-	if (r < 0)
-		return r;
-	r = api_text(ret, &nic_views_shape, &all, e);
-	shape_done(&nic_views_shape, &all);
-	return r;
+	return given(ret, &nic_views_shape, &all, nic_list(h, &all, e), e);
 }
 
 static int show_nic(struct host *h, const struct api_call *c, char **ret,
 		    struct error *e)
 {
 	struct nic_view view;
-	int r = nic_show(h, c->name, &view, e);
 
-	if (r < 0)
-		return r;
-	r = api_text(ret, &nic_view_shape, &view, e);
-	shape_done(&nic_view_shape, &view);
-	return r;
+	return given(ret, &nic_view_shape, &view,
+		     nic_show(h, c->name, &view, e), e);
 }
 
 static int plan_nics(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
 	struct plan_view plan;
-	int r = nic_plan(h, c->name, c->mode, &plan, e);
 
-	if (r < 0)
-		return r;
-	r = api_text(ret, &plan_shape, &plan, e);
-	shape_done(&plan_shape, &plan);
-	return r;
+	return given(ret, &plan_shape, &plan,
+		     nic_plan(h, c->name, c->mode, &plan, e), e);
 }
 
 static int show_log(struct host *h, const struct api_call *c, char **ret,
