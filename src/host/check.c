@@ -35,8 +35,9 @@ struct checking {
 	struct check *found;
 	const struct settings *s;
 	const struct settings_source *from;
+	const struct inventory *cards;
 	struct trust *trust;
-	bool can_prove; /* this host has what a TLS connection needs */
+	SSL_CTX *context; /* NULL: this host has not what TLS needs */
 };
 
 void check_done(struct check *c)
@@ -52,10 +53,11 @@ static const char *place(char buf[static PLACE_CAP], const struct settings *s,
 			 const char *key)
 {
 	const struct setting_origin *at = NULL;
+	const struct ini_key *k;
+	struct error ignored;
 
-	for (size_t i = 0; i < section->count && !at; i++)
-		if (!strcmp(section->keys[i].key, key))
-			at = settings_origin(s, base, &section->keys[i]);
+	if (ini_find_key(&k, section, key, &ignored) == 0)
+		at = settings_origin(s, base, k);
 	buf[0] = '\0';
 	if (at)
 		snprintf(buf, PLACE_CAP, "%s:%u: ", s->files.at[at->file],
@@ -81,16 +83,13 @@ static bool is_wildcard(const struct nic_address *a)
 static int check_listen(struct checking *c, struct error *e)
 {
 	const struct words *listen = &c->s->host.listen;
-	AUTO_INVENTORY struct inventory *cards = NULL;
 	struct nic_address a;
 	char at[PLACE_CAP];
 
-	if (nic_scan(&cards, e) < 0)
-		return error_in(e, "look at the cards");
 	for (size_t i = 0; i < listen->count; i++)
 		if (nic_address_parse(&a, listen->at[i]) == 0 &&
 		    !is_wildcard(&a) &&
-		    !inventory_by_address(cards, a.family, a.bytes) &&
+		    !inventory_by_address(c->cards, a.family, a.bytes) &&
 		    words_addf(&c->found->wrong, e,
 			       "%slisten = %s: no card of this host has that "
 			       "address",
@@ -115,16 +114,13 @@ static bool is_here(const struct inventory *cards, const struct network *n)
 static int check_networks(struct checking *c, struct error *e)
 {
 	const struct networks *all = &c->s->networks;
-	AUTO_INVENTORY struct inventory *cards = NULL;
 	char text[NIC_ADDRESS_TEXT];
 	size_t here = 0;
 
-	if (nic_scan(&cards, e) < 0)
-		return error_in(e, "look at the cards");
 	for (size_t i = 0; i < all->count; i++) {
 		const struct network *n = &all->at[i];
 
-		if (is_here(cards, n)) {
+		if (is_here(c->cards, n)) {
 			here++;
 			continue;
 		}
@@ -276,7 +272,7 @@ static void day_of(char buf[static 16], int64_t s)
 static int check_dates(struct checking *c, const char *name,
 		       const struct certificate_facts *f, struct error *e)
 {
-	const int64_t now = (int64_t)(clock_wall_us() / USEC_PER_SEC);
+	const int64_t now = clock_wall_s();
 	const char *folder = c->s->host.trust_directory;
 	char from[16], until[16];
 
@@ -302,12 +298,9 @@ static int check_key(struct checking *c, struct error *e)
 	char path[PATH_MAX];
 	struct error why;
 	struct stat st;
-	SSL_CTX *context;
 
-	if (trust_context(c->trust, &context, &why) < 0)
+	if (trust_context(c->trust, &c->context, &why) < 0)
 		return words_add(&c->found->wrong, why.text, e);
-	context_free(context);
-	c->can_prove = true;
 	snprintf(path, sizeof(path), "%s/host.key", c->s->host.trust_directory);
 	if (stat(path, &st) < 0 || !(st.st_mode & 077))
 		return 0;
@@ -356,17 +349,13 @@ static int greet(struct checking *c, const struct peer *p, const char *address,
 	const struct channel_way way = { .host = address,
 					 .port = (uint16_t)p->port };
 	const uint64_t deadline = clock_us() + PEER_TIMEOUT_US;
-	struct secure_options o = { 0 };
+	const struct secure_options o = { .context = c->context };
 	struct channel *channel;
 	int r = channel_kinds[0]->dial(&channel, &way, deadline, -1, e);
 
 	if (r < 0)
 		return error_as(e, EHOSTUNREACH);
-	r = trust_context(c->trust, &o.context, e);
-	if (r == 0) {
-		r = channel_secure(&channel, &o, deadline, e);
-		context_free(o.context);
-	}
+	r = channel_secure(&channel, &o, deadline, e);
 	if (r == 0)
 		memcpy(ret_name, channel->identity, CHANNEL_NAME_MAX);
 	channel_free(channel);
@@ -408,7 +397,7 @@ static int check_peer(struct checking *c, const struct peer *p, struct error *e)
 				  "address is taken for it",
 				  place(at, c->s, &peer_section, p, "tls"),
 				  p->name);
-	for (size_t i = 0; c->can_prove && i < p->addresses.count; i++)
+	for (size_t i = 0; c->context && i < p->addresses.count; i++)
 		if (check_address(c, p, p->addresses.at[i], e) < 0)
 			return error_code(e);
 	return 0;
@@ -428,13 +417,9 @@ static int check_keys(struct checking *c, struct error *e)
 {
 	const struct settings *s = c->s;
 
-	for (size_t i = 0; i < s->unknown.count; i++)
-		if (words_add(&c->found->unknown, s->unknown.at[i], e) < 0)
-			return error_code(e);
-	for (size_t i = 0; i < s->renamed.count; i++)
-		if (words_add(&c->found->notes, s->renamed.at[i], e) < 0)
-			return error_code(e);
-	return 0;
+	if (words_add_all(&c->found->unknown, &s->unknown, e) < 0)
+		return error_code(e);
+	return words_add_all(&c->found->notes, &s->renamed, e);
 }
 
 int settings_check(struct check *ret, const struct settings *s,
@@ -445,11 +430,17 @@ int settings_check(struct check *ret, const struct settings *s,
 		check_folders, check_groups,   check_trust,
 		check_peers,   check_programs, check_qemu_user,
 	};
+	AUTO_INVENTORY struct inventory *cards = NULL;
 	struct checking c = { .found = ret, .s = s, .from = from };
-	int r = trust_open(&c.trust, s->host.trust_directory, s->host.name, e);
+	int r;
 
+	if (nic_scan(&cards, e) < 0)
+		return error_in(e, "look at the cards");
+	c.cards = cards;
+	r = trust_open(&c.trust, s->host.trust_directory, s->host.name, e);
 	for (size_t i = 0; i < ARRAY_SIZE(all) && r == 0; i++)
 		r = all[i](&c, e);
+	context_free(c.context);
 	trust_free(c.trust);
 	return r;
 }
