@@ -6,7 +6,6 @@
  * settings again.  The signals are blocked before the first thread starts, so
  * that only the main thread ever sees them.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
@@ -180,15 +179,6 @@ static int check(const struct settings *s, const struct settings_source *from,
 	return STATUS_DONE;
 }
 
-static int check_status(int r)
-{
-	if (r >= 0)
-		return r;
-	if (r == -EINVAL)
-		return STATUS_USAGE;
-	return r == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED;
-}
-
 static int run(const struct options *o, struct error *e)
 {
 	/* A host that nobody configured yet runs on the defaults; a file that
@@ -219,6 +209,6 @@ int main(int argc, char **argv)
 	if (r < 0)
 		fprintf(stderr, "droverd: %s\n", e.text);
 	if (o.check)
-		return check_status(r);
+		return r < 0 ? (int)outcome_of_code(r)->status : r;
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
+#include "control/calls.h"
 
 static int run_level(struct call *c, struct error *e)
 {
@@ -31,11 +32,11 @@ static int run_level(struct call *c, struct error *e)
 	return 0;
 }
 
-enum { CALLS_LAST };
+enum { LOG_LAST };
 
 static const struct command_option calls_options[] = {
-	[CALLS_LAST] = { "last", "NUMBER", "so many, 1 to 1000; else 100",
-			 false, NULL },
+	[LOG_LAST] = { "last", "NUMBER", "so many, 1 to 1000; else 100", false,
+		       NULL },
 	{ NULL, NULL, NULL, false, NULL },
 };
 
@@ -77,13 +78,14 @@ static void add_words(json_t *row)
 static int run_calls(struct call *c, struct error *e)
 {
 	AUTO_JSON json_t *calls = NULL;
-	uint64_t last = 100;
+	uint64_t last = CALLS_LAST;
 	char path[64];
 	json_t *row;
 	size_t i;
 
-	if (c->options[CALLS_LAST] &&
-	    text_parse_number(&last, c->options[CALLS_LAST], 1, 1000, e) < 0)
+	if (c->options[LOG_LAST] &&
+	    text_parse_number(&last, c->options[LOG_LAST], 1, CALLS_LAST_MAX,
+			      e) < 0)
 		return error_in(e, "--last");
 	snprintf(path, sizeof(path), "/v1/log/calls?last=%u", (unsigned)last);
 	if (client_get(c->client, path, &calls, e) < 0)
