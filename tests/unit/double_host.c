@@ -39,44 +39,23 @@ static int answer(struct host *h, struct error *e, const char *fmt, ...)
 	return 0;
 }
 
-/* The machine of the answer has what was asked for as its definition. */
-static int answer_view(struct host *h, struct machine_view *ret,
-		       struct error *e, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int answer_view(struct host *h, struct machine_view *ret,
-		       struct error *e, const char *fmt, ...)
+/* The machine has what was asked for as its definition; @r: the answer. */
+static int view_of(struct host *h, struct machine_view *ret, int r)
 {
 	struct double_host *d = (struct double_host *)h;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
-	va_end(ap);
-	if (d->fail_code)
-		return error_set(e, d->fail_code, "%s", d->reason);
-	/* As where something is tried again until it works. */
-	error_set(e, EAGAIN, "not at the first try");
-	*ret = (struct machine_view){ .definition = strdup(d->asked) };
-	return 0;
+	if (r == 0)
+		*ret = (struct machine_view){ .definition = strdup(d->asked) };
+	return r;
 }
 
-/* Likewise, a job's as its error. */
-static int answer_job(struct host *h, struct job_view *ret, struct error *e,
-		      const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int answer_job(struct host *h, struct job_view *ret, struct error *e,
-		      const char *fmt, ...)
+/* Likewise, a job as its error. */
+static int job_of(struct host *h, struct job_view *ret, int r)
 {
 	struct double_host *d = (struct double_host *)h;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(d->asked, sizeof(d->asked), fmt, ap);
-	va_end(ap);
-	if (d->fail_code)
-		return error_set(e, d->fail_code, "%s", d->reason);
+	if (r < 0)
+		return r;
 	*ret = (struct job_view){ .id = "3f", .state = JOB_RUNNING };
 	snprintf(ret->error, sizeof(ret->error), "%.250s", d->asked);
 	return 0;
@@ -129,13 +108,13 @@ int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 		   struct error *e)
 {
 	*ret = (struct job_details){ .session.known = false };
-	return answer_job(h, &ret->job, e, "host_debug_job %s", id);
+	return job_of(h, &ret->job, answer(h, e, "host_debug_job %s", id));
 }
 
 int machine_list(struct host *h, struct machine_views *ret, struct error *e)
 {
 	struct machine_view *one = calloc(1, sizeof(*one));
-	int r = answer_view(h, one, e, "machine_list");
+	int r = view_of(h, one, answer(h, e, "machine_list"));
 
 	*ret = (struct machine_views){ .at = one, .count = r == 0 };
 	return r;
@@ -144,52 +123,54 @@ int machine_list(struct host *h, struct machine_views *ret, struct error *e)
 int machine_show(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e)
 {
-	return answer_view(h, ret, e, "machine_show %s", name);
+	return view_of(h, ret, answer(h, e, "machine_show %s", name));
 }
 
 int machine_define(struct host *h, const char *file_name, const char *text,
 		   struct machine_view *ret, struct error *e)
 {
-	return answer_view(h, ret, e, "machine_define %s: %s", file_name, text);
+	return view_of(h, ret,
+		       answer(h, e, "machine_define %s: %s", file_name, text));
 }
 
 int machine_start(struct host *h, const char *name, bool anyway,
 		  struct machine_view *ret, struct error *e)
 {
 	(void)anyway;
-	return answer_view(h, ret, e, "machine_start %s", name);
+	return view_of(h, ret, answer(h, e, "machine_start %s", name));
 }
 
 int machine_stop(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e)
 {
-	return answer_view(h, ret, e, "machine_stop %s", name);
+	return view_of(h, ret, answer(h, e, "machine_stop %s", name));
 }
 
 int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e)
 {
-	return answer_view(h, ret, e, "machine_pause %s", name);
+	return view_of(h, ret, answer(h, e, "machine_pause %s", name));
 }
 
 int machine_resume(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e)
 {
-	return answer_view(h, ret, e, "machine_resume %s", name);
+	return view_of(h, ret, answer(h, e, "machine_resume %s", name));
 }
 
 int machine_adopt(struct host *h, const struct adopt_request *of,
 		  struct machine_view *ret, struct error *e)
 {
-	return answer_view(h, ret, e, "machine_adopt %d %s %s", (int)of->pid,
-			   of->name ? of->name : "-",
-			   of->user ? of->user : "-");
+	return view_of(h, ret,
+		       answer(h, e, "machine_adopt %d %s %s", (int)of->pid,
+			      of->name ? of->name : "-",
+			      of->user ? of->user : "-"));
 }
 
 int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e)
 {
-	return answer_view(h, ret, e, "machine_forget %s", name);
+	return view_of(h, ret, answer(h, e, "machine_forget %s", name));
 }
 
 int machine_move(struct host *h, const char *name,
@@ -198,13 +179,13 @@ int machine_move(struct host *h, const char *name,
 {
 	const struct paths_request *p = &of->paths;
 
-	return answer_job(h, ret_job, e,
-			  "machine_move %s %s %s %d/%d %d/%d %s%s", name,
-			  of->host, p->mode ? p->mode : "-", p->has_networks,
-			  (int)p->networks.count, p->has_connections,
-			  (int)p->connections,
-			  of->on_timeout ? of->on_timeout : "-",
-			  of->paused ? " paused" : "");
+	return job_of(h, ret_job,
+		      answer(h, e, "machine_move %s %s %s %d/%d %d/%d %s%s",
+			     name, of->host, p->mode ? p->mode : "-",
+			     p->has_networks, (int)p->networks.count,
+			     p->has_connections, (int)p->connections,
+			     of->on_timeout ? of->on_timeout : "-",
+			     of->paused ? " paused" : ""));
 }
 
 int machine_compare(struct host *h, const char *name, const char *peer,
@@ -217,7 +198,7 @@ int machine_compare(struct host *h, const char *name, const char *peer,
 int job_list(struct host *h, struct job_views *ret, struct error *e)
 {
 	struct job_view *one = calloc(1, sizeof(*one));
-	int r = answer_job(h, one, e, "job_list");
+	int r = job_of(h, one, answer(h, e, "job_list"));
 
 	if (r < 0)
 		free(one);
@@ -229,20 +210,21 @@ int job_list(struct host *h, struct job_views *ret, struct error *e)
 int job_show(struct host *h, const char *id, struct job_view *ret,
 	     struct error *e)
 {
-	return answer_job(h, ret, e, "job_show %s", id);
+	return job_of(h, ret, answer(h, e, "job_show %s", id));
 }
 
 int job_cancel(struct host *h, const char *id, struct job_view *ret,
 	       struct error *e)
 {
-	return answer_job(h, ret, e, "job_cancel %s", id);
+	return job_of(h, ret, answer(h, e, "job_cancel %s", id));
 }
 
 int job_resolve(struct host *h, const char *id, int run_here,
 		struct job_view *ret, struct error *e)
 {
-	return answer_job(h, ret, e, "job_resolve %s %s", id,
-			  run_here ? "here" : "there");
+	return job_of(h, ret,
+		      answer(h, e, "job_resolve %s %s", id,
+			     run_here ? "here" : "there"));
 }
 
 int nic_list(struct host *h, struct nic_views *ret, struct error *e)
@@ -261,8 +243,10 @@ int nic_show(struct host *h, const char *name, struct nic_view *ret,
 int relay_start(struct host *h, const struct relay_request *of,
 		struct job_view *ret_job, struct error *e)
 {
-	return answer_job(h, ret_job, e, "relay_start %s %s %s %d", of->role,
-			  of->name, of->qemu ? of->qemu : "-", (int)of->pid);
+	return job_of(h, ret_job,
+		      answer(h, e, "relay_start %s %s %s %d", of->role,
+			     of->name, of->qemu ? of->qemu : "-",
+			     (int)of->pid));
 }
 
 int host_trust_show(struct host *h, struct trust_view *ret, struct error *e)

@@ -238,8 +238,6 @@ static void a_section_that_is_gone_has_no_value(void **state)
 	assert_int_equal(gone.at[0].values.count, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-
 /* What the file for a peer says. */
 static char *peer_text(void)
 {
@@ -298,6 +296,8 @@ static void a_peer_has_a_file_whose_other_lines_stay(void **state)
 	settings_drop(now);
 }
 
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,8 +307,7 @@ int main(void)
 		TEST(what_needs_a_restart_waits),
 		TEST(what_cannot_be_written_is_not_taken),
 		TEST(a_section_that_is_gone_has_no_value),
-		cmocka_unit_test_setup_teardown(
-			a_peer_has_a_file_whose_other_lines_stay, begin, end),
+		TEST(a_peer_has_a_file_whose_other_lines_stay),
 	};
 
 	return cmocka_run_group_tests_name("live", tests, NULL, NULL);
