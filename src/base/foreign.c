@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/scope.h"
 
+enum { BY_FD = 32 };
+
 int foreign_open(const char *path, int flags, mode_t mode, struct error *e)
 {
 	AUTO_CLOSE int fd =
@@ -51,17 +53,25 @@ static bool is_ours(const char *path)
 }
 
 /* A socket by its descriptor, so that it stays the one that was looked at. */
-static int open_socket(const char *path)
+static int open_socket(struct stat *ret, const char *path)
 {
 	AUTO_CLOSE int at = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (at < 0 || fstat(at, &st) < 0)
 		return -1;
-	if (S_ISSOCK(st.st_mode) && st.st_nlink == 1)
+	if (S_ISSOCK(st.st_mode) && st.st_nlink == 1) {
+		*ret = st;
 		return take_fd(&at);
+	}
 	errno = S_ISLNK(st.st_mode) ? ELOOP : EPERM;
 	return -1;
+}
+
+/* For calls that take no such descriptor. */
+static void name_by_fd(char name[BY_FD], int at)
+{
+	snprintf(name, BY_FD, "/proc/self/fd/%d", at);
 }
 
 static int connect_to(int fd, const char *path)
@@ -79,22 +89,31 @@ static int connect_to(int fd, const char *path)
 int foreign_connect(int fd, const char *path)
 {
 	AUTO_CLOSE int at = -1;
-	char by_fd[32];
+	char by_fd[BY_FD];
+	struct stat st;
 
 	if (is_ours(path))
 		return connect_to(fd, path);
-	at = open_socket(path);
+	at = open_socket(&st, path);
 	if (at < 0)
 		return -1;
-	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", at);
+	name_by_fd(by_fd, at);
 	return connect_to(fd, by_fd);
 }
 
-int foreign_give(const char *path, uid_t user, gid_t group, struct error *e)
+int foreign_give(struct stat *ret, const char *path,
+		 const struct foreign_owner *to, struct error *e)
 {
-	AUTO_CLOSE int at = open_socket(path);
+	AUTO_CLOSE int at = open_socket(ret, path);
+	char by_fd[BY_FD];
 
-	if (at < 0 || fchownat(at, "", user, group, AT_EMPTY_PATH) < 0)
-		return error_sys(e, "give %s to user %u", path, (unsigned)user);
+	if (at < 0)
+		return error_sys(e, "look at %s", path);
+	name_by_fd(by_fd, at);
+	if (to->mode && chmod(by_fd, to->mode) < 0)
+		return error_sys(e, "set the mode of %s", path);
+	if (fchownat(at, "", to->user, to->group, AT_EMPTY_PATH) < 0)
+		return error_sys(e, "give %s to user %u", path,
+				 (unsigned)to->user);
 	return 0;
 }

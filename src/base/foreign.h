@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 struct error;
+struct stat;
 
 /* open(2) of a plain file which has no other name; never waits.  -ELOOP for a
  * link, -EPERM for what is no plain file. */
@@ -24,5 +25,14 @@ int foreign_open(const char *path, int flags, mode_t mode, struct error *e);
  * only; in ours it is as ever. */
 int foreign_connect(int fd, const char *path);
 
-/* Gives the socket that we have made at @path to a user and its group. */
-int foreign_give(const char *path, uid_t user, gid_t group, struct error *e);
+struct foreign_owner {
+	uid_t user;  /* (uid_t)-1: stays, */
+	gid_t group; /* likewise */
+	mode_t mode; /* 0: stays */
+};
+
+/* Gives the socket that we have made at @path to somebody.  All of it happens
+ * to one file, whatever stands there meanwhile; @ret says which, also when that
+ * cannot be given, and is left alone when it is no such socket. */
+int foreign_give(struct stat *ret, const char *path,
+		 const struct foreign_owner *to, struct error *e);

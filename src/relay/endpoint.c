@@ -165,44 +165,25 @@ int endpoint_make_room(const struct endpoint *p, struct error *e)
 
 /* --- listening */
 
-static int give_to(const char *path, const struct endpoint_owner *owner,
-		   struct error *e)
+static int find_owner(struct foreign_owner *ret,
+		      const struct endpoint_owner *owner, struct error *e)
 {
 	struct passwd entry, *found = NULL;
 	char text[USER_TEXT];
 
+	*ret = (struct foreign_owner){ .user = (uid_t)-1,
+				       .group = (gid_t)-1,
+				       .mode = owner->mode };
 	if (owner->user) {
 		getpwnam_r(owner->user, &entry, text, sizeof(text), &found);
 		if (!found)
 			return error_set(e, ENOENT, "there is no user %.64s",
 					 owner->user);
-		if (foreign_give(path, found->pw_uid, found->pw_gid, e) < 0)
-			return error_code(e);
+		ret->user = found->pw_uid;
+		ret->group = found->pw_gid;
 	}
-	if (owner->number && owner->number != geteuid() &&
-	    foreign_give(path, owner->number, owner->number, e) < 0)
-		return error_code(e);
-	return 0;
-}
-
-/* In a folder of another user's something else may stand there meanwhile. */
-static int set_mode(const struct endpoint *p, mode_t mode, struct error *e)
-{
-	const char *path = endpoint_path(p);
-	AUTO_CLOSE int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	char link[64];
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_sys(e, "set the mode of %s", path);
-	if (st.st_dev != p->dev || st.st_ino != p->ino)
-		return error_set(e, EPERM,
-				 "%s is another file than the socket that was "
-				 "made there",
-				 path);
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	if (chmod(link, mode) < 0)
-		return error_sys(e, "set the mode of %s", path);
+	if (owner->number && owner->number != geteuid())
+		ret->user = ret->group = owner->number;
 	return 0;
 }
 
@@ -210,20 +191,20 @@ static int set_mode(const struct endpoint *p, mode_t mode, struct error *e)
 static int bind_unix(struct endpoint *p, int fd,
 		     const struct endpoint_owner *owner, struct error *e)
 {
-	const char *path = endpoint_path(p);
-	struct stat st;
+	struct stat st = { .st_ino = 0 };
+	struct foreign_owner to;
+	int r;
 
+	if (find_owner(&to, owner, e) < 0)
+		return error_code(e);
 	if (fchmod(fd, OWNER_MODE) < 0)
 		return error_sys(e, "set the mode of a socket");
 	if (bind(fd, (const struct sockaddr *)&p->address, p->len) < 0)
 		return error_sys(e, "listen on %s", p->text);
-	if (lstat(path, &st) < 0)
-		return error_sys(e, "listen on %s", p->text);
+	r = foreign_give(&st, endpoint_path(p), &to, e);
 	p->dev = st.st_dev;
 	p->ino = st.st_ino;
-	if (owner->mode && set_mode(p, owner->mode, e) < 0)
-		return error_code(e);
-	return give_to(path, owner, e);
+	return r;
 }
 
 static int bind_tcp(const struct endpoint *p, int fd, struct error *e)
