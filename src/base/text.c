@@ -262,3 +262,16 @@ bool text_read_line(char *buf, size_t cap, const char *fmt, ...)
 		buf[strcspn(buf, "\n")] = '\0';
 	return good;
 }
+
+bool text_listed(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (n == 0 || strchr(word, ' '))
+		return false;
+	for (const char *at = list; at && (at = strstr(at, word)); at += n)
+		if ((at == list || at[-1] == ' ') &&
+		    (at[n] == ' ' || at[n] == '\0'))
+			return true;
+	return false;
+}

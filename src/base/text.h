@@ -52,6 +52,9 @@ void text_duration(char *buf, size_t cap, uint64_t us);
  * becomes '?'. */
 void text_printable(char *buf, size_t cap, const void *from, size_t len);
 
+/* Is @word in @list, whose words are parted by blanks?  NULL has none. */
+bool text_listed(const char *list, const char *word);
+
 /* How many of @len bytes are UTF-8 as RFC 3629 has it; @len when all are. */
 size_t text_utf8_len(const char *text, size_t len);
 

@@ -17,7 +17,8 @@
 
 enum { NESTED_MAX = 64, CHAIN_MAX = 16 };
 
-/* Where paths stand. */
+/* Where paths stand.  The tables of the policy are of what a peer may name,
+ * this one is of what anybody does. */
 static const struct named {
 	const char *option;
 	const char *first; /* key that may be left out */
@@ -25,8 +26,8 @@ static const struct named {
 	bool write;        /* unless it says read-only */
 	bool image;        /* may have others below it */
 } named[] = {
-	{ "drive", NULL, " file filename ", true, true },
-	{ "blockdev", "driver", " filename ", true, true },
+	{ "drive", NULL, "file filename", true, true },
+	{ "blockdev", "driver", "filename", true, true },
 	{ "hda", NULL, NULL, true, true },
 	{ "hdb", NULL, NULL, true, true },
 	{ "hdc", NULL, NULL, true, true },
@@ -42,12 +43,12 @@ static const struct named {
 	{ "initrd", NULL, NULL, false, false },
 	{ "dtb", NULL, NULL, false, false },
 	{ "bios", NULL, NULL, false, false },
-	{ "option-rom", "romfile", " romfile ", false, false },
-	{ "device", "driver", " romfile file ", false, false },
-	{ "fw_cfg", "name", " file ", false, false },
-	{ "smbios", NULL, " file ", false, false },
-	{ "acpitable", NULL, " file data ", false, false },
-	{ "object", "qom-type", " file mem-path ", false, false },
+	{ "option-rom", "romfile", "romfile", false, false },
+	{ "device", "driver", "romfile file", false, false },
+	{ "fw_cfg", "name", "file", false, false },
+	{ "smbios", NULL, "file", false, false },
+	{ "acpitable", NULL, "file data", false, false },
+	{ "object", "qom-type", "file mem-path", false, false },
 };
 
 struct search {
@@ -59,14 +60,6 @@ struct search {
 	bool raw; /* whatever its first bytes say, nothing is below it */
 };
 
-static bool has(const struct words *w, const char *path)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (!strcmp(w->at[i], path))
-			return true;
-	return false;
-}
-
 /* One path, and the images below it, which are only read. */
 static int add_chain(struct search *s, const char *path, struct error *e)
 {
@@ -75,7 +68,7 @@ static int add_chain(struct search *s, const char *path, struct error *e)
 
 	snprintf(at, sizeof(at), "%s", path);
 	for (int i = 0; i < CHAIN_MAX; i++) {
-		if (!has(to, at) && words_add(to, at, e) < 0)
+		if (!words_have(to, at) && words_add(to, at, e) < 0)
 			return error_code(e);
 		if (!s->kind->image || s->raw ||
 		    !policy_backing(at, next, sizeof(next)))
@@ -112,10 +105,8 @@ static int add_path(struct search *s, const char *path, struct error *e)
 static bool is_named(const struct search *s, const char *key)
 {
 	const char *dot = strrchr(key, '.');
-	char part[64];
 
-	snprintf(part, sizeof(part), " %s ", dot ? dot + 1 : key);
-	return strstr(s->kind->keys, part);
+	return text_listed(s->kind->keys, dot ? dot + 1 : key);
 }
 
 /* Objects within it too: {"driver": "qcow2", "file": {"filename": ...}} */
@@ -157,11 +148,12 @@ static json_t *unfold(json_t *properties)
 }
 
 /* A guest writes what it likes into the first bytes of such an image.  A node
- * of its own for a file has its images below in nodes of their own as well. */
+ * of its own for a file has its images below in nodes of their own as well.
+ * The policy errs to the other side where it cannot tell: there what may be
+ * below is looked at, here it is not given. */
 static bool is_raw(const char *format)
 {
-	return format && (!strcmp(format, "raw") || !strcmp(format, "file") ||
-			  !strcmp(format, "host_device"));
+	return format && text_listed("raw file host_device", format);
 }
 
 static int add_value(struct search *s, const char *value, struct error *e)

@@ -100,17 +100,12 @@ static void line_of(char line[LINE_CAP], const struct definition *d,
 /* Nothing in it that a nic has no word for. */
 static bool is_simple(const struct definition *d, const json_t *o)
 {
-	static const char known[] = " type br mac model id ";
 	const char *key, *type = text_of(o, "type");
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)o, key, value) {
-		char word[64];
-
-		snprintf(word, sizeof(word), " %s ", key);
-		if (!strstr(known, word))
+	json_object_foreach ((json_t *)(uintptr_t)o, key, value)
+		if (!text_listed("type br mac model id", key))
 			return false;
-	}
 	return (text_of(o, "model") || default_model(d)) &&
 	       (text_of(o, "br") || !strcmp(type, "bridge"));
 }

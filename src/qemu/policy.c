@@ -58,12 +58,11 @@ static void check_program(struct policy_run *r, const char *program)
 {
 	const struct words *w = r->policy->programs;
 
-	for (size_t i = 0; w && i < w->count; i++)
-		if (!strcmp(w->at[i], program))
-			return;
-	policy_blame(r, program,
-		     "it is not among the QEMUs that this host may start: "
-		     "leave the key out, or add it to drover.conf");
+	if (!w || !words_have(w, program))
+		policy_blame(r, program,
+			     "it is not among the QEMUs that this host may "
+			     "start: leave the key out, or add it to "
+			     "drover.conf");
 }
 
 static void check_accelerators(struct policy_run *r, const char *list)

@@ -29,7 +29,7 @@ static bool is_usual(const char *path, mode_t mode)
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		if (!strncmp(path, ours[i], strlen(ours[i])))
 			return true;
-	return S_ISCHR(mode) && policy_listed(devices, path);
+	return S_ISCHR(mode) && text_listed(devices, path);
 }
 
 static int check_one(const struct policy *p, int folder, const char *name,

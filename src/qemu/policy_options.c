@@ -75,7 +75,7 @@ static void check_usb(struct policy_run *r, const char *value)
 {
 	static const char devices[] = "mouse tablet keyboard wacom-tablet ccid";
 
-	if (!policy_listed(devices, value))
+	if (!text_listed(devices, value))
 		policy_blame(r, value,
 			     "only these are allowed: %s; write other devices "
 			     "as -device",
@@ -108,7 +108,7 @@ static void check_serial(struct policy_run *r, const char *value)
 {
 	static const char plain[] = "none null vc pty stdio msmouse";
 
-	if (policy_listed(plain, value))
+	if (text_listed(plain, value))
 		return;
 	if (!strncmp(value, "vc:", 3) || !strncmp(value, "chardev:", 8))
 		check_name(r, strchr(value, ':') + 1);
@@ -138,7 +138,7 @@ static void check_property(struct policy_run *r, const char *key,
 		"memory-hotplug-support acpi-pci-hotplug-with-bridge-support "
 		"acpi-root-pci-hotplug smm-enabled noreboot enable_tco";
 
-	if (!policy_listed(more, key) || strchr(value, '/'))
+	if (!text_listed(more, key) || strchr(value, '/'))
 		policy_check_property(r, &syntax, key, value);
 }
 

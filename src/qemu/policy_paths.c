@@ -120,7 +120,7 @@ static bool is_data_name(const char *name)
 	const char *end = strrchr(name, '.');
 
 	return end && name[0] != '.' && !name[strspn(name, letters)] &&
-	       policy_listed(".bin .rom .fd", end);
+	       text_listed(".bin .rom .fd", end);
 }
 
 static bool is_own(const struct policy *p, const char *path)
@@ -131,7 +131,7 @@ static bool is_own(const struct policy *p, const char *path)
 		return false;
 	name = strrchr(path, '/') + 1;
 	return path + strlen(p->run_dir) + 1 == name && name[0] != '.' &&
-	       !name[strspn(name, letters)] && !policy_listed(reserved, name);
+	       !name[strspn(name, letters)] && !text_listed(reserved, name);
 }
 
 static void list_directories(const struct policy *p, char *buf, size_t cap)

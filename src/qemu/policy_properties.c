@@ -205,19 +205,6 @@ int policy_properties(struct policy_properties *ret, const char *text,
 
 /* --- judging */
 
-bool policy_listed(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (n == 0 || strchr(word, ' '))
-		return false;
-	for (const char *at = list; at && (at = strstr(at, word)); at += n)
-		if ((at == list || at[-1] == ' ') &&
-		    (at[n] == ' ' || at[n] == '\0'))
-			return true;
-	return false;
-}
-
 static bool begins_with(const char *name, const char *begin, size_t n)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
@@ -261,9 +248,9 @@ static const struct policy_key *find_key(const struct policy_kind *k,
 	for (const struct policy_key *at = k->keys; at && at->key; at++)
 		if (!strcmp(at->key, key))
 			return at;
-	if (policy_listed(k->any, key))
+	if (text_listed(k->any, key))
 		return &any;
-	return policy_listed(k->text, key) ? &text : NULL;
+	return text_listed(k->text, key) ? &text : NULL;
 }
 
 /* "nowait" is "wait" switched off, the way of long ago. */
@@ -280,12 +267,12 @@ static const struct policy_key *find_flag(const struct policy_kind *k,
 
 static bool is_off(const char *value)
 {
-	return policy_listed("off no false n", value);
+	return text_listed("off no false n", value);
 }
 
 static bool is_on(const char *value)
 {
-	return policy_listed("on yes true y", value);
+	return text_listed("on yes true y", value);
 }
 
 static bool is_id(const char *value)
@@ -377,7 +364,7 @@ static void judge(struct policy_run *r, const struct policy_key *k,
 			policy_blame(r, words, "%s", k->more);
 		break;
 	case RULE_ONE_OF:
-		if (!policy_listed(k->more, value))
+		if (!text_listed(k->more, value))
 			policy_blame(r, words, "only these are allowed: %s",
 				     k->more);
 		break;
@@ -412,7 +399,7 @@ static void check_one(struct policy_run *r, const struct policy_syntax *s,
 	char words[160];
 
 	snprintf(words, sizeof(words), "%.60s=%.90s", key, value);
-	if (leaf != key && policy_listed("file backing", leaf))
+	if (leaf != key && text_listed("file backing", leaf))
 		k = &reference;
 	if (k)
 		judge(r, k, words, value);
@@ -484,7 +471,7 @@ static bool says_read_only(const struct policy_properties *p)
 	bool says = false;
 
 	for (size_t i = 0; i < p->keys.count; i++) {
-		if (!policy_listed("readonly read-only", p->keys.at[i]))
+		if (!text_listed("readonly read-only", p->keys.at[i]))
 			continue;
 		if (!is_on(p->values.at[i]))
 			return false;
@@ -515,13 +502,13 @@ static void note_format(struct policy_run *r, const struct policy_properties *p)
 	for (size_t i = 0; i < p->keys.count; i++) {
 		const char *key = p->keys.at[i], *value = p->values.at[i];
 
-		if (!policy_listed("driver format", leaf_of(key)))
+		if (!text_listed("driver format", leaf_of(key)))
 			continue;
 		/* What a filter stands on is looked at as without it. */
 		r->guessed &= leaf_of(key) != key ||
-			      policy_listed("throttle copy-on-read", value);
+			      text_listed("throttle copy-on-read", value);
 		raw |= leaf_of(key) == key && !strcmp(value, "raw");
-		other |= !policy_listed("raw file host_device", value);
+		other |= !text_listed("raw file host_device", value);
 	}
 	r->raw = raw && !other;
 }

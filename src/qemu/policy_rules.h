@@ -122,9 +122,6 @@ void policy_check_properties(struct policy_run *r,
 void policy_check_property(struct policy_run *r, const struct policy_syntax *s,
 			   const char *key, const char *value);
 
-/* Is @word in @list, whose words are parted by blanks? */
-bool policy_listed(const char *list, const char *word);
-
 /* Is it, as a name of a part of the machine, one of Drover's?  Then it is
  * blamed. */
 bool policy_is_drovers(struct policy_run *r, const char *words,
