@@ -16,8 +16,6 @@
 
 #define DEFAULT_MODEL "virtio-net-pci"
 
-enum { MAC_BYTES = 6 };
-
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
 			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 

@@ -22,7 +22,8 @@ enum {
 	NIC_NAME_CAP = 32,
 	NIC_BRIDGE_CAP = 64,
 	NIC_MAC_CAP = 18,
-	NICS_MAX = 16
+	NICS_MAX = 16,
+	MAC_BYTES = 6
 };
 
 struct definition_nic {
@@ -43,8 +44,8 @@ void nics_done(struct definition_nics *n);
 
 /* Those without an address get one; @identity: of the machine. */
 void nics_settle(struct definition_nics *n, const char *identity);
-/* Its six bytes. */
-void mac_bytes(unsigned char ret[static 6], const char *mac);
+/* That address as bytes. */
+void mac_bytes(unsigned char ret[static MAC_BYTES], const char *mac);
 
 /* The keys of a definition. */
 void nics_write(FILE *out, const struct definition_nics *n);

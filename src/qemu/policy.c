@@ -99,15 +99,10 @@ static void check_directory(struct policy_run *r, const char *directory)
 /* A bridge leads to a network of this host, so it is named here as well. */
 static void check_nic(struct policy_run *r, const struct definition_nic *nic)
 {
-	const struct ini_list *l = r->policy->bridges;
 	const struct policy_kind *k =
 		policy_find_kind(&policy_device, nic->model);
-	bool known = false;
 
-	for (size_t i = 0; l && i < l->count; i++)
-		known |= !strcmp(((const struct bridge *)l->at[i])->name,
-				 nic->bridge);
-	if (!known)
+	if (!bridge_find(r->policy->bridges, nic->bridge))
 		policy_blame(r, nic->bridge,
 			     "it is no bridge for machines of peers: add a "
 			     "section [bridge %s] to drover.conf",

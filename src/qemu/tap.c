@@ -23,7 +23,7 @@
 #include "base/setting.h"
 #include "qemu/nic.h"
 
-enum { ALIAS_CAP = 128, MAC_BYTES = 6, HIGHEST = 0xfe };
+enum { ALIAS_CAP = 128, HIGHEST = 0xfe };
 
 static const struct ini_key keys[] = {
 	{ "device", &setting_text, .offset = offsetof(struct bridge, device),
@@ -46,15 +46,23 @@ static int check(const void *one, struct error *e)
 const struct ini_section bridge_section = { "bridge", keys, 1,
 					    sizeof(struct bridge), check };
 
-const char *bridge_device(const struct ini_list *bridges, const char *name)
+const struct bridge *bridge_find(const struct ini_list *bridges,
+				 const char *name)
 {
 	for (size_t i = 0; bridges && i < bridges->count; i++) {
 		const struct bridge *b = bridges->at[i];
 
 		if (!strcmp(b->name, name))
-			return b->device;
+			return b;
 	}
-	return name;
+	return NULL;
+}
+
+const char *bridge_device(const struct ini_list *bridges, const char *name)
+{
+	const struct bridge *b = bridge_find(bridges, name);
+
+	return b ? b->device : name;
 }
 
 static bool is_bridge(const char *device)

@@ -23,7 +23,11 @@ struct bridge {
 
 extern const struct ini_section bridge_section;
 
-/* The device of a bridge: @bridges is of struct bridge, or NULL. */
+/* The section of a bridge, NULL with none: @bridges is of struct bridge, or
+ * NULL. */
+const struct bridge *bridge_find(const struct ini_list *bridges,
+				 const char *name);
+/* Its device. */
 const char *bridge_device(const struct ini_list *bridges, const char *name);
 /* -ENODEV, and what to do, when there is no such bridge here. */
 int bridge_check(const char *device, const char *name, struct error *e);
