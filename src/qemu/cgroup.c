@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -13,7 +12,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"

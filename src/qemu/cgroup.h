@@ -11,11 +11,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <sys/types.h>
-
-struct error;
-
 /* Makes the group of the QEMU in @run_dir; a descriptor through which a process
  * enters it ("0"), -1 where there are none. */
 int cgroup_make(const char *run_dir);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "qemu/confine.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +8,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -132,11 +129,10 @@ int confine_alone(const char *run_dir, const struct confinement *c,
 		  struct error *e)
 {
 	const char *name = strrchr(run_dir, '/');
+	AUTO_CLOSEDIR DIR *d = NULL;
 	char above[PATH_MAX];
 	struct dirent *found;
 	struct stat st;
-	DIR *d;
-	int r = 0;
 
 	if (!c->on || !name)
 		return 0;
@@ -144,19 +140,17 @@ int confine_alone(const char *run_dir, const struct confinement *c,
 	d = opendir(above);
 	if (!d)
 		return error_sys(e, "%s", above);
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
-	while (r == 0 && (found = readdir(d)))
+	while ((found = readdir(d)))
 		if (found->d_name[0] != '.' &&
 		    strcmp(found->d_name, name + 1) != 0 &&
 		    fstatat(dirfd(d), found->d_name, &st,
 			    AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_uid == c->number)
-			r = error_set(e, EPERM,
-				      "machine %.60s has the same user, %u: "
-				      "give one of them another uuid",
-				      found->d_name, (unsigned)c->number);
-	closedir(d);
-	return r;
+			return error_set(e, EPERM,
+					 "machine %.60s has the same user, %u: "
+					 "give one of them another uuid",
+					 found->d_name, (unsigned)c->number);
+	return 0;
 }
 
 /* --- its process */

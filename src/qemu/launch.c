@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "qemu/launch.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>

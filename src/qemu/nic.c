@@ -4,14 +4,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/error.h"
 #include "base/scope.h"
-#include "base/text.h"
 #include "base/words.h"
 
 #define DEFAULT_MODEL "virtio-net-pci"

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/scope.h"
 #include "base/text.h"
 #include "qemu/definition.h"
 #include "qemu/nic.h"
