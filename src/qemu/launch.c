@@ -259,8 +259,8 @@ static int track(struct qemu_process *p, pid_t pid, const char *run_dir,
 }
 
 struct start {
+	const struct definition *definition;
 	const struct launch_options *options;
-	const char *name, *directory; /* of the machine, of QEMU */
 	struct confinement who;
 	struct named_files files;
 	int taps[NICS_MAX];
@@ -303,7 +303,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	AUTO_CLOSE int log_fd = open_log(o->run_dir, e);
 	AUTO_CLOSE int cgroup_fd = s->who.on ? cgroup_make(o->run_dir) : -1;
 	const struct spawn with = { .argv = argv,
-				    .directory = s->directory,
+				    .directory = s->definition->directory,
 				    .log_fd = log_fd,
 				    .who = &s->who,
 				    .kept = s->taps,
@@ -322,7 +322,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 	if (spawn_process(&pid, &with, e) < 0)
 		return error_code(e);
 	if (s->who.on)
-		count_apart(s->name, pid);
+		count_apart(s->definition->name, pid);
 	if (track(p, pid, o->run_dir, e) == 0 &&
 	    wait_monitor(p, clock_us() + timeout_us, e) == 0)
 		return 0;
@@ -359,11 +359,9 @@ static const char *identity_of(const struct definition *d)
 }
 
 /* A name that a peer chooses makes nobody's user. */
-static int check_identity(const struct definition *d,
-			  const struct confinement *who, bool incoming,
-			  struct error *e)
+static int check_identity(const struct start *s, struct error *e)
 {
-	if (!who->on || !incoming || d->uuid)
+	if (!s->who.on || !s->options->incoming || s->definition->uuid)
 		return 0;
 	return error_set(e, EPERM,
 			 "its definition has no uuid, from which the user of "
@@ -379,12 +377,11 @@ static int grant_list(const struct words *w, enum grant_use use,
 	return 0;
 }
 
-static int grant_files(struct start *s, const struct definition *d,
-		       struct error *e)
+static int grant_files(struct start *s, struct error *e)
 {
 	if (!s->who.on)
 		return 0;
-	if (files_named(&s->files, d, s->options->run_dir, e) < 0 ||
+	if (files_named(&s->files, s->definition, s->options->run_dir, e) < 0 ||
 	    grant_list(&s->files.reads, GRANT_READ, &s->who, e) < 0)
 		return error_code(e);
 	return grant_list(&s->files.writes, GRANT_WRITE, &s->who, e);
@@ -428,9 +425,10 @@ void launch_withdraw(const char *name, const char *text, const char *run_dir)
 		withdraw(&d, run_dir);
 }
 
-static int open_taps(struct start *s, const struct definition *d,
-		     struct error *e)
+static int open_taps(struct start *s, struct error *e)
 {
+	const struct definition *d = s->definition;
+
 	for (size_t i = 0; i < d->nics.count; i++) {
 		const struct definition_nic *nic = &d->nics.at[i];
 		const char *device =
@@ -450,23 +448,21 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 {
 	SCOPED(words_done) struct words argv = { 0 };
 	SCOPED(start_done)
-	struct start s = { .options = o,
-			   .name = d->name,
-			   .directory = d->directory };
+	struct start s = { .definition = d, .options = o };
 	struct launch_options with = *o;
 	struct qemu_process p = { .pidfd = -1 };
 
 	if (track(&p, 0, o->run_dir, e) < 0 ||
 	    confine_find(&s.who, o->user, identity_of(d), e) < 0 ||
-	    check_identity(d, &s.who, o->incoming, e) < 0 ||
+	    check_identity(&s, e) < 0 ||
 	    confine_alone(o->run_dir, &s.who, e) < 0 ||
 	    make_dir(o->run_dir, &s.who, e) < 0 ||
-	    check_alone(o->run_dir, e) < 0 || open_taps(&s, d, e) < 0)
+	    check_alone(o->run_dir, e) < 0 || open_taps(&s, e) < 0)
 		return error_code(e);
 	with.nic_fds = s.taps;
 	if (definition_argv(d, &with, &argv, e) < 0)
 		return error_code(e);
-	if (grant_files(&s, d, e) < 0 || start_argv(&p, argv.at, &s, e) < 0) {
+	if (grant_files(&s, e) < 0 || start_argv(&p, argv.at, &s, e) < 0) {
 		/* On a storage that hosts share they are those of the QEMU that
 		 * was to move here as well. */
 		if (s.who.on && !o->incoming)
