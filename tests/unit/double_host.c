@@ -97,11 +97,11 @@ int host_set(struct host *h, const char *setting, const struct words *values,
 	return 0;
 }
 
-int nic_plan(struct host *h, const char *peer, const char *option,
+int nic_plan(struct host *h, const char *peer, const char *mode,
 	     struct plan_view *ret, struct error *e)
 {
 	*ret = (struct plan_view){ 0 };
-	return answer(h, e, "nic_plan %s %s", peer, option ? option : "-");
+	return answer(h, e, "nic_plan %s %s", peer, mode ? mode : "-");
 }
 
 int host_debug_job(struct host *h, const char *id, struct job_details *ret,
