@@ -286,21 +286,14 @@ static void greeted(const struct acceptor *a)
 }
 
 /* What it asks for is a part of saying who it is.  Takes @c over. */
-static int pair(const struct acceptor *a, struct channel *c,
-		const struct hello *h, enum proof proof, struct error *e)
+static int pair(const struct acceptor *a, struct channel *c, struct error *e)
 {
 	const struct pair_server s = { .own_name = a->own_name,
 				       .admit = a->pair,
 				       .greeted = a->greeted,
 				       .context = a->context };
-	int r;
+	int r = pair_serve(&s, c, e);
 
-	if (check_proof(c, h, proof, e) < 0 || check_hello(a, c, h, e) < 0) {
-		greeted(a);
-		hello_refuse(0, c, e);
-		return error_code(e);
-	}
-	r = pair_serve(&s, c, e);
 	greeted(a);
 	channel_free(c);
 	return r;
@@ -315,15 +308,19 @@ int session_accept(const struct acceptor *a, struct channel *c, struct error *e)
 
 	if (r >= 0)
 		r = hello_receive(c, first, &h, e);
-	if (r >= 0 && h.kind == HELLO_PAIR)
-		return pair(a, c, &h, proof, e);
-	greeted(a);
 	if (r < 0) {
+		greeted(a);
 		error_in(e, "%s", c->to);
 		channel_free(c);
 		return error_code(e);
 	}
-	if (check_proof(c, &h, proof, e) < 0 || check_hello(a, c, &h, e) < 0) {
+	r = check_proof(c, &h, proof, e);
+	if (r >= 0)
+		r = check_hello(a, c, &h, e);
+	if (r >= 0 && h.kind == HELLO_PAIR)
+		return pair(a, c, e);
+	greeted(a);
+	if (r < 0) {
 		hello_refuse(0, c, e);
 		return error_code(e);
 	}
