@@ -11,15 +11,17 @@
 #include "host/registry.h"
 #include "qemu/definition.h"
 
-static void note_definition(struct registry *r, struct machine *m,
-			    const char *text)
+static void note_definition(struct host *h, struct machine *m, const char *text)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	const char *name = machine_record(m)->name;
+	struct registry *r = h->registry;
 	struct error e;
+	bool good = definition_parse(&d, name, text, &e) == 0;
 
-	if (definition_parse(&d, name, text, &e) == 0 &&
-	    machine_set_definition(r, m, &d, &e) == 0)
+	/* Before it takes the place of what the machine had here. */
+	machine_set_own(r, m, good && own_words(h, &d));
+	if (good && machine_set_definition(r, m, &d, &e) == 0)
 		return;
 	/* QEMU was started from it. */
 	log_error("machine %s: %s", name, e.text);
@@ -58,8 +60,7 @@ static int arrived(void *context, struct move_arrival *a)
 		return error_code(&e);
 	}
 	assert(m);
-	machine_set_own(h->registry, m, own_words_text(h, a->definition));
-	note_definition(h->registry, m, a->definition);
+	note_definition(h, m, a->definition);
 	machine_set_arrived(h->registry, m, a->job);
 	note_process(h->registry, m, a);
 	if (machine_save(h->registry, m, &e) < 0) {

@@ -28,17 +28,11 @@ static bool take_type(struct definition *own, const char *machine)
 	return true;
 }
 
-static bool parse(struct definition *ret, const char *text)
-{
-	struct error ignored;
-
-	return definition_parse(ret, "definition", text, &ignored) == 0;
-}
-
 bool own_words(struct host *h, const struct definition *d)
 {
 	SCOPED(definition_done) struct definition own = { 0 };
 	AUTO_FREE char *text = NULL;
+	struct error ignored;
 
 	if (!d->uuid)
 		return false;
@@ -46,13 +40,7 @@ bool own_words(struct host *h, const struct definition *d)
 	if (!text)
 		text = store_own_definition(h->settings->state_directory,
 					    d->uuid);
-	return text && parse(&own, text) && take_type(&own, d->machine) &&
-	       definition_starts_as(&own, d);
-}
-
-bool own_words_text(struct host *h, const char *definition)
-{
-	SCOPED(definition_done) struct definition d = { 0 };
-
-	return parse(&d, definition) && own_words(h, &d);
+	return text &&
+	       definition_parse(&own, "definition", text, &ignored) == 0 &&
+	       take_type(&own, d->machine) && definition_starts_as(&own, d);
 }

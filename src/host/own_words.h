@@ -16,4 +16,3 @@ struct definition;
 struct host;
 
 bool own_words(struct host *h, const struct definition *d);
-bool own_words_text(struct host *h, const char *definition);
