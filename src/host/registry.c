@@ -14,6 +14,7 @@
 #include "host/host_settings.h"
 #include "host/jobs.h"
 #include "move/journal.h"
+#include "move/move.h"
 #include "qemu/definition.h"
 
 enum { ASK_AGAIN_US = 3000000 };
@@ -141,8 +142,7 @@ static int add(struct registry *r, const char *name, const char *uuid,
 	snprintf(m->record.name, sizeof(m->record.name), "%s", name);
 	snprintf(m->record.uuid, sizeof(m->record.uuid), "%s",
 		 uuid ? uuid : "");
-	snprintf(m->record.run_dir, sizeof(m->record.run_dir), "%s/machines/%s",
-		 r->settings->run_directory, name);
+	move_run_dir(m->record.run_dir, r->settings->run_directory, name);
 	m->hold = by;
 	m->next = r->first;
 	r->first = m;

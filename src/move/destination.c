@@ -22,7 +22,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
-#include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/compare.h"
@@ -42,10 +41,14 @@ enum {
 
 /* --- prepare */
 
-static void run_dir_of(char *buf, size_t cap, const struct move_host *host,
-		       const char *name)
+/* The machine as the job has it, and where its QEMU runs. */
+static void name_arrival(struct destination *d)
 {
-	snprintf(buf, cap, "%s/machines/%s", host->run_directory, name);
+	snprintf(d->arrival.name, sizeof(d->arrival.name), "%s",
+		 d->job->machine);
+	move_run_dir(d->run_dir, d->host->run_directory, d->arrival.name);
+	d->arrival.run_dir = d->run_dir;
+	d->arrival.job = d->job->id;
 }
 
 static int read_request(struct destination *d,
@@ -59,11 +62,7 @@ static int read_request(struct destination *d,
 				 d->definition.name, d->job->machine);
 	d->arrival.definition = definition_text(&d->definition);
 	d->arrival.paused = request->paused;
-	snprintf(d->arrival.name, sizeof(d->arrival.name), "%s",
-		 d->definition.name);
-	run_dir_of(d->run_dir, sizeof(d->run_dir), d->host, d->arrival.name);
-	d->arrival.run_dir = d->run_dir;
-	d->arrival.job = d->job->id;
+	name_arrival(d);
 	return d->arrival.definition ? 0 : error_set(e, ENOMEM, "no memory");
 }
 
@@ -482,10 +481,7 @@ int move_in_resume(struct job *job, const struct move_host *host,
 
 	d.arrival.definition = strdup(text ? text : "");
 	d.arrival.paused = entry->paused;
-	snprintf(d.arrival.name, sizeof(d.arrival.name), "%s", job->machine);
-	run_dir_of(d.run_dir, sizeof(d.run_dir), host, d.arrival.name);
-	d.arrival.run_dir = d.run_dir;
-	d.arrival.job = job->id;
+	name_arrival(&d);
 	destination_begin(&d, entry);
 	commit_run(&d.side, found(&d, entry));
 	r = outcome(&d, e);

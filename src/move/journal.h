@@ -16,7 +16,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/scope.h"
 #include "base/shape.h"
 #include "move/job.h"
 #include "move/role.h"

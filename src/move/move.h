@@ -24,8 +24,10 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "move/paths.h"
 #include "qemu/definition.h"
@@ -78,6 +80,14 @@ struct move_host {
 	bool (*is_own)(void *context, const struct definition *d);
 	void *context;
 };
+
+/* Where a machine that runs on this host has its sockets, @run_directory being
+ * that of the service. */
+static inline void move_run_dir(char buf[static PATH_MAX],
+				const char *run_directory, const char *machine)
+{
+	snprintf(buf, PATH_MAX, "%s/machines/%s", run_directory, machine);
+}
 
 struct move_peer {
 	char name[64];

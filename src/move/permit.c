@@ -65,8 +65,7 @@ static int check(const struct move_host *host,
 				  .real_path = policy_real_path,
 				  .read_head = policy_read_head };
 
-	snprintf(run_dir, sizeof(run_dir), "%s/machines/%s",
-		 host->run_directory, d->name);
+	move_run_dir(run_dir, host->run_directory, d->name);
 	if (programs_of(&programs, host, e) < 0 ||
 	    policy_check(&p, d, blame, e) < 0 ||
 	    check_capabilities(m, blame, e) < 0)
