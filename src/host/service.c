@@ -150,16 +150,17 @@ static void host_free(struct host *h)
 
 static int start_threads(struct host *h, struct error *e)
 {
+	bool watches;
+
 	if (port_start(h->port, e) < 0)
 		return error_code(e);
-	if (watch_start(h->watch, h->stop_fd, e) == 0) {
-		if (keeper_start(h->keeper, e) == 0)
-			return 0;
-		eventfd_write(h->stop_fd, 1);
-		watch_stop(h->watch);
-	}
+	watches = watch_start(h->watch, h->stop_fd, e) == 0;
+	if (watches && keeper_start(h->keeper, e) == 0)
+		return 0;
 	eventfd_write(h->stop_fd, 1);
 	port_stop(h->port);
+	if (watches)
+		watch_stop(h->watch);
 	return error_code(e);
 }
 
