@@ -695,6 +695,7 @@ static void forget_list(const struct shape_field *f, void *object)
 	*(size_t *)(void *)((char *)object + f->count) = 0;
 }
 
+/* From here on @to has nothing that could be freed: all was forgotten. */
 static int copy_members(const struct shape *s, void *to, const void *from);
 
 static int copy_list(const struct shape_field *f, void *to, const void *from)
@@ -704,7 +705,6 @@ static int copy_list(const struct shape_field *f, void *to, const void *from)
 	const char *source = list_at(f, from);
 	char *at;
 
-	free_list(f, to);
 	if (!(f->flags & SHAPE_INSIDE) && n > 0) {
 		void **all = (void **)(uintptr_t)member(f, to);
 
@@ -725,7 +725,6 @@ static int copy_list(const struct shape_field *f, void *to, const void *from)
 
 static int copy_string(char **to, const char *from)
 {
-	free(*to);
 	*to = from ? strdup(from) : NULL;
 	return from && !*to ? -ENOMEM : 0;
 }
@@ -734,7 +733,6 @@ static int copy_words(struct words *to, const struct words *from)
 {
 	struct error ignored;
 
-	words_done(to);
 	return words_add_all(to, from, &ignored) < 0 ? -ENOMEM : 0;
 }
 

@@ -58,7 +58,7 @@ static const struct shape_field details_fields[] = {
 const struct shape job_details_shape =
 	SHAPE(struct job_details, details_fields);
 
-/* Under the job's lock. */
+/* Under the job's lock; the report is still the job's. */
 static void look(struct job_view *v, const struct job *j)
 {
 	*v = (struct job_view){
@@ -70,6 +70,8 @@ static void look(struct job_view *v, const struct job *j)
 		.failed = j->state == JOB_FAILED,
 		.failure = j->failure,
 		.progress = j->progress,
+		.has_report = j->has_report,
+		.report = j->report,
 	};
 	snprintf(v->id, sizeof(v->id), "%s", j->id);
 	snprintf(v->machine, sizeof(v->machine), "%s", j->machine);
@@ -86,43 +88,23 @@ int job_view(struct job *j, struct job_view *ret, struct error *e)
 	WITH_LOCK(&j->lock);
 
 	look(&v, j);
-	if (j->has_report &&
-	    shape_copy(&job_report_shape, &v.report, &j->report, e) < 0)
-		return error_code(e);
-	v.has_report = j->has_report;
-	*ret = v;
-	return 0;
-}
-
-/* As it is, or as it was at the end. */
-static int look_into(struct session_report *ret, struct job *j, struct error *e)
-{
-	struct job_report last;
-
-	WITH_LOCK(&j->lock);
-
-	if (j->session)
-		return session_report_fill(ret, j->session, e);
-	if (!j->has_report)
-		return 0;
-	if (shape_copy(&job_report_shape, &last, &j->report, e) < 0)
-		return error_code(e);
-	*ret = last.session;
-	last.session = (struct session_report){ .known = false };
-	shape_done(&job_report_shape, &last);
-	return 0;
+	return shape_copy(&job_view_shape, ret, &v, e);
 }
 
 int job_details(struct job *j, struct job_details *ret, struct error *e)
 {
-	struct job_details d = { .session.known = false };
+	struct job_details d;
 
-	if (job_view(j, &d.job, e) < 0)
+	WITH_LOCK(&j->lock);
+
+	look(&d.job, j);
+	d.session = j->report.session;
+	if (!j->session)
+		return shape_copy(&job_details_shape, ret, &d, e);
+	if (shape_copy(&job_view_shape, &ret->job, &d.job, e) < 0)
 		return error_code(e);
-	if (look_into(&d.session, j, e) < 0) {
-		shape_done(&job_view_shape, &d.job);
-		return error_code(e);
-	}
-	*ret = d;
-	return 0;
+	if (session_report_fill(&ret->session, j->session, e) == 0)
+		return 0;
+	shape_done(&job_view_shape, &ret->job);
+	return error_code(e);
 }
