@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "control/gate.h"
+#include "scratch.h"
 
 int place_start(struct place *p, struct control **ret, struct error *e)
 {
@@ -24,9 +25,7 @@ int place_open(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 	struct error e;
 
-	snprintf(p->folder, sizeof(p->folder), "/tmp/drover-unit-XXXXXX");
-	if (!mkdtemp(p->folder))
-		return -1;
+	scratch_folder(p->folder);
 	snprintf(p->socket, sizeof(p->socket), "%s/run/drover.sock", p->folder);
 	control_read_socket(p->look, sizeof(p->look), p->socket);
 	p->options = (struct control_options){
@@ -45,17 +44,8 @@ int place_open(void **state)
 int place_close(void **state)
 {
 	struct place *p = *state;
-	char run[96];
 
 	control_stop(p->control);
-	unlink(p->socket);
-	snprintf(run, sizeof(run), "%s/calls.log", p->folder);
-	unlink(run);
-	snprintf(run, sizeof(run), "%s/calls.log.before", p->folder);
-	unlink(run);
-	snprintf(run, sizeof(run), "%s/run", p->folder);
-	rmdir(run);
-	rmdir(p->folder);
 	free(p);
 	return 0;
 }

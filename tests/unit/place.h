@@ -9,11 +9,12 @@
 
 #include "control/control.h"
 #include "double_host.h"
+#include "scratch.h"
 
 struct error;
 
 struct place {
-	char folder[64], socket[96], look[96];
+	char folder[SCRATCH_CAP], socket[96], look[96];
 	struct control_options options;
 	struct double_host host;
 	struct control *control;

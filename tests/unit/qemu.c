@@ -32,39 +32,10 @@ const char *qemu_for_tests(void)
 	return NULL;
 }
 
-/* A test that fails never comes to its guest_end(). */
-static pid_t started[64];
-
-static void kill_started(void)
-{
-	for (size_t i = 0; i < 64; i++)
-		if (started[i] > 0)
-			kill(started[i], SIGKILL);
-}
-
-static void remember(pid_t pid)
-{
-	size_t i = 0;
-
-	while (i < 63 && started[i])
-		i++;
-	if (i == 0)
-		atexit(kill_started);
-	started[i] = pid;
-}
-
-static void forget(pid_t pid)
-{
-	for (size_t i = 0; i < 64; i++)
-		if (started[i] == pid)
-			started[i] = -1;
-}
-
 void guest_folder(struct guest *g)
 {
-	*g = (struct guest){ .dir = "/tmp/drover-test-XXXXXX",
-			     .process = { .pidfd = -1 } };
-	assert_non_null(mkdtemp(g->dir));
+	*g = (struct guest){ .process = { .pidfd = -1 } };
+	scratch_folder(g->dir);
 }
 
 void guest_start(struct guest *g, const char *definition, bool incoming)
@@ -85,7 +56,6 @@ void guest_start(struct guest *g, const char *definition, bool incoming)
 		fail_msg("%s", e.text);
 	definition_done(&d);
 	g->running = true;
-	remember(g->process.pid);
 }
 
 void guest_start_plain(struct guest *g, const char *command)
@@ -106,7 +76,6 @@ void guest_start_plain(struct guest *g, const char *command)
 			execv(w.at[0], w.at);
 		_exit(127);
 	}
-	remember(pid);
 	words_done(&w);
 	snprintf(path, sizeof(path), "%s/qmp.sock", g->dir);
 	if (qmp_open(&q, path, clock_us() + 10 * USEC_PER_SEC, &e) < 0) {
@@ -127,7 +96,6 @@ void guest_end(struct guest *g)
 	struct error e;
 	char path[128];
 
-	forget(g->process.pid);
 	if (g->running &&
 	    launch_end(&g->process, clock_us() + 5 * USEC_PER_SEC, &e) < 0)
 		fail_msg("%s", e.text);

@@ -7,9 +7,10 @@
 #include <stdbool.h>
 
 #include "qemu/launch.h"
+#include "scratch.h"
 
 struct guest {
-	char dir[64];
+	char dir[SCRATCH_CAP];
 	struct qemu_process process;
 	bool running;
 };

@@ -15,24 +15,38 @@
 #include "qemu/definition.h"
 #include "qemu/files.h"
 #include "qemu/grant.h"
+#include "scratch.h"
 
 static const struct confinement one = { .on = true,
 					.number = CONFINE_FIRST + 1 };
 static const struct confinement two = { .on = true,
 					.number = CONFINE_FIRST + 2 };
 
+enum { FILE_CAP = SCRATCH_CAP + 8 };
+
 struct file {
-	char path[64];
+	char path[FILE_CAP];
 	bool lists; /* the file system has them, and this user may set any */
 };
+
+static int new_file(char ret[static FILE_CAP])
+{
+	char folder[SCRATCH_CAP];
+	int fd;
+
+	scratch_folder(folder);
+	snprintf(ret, FILE_CAP, "%s/file", folder);
+	fd = open(ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	return fd;
+}
 
 static void make(struct file *f, mode_t mode)
 {
 	struct error e;
 	struct stat st;
 
-	*f = (struct file){ .path = "/tmp/drover-grant-XXXXXX" };
-	close(mkstemp(f->path));
+	close(new_file(f->path));
 	assert_int_equal(chmod(f->path, 0600), 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	f->lists = geteuid() == 0 &&
@@ -89,7 +103,6 @@ static void what_was_given_is_taken_away_again(void **state)
 			assert_int_equal(mode_of(&f), modes[i]);
 			withdraw(&f, &one);
 		}
-		unlink(f.path);
 		if (!f.lists)
 			skip();
 	}
@@ -104,7 +117,6 @@ static void what_all_may_is_not_given(void **state)
 	give(&f, GRANT_READ, &one);
 	assert_false(has_list(&f));
 	assert_int_equal(mode_of(&f), 0644);
-	unlink(f.path);
 }
 
 static void others_keep_what_they_have(void **state)
@@ -122,7 +134,6 @@ static void others_keep_what_they_have(void **state)
 		assert_false(has_list(&f));
 		assert_int_equal(mode_of(&f), 0640);
 	}
-	unlink(f.path);
 	if (!f.lists)
 		skip();
 }
@@ -146,7 +157,6 @@ static void an_image_has_one_writer(void **state)
 		assert_int_equal(grant_file(f.path, GRANT_WRITE, &two, &e),
 				 -EEXIST);
 	}
-	unlink(f.path);
 	if (!f.lists)
 		skip();
 }
@@ -222,8 +232,8 @@ static void the_header_of_a_raw_image_is_the_guests(void **state)
 {
 	static const char below[] = "/etc/shadow";
 	unsigned char head[64] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 2 };
-	char path[] = "/tmp/drover-grant-XXXXXX", line[128];
-	int fd = mkstemp(path);
+	char path[FILE_CAP], line[160];
+	int fd = new_file(path);
 
 	(void)state;
 	head[15] = 48;                /* where the name stands, */
@@ -240,18 +250,17 @@ static void the_header_of_a_raw_image_is_the_guests(void **state)
 		 "file.driver=file,file.filename=%s",
 		 path);
 	assert_files(line, path, "");
-	unlink(path);
 }
 
 static void two_machines_are_two_users(void **state)
 {
-	char all[] = "/tmp/drover-users-XXXXXX", a[64], b[64];
+	char all[SCRATCH_CAP], a[FILE_CAP], b[FILE_CAP];
 	struct error e;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_non_null(mkdtemp(all));
+	scratch_folder(all);
 	snprintf(a, sizeof(a), "%s/a", all);
 	snprintf(b, sizeof(b), "%s/b", all);
 	assert_int_equal(mkdir(a, 0700), 0);
@@ -260,8 +269,6 @@ static void two_machines_are_two_users(void **state)
 	assert_int_equal(confine_alone(b, &two, &e), 0);
 	assert_int_equal(confine_alone(b, &one, &e), -EPERM);
 	assert_non_null(strstr(e.text, "machine a has the same user"));
-	rmdir(a);
-	rmdir(all);
 }
 
 static void what_is_no_file_of_the_host_is_left_out(void **state)

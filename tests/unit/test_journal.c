@@ -13,26 +13,16 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "move/journal.h"
+#include "scratch.h"
 
-static char folder[64], inner[80];
+static char folder[SCRATCH_CAP], inner[80];
 
 static int fresh(void **state)
 {
 	(void)state;
-	strcpy(folder, "/tmp/drover-journal-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
+	scratch_folder(folder);
 	snprintf(inner, sizeof(inner), "%s/journal", folder);
 	return 0;
-}
-
-static int gone(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
 }
 
 static struct journal_entry entry(const char *job)
@@ -335,7 +325,7 @@ static void a_disk_that_fills_up_leaves_the_old_entry(void **state)
 	assert_int_equal(found.step, STEP_PREPARE);
 }
 
-#define journal_test(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
+#define journal_test(f) cmocka_unit_test_setup(f, fresh)
 
 static void what_was_not_finished_is_removed(void **state)
 {

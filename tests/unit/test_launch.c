@@ -15,6 +15,7 @@
 #include "qemu.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
+#include "scratch.h"
 
 static int start_failing(struct guest *g, const char *lines, struct error *e)
 {
@@ -277,24 +278,21 @@ static int found_running(const char *program, uid_t user, const char *dir)
 
 static void a_command_line_alone_makes_no_qemu_of_ours(void **state)
 {
-	char copy[] = "/tmp/qemu-system-XXXXXX", command[96];
+	char folder[SCRATCH_CAP], copy[96], command[224];
 	struct guest g;
-	int fd;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
 	guest_folder(&g);
-	fd = mkstemp(copy);
-	assert_true(fd >= 0);
-	close(fd);
-	snprintf(command, sizeof(command), "cp /bin/sh %s && chmod 755 %s",
-		 copy, copy);
+	scratch_folder(folder);
+	snprintf(copy, sizeof(copy), "%s/qemu-system-x", folder);
+	snprintf(command, sizeof(command), "cp /bin/sh %s && chmod 755 %s %s",
+		 copy, folder, copy);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(found_running(copy, 0, g.dir), 0);
 	assert_int_equal(found_running("/bin/sh", 0, g.dir), -ESRCH);
 	assert_int_equal(found_running(copy, 65534, g.dir), -ESRCH);
-	unlink(copy);
 	guest_end(&g);
 }
 

@@ -22,6 +22,7 @@
 #include "pages/memory.h"
 #include "qemu.h"
 #include "qemu/qmp.h"
+#include "scratch.h"
 
 enum { MIB = 1 << 20, PAGE = MEMORY_PAGE };
 
@@ -264,11 +265,10 @@ static void many_threads_write_neighbouring_pages(void **state)
 /* A tmpfs of 1 MiB in a mount namespace of this process. */
 static int small_tmpfs(void)
 {
-	char dir[] = "/tmp/drover-test-XXXXXX", path[64];
+	char dir[SCRATCH_CAP], path[96];
 	int fd = -1;
 
-	if (!mkdtemp(dir))
-		return -1;
+	scratch_folder(dir);
 	snprintf(path, sizeof(path), "%s/ram", dir);
 	if (unshare(CLONE_NEWNS) == 0 &&
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
@@ -278,7 +278,6 @@ static int small_tmpfs(void)
 			fd = -1;
 		umount2(dir, MNT_DETACH);
 	}
-	rmdir(dir);
 	return fd;
 }
 

@@ -15,6 +15,7 @@
 #include "qemu/definition.h"
 #include "qemu/policy.h"
 #include "qemu/tap.h"
+#include "scratch.h"
 
 /* A host with links in its image directories. */
 static int leads_to(void *unused, const char *path, char *ret, size_t cap)
@@ -279,14 +280,14 @@ static void assert_made(const char *dir, const char *made, const char *expected)
 
 static void images_that_qemu_makes_are_understood(void **state)
 {
-	char dir[] = "/var/tmp/policy-XXXXXX", command[64], outside[256];
+	char dir[SCRATCH_CAP], outside[256];
 
 	(void)state;
 	if (system("qemu-img --version >/dev/null 2>&1") != 0) {
 		print_message("no qemu-img is installed: skipped\n");
 		skip();
 	}
-	assert_non_null(mkdtemp(dir));
+	scratch_folder(dir);
 	assert_made(dir, "-f raw base 1M", NULL);
 	assert_made(dir, "-f raw disk 1M", NULL);
 	assert_made(dir, "-f qcow2 disk 1M", NULL);
@@ -306,8 +307,6 @@ static void images_that_qemu_makes_are_understood(void **state)
 	assert_made(dir, "-f vpc disk 1M", ": " GUESSED);
 	assert_made(dir, "-f qed disk 1M", ": " GUESSED);
 	assert_made(dir, "-f parallels disk 1M", ": " GUESSED);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	assert_int_equal(system(command), 0);
 }
 
 static void without_folders_for_images_there_are_none(void **state)
@@ -440,10 +439,10 @@ static void many_words_to_blame_do_not_fill_the_memory(void **state)
 
 static void the_real_path_of_a_file_that_is_still_to_come(void **state)
 {
-	char dir[] = "/tmp/policy-XXXXXX", path[128], ret[PATH_MAX];
+	char dir[SCRATCH_CAP], path[128], ret[PATH_MAX];
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	scratch_folder(dir);
 	snprintf(path, sizeof(path), "%s/new", dir);
 	assert_int_equal(policy_real_path(NULL, path, ret, sizeof(ret)), 0);
 	assert_string_equal(ret, path);

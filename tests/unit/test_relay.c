@@ -15,12 +15,13 @@
 #include "base/error.h"
 #include "ends.h"
 #include "relay/relay.h"
+#include "scratch.h"
 
 enum { MAIN, SIDE, CONNECTIONS };
 
 struct both {
 	struct ends ends;
-	char folder[64], near_path[96], far_path[96];
+	char folder[SCRATCH_CAP], near_path[96], far_path[96];
 	struct endpoint there;
 	int listen_fd;
 	struct relay *near, *far;
@@ -34,8 +35,7 @@ static void start(struct both *p)
 
 	ends_init(&p->ends, 1);
 	assert_int_equal(ends_open(&p->ends, 1, 5 * USEC_PER_SEC, &e), 0);
-	snprintf(p->folder, sizeof(p->folder), "/tmp/drover-relay-XXXXXX");
-	assert_non_null(mkdtemp(p->folder));
+	scratch_folder(p->folder);
 	snprintf(p->near_path, sizeof(p->near_path), "%s/near", p->folder);
 	snprintf(p->far_path, sizeof(p->far_path), "%s/far", p->folder);
 	assert_int_equal(endpoint_parse(&p->there, p->far_path, &e), 0);
@@ -105,7 +105,6 @@ static void end(struct both *p)
 	relay_free(p->near);
 	relay_free(p->far);
 	ends_done(&p->ends);
-	rmdir(p->folder);
 }
 
 static void a_side_connection_may_end_after_the_session(void **state)

@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "move/volume.h"
+#include "scratch.h"
 
-static char folder[] = "/tmp/drover-volume-XXXXXX";
+static char folder[SCRATCH_CAP];
 
 static void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -40,8 +41,7 @@ static void stands_on(const char *device, const char *below)
 static int set_up(void **state)
 {
 	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
+	scratch_folder(folder);
 	put("8:0", "device/wwid", "naa.6001405a");
 	put("8:16", "device/wwid", "naa.6001405a");
 	put("8:16/8:17", "partition", "1");
@@ -72,13 +72,6 @@ static int set_up(void **state)
 	/* It stands on itself, which the kernel never does. */
 	put("253:2", "dm/uuid", "LVM-loop");
 	stands_on("253:2", "253:2");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	run("rm -r %s", folder);
 	return 0;
 }
 
@@ -147,5 +140,5 @@ int main(void)
 		cmocka_unit_test(test_what_has_no_name_is_not_known),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }
