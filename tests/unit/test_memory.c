@@ -6,6 +6,7 @@
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,36 +304,63 @@ static void a_full_memory_is_an_error_and_no_signal(void **state)
 	free(data);
 }
 
-/* Of the one number that the host has, see tests/lib/lab/huge.py; let go of at
- * the end of the process too. */
-static void take_huge_pages(bool take)
-{
-	static int fd = -1;
+/* The number of huge pages of 2 MiB, one for the whole host: who changes it
+ * holds its lock, tests/lib/lab/huge.py too. */
+static const char huge_pages[] = "/proc/sys/vm/nr_hugepages";
+static int huge_pages_fd = -1;
+static long huge_pages_before;
 
-	if (fd < 0)
-		fd = open("/dev/shm/drover-huge-pages",
-			  O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	if (fd >= 0)
-		flock(fd, take ? LOCK_EX : LOCK_UN);
+/* Without it the number would stay changed. */
+static void put_off_the_end(int how)
+{
+	sigset_t ending;
+
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGTERM);
+	sigprocmask(how, &ending, NULL);
 }
 
-/* How many huge pages of 2 MiB there are; sets another number. */
-static long huge_pages(long set)
+static int take_huge_pages(void **state)
 {
-	static const char path[] = "/proc/sys/vm/nr_hugepages";
-	FILE *f = fopen(path, "r");
-	long old = -1;
+	char text[32] = "";
 
-	if (!f || fscanf(f, "%ld", &old) != 1)
-		old = -1;
-	if (f)
-		fclose(f);
-	f = fopen(path, "w");
-	if (!f)
+	(void)state;
+	huge_pages_fd = open(huge_pages, O_RDONLY | O_CLOEXEC);
+	if (huge_pages_fd < 0)
+		return 0; /* there are none to be had */
+	if (flock(huge_pages_fd, LOCK_EX) < 0 ||
+	    read(huge_pages_fd, text, sizeof(text) - 1) < 0)
 		return -1;
-	fprintf(f, "%ld\n", set);
-	return fclose(f) ? -1 : old;
+	huge_pages_before = atol(text);
+	put_off_the_end(SIG_BLOCK);
+	return 0;
 }
+
+static bool set_huge_pages(long n)
+{
+	FILE *f = fopen(huge_pages, "w");
+
+	if (!f)
+		return false;
+	fprintf(f, "%ld\n", n);
+	return fclose(f) == 0;
+}
+
+static int give_huge_pages_back(void **state)
+{
+	(void)state;
+	if (huge_pages_fd < 0)
+		return 0;
+	set_huge_pages(huge_pages_before);
+	close(huge_pages_fd);
+	put_off_the_end(SIG_UNBLOCK);
+	return 0;
+}
+
+#define with_huge_pages(f) \
+	cmocka_unit_test_setup_teardown(f, take_huge_pages, \
+					give_huge_pages_back)
 
 static void huge_pages_are_written_page_by_page(void **state)
 {
@@ -340,13 +368,11 @@ static void huge_pages_are_written_page_by_page(void **state)
 	struct guest_memory *m;
 	struct error e;
 	void *map;
-	long old;
-	int fd;
+	int fd = -1;
 
 	(void)state;
-	take_huge_pages(true);
-	old = huge_pages(4);
-	fd = old < 0 ? -1 : shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
+	if (set_huge_pages(4))
+		fd = shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0) {
 		print_message("no huge pages: skipped\n");
 		skip();
@@ -381,21 +407,17 @@ static void huge_pages_are_written_page_by_page(void **state)
 	assert_int_equal(allocated(fd), 2 * MIB);
 	memory_free(m);
 	close(fd);
-	huge_pages(old);
-	take_huge_pages(false);
 }
 
 static void used_up_huge_pages_are_an_error_and_no_signal(void **state)
 {
 	struct guest_memory *m;
 	struct error e;
-	long old;
-	int fd;
+	int fd = -1;
 
 	(void)state;
-	take_huge_pages(true);
-	old = huge_pages(1);
-	fd = old < 0 ? -1 : shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
+	if (set_huge_pages(1))
+		fd = shared_file(8 * MIB, MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0) {
 		print_message("no huge pages: skipped\n");
 		skip();
@@ -408,8 +430,6 @@ static void used_up_huge_pages_are_an_error_and_no_signal(void **state)
 				    "space left on device");
 	memory_free(m);
 	close(fd);
-	huge_pages(old);
-	take_huge_pages(false);
 }
 
 /* Four bytes of the guest's physical memory, as QEMU itself sees them. */
@@ -674,8 +694,8 @@ int main(int argc, char **argv)
 			reading_gives_what_is_there_and_allocates_nothing),
 		cmocka_unit_test(many_threads_write_neighbouring_pages),
 		cmocka_unit_test(a_full_memory_is_an_error_and_no_signal),
-		cmocka_unit_test(huge_pages_are_written_page_by_page),
-		cmocka_unit_test(used_up_huge_pages_are_an_error_and_no_signal),
+		with_huge_pages(huge_pages_are_written_page_by_page),
+		with_huge_pages(used_up_huge_pages_are_an_error_and_no_signal),
 		cmocka_unit_test(a_waiting_qemu_sees_what_was_written),
 		cmocka_unit_test(backends_of_equal_size_are_told_apart),
 		cmocka_unit_test(private_memory_takes_no_others_file),

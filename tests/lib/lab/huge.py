@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Huge pages of 2 MiB for the time of a test."""
 import fcntl
-import os
 import unittest
 from contextlib import contextmanager
 
-from .core import FAST
-
 MIB = 1 << 20
+# One number for the whole host: who changes it holds its lock,
+# tests/unit/test_memory.c too.
 TOTAL = "/proc/sys/vm/nr_hugepages"
-# There is one number for the whole host: tests/unit/test_memory.c takes it too.
-LOCK = os.path.join(FAST, "drover-huge-pages")
 
 
 @contextmanager
 def huge_pages(size):
     """So many bytes of huge pages of 2 MiB more than there were; skips the test
     where there are none to be had.  Waits for a test that has some."""
-    with open(LOCK, "a", encoding="ascii") as lock:
+    with open(TOTAL, encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with more_pages(size):
             yield
