@@ -11,12 +11,12 @@ import re
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from lab.core import Lab, ROOT
+
 ELF = os.environ.get('DROVER_STRESS', os.path.join(ROOT, 'build/guest/drover-stress.elf'))
 PAGE = 4096
 
@@ -58,24 +58,24 @@ class Guest:
 
     def __init__(self, qemu, append='', machine='pc', memory='512M', ram_file=None,
                  args=(), serial='stdio'):
-        self.folder = tempfile.mkdtemp(prefix='drover-stress-')
+        self.lab = Lab()
         self.lines = []
         self.news = threading.Condition()
         self.ended = False
         self.monitor = None
-        self.qmp_path = os.path.join(self.folder, 'qmp')
+        self.qmp_path = self.lab.path('qmp')
         ram = []
         if ram_file:
             ram = ['-object', f'memory-backend-file,id=pc.ram,size={memory},share=on,'
                    f'mem-path={ram_file}']
             machine += ',memory-backend=pc.ram'
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = self.lab.spawn(
             [qemu, '-accel', 'tcg', '-no-user-config', '-nodefaults', '-display', 'none',
              '-smp', '1', '-m', memory, *ram, '-machine', machine, '-serial', serial,
              '-qmp', f'unix:{self.qmp_path},server=on,wait=off',
              '-kernel', ELF, '-append', append, *args],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -89,7 +89,7 @@ class Guest:
         self.process.stdout.close()
         if self.monitor:
             self.monitor.close()
-        shutil.rmtree(self.folder)
+        self.lab.close()
 
     def _read(self):
         for line in self.process.stdout:
@@ -195,8 +195,8 @@ class GuestCase(unittest.TestCase):
             raise unittest.SkipTest(f'{ELF} is not built')
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='drover-guest-')
-        self.addCleanup(shutil.rmtree, self.folder)
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
 
     def guest(self, *args, **options):
         guest = Guest(self.qemu, *args, **options)
@@ -204,4 +204,4 @@ class GuestCase(unittest.TestCase):
         return guest
 
     def ram_file(self, name='ram'):
-        return os.path.join(self.folder, name)
+        return self.lab.path(name)

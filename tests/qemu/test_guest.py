@@ -132,7 +132,7 @@ class Behaviour:
 
     @slow
     def test_reader_that_stops_reading_does_not_stop_the_guest(self):
-        path = os.path.join(self.folder, 'serial')
+        path = self.lab.path('serial')
         guest = self.guest('fill=16M hot=1M rate=10M heartbeat=1', memory='64M',
                            serial=f'unix:{path},server=on,wait=on')
         with socket.socket(socket.AF_UNIX) as serial:

@@ -9,7 +9,6 @@ import os
 import statistics
 import struct
 import sys
-import tempfile
 import time
 import unittest
 import zlib
@@ -125,10 +124,10 @@ class Contents:
     def test_zero_pages_are_never_touched(self):
         if not os.path.isdir('/dev/shm'):
             self.skipTest('no /dev/shm')
-        with tempfile.NamedTemporaryFile(dir='/dev/shm') as ram:
-            guest = self.guest('content=zero verify=0', memory='512M', ram_file=ram.name)
-            guest.wait_beats(3, 10)
-            allocated = os.stat(ram.name).st_blocks * 512
+        ram = os.path.join(self.lab.fast, 'ram')
+        guest = self.guest('content=zero verify=0', memory='512M', ram_file=ram)
+        guest.wait_beats(3, 10)
+        allocated = os.stat(ram).st_blocks * 512
         self.assertLess(allocated, 80 * MIB)
 
     # Damage.
@@ -244,7 +243,7 @@ class Contents:
                                  args=('-S', '-incoming', 'defer'))
         base = int(source.wait_ready()['base'], 16)
         source.wait_beats(5, 10)
-        info = self.migrate(source, destination, os.path.join(self.folder, 'm'))
+        info = self.migrate(source, destination, self.lab.path('m'))
         pages = 128 * MIB // PAGE
         lost = {p - base // PAGE for p in self.differing_pages(*ram)}
         lost_filled = {p for p in lost if 0 <= p < pages}

@@ -7,7 +7,7 @@ The real program talks to a small HTTP server on a unix socket that gives
 prepared answers in the shapes of docs/api.md.  So this says nothing about the
 service; it is about output, exit status, Ctrl-C, pipes and terminals.
 
-    DROVER_BUILD=build python3 tests/system/test_cli.py
+    PYTHONPATH=tests/lib DROVER_BUILD=build python3 tests/system/test_cli.py
 """
 
 import copy
@@ -22,14 +22,14 @@ import signal
 import socketserver
 import struct
 import subprocess
-import tempfile
 import termios
 import threading
 import time
 import unittest
 
+from lab.core import BUILD, Lab
+
 PARALLEL = True
-BUILD = os.path.abspath(os.environ.get("DROVER_BUILD", "build"))
 DROVER = os.path.join(BUILD, "src/cmd/drover")
 
 GIB = 1 << 30
@@ -247,7 +247,9 @@ class Terminal:
 
 class Cli(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="drover-cli-")
+        lab = Lab()
+        self.addCleanup(lab.close)
+        self.folder = lab.dir
         self.socket = os.path.join(self.folder, "s")
         self.api = Api(self.socket)
         self.env = dict(os.environ, DROVER_SOCKET=self.socket, TZ="UTC",
@@ -256,7 +258,6 @@ class Cli(unittest.TestCase):
     def tearDown(self):
         if self.api:
             self.api.close()
-        shutil.rmtree(self.folder)
 
     def run_drover(self, *args, **more):
         return subprocess.run([DROVER, *args], env=self.env, text=True,
@@ -915,7 +916,8 @@ class Cli(unittest.TestCase):
 
 class Install(unittest.TestCase):
     def test_the_unit_names_the_program_that_is_installed(self):
-        with tempfile.TemporaryDirectory() as root:
+        with Lab() as lab:
+            root = lab.path("root")
             subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root],
                            check=True, capture_output=True, timeout=60)
             files = [os.path.join(folder, name) for folder, _, names in os.walk(root)

@@ -10,10 +10,9 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import unittest
 
-from lab.core import ROOT, slow
+from lab.core import Lab, ROOT, slow
 
 TIME_LIMIT = 600
 PARALLEL = True
@@ -37,8 +36,9 @@ def run(*command, cwd, **more):
 
 class Tours(unittest.TestCase):
     def setUp(self):
-        self.tree = tempfile.mkdtemp(prefix="drover-tours-")
-        self.addCleanup(shutil.rmtree, self.tree)
+        lab = Lab()
+        self.addCleanup(lab.close)
+        self.tree = lab.dir
         files = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).split("\n")
         for path in filter(None, files):
             if os.path.exists(os.path.join(ROOT, path)):
