@@ -5,7 +5,6 @@ Both hosts record what their QEMUs send.  Each move leaves the machine paused;
 the oracle compares the destination with the stream and with the source, and
 the guest goes on and checks its memory itself.
 """
-import os
 import unittest
 
 from lab import Lab, needs, oracle, qemu10, slow, wait_for

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import unittest
 
-from lab import Lab, core, machine, needs, wait_for
+from lab import Lab, machine, needs, wait_for
 from lab.field import Move
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network

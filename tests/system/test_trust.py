@@ -24,10 +24,8 @@ class Trusted(unittest.TestCase):
         self.alpha, self.beta = connect(*(
             Host(self.lab, name, self.network[name], self.network.addresses(name),
                  settings={"host": {"trust-directory": self.lab.path(f"{name}-trust")}})
-            for name in ("alpha", "beta")))
+            for name in ("alpha", "beta")), tls="on")
         self.authority = Authority(self.lab.path("ca"))
-        for host in (self.alpha, self.beta):
-            host.settings["peer beta" if host is self.alpha else "peer alpha"]["tls"] = "on"
 
     def enrol(self, host, name=None, authority=None, **more):
         (authority or self.authority).enrol(self.lab.path(f"{host.name}-trust"),

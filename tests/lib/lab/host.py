@@ -265,10 +265,10 @@ class Host:
                 self.process.wait()
 
 
-def connect(*hosts):
+def connect(*hosts, **values):
     """Make all of them peers of each other, over all their addresses."""
     for host in hosts:
         for other in hosts:
             if other is not host:
-                host.peer(other)
+                host.peer(other, **values)
     return hosts
