@@ -263,7 +263,8 @@ _handlers = False
 
 
 def _install_handlers():
-    """SIGINT and SIGTERM end the test through its clean-ups."""
+    """SIGINT and SIGTERM end the test through its clean-ups.  Any other exception
+    unittest takes for a test that failed, and goes on with the next one."""
     global _handlers
     if _handlers or threading.current_thread() is not threading.main_thread():
         return
@@ -272,7 +273,7 @@ def _install_handlers():
 
     def stop(number, _frame):
         signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

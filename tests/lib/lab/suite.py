@@ -13,6 +13,8 @@ import sys
 import time
 import unittest
 
+from . import core
+
 
 class Recorder(unittest.TextTestResult):
     def __init__(self, *args, **kwargs):
@@ -83,7 +85,11 @@ def main():
         loader.testNamePatterns = [f"*{p}*" for p in pattern]
     tests = loader.loadTestsFromModule(load(path))
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Recorder)
-    return 0 if runner.run(tests).wasSuccessful() else 1
+    try:
+        return 0 if runner.run(tests).wasSuccessful() else 1
+    except KeyboardInterrupt:
+        core.close_all()
+        os._exit(130)  # threads of the test may wait for what never comes
 
 
 if __name__ == "__main__":
