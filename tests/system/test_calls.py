@@ -166,3 +166,7 @@ def native(datagram):
         assert datagram[8 + size:9 + size] == b"\n"
         datagram = datagram[9 + size:]
     return fields
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -14,6 +14,7 @@ import subprocess
 import unittest
 
 from lab import Lab, core, machine, needs, wait_for
+from lab.core import status
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 from lab.qmp import QMP
@@ -34,11 +35,6 @@ def group_root():
                 os.path.exists(os.path.join(path, "cgroup.subtree_control")):
             return path
     return None
-
-
-def status(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return {key: value.strip() for key, value in (line.split(":", 1) for line in f)}
 
 
 def as_qemu(pid, script):

@@ -14,7 +14,7 @@ import time
 import unittest
 
 from lab import Lab, Stolen, needs, slow
-from lab.core import Failed, wait_for
+from lab.core import Failed, status, wait_for
 from lab.host import PROGRAMS
 from lab.oracle import Memory
 from lab.pair import Pair
@@ -52,11 +52,7 @@ class HostilePeer(unittest.TestCase):
 
     @classmethod
     def status(cls, key):
-        with open(f"/proc/{cls.beta.pid}/status", encoding="ascii") as f:
-            for line in f:
-                if line.startswith(key + ":"):
-                    return int(line.split()[1])
-        raise KeyError(key)
+        return int(status(cls.beta.pid)[key].split()[0])
 
     @classmethod
     def count(cls):

@@ -11,6 +11,7 @@ import unittest
 
 from lab import Failed, Lab, Stolen, needs, slow, wait_for
 from lab import machine
+from lab.core import status
 from lab.field import Field, Move
 from lab.host import PROGRAMS
 from lab.pair import Pair
@@ -151,8 +152,7 @@ class Found(Case):
 
         def look():
             for host in (field.alpha, field.beta):
-                with open(f"/proc/{host.pid}/status", encoding="ascii") as f:
-                    values = dict(line.split(":", 1) for line in f)
+                values = status(host.pid)
                 threads[host.name] = max(threads.get(host.name, 0), int(values["Threads"]))
                 threads[f"{host.name} KiB"] = int(values["VmHWM"].split()[0])
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What systemd leaves to droverd and its QEMUs: little, and enough."""
 import os
-import re
 import shutil
 import stat
 import subprocess
 import unittest
 
 from lab import BUILD, Lab, machine, needs, unit
-from lab.core import wait_for
+from lab.core import status, wait_for
 from lab.field import Field
 from lab.host import PROGRAMS
 
@@ -121,11 +120,6 @@ class Lives(unittest.TestCase):
         self.assertEqual(self.field.alpha.machine("other")["state"], "paused")
         self.field.alpha.drover("vm", "stop", "other")
         self.assertIsNotNone(qemu.wait(20))
-
-
-def status(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return dict(re.findall(r"^(\w+):\s*(.*)$", f.read(), re.M))
 
 
 def bits(names):

@@ -5,7 +5,6 @@ Who comes here speaks from the address of a peer.  Each is refused before a byte
 of a session, with one sentence in the log, while a session of a real peer goes on.
 """
 import contextlib
-import re
 import ssl
 import threading
 import time
@@ -14,7 +13,7 @@ import unittest
 from lab import Lab, needs
 from lab import machine
 from lab.authority import FUTURE, PAST, Authority
-from lab.core import wait_for
+from lab.core import status, wait_for
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 from lab.wire import ACCEPT, JOIN, OPEN, REFUSE, Peer, hello
@@ -177,8 +176,7 @@ class Unproved(unittest.TestCase):
         self.beta.drover("move", "web", "alpha")
 
     def resident(self):
-        with open(f"/proc/{self.beta.pid}/status", encoding="ascii") as f:
-            return int(re.search(r"VmRSS:\s+(\d+) kB", f.read())[1]) << 10
+        return int(status(self.beta.pid)["VmRSS"].split()[0]) << 10
 
     def crowd(self, begun, over):
         """So many, each of whom goes on talking, and others after them."""

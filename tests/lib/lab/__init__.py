@@ -15,6 +15,8 @@
     oracle    was what QEMU sent what the destination got?
     proxy     a TCP proxy with faults between two daemons
     wire      what daemons say to each other, said by a test
+    unit      what the unit of droverd leaves to it, without a systemd
+    booted    a Debian of its own that its systemd runs
     authority a CA of openssl's, and certificates of hosts
     suite     runs one file of tests for tests/run
 

@@ -95,6 +95,12 @@ def command_line(pid):
         return "?"
 
 
+def status(pid):
+    """What the kernel says of a process: {"Threads": "3", "VmRSS": "5120 kB", ...}"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return {key: value.strip() for key, value in (line.split(":", 1) for line in f)}
+
+
 def kill_all(prefix, but=()):
     """End every process with the mark, by its id, and wait until it is gone."""
     but = set(but)
