@@ -509,19 +509,6 @@ int definition_parse(struct definition *ret, const char *file_name,
 	return 0;
 }
 
-int definition_read(struct definition *ret, const char *path, struct error *e)
-{
-	AUTO_FREE char *text = NULL;
-	size_t len;
-
-	if (ini_load(&text, &len, path, INI_TEXT_MAX, e) < 0)
-		return error_code(e);
-	if (strlen(text) != len)
-		return error_set(e, EINVAL, "%s: this is not a text file",
-				 path);
-	return definition_parse(ret, path, text, e);
-}
-
 static void write_key(FILE *out, const char *key, const char *value)
 {
 	if (value)

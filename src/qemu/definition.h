@@ -52,7 +52,6 @@ struct launch_options {
 /* Errors are "FILE:LINE:COLUMN: sentence". */
 int definition_parse(struct definition *ret, const char *file_name,
 		     const char *text, struct error *e);
-int definition_read(struct definition *ret, const char *path, struct error *e);
 
 /* Defaults in place of what is not set, and the uuid out of the arguments,
  * where it stands as QEMU's -uuid; -EINVAL when it cannot be started: no name,

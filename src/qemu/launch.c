@@ -262,7 +262,7 @@ struct start {
 	const struct definition *definition;
 	const struct launch_options *options;
 	struct confinement who;
-	struct named_files files;
+	struct named_files files; /* none where it is not confined */
 	int taps[NICS_MAX];
 	size_t taps_count;
 };
@@ -309,7 +309,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 				    .kept = s->taps,
 				    .kept_count = s->taps_count,
 				    .cgroup_fd = cgroup_fd,
-				    .files = s->who.on ? &s->files : NULL };
+				    .files = &s->files };
 	struct stat st = { 0 };
 	char words[220];
 	pid_t pid;

@@ -101,7 +101,6 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 			json_string_value(json_object_get(info, "status"))),
 		.total = number(ram, "total"),
 		.remaining = number(ram, "remaining"),
-		.transferred = number(ram, "transferred"),
 		.rounds = number(ram, "dirty-sync-count"),
 		.dirty_rate = number(ram, "dirty-pages-rate") * PAGE,
 		.expected_downtime_ms =

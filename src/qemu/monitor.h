@@ -25,10 +25,10 @@ enum migration_status {
 
 struct migration_info {
 	enum migration_status status;
-	uint64_t total, remaining, transferred; /* bytes of RAM */
-	uint64_t rounds, dirty_rate;            /* bytes per second */
-	int64_t expected_downtime_ms;           /* -1: not known */
-	char why[200];                          /* it failed */
+	uint64_t total, remaining;    /* bytes of RAM */
+	uint64_t rounds, dirty_rate;  /* bytes per second */
+	int64_t expected_downtime_ms; /* -1: not known */
+	char why[200];                /* it failed */
 };
 
 struct guest_status {

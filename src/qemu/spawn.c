@@ -114,12 +114,9 @@ static int look_at_files(struct child *c)
 {
 	const struct named_files *f = c->s->files;
 
-	if (!f)
-		return 0;
-	return try_files(c, &f->reads, R_OK) < 0 ||
-			       try_files(c, &f->writes, R_OK | W_OK) < 0
-		       ? -1
-		       : 0;
+	if (try_files(c, &f->reads, R_OK) < 0)
+		return -1;
+	return try_files(c, &f->writes, R_OK | W_OK);
 }
 
 /* As its user: it may have no way there. */

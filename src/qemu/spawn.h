@@ -20,7 +20,7 @@ struct spawn {
 	int log_fd; /* standard output and error */
 	const struct confinement *who;
 	int cgroup_fd; /* of cgroup_make() */
-	/* It shall be able to open them; NULL: nobody asks. */
+	/* It shall be able to open them. */
 	const struct named_files *files;
 	/* Stay open in it, under the same numbers. */
 	const int *kept;

@@ -122,7 +122,8 @@ bool endpoint_is_unix(const struct endpoint *p)
 	return p->address.ss_family == AF_UNIX;
 }
 
-const char *endpoint_path(const struct endpoint *p)
+/* Of a unix socket. */
+static const char *path_of(const struct endpoint *p)
 {
 	return ((const struct sockaddr_un *)&p->address)->sun_path;
 }
@@ -148,7 +149,7 @@ int endpoint_is_there(const struct endpoint *p)
 
 int endpoint_make_room(const struct endpoint *p, struct error *e)
 {
-	const char *path = endpoint_path(p);
+	const char *path = path_of(p);
 	struct stat st;
 
 	if (!endpoint_is_unix(p) || lstat(path, &st) < 0)
@@ -201,7 +202,7 @@ static int bind_unix(struct endpoint *p, int fd,
 		return error_sys(e, "set the mode of a socket");
 	if (bind(fd, (const struct sockaddr *)&p->address, p->len) < 0)
 		return error_sys(e, "listen on %s", p->text);
-	r = foreign_give(&st, endpoint_path(p), &to, e);
+	r = foreign_give(&st, path_of(p), &to, e);
 	p->dev = st.st_dev;
 	p->ino = st.st_ino;
 	return r;
@@ -243,10 +244,10 @@ void endpoint_remove(const struct endpoint *p)
 {
 	struct stat st;
 
-	if (p->ino == 0 || lstat(endpoint_path(p), &st) < 0)
+	if (p->ino == 0 || lstat(path_of(p), &st) < 0)
 		return;
 	if (st.st_dev == p->dev && st.st_ino == p->ino)
-		unlink(endpoint_path(p));
+		unlink(path_of(p));
 }
 
 /* --- connections */
@@ -259,7 +260,7 @@ int endpoint_connect(const struct endpoint *p, int *ret_fd, struct error *e)
 	if (fd < 0)
 		return error_sys(e, "socket");
 	if (endpoint_is_unix(p)
-		    ? foreign_connect(fd, endpoint_path(p)) < 0
+		    ? foreign_connect(fd, path_of(p)) < 0
 		    : connect(fd, (const struct sockaddr *)&p->address,
 			      p->len) < 0)
 		return error_sys(e, "connect to QEMU at %s", p->text);

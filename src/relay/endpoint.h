@@ -39,7 +39,6 @@ struct endpoint_owner {
 
 int endpoint_parse(struct endpoint *ret, const char *text, struct error *e);
 bool endpoint_is_unix(const struct endpoint *p);
-const char *endpoint_path(const struct endpoint *p); /* of a unix socket */
 
 /* Whether QEMU can listen there: 1; 0: not (any more); negative: this cannot
  * be told without connecting.  Nobody there hears of the question. */
