@@ -131,12 +131,11 @@ class Qemu:
 
 
 def migrate(source, destination, path, *, downtime=300, bandwidth=0, capabilities=None,
-            passes=0, again_bandwidth=None, timeout=120):
+            passes=0, timeout=120):
     """QEMU's own migration over a unix socket; both are paused afterwards.
 
     passes: do not let it end before the dirty pages were collected so often; it
-    does if there are none once.  again_bandwidth: that of all passes but the first,
-    so that a guest with a small hot set has time to change it.
+    does if there are none once.
     """
     for end in (source, destination):
         end.qmp.capabilities(events=True, return_path=True, **(capabilities or {}))
@@ -145,17 +144,12 @@ def migrate(source, destination, path, *, downtime=300, bandwidth=0, capabilitie
     destination.qmp("migrate-incoming", uri=f"unix:{path}")
     source.qmp("migrate", uri=f"unix:{path}")
 
-    def wait_passes(number):
-        def enough():
-            now = source.qmp("query-migrate")
-            return (now["status"] not in ("setup", "active")
-                    or now.get("ram", {}).get("dirty-sync-count", 0) > number)
-        wait_for(f"{number} passes", enough, timeout)
-    if again_bandwidth:
-        wait_passes(1)
-        source.qmp("migrate-set-parameters", max_bandwidth=again_bandwidth)
+    def enough():
+        now = source.qmp("query-migrate")
+        return (now["status"] not in ("setup", "active")
+                or now.get("ram", {}).get("dirty-sync-count", 0) > passes)
     if passes:
-        wait_passes(passes)
+        wait_for(f"{passes} passes", enough, timeout)
         source.qmp("migrate-set-parameters", downtime_limit=downtime)
     source.qmp.wait_migration("completed", timeout=timeout)
     destination.qmp.wait_migration("completed", timeout=timeout)
