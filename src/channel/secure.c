@@ -144,15 +144,18 @@ static int no_memory(struct error *e)
 	return error_set(e, ENOMEM, "no memory for a TLS connection");
 }
 
-/* The subject's common name; false: it has none that could be a host's. */
+/* The subject's common name; false: it has none that could be a host's, or more
+ * than one, of which a CA may have looked at the other. */
 static bool name_of(char buf[static CHANNEL_NAME_MAX], const X509 *x)
 {
-	int len = X509_NAME_get_text_by_NID(X509_get_subject_name(x),
-					    NID_commonName, buf,
+	const X509_NAME *n = X509_get_subject_name(x);
+	int len = X509_NAME_get_text_by_NID(n, NID_commonName, buf,
 					    CHANNEL_NAME_MAX);
+	int first = X509_NAME_get_index_by_NID(n, NID_commonName, -1);
 	struct error ignored;
 
-	if (len > 0 && strlen(buf) == (size_t)len &&
+	if (X509_NAME_get_index_by_NID(n, NID_commonName, first) < 0 &&
+	    len > 0 && strlen(buf) == (size_t)len &&
 	    text_check_name("host", buf, &ignored) == 0)
 		return true;
 	buf[0] = '\0';

@@ -144,7 +144,11 @@ static X509_NAME *name_new(const char *text)
 static int name_text(char buf[static 64], const X509_NAME *n, struct error *e)
 {
 	int len = X509_NAME_get_text_by_NID(n, NID_commonName, buf, 64);
+	int first = X509_NAME_get_index_by_NID(n, NID_commonName, -1);
 
+	if (len > 0 &&
+	    X509_NAME_get_index_by_NID(n, NID_commonName, first) >= 0)
+		return error_set(e, EBADMSG, "it has more than one name");
 	if (len <= 0 || strlen(buf) != (size_t)len)
 		return error_set(e, EBADMSG, "it has no name");
 	return text_check_name("host", buf, e);
@@ -301,6 +305,22 @@ static int check_request(X509_REQ *r, const char *name, struct error *e)
 	return 0;
 }
 
+/* Of what the request says, the key alone: its subject may have more in it than
+ * the name that was checked. */
+static bool make_certificate(X509 *x, X509 *issuer, X509_REQ *r,
+			     const struct signing *s)
+{
+	X509_NAME *subject = name_new(s->name);
+	bool made = subject &&
+		    describe(x, subject, X509_REQ_get0_pubkey(r), s->serial) &&
+		    X509_set_issuer_name(x, X509_get_subject_name(issuer)) &&
+		    set_dates(x, s->from_s, s->days) &&
+		    add_extensions(x, issuer, false);
+
+	X509_NAME_free(subject);
+	return made;
+}
+
 int certificate_sign(char **ret, const struct signing *s, struct error *e)
 {
 	AUTO_KEY *key = NULL;
@@ -313,12 +333,7 @@ int certificate_sign(char **ret, const struct signing *s, struct error *e)
 	if (read_request(&r, s->request, e) < 0 ||
 	    check_request(r, s->name, e) < 0)
 		return error_code(e);
-	if (!x ||
-	    !describe(x, X509_REQ_get_subject_name(r), X509_REQ_get0_pubkey(r),
-		      s->serial) ||
-	    !X509_set_issuer_name(x, X509_get_subject_name(issuer)) ||
-	    !set_dates(x, s->from_s, s->days) ||
-	    !add_extensions(x, issuer, false) ||
+	if (!x || !make_certificate(x, issuer, r, s) ||
 	    !X509_sign(x, key, EVP_sha256()))
 		return failed("sign a certificate", e);
 	return certificate_text(ret, x, e);

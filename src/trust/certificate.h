@@ -53,8 +53,8 @@ struct signing {
 	uint64_t serial; /* of the authority, never twice */
 };
 
-/* -EACCES where the request is for another name, or is not signed with its own
- * key. */
+/* With that name and nothing else of the request but its key.  -EACCES where it
+ * is for another name, or is not signed with its own key. */
 int certificate_sign(char **ret, const struct signing *s, struct error *e);
 
 struct certificate_facts {
