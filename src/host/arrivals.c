@@ -16,6 +16,7 @@
 #include "host/membership.h"
 #include "host/parts.h"
 #include "host/paths.h"
+#include "host/rates.h"
 #include "host/registry.h"
 #include "host/relays.h"
 #include "host/renew.h"
@@ -221,7 +222,7 @@ static void run_arrival(struct host *h, struct session *s,
 
 	if (r == 0)
 		r = check_arrival(&t.host, &request->machine, &e);
-	if (r == 0 && peer_of(t.settings, session_peer(s), &peer, &e) < 0)
+	if (r == 0 && peer_of(&t, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
 	if (r < 0) {
 		refuse(s, &e);
@@ -307,6 +308,8 @@ static int check_right(struct host *h, const struct session *s,
 				 "%s has too many sessions open with %s: try "
 				 "again later",
 				 t.host.own_name, peer);
+	if (right == RIGHT_OF_MEMBERS)
+		return rates_take(h->rates, peer, request->type, e);
 	if (p->may & 1U << right)
 		return 0;
 	return error_set(e, EACCES,

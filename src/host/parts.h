@@ -11,12 +11,14 @@
  *     room         memory that moves will take
  *     relay_waits  relays that wait for their source
  *     port         the peer port
+ *     rates        how often peers have asked for what is limited
  *     keeper       the thread that keeps certificates and the list of hosts
  *     live         the settings in force
  *
  * Locks are taken in this order: registry, jobs, a job's own.  Those of room,
- * watch, relay_waits, port and live are taken alone.  None is held across
- * anything that waits: who needs a machine for longer holds it (host/hold.h).
+ * watch, relay_waits, port, rates and live are taken alone.  None is held
+ * across anything that waits: who needs a machine for longer holds it
+ * (host/hold.h).
  */
 #pragma once
 
@@ -28,6 +30,7 @@ struct jobs;
 struct keeper;
 struct nic_watch;
 struct port;
+struct rates;
 struct registry;
 struct relay_waits;
 struct room;
@@ -50,6 +53,7 @@ struct host {
 	struct room *room;
 	struct relay_waits *relay_waits;
 	struct port *port;
+	struct rates *rates;
 	struct keeper *keeper;
 	int stop_fd; /* readable once the host stops */
 	int news_fd; /* and once the list of hosts has changed here */

@@ -24,6 +24,7 @@
 #include "host/keeper.h"
 #include "host/parts.h"
 #include "host/port.h"
+#include "host/rates.h"
 #include "host/recovery.h"
 #include "host/registry.h"
 #include "host/relay_waits.h"
@@ -128,6 +129,7 @@ static void host_init(struct host *h, struct settings *first,
 static void host_free(struct host *h)
 {
 	keeper_free(h->keeper);
+	rates_free(h->rates);
 	port_free(h->port);
 	watch_free(h->watch);
 	registry_free(h->registry);
@@ -175,13 +177,14 @@ static int make_parts(struct host *h, struct error *e)
 	h->room = room_new(name);
 	h->relay_waits = relay_waits_new();
 	h->port = port_new(h);
+	h->rates = rates_new();
 	h->keeper = keeper_new(h);
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->registry || !h->watch || !h->room ||
-	    !h->relay_waits || !h->port || !h->keeper || h->stop_fd < 0 ||
-	    h->news_fd < 0)
+	    !h->relay_waits || !h->port || !h->rates || !h->keeper ||
+	    h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }

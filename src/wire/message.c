@@ -220,8 +220,8 @@ static const struct {
 	[MESSAGE_ANSWER] = ANSWER(answer_fields),
 	[MESSAGE_HOLDS] = REQUEST(holds_fields, RIGHT_STATE),
 	[MESSAGE_HOLDER] = ANSWER(holder_fields),
-	[MESSAGE_MEMBERS] = REQUEST(members_fields, RIGHT_OF_PEERS),
-	[MESSAGE_RENEW] = REQUEST(renew_fields, RIGHT_OF_PEERS),
+	[MESSAGE_MEMBERS] = REQUEST(members_fields, RIGHT_OF_MEMBERS),
+	[MESSAGE_RENEW] = REQUEST(renew_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEWED] = ANSWER(renewed_fields),
 };
 

@@ -55,8 +55,9 @@ enum message_type {
  * drover.conf(5), "may". */
 enum message_right {
 	RIGHT_NEVER, /* nobody does: it is no request */
-	/* Every peer does: of a move that it has part in, of the CA. */
+	/* Every peer does: of a move that it has part in; */
 	RIGHT_OF_PEERS,
+	RIGHT_OF_MEMBERS, /* of the CA, so many times (host/rates.h) */
 	RIGHT_MOVE_IN,
 	RIGHT_RETURN,
 	RIGHT_COMPARE,
