@@ -2,25 +2,18 @@
 """Cards of machines on bridges of their hosts: real bridges, in the hosts' namespaces."""
 import os
 import socket
-import subprocess
 import unittest
 
 from lab import Lab, machine, needs, wait_for
 from lab.field import Move
 from lab.host import PROGRAMS, Host, connect
-from lab.network import Network
+from lab.network import Network, can_tap
 from lab.qmp import QMP
 
 TIME_LIMIT = 120
 PARALLEL = True
 RARP = 0x8035
 MAC = "52:54:00:aa:bb:cc"
-
-
-def can_tap():
-    """Whether a tap can be made here."""
-    return subprocess.run(["unshare", "--net", "ip", "tuntap", "add", "probe", "mode", "tap"],
-                          capture_output=True, check=False).returncode == 0
 
 
 @unittest.skipUnless(can_tap(), "no tap can be made here (/dev/net/tun, CAP_NET_ADMIN)")
@@ -40,19 +33,14 @@ class Bridges(unittest.TestCase):
                  settings={"host": user})
             for name in ("alpha", "beta")))
         self.confined = user["qemu-user"] != "root"
-        self.bridge(self.alpha, "br0", 1400)
-        self.bridge(self.alpha, "br1")
-        self.bridge(self.beta, "vmbr1")
-        self.bridge(self.beta, "br1")
+        self.alpha.namespace.bridge("br0", 1400)
+        self.alpha.namespace.bridge("br1")
+        self.beta.namespace.bridge("vmbr1")
+        self.beta.namespace.bridge("br1")
         self.alpha.settings["bridge lan"] = {"device": "br0"}
         self.beta.settings["bridge lan"] = {"device": "vmbr1"}
         self.alpha.start()
         self.beta.start()
-
-    @staticmethod
-    def bridge(host, name, mtu=1500):
-        host.namespace.run("ip", "link", "add", name, "mtu", str(mtu), "type", "bridge")
-        host.namespace.run("ip", "link", "set", name, "up")
 
     def define(self, *lines, host=None, check=True, arguments=()):
         text = machine.definition("web", *machine.boot_sector_arguments(self.lab), "-chardev",
@@ -69,9 +57,7 @@ class Bridges(unittest.TestCase):
 
     @staticmethod
     def taps(host):
-        """{bridge: a port of it that is a tap of Drover's}"""
-        links = host.namespace.json("ip", "-j", "-d", "link", "show")
-        return {link["master"]: link for link in links if link["ifname"].startswith("drover")}
+        return host.namespace.taps()
 
     def cards(self, host):
         """What QEMU says of its cards."""
@@ -175,7 +161,7 @@ class Bridges(unittest.TestCase):
         self.assertEqual(done.status, 1)
         self.assertIn("nic lan: br7 is no bridge of this host", done.stderr)
         self.assertEqual(self.taps(self.alpha), {})
-        self.bridge(self.alpha, "br7")
+        self.alpha.namespace.bridge("br7")
         self.alpha.drover("vm", "start", "web")
         done = self.alpha.drover("compare", "web", "beta", check=False)
         self.assertIn("nic lan on beta: br7 is no bridge of this host", done.stdout + done.stderr)

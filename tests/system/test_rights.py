@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What a peer may do: every message by which a session may begin, with each single right,
 with none, and with those that are given by default."""
+import os
+import re
 import unittest
 
-from lab import Lab, machine, needs, wait_for
+from lab import ROOT, Lab, machine, needs, wait_for
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 from lab.wire import ACCEPT, BYE, OPEN, Peer, hello
@@ -36,6 +38,19 @@ OTHERS = {
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
     "holder": {"state": "none"}, "renewed": {"certificate": "x"}, "drain": {}, "of-later": {},
 }
+
+
+def names(table):
+    """Those of a table in message.c."""
+    with open(os.path.join(ROOT, "src", "wire", "message.c"), encoding="utf-8") as f:
+        found = re.search(rf"\b{table}\[\w+\] = {{(.*?)}};", f.read(), re.DOTALL)
+    return set(re.findall(r'"([^"]+)"', found[1]))
+
+
+class Complete(unittest.TestCase):
+    def test_all_messages_and_all_rights_are_walked(self):
+        self.assertEqual(names("types"), set(REQUESTS) | set(OTHERS) - {"drain", "of-later"})
+        self.assertEqual(names("rights"), set(RIGHTS))
 
 
 @needs(*PROGRAMS)

@@ -13,6 +13,7 @@ import ipaddress
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -20,6 +21,12 @@ from .core import Failed, _libc, wait_for
 
 CLONE_NEWNET = 0x40000000
 WRONG_MAC = "02:00:00:00:de:ad"
+
+
+def can_tap():
+    """Whether a tap can be made here."""
+    return subprocess.run(["unshare", "--net", "ip", "tuntap", "add", "probe", "mode", "tap"],
+                          capture_output=True, check=False).returncode == 0
 
 
 class Namespace:
@@ -75,6 +82,15 @@ class Namespace:
         if error:
             raise error
         return value
+
+    def bridge(self, name, mtu=1500):
+        self.run("ip", "link", "add", name, "mtu", str(mtu), "type", "bridge")
+        self.run("ip", "link", "set", name, "up")
+
+    def taps(self):
+        """{bridge: a port of it that is a tap of Drover's}"""
+        links = self.json("ip", "-j", "-d", "link", "show")
+        return {link["master"]: link for link in links if link["ifname"].startswith("drover")}
 
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM):
         return self.inside(socket.socket, family, kind)
