@@ -80,10 +80,22 @@ static void print_invitation(const json_t *v)
 	putchar('\n');
 }
 
+enum { INVITE_FOR };
+
+static const struct command_option invite_options[] = {
+	[INVITE_FOR] = { "for", "HOST",
+			 "the host that it is good for, and no other; needed "
+			 "where\nthere is a [peer HOST] already" },
+	{ NULL, NULL, NULL },
+};
+
 static int run_invite(struct call *c, struct error *e)
 {
+	const char *host = c->options[INVITE_FOR];
+	AUTO_JSON json_t *body =
+		host ? json_pack("{s:o}", "host", output_text(host)) : NULL;
 	AUTO_JSON json_t *v = NULL;
-	int r = client_post(c->client, "/v1/trust/invite", NULL, &v, e);
+	int r = client_post(c->client, "/v1/trust/invite", body, &v, e);
 
 	if (r < 0)
 		return r;
@@ -255,7 +267,7 @@ const struct command trust_commands[] = {
 	  "It is good once, and for 15 minutes.  Whoever has it can join: "
 	  "carry\n"
 	  "it where nobody else reads it.",
-	  NULL, run_invite },
+	  invite_options, run_invite },
 	{ "trust", "join", "HOST TOKEN", "Joins the hosts of HOST's CA",
 	  "HOST is the address or the name of the host that printed TOKEN.\n"
 	  "This host gets a certificate, and both are peers from then on.",

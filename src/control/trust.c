@@ -43,6 +43,12 @@ static const struct shape_field invitation_fields[] = {
 const struct shape invitation_view_shape =
 	SHAPE(struct invitation_view, invitation_fields);
 
+static const struct shape_field inviting_fields[] = {
+	{ "host", SHAPE_TEXT, SHAPE_PRINTABLE,
+	  SHAPE_AT(struct inviting, host) },
+};
+const struct shape inviting_shape = SHAPE(struct inviting, inviting_fields);
+
 static const struct shape_field joining_fields[] = {
 	{ "host", SHAPE_STRING, SHAPE_NEEDED, SHAPE_AT(struct joining, host),
 	  .most = 255 },
@@ -103,9 +109,9 @@ int trust_ask_in(struct host *h, const struct api_call *c, char **ret,
 		 struct error *e)
 {
 	SCOPED(invitation_view_done) struct invitation_view v = { 0 };
+	const struct inviting *of = c->object;
 
-	(void)c;
-	if (host_trust_invite(h, &v, e) < 0)
+	if (host_trust_invite(h, of->host, &v, e) < 0)
 		return error_code(e);
 	return api_text(ret, &invitation_view_shape, &v, e);
 }

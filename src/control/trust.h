@@ -10,8 +10,8 @@ struct error;
 struct host;
 
 extern const struct shape trust_view_shape, invitation_view_shape;
-extern const struct shape joining_shape, member_view_shape;
-extern const struct shape member_views_shape;
+extern const struct shape inviting_shape, joining_shape;
+extern const struct shape member_view_shape, member_views_shape;
 
 int trust_show(struct host *h, const struct api_call *c, char **ret,
 	       struct error *e);

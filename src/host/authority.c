@@ -14,6 +14,8 @@
 #include "host/parts.h"
 #include "trust/list.h"
 
+enum { ASK_US = 15000000 };
+
 void member_view_done(struct member_view *v)
 {
 	words_done(&v->addresses);
@@ -113,12 +115,34 @@ int host_trust_release(struct host *h, struct error *e)
 	return 0;
 }
 
+/* What others know, before a new list is signed; who is not heard soon says it
+ * later. */
+static void ask_all(struct host *h)
+{
+	AUTO_SETTINGS struct settings *s = live_now(&h->live);
+	const uint64_t until_us = clock_us() + ASK_US;
+	struct error why;
+
+	for (size_t i = 0; i < s->peers.count && clock_us() < until_us; i++) {
+		const struct peer *p = s->peers.at[i];
+
+		if (p->tls && membership_exchange(h, p->name, &why) < 0)
+			log_info("trust: host %s does not say which list of "
+				 "hosts it has: %s",
+				 p->name, why.text);
+	}
+}
+
 int host_trust_import(struct host *h, const struct trust_authority *a,
 		      struct error *e)
 {
-	if (trust_import(h->trust, a, clock_wall_s(), e) < 0)
+	SCOPED(members_done) struct members before = { 0 };
+
+	ask_all(h);
+	if (trust_members(h->trust, &before, e) < 0 ||
+	    trust_import(h->trust, a, clock_wall_s(), e) < 0)
 		return error_code(e);
 	log_info("trust: this host has the CA's key now");
 	membership_tell(h);
-	return 0;
+	return membership_apply(h, &before, NULL, e);
 }

@@ -84,7 +84,7 @@ int carries_start(struct carries *c, struct host *h, struct session *s,
 	if (!session_peer_can(s, CAN_CARRIES))
 		return error_set(e, EOPNOTSUPP, "host %s has an older Drover",
 				 session_peer(s));
-	if (peer_of(c->terms.settings, session_peer(s), &c->peer, e) < 0)
+	if (peer_of(&c->terms, session_peer(s), &c->peer, e) < 0)
 		return error_as(e, EOPNOTSUPP);
 	c->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (c->stop_fd < 0)

@@ -25,6 +25,7 @@
 #include "nic/inventory.h"
 #include "nic/scan.h"
 #include "trust/context.h"
+#include "trust/list.h"
 #include "trust/trust.h"
 
 enum { DAY_S = 24 * 3600, SOON_DAYS = 30, PLACE_CAP = PATH_MAX + 32 };
@@ -324,7 +325,8 @@ static int check_trust(struct checking *c, struct error *e)
 	struct trust_facts f;
 	struct error why;
 
-	if (trust_look(c->trust, clock_wall_s(), &f, &why) < 0)
+	if (trust_load_list(c->trust, &why) < 0 ||
+	    trust_look(c->trust, clock_wall_s(), &f, &why) < 0)
 		return words_add(&c->found->wrong, why.text, e);
 	/* check_key() says what to do about it. */
 	if (!f.joined)
@@ -389,7 +391,14 @@ static int check_address(struct checking *c, const struct peer *p,
 static int check_peer(struct checking *c, const struct peer *p, struct error *e)
 {
 	char at[PLACE_CAP];
+	struct error why;
 
+	place(at, c->s, &peer_section, p, "address");
+	/* Whatever its section says: no certificate has such a number. */
+	if (trust_check(c->trust, p->name, UINT64_MAX, &why) < 0)
+		return words_addf(&c->found->wrong, e,
+				  "%speer %s: %s, or remove its section", at,
+				  p->name, why.text);
 	if (!p->tls)
 		return words_addf(&c->found->notes, e,
 				  "%speer %s: tls = off: all that travels can "

@@ -113,7 +113,7 @@ static int ask(struct host *h, const struct sought *m, char peer[64],
 	struct message question = { .type = MESSAGE_HOLDS };
 	struct error why;
 
-	if (peer_of(t.settings, peer, &there, &why) < 0)
+	if (peer_of(&t, peer, &there, &why) < 0)
 		return refuse(m, e,
 			      "machine %s was last seen on host %s: %.120s",
 			      m->name, peer, why.text);

@@ -26,7 +26,10 @@ enum { TURN_MS = 10 * 60 * 1000 };
 struct keeper {
 	struct host *host;
 	pthread_t thread;
-	int64_t warned_s; /* the thread's */
+
+	/* the thread's */
+	int64_t warned_s;
+	bool said; /* that nobody has the list */
 };
 
 struct keeper *keeper_new(struct host *h)
@@ -69,6 +72,15 @@ static void tell_all(struct keeper *k)
 	}
 }
 
+static bool has_list(struct keeper *k)
+{
+	SCOPED(members_done) struct members m = { 0 };
+	struct error ignored;
+
+	return trust_members(k->host->trust, &m, &ignored) == 0 &&
+	       m.version > 0;
+}
+
 /* Any that has been told knows it as well. */
 static void ask_others(struct keeper *k, const char *silent)
 {
@@ -79,9 +91,23 @@ static void ask_others(struct keeper *k, const char *silent)
 		const struct peer *p = s->peers.at[i];
 
 		if (p->tls && strcmp(p->name, silent) != 0 &&
-		    membership_exchange(k->host, p->name, &ignored) == 0)
+		    membership_exchange(k->host, p->name, &ignored) == 0 &&
+		    has_list(k))
 			return;
 	}
+}
+
+/* The list was lost, or never came; nor does this host know without it who has
+ * the CA's key. */
+static bool find_list(struct keeper *k)
+{
+	ask_others(k, "");
+	if (!has_list(k) && !k->said)
+		log_warning("trust: this host has no list of the CA's hosts, "
+			    "and no peer of [peer NAME] gives it one: hosts "
+			    "that were removed are believed until then");
+	k->said = !has_list(k);
+	return !k->said;
 }
 
 /* Has the CA's host answered?  @e: why not. */
@@ -121,30 +147,41 @@ static void renew(struct keeper *k, int64_t until_s)
 		    until, e.text);
 }
 
-/* A host of somebody else's CA has no list, and nobody to ask. */
-static void turn(struct keeper *k)
+/* The CA's host asks too: another one may have taken its place, or knows what
+ * it has lost itself. */
+static void look_after(struct keeper *k, const struct trust_facts *f)
 {
 	SCOPED(members_done) struct members m = { 0 };
 	struct renewal r = { .now_s = clock_wall_s(),
 			     .warned_s = k->warned_s,
+			     .until_s = f->host.until_s,
 			     .authority_heard = true };
-	struct trust_facts f;
 	struct error e;
 
-	if (trust_look(k->host->trust, r.now_s, &f, &e) < 0 ||
-	    trust_members(k->host->trust, &m, &e) < 0) {
+	if (trust_members(k->host->trust, &m, &e) < 0) {
 		log_warning("trust: %s", e.text);
 		return;
 	}
-	if (!f.joined || m.version == 0)
-		return;
-	r.until_s = f.host.until_s;
-	if (!f.is_authority)
+	if (f->is_authority)
+		ask_others(k, "");
+	else
 		r.authority_heard = ask_authority(k, m.host, &e);
 	if (renewal_warns(&r))
 		warn(k, m.host, r.until_s, &e);
 	else if (r.authority_heard && renewal_due(&r))
 		renew(k, r.until_s);
+}
+
+/* A host of somebody else's CA has no list, and nobody to ask. */
+static void turn(struct keeper *k)
+{
+	struct trust_facts f;
+	struct error e;
+
+	if (trust_look(k->host->trust, clock_wall_s(), &f, &e) < 0)
+		log_warning("trust: %s", e.text);
+	else if (f.joined && f.listed && (has_list(k) || find_list(k)))
+		look_after(k, &f);
 }
 
 /* --- the thread */

@@ -191,12 +191,14 @@ void membership_tell(struct host *h)
 
 enum { ANSWER_US = 5000000 };
 
-static int fill_in(struct host *h, struct message *ret, struct error *e)
+static int fill_in(struct host *h, const char *to, struct message *ret,
+		   struct error *e)
 {
 	SCOPED(signed_list_done) struct signed_list l = { 0 };
 	struct member self = { 0 };
 
-	if (trust_list(h->trust, &l, e) < 0 || membership_self(h, &self, e) < 0)
+	if (trust_list(h->trust, to, &l, e) < 0 ||
+	    membership_self(h, &self, e) < 0)
 		return error_code(e);
 	*ret = (struct message){ .type = MESSAGE_MEMBERS,
 				 .members = { .addresses = self.addresses,
@@ -210,23 +212,30 @@ static int fill_in(struct host *h, struct message *ret, struct error *e)
 	return 0;
 }
 
-/* 1: it was news. */
 static int take(struct host *h, const struct message_members *m,
 		struct error *e)
 {
 	SCOPED(members_done) struct members before = { 0 };
 	struct signed_list l = { .text = m->list };
-	int r;
+	int news, merged;
 
 	if (!m->list || !m->signature)
 		return 0;
 	snprintf(l.signature, sizeof(l.signature), "%s", m->signature);
 	if (trust_members(h->trust, &before, e) < 0)
 		return error_code(e);
-	r = trust_take_list(h->trust, &l, e);
-	if (r <= 0)
-		return r;
-	return membership_apply(h, &before, NULL, e) < 0 ? error_code(e) : 1;
+	news = trust_take_list(h->trust, &l, e);
+	if (news < 0)
+		return news;
+	merged = trust_merge_list(h->trust, &l, clock_wall_s(), e);
+	if (merged < 0)
+		return merged;
+	if (merged) {
+		log_info("trust: the list of hosts has what another one of "
+			 "this CA said besides");
+		membership_tell(h);
+	}
+	return news || merged ? membership_apply(h, &before, NULL, e) : 0;
 }
 
 int membership_exchange(struct host *h, const char *peer, struct error *e)
@@ -235,8 +244,8 @@ int membership_exchange(struct host *h, const char *peer, struct error *e)
 	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_peer there;
 
-	if (peer_of(t.settings, peer, &there, e) < 0 ||
-	    fill_in(h, &ours, e) < 0 ||
+	if (peer_of(&t, peer, &there, e) < 0 ||
+	    fill_in(h, peer, &ours, e) < 0 ||
 	    peer_ask(&t.host, &there, &ours, ANSWER_US, &theirs, e) < 0)
 		return error_code(e);
 	if (theirs.type != MESSAGE_MEMBERS)
@@ -244,7 +253,7 @@ int membership_exchange(struct host *h, const char *peer, struct error *e)
 				 theirs.type == MESSAGE_FAILED
 					 ? theirs.failed.error
 					 : "nonsense");
-	return take(h, &theirs.members, e) < 0 ? error_code(e) : 0;
+	return take(h, &theirs.members, e);
 }
 
 /* Where a member is now.  Only the CA's host may say so to others. */
@@ -276,15 +285,14 @@ int membership_answer(struct host *h, struct session *s,
 		      struct error *e)
 {
 	const char *who = session_proved(s);
-	int news;
 
 	if (!who[0])
 		return error_set(e, EACCES,
 				 "the list of hosts does not travel in plain "
 				 "text");
-	news = take(h, &request->members, e);
-	if (news < 0 || note_place(h, who, &request->members, e) < 0 ||
-	    fill_in(h, ret, e) < 0)
+	if (take(h, &request->members, e) < 0 ||
+	    note_place(h, who, &request->members, e) < 0 ||
+	    fill_in(h, who, ret, e) < 0)
 		return error_code(e);
 	return 0;
 }

@@ -157,7 +157,7 @@ static int begin(struct outgoing *o, const char *name,
 	int r;
 
 	if (take_options(o, of, e) < 0 ||
-	    peer_of(o->terms.settings, of->host, &o->peer, e) < 0 ||
+	    peer_of(&o->terms, of->host, &o->peer, e) < 0 ||
 	    job_new(&o->job,
 		    &(struct job_subject){ .kind = JOB_MOVE,
 					   .role = ROLE_SOURCE,
@@ -287,7 +287,7 @@ int machine_compare(struct host *h, const char *name, const char *peer_name,
 	struct machine *m;
 	int r;
 
-	if (peer_of(t.settings, peer_name, &peer, e) < 0)
+	if (peer_of(&t, peer_name, &peer, e) < 0)
 		return error_code(e);
 	if ((r = machine_take(h->registry, name, by, &m, e)) < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "channel/channel.h"
 #include "host/membership.h"
 #include "host/parts.h"
@@ -88,19 +89,22 @@ void invitation_view_done(struct invitation_view *v)
 	words_done(&v->addresses);
 }
 
-int host_trust_invite(struct host *h, struct invitation_view *ret,
-		      struct error *e)
+int host_trust_invite(struct host *h, const char *name,
+		      struct invitation_view *ret, struct error *e)
 {
 	SCOPED(member_done) struct member self = { 0 };
 	struct invitation_view v = { .until_s = clock_wall_s() + INVITATION_S };
 
+	if (name[0] && text_check_name("host", name, e) < 0)
+		return error_code(e);
 	if (membership_self(h, &self, e) < 0 ||
-	    trust_invite(h->trust, clock_wall_s(), v.token, e) < 0)
+	    trust_invite(h->trust, name, clock_wall_s(), v.token, e) < 0)
 		return error_code(e);
 	v.port = self.port;
 	v.addresses = self.addresses;
 	self.addresses = (struct words){ 0 };
-	log_info("trust: an invitation is open for 15 minutes");
+	log_info("trust: an invitation%s%s is open for 15 minutes",
+		 name[0] ? " for host " : "", name);
 	*ret = v;
 	return 0;
 }
@@ -127,8 +131,10 @@ static int admit(struct host *h, struct partner *with, const struct channel *c,
 		 const struct pair_request *rq, struct admitted *ret,
 		 struct error *e)
 {
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	SCOPED(member_done) struct member who = { .port = rq->port };
-	struct admission of = { .request = rq->request };
+	struct admission of = { .request = rq->request,
+				.is_peer = settings_peer(now, rq->name) };
 	int r;
 
 	snprintf(who.name, sizeof(who.name), "%s", rq->name);

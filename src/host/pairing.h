@@ -52,8 +52,13 @@ struct invitation_view {
 };
 
 void invitation_view_done(struct invitation_view *v);
-int host_trust_invite(struct host *h, struct invitation_view *ret,
-		      struct error *e);
+/* @name: of the host that it is for; "": any whose name is not known here. */
+int host_trust_invite(struct host *h, const char *name,
+		      struct invitation_view *ret, struct error *e);
+
+struct inviting {
+	char host[64]; /* empty: any */
+};
 
 struct joining {
 	char *host; /* address or name */

@@ -162,7 +162,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	int r;
 
 	if (take_mode(&paths, mode, e) < 0 ||
-	    peer_of(t.settings, peer_name, &peer, e) < 0)
+	    peer_of(&t, peer_name, &peer, e) < 0)
 		return error_code(e);
 	o = peer_session(&t.host, &peer, &paths, PLAN_US);
 	/* No page will travel: its share of the buffers is for those that do.

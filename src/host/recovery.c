@@ -148,7 +148,7 @@ static int recover_one(struct host *h, struct journal_entry *entry,
 	}
 	/* Without the peer in the configuration nobody can be asked: the
 	 * operator is. */
-	if (peer_of(o->terms.settings, entry->peer, &o->peer, e) < 0)
+	if (peer_of(&o->terms, entry->peer, &o->peer, e) < 0)
 		snprintf(o->peer.name, sizeof(o->peer.name), "%s", entry->peer);
 	log_info("move %s (job %s): found in the journal at '%s'",
 		 o->job->machine, o->job->id, journal_step_name(entry->step));

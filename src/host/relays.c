@@ -537,7 +537,7 @@ static int start_connect(struct host *h, struct connecting *c,
 				 "is told to migrate to");
 	if (endpoint_parse(&c->listen, of->listen, e) < 0 ||
 	    take_owner(c, of, e) < 0 ||
-	    peer_of(c->terms.settings, of->host, &c->peer, e) < 0 ||
+	    peer_of(&c->terms, of->host, &c->peer, e) < 0 ||
 	    endpoint_make_room(&c->listen, e) < 0)
 		return error_code(e);
 	if (of->has_downtime_limit)

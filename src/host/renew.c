@@ -29,7 +29,7 @@ static int ask(struct host *h, const char *authority,
 	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_peer there;
 
-	if (peer_of(t.settings, authority, &there, e) < 0)
+	if (peer_of(&t, authority, &there, e) < 0)
 		return error_code(e);
 	if (peer_ask(&t.host, &there, question, ANSWER_US, &answer, e) < 0)
 		return peer_failed(e);

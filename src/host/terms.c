@@ -2,10 +2,12 @@
 #include "host/terms.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/error.h"
 #include "host/parts.h"
+#include "trust/list.h"
 
 struct terms terms_of(struct host *h)
 {
@@ -31,9 +33,10 @@ int peer_failed(struct error *e)
 	return error_as(e, EHOSTUNREACH);
 }
 
-int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
+int peer_of(const struct terms *t, const char *name, struct move_peer *ret,
 	    struct error *e)
 {
+	const struct settings *s = t->settings;
 	const struct peer *p = name ? settings_peer(s, name) : NULL;
 
 	if (!p)
@@ -42,6 +45,10 @@ int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
 				 "[peer %s] to its drover.conf",
 				 s->host.name, name ? name : "",
 				 name ? name : "NAME");
+	/* No certificate of its has such a number, and in plain text nobody
+	 * else would ask for one. */
+	if (trust_check(t->host.trust, name, UINT64_MAX, e) < 0)
+		return error_code(e);
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	ret->addresses = (const char *const *)p->addresses.at;
 	ret->port = (uint16_t)p->port;

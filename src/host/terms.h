@@ -29,9 +29,9 @@ static inline void terms_done(struct terms *t)
 }
 #define AUTO_TERMS SCOPED(terms_done)
 
-/* The peer of this name as a move takes it; points into @s.  -ENOENT,
- * -EHOSTUNREACH. */
-int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
+/* The peer of this name as a move takes it; points into @t.  -ENOENT; -EACCES
+ * where it was removed, whatever its section says. */
+int peer_of(const struct terms *t, const char *name, struct move_peer *ret,
 	    struct error *e);
 /* What a peer was asked has failed: it refuses, does not answer in time, or
  * -EHOSTUNREACH. */

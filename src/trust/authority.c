@@ -15,9 +15,12 @@
 
 enum {
 	PEM_MAX = 16 * 1024,
-	/* The CA's host may have signed more since a copy was made. */
+	/* The CA's host may have signed more since a copy was made:
+	 * certificates, and lists. */
 	IMPORT_SKIPS = 1000000,
 };
+
+static const char key_name[] = "authority.key";
 
 /* What the CA's host remembers. */
 struct authority {
@@ -30,6 +33,7 @@ static const struct shape_field invitation_fields[] = {
 	  SHAPE_AT(struct invitation, secret_hash) },
 	{ "until", SHAPE_SIGNED, SHAPE_NEEDED,
 	  SHAPE_AT(struct invitation, until_s) },
+	{ "for", SHAPE_TEXT, SHAPE_OMIT, SHAPE_AT(struct invitation, name) },
 	{ "used_by", SHAPE_TEXT, SHAPE_OMIT,
 	  SHAPE_AT(struct invitation, used_by) },
 	{ "used", SHAPE_SIGNED, 0, SHAPE_AT(struct invitation, used_s) },
@@ -105,8 +109,8 @@ static int save_authority(const struct trust *s, const struct authority *a,
 }
 
 /* -ENOENT with what that means. */
-static int load_signer(const struct trust *s, struct signed_key *ret,
-		       struct error *e)
+static int load_key(const struct trust *s, struct signed_key *ret,
+		    struct error *e)
 {
 	struct signed_key k = { 0 };
 	const char *holder = s->members.host;
@@ -118,7 +122,7 @@ static int load_signer(const struct trust *s, struct signed_key *ret,
 				 "the CA's key is not on host %s: host %s has "
 				 "it",
 				 s->own_name, holder);
-	r = vault_load(s, "authority.key", &k.key, e);
+	r = vault_load(s, key_name, &k.key, e);
 	if (r == 0)
 		r = vault_load(s, "authority.pem", &k.certificate, e);
 	if (r == 0) {
@@ -134,7 +138,31 @@ static int load_signer(const struct trust *s, struct signed_key *ret,
 			 s->own_name);
 }
 
+/* To sign something with it.  Without the list nobody knows which names are
+ * given, and who was removed. */
+static int load_signer(const struct trust *s, struct signed_key *ret,
+		       struct error *e)
+{
+	if (s->members.version == 0 && vault_has(s, key_name))
+		return error_set(e, EACCES,
+				 "host %s has the CA's key, and lost the list "
+				 "of its hosts: it asks its peers for that; "
+				 "where none has it, run 'drover trust import' "
+				 "here with a copy of the key",
+				 s->own_name);
+	return load_key(s, ret, e);
+}
+
 /* --- what the CA does */
+
+/* Higher than all that were given: the list may know of more than the notes. */
+static uint64_t next_serial(const struct trust *s, struct authority *a)
+{
+	const uint64_t listed = members_serial(&s->members);
+
+	a->serial = (a->serial > listed ? a->serial : listed) + 1;
+	return a->serial;
+}
 
 /* The next certificate: its number is on disk before it is. */
 static int sign(const struct trust *s, struct authority *a,
@@ -142,7 +170,7 @@ static int sign(const struct trust *s, struct authority *a,
 		struct error *e)
 {
 	what->authority = ca;
-	what->serial = ++a->serial;
+	what->serial = next_serial(s, a);
 	what->from_s -= CERTIFICATE_EARLY_S;
 	what->days = CERTIFICATE_DAYS;
 	if (save_authority(s, a, e) < 0)
@@ -188,18 +216,18 @@ int trust_init(struct trust *s, const struct member *self, int64_t now_s,
 
 	WITH_LOCK(&s->lock);
 
-	snprintf(name, sizeof(name), "drover-ca-%.50s", s->own_name);
+	snprintf(name, sizeof(name), "%s%.50s", AUTHORITY_NAME, s->own_name);
 	if (vault_check_nobody(s, e) < 0 ||
 	    authority_new(&ca, name, now_s, e) < 0 ||
-	    vault_save(s, "authority.key", ca.key, VAULT_PRIVATE, e) < 0 ||
+	    vault_save(s, key_name, ca.key, VAULT_PRIVATE, e) < 0 ||
 	    vault_save(s, "authority.pem", ca.certificate, VAULT_PUBLIC, e) < 0)
 		return error_code(e);
 	list_forget(s);
 	return make_host(s, &a, &ca, self, now_s, e);
 }
 
-int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
-		 struct error *e)
+int trust_invite(struct trust *s, const char *name, int64_t now_s,
+		 char ret_token[TOKEN_CAP], struct error *e)
 {
 	SCOPED(signed_key_done) struct signed_key ca = { 0 };
 	AUTO_FREE char *host = NULL;
@@ -213,7 +241,7 @@ int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
 	    vault_load(s, "host.pem", &host, e) < 0 ||
 	    certificate_read(&facts, host, e) < 0 ||
 	    token_new(&t, facts.hash, e) < 0 ||
-	    invitation_add(&a.invitations, &t, now_s, e) < 0 ||
+	    invitation_add(&a.invitations, &t, name, now_s, e) < 0 ||
 	    save_authority(s, &a, e) < 0)
 		return error_code(e);
 	token_text(ret_token, &t);
@@ -231,21 +259,31 @@ bool trust_takes_strangers(struct trust *s, int64_t now_s)
 	       invitations_take(&a.invitations, now_s);
 }
 
-/* Whoever has a token must not become another host by it. */
-static int check_name_is_free(const struct trust *s, const char *name,
-			      struct error *e)
+/* Whoever has a token must not become another host by it: one of the list, or
+ * one that the administrator knows and has not invited. */
+static int check_name_is_free(const struct trust *s, const struct admission *of,
+			      bool invited, struct error *e)
 {
+	const char *name = of->who.name;
 	const struct member *there = members_find(&s->members, name);
 
-	if (!there || there->removed_s)
+	if (there && !there->removed_s)
+		return error_set(e, EACCES,
+				 "there is a host %s already: if it is to join "
+				 "anew, run 'drover trust remove %s' on host "
+				 "%s first",
+				 name, name, s->own_name);
+	if (invited || !of->is_peer)
 		return 0;
 	return error_set(e, EACCES,
-			 "there is a host %s already: if it is to join anew, "
-			 "run 'drover trust remove %s' on host %s first",
-			 name, name, s->own_name);
+			 "host %s has a [peer %s] already: if that host is to "
+			 "join, run 'drover trust invite --for %s' there, else "
+			 "remove the section",
+			 s->own_name, name, name);
 }
 
-/* The invitation is used up in @a; what was wrong is on disk. */
+/* The invitation is used up in @a; what was wrong is on disk.  1: it names the
+ * host. */
 static int use_token(struct trust *s, struct authority *a,
 		     const struct admission *of, int64_t now_s, struct error *e)
 {
@@ -257,7 +295,7 @@ static int use_token(struct trust *s, struct authority *a,
 	if (r < 0 && a->invitations.wrong != wrong &&
 	    save_authority(s, a, &why) < 0)
 		*e = why;
-	return r < 0 ? error_code(e) : 0;
+	return r < 0 ? error_code(e) : r;
 }
 
 static int admit(struct trust *s, const struct admission *of, int64_t now_s,
@@ -269,10 +307,12 @@ static int admit(struct trust *s, const struct admission *of, int64_t now_s,
 				.from_s = now_s };
 	struct member who = of->who;
 	struct authority a;
+	int invited;
 
-	if (load_signer(s, &ca, e) < 0 || load_authority(s, &a, e) < 0 ||
-	    use_token(s, &a, of, now_s, e) < 0 ||
-	    check_name_is_free(s, of->who.name, e) < 0 ||
+	if (load_signer(s, &ca, e) < 0 || load_authority(s, &a, e) < 0)
+		return error_code(e);
+	invited = use_token(s, &a, of, now_s, e);
+	if (invited < 0 || check_name_is_free(s, of, invited, e) < 0 ||
 	    sign(s, &a, &ca, &what, &ret->certificate, e) < 0)
 		return error_code(e);
 	who.serial = what.serial;
@@ -374,11 +414,42 @@ int trust_remove(struct trust *s, const char *name, int64_t now_s,
 				 "itself: move the key with 'drover trust "
 				 "export' first",
 				 name);
+	/* A removal has a number of its own, so that it is later than all
+	 * certificates of before, and earlier than those to come. */
 	if (load_signer(s, &ca, e) < 0 || load_authority(s, &a, e) < 0 ||
 	    list_edit(s, &next, e) < 0 ||
-	    members_remove(&next, name, a.serial + 1, now_s, e) < 0)
+	    members_remove(&next, name, next_serial(s, &a), now_s, e) < 0 ||
+	    save_authority(s, &a, e) < 0)
 		return error_code(e);
 	return list_publish(s, &ca, &next, now_s, e);
+}
+
+/* Is there anything to learn, and may it be signed here? */
+static bool may_merge(const struct trust *s, const struct signed_list *l)
+{
+	return !strcmp(s->members.host, s->own_name) &&
+	       (s->kept.text || strcmp(l->text, s->list.text) != 0) &&
+	       vault_has(s, key_name);
+}
+
+int trust_merge_list(struct trust *s, const struct signed_list *l,
+		     int64_t now_s, struct error *e)
+{
+	SCOPED(signed_key_done) struct signed_key ca = { 0 };
+	SCOPED(members_done) struct members next = { 0 }, other = { 0 };
+	int changed;
+
+	WITH_LOCK(&s->lock);
+
+	if (!may_merge(s, l))
+		return 0;
+	if (load_signer(s, &ca, e) < 0 || list_read(s, &other, l, e) < 0 ||
+	    list_edit(s, &next, e) < 0)
+		return error_code(e);
+	changed = members_merge(&next, &other, e);
+	if (changed < 0 || (!changed && !s->kept.text))
+		return changed;
+	return list_publish(s, &ca, &next, now_s, e) < 0 ? error_code(e) : 1;
 }
 
 /* --- the CA moves */
@@ -404,7 +475,7 @@ int trust_release(struct trust *s, struct error *e)
 {
 	WITH_LOCK(&s->lock);
 
-	if (vault_remove(s, "authority.key", e) < 0 ||
+	if (vault_remove(s, key_name, e) < 0 ||
 	    vault_remove(s, "authority.json", e) < 0)
 		return error_code(e);
 	return folder_sync(s->folder, e);
@@ -439,31 +510,43 @@ static int check_import(const struct trust *s, const struct trust_authority *a,
 	return 0;
 }
 
-/* The newer one of this host's list and the one that came. */
-static int newest_list(const struct trust *s, const struct trust_authority *a,
+/* What this host's list and the one that came say together.  Its version is
+ * higher than any that the CA's host may have signed meanwhile. */
+static int merge_lists(const struct trust *s, const struct trust_authority *a,
 		       struct members *ret, struct error *e)
 {
-	if (members_parse(ret, a->list.text, e) < 0)
+	SCOPED(members_done) struct members theirs = { 0 };
+	const struct members *newer = &s->members, *older = &theirs;
+
+	if (members_parse(&theirs, a->list.text, e) < 0)
 		return error_code(e);
-	if (ret->version >= s->members.version)
-		return 0;
-	members_done(ret);
-	return list_edit(s, ret, e);
+	if (theirs.version > s->members.version) {
+		newer = &theirs;
+		older = &s->members;
+	}
+	if (shape_copy(&members_shape, ret, newer, e) < 0)
+		return error_code(e);
+	ret->version += IMPORT_SKIPS;
+	return members_merge(ret, older, e) < 0 ? error_code(e) : 0;
 }
 
 int trust_import(struct trust *s, const struct trust_authority *a,
 		 int64_t now_s, struct error *e)
 {
-	const struct authority notes = { .serial = a->serial + IMPORT_SKIPS };
+	struct authority notes = { .serial = a->serial };
 	const struct signed_key ca = { .key = a->key,
 				       .certificate = a->certificate };
 	SCOPED(members_done) struct members next = { 0 };
 
 	WITH_LOCK(&s->lock);
 
-	if (check_import(s, a, e) < 0 || newest_list(s, a, &next, e) < 0 ||
-	    save_authority(s, &notes, e) < 0 ||
-	    vault_save(s, "authority.key", a->key, VAULT_PRIVATE, e) < 0)
+	if (check_import(s, a, e) < 0 || merge_lists(s, a, &next, e) < 0)
+		return error_code(e);
+	if (notes.serial < members_serial(&next))
+		notes.serial = members_serial(&next);
+	notes.serial += IMPORT_SKIPS;
+	if (save_authority(s, &notes, e) < 0 ||
+	    vault_save(s, key_name, a->key, VAULT_PRIVATE, e) < 0)
 		return error_code(e);
 	return list_publish(s, &ca, &next, now_s, e);
 }
@@ -475,7 +558,7 @@ bool authority_look(const struct trust *s, int64_t now_s,
 	struct authority a;
 	struct error ignored;
 
-	if (load_signer(s, &ca, &ignored) < 0 ||
+	if (load_key(s, &ca, &ignored) < 0 ||
 	    load_authority(s, &a, &ignored) < 0)
 		return false;
 	*ret_invitations = (unsigned)invitations_open(&a.invitations, now_s);

@@ -18,14 +18,18 @@ struct error;
 struct shape;
 struct trust;
 
+/* What the names of CAs begin with that are made here. */
+#define AUTHORITY_NAME "drover-ca-"
+
 /* A CA and this host's certificate, signed by it.  -EEXIST where this host is
  * somebody already.  Of @self the addresses and the port count. */
 int trust_init(struct trust *s, const struct member *self, int64_t now_s,
 	       struct error *e);
 
-/* A token for one more host.  -ENOENT: the CA's key is not here. */
-int trust_invite(struct trust *s, int64_t now_s, char ret_token[TOKEN_CAP],
-		 struct error *e);
+/* A token for one more host: @name, or any where it is "".  -ENOENT: the CA's
+ * key is not here. */
+int trust_invite(struct trust *s, const char *name, int64_t now_s,
+		 char ret_token[TOKEN_CAP], struct error *e);
 
 /* Is a connection to be heard that shows no certificate?  Only where an
  * invitation is open, or was a while ago. */
@@ -36,6 +40,7 @@ struct admission {
 	uint8_t secret[TOKEN_SECRET]; /* of its token */
 	const char *request;          /* PEM */
 	struct member who;            /* name, addresses and port count */
+	bool is_peer; /* the settings have that name: it has to be invited */
 };
 
 /* What it gets; admitted_done() frees it. */
@@ -61,6 +66,10 @@ int trust_note_place(struct trust *s, const struct member *at, int64_t now_s,
 /* At the CA: its certificates prove nothing any more. */
 int trust_remove(struct trust *s, const char *name, int64_t now_s,
 		 struct error *e);
+/* At the CA: what another list, which it has signed too, says and its own does
+ * not.  1: its own is another one now.  0 also at other hosts. */
+int trust_merge_list(struct trust *s, const struct signed_list *l,
+		     int64_t now_s, struct error *e);
 
 /* All that makes a host the CA's; trust_authority_done() wipes it. */
 struct trust_authority {

@@ -11,7 +11,9 @@
 #include "base/shape.h"
 #include "trust/vault.h"
 
-/* Both are taken over; they are the same in two forms. */
+static const char in_force[] = "members.json", kept[] = "members-kept.json";
+
+/* Both are taken over; they are the same in two forms, but for what is kept. */
 static void replace_list(struct trust *s, struct members *m,
 			 struct signed_list *l)
 {
@@ -24,27 +26,37 @@ static void replace_list(struct trust *s, struct members *m,
 	atomic_fetch_add(&s->generation, 1);
 }
 
+/* What it says is said by the list in force. */
+static void drop_kept(struct trust *s)
+{
+	struct error ignored;
+
+	signed_list_done(&s->kept);
+	/* One that stays there says nothing new. */
+	vault_remove(s, kept, &ignored);
+}
+
 void list_forget(struct trust *s)
 {
 	struct members none = { 0 };
 	struct signed_list nothing = { 0 };
 
+	drop_kept(s);
 	replace_list(s, &none, &nothing);
 }
 
-static int save_list(struct trust *s, const struct signed_list *l,
-		     struct error *e)
+static int save_list(struct trust *s, const char *name,
+		     const struct signed_list *l, struct error *e)
 {
 	AUTO_FREE char *text = shape_file_text(&signed_list_shape, l);
 
 	if (!text)
 		return error_set(e, ENOMEM, "no memory for the list of hosts");
-	return vault_save(s, "members.json", text, VAULT_PRIVATE, e);
+	return vault_save(s, name, text, VAULT_PRIVATE, e);
 }
 
-/* What is in it, once the CA is known to have said so. */
-static int read_list(const struct trust *s, struct members *ret,
-		     const struct signed_list *l, struct error *e)
+int list_read(const struct trust *s, struct members *ret,
+	      const struct signed_list *l, struct error *e)
 {
 	AUTO_FREE char *authority = NULL;
 
@@ -55,47 +67,93 @@ static int read_list(const struct trust *s, struct members *ret,
 	return members_parse(ret, l->text, e);
 }
 
-int trust_load_list(struct trust *s, struct error *e)
+/* 1: it is there.  Nothing is left of it otherwise. */
+static int load_list(const struct trust *s, const char *name,
+		     struct members *ret, struct signed_list *ret_list,
+		     struct error *e)
 {
 	SCOPED(signed_list_done) struct signed_list l = { 0 };
 	AUTO_FREE char *text = NULL;
-	struct members m;
-	int r;
+	int r = vault_load(s, name, &text, e);
 
-	WITH_LOCK(&s->lock);
-
-	r = vault_load(s, "members.json", &text, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (shape_parse(&signed_list_shape, &l, text, strlen(text),
 			SHAPE_MESSAGE, e) < 0 ||
-	    read_list(s, &m, &l, e) < 0)
+	    list_read(s, ret, &l, e) < 0)
 		return error_in(e,
-				"%s/members.json: move it away, and it is "
-				"fetched anew",
-				s->folder);
+				"%s/%s: move it away, and it is fetched anew",
+				s->folder, name);
+	*ret_list = l;
+	l = (struct signed_list){ 0 };
+	return 1;
+}
+
+/* What was kept beside @m, which then says that too. */
+static int load_kept(struct trust *s, struct members *m, struct error *e)
+{
+	SCOPED(members_done) struct members more = { 0 };
+	int r = load_list(s, kept, &more, &s->kept, e);
+
+	if (r <= 0)
+		return r;
+	r = members_merge(m, &more, e);
+	if (r == 0)
+		drop_kept(s);
+	return r;
+}
+
+int trust_load_list(struct trust *s, struct error *e)
+{
+	SCOPED(members_done) struct members m = { 0 };
+	struct signed_list l = { 0 };
+	int r;
+
+	WITH_LOCK(&s->lock);
+
+	r = load_list(s, in_force, &m, &l, e);
+	if (r <= 0)
+		return r;
+	r = load_kept(s, &m, e);
 	replace_list(s, &m, &l);
-	return 0;
+	return r < 0 ? r : 0;
+}
+
+/* @m, which is newer than what is in force, says what that says too; the list
+ * of before is kept where it did not. */
+static int keep_what_is_lost(struct trust *s, struct members *m,
+			     struct error *e)
+{
+	int lost = members_merge(m, &s->members, e);
+
+	/* Of two that were kept the older one says more. */
+	if (lost <= 0 || s->kept.text)
+		return lost;
+	if (save_list(s, kept, &s->list, e) < 0 ||
+	    signed_list_copy(&s->kept, &s->list, e) < 0)
+		return error_code(e);
+	return 1;
 }
 
 int trust_take_list(struct trust *s, const struct signed_list *l,
 		    struct error *e)
 {
 	SCOPED(signed_list_done) struct signed_list fresh = { 0 };
-	struct members m;
+	SCOPED(members_done) struct members m = { 0 };
+	int lost;
 
 	WITH_LOCK(&s->lock);
 
-	if (read_list(s, &m, l, e) < 0)
+	if (list_read(s, &m, l, e) < 0)
 		return error_code(e);
-	if (m.version <= s->members.version) {
-		members_done(&m);
+	if (m.version <= s->members.version)
 		return 0;
-	}
-	if (signed_list_copy(&fresh, l, e) < 0 || save_list(s, l, e) < 0) {
-		members_done(&m);
+	lost = keep_what_is_lost(s, &m, e);
+	if (lost < 0 || signed_list_copy(&fresh, l, e) < 0 ||
+	    save_list(s, in_force, l, e) < 0)
 		return error_code(e);
-	}
+	if (lost == 0)
+		drop_kept(s);
 	replace_list(s, &m, &fresh);
 	return 1;
 }
@@ -118,8 +176,9 @@ int list_publish(struct trust *s, const struct signed_key *ca,
 	snprintf(next->host, sizeof(next->host), "%s", s->own_name);
 	if (members_text(&l.text, next, e) < 0 ||
 	    signature_make(l.signature, ca->key, l.text, e) < 0 ||
-	    save_list(s, &l, e) < 0)
+	    save_list(s, in_force, &l, e) < 0)
 		return error_code(e);
+	drop_kept(s);
 	replace_list(s, next, &l);
 	return 0;
 }
@@ -141,11 +200,17 @@ int trust_members(struct trust *s, struct members *ret, struct error *e)
 	return list_edit(s, ret, e);
 }
 
-int trust_list(struct trust *s, struct signed_list *ret, struct error *e)
+int trust_list(struct trust *s, const char *to, struct signed_list *ret,
+	       struct error *e)
 {
 	WITH_LOCK(&s->lock);
 
-	return signed_list_copy(ret, &s->list, e);
+	/* The CA's host has the other one: it has made it. */
+	return signed_list_copy(ret,
+				s->kept.text && !strcmp(s->members.host, to)
+					? &s->kept
+					: &s->list,
+				e);
 }
 
 int trust_check(struct trust *s, const char *name, uint64_t serial,

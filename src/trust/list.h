@@ -4,6 +4,11 @@
  * The list of hosts (trust/members.h) as the CA has signed it, in force and on
  * disk.  Any thread may call what begins with trust_; the rest is for the files
  * beside this one, which hold its lock.
+ *
+ * The newest list counts.  Where it does not say all that the one of before
+ * said, say who was removed, because the CA's key has moved to a host that had
+ * not heard of it, the one of before is kept beside it: both together are in
+ * force here, and the CA's host hears it until its list says that too.
  */
 #pragma once
 
@@ -22,8 +27,9 @@ int trust_load_list(struct trust *s, struct error *e);
 
 /* The one in force, for members_done(); an empty one where there is none. */
 int trust_members(struct trust *s, struct members *ret, struct error *e);
-/* The same as it is passed on; the text is NULL where there is none. */
-int trust_list(struct trust *s, struct signed_list *ret, struct error *e);
+/* The same as host @to is to hear it; the text is NULL where there is none. */
+int trust_list(struct trust *s, const char *to, struct signed_list *ret,
+	       struct error *e);
 /* 1: it is newer than the one here, and counts from now on, also after a
  * restart.  0: it is not.  -EACCES: the CA has not signed it. */
 int trust_take_list(struct trust *s, const struct signed_list *l,
@@ -35,6 +41,10 @@ int trust_check(struct trust *s, const char *name, uint64_t serial,
 unsigned trust_generation(const struct trust *s);
 
 /* --- with the lock */
+
+/* What is in it, once the CA is known to have said so.  -EACCES. */
+int list_read(const struct trust *s, struct members *ret,
+	      const struct signed_list *l, struct error *e);
 
 /* What is in force, for a change. */
 int list_edit(const struct trust *s, struct members *ret, struct error *e);

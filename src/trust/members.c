@@ -120,6 +120,51 @@ void members_forget_old(struct members *m, int64_t now_s)
 	m->count = kept;
 }
 
+/* 1: @there has changed. */
+static int learn(struct members *m, struct member *there,
+		 const struct member *one, struct error *e)
+{
+	const int64_t until_s =
+		there->until_s > one->until_s ? there->until_s : one->until_s;
+	const bool newer = one->serial > there->serial;
+
+	if (!newer && until_s == there->until_s)
+		return 0;
+	if (newer && members_put(m, one, e) < 0)
+		return error_code(e);
+	there->until_s = until_s;
+	return 1;
+}
+
+int members_merge(struct members *m, const struct members *other,
+		  struct error *e)
+{
+	int changed = 0, r;
+
+	for (size_t i = 0; i < other->count; i++) {
+		const struct member *one = &other->at[i];
+		struct member *there = find(m, one->name);
+
+		if (!there && one->until_s < m->made_s)
+			continue;
+		r = there ? learn(m, there, one, e) : members_put(m, one, e);
+		if (r < 0)
+			return r;
+		changed |= !there || r;
+	}
+	return changed;
+}
+
+uint64_t members_serial(const struct members *m)
+{
+	uint64_t highest = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (m->at[i].serial > highest)
+			highest = m->at[i].serial;
+	return highest;
+}
+
 /* --- questions */
 
 int members_check(const struct members *m, const char *name, uint64_t serial,

@@ -7,8 +7,12 @@
  * higher version counts.
  *
  * A host that was removed keeps its entry until its last certificate has
- * expired.  Certificates are numbered: those of a name below @serial are of
- * before a removal and prove nothing any more.
+ * expired.  Certificates are numbered, and so are removals: those of a name
+ * below @serial are of before a removal and prove nothing any more.
+ *
+ * Two lists can say different things that the CA has said both, when its key
+ * has moved without the newest one.  Merged they say both: of each host what
+ * has the higher number.
  *
  * Plain values; nothing here touches a file or a clock.
  */
@@ -59,6 +63,14 @@ int members_put(struct members *m, const struct member *one, struct error *e);
 /* Certificates below @serial count no more.  -ENOENT. */
 int members_remove(struct members *m, const char *name, uint64_t serial,
 		   int64_t now_s, struct error *e);
+/* What @other says of hosts, which is of the same CA, and @m does not know: of
+ * each host the entry with the higher number counts, as that was given later.
+ * Who has no entry in @m because all of its certificates had expired gets none
+ * again.  1: @m has changed. */
+int members_merge(struct members *m, const struct members *other,
+		  struct error *e);
+/* The highest number that is in it. */
+uint64_t members_serial(const struct members *m);
 /* Entries of removed hosts whose certificates have all expired. */
 void members_forget_old(struct members *m, int64_t now_s);
 

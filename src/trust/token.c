@@ -97,10 +97,11 @@ static int hash_secret(char buf[static CERTIFICATE_HASH],
 }
 
 int invitation_add(struct invitations *all, const struct token *t,
-		   int64_t now_s, struct error *e)
+		   const char *name, int64_t now_s, struct error *e)
 {
 	struct invitation made = { .until_s = now_s + INVITATION_S };
 
+	snprintf(made.name, sizeof(made.name), "%s", name);
 	if (hash_secret(made.secret_hash, t->secret, e) < 0)
 		return error_code(e);
 	if (all->count == INVITATIONS_MAX) {
@@ -160,22 +161,11 @@ static int wrong_secret(struct invitations *all, const char *name,
 			 name);
 }
 
-int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
-		   const char *name, int64_t now_s, struct error *e)
+static int check_invitation(const struct invitation *v, const char *name,
+			    int64_t now_s, struct error *e)
 {
-	char hash[CERTIFICATE_HASH] = "", when[DATE_CAP];
-	struct invitation *v;
+	char when[DATE_CAP];
 
-	if (all->wrong >= INVITATIONS_WRONG_MAX)
-		return error_set(e, EACCES,
-				 "all invitations were closed after %d wrong "
-				 "tokens: make a new one",
-				 INVITATIONS_WRONG_MAX);
-	if (hash_secret(hash, secret, e) < 0)
-		return error_code(e);
-	v = find(all, hash);
-	if (!v)
-		return wrong_secret(all, name, e);
 	if (v->used_by[0]) {
 		date_text(when, v->used_s);
 		return error_set(e, EACCES,
@@ -190,7 +180,33 @@ int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
 				 "another one",
 				 name, when);
 	}
+	if (!v->name[0] || !strcmp(v->name, name))
+		return 0;
+	return error_set(e, EACCES,
+			 "the token of host %s is for host %s: ask for another "
+			 "one",
+			 name, v->name);
+}
+
+int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
+		   const char *name, int64_t now_s, struct error *e)
+{
+	char hash[CERTIFICATE_HASH] = "";
+	struct invitation *v;
+
+	if (all->wrong >= INVITATIONS_WRONG_MAX)
+		return error_set(e, EACCES,
+				 "all invitations were closed after %d wrong "
+				 "tokens: make a new one",
+				 INVITATIONS_WRONG_MAX);
+	if (hash_secret(hash, secret, e) < 0)
+		return error_code(e);
+	v = find(all, hash);
+	if (!v)
+		return wrong_secret(all, name, e);
+	if (check_invitation(v, name, now_s, e) < 0)
+		return error_code(e);
 	snprintf(v->used_by, sizeof(v->used_by), "%s", name);
 	v->used_s = now_s;
-	return 0;
+	return v->name[0] != '\0';
 }

@@ -43,6 +43,7 @@ int token_parse(struct token *ret, const char *text, struct error *e);
 struct invitation {
 	char secret_hash[CERTIFICATE_HASH];
 	int64_t until_s;
+	char name[64];    /* of the host that it is for; empty: of any */
 	char used_by[64]; /* empty: nobody yet */
 	int64_t used_s;
 };
@@ -53,15 +54,16 @@ struct invitations {
 	unsigned wrong; /* tokens that were none, since the last was added */
 };
 
-/* The oldest one goes where there is no room. */
+/* For host @name, or "".  The oldest one goes where there is no room. */
 int invitation_add(struct invitations *all, const struct token *t,
-		   int64_t now_s, struct error *e);
+		   const char *name, int64_t now_s, struct error *e);
 /* Is a connection without a certificate to be heard at all?  Only for an
  * invitation that is open, or was a while ago, and after too many wrong tokens
  * for none. */
 bool invitations_take(const struct invitations *all, int64_t now_s);
 size_t invitations_open(const struct invitations *all, int64_t now_s);
-/* Marks it as used by host @name.  -EACCES with a sentence: unknown (counted in
- * @all), used by whom, expired when. */
+/* Marks it as used by host @name.  1: it is for that host alone.  -EACCES with
+ * a sentence: unknown (counted in @all), used by whom, expired when, for whom.
+ */
 int invitation_use(struct invitations *all, const uint8_t secret[TOKEN_SECRET],
 		   const char *name, int64_t now_s, struct error *e);

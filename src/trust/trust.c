@@ -33,6 +33,7 @@ void trust_free(struct trust *s)
 		return;
 	members_done(&s->members);
 	signed_list_done(&s->list);
+	signed_list_done(&s->kept);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -137,6 +138,9 @@ int trust_look(struct trust *s, int64_t now_s, struct trust_facts *ret,
 		return error_in(e, "%s/host.pem", s->folder);
 	if (certificate_read(&ret->authority, authority, e) < 0)
 		return error_in(e, "%s/authority.pem", s->folder);
+	ret->listed = s->members.version > 0 ||
+		      !strncmp(ret->authority.name, AUTHORITY_NAME,
+			       strlen(AUTHORITY_NAME));
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  *     authority.key    the CA's, where it lives         (0600)
  *     authority.json   what it has signed, and its invitations
  *     members.json     the list that the CA has signed  (trust/members.h)
+ *     members-kept.json  an older one that says more    (trust/list.h)
  *
  *     trust.c      this host's own certificate
  *     authority.c  what the CA does, where it lives
@@ -52,6 +53,7 @@ int trust_take_certificate(struct trust *s, const char *certificate,
 /* Whether this host has a certificate, and what is in both. */
 struct trust_facts {
 	bool joined, is_authority;
+	bool listed;          /* its CA is one that keeps a list of its hosts */
 	unsigned invitations; /* that are open */
 	struct certificate_facts host, authority;
 };

@@ -25,6 +25,14 @@ int vault_load(const struct trust *s, const char *name, char **ret,
 	return ini_load(ret, &len, path, FILE_MAX, e);
 }
 
+bool vault_has(const struct trust *s, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", s->folder, name);
+	return access(path, F_OK) == 0;
+}
+
 /* The folder that it is in, as /etc/drover, may be missing too where nothing
  * has been set yet. */
 static void make_above(const struct trust *s)

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "trust/members.h"
@@ -23,13 +24,15 @@ struct trust {
 	char folder[PATH_MAX - 64], own_name[64];
 	atomic_uint generation; /* of the list */
 	pthread_mutex_t lock;   /* guards the files, and what follows */
-	struct members members; /* that of the files */
+	struct members members; /* what both lists say */
 	struct signed_list list;
+	struct signed_list kept; /* list.h */
 };
 
 /* The whole file, on the heap; -ENOENT. */
 int vault_load(const struct trust *s, const char *name, char **ret,
 	       struct error *e);
+bool vault_has(const struct trust *s, const char *name);
 int vault_save(const struct trust *s, const char *name, const char *text,
 	       mode_t mode, struct error *e);
 /* Not on disk before folder_sync(). */

@@ -9,8 +9,8 @@ import unittest
 from lab import Lab, machine, needs
 from lab.core import wait_for
 from lab.field import Move
-from lab.host import PROGRAMS, Host
-from lab.network import Network
+from lab.host import DROVERD, PROGRAMS, Host
+from lab.network import Network, can_tap
 
 TIME_LIMIT = 180
 PARALLEL = True
@@ -43,8 +43,8 @@ class Case(unittest.TestCase):
     def trust(self, host, name):
         return self.lab.path(f"{host.name}-trust", name)
 
-    def token(self, host=None):
-        return (host or self.alpha).drover("trust", "invite", "--json").json["token"]
+    def token(self, host=None, *words):
+        return (host or self.alpha).drover("trust", "invite", "--json", *words).json["token"]
 
     def join(self, host, token=None, check=True, to=None):
         to = to or self.alpha
@@ -56,8 +56,8 @@ class Case(unittest.TestCase):
         self.alpha.drover("trust", "init")
         self.join(self.beta)
 
-    def guest(self, host, *arguments, memory="16M"):
-        host.define(machine.definition("web", *arguments, memory=memory))
+    def guest(self, host, *arguments, memory="16M", more=""):
+        host.define(machine.definition("web", *arguments, memory=memory) + more)
         host.drover("vm", "start", "web")
 
     def wait_log(self, host, text, timeout=10):
@@ -76,12 +76,15 @@ class Case(unittest.TestCase):
 
 class Joining(Case):
     def test_four_commands_and_no_file_edited(self):
-        disk = self.lab.path("web.raw")
+        disk, nics = self.lab.path("web.raw"), {"br0"} if can_tap() else set()
         subprocess.run(["truncate", "-s", "8M", disk], check=True)
+        for host in (self.alpha, self.beta):
+            host.namespace.bridge("br0")
         self.start()
         self.guest(self.alpha, *machine.boot_sector_arguments(self.lab),
                    "-drive", f"if=none,id=d,format=raw,file={disk}",
-                   "-device", "virtio-blk-pci,drive=d")
+                   "-device", "virtio-blk-pci,drive=d",
+                   more="".join(f"nic lan = bridge={name}\n" for name in nics))
         begin = time.monotonic()
         self.alpha.drover("trust", "init")
         said = self.alpha.drover("trust", "invite").stdout.split("\n")
@@ -90,6 +93,8 @@ class Joining(Case):
         self.alpha.drover("move", "web", "beta")
         self.assertLess(time.monotonic() - begin, BAR)
         self.assertEqual(self.beta.machine("web")["state"], "running")
+        self.assertEqual((set(self.alpha.namespace.taps()), set(self.beta.namespace.taps())),
+                         (set(), nics))
         report = self.alpha.newest_job(kind="move")["report"]
         self.assertEqual({c["transport"] for p in report["paths"] for c in p["channels"]}, {"tls"})
         self.beta.drover("move", "web", "alpha")
@@ -115,9 +120,18 @@ class Joining(Case):
         self.beta.drover("nic", "plan", "alpha")
 
     def test_a_section_of_before_is_encrypted_from_then_on(self):
+        """Where its host is invited by its name: a token for any host is none for it."""
         self.alpha.peer(self.beta)
         self.beta.peer(self.alpha)
-        self.paired()
+        self.start()
+        self.alpha.drover("trust", "init")
+        answer = self.join(self.beta, check=False)
+        self.assertEqual(answer.status, 8)
+        self.assertIn("host alpha has a [peer beta] already: if that host is to join, run 'drover "
+                      "trust invite --for beta' there", answer.stderr)
+        for host in (self.alpha, self.beta):
+            self.assertEqual([p["tls"] for p in host.api("GET", "/v1/host")["peers"]], [False])
+        self.join(self.beta, self.token(self.alpha, "--for", "beta"))
         for host in (self.alpha, self.beta):
             self.assertEqual([p["tls"] for p in host.api("GET", "/v1/host")["peers"]], [True])
 
@@ -215,6 +229,12 @@ class Refused(Case):
         self.gamma.start()
         self.refused(self.token(), "there is a host beta already")
 
+    def test_a_token_for_another_host(self):
+        self.refused(self.token(self.alpha, "--for", "delta"),
+                     "the token of host gamma is for host delta: ask for another one")
+        answer = self.alpha.drover("trust", "invite", "--for", "../x", check=False)
+        self.assertEqual(answer.status, 2, answer)
+
     def test_nobody_is_there(self):
         answer = self.gamma.drover("trust", "join", self.alpha.addresses[0], self.token(),
                                    "--port", 6699, check=False)
@@ -290,6 +310,79 @@ class Members(Case):
             self.assertIn(answer.status, (6, 8))
             self.assertIn(text, answer.stderr)
         self.assertEqual(self.alpha.drover("trust", "remove", "nobody", check=False).status, 6)
+
+    def test_a_removed_host_is_not_dialled_in_plain_text(self):
+        """By a section that was written before it was a member."""
+        self.alpha.drover("trust", "remove", "beta")
+        self.alpha.stop()
+        self.alpha.peer(self.beta)
+        self.alpha.start()
+        answer = self.alpha.drover("nic", "plan", "beta", check=False)
+        self.assertEqual(answer.status, 8)
+        self.assertIn("host beta was removed at ", answer.stderr)
+        self.assertEqual(self.beta.log_text().count("plain text"), 0)
+        listed = self.alpha.drover("trust", "list", "--json").json
+        self.assertTrue([m["removed"] and m["peer"] for m in listed if m["name"] == "beta"][0])
+        checked = subprocess.run([DROVERD, "--check", "-c", self.alpha.config],
+                                 capture_output=True, text=True, check=False)
+        self.assertNotEqual(checked.returncode, 0)
+        self.assertRegex(checked.stdout + checked.stderr,
+                         r"drover\.conf:\d+: peer beta: host beta was removed at .*, or remove its "
+                         "section")
+
+    def lose_list(self, host):
+        host.stop()
+        os.unlink(self.trust(host, "members.json"))
+        host.start()
+
+    def test_a_list_that_was_lost_is_asked_for(self):
+        self.lose_list(self.beta)
+        wait_for("the list of hosts", lambda: len(
+            self.beta.drover("trust", "list", "--json").json) == 2, 15)
+
+    def test_the_cas_host_gives_out_no_name_without_its_list(self):
+        self.beta.stop()
+        self.lose_list(self.alpha)
+        self.wait_log(self.alpha, "trust: this host has no list of the CA's hosts, and no peer", 20)
+        answer = self.alpha.drover("trust", "invite", check=False)
+        self.assertEqual(answer.status, 8)
+        self.assertIn("host alpha has the CA's key, and lost the list of its hosts", answer.stderr)
+        self.assertTrue(self.alpha.drover("trust", "show", "--json").json["has_authority_key"])
+        # Any member has it.
+        self.beta.start()
+        wait_for("the list of hosts", lambda: len(
+            self.alpha.drover("trust", "list", "--json").json) == 2, 15)
+        self.token()
+
+    def test_a_peer_asks_for_so_many_certificates_and_no_more(self):
+        answers = [self.beta.drover("trust", "renew", check=False) for _ in range(11)]
+        self.assertEqual([a.status for a in answers], [0] * 10 + [8], answers[-1])
+        self.assertIn("host beta asks for 'renew' too often: it may again in ", answers[-1].stderr)
+        self.beta.drover("nic", "plan", "alpha")
+
+    def test_who_imports_the_ca_hears_of_removals_from_the_others(self):
+        key = self.lab.path("key")
+        self.alpha.drover("trust", "export", key, "--keep")
+        gamma, delta = self.beside_beta("gamma"), self.beside_beta("delta", 6602)
+        for host in (gamma, delta):
+            self.join(host)
+        self.wait_known(self.beta, gamma, delta)
+        self.beta.stop()
+        self.alpha.drover("trust", "remove", "delta")
+        wait_for("gamma knows that", lambda: not self.knows(gamma, "delta"), 15)
+        version = gamma.drover("trust", "show", "--json").json["list_version"]
+        self.alpha.kill9()
+        # gamma, too, is away until the new list has been signed.
+        gamma.stop()
+        self.beta.start()
+        shown = self.beta.drover("trust", "import", key, "--json").json
+        self.assertGreater(shown["list_version"], version)
+        self.assertTrue(self.knows(self.beta, "delta"))
+        gamma.start()
+        wait_for("beta knows that", lambda: not self.knows(self.beta, "delta"), 20)
+        answer = delta.drover("nic", "plan", "beta", check=False)
+        self.assertIn("host delta was removed at ", answer.stderr)
+        self.assertFalse(self.knows(gamma, "delta"))
 
     def test_a_certificate_is_renewed_by_itself_a_month_before_its_end(self):
         self.issue(self.beta, 29)

@@ -261,11 +261,11 @@ int host_trust_init(struct host *h, struct trust_view *ret, struct error *e)
 	return answer(h, e, "host_trust_init");
 }
 
-int host_trust_invite(struct host *h, struct invitation_view *ret,
-		      struct error *e)
+int host_trust_invite(struct host *h, const char *name,
+		      struct invitation_view *ret, struct error *e)
 {
 	*ret = (struct invitation_view){ .port = 6600 };
-	return answer(h, e, "host_trust_invite");
+	return answer(h, e, "host_trust_invite%s%s", name[0] ? " " : "", name);
 }
 
 void invitation_view_done(struct invitation_view *v)

@@ -86,6 +86,8 @@ static const struct {
 	{ "GET", "/v1/trust", "", 200, "host_trust_show" },
 	{ "POST", "/v1/trust/init", "", 200, "host_trust_init" },
 	{ "POST", "/v1/trust/invite", "", 200, "host_trust_invite" },
+	{ "POST", "/v1/trust/invite", "{\"host\":\"beta\"}", 200,
+	  "host_trust_invite beta" },
 	{ "POST", "/v1/trust/join",
 	  "{\"host\":\"10.0.0.1\",\"token\":\"t\",\"port\":6601}", 200,
 	  "host_trust_join 10.0.0.1 t 6601" },

@@ -119,6 +119,74 @@ static void a_removal_is_kept_until_its_certificates_have_expired(void **state)
 	assert_non_null(members_find(&m, "alpha"));
 }
 
+/* What two lists of one CA say of host x, the newer one first; 0: it has no
+ * entry.  Made at 1000. */
+struct entry {
+	uint64_t serial;
+	int64_t until_s, removed_s;
+};
+
+static void put_entry(struct members *m, const struct entry *x)
+{
+	struct member one = host("x", x->serial);
+	struct error e;
+
+	if (x->serial == 0)
+		return;
+	one.until_s = x->until_s;
+	one.removed_s = x->removed_s;
+	assert_int_equal(members_put(m, &one, &e), 0);
+}
+
+static void merged_lists_say_what_was_said_last(void **state)
+{
+	static const struct {
+		struct entry newer, older, both;
+		int changed;
+	} rows[] = {
+		/* the same */
+		{ { 5, 5000, 0 }, { 5, 5000, 0 }, { 5, 5000, 0 }, 0 },
+		/* removed since; joined anew since */
+		{ { 9, 5000, 60 }, { 5, 5000, 0 }, { 9, 5000, 60 }, 0 },
+		{ { 12, 6000, 0 }, { 9, 5000, 60 }, { 12, 6000, 0 }, 0 },
+		/* removed by who is not heard of any more */
+		{ { 5, 5000, 0 }, { 9, 5000, 60 }, { 9, 5000, 60 }, 1 },
+		/* and renewed by it, which the removal has to outlast */
+		{ { 9, 5000, 60 }, { 5, 7000, 0 }, { 9, 7000, 60 }, 1 },
+		/* let in, or removed, by it */
+		{ { 0, 0, 0 }, { 5, 5000, 0 }, { 5, 5000, 0 }, 1 },
+		{ { 0, 0, 0 }, { 9, 5000, 60 }, { 9, 5000, 60 }, 1 },
+		/* forgotten since */
+		{ { 0, 0, 0 }, { 9, 999, 60 }, { 0, 0, 0 }, 0 },
+		/* a removal and a certificate of one number, of a version
+		 * before: the newer list counts */
+		{ { 9, 5000, 0 }, { 9, 5000, 60 }, { 9, 5000, 0 }, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		SCOPED(members_done) struct members newer = { .made_s = 1000 };
+		SCOPED(members_done) struct members older = { .made_s = 900 };
+		struct member none = { .name = "" };
+		const struct member *x;
+		struct error e;
+
+		put_entry(&newer, &rows[i].newer);
+		put_entry(&older, &rows[i].older);
+		assert_int_equal(members_merge(&newer, &older, &e),
+				 rows[i].changed);
+		x = members_find(&newer, "x");
+		if (!x)
+			x = &none;
+		assert_int_equal(x->serial, rows[i].both.serial);
+		assert_int_equal(x->until_s, rows[i].both.until_s);
+		assert_int_equal(x->removed_s, rows[i].both.removed_s);
+		assert_int_equal(members_serial(&newer), x->serial);
+		/* Said once, it is no news. */
+		assert_int_equal(members_merge(&newer, &older, &e), 0);
+	}
+}
+
 static void a_list_is_full_at_its_limit(void **state)
 {
 	SCOPED(members_done) struct members m = { .version = 1 };
@@ -204,6 +272,7 @@ int main(void)
 			a_removed_host_proves_nothing_until_it_joins_anew),
 		cmocka_unit_test(
 			a_removal_is_kept_until_its_certificates_have_expired),
+		cmocka_unit_test(merged_lists_say_what_was_said_last),
 		cmocka_unit_test(a_list_is_full_at_its_limit),
 		cmocka_unit_test(only_what_the_ca_signed_is_its_word),
 		cmocka_unit_test(a_certificate_is_renewed_a_month_ahead),

@@ -60,7 +60,7 @@ static void invite(struct place *p)
 	char token[TOKEN_CAP];
 	struct error e;
 
-	assert_int_equal(trust_invite(p->far, time(NULL), token, &e), 0);
+	assert_int_equal(trust_invite(p->far, "", time(NULL), token, &e), 0);
 	assert_int_equal(token_parse(&p->token, token, &e), 0);
 }
 

@@ -76,10 +76,10 @@ struct terms terms_of(struct host *h)
 	return (struct terms){ .settings = NULL };
 }
 
-int peer_of(const struct settings *s, const char *name, struct move_peer *ret,
+int peer_of(const struct terms *t, const char *name, struct move_peer *ret,
 	    struct error *e)
 {
-	(void)s;
+	(void)t;
 	(void)ret;
 	return error_set(e, ENOENT, "no host %s", name);
 }

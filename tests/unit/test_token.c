@@ -58,8 +58,8 @@ static void an_invitation_is_good_once_and_for_a_while(void **state)
 	struct error e;
 
 	(void)state;
-	assert_int_equal(invitation_add(&all, &first, 1000, &e), 0);
-	assert_int_equal(invitation_add(&all, &second, 1000, &e), 0);
+	assert_int_equal(invitation_add(&all, &first, "", 1000, &e), 0);
+	assert_int_equal(invitation_add(&all, &second, "", 1000, &e), 0);
 	assert_int_equal(invitation_use(&all, first.secret, "beta", 1000 + 900,
 					&e),
 			 0);
@@ -77,6 +77,24 @@ static void an_invitation_is_good_once_and_for_a_while(void **state)
 				    "host's");
 }
 
+static void an_invitation_may_be_for_one_host(void **state)
+{
+	struct invitations all = { 0 };
+	struct token t = fresh();
+	struct error e;
+
+	(void)state;
+	assert_int_equal(invitation_add(&all, &t, "beta", 1000, &e), 0);
+	assert_int_equal(invitation_use(&all, t.secret, "eve", 1001, &e),
+			 -EACCES);
+	assert_string_equal(e.text, "the token of host eve is for host beta: "
+				    "ask for another one");
+	assert_int_equal(all.wrong, 0);
+	assert_int_equal(invitation_use(&all, t.secret, "beta", 1002, &e), 1);
+	assert_int_equal(invitation_use(&all, t.secret, "beta", 1003, &e),
+			 -EACCES);
+}
+
 static void the_oldest_invitation_makes_room(void **state)
 {
 	struct invitations all = { 0 };
@@ -84,10 +102,10 @@ static void the_oldest_invitation_makes_room(void **state)
 	struct error e;
 
 	(void)state;
-	assert_int_equal(invitation_add(&all, &first, 0, &e), 0);
+	assert_int_equal(invitation_add(&all, &first, "", 0, &e), 0);
 	for (int i = 0; i < INVITATIONS_MAX; i++) {
 		last = fresh();
-		assert_int_equal(invitation_add(&all, &last, 0, &e), 0);
+		assert_int_equal(invitation_add(&all, &last, "", 0, &e), 0);
 	}
 	assert_int_equal(all.count, INVITATIONS_MAX);
 	assert_int_equal(invitation_use(&all, first.secret, "beta", 1, &e),
@@ -103,7 +121,7 @@ static void strangers_are_heard_only_for_an_invitation(void **state)
 
 	(void)state;
 	assert_false(invitations_take(&all, 1000));
-	assert_int_equal(invitation_add(&all, &t, 1000, &e), 0);
+	assert_int_equal(invitation_add(&all, &t, "", 1000, &e), 0);
 	assert_true(invitations_take(&all, 1000));
 	assert_int_equal(invitations_open(&all, 1000), 1);
 	/* Who comes too late hears that, for a while. */
@@ -121,7 +139,7 @@ static void strangers_are_heard_only_for_an_invitation(void **state)
 	assert_int_equal(invitations_open(&all, 1000), 0);
 	assert_int_equal(invitation_use(&all, t.secret, "beta", 1000, &e),
 			 -EACCES);
-	assert_int_equal(invitation_add(&all, &wrong, 1000, &e), 0);
+	assert_int_equal(invitation_add(&all, &wrong, "", 1000, &e), 0);
 	assert_true(invitations_take(&all, 1000));
 	assert_int_equal(invitation_use(&all, wrong.secret, "beta", 1000, &e),
 			 0);
@@ -133,6 +151,7 @@ int main(void)
 		cmocka_unit_test(a_token_reads_back_the_same),
 		cmocka_unit_test(what_is_no_token_is_refused),
 		cmocka_unit_test(an_invitation_is_good_once_and_for_a_while),
+		cmocka_unit_test(an_invitation_may_be_for_one_host),
 		cmocka_unit_test(the_oldest_invitation_makes_room),
 		cmocka_unit_test(strangers_are_heard_only_for_an_invitation),
 	};
