@@ -8,12 +8,15 @@ import statistics
 
 from common import MIB
 from course import Course, drover
+from lab.crowd import Crowd
 from release import processor_s
 
 TIME_BAR = 1.03
 # Processor seconds of both daemons for each GiB sent, above plain: AES-128-GCM at
 # 3.6 GB/s takes 0.6 of them at both ends together.
 COST_BAR = 0.75
+CROWD, PORT = 2000, 6600
+CROWD_BAR = 1.05
 
 
 def s_per_gib(run):
@@ -41,4 +44,17 @@ def tls(bench):
               bar=f"at most {COST_BAR}", good=cost <= COST_BAR)
 
 
-PARTS = {"tls": tls}
+def crowd(bench):
+    """2,000 connections that are silent or slow, and without them: 1 Gbit/s, unshaped"""
+    for case, rate in (("1 x 1 Gbit/s", "1gbit"), ("unshaped", None)):
+        case = f"{case}, {CROWD} that say nothing or a byte a second"
+        with Course(bench.args, rate, trusted=True) as course:
+            def besieged(course=course):
+                link = course.links[0]
+                return course.drover("tcp", during=Crowd(
+                    link.ends[0], (link.addresses[1], PORT), CROWD, turn_s=1, silent=2))
+            runs = bench.turns(case, alone=drover(course, "tcp"), crowd=besieged)
+        bench.ratio(case, runs["crowd"], runs["alone"], "without them", CROWD_BAR)
+
+
+PARTS = {"tls": tls, "crowd": crowd}

@@ -221,41 +221,38 @@ static int on_verified(int good, X509_STORE_CTX *store)
 	return good;
 }
 
-/* After a call of OpenSSL's that said neither "more" nor "closed". */
+/* After a call of OpenSSL's that said neither "more" nor "closed".  The
+ * thread's queue is empty again: OpenSSL asks it what became of the next call.
+ */
 static int broken(const struct secure_channel *s, struct error *e)
 {
-	unsigned long code = ERR_peek_last_error();
-	int r = ERR_GET_REASON(code);
+	int r = ERR_GET_REASON(ERR_peek_last_error());
+	const char *why = reason();
 
 	if (r == SSL_R_CERTIFICATE_VERIFY_FAILED && s->untrusted.code) {
-		ERR_clear_error();
 		*e = s->untrusted;
 		return error_code(e);
 	}
-	if (r == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-		ERR_clear_error();
+	if (r == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
 		return error_set(e, EACCES, "%s has shown no certificate",
 				 s->inner->to);
-	}
-	if (r == SSL_AD_REASON_OFFSET + TLS13_AD_CERTIFICATE_REQUIRED) {
-		ERR_clear_error();
+	if (r == SSL_AD_REASON_OFFSET + TLS13_AD_CERTIFICATE_REQUIRED)
 		return error_set(e, ENOKEY,
 				 "%s takes no connection without a certificate",
 				 s->inner->to);
-	}
 	/* Alerts of the other side: RFC 8446, 6. */
 	if (r > SSL_AD_REASON_OFFSET && r <= SSL_AD_REASON_OFFSET + 255)
 		return error_set(e, EACCES,
 				 "%s does not accept this host's certificate "
 				 "(%s): its log says why",
-				 s->inner->to, reason());
+				 s->inner->to, why);
 	if (r == SSL_R_WRONG_VERSION_NUMBER ||
 	    r == SSL_R_UNSUPPORTED_PROTOCOL || r == SSL_R_HTTP_REQUEST)
 		return error_set(e, EPROTO,
 				 "%s does not speak TLS 1.3: is 'tls = off' "
 				 "set there, or is it no droverd?",
 				 s->inner->to);
-	return error_set(e, EPROTO, "%s: TLS: %s", s->inner->to, reason());
+	return error_set(e, EPROTO, "%s: TLS: %s", s->inner->to, why);
 }
 
 /* --- sending and receiving */

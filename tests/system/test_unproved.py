@@ -6,7 +6,6 @@ of a session, with one sentence in the log, while a session of a real peer goes 
 """
 import contextlib
 import ssl
-import threading
 import time
 import unittest
 
@@ -14,6 +13,7 @@ from lab import Lab, needs
 from lab import machine
 from lab.authority import FUTURE, PAST, Authority
 from lab.core import status, wait_for
+from lab.crowd import Crowd
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 from lab.wire import ACCEPT, JOIN, OPEN, REFUSE, Peer, hello
@@ -178,50 +178,14 @@ class Unproved(unittest.TestCase):
     def resident(self):
         return int(status(self.beta.pid)["VmRSS"].split()[0]) << 10
 
-    def crowd(self, begun, over):
-        """So many, each of whom goes on talking, and others after them."""
-        there, came = [], 0
-        while not over.is_set():
-            for _ in range(100 if came < LORIS else 20):
-                came += 1
-                s = self.attacker.socket()
-                s.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    s.connect((self.target, 6600))
-                there.append(s)
-            if came >= LORIS:
-                begun.set()
-            time.sleep(0.1)
-            there = [s for s in there if self.drip(s)]
-        for s in there:
-            s.close()
-
-    @staticmethod
-    def drip(s):
-        try:
-            s.send(b"\x16")
-        except BlockingIOError:
-            pass
-        except OSError:
-            s.close()
-            return False
-        return True
-
     def test_a_crowd_that_says_a_byte_at_a_time_keeps_no_peer_out(self):
         self.alpha.define(machine.definition("web", *machine.boot_sector_arguments(self.lab),
                                              memory="64M"))
         self.alpha.drover("vm", "start", "web")
         self.there_and_back()
         before, files = self.resident(), self.beta.descriptors()
-        begun, over = threading.Event(), threading.Event()
-        thread = threading.Thread(target=self.crowd, args=(begun, over))
-        thread.start()
-        try:
-            self.assertTrue(begun.wait(30))
+        with Crowd(self.attacker, (self.target, 6600), LORIS, others=20):
             self.there_and_back()
-        finally:
-            over.set()
-            thread.join()
         wait_for("the connections to be over", lambda: self.beta.descriptors() <= files, 20)
         self.assertLess(self.resident() - before, RESIDENT_LIMIT)
         self.assertEqual(self.beta.log_text().count("more connections come than are greeted"), 1)

@@ -18,17 +18,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "certified.h"
 #include "channel/channel.h"
 #include "channel/secure.h"
 #include "trust/certificate.h"
 #include "trust/context.h"
 
 enum { DAY_S = 86400 };
-
-struct world {
-	struct signed_key authority, other;
-	uint64_t serial;
-};
 
 static int64_t now_s(void)
 {
@@ -37,56 +33,19 @@ static int64_t now_s(void)
 
 static int make_world(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-	struct error e;
+	struct certifier *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
-	assert_int_equal(authority_new(&w->authority, "drover", now_s(), &e),
-			 0);
-	assert_int_equal(authority_new(&w->other, "drover", now_s(), &e), 0);
-	w->serial = 1;
+	certifier_init(w);
 	*state = w;
 	return 0;
 }
 
 static int end_world(void **state)
 {
-	struct world *w = *state;
-
-	signed_key_done(&w->authority);
-	signed_key_done(&w->other);
-	free(w);
+	certifier_done(*state);
+	free(*state);
 	return 0;
-}
-
-/* What a host of that name has, for @days from @from_s on. */
-static SSL_CTX *host(struct world *w, const struct signed_key *ca,
-		     const char *name, int64_t from_s, unsigned days)
-{
-	struct signed_key asked = { 0 };
-	AUTO_FREE char *certificate = NULL;
-	SSL_CTX *c = NULL;
-	struct error e;
-
-	assert_int_equal(request_new(&asked, name, &e), 0);
-	assert_int_equal(certificate_sign(&certificate,
-					  &(struct signing){
-						  .authority = ca,
-						  .request = asked.certificate,
-						  .name = name,
-						  .from_s = from_s,
-						  .days = days,
-						  .serial = ++w->serial },
-					  &e),
-			 0);
-	assert_int_equal(context_new(&c,
-				     &(struct context_parts){
-					     w->authority.certificate,
-					     certificate, asked.key },
-				     &e),
-			 0);
-	signed_key_done(&asked);
-	return c;
 }
 
 /* --- two ends */
@@ -226,11 +185,13 @@ static void both_ways_at_once(struct end *a, struct end *b, uint64_t bytes)
 
 static void two_hosts_of_a_ca_know_each_other(void **state)
 {
-	struct world *w = *state;
-	struct end a = { .options.context = host(w, &w->authority, "alpha",
-						 now_s() - 10, 30) };
-	struct end b = { .options.context = host(w, &w->authority, "beta",
-						 now_s() - 10, 30) };
+	struct certifier *w = *state;
+	struct end a = { .options.context =
+				 certified_host(w, &w->authority, "alpha",
+						now_s() - 10, 30) };
+	struct end b = { .options.context =
+				 certified_host(w, &w->authority, "beta",
+						now_s() - 10, 30) };
 
 	shake_hands(&a, &b);
 	assert_int_equal(a.result, 0);
@@ -245,13 +206,17 @@ static void two_hosts_of_a_ca_know_each_other(void **state)
 
 static void keys_change_while_both_talk(void **state)
 {
-	struct world *w = *state;
-	struct end a = { .options = { .context = host(w, &w->authority, "alpha",
-						      now_s() - 10, 30),
+	struct certifier *w = *state;
+	struct end a = { .options = { .context =
+					      certified_host(w, &w->authority,
+							     "alpha",
+							     now_s() - 10, 30),
 				      .key_update_bytes = 100000 } };
-	struct end b = { .options = { .context = host(w, &w->authority, "beta",
-						      now_s() - 10, 30),
-				      .key_update_bytes = 70000 } };
+	struct end b = {
+		.options = { .context = certified_host(w, &w->authority, "beta",
+						       now_s() - 10, 30),
+			     .key_update_bytes = 70000 }
+	};
 
 	shake_hands(&a, &b);
 	assert_int_equal(a.result, 0);
@@ -275,11 +240,13 @@ static const char *said_to_dialler(struct end *a)
 	return a->error.text;
 }
 
-static void assert_refused(struct world *w, SSL_CTX *context, const char *there)
+static void assert_refused(struct certifier *w, SSL_CTX *context,
+			   const char *there)
 {
 	struct end a = { .options.context = context };
-	struct end b = { .options.context = host(w, &w->authority, "beta",
-						 now_s() - 10, 30) };
+	struct end b = { .options.context =
+				 certified_host(w, &w->authority, "beta",
+						now_s() - 10, 30) };
 
 	shake_hands(&a, &b);
 	assert_int_equal(b.result, -EACCES);
@@ -293,25 +260,30 @@ static void assert_refused(struct world *w, SSL_CTX *context, const char *there)
 
 static void who_cannot_prove_his_name_is_refused(void **state)
 {
-	struct world *w = *state;
+	struct certifier *w = *state;
 
 	assert_refused(w,
-		       host(w, &w->authority, "alpha", now_s() - 10 * DAY_S, 9),
+		       certified_host(w, &w->authority, "alpha",
+				      now_s() - 10 * DAY_S, 9),
 		       "the certificate of host alpha expired at ");
-	assert_refused(w, host(w, &w->authority, "alpha", now_s() + DAY_S, 9),
+	assert_refused(w,
+		       certified_host(w, &w->authority, "alpha",
+				      now_s() + DAY_S, 9),
 		       "the certificate of host alpha is not valid before ");
-	assert_refused(w, host(w, &w->other, "alpha", now_s() - 10, 9),
+	assert_refused(w,
+		       certified_host(w, &w->other, "alpha", now_s() - 10, 9),
 		       "the certificate of host alpha is not of a CA that this "
 		       "host knows");
 }
 
 static void a_dialler_does_not_believe_everybody(void **state)
 {
-	struct world *w = *state;
-	struct end a = { .options.context = host(w, &w->authority, "alpha",
-						 now_s() - 10, 30) };
-	struct end b = { .options.context =
-				 host(w, &w->other, "beta", now_s() - 10, 30) };
+	struct certifier *w = *state;
+	struct end a = { .options.context =
+				 certified_host(w, &w->authority, "alpha",
+						now_s() - 10, 30) };
+	struct end b = { .options.context = certified_host(w, &w->other, "beta",
+							   now_s() - 10, 30) };
 
 	shake_hands(&a, &b);
 	assert_int_equal(a.result, -EACCES);
@@ -325,11 +297,13 @@ static void a_dialler_does_not_believe_everybody(void **state)
 static void plain_text_is_no_tls(void **state)
 {
 	static const char hello[] = "DROVER plain hello of some bytes";
-	struct world *w = *state;
+	struct certifier *w = *state;
 	struct end a = { 0 };
-	struct end b = { .options = { .context = host(w, &w->authority, "beta",
-						      now_s() - 10, 30),
-				      .accepts = true } };
+	struct end b = {
+		.options = { .context = certified_host(w, &w->authority, "beta",
+						       now_s() - 10, 30),
+			     .accepts = true }
+	};
 	struct iovec iov = { (void *)(uintptr_t)hello, sizeof(hello) };
 	struct error e;
 
@@ -346,11 +320,13 @@ static void plain_text_is_no_tls(void **state)
 
 static void silence_ends_at_the_deadline(void **state)
 {
-	struct world *w = *state;
+	struct certifier *w = *state;
 	struct end a = { 0 };
-	struct end b = { .options = { .context = host(w, &w->authority, "beta",
-						      now_s() - 10, 30),
-				      .accepts = true } };
+	struct end b = {
+		.options = { .context = certified_host(w, &w->authority, "beta",
+						       now_s() - 10, 30),
+			     .accepts = true }
+	};
 
 	connect_ends(&a, &b);
 	b.result = channel_secure(&b.channel, &b.options,
@@ -365,7 +341,7 @@ static void silence_ends_at_the_deadline(void **state)
 
 static void a_request_is_signed_for_its_own_name_only(void **state)
 {
-	struct world *w = *state;
+	struct certifier *w = *state;
 	struct signed_key asked = { 0 };
 	struct signing s = { .authority = &w->authority,
 			     .name = "beta",
