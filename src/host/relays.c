@@ -271,6 +271,9 @@ static int check_pid(const struct relay_wait *w, pid_t pid, struct error *e)
 static void find_memory(struct accepting *a, pid_t pid)
 {
 	const char *name = a->wait->name;
+	enum memory_of of = session_peer_can(a->session, CAN_PROVE)
+				    ? MEMORY_OF_STRANGER
+				    : MEMORY_SHARED;
 	struct error e = { 0 };
 
 	if (!session_peer_can(a->session, CAN_BLOCKS))
@@ -279,7 +282,7 @@ static void find_memory(struct accepting *a, pid_t pid)
 	else if (pid == 0)
 		error_set(&e, ENOENT, "%s does not tell whose socket it is",
 			  a->wait->qemu.text);
-	else if (memory_of_process(&a->memory, pid, &e) == 0 &&
+	else if (memory_of_process(&a->memory, pid, of, &e) == 0 &&
 		 memory_blocks(a->memory) == 0)
 		error_set(&e, ENOENT,
 			  "no memory of process %d can be mapped: %.150s",

@@ -22,11 +22,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/compare.h"
 #include "move/permit.h"
 #include "pages/memory.h"
+#include "pages/private.h"
 #include "qemu/monitor.h"
 #include "qemu/qmp.h"
 #include "relay/blocks.h"
@@ -91,12 +93,28 @@ static int write_process(struct destination *d, struct error *e)
 	return journal_write(d->host->state_directory, entry, STEP_PREPARE, e);
 }
 
+/* A source of before would send pages of an address that is not proved, and
+ * where nobody may write into another process, pages would go through QEMU. */
+static bool wants_file(const struct destination *d)
+{
+	struct error e;
+
+	if (!session_peer_can(d->session, CAN_PROVE))
+		return true;
+	if (private_is_possible(&e) == 0)
+		return false;
+	log_info("move %s: its memory is a shared file here: %s",
+		 d->job->machine, e.text);
+	return true;
+}
+
 static int start_qemu(struct destination *d, struct error *e)
 {
 	const struct launch_options o = {
 		.default_qemu = d->host->qemu,
 		.run_dir = d->run_dir,
 		.incoming = true,
+		.shared = wants_file(d),
 		.user = d->host->qemu_user,
 		.bridges = d->host->bridges,
 	};
@@ -160,10 +178,13 @@ static int open_stream(struct destination *d, struct error *e)
 		.connect_path = path,
 	};
 	struct relay_options with = o;
+	enum memory_of of = session_peer_can(d->session, CAN_PROVE)
+				    ? MEMORY_OF_CHILD
+				    : MEMORY_SHARED;
 
 	snprintf(path, sizeof(path), "%s/incoming.sock", d->run_dir);
 	unlink(path);
-	if (memory_of_process(&d->memory, d->arrival.process.pid, e) < 0 ||
+	if (memory_of_process(&d->memory, d->arrival.process.pid, of, e) < 0 ||
 	    monitor_receive(d->qmp, path, e) < 0)
 		return error_code(e);
 	with.memory = d->memory;

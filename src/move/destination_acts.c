@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "frames/outbox.h"
 #include "move/destination.h"
+#include "pages/memory.h"
 #include "qemu/monitor.h"
 #include "session/session.h"
 
@@ -112,6 +113,8 @@ static void end_qemu(struct destination *d)
 {
 	struct error e;
 
+	/* From then on its id may be another's. */
+	memory_seal(d->memory);
 	if (d->started &&
 	    launch_end(&d->arrival.process, clock_us() + END_US, &e) < 0)
 		log_error("move %s: %s", d->job->machine, e.text);

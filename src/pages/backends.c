@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/scope.h"
@@ -21,7 +23,11 @@
 #include "qemu/options.h"
 #include "qemu/process.h"
 
-enum { FDS_MAX = 4096, ID_MAX = 200 };
+enum {
+	FDS_MAX = 4096,
+	ID_MAX = 200,
+	PLAIN_BYTES = 128 << 20, /* without -m */
+};
 
 /* A kind of backend, and what its file is called in /proc/PID/fd. */
 static const struct kind {
@@ -30,6 +36,7 @@ static const struct kind {
 	bool shared;      /* unless share= says otherwise */
 	bool canonical;   /* block names of machine types up to 4.0 */
 	bool named;       /* the link goes on with the id */
+	bool anonymous;   /* what is not shared is no file */
 } kinds[] = {
 	{ .type = "memory-backend-memfd",
 	  .link = "/memfd:memory-backend-memfd",
@@ -40,7 +47,10 @@ static const struct kind {
 	  .link = "/dev/shm/qemu-",
 	  .shared = true },
 	/* From QEMU 10.0 on, shared anonymous memory is a memfd too. */
-	{ .type = "memory-backend-ram", .link = "/memfd:", .named = true },
+	{ .type = "memory-backend-ram",
+	  .link = "/memfd:",
+	  .named = true,
+	  .anonymous = true },
 };
 
 struct object {
@@ -55,9 +65,11 @@ struct object {
 
 struct search {
 	pid_t pid;
+	int pidfd;
 	struct words words;
 	struct object objects[BACKENDS_MAX];
 	unsigned count;
+	uint64_t plain_bytes; /* of -m */
 	bool old_machine;
 	int fds[FDS_MAX]; /* of the process, in order; -1: taken */
 	unsigned fds_count;
@@ -66,6 +78,7 @@ struct search {
 static void search_done(struct search *s)
 {
 	words_done(&s->words);
+	scope_close(&s->pidfd);
 	free(s);
 }
 
@@ -144,6 +157,11 @@ static void look_at_option(struct search *s, const struct option *o)
 			mark_used(s, buf);
 		if (option_property(o->value, "type", "type", buf, sizeof(buf)))
 			s->old_machine |= is_old_machine(buf);
+		return;
+	}
+	if (!strcmp(o->name, "m")) {
+		if (option_property(o->value, "size", "size", buf, sizeof(buf)))
+			s->plain_bytes = option_bytes(buf, 1 << 20);
 		return;
 	}
 	if (strcmp(o->name, "numa") != 0) {
@@ -358,12 +376,60 @@ static bool is_doubtful(const struct search *s, const struct object *o)
 	return false;
 }
 
+/* Anything that the process has said may be untrue, but for what the kernel
+ * knows of its descriptor: it can write into that file itself.  A descriptor of
+ * our own then, since this one has an offset and flags that both would share.
+ */
+static int open_file(const struct search *s, int number, struct error *e)
+{
+	AUTO_CLOSE int theirs = pidfd_getfd(s->pidfd, number, 0);
+	char path[64];
+	struct stat st;
+	int flags, fd;
+
+	if (theirs < 0)
+		return error_sys(e, "descriptor %d of process %d", number,
+				 (int)s->pid);
+	flags = fcntl(theirs, F_GETFL);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) != O_RDWR ||
+	    fstat(theirs, &st) < 0 || !S_ISREG(st.st_mode))
+		return error_set(e, EACCES,
+				 "descriptor %d of process %d is no file that "
+				 "it may write to",
+				 number, (int)s->pid);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", theirs);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? error_sys(e, "descriptor %d of process %d", number,
+				  (int)s->pid)
+		      : fd;
+}
+
+/* Why it cannot be opened; NULL: it can. */
+static const char *reason_against(const struct search *s,
+				  const struct object *o)
+{
+	char buf[32];
+	const char *offset = property(o->value, "offset", buf, sizeof(buf));
+
+	if (!option_property_is_on(o->value, "qom-type", "share",
+				   o->kind->shared))
+		return "private memory (share=off)";
+	if (offset && strcmp(offset, "0") != 0)
+		return "memory at an offset in its file";
+	if (o->fd < 0)
+		return "no file of it can be opened";
+	if (is_doubtful(s, o))
+		return "its file cannot be told from that of another backend "
+		       "of its type and size";
+	return NULL;
+}
+
 static void open_backend(struct backend *b, const struct search *s,
 			 const struct object *o)
 {
 	bool canonical = s->old_machine && o->kind->canonical;
-	char path[64], buf[32];
-	const char *offset = property(o->value, "offset", buf, sizeof(buf));
+	const char *reason = reason_against(s, o);
+	struct error e;
 
 	canonical =
 		option_property_is_on(o->value, "qom-type",
@@ -373,28 +439,24 @@ static void open_backend(struct backend *b, const struct search *s,
 		 o->id);
 	b->fd = -1;
 	b->len_bytes = o->size_bytes;
-	if (!option_property_is_on(o->value, "qom-type", "share",
-				   o->kind->shared))
-		snprintf(b->reason, sizeof(b->reason),
-			 "private memory (share=off)");
-	else if (offset && strcmp(offset, "0") != 0)
-		snprintf(b->reason, sizeof(b->reason),
-			 "memory at an offset in its file");
-	else if (o->fd < 0)
-		snprintf(b->reason, sizeof(b->reason),
-			 "%s without a file that can be opened", o->kind->type);
-	else if (is_doubtful(s, o))
-		snprintf(b->reason, sizeof(b->reason),
-			 "its file cannot be told from that of another %s of "
-			 "its size",
-			 o->kind->type);
-	if (b->reason[0])
-		return;
-	fd_path(path, s, o->fd);
-	b->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (b->fd < 0)
-		snprintf(b->reason, sizeof(b->reason), "%s: %s", path,
-			 strerrordesc_np(errno));
+	b->is_private = o->kind->anonymous &&
+			!option_property_is_on(o->value, "qom-type", "share",
+					       o->kind->shared);
+	if (!reason) {
+		b->fd = open_file(s, o->fd, &e);
+		reason = b->fd < 0 ? e.text : "";
+	}
+	snprintf(b->reason, sizeof(b->reason), "%.159s", reason);
+}
+
+/* QEMU's own, of a machine that names no backend; of all machines of x86. */
+static struct backend plain_memory(const struct search *s)
+{
+	return (struct backend){ .name = "pc.ram",
+				 .len_bytes = s->plain_bytes,
+				 .fd = -1,
+				 .is_private = true,
+				 .reason = "private memory (no backend)" };
 }
 
 int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
@@ -405,6 +467,13 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 	if (!s)
 		return error_set(e, ENOMEM, "no memory for a search");
 	s->pid = pid;
+	s->plain_bytes = PLAIN_BYTES;
+	s->pidfd = pidfd_open(pid, 0);
+	if (s->pidfd < 0)
+		return errno == ESRCH || errno == EINVAL
+			       ? error_set(e, ESRCH, "there is no process %d",
+					   (int)pid)
+			       : error_sys(e, "process %d", (int)pid);
 	if (process_words(&s->words, pid, e) < 0 || read_fds(s, e) < 0)
 		return error_code(e);
 	read_options(s);
@@ -418,6 +487,8 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 		else if (b.fd >= 0)
 			close(b.fd);
 	}
+	if (n == 0)
+		ret[n++] = plain_memory(s);
 	return n;
 }
 

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,7 +20,8 @@ enum { BACKENDS_MAX = 64, BACKEND_NAME_MAX = 255 };
 struct backend {
 	char name[BACKEND_NAME_MAX + 1]; /* of the RAM block */
 	uint64_t len_bytes;
-	int fd; /* -1: see the reason */
+	int fd;          /* -1: see the reason */
+	bool is_private; /* anonymous memory of the process's own */
 	char reason[160];
 };
 

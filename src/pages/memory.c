@@ -4,165 +4,103 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "base/error.h"
 #include "base/scope.h"
-#include "base/text.h"
 #include "pages/backends.h"
+#include "pages/bits.h"
+#include "pages/kind.h"
+#include "pages/private.h"
 
-enum { BITS = 64, ZEROS = 64 * 1024, FILL = 16 * 1024, REASON_MAX = 512 };
-
-struct block {
-	struct memory_block public; /* set before the threads start */
-	uint8_t *map;               /* only of huge pages */
-
-	/* Changed by any thread, each bit only while nobody else works on
-	 * its page. */
-	_Atomic uint64_t *written; /* a bit per 4 KiB page */
-	_Atomic uint64_t *present; /* a bit per huge page */
-};
+enum { ZEROS = 64 * 1024, REASON_MAX = 512 };
 
 struct guest_memory {
 	unsigned count, left_out;
+	struct process_memory *process; /* NULL: all of it is files */
 	struct block blocks[BACKENDS_MAX];
 	char reasons[BACKENDS_MAX][REASON_MAX];
 };
 
-static bool bit_test(const _Atomic uint64_t *bits, uint64_t i)
-{
-	return atomic_load_explicit(&bits[i / BITS], memory_order_acquire) >>
-		       i % BITS &
-	       1;
-}
-
-static void bits_set(_Atomic uint64_t *bits, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		uint64_t n = BITS - from % BITS;
-		uint64_t mask;
-
-		if (n > to - from)
-			n = to - from;
-		mask = (n == BITS ? UINT64_MAX : (1ULL << n) - 1)
-		       << from % BITS;
-		atomic_fetch_or_explicit(&bits[from / BITS], mask,
-					 memory_order_acq_rel);
-		from += n;
-	}
-}
-
-static _Atomic uint64_t *bits_new(uint64_t count)
-{
-	return calloc(count / BITS + 1, sizeof(_Atomic uint64_t));
-}
-
-/* Everything that is no hole counts as written.  A file system that knows no
- * holes says that all of it is data. */
-static void find_written(struct block *b)
-{
-	const struct memory_block *p = &b->public;
-	off_t at = 0, end = (off_t)p->len_bytes, hole;
-
-	while (!p->fresh && at < end) {
-		at = lseek(p->fd, at, SEEK_DATA);
-		if (at < 0 && errno == ENXIO)
-			return;
-		hole = at < 0 ? -1 : lseek(p->fd, at, SEEK_HOLE);
-		if (hole < 0) {
-			at = 0;
-			hole = end;
-		}
-		if (hole > end)
-			hole = end;
-		if (at < hole)
-			bits_set(b->written, (uint64_t)at / MEMORY_PAGE,
-				 ((uint64_t)hole + MEMORY_PAGE - 1) /
-					 MEMORY_PAGE);
-		at = hole;
-	}
-}
-
-static int map_huge(struct block *b, struct error *e)
-{
-	struct memory_block *p = &b->public;
-	void *map;
-
-	b->present = bits_new(p->len_bytes / p->page_size_bytes);
-	if (!b->present)
-		return error_set(e, ENOMEM, "no memory for a table of pages");
-	/* Not reserved: whether a page can be had is asked page by page. */
-	map = mmap(NULL, p->len_bytes, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_NORESERVE, p->fd, 0);
-	if (map == MAP_FAILED)
-		return error_sys(e, "map huge pages");
-	b->map = map;
-	return 0;
-}
-
 static void block_done(struct block *b)
 {
-	if (b->map)
-		munmap(b->map, b->public.len_bytes);
-	if (b->public.fd >= 0)
-		close(b->public.fd);
+	if (b->kind)
+		b->kind->done(b);
 	free(b->written);
-	free(b->present);
+	*b = (struct block){ 0 };
 }
 
-/* Takes over what fits into @b; the caller's block_done() clears up. */
-static int block_init(struct block *b, int fd, uint64_t len_bytes,
-		      struct error *e)
+static void leave_out(struct guest_memory *m, const char *name, const char *why)
 {
-	struct memory_block *p = &b->public;
-	struct statfs fs;
-	struct stat st;
-
-	p->fd = fd;
-	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-		return error_sys(e, "its file");
-	p->len_bytes = len_bytes ? len_bytes : (uint64_t)st.st_size;
-	if (!S_ISREG(st.st_mode) || p->len_bytes == 0 ||
-	    p->len_bytes % MEMORY_PAGE || p->len_bytes > (uint64_t)st.st_size)
-		return error_set(e, EINVAL, "a file of %" PRIu64 " bytes",
-				 (uint64_t)st.st_size);
-	p->page_size_bytes = MEMORY_PAGE;
-	p->fresh = st.st_blocks == 0;
-	b->written = bits_new(p->len_bytes / MEMORY_PAGE);
-	if (!b->written)
-		return error_set(e, ENOMEM, "no memory for a table of pages");
-	find_written(b);
-	if (fs.f_type != HUGETLBFS_MAGIC)
-		return 0;
-	p->page_size_bytes = (uint64_t)fs.f_bsize;
-	return map_huge(b, e);
+	snprintf(m->reasons[m->left_out++], REASON_MAX, "%s: %s", name, why);
 }
 
-/* Takes @fd; a block that cannot be used is left out with the reason. */
-static void add_block(struct guest_memory *m, const char *name, int fd,
-		      uint64_t len_bytes)
+/* @r: what has become of the block behind the others; one that cannot be used
+ * is left out with the reason. */
+static void added(struct guest_memory *m, const char *name, int r,
+		  const struct error *e)
 {
 	struct block *b = &m->blocks[m->count];
-	struct error e;
 
-	if (block_init(b, fd, len_bytes, &e) == 0) {
+	if (r == 0) {
 		snprintf(b->public.name, sizeof(b->public.name), "%s", name);
 		m->count++;
 		return;
 	}
 	block_done(b);
-	*b = (struct block){ 0 };
-	snprintf(m->reasons[m->left_out++], REASON_MAX, "%s: %s", name, e.text);
+	leave_out(m, name, e->text);
 }
 
-int memory_of_process(struct guest_memory **ret, pid_t pid, struct error *e)
+/* Takes @fd. */
+static void add_file(struct guest_memory *m, const char *name, int fd,
+		     uint64_t len_bytes)
+{
+	struct error e;
+
+	added(m, name, file_block_init(&m->blocks[m->count], fd, len_bytes, &e),
+	      &e);
+}
+
+static void add_private(struct guest_memory *m, const struct backend *b)
+{
+	struct error e;
+
+	added(m, b->name,
+	      private_block_init(&m->blocks[m->count], m->process, b->len_bytes,
+				 &e),
+	      &e);
+}
+
+static void add_backend(struct guest_memory *m, const struct backend *b)
+{
+	if (b->fd >= 0)
+		add_file(m, b->name, b->fd, b->len_bytes);
+	else if (b->is_private && m->process)
+		add_private(m, b);
+	else
+		leave_out(m, b->name, b->reason);
+}
+
+/* Without the right to write there, all that is private is left out. */
+static void look_into(struct guest_memory *m, struct backend *found, int n,
+		      pid_t pid, enum memory_of of)
+{
+	struct error e;
+
+	if (of == MEMORY_SHARED ||
+	    process_memory_open(&m->process, pid, of == MEMORY_OF_CHILD, &e) ==
+		    0)
+		return;
+	for (int i = 0; i < n; i++)
+		if (found[i].is_private)
+			snprintf(found[i].reason, sizeof(found[i].reason),
+				 "%.150s", e.text);
+}
+
+int memory_of_process(struct guest_memory **ret, pid_t pid, enum memory_of of,
+		      struct error *e)
 {
 	AUTO_FREE struct backend *found = calloc(BACKENDS_MAX, sizeof(*found));
 	struct guest_memory *m;
@@ -174,24 +112,16 @@ int memory_of_process(struct guest_memory **ret, pid_t pid, struct error *e)
 	if (n < 0)
 		return n;
 	m = calloc(1, sizeof(*m));
+	if (m)
+		look_into(m, found, n, pid, of);
 	for (int i = 0; i < n; i++) {
-		const struct backend *b = &found[i];
-
-		if (!m && b->fd >= 0)
-			close(b->fd);
-		else if (m && b->fd >= 0)
-			add_block(m, b->name, b->fd, b->len_bytes);
-		else if (m)
-			snprintf(m->reasons[m->left_out++], REASON_MAX,
-				 "%s: %s", b->name, b->reason);
+		if (m)
+			add_backend(m, &found[i]);
+		else if (found[i].fd >= 0)
+			close(found[i].fd);
 	}
 	if (!m)
 		return error_set(e, ENOMEM, "no memory for a guest's memory");
-	if (n == 0)
-		snprintf(m->reasons[m->left_out++], REASON_MAX,
-			 "process %d has no memory backend: its memory is "
-			 "private",
-			 (int)pid);
 	*ret = m;
 	return 0;
 }
@@ -209,7 +139,7 @@ int memory_of_fd(struct guest_memory **ret, const char *name, int fd,
 		close(own);
 		return error_set(e, ENOMEM, "no memory for a guest's memory");
 	}
-	add_block(m, name, own, 0);
+	add_file(m, name, own, 0);
 	if (m->count == 0) {
 		error_set(e, EINVAL, "%.200s", m->reasons[0]);
 		memory_free(m);
@@ -260,80 +190,30 @@ static int check_range(const struct guest_memory *m, unsigned block,
 	return 0;
 }
 
-static int failed(const struct block *b, const char *verb, uint64_t offset,
-		  uint64_t len, struct error *e)
+int memory_write_pieces(struct guest_memory *m, unsigned block,
+			const struct memory_piece *pieces, unsigned n,
+			struct error *e)
 {
-	char size[32];
-	int code = errno;
+	struct block *b;
 
-	text_bytes(size, sizeof(size), len);
-	errno = code;
-	return error_sys(e, "%s %s of %s at 0x%" PRIx64, verb, size,
-			 b->public.name, offset);
-}
-
-/* Have the huge pages of a range allocated: a touch of one that is not there
- * kills the process when there is none left. */
-static int allocate(struct block *b, uint64_t offset, uint64_t len,
-		    struct error *e)
-{
-	uint64_t size = b->public.page_size_bytes;
-
-	for (uint64_t i = offset / size; i * size < offset + len; i++) {
-		int r;
-
-		if (bit_test(b->present, i))
-			continue;
-		do
-			r = fallocate(b->public.fd, 0, (off_t)(i * size),
-				      (off_t)size);
-		while (r < 0 && errno == EINTR);
-		if (r < 0)
-			return failed(b, "write", offset, len, e);
-		bits_set(b->present, i, i + 1);
-	}
-	return 0;
-}
-
-static int put(struct block *b, uint64_t offset, const void *data, size_t len,
-	       struct error *e)
-{
-	const uint8_t *at = data;
-
-	if (b->map) {
-		if (allocate(b, offset, len, e) < 0)
+	for (unsigned i = 0; i < n; i++)
+		if (check_range(m, block, pieces[i].offset, pieces[i].len, e) <
+		    0)
 			return error_code(e);
-		memcpy(b->map + offset, data, len);
-		return 0;
-	}
-	while (len > 0) {
-		ssize_t n = pwrite(b->public.fd, at, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = ENOSPC;
-		if (n <= 0)
-			return failed(b, "write", offset, len, e);
-		at += n;
-		offset += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
+	b = &m->blocks[block];
+	/* Before the data: a write that fails half-way has left something. */
+	for (unsigned i = 0; i < n; i++)
+		bits_set(b->written, pieces[i].offset / MEMORY_PAGE,
+			 (pieces[i].offset + pieces[i].len) / MEMORY_PAGE);
+	return b->kind->put(b, pieces, n, e);
 }
 
 int memory_write(struct guest_memory *m, unsigned block, uint64_t offset,
 		 const void *data, size_t len, struct error *e)
 {
-	struct block *b;
+	const struct memory_piece all = { offset, data, len };
 
-	if (check_range(m, block, offset, len, e) < 0)
-		return error_code(e);
-	b = &m->blocks[block];
-	/* Before the data: a write that fails half-way has left something. */
-	bits_set(b->written, offset / MEMORY_PAGE,
-		 (offset + len) / MEMORY_PAGE);
-	return put(b, offset, data, len, e);
+	return memory_write_pieces(m, block, &all, 1, e);
 }
 
 /* How many bytes from @offset on are alike: all written, or all not. */
@@ -349,66 +229,44 @@ static uint64_t run_of(const struct block *b, uint64_t offset, uint64_t end,
 
 /* Zeros are written and no hole is made: a device that has pinned the page
  * would go on with the old one. */
+unsigned memory_zeros(const struct guest_memory *m, unsigned block,
+		      struct memory_range *r, struct memory_piece *ret,
+		      unsigned most)
+{
+	static const uint8_t zeros[ZEROS];
+	const struct block *b = &m->blocks[block];
+	uint64_t end = r->offset + r->len;
+	unsigned n = 0;
+
+	while (r->offset < end && n < most) {
+		uint64_t len;
+
+		r->offset += run_of(b, r->offset, end, false);
+		len = run_of(b, r->offset, end, true);
+		if (len > ZEROS)
+			len = ZEROS;
+		if (len > 0)
+			ret[n++] = (struct memory_piece){ r->offset, zeros,
+							  (size_t)len };
+		r->offset += len;
+	}
+	r->len = end - r->offset;
+	return n;
+}
+
 int memory_zero(struct guest_memory *m, unsigned block, uint64_t offset,
 		uint64_t len, struct error *e)
 {
-	static const uint8_t zeros[ZEROS];
-	uint64_t end = offset + len;
-	struct block *b;
+	struct memory_piece pieces[MEMORY_PIECES];
+	struct memory_range r = { offset, len };
 
 	if (check_range(m, block, offset, len, e) < 0)
 		return error_code(e);
-	b = &m->blocks[block];
-	while (offset < end) {
-		uint64_t n;
+	while (r.len > 0) {
+		unsigned n = memory_zeros(m, block, &r, pieces, MEMORY_PIECES);
 
-		offset += run_of(b, offset, end, false);
-		n = run_of(b, offset, end, true);
-		if (n > ZEROS)
-			n = ZEROS;
-		if (n > 0 && put(b, offset, zeros, (size_t)n, e) < 0)
+		if (n > 0 && memory_write_pieces(m, block, pieces, n, e) < 0)
 			return error_code(e);
-		offset += n;
-	}
-	return 0;
-}
-
-int memory_fill(struct guest_memory *m, unsigned block, uint64_t offset,
-		uint64_t len, uint64_t word, struct error *e)
-{
-	uint64_t words[FILL / sizeof(word)];
-	uint64_t chunk = len < FILL ? len : FILL;
-
-	if (word == 0)
-		return memory_zero(m, block, offset, len, e);
-	if (check_range(m, block, offset, len, e) < 0)
-		return error_code(e);
-	for (size_t i = 0; i < chunk / sizeof(word); i++)
-		words[i] = word;
-	for (; len > 0; offset += chunk, len -= chunk) {
-		if (chunk > len)
-			chunk = len;
-		if (memory_write(m, block, offset, words, (size_t)chunk, e) < 0)
-			return error_code(e);
-	}
-	return 0;
-}
-
-static int get(const struct block *b, uint64_t offset, uint8_t *ret, size_t len,
-	       struct error *e)
-{
-	while (len > 0) {
-		ssize_t n = pread(b->public.fd, ret, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			return failed(b, "read", offset, len, e);
-		ret += n;
-		offset += (uint64_t)n;
-		len -= (size_t)n;
 	}
 	return 0;
 }
@@ -429,12 +287,40 @@ int memory_read(const struct guest_memory *m, unsigned block, uint64_t offset,
 
 		if (!written)
 			memset(to, 0, n);
-		else if (get(b, offset, to, n, e) < 0)
+		else if (b->kind->get(b, offset, to, n, e) < 0)
 			return error_code(e);
 		to += n;
 		offset += n;
 	}
 	return 0;
+}
+
+int memory_expect(struct guest_memory *m, unsigned block, uint64_t offset,
+		  uint64_t sum, struct error *e)
+{
+	if (check_range(m, block, offset, MEMORY_PAGE, e) < 0)
+		return error_code(e);
+	if (!m->blocks[block].public.asks_proof)
+		return error_set(e, EBADMSG, "a proof of %s, which needs none",
+				 m->blocks[block].public.name);
+	private_expect(&m->blocks[block], offset, sum);
+	return 0;
+}
+
+enum memory_proof memory_prove(struct guest_memory *m, unsigned block,
+			       struct error *why)
+{
+	if (block < m->count && m->blocks[block].public.asks_proof)
+		return private_prove(&m->blocks[block], why);
+	error_set(why, ERANGE, "there is no memory block %u to be proved",
+		  block);
+	return MEMORY_NOWHERE;
+}
+
+void memory_seal(struct guest_memory *m)
+{
+	if (m && m->process)
+		process_memory_seal(m->process);
 }
 
 void memory_free(struct guest_memory *m)
@@ -443,5 +329,6 @@ void memory_free(struct guest_memory *m)
 		return;
 	for (unsigned i = 0; i < m->count; i++)
 		block_done(&m->blocks[i]);
+	process_memory_free(m->process);
 	free(m);
 }

@@ -38,16 +38,15 @@ static int add_accelerators(struct words *w, const char *list, struct error *e)
 }
 
 /* The backend's id is the name of the RAM block: what a source with a plain
- * -m has, pc.ram, is found at the destination as a shared memfd.  A machine
- * that is started has QEMU's own memory: a hole of a shared file that QEMU
- * reads while it moves is filled by the kernel, so it would grow to its full
- * size then; and it has no huge pages. */
-static int add_backend(struct words *w, const struct definition *d,
-		       bool incoming, struct error *e)
+ * -m has, pc.ram, is found at the destination.  Unless somebody needs a file,
+ * memory is QEMU's own: it has huge pages, and a hole of a shared file that
+ * QEMU reads while it moves would be filled by the kernel. */
+static int add_backend(struct words *w, const struct definition *d, bool shared,
+		       struct error *e)
 {
-	bool shared = incoming || d->shared_memory || d->huge_page_bytes;
 	char huge[64] = "";
 
+	shared |= definition_shares_memory(d);
 	if (d->huge_page_bytes)
 		snprintf(huge, sizeof(huge), ",hugetlb=on,hugetlbsize=%" PRIu64,
 			 d->huge_page_bytes);
@@ -61,8 +60,8 @@ static int add_backend(struct words *w, const struct definition *d,
 			  d->memory_bytes, shared ? "on" : "off", huge);
 }
 
-static int add_machine(struct words *w, const struct definition *d,
-		       bool incoming, struct error *e)
+static int add_machine(struct words *w, const struct definition *d, bool shared,
+		       struct error *e)
 {
 	bool own = definition_own_memory(d);
 	const char *mo = d->memory_options, *vo = d->vcpus_options;
@@ -82,7 +81,7 @@ static int add_machine(struct words *w, const struct definition *d,
 	    words_addf(w, e, "size=%" PRIu64 "K%s%s", d->memory_bytes / 1024,
 		       mo ? "," : "", mo ? mo : "") < 0)
 		return error_code(e);
-	return own ? 0 : add_backend(w, d, incoming, e);
+	return own ? 0 : add_backend(w, d, shared, e);
 }
 
 static int add_monitor(struct words *w, const char *run_dir, struct error *e)
@@ -233,7 +232,7 @@ static int build(struct words *w, const struct definition *d,
 	if (d->uuid && add_pair(w, "-uuid", d->uuid, e) < 0)
 		return error_code(e);
 	if (add_sandbox(w, d, o, e) < 0 ||
-	    add_machine(w, d, o->incoming, e) < 0 ||
+	    add_machine(w, d, o->shared, e) < 0 ||
 	    add_monitor(w, o->run_dir, e) < 0)
 		return error_code(e);
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||

@@ -222,6 +222,30 @@ static int set_huge_pages(void *at, const struct ini_key *k, const char *value,
 	return 0;
 }
 
+static const char *const memory_kinds[MEMORY_KINDS] = {
+	[MEMORY_KIND_AUTO] = "auto",
+	[MEMORY_KIND_PRIVATE] = "private",
+	[MEMORY_KIND_FILE] = "file",
+};
+
+static int set_memory_kind(void *at, const struct ini_key *k, const char *value,
+			   struct error *e)
+{
+	struct definition *d = at;
+
+	(void)k;
+	for (int i = 0; i < MEMORY_KINDS; i++) {
+		if (strcmp(value, memory_kinds[i]) != 0)
+			continue;
+		d->memory_kind = (enum memory_kind_wanted)i;
+		return 0;
+	}
+	return error_set(e, EINVAL,
+			 "'%s' is no kind of memory: write auto, private or "
+			 "file",
+			 value);
+}
+
 static int set_vcpus(void *at, const struct ini_key *k, const char *value,
 		     struct error *e)
 {
@@ -278,6 +302,7 @@ static const struct ini_key keys[] = {
 	{ "name", SETS(set_name), FIELD(name) },
 	{ "uuid", SETS(set_uuid), FIELD(uuid) },
 	{ "memory", SETS(set_memory) },
+	{ "memory-kind", SETS(set_memory_kind), "auto" },
 	{ "vcpus", SETS(set_vcpus), "1" },
 	{ "machine", SETS(set_text), "q35", FIELD(machine) },
 	{ "accelerator", SETS(set_text), "kvm:tcg", FIELD(accelerator) },
@@ -312,6 +337,12 @@ void definition_done(struct definition *d)
 	words_done(&d->arguments);
 	nics_done(&d->nics);
 	*d = (struct definition){ 0 };
+}
+
+bool definition_shares_memory(const struct definition *d)
+{
+	return d->shared_memory || d->huge_page_bytes ||
+	       d->memory_kind == MEMORY_KIND_FILE;
 }
 
 bool definition_own_memory(const struct definition *d)
@@ -375,6 +406,12 @@ static int check_memory(const struct definition *d, struct error *e)
 				 " bytes is not a multiple "
 				 "of %" PRIu64,
 				 d->memory_bytes, unit);
+	if (d->memory_kind == MEMORY_KIND_PRIVATE &&
+	    (d->shared_memory || d->huge_page_bytes))
+		return error_set(e, EINVAL,
+				 "memory-kind is private, and %s asks for a "
+				 "file: leave one of them out",
+				 d->shared_memory ? "share=on" : "huge-pages");
 	if (strstr(d->machine, "memory-backend="))
 		return error_set(e, EINVAL,
 				 "memory-backend is Drover's to set: use the "
@@ -571,6 +608,8 @@ static char *to_text(const struct definition *d, enum use use)
 			use == FOR_PEERS ? "arguments = -uuid " : "uuid = ",
 			d->uuid);
 	write_memory(out, d, d->shared_memory && use != FOR_PEERS);
+	if (d->memory_kind != MEMORY_KIND_AUTO && use != FOR_PEERS)
+		write_key(out, "memory-kind", memory_kinds[d->memory_kind]);
 	fprintf(out, "vcpus = %u%s%s\n", d->vcpus, d->vcpus_options ? "," : "",
 		d->vcpus_options ? d->vcpus_options : "");
 	write_key(out, "machine", d->machine);

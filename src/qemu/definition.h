@@ -16,6 +16,14 @@
 struct error;
 struct ini_list;
 
+/* Where the main memory is: QEMU's own, or a file that others may map too. */
+enum memory_kind_wanted {
+	MEMORY_KIND_AUTO, /* private, unless something asks for a file */
+	MEMORY_KIND_PRIVATE,
+	MEMORY_KIND_FILE,
+	MEMORY_KINDS,
+};
+
 struct definition {
 	char *name;
 	char *uuid; /* NULL: none yet; in lower case */
@@ -31,8 +39,9 @@ struct definition {
 	char *directory;          /* working directory of QEMU */
 	uint64_t huge_page_bytes; /* 0: normal pages */
 	bool shared_memory;       /* "memory = 4G,share=on" */
-	struct words shared;      /* disks that are the same on all hosts */
-	struct words arguments;   /* as written, ${dir} not yet expanded */
+	enum memory_kind_wanted memory_kind;
+	struct words shared;    /* disks that are the same on all hosts */
+	struct words arguments; /* as written, ${dir} not yet expanded */
 	struct definition_nics nics;
 };
 
@@ -42,6 +51,7 @@ struct launch_options {
 	const char
 		*run_dir; /* private to the machine; socket and log go here */
 	bool incoming;    /* wait, paused, for a move to come in */
+	bool shared;      /* memory that is a file, whatever it asks for */
 	uint64_t timeout_us; /* for the monitor to answer; 0: one minute */
 	const char
 		*user; /* whose groups QEMU has; NULL, "root": not confined */
@@ -81,6 +91,9 @@ int definition_check_confined(const struct definition *d, struct error *e);
 int definition_expand(struct words *w, const char *word,
 		      const struct definition *d, const char *run_dir,
 		      struct error *e);
+
+/* Is its main memory a file that is shared? */
+bool definition_shares_memory(const struct definition *d);
 
 /* Do the arguments bring their own memory (-numa node,memdev=...)? */
 bool definition_own_memory(const struct definition *d);

@@ -37,6 +37,8 @@ enum {
 	R_FLAGS = 0xfff,
 
 	/* Commands */
+	C_OPEN_RETURN_PATH = 1,
+	C_PING = 2,
 	C_POSTCOPY_ADVISE = 3,
 	C_PACKAGED = 7,
 	C_COLO = 8,
@@ -90,7 +92,7 @@ struct splitter {
 	bool ram_end;     /* it is RAM's END section */
 	uint32_t section; /* its id */
 	uint32_t ram_id, bitmap_id;
-	bool have_ram, have_bitmap, begun, asked, diverting;
+	bool have_ram, have_bitmap, begun, asked, diverting, answers;
 
 	uint64_t list_left; /* bytes of the block list still to be named */
 	uint64_t ram_bytes;
@@ -154,6 +156,11 @@ int split_divert(struct splitter *s, const char *name, uint64_t len_bytes,
 const struct split_stats *split_stats(const struct splitter *s)
 {
 	return &s->stats;
+}
+
+bool split_can_ask(const struct splitter *s)
+{
+	return s->answers && !s->ram_end;
 }
 
 uint64_t split_ram_bytes(const struct splitter *s)
@@ -375,6 +382,7 @@ static enum step read_command(struct splitter *s, struct reader *r,
 		return go_opaque(s, "post-copy was advised");
 	if (command == C_PACKAGED || command == C_COLO)
 		return go_opaque(s, "a packaged or COLO stream");
+	s->answers |= command == C_OPEN_RETURN_PATH;
 	return forward_read(s, start, r, e);
 }
 
@@ -499,31 +507,67 @@ static enum step leave_ram(struct splitter *s, const char *why, struct error *e)
 	return go_opaque(s, why);
 }
 
-static enum step divert(struct splitter *s, uint64_t offset,
-			const uint8_t *data, struct error *e)
+static void diverted(struct splitter *s, uint64_t offset, const uint8_t *data)
 {
-	int taken = s->ops->page(s->context, s->in->number, offset, data, e);
-
-	if (taken < 0)
-		return STEP_FAILED;
-	if (taken == 0)
-		return STEP_MORE; /* to the caller: not diverted */
 	if (data)
 		s->stats.pages++;
 	else
 		s->stats.zero_pages++;
 	s->last_offset = offset;
 	s->last_data = data;
-	return STEP_DONE;
 }
 
 static enum step keep(struct splitter *s, uint64_t offset, unsigned kind,
 		      const uint8_t *body, size_t len, struct error *e)
 {
-	if (s->in->diverted && s->diverting)
-		s->ops->stays(s->context, s->in->number, offset);
 	s->stats.kept_pages++;
 	return forward_record(s, offset, kind, body, len, e);
+}
+
+/* Between two records of a RAM section: its end, a PING, and another one's
+ * beginning, once the answer is there. */
+static enum step ask(struct splitter *s, struct error *e)
+{
+	uint8_t buf[8 + 5 + 5 + 4 + 5];
+	struct writer w = writer_to(buf, sizeof(buf));
+	size_t before;
+
+	write_u64(&w, R_EOS);
+	write_u8(&w, T_FOOTER);
+	write_u32(&w, s->ram_id);
+	write_u8(&w, T_COMMAND);
+	write_u16(&w, C_PING);
+	write_u16(&w, sizeof(uint32_t));
+	write_u32(&w, split_ping(s->in->number));
+	before = writer_used(&w);
+	write_u8(&w, T_PART);
+	write_u32(&w, s->ram_id);
+	if (forward(s, buf, before, e) == STEP_FAILED ||
+	    s->ops->asked(s->context, s->in->number, e) < 0)
+		return STEP_FAILED;
+	return forward(s, buf + before, writer_used(&w) - before, e);
+}
+
+/* A record of a block whose pages are diverted. */
+static enum step divert(struct splitter *s, uint64_t offset, unsigned kind,
+			const uint8_t *body, size_t len, struct error *e)
+{
+	const uint8_t *data = kind == R_PAGE ? body : NULL;
+	int what = SPLIT_STAYS;
+	enum step step;
+
+	if (kind == R_PAGE || (kind == R_ZERO && *body == 0))
+		what = s->ops->page(s->context, s->in->number, offset, data, e);
+	if (what < 0)
+		return STEP_FAILED;
+	if (what == SPLIT_TAKEN) {
+		diverted(s, offset, data);
+		return STEP_DONE;
+	}
+	if (what == SPLIT_STAYS)
+		s->ops->stays(s->context, s->in->number, offset);
+	step = keep(s, offset, kind, body, len, e);
+	return step == STEP_DONE && what == SPLIT_ASKS ? ask(s, e) : step;
 }
 
 /* The body of a page record: its length by its kind. */
@@ -577,15 +621,9 @@ static enum step read_page(struct splitter *s, struct reader *r,
 		s->in = was;
 		return STEP_MORE;
 	}
-	if (s->diverting && s->in->diverted && kind != R_XBZRLE &&
-	    !(kind == R_ZERO && *body != 0)) {
-		enum step step =
-			divert(s, offset, kind == R_PAGE ? body : NULL, e);
-
-		if (step != STEP_MORE)
-			return step;
-	}
-	return keep(s, offset, kind, body, len, e);
+	return s->diverting && s->in->diverted
+		       ? divert(s, offset, kind, body, len, e)
+		       : keep(s, offset, kind, body, len, e);
 }
 
 static bool is_page(unsigned flags)

@@ -21,6 +21,10 @@
  * the two differ, one record that repeats the last diverted page brings the
  * destination's QEMU to the same block.
  *
+ * A page may be left in the stream and QEMU be asked to say when it has it: the
+ * RAM section is ended behind its record, a PING put there, and another section
+ * begun for what follows.
+ *
  * Sources: QEMU docs/devel/migration/main.rst; migration/ram.c (record flags),
  * migration/savevm.c (sections, commands), migration/block-dirty-bitmap.c.
  */
@@ -43,13 +47,29 @@ enum {
 	SPLIT_RECORD_MAX = 72 * 1024,
 };
 
+/* What becomes of a page. */
+enum split_page {
+	SPLIT_STAYS, /* in the stream, it and all later versions of it */
+	SPLIT_TAKEN,
+	SPLIT_PASSES, /* stays this time */
+	SPLIT_ASKS,   /* the same, and QEMU is asked to say that it has it */
+};
+
+/* A PING of ours, and the PONG to it: QEMU's own are below 256.  The low byte
+ * is free for an answer. */
+enum { SPLIT_PING = 0x44000000, SPLIT_PING_MASK = 0x7f000000 };
+static inline uint32_t split_ping(unsigned block)
+{
+	return SPLIT_PING | block << 8;
+}
+
 struct split_ops {
 	/* Forward @len bytes, after all pages so far. */
 	int (*stream)(void *context, const uint8_t *data, size_t len,
 		      struct error *e);
 	/* A page of the block that split_divert() gave the number @block;
 	 * @data stays valid until split_feed() returns, NULL for a zero page.
-	 * Returns 1 when it is taken, 0 when it has to stay in the stream. */
+	 * Returns an enum split_page, or negative. */
 	int (*page)(void *context, unsigned block, uint64_t offset,
 		    const uint8_t *data, struct error *e);
 	/* A record for this page of a diverted block stays in the stream. */
@@ -63,6 +83,9 @@ struct split_ops {
 	/* The guest has stopped: an END section has begun.  May come several
 	 * times; may be NULL. */
 	int (*ending)(void *context, struct error *e);
+	/* QEMU was asked, with split_ping(), behind a page that SPLIT_ASKS; the
+	 * stream goes on when this returns; may be NULL when none does. */
+	int (*asked)(void *context, unsigned block, struct error *e);
 };
 
 struct split_stats {
@@ -89,6 +112,10 @@ ssize_t split_feed(struct splitter *s, const uint8_t *data, size_t len,
 		   struct error *e);
 
 const struct split_stats *split_stats(const struct splitter *s);
+
+/* May a page SPLIT_ASKS?  There is a return path to answer by, and the guest
+ * has not stopped. */
+bool split_can_ask(const struct splitter *s);
 
 /* The sum of the RAM blocks' lengths; 0 before they have been read. */
 uint64_t split_ram_bytes(const struct splitter *s);

@@ -22,13 +22,24 @@ void batch_page_filled(struct batch_page *p, uint64_t word)
 	memcpy(p->side, &word, BATCH_FILL_SIZE);
 }
 
-void batch_page_same(struct batch_page *p, const uint8_t *data)
+static void page_by_sum(struct batch_page *p, enum batch_run_kind kind,
+			const uint8_t *data)
 {
 	struct writer w = writer_to(p->side, sizeof(p->side));
 
 	write_u64(&w, page_sum(data));
-	p->kind = RUN_SAME;
+	p->kind = kind;
 	p->side_len = writer_used(&w);
+}
+
+void batch_page_same(struct batch_page *p, const uint8_t *data)
+{
+	page_by_sum(p, RUN_SAME, data);
+}
+
+void batch_page_proof(struct batch_page *p, const uint8_t *data)
+{
+	page_by_sum(p, RUN_PROOF, data);
 }
 
 void batch_page_delta(struct batch_page *p, const uint8_t *data,

@@ -38,6 +38,7 @@ void batch_page_data(struct batch_page *p, const uint8_t *data,
 		     struct buffer *buffer);
 void batch_page_filled(struct batch_page *p, uint64_t word);
 void batch_page_same(struct batch_page *p, const uint8_t *data);
+void batch_page_proof(struct batch_page *p, const uint8_t *data);
 void batch_page_delta(struct batch_page *p, const uint8_t *data,
 		      const struct history_delta *delta);
 

@@ -30,6 +30,7 @@ int blocks_list(struct message_blocks *ret, const struct guest_memory *m,
 		snprintf(to->name, sizeof(to->name), "%s", b->name);
 		to->len_bytes = b->len_bytes;
 		to->page_size_bytes = b->page_size_bytes;
+		to->proof = b->asks_proof;
 	}
 	return 0;
 }
@@ -45,6 +46,7 @@ int blocks_take(struct relay_block *ret, unsigned *ret_n,
 		snprintf(ret[i].name, sizeof(ret[i].name), "%s",
 			 list->at[i].name);
 		ret[i].len_bytes = list->at[i].len_bytes;
+		ret[i].asks_proof = list->at[i].proof;
 	}
 	*ret_n = (unsigned)list->count;
 	return 0;

@@ -238,14 +238,44 @@ static void add(atomic_uint_fast64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, n, memory_order_relaxed);
 }
 
+/* Behind everything so far, and before the page itself and the PING. */
+static int send_proof(struct divert *d, unsigned block, uint64_t page,
+		      const uint8_t *data, struct error *e)
+{
+	if (flush(d, e) < 0 || begin_batch(d, block, e) < 0)
+		return error_code(e);
+	d->page.number = page;
+	batch_page_proof(&d->page, data);
+	batch_add(&d->batch, &d->page);
+	return outbox_put(d->out, batch_close(&d->batch), NULL, e);
+}
+
+/* A page of a block whose address is not proved. */
+static int keep_page(struct divert *d, unsigned block, uint64_t page,
+		     const uint8_t *data, struct error *e)
+{
+	uint64_t word;
+
+	if (d->history)
+		history_forget(d->history, block, page);
+	if (proofs_state(&d->proofs, block) == PROOF_FAILED ||
+	    !split_can_ask(d->splitter) || !data || page_is_filled(data, &word))
+		return SPLIT_PASSES;
+	if (send_proof(d, block, page, data, e) < 0)
+		return error_code(e);
+	return SPLIT_ASKS;
+}
+
 static int on_page(void *context, unsigned block, uint64_t offset,
 		   const uint8_t *data, struct error *e)
 {
 	struct divert *d = context;
 	uint64_t page = offset / WIRE_PAGE;
 
+	if (d->unproved[block])
+		return keep_page(d, block, page, data, e);
 	if (track_stays(&d->track, block, page))
-		return 0;
+		return SPLIT_STAYS;
 	if (batch_has(&d->batch, block, page) && seal_batch(d, e) < 0)
 		return error_code(e);
 	if (wait_landed(d, block, page, e) < 0)
@@ -261,7 +291,7 @@ static int on_page(void *context, unsigned block, uint64_t offset,
 		add(&d->delta_bytes, d->page.side_len);
 	if (batch_is_full(&d->batch) && seal_batch(d, e) < 0)
 		return error_code(e);
-	return 1;
+	return SPLIT_TAKEN;
 }
 
 static void on_stays(void *context, unsigned block, uint64_t offset)
@@ -321,6 +351,25 @@ static int on_ending(void *context, struct error *e)
 	return wait_taken(d, e);
 }
 
+/* The destination's QEMU answers when it has the page. */
+static int on_asked(void *context, unsigned block, struct error *e)
+{
+	struct divert *d = context;
+
+	if (flush(d, e) < 0)
+		return error_code(e);
+	while (!proofs_wait(&d->proofs, block, clock_us() + WAIT_TURN_US)) {
+		if (outbox_wait_acked(d->out, d->stream_seq, clock_us()) ==
+		    -EPIPE)
+			return error_set(e, EPIPE, "the session has ended");
+		/* Reading on tells what that means. */
+		if (endpoint_hung_up(d->fd))
+			return 0;
+	}
+	d->unproved[block] = proofs_state(&d->proofs, block) != PROOF_GIVEN;
+	return 0;
+}
+
 static const struct split_ops ops = {
 	.stream = on_stream,
 	.page = on_page,
@@ -328,6 +377,7 @@ static const struct split_ops ops = {
 	.may_divert = on_may_divert,
 	.begins = on_begins,
 	.ending = on_ending,
+	.asked = on_asked,
 };
 
 /* --- reading */
@@ -447,6 +497,7 @@ int divert_run(struct divert *d, int fd, struct error *e)
 
 void divert_stop(struct divert *d)
 {
+	proofs_stop(&d->proofs);
 	pool_close(d->pool);
 }
 
@@ -473,6 +524,7 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 	d->out = out;
 	d->stream = stream;
 	track_init(&d->track);
+	proofs_init(&d->proofs);
 	if (pool_new(&d->pool, BUFFERS, BUFFER_BYTES, e) < 0 ||
 	    split_new(&d->splitter, &ops, d, e) < 0)
 		return error_code(e);
@@ -482,11 +534,15 @@ int divert_init(struct divert *d, struct outbox *out, uint16_t stream,
 int divert_add_blocks(struct divert *d, const struct relay_block *blocks,
 		      unsigned n, struct error *e)
 {
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		if (split_divert(d->splitter, blocks[i].name,
 				 blocks[i].len_bytes, i, e) < 0 ||
 		    track_add_block(&d->track, i, blocks[i].len_bytes, e) < 0)
 			return error_code(e);
+		d->unproved[i] = blocks[i].asks_proof;
+		if (blocks[i].asks_proof)
+			proofs_need(&d->proofs, i);
+	}
 	return 0;
 }
 
@@ -535,6 +591,7 @@ void divert_done(struct divert *d)
 	free(d->history);
 	free(d->stream_data);
 	track_done(&d->track);
+	proofs_done(&d->proofs);
 	split_free(d->splitter);
 	pool_free(d->pool);
 }

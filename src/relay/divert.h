@@ -33,6 +33,7 @@
 #include "qemu/split.h"
 #include "relay/batch.h"
 #include "relay/pace.h"
+#include "relay/proofs.h"
 #include "wire/frame.h"
 
 struct error;
@@ -42,6 +43,7 @@ struct outbox;
 struct relay_block {
 	char name[SPLIT_NAME_MAX + 1];
 	uint64_t len_bytes;
+	bool asks_proof; /* before the first (proofs.h) */
 };
 
 struct divert {
@@ -61,6 +63,8 @@ struct divert {
 	int (*closed)(void *context, struct error *e);
 	void *context;
 
+	struct proofs proofs;
+
 	/* owned by the reading thread */
 	struct pool *pool;
 	struct buffer *buffer; /* being filled and fed */
@@ -78,6 +82,7 @@ struct divert {
 	uint64_t stream_seq;    /* frame of the last that left */
 	int fd;                 /* QEMU's */
 	bool end_waited;        /* before its first END */
+	bool unproved[SPLIT_BLOCKS_MAX];
 
 	/* counters */
 	atomic_uint_fast64_t made[RUN_KINDS]; /* pages */

@@ -4,8 +4,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/scope.h"
 #include "codec/delta.h"
 #include "pages/memory.h"
 #include "wire/frame.h"
@@ -15,15 +18,79 @@ _Static_assert((int)BATCH_DELTA_MOST == (int)DELTA_MAX &&
 		       (int)BATCH_DELTA_LEAST == (int)DELTA_HEAD,
 	       "what a batch may carry is what a delta may have");
 
+enum { OWN = 16 };
+
 /* One run after the other takes its part of side bytes and data.  The parser
- * made sure that all together take just what is there. */
+ * made sure that all together take just what is there.  What is to be written
+ * is gathered, and written in that order. */
 struct walk {
 	struct guest_memory *memory;
 	unsigned block;
 	const struct batch_run *run;
 	struct reader side;
 	const uint8_t *data;
+
+	struct memory_piece piece[MEMORY_PIECES];
+	unsigned pieces;
+	uint8_t (*own)[WIRE_PAGE]; /* OWN pages that are made here, or NULL */
+	unsigned owned;
 };
+
+static void walk_done(struct walk *w)
+{
+	free(w->own);
+}
+
+static int flush(struct walk *w, struct error *e)
+{
+	unsigned n = w->pieces;
+
+	w->pieces = 0;
+	return n == 0 ? 0
+		      : memory_write_pieces(w->memory, w->block, w->piece, n,
+					    e);
+}
+
+static int add(struct walk *w, uint64_t page, const void *data, size_t len,
+	       struct error *e)
+{
+	if (w->pieces == MEMORY_PIECES && flush(w, e) < 0)
+		return error_code(e);
+	w->piece[w->pieces++] =
+		(struct memory_piece){ page * WIRE_PAGE, data, len };
+	return 0;
+}
+
+/* What is there is what the runs before this one have made of it.  A sender
+ * names a page once in a batch. */
+static int settle(struct walk *w, struct error *e)
+{
+	uint64_t start = w->run->first * WIRE_PAGE;
+	uint64_t end = start + (uint64_t)w->run->count * WIRE_PAGE;
+
+	for (unsigned i = 0; i < w->pieces; i++)
+		if (w->piece[i].offset < end &&
+		    w->piece[i].offset + w->piece[i].len > start)
+			return flush(w, e);
+	return 0;
+}
+
+/* One that stays until it is written. */
+static uint8_t *own_page(struct walk *w, struct error *e)
+{
+	if (!w->own)
+		w->own = malloc(sizeof(*w->own) * OWN);
+	if (!w->own) {
+		error_set(e, ENOMEM, "no memory for a page");
+		return NULL;
+	}
+	if (w->owned == OWN) {
+		if (flush(w, e) < 0)
+			return NULL;
+		w->owned = 0;
+	}
+	return w->own[w->owned++];
+}
 
 static int check_run(const struct guest_memory *m, const struct batch_head *b,
 		     const struct batch_run *r, struct error *e)
@@ -45,25 +112,44 @@ static int place_data(struct walk *w, struct error *e)
 	const uint8_t *data = w->data;
 
 	w->data += len;
-	return memory_write(w->memory, w->block, w->run->first * WIRE_PAGE,
-			    data, len, e);
+	return add(w, w->run->first, data, len, e);
 }
 
 static int place_zero(struct walk *w, struct error *e)
 {
-	return memory_zero(w->memory, w->block, w->run->first * WIRE_PAGE,
-			   (uint64_t)w->run->count * WIRE_PAGE, e);
+	struct memory_range r = { w->run->first * WIRE_PAGE,
+				  (uint64_t)w->run->count * WIRE_PAGE };
+
+	if (settle(w, e) < 0)
+		return error_code(e);
+	while (r.len > 0) {
+		if (w->pieces == MEMORY_PIECES && flush(w, e) < 0)
+			return error_code(e);
+		w->pieces += memory_zeros(w->memory, w->block, &r,
+					  w->piece + w->pieces,
+					  MEMORY_PIECES - w->pieces);
+	}
+	return 0;
 }
 
 static int place_fill(struct walk *w, struct error *e)
 {
-	const void *side = reader_take(&w->side, BATCH_FILL_SIZE);
-	uint64_t word;
+	static const uint8_t zero[BATCH_FILL_SIZE];
+	const void *word = reader_take(&w->side, BATCH_FILL_SIZE);
+	uint8_t *page;
 
-	assert(side);
-	memcpy(&word, side, sizeof(word));
-	return memory_fill(w->memory, w->block, w->run->first * WIRE_PAGE,
-			   (uint64_t)w->run->count * WIRE_PAGE, word, e);
+	assert(word);
+	if (!memcmp(word, zero, BATCH_FILL_SIZE))
+		return place_zero(w, e);
+	page = own_page(w, e);
+	if (!page)
+		return error_code(e);
+	for (unsigned i = 0; i < WIRE_PAGE; i += BATCH_FILL_SIZE)
+		memcpy(page + i, word, BATCH_FILL_SIZE);
+	for (uint32_t i = 0; i < w->run->count; i++)
+		if (add(w, w->run->first + i, page, WIRE_PAGE, e) < 0)
+			return error_code(e);
+	return 0;
 }
 
 static int check_sum(const struct walk *w, uint64_t number, const uint8_t *page,
@@ -82,6 +168,8 @@ static int place_same(struct walk *w, struct error *e)
 	uint64_t number = w->run->first;
 	uint8_t page[WIRE_PAGE];
 
+	if (settle(w, e) < 0)
+		return error_code(e);
 	for (uint32_t i = 0; i < w->run->count; i++, number++) {
 		uint64_t sum = read_u64(&w->side);
 
@@ -97,17 +185,19 @@ static int place_same(struct walk *w, struct error *e)
 static int place_delta(struct walk *w, struct error *e)
 {
 	uint64_t number = w->run->first;
-	uint8_t page[WIRE_PAGE];
 
+	if (settle(w, e) < 0)
+		return error_code(e);
 	for (uint32_t i = 0; i < w->run->count; i++, number++) {
-		uint64_t offset = number * WIRE_PAGE;
+		uint8_t *page = own_page(w, e);
 		uint16_t len = read_u16(&w->side);
 		uint64_t sum = read_u64(&w->side);
 		const uint8_t *delta = reader_take(&w->side, len);
 
 		assert(delta);
-		if (memory_read(w->memory, w->block, offset, page, sizeof(page),
-				e) < 0)
+		if (!page ||
+		    memory_read(w->memory, w->block, number * WIRE_PAGE, page,
+				WIRE_PAGE, e) < 0)
 			return error_code(e);
 		if (delta_apply(page, delta, len, e) < 0)
 			return error_in(e, "page %" PRIu64 " of RAM block %s",
@@ -115,27 +205,49 @@ static int place_delta(struct walk *w, struct error *e)
 					memory_block(w->memory, w->block)
 						->name);
 		if (check_sum(w, number, page, sum, e) < 0 ||
-		    memory_write(w->memory, w->block, offset, page,
-				 sizeof(page), e) < 0)
+		    add(w, number, page, WIRE_PAGE, e) < 0)
 			return error_code(e);
 	}
 	return 0;
 }
 
+/* QEMU will load this page itself. */
+static int place_proof(struct walk *w, struct error *e)
+{
+	uint64_t sum = read_u64(&w->side);
+
+	return memory_expect(w->memory, w->block, w->run->first * WIRE_PAGE,
+			     sum, e);
+}
+
 static int (*const place_run[RUN_KINDS])(struct walk *w, struct error *e) = {
 	[RUN_DATA] = place_data,   [RUN_ZERO] = place_zero,
 	[RUN_FILL] = place_fill,   [RUN_SAME] = place_same,
-	[RUN_DELTA] = place_delta,
+	[RUN_DELTA] = place_delta, [RUN_PROOF] = place_proof,
 };
+
+static int walk_runs(struct place *p, struct walk *w,
+		     const struct batch_head *b, struct error *e)
+{
+	for (unsigned i = 0; i < b->runs; i++) {
+		w->run = &b->run[i];
+		if (place_run[w->run->kind](w, e) < 0)
+			return error_code(e);
+		atomic_fetch_add(&p->pages[w->run->kind], w->run->count);
+	}
+	return 0;
+}
 
 static int apply(void *context, const struct batch_head *b,
 		 const struct batch_body *body, struct error *e)
 {
 	struct place *p = context;
+	SCOPED(walk_done)
 	struct walk w = { .memory = p->memory,
 			  .block = b->block,
 			  .side = reader_of(body->side, b->side),
 			  .data = body->data };
+	struct error ignored;
 
 	if (b->block >= memory_blocks(p->memory))
 		return error_set(e, EBADMSG, "pages of RAM block number %u",
@@ -144,13 +256,11 @@ static int apply(void *context, const struct batch_head *b,
 	for (unsigned i = 0; i < b->runs; i++)
 		if (check_run(p->memory, b, &b->run[i], e) < 0)
 			return error_code(e);
-	for (unsigned i = 0; i < b->runs; i++) {
-		w.run = &b->run[i];
-		if (place_run[w.run->kind](&w, e) < 0)
-			return error_code(e);
-		atomic_fetch_add(&p->pages[w.run->kind], w.run->count);
-	}
-	return 0;
+	if (walk_runs(p, &w, b, e) == 0)
+		return flush(&w, e);
+	/* Those before the one that is wrong are right. */
+	(void)flush(&w, &ignored);
+	return error_code(e);
 }
 
 void place_init(struct place *p, struct guest_memory *memory)

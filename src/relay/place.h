@@ -4,7 +4,7 @@
  * The destination's page sink: batches become guest memory.
  *
  * A batch arrives verified in the channel's own buffer, expanded if it was
- * pressed, and is written from there in one call per run.  (Receiving straight
+ * pressed, and is written from there in one call.  (Receiving straight
  * into guest memory would save that copy, but let damaged bytes, and late
  * copies of a frame that was sent again, touch it.)
  *

@@ -11,25 +11,20 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "base/thread.h"
 #include "frames/inbox.h"
 #include "frames/outbox.h"
 #include "pages/memory.h"
-#include "qemu/return_path.h"
 #include "relay/ending.h"
 #include "relay/endpoint.h"
+#include "relay/hold.h"
 #include "relay/place.h"
+#include "relay/pongs.h"
 #include "relay/taken.h"
 #include "session/session.h"
 #include "wire/frame.h"
-
-enum { FIRST_PASS_IDLE_US = 1000000 };
-
-/* How the first pass gets on, as far as we see it. */
-struct first_pass {
-	uint64_t pages, moved_us;
-};
 
 struct connection {
 	/* set before its threads start */
@@ -58,6 +53,7 @@ struct relay {
 	struct divert divert; /* connection 0 of the source */
 	const struct history_size *repeats;
 	struct place place; /* destination */
+	struct pongs pongs; /* the same, of connection 0's reader */
 	bool judges;
 	struct ending ending;
 	struct taken taken; /* destination, when it judges */
@@ -239,6 +235,22 @@ static ssize_t read_some(struct connection *c, uint8_t *data, struct error *e)
 	return n;
 }
 
+/* What QEMU was asked before it has loaded: it has the page now. */
+static uint8_t prove(void *context, unsigned block)
+{
+	struct relay *r = context;
+	struct guest_memory *memory = r->place.memory;
+	struct error why;
+	enum memory_proof proof;
+
+	if (!memory)
+		return MEMORY_UNPROVED;
+	proof = memory_prove(memory, block, &why);
+	if (proof != MEMORY_PROVED)
+		log_warning("pages stay in QEMU's stream: %s", why.text);
+	return (uint8_t)proof;
+}
+
 static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 {
 	uint8_t *data = malloc(STREAM_MAX_PAYLOAD);
@@ -251,6 +263,9 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 		free(data);
 		return error_code(e);
 	}
+	if (!c->relay->source && c->number == 0)
+		pongs_answer(&c->relay->pongs, data, (size_t)n, prove,
+			     c->relay);
 	if (send_piece(c->relay, c->number, n == 0 ? STREAM_FIN : 0, *offset,
 		       (struct iovec){ data, (size_t)n }, e) < 0)
 		return error_code(e);
@@ -297,34 +312,6 @@ static void *reader_main(void *arg)
 
 /* --- writing a socket */
 
-static bool first_pass_runs(struct relay *r, struct first_pass *p)
-{
-	uint64_t pages = divert_pages(&r->divert);
-
-	if (divert_first_pass_done(&r->divert))
-		return false;
-	if (pages != p->pages) {
-		p->pages = pages;
-		p->moved_us = clock_us();
-	}
-	return clock_us() - p->moved_us < FIRST_PASS_IDLE_US;
-}
-
-/* The source's QEMU must not stop the guest while the first pass is still on
- * its way, or with more waiting here than the switchover should last.  Not
- * every page passes here: with multifd, or where the guest told QEMU of free
- * pages, the first pass is over when no more of them come.
- * What travels on a long path does not count: it is never little there. */
-static void hold_switchover(struct relay *r)
-{
-	struct outbox *o = session_outbox(r->session);
-	struct first_pass p = { .moved_us = clock_us() };
-
-	while (first_pass_runs(r, &p) || !outbox_is_small(o))
-		if (outbox_wait_change(o) < 0)
-			return;
-}
-
 static int write_all(int fd, const void *data, size_t len, struct error *e)
 {
 	for (size_t done = 0; done < len;) {
@@ -356,24 +343,32 @@ static int write_some(struct connection *c, const uint8_t *data, size_t len,
 	return error_code(e);
 }
 
-/* Writes @p, holding back what has to be held back. */
-static int write_piece(struct connection *c, struct return_path *path,
-		       const struct piece *p, struct error *e)
+/* To the source's QEMU, holding back what has to be held back. */
+static int write_answers(struct connection *c, struct pongs *g,
+			 const struct piece *p, struct error *e)
 {
 	struct relay *r = c->relay;
-	size_t done = 0;
 
-	while (r->source && c->number == 0 && done < p->len) {
-		size_t n =
-			return_path_next(path, p->data + done, p->len - done);
+	for (size_t done = 0; done < p->len;) {
+		struct pongs_piece out;
 
-		if (return_path_is_switchover_ack(path))
-			hold_switchover(r);
-		if (write_some(c, p->data + done, n, e) < 0)
+		done += pongs_take(g, p->data + done, p->len - done, &out);
+		if (out.ours)
+			proofs_answered(&r->divert.proofs, out.value);
+		if (out.switchover_ack)
+			hold_switchover(&r->divert, session_outbox(r->session));
+		if (out.len > 0 && write_some(c, out.data, out.len, e) < 0)
 			return error_code(e);
-		done += n;
 	}
-	return write_some(c, p->data + done, p->len - done, e);
+	return 0;
+}
+
+static int write_piece(struct connection *c, struct pongs *g,
+		       const struct piece *p, struct error *e)
+{
+	return c->relay->source && c->number == 0
+		       ? write_answers(c, g, p, e)
+		       : write_some(c, p->data, p->len, e);
 }
 
 static void end_writing(struct connection *c, uint8_t flags, struct error *e)
@@ -395,7 +390,7 @@ static void *writer_main(void *arg)
 {
 	struct connection *c = arg;
 	struct inbox *in = session_inbox(c->relay->session);
-	struct return_path path = { 0 };
+	struct pongs pongs = { 0 };
 	struct error e;
 	struct piece *p;
 	int r = 0;
@@ -405,7 +400,7 @@ static void *writer_main(void *arg)
 
 		/* After a failure the rest is only taken out of the way. */
 		if (r == 0)
-			r = write_piece(c, &path, p, &e);
+			r = write_piece(c, &pongs, p, &e);
 		if (c->number == 0 && c->relay->taken.runs)
 			taken_put(&c->relay->taken, p);
 		else if (inbox_written(in, p))

@@ -5,10 +5,9 @@
 #include <string.h>
 
 static const char *const names[ABILITIES] = {
-	[CAN_HOLDS] = "holds",
-	[CAN_BLOCKS] = "blocks",
-	[CAN_CARRIES] = "carries",
-	[CAN_STREAMS] = "streams",
+	[CAN_HOLDS] = "holds",     [CAN_BLOCKS] = "blocks",
+	[CAN_CARRIES] = "carries", [CAN_STREAMS] = "streams",
+	[CAN_PROVE] = "prove",
 };
 
 struct words abilities_words(void)

@@ -133,6 +133,8 @@ static int batch_run_read(struct batch_run *ret, struct reader *r,
 		return error_set(e, EBADMSG,
 				 "run of %u pages at page %#" PRIx64,
 				 ret->count, ret->first);
+	if (kind == RUN_PROOF && ret->count != 1)
+		return error_set(e, EBADMSG, "a proof by %u pages", ret->count);
 	ret->kind = kind;
 	return 0;
 }
@@ -160,7 +162,7 @@ static int check_side(const struct batch_head *b, const uint8_t *side,
 
 		if (run->kind == RUN_FILL)
 			reader_take(&r, BATCH_FILL_SIZE);
-		else if (run->kind == RUN_SAME)
+		else if (run->kind == RUN_SAME || run->kind == RUN_PROOF)
 			reader_take(&r, (size_t)run->count * BATCH_SUM_SIZE);
 		else if (run->kind == RUN_DELTA)
 			skip_deltas(&r, run->count);

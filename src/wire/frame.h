@@ -27,7 +27,7 @@ enum {
 	BATCH_RUN_SIZE = 16,
 	BATCH_SIDE_MAX = 32 * 1024,
 	BATCH_FILL_SIZE = 8, /* side bytes of a RUN_FILL */
-	BATCH_SUM_SIZE = 8,  /* of each page of a RUN_SAME */
+	BATCH_SUM_SIZE = 8,  /* of each page of a RUN_SAME, of a RUN_PROOF */
 	BATCH_DELTA_HEAD =
 		10, /* of each page of a RUN_DELTA, before its delta */
 	BATCH_DELTA_LEAST = 4,
@@ -102,6 +102,8 @@ enum batch_run_kind {
 	RUN_SAME,  /* what the destination has: page_sum() of each */
 	RUN_DELTA, /* that, changed: of each its delta's length (2), page_sum()
 		    * of what it becomes (8), the delta (codec/delta.h) */
+	RUN_PROOF, /* one page that stays in the stream, by which a block's
+		    * address is proved: its page_sum() */
 	RUN_KINDS,
 };
 

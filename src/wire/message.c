@@ -60,6 +60,8 @@ static const struct shape_field block_fields[] = {
 	  .most = 1ULL << 60 },
 	{ "page_size", SHAPE_NUMBER, 0,
 	  SHAPE_AT(struct message_block, page_size_bytes) },
+	{ "proof", SHAPE_BOOL, SHAPE_OMIT,
+	  SHAPE_AT(struct message_block, proof) },
 };
 const struct shape message_block_shape =
 	SHAPE(struct message_block, block_fields);

@@ -104,6 +104,7 @@ enum { MESSAGE_BLOCKS_MAX = 512, MESSAGE_GUEST_SIZE = 128 };
 struct message_block {
 	char name[256];
 	uint64_t len_bytes, page_size_bytes;
+	bool proof; /* its address has to be proved first */
 };
 
 struct message_blocks {

@@ -112,7 +112,7 @@ class RealGuest(unittest.TestCase):
             self.network.link("alpha", "beta", rate="1gbit")
         self.taps, hosts = [], []
         for name in ("alpha", "beta"):
-            self.taps.append(tap.Tap(self.lab, qemu10()[0]))
+            self.taps.append(tap.Tap(self.lab, qemu10()[0], shares=True))
             hosts.append(Host(self.lab, name, self.network[name], self.network.addresses(name),
                               qemu=self.taps[-1].program))
         self.alpha, self.beta = connect(*hosts)

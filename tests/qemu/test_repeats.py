@@ -17,10 +17,11 @@ from lab.pair import Pair
 TIME_LIMIT = 400
 
 
-def damage(path):
+def damage(pid, size):
     """One byte of each page."""
+    path, start = oracle.memory_place(pid, size)
     with open(path, "r+b", buffering=0) as f:
-        for at in range(100, os.fstat(f.fileno()).st_size, 4096):
+        for at in range(start + 100, start + size, 4096):
             byte, = os.pread(f.fileno(), 1, at)
             os.pwrite(f.fileno(), bytes([byte ^ 1]), at)
 
@@ -125,7 +126,7 @@ class Repeats(Case):
                  60)
         there, = (pid for pid, line in self.lab.processes().items()
                   if f"{pair.beta.run_dir}/" in line and " -name " in line)
-        damage(oracle.memory_file(there))
+        damage(there, pair.bytes)
         ended = pair.alpha.wait_job(number, timeout=30)
         self.assertEqual(ended["state"], "failed")
         self.assertRegex(ended["error"], "page [0-9]+ of RAM block pc.ram is not what the source "

@@ -34,9 +34,11 @@ class Versions(unittest.TestCase):
         network = Network(self.lab, rate=None)
         self.taps, self.hosts = [], []
         for name, qemu in (("alpha", self.here), ("beta", self.there)):
-            self.taps.append(tap.Tap(self.lab, qemu))
+            self.taps.append(tap.Tap(self.lab, qemu, shares=True))
             self.hosts.append(Host(self.lab, name, network[name], network.addresses(name),
                                    qemu=self.taps[-1].program))
+            # TCG of 7.2 does, see docs/testing.md.
+            self.hosts[-1].loses_pages = qemu == OLD
         for host in connect(*self.hosts):
             host.start()
         self.console = Console(self.lab)
@@ -54,15 +56,17 @@ class Versions(unittest.TestCase):
 
     def start(self, kind, devices):
         self.hosts[0].define(machine.definition(
-            "guest", *GUEST, *self.console.arguments(), *devices, memory="128M", machine=kind,
-            share=True))
+            "guest", *GUEST, *self.console.arguments(), *devices, memory="128M", machine=kind))
         self.hosts[0].drover("vm", "start", "guest")
         self.console.wait_line("^hb ", 60)
 
     def move(self, source, destination, *options):
         """One move; the machine is paused at the destination and judged."""
         pid = self.hosts[source].machine("guest")["pid"]
-        before = oracle.Memory.of_process(pid, MEMORY)
+        try:
+            before = {"pc.ram": oracle.Memory(oracle.memory_file(pid, MEMORY))}
+        except FileNotFoundError:
+            before = None   # it came here, and its memory goes with its QEMU
         host = self.hosts[source]
         host.drover("move", "guest", self.hosts[destination].name, "--paused", *options)
         job = host.newest_job(kind="move")
@@ -71,12 +75,12 @@ class Versions(unittest.TestCase):
         self.assertEqual(shown["state"], "paused")
         after = oracle.Memory.of_process(shown["pid"], MEMORY)
         verdict = oracle.judge(self.taps[source].stream(pid), {"pc.ram": after},
-                               {"pc.ram": before})
+                               before)
         print(f"{host.name} to {self.hosts[destination].name}:", verdict)
         self.assertTrue(verdict.good, verdict)
         self.assertEqual(verdict.destination[0].missing, 0)
         self.assertGreater(job["report"]["bytes"]["raw"], 40 << 20)
-        self.lost += verdict.lost_by_qemu
+        self.lost += verdict.lost_by_qemu if before else self.hosts[source].loses_pages
 
     def goes_on(self, host):
         """The guest runs here and its memory is whole."""
@@ -86,7 +90,7 @@ class Versions(unittest.TestCase):
         wait_for("heartbeats after the move", lambda: sum(
             x.pid == pid for x in self.console.lines[at:] if x.text.startswith("hb ")) > 15, 30)
         if self.lost:
-            print(f"QEMU lost {self.lost} pages by itself: what the guest says is no verdict")
+            print(f"QEMU lost {self.lost} pages by itself, or may have: what the guest says is no verdict")
         else:
             self.assertEqual(self.console.corrupt(), [])
 

@@ -40,7 +40,7 @@ void guest_folder(struct guest *g)
 
 void guest_start(struct guest *g, const char *definition, bool incoming)
 {
-	struct launch_options o = { .incoming = incoming };
+	struct launch_options o = { .incoming = incoming, .shared = incoming };
 	struct definition d;
 	char text[2048];
 	struct error e;

@@ -88,8 +88,8 @@ static void the_command_line_has_own_memory_and_a_monitor(void **state)
 	free(all);
 	all = command(small, true);
 	assert_non_null(strstr(all, " -S -incoming defer "));
-	assert_non_null(strstr(all, "-object memory-backend-memfd,id=pc.ram,"
-				    "size=268435456,share=on,"));
+	assert_non_null(strstr(all, "-object memory-backend-ram,id=pc.ram,"
+				    "size=268435456,share=off,"));
 	free(all);
 }
 
@@ -113,6 +113,37 @@ static void memory_is_shared_where_the_definition_says_so(void **state)
 	free(own);
 	free(theirs);
 	definition_done(&d);
+}
+
+static void the_kind_of_memory_is_kept_and_not_told_to_older_peers(void **state)
+{
+	struct definition d;
+	char text[256], *all, *own, *theirs;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%smemory-kind = file\n", small);
+	d = parsed(text);
+	all = command(text, false);
+	own = definition_text(&d);
+	theirs = definition_text_for_peers(&d);
+	assert_non_null(strstr(all, "memory-backend-memfd,id=pc.ram,"));
+	assert_non_null(strstr(own, "\nmemory-kind = file\n"));
+	assert_null(strstr(theirs, "memory-kind"));
+	free(all);
+	free(own);
+	free(theirs);
+	definition_done(&d);
+	d = parsed(small);
+	own = definition_text(&d);
+	assert_null(strstr(own, "memory-kind"));
+	free(own);
+	definition_done(&d);
+	assert_refused("memory-kind = shared\n",
+		       "web1:4:15: 'shared' is no kind of memory: write auto, "
+		       "private or file");
+	assert_refused("memory-kind = private\nhuge-pages = 2M\n",
+		       "web1:1:1: memory-kind is private, and huge-pages asks "
+		       "for a file: leave one of them out");
 }
 
 static void a_space_in_the_options_of_the_memory_is_refused(void **state)
@@ -476,6 +507,8 @@ int main(void)
 		cmocka_unit_test(a_small_definition_has_sensible_defaults),
 		cmocka_unit_test(the_command_line_has_own_memory_and_a_monitor),
 		cmocka_unit_test(memory_is_shared_where_the_definition_says_so),
+		cmocka_unit_test(
+			the_kind_of_memory_is_kept_and_not_told_to_older_peers),
 		cmocka_unit_test(
 			a_space_in_the_options_of_the_memory_is_refused),
 		cmocka_unit_test(long_options_of_the_memory_are_written_whole),

@@ -434,7 +434,7 @@ static void copy_check(const struct copy *c)
 	for (unsigned b = 0; b < BLOCKS; b++)
 		for (unsigned p = 0; p < PAGES; p++)
 			assert_int_equal(c->landed[b][p], c->sent[b][p]);
-	for (unsigned i = 0; i < RUN_KINDS; i++) {
+	for (unsigned i = 0; i < RUN_PROOF; i++) {
 		bool plain = i == RUN_DATA || i == RUN_ZERO;
 
 		print_message("%llu of kind %u\n",

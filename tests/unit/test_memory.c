@@ -151,37 +151,6 @@ static void nothing_is_written_outside_of_a_block(void **state)
 	close(fd);
 }
 
-static void a_fill_repeats_its_word_and_only_there(void **state)
-{
-	int fd = shared_file(MIB, 0);
-	struct guest_memory *m = memory_of(fd);
-	uint64_t word;
-	char had[16];
-	struct error e;
-
-	(void)state;
-	memcpy(&word, "12345678", 8);
-	/* More than one piece of what it writes at once. */
-	assert_int_equal(memory_fill(m, 0, 2 * PAGE, 9 * PAGE, word, &e), 0);
-	assert_int_equal(allocated(fd), 9 * PAGE);
-	for (int at = 0; at < MIB; at += 16) {
-		bool in = at >= 2 * PAGE && at < 11 * PAGE;
-
-		assert_int_equal(pread(fd, had, 16, at), 16);
-		assert_memory_equal(had,
-				    in ? (const void *)"1234567812345678"
-				       : page(0),
-				    16);
-	}
-	assert_int_equal(memory_fill(m, 0, MIB - PAGE, 2 * PAGE, word, &e),
-			 -ERANGE);
-	assert_int_equal(memory_fill(m, 0, 0, MIB, 0, &e), 0);
-	assert_int_equal(byte_at(fd, 2 * PAGE), 0);
-	assert_int_equal(allocated(fd), 9 * PAGE);
-	memory_free(m);
-	close(fd);
-}
-
 static void reading_gives_what_is_there_and_allocates_nothing(void **state)
 {
 	uint8_t *got = malloc(MIB);
@@ -458,7 +427,7 @@ static struct guest_memory *memory_in(const struct guest *g)
 	struct guest_memory *m;
 	struct error e;
 
-	if (memory_of_process(&m, g->process.pid, &e) < 0)
+	if (memory_of_process(&m, g->process.pid, MEMORY_SHARED, &e) < 0)
 		fail_msg("%s", e.text);
 	return m;
 }
@@ -604,12 +573,12 @@ static void files_that_cannot_be_told_apart_are_left_out(void **state)
 		_exit(1);
 	}
 	assert_int_equal(read(from[0], &c, 1), 1);
-	if (memory_of_process(&m, pid, &e) < 0)
+	if (memory_of_process(&m, pid, MEMORY_SHARED, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(memory_blocks(m), 0);
 	assert_string_equal(memory_reason(m, 0),
 			    "a: its file cannot be told from that of another "
-			    "memory-backend-memfd of its size");
+			    "backend of its type and size");
 	memory_free(m);
 	for (unsigned i = 0; i < 2; i++) {
 		close(to[i]);
@@ -666,7 +635,8 @@ static void private_memory_is_left_out_with_the_reason(void **state)
 			      "tcg -qmp unix:qmp.sock,server=on,wait=off");
 	m = memory_in(&g);
 	assert_int_equal(memory_blocks(m), 0);
-	assert_non_null(strstr(memory_reason(m, 0), "has no memory backend"));
+	assert_string_equal(memory_reason(m, 0),
+			    "pc.ram: private memory (no backend)");
 	memory_free(m);
 	guest_end(&g);
 }
@@ -677,7 +647,8 @@ static void a_process_that_is_gone_is_an_error(void **state)
 	struct error e;
 
 	(void)state;
-	assert_int_equal(memory_of_process(&m, 0x3fffffff, &e), -ESRCH);
+	assert_int_equal(memory_of_process(&m, 0x3fffffff, MEMORY_SHARED, &e),
+			 -ESRCH);
 	assert_string_equal(e.text, "there is no process 1073741823");
 }
 
@@ -689,7 +660,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			old_content_is_cleared_by_zeros_but_holes_stay),
 		cmocka_unit_test(nothing_is_written_outside_of_a_block),
-		cmocka_unit_test(a_fill_repeats_its_word_and_only_there),
 		cmocka_unit_test(
 			reading_gives_what_is_there_and_allocates_nothing),
 		cmocka_unit_test(many_threads_write_neighbouring_pages),

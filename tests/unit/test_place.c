@@ -272,7 +272,8 @@ static void add_run_that_ends_outside(struct scene *s, enum batch_run_kind kind,
 	add_run(s, kind, first, count);
 	if (kind == RUN_FILL)
 		write_bytes(&s->side_writer, "ABCDEFGH", BATCH_FILL_SIZE);
-	for (uint32_t i = 0; i < count && kind == RUN_SAME; i++)
+	for (uint32_t i = 0;
+	     i < count && (kind == RUN_SAME || kind == RUN_PROOF); i++)
 		write_u64(&s->side_writer, page_sum(s->want[PAGES - 1]));
 	for (uint32_t i = 0; i < count && kind == RUN_DELTA; i++)
 		add_delta(s, "\0\0\0\1abcdefgh", 12, 0);
@@ -291,8 +292,11 @@ static void runs_that_leave_the_block_write_nothing_at_all(void **state)
 	(void)state;
 	for (int kind = 0; kind < RUN_KINDS; kind++)
 		for (size_t i = 0; i < ARRAY_SIZE(outside); i++) {
-			struct scene *s = scene_with(PAGES);
+			struct scene *s;
 
+			if (kind == RUN_PROOF && outside[i].count > 1)
+				continue;
+			s = scene_with(PAGES);
 			/* All are looked at before this one is written. */
 			add_data(s, 2, 1, 'd');
 			add_run_that_ends_outside(s, (enum batch_run_kind)kind,

@@ -358,13 +358,69 @@ class Memory:
     def __getitem__(self, where):
         return self.map[where]
 
-    @classmethod
-    def of_process(cls, pid, size=None):
-        """The shared RAM of a QEMU, found among its descriptors by its size."""
-        return cls(memory_file(pid, size), f"memory of process {pid}")
+    @staticmethod
+    def of_process(pid, size=None):
+        """The RAM of a QEMU: shared, found among its descriptors by its size, or its
+        own, which is there as long as it lives."""
+        try:
+            return Memory(memory_file(pid, size), f"memory of process {pid}")
+        except FileNotFoundError:
+            return PrivateMemory(pid, size)
 
     def close(self):
         self.map.close()
+
+
+class PrivateMemory:
+    """The same of memory that a QEMU has for itself, read while it lives."""
+
+    def __init__(self, pid, size=None):
+        self.what = f"memory of process {pid}"
+        self.start, self.size = private_memory(pid, size)
+        self.file = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, where):
+        start, end, step = where.indices(self.size)
+        assert step == 1
+        found = os.pread(self.file, end - start, self.start + start)
+        while found and len(found) < end - start:
+            more = os.pread(self.file, end - start - len(found),
+                            self.start + start + len(found))
+            found = found + more if more else b""
+        if len(found) < end - start:
+            raise ProcessLookupError(f"{self.what}: it has ended")
+        return found
+
+    def close(self):
+        os.close(self.file)
+
+
+def private_memory(pid, size=None):
+    """Where a QEMU has its largest private memory, or the only one of this size."""
+    found = []
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+        for line in f:
+            where, access, _, _, inode, *name = line.split()
+            start, end = (int(x, 16) for x in where.split("-"))
+            if (access == "rw-p" and inode == "0" and (size is None or end - start == size)
+                    and (not name or name[0].startswith("[anon:"))):
+                found.append((end - start, start))
+    if not found or (size is not None and len(found) > 1):
+        raise FileNotFoundError(f"process {pid} has {len(found)} private mappings"
+                                + (f" of {size} bytes" if size else ""))
+    length, start = max(found)
+    return start, length
+
+
+def memory_place(pid, size=None):
+    """The file, and where in it the RAM of a QEMU begins, to be written to."""
+    try:
+        return memory_file(pid, size), 0
+    except FileNotFoundError:
+        return f"/proc/{pid}/mem", private_memory(pid, size)[0]
 
 
 def memory_file(pid, size=None):

@@ -21,7 +21,7 @@ class Pair:
                  vcpus=1, name="guest"):
         self.lab, self.name = lab, name
         self.network = Network(lab, ("alpha", "beta"), links=links, rate=rate)
-        self.tap = tap.Tap(lab, source_qemu)
+        self.tap = tap.Tap(lab, source_qemu, shares=True)
         self.alpha = Host(lab, "alpha", self.network["alpha"], self.network.addresses("alpha"),
                           qemu=self.tap.program, settings=settings)
         self.beta = Host(lab, "beta", self.network["beta"], self.network.addresses("beta"),
@@ -30,7 +30,7 @@ class Pair:
         self.console = Console(lab)
         self.definition = machine.definition(
             name, *(guest or machine.stress_arguments(fill="384M")), *self.console.arguments(),
-            memory=memory, machine=machine_type, vcpus=vcpus, share=True)
+            memory=memory, machine=machine_type, vcpus=vcpus)
         self.bytes = None
         self.said = None  # what the last `drover move` printed
         self.source_pid = self.source_memory = None

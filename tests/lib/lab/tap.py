@@ -13,17 +13,41 @@ def environ(match, file):
     return {"LD_PRELOAD": LIBRARY, "DROVER_TAP_MATCH": match, "DROVER_TAP_FILE": file}
 
 
+# Memory that a test holds open is there when its QEMU has gone.  Drover's own is
+# private: that of a machine which is started, and not of one that comes, is made
+# shared behind its back.
+SHARES = """
+case " $* " in
+*" -incoming "*) ;;
+*)
+    for word; do
+        shift
+        case $word in
+        memory-backend-ram,*,share=off,*)
+            word=memory-backend-memfd${word#memory-backend-ram}
+            word=${word%%,share=off,*},share=on,${word#*,share=off,} ;;
+        esac
+        set -- "$@" "$word"
+    done ;;
+esac
+"""
+
+
 class Tap:
     """A wrapper to give as `qemu` to a machine: every process of it records
-    into files of its own, FOLDER/tap.PID.N."""
+    into files of its own, FOLDER/tap.PID.N.
 
-    def __init__(self, lab, qemu="/usr/bin/qemu-system-x86_64", match="migrate.sock"):
+    shares: see above."""
+
+    def __init__(self, lab, qemu="/usr/bin/qemu-system-x86_64", match="migrate.sock",
+                 shares=False):
         self.folder = lab.fast
         self.program = lab.path(f"qemu-tapped-{len(glob.glob(lab.path('qemu-tapped-*')))}")
         with open(self.program, "w", encoding="utf-8") as f:
             f.write("#!/bin/sh\n")
             for name, value in environ(match, f"{self.folder}/tap.$$").items():
                 f.write(f'{name}="{value}"\nexport {name}\n')
+            f.write(SHARES if shares else "")
             f.write(f'exec {qemu} "$@"\n')
         os.chmod(self.program, 0o755)
 
