@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The Debian package, in a Debian of its own that systemd runs: installed, used, upgraded."""
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -8,10 +9,20 @@ import unittest
 
 from lab import ROOT, Lab, machine, slow
 from lab.booted import Booted, base
-from lab.core import wait_for
+from lab.core import Failed, wait_for
+from lab.field import Move
+from lab.host import Host
+from lab.network import Link, Namespace, can_tap
 
 TIME_LIMIT = 600  # the package is made once
+# Slower than the guest writes: pre-copy does not end by itself.
+FAST, SLOW = "1gbit", "50mbit"
 
+BOOT = ("-drive", "if=none,id=floppy,format=raw,readonly=on,file=/srv/boot.img",
+        "-device", "isa-fdc,id=fdc", "-device", "floppy,drive=floppy,bus=fdc.0", "-boot", "a")
+GUEST = ("-kernel", f"/srv/{os.path.basename(machine.STRESS)}", "-append",
+         "fill=40M hot=32M rate=24M heartbeat=20 seed=1")
+MOVE = ("drover", "move", "--mode", "tcp", "db")  # uncompressed
 NEEDED = ("dpkg-buildpackage", "lintian", "dh_installsystemd")
 
 
@@ -81,10 +92,7 @@ class Package(unittest.TestCase):
         self.assertNotIn("/srv/kvm: Operation not permitted", opened.stderr)
 
     def test_3_a_guest_outlives_restarts_and_upgrades(self):
-        definition = machine.definition(
-            "web", "-drive", "if=none,id=floppy,format=raw,readonly=on,file=/srv/boot.img",
-            "-device", "isa-fdc,id=fdc", "-device", "floppy,drive=floppy,bus=fdc.0", "-boot", "a",
-            memory="16M")
+        definition = machine.definition("web", *BOOT, memory="16M")
         if os.path.exists("/dev/kvm"):  # which the unit's list of devices has to allow
             definition = definition.replace("accelerator = tcg", "accelerator = kvm")
         self.debian.run("drover", "vm", "define", "-", stdin=definition)
@@ -105,11 +113,104 @@ class Package(unittest.TestCase):
         self.assertIn("vm start web: done", journal)
         self.assertIn("vm start web", self.debian.run("drover", "log").stdout)
 
-    def qemu(self):
+    def qemu(self, name="web"):
         """The id of the machine's process, which runs."""
-        shown = self.debian.run("drover", "vm", "show", "web").stdout
+        shown = self.debian.run("drover", "vm", "show", name).stdout
         self.assertIn("running", shown)
-        return self.debian.run("pgrep", "-f", "name web").stdout.strip()
+        return self.debian.run("pgrep", "-f", f"name {name}").stdout.strip()
+
+    # -- an upgrade in the middle of a move
+
+    def pair(self):
+        """A host out here, with its own /srv; made known by `drover trust`, over a link."""
+        namespace, inside = Namespace(self.lab, "peer"), self.debian.network()
+        self.link = Link(self.lab, 1, namespace, inside, rate=FAST, mtu=1500)
+        folder = self.lab.path("srv")
+        os.mkdir(folder)
+        for one in (folder, self.debian.path("/srv")):
+            shutil.copy(machine.STRESS, one)
+        self.peer = Host(self.lab, "peer", namespace, [self.link.addresses[0]],
+                         settings={"host": {"trust-directory": self.lab.path("trust")}})
+        self.peer.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                          f'mount --bind {folder} /srv && exec "$@"', "sh"]
+        self.peer.start()
+        for one in (namespace, inside):
+            one.bridge("br0")
+        self.debian.run("drover", "trust", "init")
+        said = json.loads(self.debian.run("drover", "trust", "invite", "--json").stdout)
+        self.peer.drover("trust", "join", self.link.addresses[1], said["token"])
+
+    def jobs(self):
+        return json.loads(self.debian.run("drover", "job", "list", "--json").stdout)
+
+    def machines(self):
+        return {m["name"]: m["state"] for m in
+                json.loads(self.debian.run("drover", "vm", "list", "--json").stdout)}
+
+    def upgrade_in(self, argv, jobs):
+        """In the middle of that move; its exit status and what it said."""
+        self.link.shape(SLOW)
+        before = {j["id"] for j in jobs()}
+        move = Move(self.peer, argv)
+
+        def travels():
+            if move.process.poll() is not None:
+                raise Failed(f"the move has ended: {move.wait()}")
+            return any(j["progress"]["bytes_sent"] > 2**17 for j in jobs() if j["id"] not in before)
+        wait_for("pages travel", travels, 30)
+        self.debian.run("dpkg", "-i", "/tmp/drover.deb")
+        self.link.shape(FAST)
+        return move.wait()
+
+    def nothing_is_left(self, here, there):
+        """Of a move: who has the machine, and nobody else anything of it."""
+        def left():
+            found = [f"{j['id']} is {j['state']}" for j in self.jobs() + self.peer.api("GET", "/v1/jobs")
+                     if j["state"] in ("running", "in-doubt")]
+            found += [f"here: {self.machines()}"] if self.machines() != {"web": "running", **here} else []
+            shown = {m["name"]: m["state"] for m in self.peer.api("GET", "/v1/machines")}
+            found += [f"there: {shown}"] if shown != there else []
+            pids = self.debian.run("pgrep", "-f", "name db", check=False).stdout.split()
+            found += [f"here: QEMUs {pids}"] if len(pids) != len(here) else []
+            pids = [p for p, line in self.lab.processes().items()
+                    if f"{self.peer.run_dir}/" in line and " -name " in line]
+            found += [f"there: QEMUs {pids}"] if len(pids) != len(there) else []
+            taps = len(self.debian.network().taps()), len(self.peer.namespace.taps())
+            wanted = (len(here), len(there)) if can_tap() else (0, 0)
+            found += [f"taps {taps}"] if taps != wanted else []
+            files = self.debian.run("find", "/var/lib/drover/moves", "-type", "f", check=False)
+            return found + files.stdout.split()
+        wait_for(f"nothing but {here}, {there}: {left()}", lambda: not left(), 20, 0.1)
+
+    def test_3_upgrades_in_the_middle_of_a_move_undo_it_in_words(self):
+        self.pair()
+        nic = "nic lan = bridge=br0\n" if can_tap() else ""
+        self.debian.run("drover", "vm", "define", "-",
+                        stdin=machine.definition("db", *GUEST, memory="64M") + nic)
+        self.debian.run("drover", "vm", "start", "db")
+        qemu = self.qemu("db")
+        name = json.loads(self.debian.run("drover", "host", "show", "--json").stdout)["name"]
+        # At the source.
+        status, said = self.upgrade_in(self.debian.argv(*MOVE, "peer"), self.jobs)
+        self.assertEqual(status, 1)
+        self.assertRegex(said, "droverd was started again, which undid job [0-9a-f]+: db is running "
+                               "on this host")
+        self.nothing_is_left({"db": "running"}, {})
+        self.assertEqual(self.qemu("db"), qemu)
+        self.debian.run("drover", "move", "db", "peer")
+        self.nothing_is_left({}, {"db": "running"})
+        # At the destination.
+        qemu = self.peer.machine("db")["pid"]
+        status, said = self.upgrade_in(self.peer.drover_argv(*MOVE[1:], name),
+                                       lambda: self.peer.api("GET", "/v1/jobs"))
+        self.assertEqual(status, 1)
+        self.assertIn(f"move db: host {name}: ", said)
+        self.nothing_is_left({}, {"db": "running"})
+        self.assertEqual(self.peer.machine("db")["pid"], qemu)
+        self.peer.drover("move", "db", name)
+        self.nothing_is_left({"db": "running"}, {})
+        self.debian.run("drover", "vm", "stop", "db")
+        self.debian.run("drover", "vm", "forget", "db", check=False)
 
     def test_4_without_the_package_its_guest_runs_on(self):
         qemu = self.qemu()

@@ -8,9 +8,11 @@ manager and a real package manager can show.
 Its files are a layer over the folder that tools/fetch-debian makes, and go with it.
 """
 import os
+import types
 import unittest
 
 from .core import MARK, Failed, wait_for
+from .network import Namespace
 from .release import CACHE
 
 BASE = os.path.join(CACHE, "debian")
@@ -113,11 +115,21 @@ class Booted:
         """One of its files, from out here."""
         return f"/proc/{self.init}/root{name}"
 
+    def network(self):
+        """Its network, for a Link to another one; programs in it are those of out here."""
+        inside = Namespace.__new__(Namespace)
+        inside.lab, inside.name = self.lab, "debian"
+        inside.holder = types.SimpleNamespace(pid=self.init)
+        return inside
+
+    def argv(self, *words):
+        return list(map(str, [
+            "nsenter", "--target", self.init, "--mount", "--uts", "--ipc", "--net", "--pid",
+            "--cgroup", "--root", "--wd", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "DEBIAN_FRONTEND=noninteractive", *words]))
+
     def run(self, *words, check=True, timeout=60, stdin=None):
-        argv = ["nsenter", "--target", self.init, "--mount", "--uts", "--ipc", "--net", "--pid",
-                "--cgroup", "--root", "--wd", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                "DEBIAN_FRONTEND=noninteractive", *words]
-        return self.lab.run(list(map(str, argv)), check=check, timeout=timeout,
+        return self.lab.run(self.argv(*words), check=check, timeout=timeout,
                             **({"input": stdin, "stdin": None} if stdin else {}))
 
     def close(self):
