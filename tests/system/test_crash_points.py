@@ -10,14 +10,19 @@ the heartbeats of the guest.
 EXPECTED is the table of docs/commit.md, "Where it can be cut in two".
 """
 import os
+import shutil
 import signal
+import struct
 import time
 import unittest
 from collections import namedtuple
 
-from lab import Failed, Lab, needs, slow, wait_for
+from lab import Failed, Lab, machine, needs, slow, wait_for
+from lab.authority import trust
+from lab.booted import CGROUPS
 from lab.field import Field
 from lab.host import PROGRAMS
+from lab.network import can_tap
 
 TIME_LIMIT = 900
 PARALLEL = True
@@ -56,6 +61,12 @@ QUICK = {("destination:loaded", "the_source_is_killed"),
          ("source:ended", "the_source_is_killed")}
 
 
+def group_of(pid):
+    """Its control group of version 2, below the root of all."""
+    with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+        return next((line.strip()[3:] for line in f if line.startswith("0::")), "/")
+
+
 class Case(unittest.TestCase):
     lab = field = None
     limits = None
@@ -71,7 +82,11 @@ class Case(unittest.TestCase):
         if not cls.field:
             cls.tearDownClass()
             cls.lab = Lab()
-            cls.field = Field(cls.lab, limits=cls.limits).start()
+            cls.field = cls.make(cls.lab).start()
+
+    @classmethod
+    def make(cls, lab):
+        return Field(lab, limits=cls.limits)
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
@@ -378,6 +393,69 @@ class LongOutageLimit(Case):
         wait_for("the source's end of it", lambda: self.states()[HERE] == "failed", 20, 0.05)
         self.field.link.heal()
         self.settled(HERE)
+
+
+@unittest.skipIf(os.geteuid() != 0 or os.environ.get("DROVER_UNSHARED"),
+                 "needs root, with all user numbers")
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Confined(Case):
+    """QEMU is nobody and has a disk and a card; the hosts know each other by certificates."""
+
+    @classmethod
+    def make(cls, lab):
+        os.chmod(lab.dir, 0o711)
+        cls.disk = lab.path("disk.raw")
+        with open(cls.disk, "wb") as f:
+            f.truncate(1 << 20)
+        os.chmod(cls.disk, 0o600)
+        field = Field(lab, settings={"host": {"qemu-user": "daemon"}}, arguments=[
+            "-drive", f"if=none,id=d,format=raw,file={cls.disk}",
+            "-device", "virtio-blk-pci,drive=d"])
+        trust(lab, (field.alpha, field.beta))
+        for path in (field.console.path, field.watch.path):
+            os.chmod(path, 0o666)
+        for host in (field.alpha, field.beta):
+            host.namespace.bridge("br0")
+        # The tree may lie where only its owner comes to.
+        guest = shutil.copy(machine.STRESS, lab.dir)
+        field.definition = field.definition.replace(machine.STRESS, guest)
+        cls.cards = int(can_tap())
+        field.definition += "nic lan = bridge=br0\n" * cls.cards
+        return field
+
+    def settled(self, expected):
+        """And what QEMU was given is that of the one that is left."""
+        super().settled(expected)
+        number = os.stat(f"/proc/{self.field.pid}").st_uid
+        self.assertNotEqual(number, 0)
+        raw = os.getxattr(self.disk, "system.posix_acl_access")
+        entries = [struct.unpack_from("<HHI", raw, at) for at in range(4, len(raw), 8)]
+        self.assertEqual([who for kind, _, who in entries if kind == 2], [number])
+        self.assertEqual([len(h.namespace.taps()) for h in (self.field.here, self.field.there)],
+                         [self.cards, 0])
+        self.assertEqual([g for g in self.groups - {group_of(self.field.pid)}
+                          if any(os.path.exists(root + g) for root in CGROUPS)], [])
+
+    def killed(self, point, side):
+        self.to(point)
+        self.groups = {group_of(pid) for host in (self.source, self.destination)
+                       for pid in self.field.qemus(host)}
+        self.kill(self.source if side == "source" else self.destination)
+        self.settled(getattr(EXPECTED[point], f"kill_{side}"))
+
+    def test_the_source_is_killed_before_the_commit(self):
+        self.killed("source:before-commit", "source")
+
+    def test_the_destination_is_killed_after_the_commit(self):
+        self.killed("destination:commit-received", "destination")
+
+    @slow
+    def test_the_source_is_killed_after_the_commit(self):
+        self.killed("source:commit-sent", "source")
+
+    @slow
+    def test_the_destination_is_killed_before_the_commit(self):
+        self.killed("destination:loaded", "destination")
 
 
 def add_tests():
