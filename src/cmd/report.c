@@ -186,10 +186,14 @@ static void print_outcome(FILE *to, const json_t *job)
 	const char *kind = output_string(job, "kind");
 	const char *role = output_string(job, "role");
 
-	if (!state || strcmp(state, "done") != 0 || !kind ||
-	    strcmp(kind, "move") != 0)
+	if (!state || strcmp(state, "done") != 0 || !kind)
 		return;
 	format_text(machine, output_find(job, "machine"));
+	if (!strcmp(kind, "update"))
+		fprintf(to, "%s runs in the QEMU that is installed.\n",
+			machine);
+	if (strcmp(kind, "move") != 0)
+		return;
 	format_text(peer, output_find(job, "peer"));
 	fprintf(to, "%s moved %s %s.\n", machine,
 		role && !strcmp(role, "destination") ? "here from" : "to",

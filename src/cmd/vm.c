@@ -12,8 +12,15 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
+#include "cmd/watch.h"
 
 enum { PATH_CAP = 128, DEFINITION_MAX = 1 << 20, URL_CAP = 900 };
+
+static void format_outdated(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	snprintf(buf, OUTPUT_CELL, "%s",
+		 json_is_true(value) ? "an older one" : "");
+}
 
 static const struct output_field list_fields[] = {
 	{ "NAME", "name", format_text, false },
@@ -22,6 +29,7 @@ static const struct output_field list_fields[] = {
 	{ "CPUS", "vcpus", format_text, true },
 	{ "PID", "pid", format_text, true },
 	{ "JOB", "job", format_text, false },
+	{ "QEMU", "outdated", format_outdated, false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -36,6 +44,7 @@ static const struct output_field show_fields[] = {
 	{ "Processors", "vcpus", format_text, false },
 	{ "Machine type", "machine", format_text, false },
 	{ "QEMU", "qemu", format_text, false },
+	{ "Runs in", "outdated", format_outdated, false },
 	{ "Job", "job", format_text, false },
 	{ "Adopted", "adopted", format_yes_no, false },
 	{ "Run folder", "run_dir", format_text, false },
@@ -228,6 +237,71 @@ static int run_adopt(struct call *c, struct error *e)
 	return 0;
 }
 
+enum { UPDATE_ALL };
+
+static const struct command_option update_options[] = {
+	[UPDATE_ALL] = { "all", NULL,
+			 "all machines whose QEMU is older than the\n"
+			 "one installed, one after the other" },
+	{ NULL, NULL, NULL },
+};
+
+/* STATUS_DONE, or what became of it. */
+static int update_one(struct call *c, const char *name, struct error *e)
+{
+	json_t *job = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/machines/", name, "/update",
+			   e)) < 0 ||
+	    (r = client_post(c->client, path, NULL, &job, e)) < 0)
+		return r;
+	return watch_new_job(c, job, false, e);
+}
+
+/* One that fails goes on in its old QEMU; the others are no worse for it.
+ * What stops one for good is said for it, and the first that failed counts. */
+static int update_all(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *list = NULL;
+	int r = client_get(c->client, "/v1/machines", &list, e);
+	int status = STATUS_DONE;
+	size_t i;
+	json_t *m;
+
+	if (r < 0)
+		return r;
+	json_array_foreach (list, i, m) {
+		const char *name = output_string(m, "name");
+
+		if (!name || !json_is_true(json_object_get(m, "outdated")))
+			continue;
+		r = update_one(c, name, e);
+		if (r == STATUS_CANCELLED)
+			return r;
+		if (r < 0) {
+			error_in(e, "%s", name);
+			r = call_fail(c, outcome_of_code(r), e->text, NULL);
+		}
+		if (status == STATUS_DONE)
+			status = r;
+	}
+	return status;
+}
+
+static int run_update(struct call *c, struct error *e)
+{
+	bool all = c->options[UPDATE_ALL];
+
+	if (all == (c->words[0] != NULL))
+		return error_set(e, EINVAL,
+				 "name one machine, or use --all for those "
+				 "whose QEMU is older than the one installed");
+	watch_prepare();
+	return all ? update_all(c, e) : update_one(c, c->words[0], e);
+}
+
 const struct command vm_commands[] = {
 	{ "vm", "list", "", "Lists the machines of this host", NULL, NULL,
 	  run_list },
@@ -242,6 +316,12 @@ const struct command vm_commands[] = {
 	  run_pause },
 	{ "vm", "resume", "VM", "Continues a guest that is paused", NULL, NULL,
 	  run_resume },
+	{ "vm", "update", "[VM]", "Puts a new QEMU under a running guest",
+	  "The QEMU that is installed now is started beside the machine's own, "
+	  "and\nthe guest goes over to it.  Ctrl-C cancels that; the guest "
+	  "then "
+	  "goes on in\nthe old one.",
+	  update_options, run_update },
 	{ "vm", "adopt", "PID", "Takes over a QEMU that already runs",
 	  "PID is the number of its process.  The guest does not notice.",
 	  adopt_options, run_adopt },

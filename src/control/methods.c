@@ -260,6 +260,14 @@ static int move_machine(struct host *h, const struct api_call *c, char **ret,
 	return told(ret, &v, machine_move(h, c->name, &of, &v, e), e);
 }
 
+static int update_machine(struct host *h, const struct api_call *c, char **ret,
+			  struct error *e)
+{
+	struct job_view v;
+
+	return told(ret, &v, machine_update(h, c->name, &v, e), e);
+}
+
 static int compare_machine(struct host *h, const struct api_call *c, char **ret,
 			   struct error *e)
 {
@@ -439,6 +447,8 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_SHAPE,
 	  .changes = "move", .notes = "host mode paused",
 	  .takes = &move_body_shape, .gives = &job_view_shape },
+	{ "POST", "/v1/machines/*/update", update_machine, 202,
+	  .changes = "vm update", .gives = &job_view_shape },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,
 	  .takes = &compare_body_shape, .gives = &comparison_shape },
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,

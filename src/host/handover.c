@@ -105,6 +105,26 @@ static int left(void *context, const char *name, const char *peer)
 	return error_code(&e);
 }
 
+static int updated(void *context, const char *name,
+		   const struct qemu_process *p, bool paused)
+{
+	struct host *h = context;
+	struct machine *m = machine_held(h->registry, name);
+	struct error e;
+
+	/* The update holds it. */
+	assert(m);
+	if (p->pidfd >= 0)
+		machine_set_running(h->registry, m, p, paused);
+	else
+		machine_set_stopped(h->registry, m,
+				    "its new QEMU ended while it was updated");
+	if (machine_save(h->registry, m, &e) == 0)
+		return 0;
+	log_error("%s", e.text);
+	return error_code(&e);
+}
+
 static bool guest_lives(void *context, const char *name, const char *guest)
 {
 	const struct host *h = context;
@@ -128,6 +148,7 @@ void handover_init(struct move_host *ret, struct host *h)
 {
 	ret->arrived = arrived;
 	ret->left = left;
+	ret->updated = updated;
 	ret->release = released;
 	ret->guest_lives = guest_lives;
 	ret->has_arrived = has_arrived;

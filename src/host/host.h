@@ -81,6 +81,10 @@ int machine_move(struct host *h, const char *name,
 		 const struct move_request *of, struct job_view *ret_job,
 		 struct error *e);
 
+/* Into the QEMU that is installed now: docs/update.md. */
+int machine_update(struct host *h, const char *name, struct job_view *ret_job,
+		   struct error *e);
+
 /* What the two hosts find; findings_done() frees them. */
 struct comparison {
 	bool ok; /* none of them is an error */

@@ -169,14 +169,15 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	SCOPED(definition_done) struct definition d = { 0 };
 	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 	const struct machine_record *c = machine_record(m);
-	const struct launch_options o = {
+	struct launch_options o = {
 		.default_qemu = now->host.qemu,
-		.run_dir = c->run_dir,
 		.user = now->host.qemu_user,
 		.bridges = &now->bridges,
 	};
 	struct qemu_process p;
 
+	machine_set_folder(h->registry, m, "");
+	o.run_dir = c->run_dir;
 	if (definition_parse(&d, c->name, c->text, e) < 0 ||
 	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
 		return error_code(e);

@@ -36,6 +36,7 @@ struct machine_view {
 	unsigned vcpus;
 	uint64_t memory_bytes;
 	bool adopted;
+	bool outdated;            /* its QEMU is older than the one installed */
 	char status[24];          /* what QEMU said last; empty: nothing */
 	char lost[STORE_WHY_CAP]; /* how its QEMU died; empty: it did not */
 	char run_dir[PATH_MAX];

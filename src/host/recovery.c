@@ -50,6 +50,19 @@ static void *leaving_main(void *arg)
 	return NULL;
 }
 
+static void *updating_main(void *arg)
+{
+	struct recovery *o = arg;
+	struct move_machine m = moves_view(o->machine);
+	struct error e = { 0 };
+	int r = move_update_resume(o->job, &o->terms.host, &m, &o->entry, &e);
+
+	machine_release(o->host->registry, o->machine);
+	job_settle(o->job, r, &e);
+	recovery_free(o);
+	return NULL;
+}
+
 static void *arriving_main(void *arg)
 {
 	struct recovery *o = arg;
@@ -107,13 +120,16 @@ static void not_taken_up(struct host *h, struct journal_entry *entry,
 
 static int launch(struct recovery *o, struct error *e)
 {
+	struct jobs *all = o->host->jobs;
 	int r;
 
-	jobs_add(o->host->jobs, o->job);
-	r = o->job->role == ROLE_SOURCE
-		    ? jobs_thread(o->host->jobs, "move out", leaving_main, o, e)
-		    : jobs_thread(o->host->jobs, "move in", arriving_main, o,
-				  e);
+	jobs_add(all, o->job);
+	if (o->job->kind == JOB_UPDATE)
+		r = jobs_thread(all, "update", updating_main, o, e);
+	else if (o->job->role == ROLE_SOURCE)
+		r = jobs_thread(all, "move out", leaving_main, o, e);
+	else
+		r = jobs_thread(all, "move in", arriving_main, o, e);
 	if (r < 0) {
 		job_fail(o->job, e);
 		recovery_free(o);
@@ -136,7 +152,8 @@ static int recover_one(struct host *h, struct journal_entry *entry,
 	entry = &o->entry;
 	if (job_new(&o->job,
 		    &(struct job_subject){ .id = entry->job,
-					   .kind = JOB_MOVE,
+					   .kind = entry->folder[0] ? JOB_UPDATE
+								    : JOB_MOVE,
 					   .role = entry->role,
 					   .machine = entry->machine,
 					   .peer = entry->peer },
@@ -148,10 +165,12 @@ static int recover_one(struct host *h, struct journal_entry *entry,
 	}
 	/* Without the peer in the configuration nobody can be asked: the
 	 * operator is. */
-	if (peer_of(&o->terms, entry->peer, &o->peer, e) < 0)
+	if (o->job->kind == JOB_MOVE &&
+	    peer_of(&o->terms, entry->peer, &o->peer, e) < 0)
 		snprintf(o->peer.name, sizeof(o->peer.name), "%s", entry->peer);
-	log_info("move %s (job %s): found in the journal at '%s'",
-		 o->job->machine, o->job->id, journal_step_name(entry->step));
+	log_info("%s %s (job %s): found in the journal at '%s'",
+		 job_kind_names[o->job->kind], o->job->machine, o->job->id,
+		 journal_step_name(entry->step));
 	return launch(o, e);
 }
 

@@ -522,6 +522,27 @@ void machine_set_arrived(struct registry *r, struct machine *m, const char *job)
 	snprintf(m->record.arrived, sizeof(m->record.arrived), "%s", job);
 }
 
+/* Locked.  That of one that was updated is beside its own: docs/update.md. */
+static void note_folder(const struct registry *r, struct machine_record *c,
+			const char *qmp_path)
+{
+	char path[PATH_MAX + 16], beside[PATH_MAX];
+
+	move_run_dir(c->run_dir, r->settings->run_directory, c->name);
+	move_beside(beside, c->run_dir);
+	snprintf(path, sizeof(path), "%s/qmp.sock", beside);
+	if (!strcmp(path, qmp_path))
+		snprintf(c->run_dir, sizeof(c->run_dir), "%s", beside);
+}
+
+void machine_set_folder(struct registry *r, struct machine *m,
+			const char *qmp_path)
+{
+	WITH_LOCK(&r->lock);
+
+	note_folder(r, &m->record, qmp_path);
+}
+
 void machine_set_running(struct registry *r, struct machine *m,
 			 const struct qemu_process *p, bool paused)
 {
@@ -529,6 +550,7 @@ void machine_set_running(struct registry *r, struct machine *m,
 
 	WITH_LOCK(&r->lock);
 
+	note_folder(r, &m->record, now.qmp_path);
 	m->record.process = now;
 	m->record.started = true;
 	m->record.paused = paused;

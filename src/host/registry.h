@@ -120,6 +120,10 @@ void machine_set_adopted(struct registry *r, struct machine *m);
 void machine_set_own(struct registry *r, struct machine *m, bool own);
 void machine_set_arrived(struct registry *r, struct machine *m,
 			 const char *job);
+/* Its run directory is where its QEMU's monitor is or was, @qmp_path; "" when
+ * it is about to be started. */
+void machine_set_folder(struct registry *r, struct machine *m,
+			const char *qmp_path);
 void machine_set_running(struct registry *r, struct machine *m,
 			 const struct qemu_process *p, bool paused);
 /* @lost: how its QEMU died; "": it did not. */

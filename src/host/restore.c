@@ -16,8 +16,9 @@
 #include "move/journal.h"
 #include "qemu/definition.h"
 
+/* @held: it is being updated, and may run in another QEMU. */
 static void find_process(struct registry *r, struct machine *m,
-			 const struct machine_file *f)
+			 const struct machine_file *f, bool held)
 {
 	const struct machine_record *c = machine_record(m);
 	char lost[STORE_WHY_CAP];
@@ -25,6 +26,7 @@ static void find_process(struct registry *r, struct machine *m,
 	struct error e;
 
 	machine_set_stopped(r, m, f->lost);
+	machine_set_folder(r, m, f->qmp);
 	if (!f->started)
 		return;
 	if (launch_attach(&p, f->pid, f->start_time, c->run_dir, &e) < 0) {
@@ -33,7 +35,8 @@ static void find_process(struct registry *r, struct machine *m,
 			snprintf(lost, sizeof(lost),
 				 "its QEMU ended with this host");
 		machine_set_stopped(r, m, lost);
-		launch_withdraw(c->name, c->text, c->run_dir);
+		if (!held)
+			launch_withdraw(c->name, c->text, c->run_dir);
 		return;
 	}
 	if (f->qmp[0])
@@ -82,11 +85,13 @@ static void take_up(struct registry *r, struct machine *m)
 		log_error("%s", e.text);
 }
 
-/* Its QEMU, where there is one, waits for a move, which is taken up later. */
+/* Its QEMU, where there is one, waits for a move or an update, which is taken
+ * up later. */
 static bool was_coming(const struct journal_entries *moves, const char *name)
 {
 	for (size_t i = 0; i < moves->count; i++)
-		if (moves->at[i].role == ROLE_DESTINATION &&
+		if ((moves->at[i].role == ROLE_DESTINATION ||
+		     moves->at[i].folder[0]) &&
 		    !strcmp(moves->at[i].machine, name))
 			return true;
 	return false;
@@ -103,6 +108,7 @@ static int restore_one(void *context, const char *name, char *definition,
 	const struct restore *all = context;
 	struct registry *r = all->registry;
 	AUTO_FREE char *text = definition;
+	bool coming = was_coming(&all->moves, name);
 	struct machine *m;
 
 	if (machine_reserve_name(r, name, (struct hold){ .kind = HOLD_START },
@@ -114,9 +120,9 @@ static int restore_one(void *context, const char *name, char *definition,
 	machine_set_arrived(r, m, f->arrived);
 	/* Older versions did not note it: one that never came was defined. */
 	machine_set_own(r, m, f->own || !f->arrived[0]);
-	find_process(r, m, f);
+	find_process(r, m, f, coming);
 	know_uuid(r, m);
-	if (!machine_record(m)->started && !was_coming(&all->moves, name))
+	if (!machine_record(m)->started && !coming)
 		take_up(r, m);
 	machine_release(r, m);
 	return 0;

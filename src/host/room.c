@@ -160,6 +160,18 @@ uint64_t room_available(pid_t pid)
 
 /* --- who takes how much of it */
 
+/* Its own pages and those of its memory's files, which others may write into:
+ * they are not all mapped.  UINT64_MAX: it has ended. */
+static uint64_t taken_by(pid_t pid)
+{
+	char path[64];
+	uint64_t kib;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	kib = read_number(path, "RssAnon:");
+	return kib == UINT64_MAX ? kib : kib * 1024 + backends_use(pid).filled;
+}
+
 struct room_need room_of_arrival(const struct definition *d)
 {
 	/* Huge pages are set aside: QEMU says itself when there are too few. */
@@ -176,16 +188,15 @@ struct room_need room_of_departure(const char *machine, pid_t pid)
 				   .leaves = pid };
 }
 
-/* Its own pages and those of its memory's files, which others may write into:
- * they are not all mapped.  UINT64_MAX: it has ended. */
-static uint64_t taken_by(pid_t pid)
+/* As much as it has by now; its job says, once it is there, which it is. */
+struct room_need room_of_update(const char *machine, pid_t pid)
 {
-	char path[64];
-	uint64_t kib;
+	uint64_t taken = taken_by(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	kib = read_number(path, "RssAnon:");
-	return kib == UINT64_MAX ? kib : kib * 1024 + backends_use(pid).filled;
+	return (struct room_need){
+		.machine = machine,
+		.bytes = (taken == UINT64_MAX ? 0 : taken) + SPARE_BYTES,
+	};
 }
 
 static uint64_t still_to_come(const struct room_claim *c)

@@ -36,9 +36,11 @@ void room_free(struct room *all); /* without claims; NULL is fine */
 
 /* Bytes that @pid could still take; UINT64_MAX: not known. */
 uint64_t room_available(pid_t pid);
-/* What a move that comes, one that leaves by this process, takes here. */
+/* What a move that comes, one that leaves by this process, and a second QEMU
+ * beside this process take here. */
 struct room_need room_of_arrival(const struct definition *d);
 struct room_need room_of_departure(const char *machine, pid_t pid);
+struct room_need room_of_update(const char *machine, pid_t pid);
 /* -EBUSY with the numbers when it does not fit beside what is claimed. */
 int room_check(struct room *all, const struct room_need *n, struct error *e);
 /* -EBUSY likewise; else it is claimed for @j, which outlives the claim. */

@@ -6,6 +6,7 @@
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/registry.h"
+#include "host/updates.h"
 #include "qemu/monitor.h"
 #include "qemu/qmp.h"
 
@@ -50,7 +51,11 @@ int machine_list(struct host *h, struct machine_views *ret, struct error *e)
 	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 
 	status_ask(h->registry, NULL);
-	return registry_view(h->registry, now->host.qemu, ret, e);
+	if (registry_view(h->registry, now->host.qemu, ret, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < ret->count; i++)
+		updates_judge(&ret->at[i]);
+	return 0;
 }
 
 int machine_show(struct host *h, const char *name, struct machine_view *ret,
@@ -59,5 +64,8 @@ int machine_show(struct host *h, const char *name, struct machine_view *ret,
 	AUTO_SETTINGS struct settings *now = live_now(&h->live);
 
 	status_ask(h->registry, name);
-	return registry_view_one(h->registry, name, now->host.qemu, ret, e);
+	if (registry_view_one(h->registry, name, now->host.qemu, ret, e) < 0)
+		return error_code(e);
+	updates_judge(ret);
+	return 0;
 }

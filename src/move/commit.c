@@ -66,7 +66,7 @@ void commit_run(struct commit_side *c, enum decide_event event)
 
 /* --- the operator's word */
 
-static enum decide_event operators_word(struct job *job)
+enum decide_event commit_word(struct job *job)
 {
 	switch (job_take_verdict(job)) {
 	case JOB_RUN_HERE:
@@ -81,12 +81,14 @@ static enum decide_event operators_word(struct job *job)
 
 enum decide_event commit_refuse(struct commit_side *c)
 {
+	bool update = c->job->kind == JOB_UPDATE;
 	char why[100];
 
-	log_warning("move %s (%s): the operator's word is not obeyed: host %s "
-		    "was heard",
-		    c->job->machine, c->job->id, c->peer->name);
-	snprintf(why, sizeof(why), "host %s was heard", c->peer->name);
+	snprintf(why, sizeof(why), "%s%s was heard", update ? "" : "host ",
+		 c->peer->name);
+	log_warning("%s %s (%s): the operator's word is not obeyed: %s",
+		    job_kind_names[c->job->kind], c->job->machine, c->job->id,
+		    why);
 	job_refuse_verdict(c->job, why);
 	return NO_EVENT;
 }
@@ -193,14 +195,14 @@ static enum decide_event ask(struct commit_side *c)
 
 enum decide_event commit_tell(struct commit_side *c)
 {
-	enum decide_event word = operators_word(c->job);
+	enum decide_event word = commit_word(c->job);
 
 	return word == NO_EVENT ? tell(c) : word;
 }
 
 enum decide_event commit_ask(struct commit_side *c)
 {
-	enum decide_event word = operators_word(c->job);
+	enum decide_event word = commit_word(c->job);
 
 	if (atomic_load(&c->job->told_commit))
 		return EVENT_HEARD_COMMIT;
@@ -249,6 +251,22 @@ static void doubt_at_source(struct commit_side *c)
 		      peer, c->job->id, peer, c->job->id);
 }
 
+static void doubt_about_update(struct commit_side *c)
+{
+	char error[300];
+
+	snprintf(error, sizeof(error),
+		 "the new QEMU of %s was told to run it, but has not confirmed "
+		 "it: %.160s",
+		 c->job->machine, c->heard);
+	job_set_doubt(c->job, error,
+		      "Drover keeps asking.  To end the old QEMU all the same, "
+		      "run 'drover job resolve %s --give-up'.  To end the new "
+		      "one and go on in the old one, run 'drover job resolve "
+		      "%s --run-here'",
+		      c->job->id, c->job->id);
+}
+
 static void doubt_at_destination(struct commit_side *c)
 {
 	char error[300];
@@ -291,6 +309,8 @@ enum decide_event commit_doubt(struct commit_side *c)
 			      "or make room in it");
 	else if (course == SOURCE_CONTINUING)
 		doubt_about_guest(c);
+	else if (course == SOURCE_GIVING && c->job->kind == JOB_UPDATE)
+		doubt_about_update(c);
 	else if (course == SOURCE_GIVING)
 		doubt_at_source(c);
 	else

@@ -37,6 +37,9 @@ struct commit_side {
 /* Until the side is over. */
 void commit_run(struct commit_side *c, enum decide_event event);
 
+/* The operator's word, taken; NO_EVENT: there is none. */
+enum decide_event commit_word(struct job *job);
+
 /* --- actions that both sides share */
 
 /* Source: tells "commit" in a session of its own, and hears how far the

@@ -34,6 +34,7 @@ const char *const job_state_names[JOB_STATES] = {
 const char *const job_kind_names[JOB_KINDS] = {
 	[JOB_MOVE] = "move",
 	[JOB_RELAY] = "relay",
+	[JOB_UPDATE] = "update",
 };
 
 static void init_locks(struct job *j)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A job: one move or one relay, as one host sees it.  Its own thread drives
+ * A job: one move, relay or update, as one host sees it.  Its own thread drives
  * it; others look at it (move/job_view.h) and may ask it to end.
  *
  * Reference counted: the registry holds one reference, the thread another.
@@ -30,7 +30,7 @@ enum job_state {
 /* Who shall run the guest, from this host's point of view. */
 enum job_verdict { JOB_UNDECIDED, JOB_RUN_HERE, JOB_GIVE_UP };
 
-enum job_kind { JOB_MOVE, JOB_RELAY, JOB_KINDS };
+enum job_kind { JOB_MOVE, JOB_RELAY, JOB_UPDATE, JOB_KINDS };
 
 enum {
 	JOB_ID_SIZE = 17,

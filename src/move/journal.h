@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,6 +55,9 @@ struct journal_entry {
 	pid_t pid;
 	uint64_t start_time;
 	char *definition; /* destination */
+	/* Of an update, docs/update.md: the new QEMU's run directory, and the
+	 * three before the definition are that QEMU's.  Empty: of a move. */
+	char folder[PATH_MAX];
 };
 
 extern const struct shape journal_entry_shape;

@@ -6,6 +6,8 @@
  *   source            the source's stages, up to where both QEMUs are complete
  *   destination       the destination's
  *   decide            who may run the guest: the table
+ *   update, update_acts
+ *                     a move to another QEMU of this host: docs/update.md
  *   source_acts, destination_acts
  *                     what the table asks of each side
  *   commit            goes by it, asks and answers the other side
@@ -28,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "move/paths.h"
 #include "qemu/definition.h"
@@ -71,6 +74,11 @@ struct move_host {
 	/* The machine, which the move holds, is @peer's.  Negative: it is not
 	 * off the disk. */
 	int (*left)(void *context, const char *machine, const char *peer);
+	/* @p has the guest of the machine, which the update holds, in the place
+	 * of its QEMU so far, and is the host's; without a pidfd: it had, and
+	 * has ended.  Negative: that is not on disk. */
+	int (*updated)(void *context, const char *machine,
+		       const struct qemu_process *p, bool paused);
 	/* Does the QEMU @guest (launch_identity()) of @machine live?  Has one
 	 * arrived by @job? */
 	bool (*guest_lives)(void *context, const char *machine,
@@ -87,6 +95,18 @@ static inline void move_run_dir(char buf[static PATH_MAX],
 				const char *run_directory, const char *machine)
 {
 	snprintf(buf, PATH_MAX, "%s/machines/%s", run_directory, machine);
+}
+
+/* Where the next QEMU of a machine is started beside the one in @run_dir: no
+ * name has a '+'. */
+static inline void move_beside(char buf[static PATH_MAX], const char *run_dir)
+{
+	size_t len = strlen(run_dir);
+
+	if (len > 0 && run_dir[len - 1] == '+')
+		snprintf(buf, PATH_MAX, "%.*s", (int)len - 1, run_dir);
+	else
+		snprintf(buf, PATH_MAX, "%s+", run_dir);
 }
 
 struct move_peer {
@@ -149,3 +169,15 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 int move_in_resume(struct job *job, const struct move_host *host,
 		   struct journal_entry *entry, const struct move_peer *peer,
 		   struct error *e);
+
+/* --- both, on this host */
+
+/* Moves @m into a new QEMU beside its own.  0: the guest is in that, the old
+ * one has ended, and the host was told by updated().  Negative: it stays in the
+ * old one; otherwise as move_away(). */
+int move_update(struct job *job, const struct move_host *host,
+		struct move_machine *m, const struct move_options *o,
+		struct error *e);
+int move_update_resume(struct job *job, const struct move_host *host,
+		       struct move_machine *m, struct journal_entry *entry,
+		       struct error *e);

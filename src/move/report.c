@@ -265,6 +265,26 @@ int report_move(struct job_report *ret, struct session *s, struct relay *r,
 	return 0;
 }
 
+/* There is no session: QEMU's stream is the wire. */
+struct job_report report_update(const struct migration_info *q,
+				const struct move_times *t)
+{
+	uint64_t took_us = t->completed_us - t->migrate_us;
+	uint64_t pages = q->data_pages * WIRE_PAGE;
+	struct job_report r = {
+		.bytes = { .zero = q->zero_pages * WIRE_PAGE,
+			   .raw = pages,
+			   .stream = q->sent > pages ? q->sent - pages : 0,
+			   .wire = q->sent },
+		.rate = took_us ? q->sent * USEC_PER_SEC / took_us : 0,
+	};
+
+	r.pages.of[RUN_ZERO] = q->zero_pages;
+	r.pages.of[RUN_DATA] = q->data_pages;
+	add_times(&r, t);
+	return r;
+}
+
 int report_relay(struct job_report *ret, struct session *s, struct relay *r,
 		 uint64_t took_us, struct error *e)
 {

@@ -118,5 +118,8 @@ struct move_times {
 int report_move(struct job_report *ret, struct session *s, struct relay *r,
 		const struct move_times *t, const struct move_options *o,
 		struct error *e);
+/* Of an update, from what the old QEMU says of its stream. */
+struct job_report report_update(const struct migration_info *q,
+				const struct move_times *t);
 int report_relay(struct job_report *ret, struct session *s, struct relay *r,
 		 uint64_t took_us, struct error *e);

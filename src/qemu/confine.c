@@ -125,6 +125,14 @@ int confine_folder(const char *run_dir, const struct confinement *c,
 	return 0;
 }
 
+/* An update starts a second QEMU of a machine, in NAME+. */
+static bool is_same_machine(const char *one, const char *other)
+{
+	size_t len = strcspn(one, "+");
+
+	return strcspn(other, "+") == len && !strncmp(one, other, len);
+}
+
 int confine_alone(const char *run_dir, const struct confinement *c,
 		  struct error *e)
 {
@@ -142,7 +150,7 @@ int confine_alone(const char *run_dir, const struct confinement *c,
 		return error_sys(e, "%s", above);
 	while ((found = readdir(d)))
 		if (found->d_name[0] != '.' &&
-		    strcmp(found->d_name, name + 1) != 0 &&
+		    !is_same_machine(found->d_name, name + 1) &&
 		    fstatat(dirfd(d), found->d_name, &st,
 			    AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_uid == c->number)

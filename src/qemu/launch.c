@@ -510,6 +510,20 @@ static bool runs_file(pid_t pid, const char *path)
 	       own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 }
 
+bool launch_outdated(pid_t pid, const char *path)
+{
+	AUTO_FREE char *exe = NULL;
+	struct error ignored;
+
+	if (process_link(&exe, pid, "exe", &ignored) < 0)
+		return false;
+	/* "/usr/bin/qemu-system-x86_64 (deleted)" is not there either. */
+	if (!runs_file(pid, exe))
+		return true;
+	return access(path, X_OK) == 0 && !is_script(path) &&
+	       !runs_file(pid, path);
+}
+
 /* A command line is whatever its process says.  Ours is the user's to whom we
  * have given @run_dir, and runs a QEMU, or what we were told to start:
  * "PROGRAM -name ...", where a script stands behind its interpreter. */

@@ -62,6 +62,11 @@ bool launch_died(const struct qemu_process *p, const char *qmp_path, char *ret,
  * taken away is logged. */
 void launch_withdraw(const char *name, const char *text, const char *run_dir);
 
+/* Is the program of @pid no longer the one at @path, which would be started?
+ * A script there says nothing; then whether the program's own file is still
+ * what it was. */
+bool launch_outdated(pid_t pid, const char *path);
+
 /* Stop looking after the process without touching it. */
 void launch_forget(struct qemu_process *p);
 

@@ -103,6 +103,9 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 		.remaining = number(ram, "remaining"),
 		.rounds = number(ram, "dirty-sync-count"),
 		.dirty_rate = number(ram, "dirty-pages-rate") * PAGE,
+		.sent = number(ram, "transferred"),
+		.zero_pages = number(ram, "duplicate"),
+		.data_pages = number(ram, "normal"),
 		.expected_downtime_ms =
 			downtime ? json_integer_value(downtime) : -1,
 	};

@@ -25,10 +25,12 @@ enum migration_status {
 
 struct migration_info {
 	enum migration_status status;
-	uint64_t total, remaining;    /* bytes of RAM */
-	uint64_t rounds, dirty_rate;  /* bytes per second */
-	int64_t expected_downtime_ms; /* -1: not known */
-	char why[200];                /* it failed */
+	uint64_t total, remaining;       /* bytes of RAM */
+	uint64_t rounds, dirty_rate;     /* bytes per second */
+	uint64_t sent;                   /* bytes of the stream */
+	uint64_t zero_pages, data_pages; /* of 4 KiB, of RAM */
+	int64_t expected_downtime_ms;    /* -1: not known */
+	char why[200];                   /* it failed */
 };
 
 struct guest_status {

@@ -188,6 +188,12 @@ int machine_move(struct host *h, const char *name,
 			     of->paused ? " paused" : ""));
 }
 
+int machine_update(struct host *h, const char *name, struct job_view *ret_job,
+		   struct error *e)
+{
+	return job_of(h, ret_job, answer(h, e, "machine_update %s", name));
+}
+
 int machine_compare(struct host *h, const char *name, const char *peer,
 		    struct comparison *ret, struct error *e)
 {

@@ -59,6 +59,7 @@ static const struct {
 	{ "POST", "/v1/machines/web1/move",
 	  "{\"host\":\"beta\",\"option\":\"auto\",\"mode\":\"tcp\"}", 202,
 	  "machine_move web1 beta tcp 0/0 0/0 -" },
+	{ "POST", "/v1/machines/web1/update", "", 202, "machine_update web1" },
 	{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}", 200,
 	  "machine_compare web1 beta" },
 	{ "POST", "/v1/adopt", "{\"pid\":12}", 200, "machine_adopt 12 - -" },

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""A new QEMU under a running guest: `drover vm update`, and what ends in the middle of it."""
+import glob
+import os
+import signal
+import unittest
+
+from lab import Lab, machine, needs, qemu10, slow, wait_for
+from lab.console import Console
+from lab.core import chance
+from lab.host import PROGRAMS, Host
+from lab.network import Network
+from lab.watch import Watch
+
+TIME_LIMIT = 240
+PARALLEL = True
+NEW = qemu10()[0]
+
+# In the order in which an update gets there.
+POINTS = ("update:prepare", "update:started", "update:pre-copy", "update:switchover",
+          "update:before-commit", "update:committed", "update:running", "update:ended",
+          "update:registered")
+DECIDED = POINTS.index("update:committed")
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Case(unittest.TestCase):
+    guest = {"fill": "24M", "hot": "8M", "rate": "8M"}
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.host = Host(self.lab, "alpha", Network(self.lab, ("alpha",))["alpha"],
+                         ["127.0.0.1"])
+        self.console, self.watch = Console(self.lab), Watch(self.lab)
+        self.host.start()
+
+    def disk(self):
+        path = self.lab.path("disk.raw")
+        with open(path, "wb") as f:
+            f.truncate(16 << 20)
+        return ["-drive", f"if=none,id=d0,file={path},format=raw,cache=none",
+                "-device", "virtio-blk-pci,drive=d0"]
+
+    def begin(self, *arguments, memory="48M", **kwargs):
+        self.host.define(machine.definition(
+            "web", *machine.stress_arguments(**self.guest), *self.console.arguments(),
+            *self.watch.arguments(), *arguments, memory=memory, **kwargs))
+        self.host.drover("vm", "start", "web")
+        self.console.wait_line("^drover-stress ready", 60)
+        return self.host.machine("web")["pid"]
+
+    def update(self, **kwargs):
+        return self.host.drover("vm", "update", "web", **kwargs)
+
+    def beats(self, pid):
+        seen = len(self.console.lines)
+        wait_for(f"heartbeats from QEMU {pid}", lambda: sum(
+            x.pid == pid and x.text.startswith("hb ") for x in self.console.lines[seen:]) > 3, 20)
+
+    def qemus(self):
+        return [pid for pid, line in self.lab.processes().items()
+                if f"{self.host.run_dir}/" in line and " -name " in line]
+
+    def whole(self, *pids):
+        """Runs in the last of them, never in two, and nothing is left of the others."""
+        self.beats(pids[-1])
+        self.assertEqual(self.watch.conflicts() + self.watch.wrong, [])
+        self.assertEqual(self.console.corrupt(), [])
+        self.assertEqual(self.qemus(), [pids[-1]])
+        shown = self.host.machine("web")
+        self.assertEqual((shown["state"], shown["pid"], shown["job"]), ("running", pids[-1], None))
+        self.tidy(shown["run_dir"])
+
+    def journal(self):
+        return glob.glob(os.path.join(self.host.state, "journal", "*"))
+
+    def tidy(self, *folders):
+        self.assertEqual(self.journal(), [])
+        self.assertEqual([os.path.join(self.host.run_dir, "machines", x)
+                          for x in os.listdir(os.path.join(self.host.run_dir, "machines"))],
+                         list(folders))
+
+    def lost(self):
+        wait_for("the machine to be lost",
+                 lambda: self.host.machine("web")["state"] == "lost", 20)
+        self.assertEqual(self.qemus(), [])
+
+
+class Update(Case):
+    def test_there_and_there_again_with_a_disk(self):
+        first = self.begin(*self.disk())
+        self.update()
+        shown = self.host.machine("web")
+        second = shown["pid"]
+        self.assertNotEqual(second, first)
+        self.assertTrue(shown["run_dir"].endswith("/web+"))
+        self.whole(first, second)
+        report = self.host.newest_job(kind="update")["report"]
+        self.assertGreater(report["bytes"]["raw"], 16 << 20)
+        self.assertLess(report["downtime_ms"], 1000)
+        self.host.restart()
+        self.assertEqual(self.host.machine("web")["pid"], second)
+        self.update()
+        shown = self.host.machine("web")
+        self.assertTrue(shown["run_dir"].endswith("/web"))
+        self.whole(first, second, shown["pid"])
+        self.host.drover("vm", "stop", "web")
+        self.assertEqual(self.qemus(), [])
+
+    def test_a_guest_that_is_paused_stays_so(self):
+        first = self.begin()
+        self.host.drover("vm", "pause", "web")
+        self.update()
+        shown = self.host.machine("web")
+        self.assertEqual(shown["state"], "paused")
+        self.assertNotEqual(shown["pid"], first)
+        self.host.drover("vm", "resume", "web")
+        self.whole(first, shown["pid"])
+
+    def test_only_what_is_older_is_shown_and_updated_by_all(self):
+        # QEMU looks for its modules and firmware from its program on.
+        root, real = self.lab.path("usr"), os.path.realpath(machine.QEMU)
+        os.makedirs(os.path.join(root, "bin"))
+        for folder in ("lib", "share"):
+            os.symlink(f"/usr/{folder}", os.path.join(root, folder))
+        program = os.path.join(root, "bin", "qemu-system-x86_64")
+        self.copy(real, program)
+        first = self.begin(qemu=program)
+        self.assertFalse(self.host.machine("web")["outdated"])
+        self.host.drover("vm", "update", "--all")
+        self.assertEqual(self.host.machine("web")["pid"], first)
+        # As a package's upgrade does it.
+        self.copy(real, program + ".new")
+        os.rename(program + ".new", program)
+        self.assertTrue(self.host.machine("web")["outdated"])
+        self.assertIn("an older one", self.host.drover("vm", "list").stdout)
+        self.host.drover("vm", "update", "--all")
+        shown = self.host.machine("web")
+        self.assertFalse(shown["outdated"])
+        self.whole(first, shown["pid"])
+
+    @staticmethod
+    def copy(path, to):
+        with open(path, "rb") as f, open(to, "wb") as t:
+            t.write(f.read())
+        os.chmod(to, 0o755)
+
+    @unittest.skipIf(NEW is None, f"no QEMU 10: {qemu10()[1]}")
+    def test_from_7_2_to_10_0(self):
+        program = self.lab.path("qemu")
+        self.script(program, machine.QEMU)
+        first = self.begin(*self.disk(), qemu=program)
+        self.script(program, NEW)
+        self.update()
+        second = self.host.machine("web")["pid"]
+        self.whole(first, second)
+        self.assertIn("qemu10", os.readlink(f"/proc/{second}/exe"))
+
+    @staticmethod
+    def script(path, program, first=""):
+        """first: more arguments for one that is started with its guest."""
+        with open(path + ".new", "w", encoding="ascii") as f:
+            f.write("#!/bin/sh\n"
+                    f'case "$*" in *-incoming*);; *-name*) set -- "$@" {first};; esac\n'
+                    f'exec {program} "$@"\n')
+        os.chmod(path + ".new", 0o755)
+        os.rename(path + ".new", path)
+
+
+class Refused(Case):
+    """The guest goes on where it is."""
+
+    def test_a_qemu_that_does_not_start(self):
+        program = self.lab.path("qemu")
+        Update.script(program, machine.QEMU)
+        first = self.begin(qemu=program)
+        Update.script(program, "/bin/false")
+        done = self.update(check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn("cannot start a QEMU", done.stderr)
+        self.whole(first)
+
+    def test_a_port_that_only_one_of_them_can_have(self):
+        port = self.lab.path("port")
+        first = self.begin("-chardev", f"socket,id=p,path={port},server=on,wait=off",
+                           "-device", "isa-serial,chardev=p",
+                           "-gdb", "tcp:127.0.0.1:16613")
+        done = self.update(check=False)
+        self.assertNotEqual(done.status, 0)
+        self.assertIn("Address already in use", done.stderr)
+        self.whole(first)
+
+    def test_a_state_that_is_refused(self):
+        """The second QEMU lacks a device that the first one has."""
+        program = self.lab.path("qemu")
+        Update.script(program, machine.QEMU, "-device virtio-rng-pci")
+        first = self.begin(qemu=program)
+        done = self.update(check=False)
+        self.assertNotEqual(done.status, 0)
+        self.assertIn("the new QEMU ended with status 1: ", done.stderr)
+        self.assertIn("virtio-rng", done.stderr)
+        self.whole(first)
+
+    def test_one_that_does_not_run_or_has_too_little_memory_beside_it(self):
+        self.host.define(machine.definition("web", memory="16M"))
+        done = self.update(check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn("does not run", done.stderr)
+
+
+class Kill(Case):
+    """kill -9 at a point of it; the guest runs once, or is dead with its QEMU."""
+    command = None
+
+    def stop_at(self, point):
+        """The update stands there; the file that lets it go on."""
+        go = self.lab.path("go")
+        self.host.restart(fault=f"{point}=wait:{go}")
+        self.command = self.lab.spawn(self.host.drover_argv("vm", "update", "web"))
+        wait_for(f"point {point}", lambda: os.path.exists(go + ".reached"), 30, 0.002)
+        return go
+
+    def kill(self, victims, first):
+        """Those of them that were there."""
+        killed = set()
+        if "droverd" in victims:
+            self.host.kill9()
+            killed.add("droverd")
+        for pid in self.qemus():
+            which = "old" if pid == first else "new"
+            if which in victims:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(which)
+        return killed
+
+    @staticmethod
+    def expected(point, killed):
+        """Where the guest may be in the end."""
+        at = POINTS.index(point)
+        if "droverd" in killed:
+            has = "new" if at >= DECIDED else "old"
+            return ("lost",) if has in killed else (has,)
+        if "new" in killed:
+            return ("lost",) if at > DECIDED else ("old",)
+        if "old" not in killed or at >= POINTS.index("update:before-commit"):
+            return ("new",)
+        # The stream goes on while droverd stands still.
+        return ("new", "lost") if at >= POINTS.index("update:pre-copy") else ("lost",)
+
+    def found(self, first):
+        qemus = self.qemus()
+        if not qemus:
+            self.lost()
+            return "lost"
+        self.whole(first, *(pid for pid in qemus if pid != first))
+        return "old" if qemus == [first] else "new"
+
+    def case(self, point, *victims):
+        first = self.begin()
+        go = self.stop_at(point)
+        killed = self.kill(victims, first)
+        with open(go, "w", encoding="ascii"):
+            pass
+        if "droverd" in killed:
+            self.host.start()
+        self.command.wait(60)
+        wait_for("the end of the job", lambda: not self.journal()
+                 and not self.host.machine("web")["job"], 40)
+        self.assertIn(self.found(first), self.expected(point, killed))
+
+
+class Killed(Kill):
+    def test_droverd_when_both_are_complete(self):
+        self.case("update:before-commit", "droverd")
+
+    def test_droverd_once_it_is_decided(self):
+        self.case("update:committed", "droverd")
+
+    def test_droverd_and_the_old_qemu_once_it_is_decided(self):
+        self.case("update:committed", "droverd", "old")
+
+    def test_droverd_and_the_new_qemu_which_may_have_run(self):
+        self.case("update:committed", "droverd", "new")
+
+    def test_the_new_qemu_before_it_is_told_to_run(self):
+        self.case("update:committed", "new")
+
+    @slow
+    def test_droverd_when_the_new_one_is_in_the_registry(self):
+        self.case("update:registered", "droverd")
+
+
+class ByChance(Kill):
+    """For `make soak`."""
+
+    def test_at_a_moment_that_is_chosen(self):
+        choose = chance()
+        point = choose.choice(POINTS)
+        victims = choose.choice((("droverd",), ("old",), ("new",), ("droverd", "old"),
+                                 ("droverd", "new")))
+        print(f"{' and '.join(victims)} at {point}")
+        self.case(point, *victims)
+
+
+if __name__ == "__main__":
+    unittest.main()
