@@ -136,13 +136,30 @@ static bool is_news(struct host *h, const struct members *before,
 	       !member_same_place(old, m);
 }
 
+/* A host that has just joined is from now on what an administrator has written
+ * for one of its name, here. */
+static void say_whose(struct host *h, const struct member *old,
+		      const struct member *m)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	if ((!old || old->removed_s) && settings_peer(now, m->name) &&
+	    !live_has_peer_file(&h->live, m->name))
+		log_warning("trust: host %s is one of this CA now, and has the "
+			    "[peer %s] that was here already: see what that "
+			    "allows",
+			    m->name, m->name);
+}
+
 static int apply_one(struct host *h, const struct members *before,
 		     const struct member *m, struct error *e)
 {
 	const struct member *old = members_find(before, m->name);
 
-	if (!m->removed_s)
+	if (!m->removed_s) {
+		say_whose(h, old, m);
 		return is_news(h, before, m) ? put_peer(h, m, "", e) : 0;
+	}
 	if (old && old->removed_s)
 		return 0;
 	log_info("trust: host %s was removed", m->name);
@@ -212,12 +229,32 @@ static int fill_in(struct host *h, const char *to, struct message *ret,
 	return 0;
 }
 
+/* Does the CA's host learn something from a list of before?  What it cannot
+ * take must not keep others from its own. */
+static bool learn(struct host *h, const struct signed_list *l)
+{
+	struct error why;
+	int r = trust_merge_list(h->trust, l, clock_wall_s(), &why);
+
+	if (r < 0)
+		log_warning("trust: what another list of this CA says besides "
+			    "is not in this one: %s",
+			    why.text);
+	if (r <= 0)
+		return false;
+	log_info("trust: the list of hosts has what another one of this CA "
+		 "said besides");
+	membership_tell(h);
+	return true;
+}
+
 static int take(struct host *h, const struct message_members *m,
 		struct error *e)
 {
 	SCOPED(members_done) struct members before = { 0 };
 	struct signed_list l = { .text = m->list };
-	int news, merged;
+	bool merged;
+	int news;
 
 	if (!m->list || !m->signature)
 		return 0;
@@ -227,14 +264,7 @@ static int take(struct host *h, const struct message_members *m,
 	news = trust_take_list(h->trust, &l, e);
 	if (news < 0)
 		return news;
-	merged = trust_merge_list(h->trust, &l, clock_wall_s(), e);
-	if (merged < 0)
-		return merged;
-	if (merged) {
-		log_info("trust: the list of hosts has what another one of "
-			 "this CA said besides");
-		membership_tell(h);
-	}
+	merged = learn(h, &l);
 	return news || merged ? membership_apply(h, &before, NULL, e) : 0;
 }
 

@@ -145,7 +145,9 @@ int members_merge(struct members *m, const struct members *other,
 		const struct member *one = &other->at[i];
 		struct member *there = find(m, one->name);
 
-		if (!there && one->until_s < m->made_s)
+		/* A full list must not keep hosts from the newest one. */
+		if (!there &&
+		    (one->until_s < m->made_s || m->count == MEMBERS_MAX))
 			continue;
 		r = there ? learn(m, there, one, e) : members_put(m, one, e);
 		if (r < 0)

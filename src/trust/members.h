@@ -66,7 +66,7 @@ int members_remove(struct members *m, const char *name, uint64_t serial,
 /* What @other says of hosts, which is of the same CA, and @m does not know: of
  * each host the entry with the higher number counts, as that was given later.
  * Who has no entry in @m because all of its certificates had expired gets none
- * again.  1: @m has changed. */
+ * again, nor does anybody where @m is full.  1: @m has changed. */
 int members_merge(struct members *m, const struct members *other,
 		  struct error *e);
 /* The highest number that is in it. */

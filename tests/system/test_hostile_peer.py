@@ -427,7 +427,8 @@ class HostilePeer(unittest.TestCase):
     def only_for_doubts(self, sessions):
         for number, peer in enumerate(sessions):
             asks = number % 2 == 0
-            peer.message({"type": "ask", "job": "1"} if asks else {"type": "holds", "uuid": "x"})
+            peer.message({"type": "ask", "job": "1"} if asks else
+                         {"type": "holds", "uuid": "x"} if number % 4 == 1 else {"type": "members"})
             reply = peer.reply()
             if asks:
                 self.assertEqual(reply["type"], "answer", reply)

@@ -190,6 +190,10 @@ static void merged_lists_say_what_was_said_last(void **state)
 static void a_list_is_full_at_its_limit(void **state)
 {
 	SCOPED(members_done) struct members m = { .version = 1 };
+	SCOPED(members_done) struct members other = { .version = 1 };
+	const struct member removed = { .name = "host7",
+					.serial = 9,
+					.removed_s = 60 };
 	struct error e;
 
 	(void)state;
@@ -205,6 +209,15 @@ static void a_list_is_full_at_its_limit(void **state)
 	assert_int_equal(members_put(&m, &(struct member){ .name = "host7" },
 				     &e),
 			 0);
+	/* What another one says of its hosts it takes all the same. */
+	assert_int_equal(members_put(&other, &(struct member){ .name = "more" },
+				     &e),
+			 0);
+	assert_int_equal(members_merge(&m, &other, &e), 0);
+	assert_int_equal(members_put(&other, &removed, &e), 0);
+	assert_int_equal(members_merge(&m, &other, &e), 1);
+	assert_int_equal(members_find(&m, "host7")->removed_s, 60);
+	assert_int_equal(m.count, MEMBERS_MAX);
 }
 
 static void only_what_the_ca_signed_is_its_word(void **state)
