@@ -92,6 +92,25 @@ int call_set_list(json_t *body, const char *key, const struct call *c,
 	return 0;
 }
 
+int call_set_words(json_t *body, const char *key, const char *value,
+		   struct error *e)
+{
+	static const char apart[] = ", ";
+	json_t *all = json_array();
+
+	for (const char *at = value; at && *at;) {
+		size_t len = strcspn(at, apart);
+
+		if (len > 0)
+			json_array_append_new(all, json_stringn(at, len));
+		at += len + strspn(at + len, apart);
+	}
+	if (json_array_size(all) > 0)
+		return json_object_set_new(body, key, all);
+	json_decref(all);
+	return value ? error_set(e, EINVAL, "--%s needs a word", key) : 0;
+}
+
 int call_set_ms(json_t *body, const char *key, const char *value,
 		struct error *e)
 {

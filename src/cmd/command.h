@@ -83,6 +83,9 @@ int call_path(char *buf, size_t cap, const char *before, const char *name,
 int call_set_text(json_t *body, const char *key, const char *value);
 int call_set_list(json_t *body, const char *key, const struct call *c,
 		  int option);
+/* "a,b" or "a b" as a list. */
+int call_set_words(json_t *body, const char *key, const char *value,
+		   struct error *e);
 int call_set_ms(json_t *body, const char *key, const char *value,
 		struct error *e);
 int call_set_number(json_t *body, const char *key, const char *value,

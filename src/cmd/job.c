@@ -188,6 +188,45 @@ static int run_resolve(struct call *c, struct error *e)
 	return 0;
 }
 
+enum { SET_CONVERGE, SET_DOWNTIME_LIMIT, SET_TIMEOUT };
+
+static const struct command_option set_options[] = {
+	[SET_CONVERGE] = { "converge", "WHAT",
+			   "about a guest that is too fast: none,\n"
+			   "throttle, pause or throttle,pause" },
+	[SET_DOWNTIME_LIMIT] = { "downtime-limit", "DURATION",
+				 "how long the guest may be paused" },
+	[SET_TIMEOUT] = { "timeout", "DURATION",
+			  "how long it may take, since its begin" },
+	{ NULL, NULL, NULL },
+};
+
+static int run_set(struct call *c, struct error *e)
+{
+	const char *const *o = c->options;
+	AUTO_JSON json_t *body = json_object();
+	AUTO_JSON json_t *job = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if ((r = call_set_words(body, "converge", o[SET_CONVERGE], e)) < 0 ||
+	    (r = call_set_ms(body, "downtime_limit_ms", o[SET_DOWNTIME_LIMIT],
+			     e)) < 0 ||
+	    (r = call_set_ms(body, "timeout_ms", o[SET_TIMEOUT], e)) < 0)
+		return r;
+	if (json_object_size(body) == 0)
+		return error_set(e, EINVAL, "say what is to be set");
+	if ((r = call_path(path, sizeof(path), "/v1/jobs/", c->words[0], "/set",
+			   e)) < 0 ||
+	    (r = client_post(c->client, path, body, &job, e)) < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, job);
+	else
+		printf("Job %s goes by that from here on.\n", c->words[0]);
+	return 0;
+}
+
 const struct command job_commands[] = {
 	{ "job", "list", "", "Lists moves and relays", NULL, NULL, run_list },
 	{ "job", "show", "JOB", "Shows one job and its report", NULL, NULL,
@@ -198,6 +237,8 @@ const struct command job_commands[] = {
 	  "A move that is not committed is undone: the guest goes on running "
 	  "at its\nsource.",
 	  NULL, run_cancel },
+	{ "job", "set", "JOB", "Changes what a running move may do",
+	  "As long as its guest still runs here.", set_options, run_set },
 	{ "job", "resolve", "JOB", "Decides a job that is in doubt",
 	  "When the hosts lost each other at the very moment of the hand-over, "
 	  "only you\ncan know where the machine runs.  Look at both hosts "

@@ -12,6 +12,7 @@ enum {
 	MOVE_DOWNTIME_LIMIT,
 	MOVE_TIMEOUT,
 	MOVE_ON_TIMEOUT,
+	MOVE_CONVERGE,
 	MOVE_PAUSED,
 	MOVE_MODE,
 	MOVE_NETWORK,
@@ -28,8 +29,11 @@ static const struct command_option move_options[] = {
 			   "how long the move may take, such as 10min" },
 	[MOVE_ON_TIMEOUT] = { "on-timeout", "WHAT",
 			      "then: abort (the guest stays) or\n"
-			      "force (the guest is paused for as\n"
-			      "long as the rest takes)" },
+			      "force (as --converge pause)" },
+	[MOVE_CONVERGE] = { "converge", "WHAT",
+			    "about a guest that is too fast: none, or\n"
+			    "throttle (it is slowed down), pause (it is\n"
+			    "paused at the time-out), throttle,pause" },
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },
 	[MOVE_MODE] = { "mode", "MODE",
@@ -65,6 +69,8 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 				 "--on-timeout is abort or force, not '%.64s'",
 				 o[MOVE_ON_TIMEOUT]);
 	call_set_text(body, "on_timeout", o[MOVE_ON_TIMEOUT]);
+	if ((r = call_set_words(body, "converge", o[MOVE_CONVERGE], e)) < 0)
+		return r;
 	/* 0.1 knows the field by this name only. */
 	call_set_text(body, "option", o[MOVE_MODE]);
 	call_set_list(body, "networks", c, MOVE_NETWORK);

@@ -28,6 +28,7 @@ struct watch {
 	bool line_open;             /* the cursor stands behind it */
 	bool seen;                  /* the job, at least once */
 	char machine[64], peer[64]; /* of the job that was seen */
+	char advised[512];          /* the last advice that was shown */
 	int interrupts_seen;
 	uint64_t next_line_us; /* on a pipe, and with --json */
 	uint64_t lost_us;      /* since when the service is away, or 0 */
@@ -204,6 +205,22 @@ static int conclude(struct watch *w, const json_t *job)
 	return call_fail(w->call, o, text, advice);
 }
 
+/* While it runs, each time that it is another. */
+static void advise(struct watch *w, const json_t *job)
+{
+	const char *advice = output_string(job, "advice");
+
+	if (!advice)
+		advice = "";
+	if (has_ended(job) || !strcmp(advice, w->advised))
+		return;
+	snprintf(w->advised, sizeof(w->advised), "%s", advice);
+	if (!advice[0])
+		return;
+	end_line(w);
+	call_warn(w->call, "%s", advice);
+}
+
 /* A terminal that can only write one line after the other. */
 static bool is_dumb(void)
 {
@@ -232,6 +249,7 @@ int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
 			return r;
 		}
 		show(&w, job);
+		advise(&w, job);
 		/* A reader that left has seen enough. */
 		if (ferror(stdout))
 			return 0;

@@ -55,6 +55,7 @@ static const struct shape_field move_fields[] = {
 	  HAS(has_downtime_limit) },
 	{ "timeout_ms", SHAPE_SIGNED, 0, AT(timeout_ms), HAS(has_timeout) },
 	{ "on_timeout", SHAPE_STRING, 0, AT(on_timeout) },
+	{ "converge", SHAPE_WORDS, 0, AT(converge), HAS(has_converge) },
 	{ "paused", SHAPE_BOOL, 0, AT(paused) },
 	{ "mode", SHAPE_STRING, 0, AT(paths.mode) },
 	{ "option", SHAPE_STRING, 0, SHAPE_AT(struct move_body, option) },
@@ -121,6 +122,22 @@ static const struct shape_field adopt_fields[] = {
 
 static const struct shape adopt_body_shape =
 	SHAPE(struct adopt_body, adopt_fields);
+
+#define AT(member) SHAPE_AT(struct job_request, member)
+#define HAS(member) SHAPE_HAS(struct job_request, member)
+
+static const struct shape_field set_fields[] = {
+	{ "converge", SHAPE_WORDS, 0, AT(converge), HAS(has_converge) },
+	{ "downtime_limit_ms", SHAPE_SIGNED, 0, AT(downtime_limit_ms),
+	  HAS(has_downtime_limit) },
+	{ "timeout_ms", SHAPE_SIGNED, 0, AT(timeout_ms), HAS(has_timeout) },
+};
+
+#undef AT
+#undef HAS
+
+static const struct shape set_body_shape =
+	SHAPE(struct job_request, set_fields);
 
 struct resolve_body {
 	bool run_here;
@@ -330,6 +347,14 @@ static int cancel_job(struct host *h, const struct api_call *c, char **ret,
 	return told(ret, &v, job_cancel(h, c->name, &v, e), e);
 }
 
+static int set_job(struct host *h, const struct api_call *c, char **ret,
+		   struct error *e)
+{
+	struct job_view v;
+
+	return told(ret, &v, job_set(h, c->name, c->object, &v, e), e);
+}
+
 static int resolve_job(struct host *h, const struct api_call *c, char **ret,
 		       struct error *e)
 {
@@ -458,6 +483,9 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/jobs/*", show_job, 200, .gives = &job_view_shape },
 	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200,
 	  .changes = "job cancel", .gives = &job_view_shape },
+	{ "POST", "/v1/jobs/*/set", set_job, 200, API_SHAPE,
+	  .changes = "job set", .takes = &set_body_shape,
+	  .gives = &job_view_shape },
 	{ "POST", "/v1/jobs/*/resolve", resolve_job, 200, API_SHAPE,
 	  .changes = "job resolve", .notes = "run_here",
 	  .takes = &resolve_body_shape, .gives = &job_view_shape },

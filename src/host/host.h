@@ -105,6 +105,10 @@ int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 int job_cancel(struct host *h, const char *id, struct job_view *ret,
 	       struct error *e);
 
+/* Other terms for a move away whose guest still runs here. */
+int job_set(struct host *h, const char *id, const struct job_request *of,
+	    struct job_view *ret, struct error *e);
+
 /* The operator's last word on a job in doubt.  @run_here: this host keeps the
  * machine and continues it; otherwise it gives it up. */
 int job_resolve(struct host *h, const char *id, int run_here,

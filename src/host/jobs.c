@@ -236,7 +236,7 @@ bool jobs_wait_idle(struct jobs *all)
 
 /* --- the API */
 
-static struct job *job_must(struct jobs *all, const char *id, struct error *e)
+struct job *jobs_must(struct jobs *all, const char *id, struct error *e)
 {
 	struct job *j = jobs_find(all, id, ROLES);
 
@@ -281,7 +281,7 @@ int job_list(struct host *h, struct job_views *ret, struct error *e)
 int job_show(struct host *h, const char *id, struct job_view *ret,
 	     struct error *e)
 {
-	struct job *j = job_must(h->jobs, id, e);
+	struct job *j = jobs_must(h->jobs, id, e);
 	int r;
 
 	if (!j)
@@ -294,7 +294,7 @@ int job_show(struct host *h, const char *id, struct job_view *ret,
 int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 		   struct error *e)
 {
-	struct job *j = job_must(h->jobs, id, e);
+	struct job *j = jobs_must(h->jobs, id, e);
 	int r;
 
 	if (!j)
@@ -307,7 +307,7 @@ int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 int job_cancel(struct host *h, const char *id, struct job_view *ret,
 	       struct error *e)
 {
-	struct job *j = job_must(h->jobs, id, e);
+	struct job *j = jobs_must(h->jobs, id, e);
 	int r = 0;
 
 	if (!j)
@@ -337,7 +337,7 @@ static bool ends_done(const struct job *j, bool run_here)
 int job_resolve(struct host *h, const char *id, int run_here,
 		struct job_view *ret, struct error *e)
 {
-	struct job *j = job_must(h->jobs, id, e);
+	struct job *j = jobs_must(h->jobs, id, e);
 	int r = 0;
 
 	if (!j)

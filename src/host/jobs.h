@@ -30,6 +30,8 @@ void jobs_add(struct jobs *all, struct job *j);
 /* A reference for the caller; NULL when there is none.  On a test's single
  * host both sides of a move are here: the role tells them apart; ROLES: any. */
 struct job *jobs_find(struct jobs *all, const char *id, enum role role);
+/* In either role; -ENOENT, in words for the user, where there is none. */
+struct job *jobs_must(struct jobs *all, const char *id, struct error *e);
 /* Is a move of @machine by the job @id in doubt? */
 bool jobs_in_doubt(struct jobs *all, const char *id, const char *machine);
 /* Does a source's relay of this name run, to @peer? */

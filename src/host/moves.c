@@ -106,28 +106,49 @@ static int take_limits(struct move_options *r, const struct move_request *of,
 	return 0;
 }
 
+/* What on_timeout says of the guest's pause counts with converge left out, as
+ * it did before there was that. */
+static int take_converge(struct move_options *r, const struct move_request *of,
+			 struct error *e)
+{
+	const char *at = of->on_timeout;
+
+	if (at && strcmp(at, "abort") != 0 && strcmp(at, "force") != 0)
+		return error_set(e, EINVAL,
+				 "'%s' is not a value of on_timeout: use abort "
+				 "or force",
+				 at);
+	if (at && of->has_converge)
+		return error_set(e, EINVAL,
+				 "on_timeout is not given beside converge, in "
+				 "which 'pause' is what 'force' is");
+	if (at && !strcmp(at, "force"))
+		r->converge |= CONVERGE_PAUSE;
+	else if (at)
+		r->converge &= ~(unsigned)CONVERGE_PAUSE;
+	if (!of->has_converge)
+		return 0;
+	if (converge_parse(&r->converge, &of->converge, e) < 0)
+		return error_code(e);
+	return converge_check(r->converge, r->timeout_us, e);
+}
+
 static int take_options(struct outgoing *o, const struct move_request *of,
 			struct error *e)
 {
 	const struct settings *s = o->terms.settings;
 	const struct move_settings *d = &s->move;
 	struct move_options *r = &o->options;
-	const char *at = of->on_timeout;
 
 	r->downtime_limit_us = d->downtime_limit_us;
 	r->timeout_us = d->timeout_us;
 	r->outage_limit_us = d->outage_limit_us;
-	r->force = d->on_timeout == ON_TIMEOUT_FORCE;
+	r->converge = move_settings_converge(d);
 	r->paused = of->paused;
 	if (take_limits(r, of, e) < 0)
 		return error_code(e);
-	if (at && strcmp(at, "abort") != 0 && strcmp(at, "force") != 0)
-		return error_set(e, EINVAL,
-				 "'%s' is not a value of on_timeout: use abort "
-				 "or force",
-				 at);
-	if (at)
-		r->force = !strcmp(at, "force");
+	if (take_converge(r, of, e) < 0)
+		return error_code(e);
 	return paths_asked(&r->paths, s, &of->paths, e);
 }
 
@@ -202,6 +223,66 @@ int machine_move(struct host *h, const char *name,
 		return error_code(e);
 	}
 	return 0;
+}
+
+/* --- other terms */
+
+static int change_terms(struct job_terms *t, const struct job_request *of,
+			struct error *e)
+{
+	struct move_options limits = { .downtime_limit_us = t->limit_us,
+				       .timeout_us = t->timeout_us };
+	const struct move_request as_of_move = {
+		.downtime_limit_ms = of->downtime_limit_ms,
+		.timeout_ms = of->timeout_ms,
+		.has_downtime_limit = of->has_downtime_limit,
+		.has_timeout = of->has_timeout,
+	};
+
+	if (take_limits(&limits, &as_of_move, e) < 0)
+		return error_code(e);
+	t->limit_us = limits.downtime_limit_us;
+	t->timeout_us = limits.timeout_us;
+	if (!of->has_converge)
+		return 0;
+	if (converge_parse(&t->converge, &of->converge, e) < 0)
+		return error_code(e);
+	return converge_check(t->converge, t->timeout_us, e);
+}
+
+static int not_now(const struct job *j, struct error *e)
+{
+	return error_set(e, EBUSY,
+			 "job %s is not a move away whose guest still runs "
+			 "here: there is nothing to set",
+			 j->id);
+}
+
+static int set_terms(struct job *j, const struct job_request *of,
+		     struct error *e)
+{
+	struct job_terms terms;
+
+	if (!job_terms(j, &terms))
+		return not_now(j, e);
+	if (change_terms(&terms, of, e) < 0)
+		return error_code(e);
+	return job_change_terms(j, &terms) ? 0 : not_now(j, e);
+}
+
+int job_set(struct host *h, const char *id, const struct job_request *of,
+	    struct job_view *ret, struct error *e)
+{
+	struct job *j = jobs_must(h->jobs, id, e);
+	int r;
+
+	if (!j)
+		return error_code(e);
+	r = set_terms(j, of, e);
+	if (r == 0)
+		r = job_view(j, ret, e);
+	job_drop(j);
+	return r;
 }
 
 /* --- compare */

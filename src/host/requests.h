@@ -24,10 +24,19 @@ struct paths_request {
 struct move_request {
 	char *host;
 	struct paths_request paths;
-	char *on_timeout; /* "abort", "force" */
+	char *on_timeout; /* "abort", "force": without and with "pause" */
+	struct words converge;
+	bool has_converge;
 	int64_t downtime_limit_ms, timeout_ms;
 	bool has_downtime_limit, has_timeout;
 	bool paused; /* leave it paused there */
+};
+
+/* What is not given stays as it is. */
+struct job_request {
+	struct words converge;
+	int64_t downtime_limit_ms, timeout_ms;
+	bool has_converge, has_downtime_limit, has_timeout;
 };
 
 struct relay_request {

@@ -86,7 +86,7 @@ static int begin(struct update_job *u, const char *name, struct error *e)
 
 	u->options.downtime_limit_us = s->downtime_limit_us;
 	u->options.timeout_us = s->timeout_us;
-	u->options.force = s->on_timeout == ON_TIMEOUT_FORCE;
+	u->options.converge = move_settings_converge(s);
 	if (job_new(&u->job,
 		    &(struct job_subject){ .kind = JOB_UPDATE,
 					   .role = ROLE_SOURCE,

@@ -76,6 +76,7 @@ int job_new(struct job **ret, const struct job_subject *of, struct error *e)
 	init_locks(j);
 	j->stage = "check";
 	j->progress.time_left_ms = j->progress.downtime_estimate_ms = -1;
+	j->progress.downtime_limit_ms = -1;
 	*ret = j;
 	return 0;
 }
@@ -155,6 +156,13 @@ void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 	job_go(j, JOB_IN_DOUBT, error, advice);
 }
 
+void job_set_advice(struct job *j, const char *advice)
+{
+	WITH_LOCK(&j->lock);
+
+	snprintf(j->advice, sizeof(j->advice), "%s", advice);
+}
+
 void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice)
 {
@@ -207,6 +215,63 @@ static void wake(struct job *j)
 
 	if (j->wake_fd >= 0)
 		eventfd_write(j->wake_fd, 1);
+}
+
+void job_open_terms(struct job *j, const struct job_terms *terms)
+{
+	WITH_LOCK(&j->lock);
+
+	j->terms = *terms;
+	j->open_terms = true;
+}
+
+void job_close_terms(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	j->open_terms = false;
+}
+
+bool job_new_terms(struct job *j, struct job_terms *ret)
+{
+	eventfd_t ignored;
+	bool changed;
+
+	WITH_LOCK(&j->lock);
+
+	changed = j->new_terms;
+	j->new_terms = false;
+	*ret = j->terms;
+	/* Whoever asked for something else has said so elsewhere. */
+	if (changed)
+		eventfd_read(j->wake_fd, &ignored);
+	return changed;
+}
+
+bool job_terms(struct job *j, struct job_terms *ret)
+{
+	WITH_LOCK(&j->lock);
+
+	*ret = j->terms;
+	return j->open_terms;
+}
+
+static bool take_terms(struct job *j, const struct job_terms *terms)
+{
+	WITH_LOCK(&j->lock);
+
+	if (!j->open_terms)
+		return false;
+	j->terms = *terms;
+	return j->new_terms = true;
+}
+
+bool job_change_terms(struct job *j, const struct job_terms *terms)
+{
+	if (!take_terms(j, terms))
+		return false;
+	wake(j);
+	return true;
 }
 
 void job_request_cancel(struct job *j)

@@ -42,6 +42,13 @@ enum {
 extern const char *const job_kind_names[JOB_KINDS];   /* "move" */
 extern const char *const job_state_names[JOB_STATES]; /* "in-doubt" */
 
+/* What the user allows a move, and may change while it goes on. */
+struct job_terms {
+	unsigned converge;   /* of enum converge_step */
+	uint64_t limit_us;   /* of downtime */
+	uint64_t timeout_us; /* from the begin of pre-copy; 0: none */
+};
+
 struct job {
 	/* set when made */
 	char id[JOB_ID_SIZE];
@@ -67,6 +74,8 @@ struct job {
 	char refusal[120];
 	enum job_state state;
 	const char *stage;
+	struct job_terms terms;
+	bool open_terms, new_terms; /* may be changed; have been */
 	uint64_t ended_us;
 	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	enum error_kind failure; /* of what failed */
@@ -98,6 +107,16 @@ void job_set_report(struct job *j, const struct job_report *report);
 /* The advice is made from @fmt. */
 void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What the user should know or do while it runs; empty: nothing. */
+void job_set_advice(struct job *j, const char *advice);
+/* Its thread says what they are, hears that they have been changed, and that
+ * they may not be any more. */
+void job_open_terms(struct job *j, const struct job_terms *terms);
+bool job_new_terms(struct job *j, struct job_terms *ret);
+void job_close_terms(struct job *j);
+/* Somebody else does; false: they may not be changed. */
+bool job_terms(struct job *j, struct job_terms *ret);
+bool job_change_terms(struct job *j, const struct job_terms *terms);
 /* The last word; @error may be NULL. */
 void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice);

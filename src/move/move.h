@@ -5,6 +5,8 @@
  *
  *   source            the source's stages, up to where both QEMUs are complete
  *   destination       the destination's
+ *   source_rounds, rounds, converge
+ *                     its rounds: what is measured, and chosen by it
  *   decide            who may run the guest: the table
  *   update, update_acts
  *                     a move to another QEMU of this host: docs/update.md
@@ -119,7 +121,7 @@ struct move_peer {
 struct move_options {
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
-	bool force;          /* at the time-out, pause the guest and finish */
+	unsigned converge;   /* what is allowed for that: converge.h */
 	bool paused;         /* leave the guest paused at the destination */
 	uint64_t outage_limit_us;
 	struct move_paths paths;

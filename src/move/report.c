@@ -39,6 +39,9 @@ static const struct shape_field progress_fields[] = {
 	{ "time_left_ms", SHAPE_SIGNED, SHAPE_NULL, AT(time_left_ms) },
 	{ "downtime_estimate_ms", SHAPE_SIGNED, SHAPE_NULL,
 	  AT(downtime_estimate_ms) },
+	{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_NULL,
+	  AT(downtime_limit_ms) },
+	{ "throttle", SHAPE_NUMBER, 0, AT(throttle) },
 	{ "channels", SHAPE_NUMBER, 0, AT(channels) },
 	{ "outage", SHAPE_BOOL, 0, AT(outage) },
 	{ "press", SHAPE_OBJECT, SHAPE_NULL, AT(press),
@@ -89,6 +92,9 @@ static const struct shape_field report_fields[] = {
 	{ "setup_ms", SHAPE_SIGNED, SHAPE_OMIT, AT(setup_ms) },
 	{ "transfer_ms", SHAPE_SIGNED, SHAPE_OMIT, AT(transfer_ms) },
 	{ "rounds", SHAPE_SIGNED, SHAPE_OMIT, AT(rounds) },
+	{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_OMIT,
+	  AT(downtime_limit_ms) },
+	{ "throttle", SHAPE_SIGNED, SHAPE_OMIT, AT(throttle) },
 	{ "bytes", SHAPE_OBJECT, 0, AT(bytes), .of = &bytes_shape },
 	{ "pages", SHAPE_OBJECT, 0, AT(pages), .of = &pages_shape },
 	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
@@ -111,6 +117,7 @@ struct job_progress progress_of(const struct session_stats *s,
 	return (struct job_progress){
 		.time_left_ms = -1,
 		.downtime_estimate_ms = -1,
+		.downtime_limit_ms = -1,
 		.channels = s->channels,
 		.outage = s->outage,
 		.presses = s->presses,
@@ -136,6 +143,7 @@ void progress_update(struct job_progress *p, const struct migration_info *q,
 	p->round = q->rounds;
 	p->dirty_rate = q->dirty_rate;
 	p->remaining = q->remaining;
+	p->throttle = q->throttle;
 	p->downtime_estimate_ms = q->expected_downtime_ms;
 	/* Not when the guest is faster than the link. */
 	if (s->out.rate > q->dirty_rate)
@@ -187,6 +195,8 @@ static int report_begin(struct job_report *ret, struct session *s,
 		.setup_ms = -1,
 		.transfer_ms = -1,
 		.rounds = -1,
+		.downtime_limit_ms = -1,
+		.throttle = -1,
 		.bytes = bytes_of(&st, rs),
 		.pages = rs->pages,
 		.rate = took_us ? st.bytes_sent * USEC_PER_SEC / took_us : 0,
@@ -208,6 +218,8 @@ static void add_times(struct job_report *to, const struct move_times *t)
 	to->setup_ms = ms(t->start_us, t->migrate_us);
 	to->transfer_ms = ms(t->migrate_us, t->completed_us);
 	to->rounds = (int64_t)t->rounds;
+	to->downtime_limit_ms = (int64_t)(t->limit_us / USEC_PER_MS);
+	to->throttle = (int)t->throttle;
 	to->has_switchover = true;
 	to->switchover = (struct switchover_report){
 		.sent_ms = ms(t->stopped_wall_us, t->completed_wall_us),
@@ -233,6 +245,12 @@ static int add_reasons(struct words *to, const struct move_times *t,
 		return error_code(e);
 	if (rs->opaque && words_addf(to, e, "pages stayed in QEMU's stream: %s",
 				     rs->why_opaque) < 0)
+		return error_code(e);
+	if (t->throttle > 1 &&
+	    words_addf(to, e,
+		       "the guest was slowed down by up to %u %% so that the "
+		       "move could finish",
+		       t->throttle) < 0)
 		return error_code(e);
 	if (t->forced && words_add(to,
 				   "the guest was paused at the time-out so "

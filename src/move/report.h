@@ -27,6 +27,8 @@ struct job_progress {
 	int percent;
 	uint64_t bytes_sent, ram_total, rate, round, dirty_rate, remaining;
 	int64_t time_left_ms, downtime_estimate_ms; /* -1: not known */
+	int64_t downtime_limit_ms; /* QEMU's, now; -1: not known */
+	unsigned throttle;         /* per cent of the guest's time */
 	unsigned channels;
 	bool outage;
 	bool presses; /* what follows is meant */
@@ -90,7 +92,8 @@ struct bytes_report {
 struct job_report {
 	int64_t total_ms, downtime_ms; /* -1: not known */
 	/* Of a move only: -1, or empty, of a relay. */
-	int64_t setup_ms, transfer_ms, rounds;
+	int64_t setup_ms, transfer_ms, rounds, downtime_limit_ms;
+	int throttle; /* per cent, the most; -1 of a relay */
 	char mode_asked[16], mode_got[16];
 	bool has_switchover; /* likewise */
 	struct switchover_report switchover;
@@ -111,6 +114,8 @@ struct move_times {
 	uint64_t loaded_wall_us;    /* the destination said so */
 	uint64_t running_wall_us;   /* likewise */
 	uint64_t rounds;            /* of pre-copy */
+	uint64_t limit_us;          /* of downtime, that QEMU had in the end */
+	unsigned throttle;          /* the most, per cent */
 	bool forced;                /* paused at the time-out */
 };
 

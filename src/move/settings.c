@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/scope.h"
 #include "base/setting.h"
 #include "base/text.h"
 #include "base/words.h"
@@ -135,6 +137,40 @@ static int show_mode(struct words *ret, const void *at, const struct ini_key *k,
 
 static const struct ini_kind mode_kind = { parse_mode, show_mode, NULL };
 
+/* "throttle, pause" */
+static int parse_converge(void *at, const struct ini_key *k, const char *value,
+			  struct error *e)
+{
+	SCOPED(words_done) struct words all = { 0 };
+	AUTO_FREE char *blank = strdup(value);
+
+	(void)k;
+	if (!blank)
+		return error_set(e, ENOMEM, "no memory for a setting");
+	for (char *c = blank; *c; c++)
+		if (*c == ',')
+			*c = ' ';
+	if (words_split(&all, blank, e) < 0)
+		return error_code(e);
+	return converge_parse(at, &all, e);
+}
+
+static int show_converge(struct words *ret, const void *at,
+			 const struct ini_key *k, struct error *e)
+{
+	SCOPED(words_done) struct words all = { 0 };
+
+	(void)k;
+	if (converge_names(&all, *(const unsigned *)at, e) < 0)
+		return error_code(e);
+	return words_addf(ret, e, "%s%s%s", all.at[0],
+			  all.count > 1 ? ", " : "",
+			  all.count > 1 ? all.at[1] : "");
+}
+
+static const struct ini_kind converge_kind = { parse_converge, show_converge,
+					       NULL };
+
 #define AT(m) .offset = offsetof(struct move_settings, m)
 #define CONNECTIONS .least = 1, .most = CHANNELS_MAX
 
@@ -145,7 +181,11 @@ static const struct ini_key keys[] = {
 	  .help = "longest move; 0 for no limit" },
 	{ "on-timeout", &setting_word, "abort", AT(on_timeout),
 	  .words = on_timeout_names, .example = "force",
-	  .help = "abort the move, or force it to its end" },
+	  .help = "abort the move, or force it: pause, in converge" },
+	{ "converge", &converge_kind, "none", AT(converge),
+	  .example = "throttle, pause",
+	  .help = "against a guest that is too fast: none, or throttle, pause "
+		  "or both" },
 	{ "compress", &setting_word, "idle", AT(compress),
 	  .words = compress_names, .example = "always",
 	  .help = "idle: with idle cycles only; always: wait for it; never" },
@@ -174,6 +214,12 @@ static const struct ini_key keys[] = {
 };
 
 const struct ini_section move_section = { "move", keys, ARRAY_SIZE(keys) };
+
+unsigned move_settings_converge(const struct move_settings *s)
+{
+	return s->converge |
+	       (s->on_timeout == ON_TIMEOUT_FORCE ? CONVERGE_PAUSE : 0);
+}
 
 struct move_paths move_settings_paths(const struct move_settings *s,
 				      const struct networks *networks)

@@ -11,6 +11,7 @@
 
 #include "base/ini.h"
 #include "codec/codec.h"
+#include "move/converge.h"
 #include "move/paths.h"
 #include "pages/history.h"
 
@@ -28,8 +29,9 @@ struct move_settings {
 	struct codec_setting codec;
 	struct history_size repeat_cache;
 	uint64_t downtime_limit_us;
-	uint64_t timeout_us; /* 0: none */
-	enum on_timeout on_timeout;
+	uint64_t timeout_us;        /* 0: none */
+	enum on_timeout on_timeout; /* FORCE adds CONVERGE_PAUSE */
+	unsigned converge;          /* of enum converge_step */
 	const struct move_mode *mode;
 	unsigned connections_per_rss_card, connections_per_card;
 	unsigned connections; /* at most, in all */
@@ -38,6 +40,9 @@ struct move_settings {
 };
 
 extern const struct ini_section move_section;
+
+/* Steps of enum converge_step. */
+unsigned move_settings_converge(const struct move_settings *s);
 
 /* Over which of the host's @networks, and how. */
 struct move_paths move_settings_paths(const struct move_settings *s,

@@ -37,7 +37,9 @@ enum {
 	MONITOR_US = 5000000,
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
 	PROGRESS_US = 250000,
-	FAR_S = 2, /* seconds that the rest takes when the end is far */
+	NEAR_US = 50000,   /* the same when QEMU may soon stop the guest */
+	SYNCED_US = 10000, /* after QEMU looked what has changed */
+	FAR_S = 2,         /* seconds that the rest takes when the end is far */
 	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
 };
 
@@ -184,8 +186,7 @@ static int set_up_qemu(struct source *m, struct error *e)
 	if (monitor_set_parameter(m->qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
 		return error_code(e);
-	return monitor_set_parameter(m->qmp, "downtime-limit",
-				     m->o->downtime_limit_us / USEC_PER_MS, e);
+	return source_rounds_begin(m, e);
 }
 
 static void migrate_socket(char *buf, size_t cap, const struct source *m)
@@ -232,6 +233,7 @@ static int migration_ended(struct source *m, const char *how, struct error *e)
 static void on_stop(struct source *m, uint64_t wall_us)
 {
 	m->times.stopped_wall_us = wall_us;
+	job_close_terms(m->job);
 	job_set_stage(m->job, "switchover");
 	/* The splitter has said so earlier, unless it is blind. */
 	session_switchover(m->session, m->host->switchover_outage_us);
@@ -253,6 +255,15 @@ static int on_migration(struct source *m, enum migration_status status,
 	return 0;
 }
 
+/* What it found is asked for a moment later: if it was little enough, the guest
+ * has been stopped by then, and its monitor is silent. */
+static void on_pass(struct source *m)
+{
+	m->sync_us = clock_us();
+	if (m->next_progress_us > m->sync_us + SYNCED_US)
+		m->next_progress_us = m->sync_us + SYNCED_US;
+}
+
 static int drain_events(struct source *m, struct error *e)
 {
 	struct monitor_event event;
@@ -263,6 +274,8 @@ static int drain_events(struct source *m, struct error *e)
 	     n++) {
 		if (event.kind == MONITOR_STOPPED)
 			on_stop(m, event.wall_us);
+		else if (event.kind == MONITOR_PASS)
+			on_pass(m);
 		else if (event.kind == MONITOR_MIGRATION &&
 			 on_migration(m, event.status, e) < 0)
 			return error_code(e);
@@ -300,18 +313,33 @@ static int check_deadline(struct source *m, struct error *e)
 	if (m->deadline_us == 0 || clock_us() < m->deadline_us ||
 	    m->times.stopped_wall_us)
 		return 0;
-	text_duration(limit, sizeof(limit), m->o->timeout_us);
-	if (!m->o->force)
+	text_duration(limit, sizeof(limit), m->timeout_us);
+	if (!(m->rules.steps & CONVERGE_PAUSE))
 		return error_set(e, ETIMEDOUT,
 				 "the move was not done within the time-out of "
-				 "%s: the guest changes its memory faster than "
-				 "it travels",
-				 limit);
+				 "%s: %s",
+				 limit,
+				 m->stuck[0] ? m->stuck
+					     : "the guest changes its memory "
+					       "faster than it travels");
 	log_info("move %s: time-out of %s, the guest is paused to finish",
 		 m->job->machine, limit);
 	m->deadline_us = 0;
 	m->times.forced = true;
 	return monitor_pause(m->qmp, e);
+}
+
+/* QEMU 8.2 and newer decide by this when the rest fits. */
+static int tell_bandwidth(struct source *m, uint64_t rate, struct error *e)
+{
+	if (rate == 0 || clock_us() < m->next_bandwidth_us)
+		return 0;
+	m->next_bandwidth_us = clock_us() + PROGRESS_US;
+	if (monitor_set_parameter(m->qmp, "avail-switchover-bandwidth", rate,
+				  e) < 0 &&
+	    e->code != EREMOTEIO)
+		return error_code(e);
+	return 0;
 }
 
 static int update_progress(struct source *m, struct error *e)
@@ -325,9 +353,12 @@ static int update_progress(struct source *m, struct error *e)
 	if (clock_us() < m->next_progress_us || m->completed ||
 	    (m->times.stopped_wall_us && !m->times.forced))
 		return 0;
-	m->next_progress_us = clock_us() + PROGRESS_US;
 	if (monitor_migration(m->qmp, &info, e) < 0)
 		return error_code(e);
+	if (!m->times.stopped_wall_us && source_round(m, &info, e) < 0)
+		return error_code(e);
+	m->next_progress_us =
+		clock_us() + (source_is_near(m) ? NEAR_US : PROGRESS_US);
 	session_stats(m->session, &st);
 	/* QEMU stops the guest when the rest takes the downtime limit. */
 	session_set_phase(m->session,
@@ -337,14 +368,10 @@ static int update_progress(struct source *m, struct error *e)
 				  : PHASE_NEAR_END);
 	relay_stats(m->relay, &rs);
 	progress_update(&m->progress, &info, &st, &rs);
+	m->progress.downtime_limit_ms =
+		(int64_t)(m->converge.limit_us / USEC_PER_MS);
 	job_set_progress(m->job, &m->progress);
-	/* QEMU 8.2 and newer decide by this when the rest fits. */
-	if (st.out.rate > 0 &&
-	    monitor_set_parameter(m->qmp, "avail-switchover-bandwidth",
-				  st.out.rate, e) < 0 &&
-	    e->code != EREMOTEIO)
-		return error_code(e);
-	return 0;
+	return tell_bandwidth(m, st.out.rate, e);
 }
 
 static void wait_for_anything(struct source *m)
@@ -358,7 +385,33 @@ static void wait_for_anything(struct source *m)
 		{ .fd = m->job->wake_fd, .events = POLLIN },
 	};
 
-	poll(p, ARRAY_SIZE(p), clock_poll_ms(clock_us() + PROGRESS_US));
+	const uint64_t turn = clock_us() + PROGRESS_US;
+
+	poll(p, ARRAY_SIZE(p),
+	     clock_poll_ms(m->next_progress_us > clock_us() &&
+					   m->next_progress_us < turn
+				   ? m->next_progress_us
+				   : turn));
+}
+
+static void set_deadline(struct source *m)
+{
+	m->deadline_us =
+		m->timeout_us ? m->times.migrate_us + m->timeout_us : 0;
+}
+
+/* The user may have other wishes by now. */
+static void take_terms(struct source *m)
+{
+	struct job_terms terms;
+
+	if (!job_new_terms(m->job, &terms) || m->times.stopped_wall_us)
+		return;
+	m->rules.steps = terms.converge;
+	m->rules.limit_us = terms.limit_us;
+	m->timeout_us = terms.timeout_us;
+	set_deadline(m);
+	m->next_progress_us = 0;
 }
 
 /* Until both QEMUs say that everything has arrived. */
@@ -369,6 +422,7 @@ static int watch(struct source *m, struct error *e)
 			return error_code(e);
 		if (m->completed && m->loaded)
 			return 0;
+		take_terms(m);
 		if (relay_check(m->relay, e) < 0 ||
 		    job_check_cancel(m->job, e) < 0 ||
 		    check_deadline(m, e) < 0 || update_progress(m, e) < 0)
@@ -397,13 +451,16 @@ static int st_precopy(struct source *m, struct error *e)
 {
 	char path[PATH_MAX];
 
-	if (m->o->timeout_us > 0)
-		m->deadline_us = clock_us() + m->o->timeout_us;
 	migrate_socket(path, sizeof(path), m);
 	if (set_up_qemu(m, e) < 0 || start_relay(m, path, e) < 0)
 		return error_code(e);
 	m->migrating = true;
 	m->times.migrate_us = clock_us();
+	set_deadline(m);
+	job_open_terms(m->job,
+		       &(struct job_terms){ .converge = m->rules.steps,
+					    .limit_us = m->rules.limit_us,
+					    .timeout_us = m->timeout_us });
 	if (monitor_migrate(m->qmp, path, e) < 0)
 		return error_code(e);
 	fault_point("source:pre-copy");
@@ -475,6 +532,9 @@ int move_away(struct job *job, const struct move_host *host,
 		.peer = peer,
 		.o = o,
 		.entry = journal_entry_of(job),
+		.rules = { .limit_us = o->downtime_limit_us,
+			   .steps = o->converge },
+		.timeout_us = o->timeout_us,
 	};
 	int r;
 

@@ -185,6 +185,7 @@ static void set_report(struct source *m)
 	if (!m->session || !m->relay)
 		return;
 	m->times.rounds = m->progress.round;
+	m->times.limit_us = m->converge.limit_us;
 	if (report_move(&report, m->session, m->relay, &m->times, m->o, &e) < 0)
 		log_error("move %s: no report: %s", m->job->machine, e.text);
 	else
@@ -266,6 +267,7 @@ void source_begin(struct source *m, struct journal_entry *entry)
 {
 	m->times.start_us = clock_us();
 	m->progress.time_left_ms = m->progress.downtime_estimate_ms = -1;
+	m->progress.downtime_limit_ms = -1;
 	m->side = (struct commit_side){
 		.job = m->job,
 		.host = m->host,

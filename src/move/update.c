@@ -23,6 +23,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/compare.h"
+#include "move/converge.h"
 #include "move/disks.h"
 #include "move/permit.h"
 #include "qemu/definition.h"
@@ -227,7 +228,7 @@ static int check_deadline(struct update *u, struct error *e)
 	    u->times.stopped_wall_us)
 		return 0;
 	text_duration(limit, sizeof(limit), u->o->timeout_us);
-	if (!u->o->force)
+	if (!(u->o->converge & CONVERGE_PAUSE))
 		return error_set(e, ETIMEDOUT,
 				 "the update was not done within the time-out "
 				 "of %s: the guest changes its memory faster "

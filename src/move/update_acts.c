@@ -262,6 +262,7 @@ static void set_report(struct update *u)
 	if (u->resumed || monitor_migration(u->old.qmp, &u->info, &e) < 0)
 		return;
 	u->times.rounds = u->info.rounds;
+	u->times.limit_us = u->o->downtime_limit_us;
 	report = report_update(&u->info, &u->times);
 	job_set_report(u->job, &report);
 }

@@ -101,6 +101,7 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 			json_string_value(json_object_get(info, "status"))),
 		.total = number(ram, "total"),
 		.remaining = number(ram, "remaining"),
+		.throttle = (unsigned)number(info, "cpu-throttle-percentage"),
 		.rounds = number(ram, "dirty-sync-count"),
 		.dirty_rate = number(ram, "dirty-pages-rate") * PAGE,
 		.sent = number(ram, "transferred"),
@@ -251,6 +252,8 @@ int monitor_event(struct qmp *q, uint64_t deadline_us,
 		ret->kind = MONITOR_STOPPED;
 	else if (name && !strcmp(name, "MIGRATION"))
 		ret->kind = MONITOR_MIGRATION;
+	else if (name && !strcmp(name, "MIGRATION_PASS"))
+		ret->kind = MONITOR_PASS;
 	json_decref(event);
 	return r;
 }
@@ -260,6 +263,19 @@ int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 {
 	return qmp_run(q, "migrate-set-parameters",
 		       json_pack("{s:I}", name, (json_int_t)value), NULL, e);
+}
+
+/* In one command: QEMU refuses a begin above the most of before. */
+int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
+			 struct error *e)
+{
+	return qmp_run(q, "migrate-set-parameters",
+		       json_pack("{s:i,s:i,s:i,s:i}",
+				 "throttle-trigger-threshold", (int)t->trigger,
+				 "cpu-throttle-initial", (int)t->begin,
+				 "cpu-throttle-increment", (int)t->step,
+				 "max-cpu-throttle", (int)t->most),
+		       NULL, e);
 }
 
 /* While QEMU ends a migration its monitor may be silent for longer than a

@@ -29,6 +29,7 @@ struct migration_info {
 	uint64_t rounds, dirty_rate;     /* bytes per second */
 	uint64_t sent;                   /* bytes of the stream */
 	uint64_t zero_pages, data_pages; /* of 4 KiB, of RAM */
+	unsigned throttle;               /* per cent of the guest's time */
 	int64_t expected_downtime_ms;    /* -1: not known */
 	char why[200];                   /* it failed */
 };
@@ -80,6 +81,7 @@ enum monitor_event_kind {
 	MONITOR_OTHER,
 	MONITOR_STOPPED,   /* the guest */
 	MONITOR_MIGRATION, /* has another status */
+	MONITOR_PASS,      /* of migration begins: QEMU knows what changed */
 };
 
 struct monitor_event {
@@ -94,6 +96,16 @@ int monitor_event(struct qmp *q, uint64_t deadline_us,
 
 int monitor_set_parameter(struct qmp *q, const char *name, uint64_t value,
 			  struct error *e);
+
+/* How QEMU slows a guest down that changes too much, with its capability
+ * auto-converge: from @begin per cent up by @step to @most. */
+struct monitor_throttle {
+	unsigned trigger; /* per cent of what was sent, that is too much */
+	unsigned begin, step, most;
+};
+
+int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
+			 struct error *e);
 
 /* QEMU tells the network where its guest is as soon as it has loaded it, which
  * is before it runs there, if ever: not this one. */

@@ -54,7 +54,7 @@ class BusyGuest(unittest.TestCase):
         answer = self.alpha.drover("move", "busy", "beta", "--timeout", "4s", check=False)
         self.assertEqual(answer.status, 5)
         self.assertLess(time.monotonic() - begin, 10 + taken.seconds())
-        self.assertIn("time-out of 4.0 s", answer.stderr)
+        self.assertIn("time-out of 4.0 s: ", answer.stderr)
         self.assertEqual(self.alpha.newest_job()["state"], "failed")
         self.assertEqual(self.alpha.machine("busy")["state"], "running")
         # It ends its QEMU when it has heard of it.
@@ -110,6 +110,63 @@ class BusyGuest(unittest.TestCase):
         rates = [p["rate"] for p in seen[2:]]
         self.assertLess(statistics.median(rates), 14 << 20, rates)
         self.assertGreater(max(rates), 9 << 20, rates)
+
+    def move_in_background(self, *words):
+        return self.alpha.drover("move", "busy", "beta", "--background", "--json", *words).json
+
+    def job(self, job):
+        return self.alpha.api("GET", f"/v1/jobs/{job['id']}")
+
+    def test_none_says_so_after_the_second_round_and_a_throttle_ends_it(self):
+        job = self.move_in_background()
+        wait_for("an advice", lambda: self.job(job)["advice"], 30)
+        told = self.job(job)
+        self.assertRegex(told["advice"], r"does not converge: the guest dirties .*/s, the paths "
+                                         r"carry .*/s: .*--converge throttle")
+        # QEMU's first round is 1: the second has just ended.
+        self.assertEqual(told["progress"]["round"], 3)
+        self.assertEqual(told["state"], "running")
+        # By no more than QEMU's least, which it can always do.
+        self.assertLessEqual(told["progress"]["throttle"], 1)
+        self.alpha.drover("job", "set", job["id"], "--converge", "throttle")
+        answer = self.alpha.drover("job", "watch", job["id"], timeout=90)
+        self.assertEqual(answer.status, 0)
+        report = self.job(job)["report"]
+        self.assertGreater(report["throttle"], 10)
+        self.assertIn(f"slowed down by up to {report['throttle']} %", " ".join(report["reasons"]))
+        self.assertLess(report["downtime_ms"], 500)
+        self.assertEqual(self.beta.machine("busy")["state"], "running")
+        again = self.alpha.drover("job", "set", job["id"], "--converge", "none", check=False)
+        self.assertEqual(again.status, 8)
+        self.beats_go_on()
+
+    def test_a_time_out_that_is_set_while_it_runs_pauses_the_guest(self):
+        job = self.move_in_background()
+        wait_for("the first round", lambda: self.job(job)["progress"]["round"], 10)
+        refused = self.alpha.drover("job", "set", job["id"], "--converge", "pause", check=False)
+        self.assertIn("give one as well", refused.stderr)
+        self.alpha.drover("job", "set", job["id"], "--converge", "pause", "--timeout", "3s")
+        answer = self.alpha.drover("job", "watch", job["id"], timeout=60)
+        self.assertEqual(answer.status, 0)
+        report = self.job(job)["report"]
+        self.assertIn("paused at the time-out", " ".join(report["reasons"]))
+        # 80 MiB over 100 Mbit/s at most.
+        self.assertLess(report["total_ms"], 3000 + 1.5 * 80 / 11.9 * 1000)
+
+    def test_what_is_no_way_to_converge_is_refused_in_words(self):
+        for words, why in ((["postcopy"], "no post-copy: .*drover relay"),
+                           (["pause"], "give one as well"),
+                           (["pause,throttle", "--timeout", "9s"], "throttle before pause"),
+                           (["none,pause"], "not both"),
+                           (["faster"], "'faster' is not a step of converge"),
+                           (["pause", "--timeout", "9s", "--on-timeout", "force"],
+                            "not given beside converge")):
+            with self.subTest(words=words):
+                answer = self.alpha.drover("move", "busy", "beta", "--converge", *words,
+                                           check=False)
+                self.assertEqual(answer.status, 2)
+                self.assertRegex(answer.stderr, why)
+        self.assertEqual(self.alpha.machine("busy")["state"], "running")
 
     def test_compare_finds_nothing_in_the_way(self):
         answer = self.alpha.drover("compare", "busy", "beta", "--json")

@@ -180,11 +180,12 @@ int machine_move(struct host *h, const char *name,
 	const struct paths_request *p = &of->paths;
 
 	return job_of(h, ret_job,
-		      answer(h, e, "machine_move %s %s %s %d/%d %d/%d %s%s",
+		      answer(h, e, "machine_move %s %s %s %d/%d %d/%d %s%s%s",
 			     name, of->host, p->mode ? p->mode : "-",
 			     p->has_networks, (int)p->networks.count,
 			     p->has_connections, (int)p->connections,
 			     of->on_timeout ? of->on_timeout : "-",
+			     of->has_converge ? " converge" : "",
 			     of->paused ? " paused" : ""));
 }
 
@@ -223,6 +224,17 @@ int job_cancel(struct host *h, const char *id, struct job_view *ret,
 	       struct error *e)
 {
 	return job_of(h, ret, answer(h, e, "job_cancel %s", id));
+}
+
+int job_set(struct host *h, const char *id, const struct job_request *of,
+	    struct job_view *ret, struct error *e)
+{
+	return job_of(h, ret,
+		      answer(h, e, "job_set %s %d/%s %d/%d %d/%d", id,
+			     of->has_converge,
+			     of->converge.count ? of->converge.at[0] : "-",
+			     of->has_downtime_limit, (int)of->downtime_limit_ms,
+			     of->has_timeout, (int)of->timeout_ms));
 }
 
 int job_resolve(struct host *h, const char *id, int run_here,

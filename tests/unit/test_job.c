@@ -212,6 +212,8 @@ static struct job_report report_with(const char *reason)
 				.setup_ms = -1,
 				.transfer_ms = -1,
 				.rounds = -1,
+				.downtime_limit_ms = -1,
+				.throttle = -1,
 				.session.known = true };
 	struct error e;
 
@@ -242,6 +244,8 @@ static void a_report_of_a_move_has_times_and_modes(void **state)
 	r.setup_ms = 210;
 	r.transfer_ms = 30000;
 	r.rounds = 0;
+	r.downtime_limit_ms = 38;
+	r.throttle = 0;
 	r.has_switchover = true;
 	r.switchover = (struct switchover_report){ 40, 60, -1 };
 	strcpy(r.mode_asked, "auto");
@@ -249,7 +253,8 @@ static void a_report_of_a_move_has_times_and_modes(void **state)
 	job_set_report(j, &r);
 	assert_says(j, "\"switchover\":{\"sent_ms\":40,\"loaded_ms\":60,"
 		       "\"running_ms\":null},\"setup_ms\":210,"
-		       "\"transfer_ms\":30000,\"rounds\":0,");
+		       "\"transfer_ms\":30000,\"rounds\":0,"
+		       "\"downtime_limit_ms\":38,\"throttle\":0,");
 	assert_says(j, "\"mode_asked\":\"auto\",\"mode_got\":\"multichannel\","
 		       "\"option_asked\":\"auto\","
 		       "\"option_got\":\"multichannel\"");

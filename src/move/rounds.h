@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How fast a guest changes its memory, and how fast that travels: measured by
+ * what QEMU says of its rounds (query-migrate, MIGRATION_PASS).
+ *
+ * QEMU learns what the guest has changed only when it synchronises its bitmap,
+ * at the end of a round.  Between two of these the sum of what was sent and of
+ * what remains stands still; from one to the next it grows by what the guest
+ * has changed meanwhile, a page counting once.  QEMU's own figure,
+ * dirty-pages-rate, is of the last second at least, so it says nothing of the
+ * short rounds near the end.
+ *
+ * Pages of zeros leave so fast that they say nothing of the links: they do not
+ * count in the rate.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	ROUNDS_KEPT = 32,
+	ROUNDS_OVER_US =
+		300000, /* what is measured lasted so long, if it can */
+};
+
+/* What QEMU says at one moment. */
+struct rounds_seen {
+	uint64_t at_us;
+	uint64_t syncs;      /* of its bitmap; the first is before all pages */
+	uint64_t sync_us;    /* when the last of them was seen */
+	uint64_t data, zero; /* bytes of memory that were sent */
+	uint64_t remaining;  /* bytes that it knows to be changed */
+};
+
+struct rounds_point {
+	uint64_t at_us, bytes;
+};
+
+struct rounds_line {
+	struct rounds_point at[ROUNDS_KEPT]; /* the newest at @next - 1 */
+	unsigned next, count;
+};
+
+struct rounds {
+	struct rounds_line changed; /* at each sync: sent and remaining */
+	struct rounds_line data;    /* now and then: sent */
+	uint64_t syncs;
+	struct rounds_seen last;
+};
+
+void rounds_add(struct rounds *r, const struct rounds_seen *s);
+/* What follows is another guest: it was slowed down. */
+void rounds_restart(struct rounds *r);
+
+/* Bytes a second; 0: not known yet. */
+uint64_t rounds_dirty_rate(const struct rounds *r);
+uint64_t rounds_rate(const struct rounds *r);
+/* Bytes that would have to be sent if the guest stopped now: those that QEMU
+ * does not know of yet are estimated. */
+uint64_t rounds_remaining(const struct rounds *r);
+/* Rounds that have ended; 0 in the first pass.  After rounds_restart() those
+ * since then. */
+uint64_t rounds_ended(const struct rounds *r);

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What is measured of QEMU's rounds, and what is chosen by it.  A guest and a
+ * QEMU are played here: the guest changes units of memory, QEMU sends them,
+ * looks at its bitmap when the rest seems to fit into its limit, and stops the
+ * guest when it does.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "base/words.h"
+#include "move/converge.h"
+#include "move/rounds.h"
+
+enum {
+	UNITS = 32768, /* of memory */
+	UNIT = 65536,  /* bytes */
+	TICK_US = 10000,
+	PART_US = 50000,     /* QEMU looks at its estimate so often, */
+	NOTICED_US = 100000, /* at its limit, */
+	ASKED_US = 50000,    /* and is asked what it does */
+	LIMIT_US = 300000,
+	SLOW_AGAIN_US = 2000000, /* QEMU slows its guest down so often */
+	GIVEN_UP_US = 200000000,
+};
+
+static const double rate = 125e6; /* bytes a second */
+
+/* A guest: how many bytes a second it changes at some time, and where. */
+struct guest {
+	double share;      /* of the rate */
+	unsigned hot;      /* units, from the first on, in turn; 0: all */
+	uint64_t burst_us; /* it does so for that long, and is idle as long */
+	bool anywhere;     /* and not in turn */
+};
+
+struct play {
+	struct guest guest;
+	bool full; /* QEMU has the whole limit from the begin on */
+	unsigned steps;
+
+	uint64_t now_us, sync_us, syncs, noticed_us, asked_us, slowed_us;
+	uint64_t data;
+	uint8_t known[UNITS], changed[UNITS];
+	unsigned known_count, at, next;
+	double owed, room;
+	unsigned random;
+	uint64_t limit_us; /* that QEMU goes by */
+	unsigned throttle;
+	struct rounds rounds;
+	struct converge c;
+	struct converge_seen seen;
+	uint64_t said_us; /* that it is stuck */
+	bool late;        /* it was not said after the second round */
+};
+
+struct outcome {
+	double total_s, downtime_s;
+	unsigned throttle;
+	bool ended, stuck, said_late;
+};
+
+static unsigned any(struct play *p)
+{
+	p->random = p->random * 1664525 + 1013904223;
+	return p->random >> 8;
+}
+
+static void guest_runs(struct play *p)
+{
+	const struct guest *g = &p->guest;
+	unsigned hot = g->hot ? g->hot : UNITS;
+
+	if (g->burst_us && p->now_us / g->burst_us % 2)
+		return;
+	p->owed += g->share * rate * TICK_US / USEC_PER_SEC / UNIT *
+		   (100 - p->throttle) / 100;
+	for (; p->owed >= 1; p->owed--) {
+		p->changed[g->anywhere ? any(p) % hot : p->next % hot] = 1;
+		p->next++;
+	}
+}
+
+static void qemu_syncs(struct play *p)
+{
+	for (unsigned i = 0; i < UNITS; i++) {
+		p->known_count += p->changed[i] && !p->known[i];
+		p->known[i] |= p->changed[i];
+		p->changed[i] = 0;
+	}
+	p->syncs++;
+	p->sync_us = p->now_us;
+}
+
+static void qemu_sends(struct play *p)
+{
+	p->room += rate * TICK_US / USEC_PER_SEC / UNIT;
+	for (; p->room >= 1; p->room--) {
+		if (p->known_count == 0) {
+			p->room = 0;
+			return;
+		}
+		while (!p->known[p->at])
+			p->at = (p->at + 1) % UNITS;
+		p->known[p->at] = 0;
+		p->known_count--;
+		p->data += UNIT;
+	}
+}
+
+static bool fits(const struct play *p)
+{
+	return (double)p->known_count * UNIT <=
+	       rate * (double)p->limit_us / USEC_PER_SEC;
+}
+
+static void source_asks(struct play *p)
+{
+	const struct converge_rules rules = { LIMIT_US, p->steps };
+	const struct rounds_seen s = {
+		.at_us = p->now_us,
+		.syncs = p->syncs,
+		.sync_us = p->sync_us,
+		.data = p->data,
+		.remaining = (uint64_t)p->known_count * UNIT,
+	};
+
+	rounds_add(&p->rounds, &s);
+	p->seen = (struct converge_seen){
+		.now_us = p->now_us,
+		.remaining = rounds_remaining(&p->rounds),
+		.rate = rounds_rate(&p->rounds),
+		.dirty_rate = rounds_dirty_rate(&p->rounds),
+		.rounds = rounds_ended(&p->rounds),
+		.sure = rounds_ended(&p->rounds) > 1 ||
+			p->now_us - p->sync_us < ASKED_US,
+		.throttle = p->throttle,
+	};
+	p->c = converge_next(&p->c, &rules, &p->seen);
+	assert_in_range(p->c.limit_us, 1, LIMIT_US);
+	if (p->c.stuck && !p->said_us)
+		p->said_us = p->now_us;
+	/* The first sync is before all rounds. */
+	if (p->syncs > 3 + CONVERGE_STUCK_ROUNDS && !p->said_us)
+		p->late = true;
+}
+
+/* Twice in a row and a second apart. */
+static void qemu_slows(struct play *p)
+{
+	if (p->c.throttle <= p->throttle || p->now_us < p->slowed_us)
+		return;
+	p->throttle = p->c.throttle;
+	p->slowed_us = p->now_us + SLOW_AGAIN_US;
+	rounds_restart(&p->rounds);
+}
+
+/* True once QEMU has stopped the guest. */
+static bool turn(struct play *p)
+{
+	p->now_us += TICK_US;
+	guest_runs(p);
+	qemu_sends(p);
+	if (p->now_us - p->noticed_us >= NOTICED_US) {
+		p->noticed_us = p->now_us;
+		p->limit_us = p->full ? LIMIT_US : p->c.limit_us;
+	}
+	if (p->now_us % PART_US == 0 && fits(p)) {
+		qemu_syncs(p);
+		if (fits(p))
+			return true;
+		p->asked_us = p->now_us + TICK_US;
+	}
+	if (p->now_us >= p->asked_us) {
+		source_asks(p);
+		qemu_slows(p);
+		p->asked_us = p->now_us + ASKED_US;
+	}
+	return false;
+}
+
+static struct outcome play(const struct guest *guest, bool full, unsigned steps)
+{
+	static struct play p;
+	struct outcome o = { 0 };
+
+	p = (struct play){
+		.guest = *guest, .full = full, .steps = steps, .random = 1
+	};
+	memset(p.known, 1, sizeof(p.known));
+	p.known_count = UNITS;
+	p.syncs = 1;
+	while (!o.ended && p.now_us < GIVEN_UP_US)
+		o.ended = turn(&p);
+	o.downtime_s = (double)p.known_count * UNIT / rate;
+	o.total_s = (double)p.now_us / USEC_PER_SEC + o.downtime_s;
+	o.throttle = p.throttle;
+	o.stuck = p.said_us > 0;
+	o.said_late = p.late;
+	return o;
+}
+
+/* --- the limit */
+
+static const struct guest guests[] = {
+	{ .share = 0 },
+	{ .share = 0.05, .hot = 1024 },
+	{ .share = 0.2, .hot = 1024 },
+	{ .share = 0.5, .hot = 1024 },
+	{ .share = 0.8, .hot = 1024 },
+	{ .share = 0.9, .hot = 2048 },
+	{ .share = 0.2 },
+	{ .share = 0.5 },
+	{ .share = 0.8, .anywhere = true },
+	{ .share = 0.5, .hot = 1024, .anywhere = true },
+	{ .share = 2, .hot = 300 }, /* 20 MB, all the time */
+	{ .share = 1.2, .hot = 512, .anywhere = true },
+	{ .share = 0.9, .hot = 64 },
+};
+
+static void less_than_the_whole_limit_costs_little(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(guests); i++) {
+		struct outcome all = play(&guests[i], true, 0);
+		struct outcome o = play(&guests[i], false, 0);
+
+		assert_true(o.ended == all.ended);
+		assert_true(o.total_s <= all.total_s * 1.05);
+		assert_true(!o.ended ||
+			    o.downtime_s * USEC_PER_SEC <= LIMIT_US);
+		/* As much as a tick more: QEMU looks at other moments. */
+		assert_true(o.downtime_s <= all.downtime_s + 0.01);
+	}
+}
+
+static void most_guests_stand_still_for_an_eighth(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct outcome o = play(&guests[i], false, 0);
+
+		assert_true(o.downtime_s * USEC_PER_SEC <=
+			    LIMIT_US / CONVERGE_FIRST);
+	}
+}
+
+/* What a burst takes away nobody can foresee, but no more than one. */
+static void bursts_cost_no_more_than_one_of_them(void **state)
+{
+	(void)state;
+	for (unsigned share = 2; share <= 20; share += 3)
+		for (uint64_t ms = 20; ms <= 2000; ms *= 3) {
+			const struct guest g = { .share = share / 10.0,
+						 .hot = 1024,
+						 .burst_us = ms * 1000 };
+			struct outcome all = play(&g, true, 0);
+			struct outcome o = play(&g, false, 0);
+
+			assert_true(o.ended == all.ended);
+			assert_true(o.total_s <=
+				    all.total_s * 1.05 +
+					    2.0 * (double)ms / 1000);
+			assert_true(!o.ended ||
+				    o.downtime_s * USEC_PER_SEC <= LIMIT_US);
+		}
+}
+
+static void any_guest_that_converges_is_held_to_its_limit(void **state)
+{
+	unsigned random = 7;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct guest g;
+		struct outcome all, o;
+
+		random = random * 1664525 + 1013904223;
+		g = (struct guest){
+			/* Above that the moment of a look decides. */
+			.share = (random >> 8) % 85 / 100.0,
+			.hot = 1 + (random >> 16) % UNITS,
+			.anywhere = random >> 30 & 1
+		};
+		all = play(&g, true, 0);
+		o = play(&g, false, 0);
+		assert_true(o.ended == all.ended);
+		assert_true(!o.ended ||
+			    o.downtime_s * USEC_PER_SEC <= LIMIT_US);
+		assert_true(o.total_s <= all.total_s * 1.05);
+	}
+}
+
+static void a_limit_is_never_above_the_users_nor_zero(void **state)
+{
+	static const uint64_t limits[] = { 1000, 2000,   7000,
+					   9000, 300000, 60000000 };
+	const struct converge none = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		for (uint64_t remaining = 1; remaining < 1ULL << 40;
+		     remaining *= 7)
+			for (unsigned dirty = 0; dirty < 4; dirty++) {
+				const struct converge_rules rules = { limits[i],
+								      0 };
+				const struct converge_seen s = {
+					.now_us = 1000000,
+					.remaining = remaining,
+					.rate = 100000000,
+					.dirty_rate = dirty * 45000000ULL,
+					.rounds = 3,
+					.sure = true,
+				};
+				struct converge c =
+					converge_next(&none, &rules, &s);
+
+				assert_in_range(c.limit_us, 1000, limits[i]);
+				c = converge_next(&c, &rules, &s);
+				assert_in_range(c.limit_us, 1000, limits[i]);
+			}
+}
+
+static void a_limit_that_the_user_lowers_counts_at_once(void **state)
+{
+	const struct converge was = { .limit_us = 300000 };
+	const struct converge_rules rules = { 50000, 0 };
+	const struct converge_seen nothing = { 0 };
+
+	(void)state;
+	assert_int_equal(converge_next(&was, &rules, &nothing).limit_us, 50000);
+}
+
+/* --- what does not converge */
+
+static const struct guest too_fast[] = {
+	{ .share = 1.5, .hot = 2048 },
+	{ .share = 1.5 },
+	{ .share = 1.1, .hot = 4096 },
+	{ .share = 3, .hot = 1024 },
+	{ .share = 3, .hot = 4096, .anywhere = true },
+	{ .share = 10, .hot = 2048 },
+};
+
+static void a_guest_that_is_too_fast_is_named_after_the_second_round(
+	void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(too_fast); i++) {
+		struct outcome o = play(&too_fast[i], false, 0);
+
+		assert_false(o.ended);
+		assert_true(o.stuck);
+		assert_false(o.said_late);
+	}
+}
+
+static void one_that_converges_never_is(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 9; i++)
+		assert_false(play(&guests[i], false, 0).stuck);
+}
+
+static void a_throttle_brings_each_of_them_to_its_end(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(too_fast); i++) {
+		struct outcome o = play(&too_fast[i], false, CONVERGE_THROTTLE);
+
+		assert_true(o.ended);
+		assert_in_range(o.throttle, 10, CONVERGE_THROTTLE_MOST);
+		assert_true(o.downtime_s * USEC_PER_SEC <= LIMIT_US);
+	}
+}
+
+static void the_throttle_is_what_is_missing(void **state)
+{
+	const struct converge_rules rules = { LIMIT_US, CONVERGE_THROTTLE };
+	struct converge_seen s = { .now_us = 5000000,
+				   .remaining = 200000000,
+				   .rate = 100000000,
+				   .dirty_rate = 150000000,
+				   .rounds = 2,
+				   .sure = true };
+	struct converge c = { 0 };
+
+	(void)state;
+	/* A third of 150 is half of 100. */
+	c = converge_next(&c, &rules, &s);
+	assert_int_equal(c.throttle, 67);
+	/* Not again before that has been measured. */
+	assert_int_equal(converge_next(&c, &rules, &s).throttle, 67);
+	s.throttle = 67;
+	s.rounds = 1;
+	assert_int_equal(converge_next(&c, &rules, &s).throttle, 67);
+	s.rounds = 2;
+	s.dirty_rate = 50000000;
+	assert_int_equal(converge_next(&c, &rules, &s).throttle, 67);
+	/* It had changed the same pages again and again. */
+	s.dirty_rate = 100000000;
+	c = converge_next(&(struct converge){ .stuck = true, .throttle = 67 },
+			  &rules, &s);
+	assert_int_equal(c.throttle, 84);
+}
+
+static void a_throttle_that_is_not_allowed_any_more_is_taken_back(void **state)
+{
+	const struct converge_rules rules = { LIMIT_US, 0 };
+	const struct converge_seen nothing = { .throttle = 60 };
+	const struct converge was = { .throttle = 60, .limit_us = 1000 };
+
+	(void)state;
+	assert_int_equal(converge_next(&was, &rules, &nothing).throttle, 1);
+}
+
+/* --- words */
+
+static void what_would_help_is_said(void **state)
+{
+	struct converge_rules rules = { LIMIT_US, 0 };
+	const struct converge_seen s = { .remaining = 100 << 20,
+					 .rate = 110 << 20,
+					 .dirty_rate = 140 << 20 };
+	char text[400];
+
+	(void)state;
+	converge_say(text, sizeof(text), &rules, &s, "lan2");
+	assert_string_equal(
+		text, "it does not converge: the guest dirties 140 MiB/s, the "
+		      "paths carry 110 MiB/s: add lan2 (--mode auto), "
+		      "--converge throttle, a downtime limit of about 1.0 s, "
+		      "or --converge pause with a time-out");
+	rules.steps = CONVERGE_THROTTLE | CONVERGE_PAUSE;
+	converge_say(text, sizeof(text), &rules, &s, "");
+	assert_string_equal(
+		text, "it does not converge: the guest dirties 140 MiB/s, the "
+		      "paths carry 110 MiB/s: a downtime limit of about 1.0 s");
+}
+
+static int parse(unsigned *steps, const char *text, struct error *e)
+{
+	struct words w = { 0 };
+	int r;
+
+	assert_int_equal(words_split(&w, text, e), 0);
+	r = converge_parse(steps, &w, e);
+	words_done(&w);
+	return r;
+}
+
+static void steps_are_read_and_refused_in_words(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned steps;
+		const char *why;
+	} rows[] = {
+		{ "none", 0, NULL },
+		{ "throttle", CONVERGE_THROTTLE, NULL },
+		{ "pause", CONVERGE_PAUSE, NULL },
+		{ "throttle pause", CONVERGE_THROTTLE | CONVERGE_PAUSE, NULL },
+		{ "pause throttle", 0, "write throttle before pause" },
+		{ "pause pause", 0, "names pause twice" },
+		{ "none pause", 0, "not both" },
+		{ "postcopy", 0, "'drover relay' carries one" },
+		{ "slow", 0, "'slow' is not a step of converge" },
+		{ "", 0, "needs a word" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		unsigned steps = 99;
+		struct error e = { 0 };
+		int r = parse(&steps, rows[i].text, &e);
+
+		assert_int_equal(r, rows[i].why ? -EINVAL : 0);
+		if (rows[i].why)
+			assert_non_null(strstr(e.text, rows[i].why));
+		else
+			assert_int_equal(steps, rows[i].steps);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(less_than_the_whole_limit_costs_little),
+		cmocka_unit_test(most_guests_stand_still_for_an_eighth),
+		cmocka_unit_test(bursts_cost_no_more_than_one_of_them),
+		cmocka_unit_test(any_guest_that_converges_is_held_to_its_limit),
+		cmocka_unit_test(a_limit_is_never_above_the_users_nor_zero),
+		cmocka_unit_test(a_limit_that_the_user_lowers_counts_at_once),
+		cmocka_unit_test(
+			a_guest_that_is_too_fast_is_named_after_the_second_round),
+		cmocka_unit_test(one_that_converges_never_is),
+		cmocka_unit_test(a_throttle_brings_each_of_them_to_its_end),
+		cmocka_unit_test(the_throttle_is_what_is_missing),
+		cmocka_unit_test(
+			a_throttle_that_is_not_allowed_any_more_is_taken_back),
+		cmocka_unit_test(what_would_help_is_said),
+		cmocka_unit_test(steps_are_read_and_refused_in_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
