@@ -23,8 +23,8 @@ struct qmp {
 	uint64_t timeout_us, next_id;
 	struct qmp_input input;
 	int version[3];
-	json_t *events; /* array, oldest first */
-	size_t lost;
+	json_t *events; /* array of [event, bytes], oldest first */
+	size_t events_bytes, lost;
 };
 
 void qmp_input_done(struct qmp_input *in)
@@ -74,11 +74,12 @@ static int next_line(struct qmp_input *in, const char **ret, size_t *ret_len,
 	in->scanned = end ? (size_t)(end - in->buf) + 1 : in->len;
 	if (in->scanned - start > QMP_LINE_MAX)
 		return error_set(e, EBADMSG,
-				 "QEMU's monitor: a line of more than 16 MiB");
+				 "QEMU's monitor: a line of more than 4 MiB");
 	if (!end)
 		return 0;
 	*ret = in->buf + start;
 	*ret_len = in->scanned - start - 1;
+	in->line = in->scanned - start;
 	in->taken = in->scanned;
 	return 1;
 }
@@ -175,12 +176,27 @@ static int transmit(struct qmp *q, const char *text, uint64_t deadline_us,
 
 static void keep_event(struct qmp *q, json_t *event)
 {
-	if (json_array_size(q->events) < QMP_EVENTS_MAX)
-		json_array_append_new(q->events, event);
-	else {
+	size_t bytes = q->input.line;
+
+	if (json_array_size(q->events) < QMP_EVENTS_MAX &&
+	    bytes <= QMP_EVENTS_BYTES - q->events_bytes) {
+		json_array_append_new(q->events, json_pack("[o, I]", event,
+							   (json_int_t)bytes));
+		q->events_bytes += bytes;
+	} else {
 		json_decref(event);
 		q->lost++;
 	}
+}
+
+static json_t *take_event(struct qmp *q)
+{
+	const json_t *first = json_array_get(q->events, 0);
+	json_t *event = json_incref(json_array_get(first, 0));
+
+	q->events_bytes -= (size_t)json_integer_value(json_array_get(first, 1));
+	json_array_remove(q->events, 0);
+	return event;
 }
 
 /* Is @o the reply to command @id?  Takes @o in any case. */
@@ -265,8 +281,7 @@ int qmp_event(struct qmp *q, uint64_t deadline_us, json_t **ret_event,
 	int r;
 
 	if (json_array_size(q->events) > 0) {
-		*ret_event = json_incref(json_array_get(q->events, 0));
-		json_array_remove(q->events, 0);
+		*ret_event = take_event(q);
 		return 1;
 	}
 	for (;;) {

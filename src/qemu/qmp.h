@@ -5,7 +5,8 @@
  *
  * A struct qmp belongs to one thread at a time and starts none.  Events that
  * arrive while a command waits for its reply are kept, the oldest
- * QMP_EVENTS_MAX of them; the rest is counted and lost.
+ * QMP_EVENTS_MAX of them and no more than QMP_EVENTS_BYTES; the rest is counted
+ * and lost.
  *
  * After -EREMOTEIO (QEMU refused the command) and -ETIMEDOUT the connection may
  * be used on: a reply that comes after its time is dropped.  Whether QEMU
@@ -29,7 +30,13 @@
 struct error;
 struct qmp;
 
-enum { QMP_LINE_MAX = 16 << 20, QMP_EVENTS_MAX = 1024 };
+/* As text; what is made of it takes up to a hundred times as much.  QEMU's
+ * longest, a thousand block nodes, has 1.5 MB; an event some hundred bytes. */
+enum {
+	QMP_LINE_MAX = 4 << 20,
+	QMP_EVENTS_MAX = 1024,
+	QMP_EVENTS_BYTES = 512 << 10,
+};
 
 /* Connects, again and again while the socket is absent or refuses, and
  * negotiates, all by @deadline_us (clock_us() time). */
@@ -73,6 +80,7 @@ struct qmp_input {
 	size_t len, cap;
 	size_t taken;   /* bytes of lines that have been handed out */
 	size_t scanned; /* no line end before this */
+	size_t line;    /* bytes of the line that was handed out last */
 };
 
 void qmp_input_done(struct qmp_input *in);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -16,11 +17,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/foreign.h"
 #include "base/scope.h"
 
-enum { USER_TEXT = 4096, OWNER_MODE = 0600, PORT_MAX = 65535 };
+enum {
+	USER_TEXT = 4096,
+	OWNER_MODE = 0600,
+	PORT_MAX = 65535,
+	CONNECT_AGAIN_MS = 10,
+};
 
 static int parse_unix(struct endpoint *p, const char *path, struct error *e)
 {
@@ -252,18 +259,63 @@ void endpoint_remove(const struct endpoint *p)
 
 /* --- connections */
 
-int endpoint_connect(const struct endpoint *p, int *ret_fd, struct error *e)
+static int connect_to(const struct endpoint *p, int fd)
+{
+	return endpoint_is_unix(p)
+		       ? foreign_connect(fd, path_of(p))
+		       : connect(fd, (const struct sockaddr *)&p->address,
+				 p->len);
+}
+
+/* Of a TCP socket, whose connection is under way. */
+static int await_connected(int fd, uint64_t deadline_us)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int why = 0, r;
+
+	do
+		r = poll(&p, 1, clock_poll_ms(deadline_us));
+	while (r < 0 && errno == EINTR);
+	if (r > 0)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &why,
+			   &(socklen_t){ sizeof(why) });
+	errno = r > 0 ? why : r == 0 ? ETIMEDOUT : errno;
+	return errno ? -1 : 0;
+}
+
+/* A QEMU that does not accept would hold whoever connects by a full queue. */
+static int connect_until(const struct endpoint *p, int fd, uint64_t deadline_us)
+{
+	for (;;) {
+		if (connect_to(p, fd) == 0)
+			return 0;
+		if (errno == EINPROGRESS)
+			return await_connected(fd, deadline_us);
+		if (errno != EAGAIN && errno != EINTR)
+			return -1;
+		if (clock_us() >= deadline_us) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		/* Nothing tells when there is room. */
+		poll(NULL, 0, CONNECT_AGAIN_MS);
+	}
+}
+
+int endpoint_connect(const struct endpoint *p, uint64_t deadline_us,
+		     int *ret_fd, struct error *e)
 {
 	AUTO_CLOSE int fd =
-		socket(p->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		socket(p->address.ss_family,
+		       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return error_sys(e, "socket");
-	if (endpoint_is_unix(p)
-		    ? foreign_connect(fd, path_of(p)) < 0
-		    : connect(fd, (const struct sockaddr *)&p->address,
-			      p->len) < 0)
+	if (connect_until(p, fd, deadline_us) < 0)
 		return error_sys(e, "connect to QEMU at %s", p->text);
+	/* Its users wait in read() and write(). */
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return error_sys(e, "a socket that waits");
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

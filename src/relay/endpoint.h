@@ -52,7 +52,10 @@ int endpoint_listen(struct endpoint *p, const struct endpoint_owner *owner,
 		    int backlog, int *ret_fd, struct error *e);
 void endpoint_remove(
 	const struct endpoint *p); /* what endpoint_listen() made */
-int endpoint_connect(const struct endpoint *p, int *ret_fd, struct error *e);
+/* A socket that blocks; -ETIMEDOUT when nobody has taken the connection by
+ * then. */
+int endpoint_connect(const struct endpoint *p, uint64_t deadline_us,
+		     int *ret_fd, struct error *e);
 
 /* The process at the other end; 0: not known. */
 pid_t endpoint_process(int fd);

@@ -26,6 +26,8 @@
 #include "session/session.h"
 #include "wire/frame.h"
 
+enum { CONNECT_US = 5000000 };
+
 struct connection {
 	/* set before its threads start */
 	struct relay *relay;
@@ -552,7 +554,8 @@ static int connect_one(struct relay *r, int number, int *ret_fd,
 
 		r->connecting = true;
 	}
-	if (endpoint_connect(&r->endpoint, &fd, e) < 0 ||
+	if (endpoint_connect(&r->endpoint, clock_us() + CONNECT_US, &fd, e) <
+		    0 ||
 	    (number == 0 && r->connected &&
 	     r->connected(r->context, r, fd, e) < 0))
 		return error_code(e);

@@ -115,6 +115,54 @@ static void the_queue_of_events_is_bounded(void **state)
 	free(text);
 }
 
+struct flood {
+	int fd;
+	int events; /* of 64 KiB each */
+};
+
+static void *flood_main(void *arg)
+{
+	const struct flood *f = arg;
+	char *text = malloc(64 << 10);
+	FILE *to = fdopen(f->fd, "w");
+
+	memset(text, 'x', 64 << 10);
+	text[(64 << 10) - 32] = '\0';
+	for (int i = 0; i < f->events; i++)
+		fprintf(to, "{\"event\": \"%s\"}\n", text);
+	fprintf(to, "{\"return\": 1, \"id\": 2}\n{\"event\": \"last\"}\n");
+	fflush(to);
+	free(text);
+	return to;
+}
+
+static void large_events_are_bounded_too(void **state)
+{
+	struct flood f = { .events = 100 };
+	size_t bytes = 0;
+	pthread_t thread;
+	struct error e;
+	struct qmp *q;
+	json_t *o;
+	void *to;
+	int n = 0;
+
+	(void)state;
+	q = fake(&f.fd, "");
+	assert_int_equal(pthread_create(&thread, NULL, flood_main, &f), 0);
+	assert_int_equal(qmp_run(q, "x", NULL, NULL, &e), 0);
+	pthread_join(thread, &to);
+	for (; qmp_event(q, 0, &o, &e) == 1; n++) {
+		bytes += json_string_length(json_object_get(o, "event"));
+		json_decref(o);
+	}
+	/* What had room, and what came when there was room again. */
+	assert_int_equal(n, QMP_EVENTS_BYTES / (64 << 10) + 1);
+	assert_true(bytes <= QMP_EVENTS_BYTES);
+	qmp_close(q);
+	fclose(to);
+}
+
 static void failures_of_commands_are_told_apart(void **state)
 {
 	struct error e;
@@ -301,7 +349,7 @@ static void a_line_without_end_is_refused(void **state)
 		r = qmp_input_next(&in, &o, &e);
 	}
 	assert_int_equal(r, -EBADMSG);
-	assert_non_null(strstr(e.text, "a line of more than 16 MiB"));
+	assert_non_null(strstr(e.text, "a line of more than 4 MiB"));
 	qmp_input_done(&in);
 	free(piece);
 }
@@ -366,6 +414,7 @@ int main(void)
 		cmocka_unit_test(a_missing_greeting_is_a_monitor_in_use),
 		cmocka_unit_test(events_wait_while_a_command_runs),
 		cmocka_unit_test(the_queue_of_events_is_bounded),
+		cmocka_unit_test(large_events_are_bounded_too),
 		cmocka_unit_test(failures_of_commands_are_told_apart),
 		cmocka_unit_test(a_reply_after_its_time_is_dropped),
 		cmocka_unit_test(

@@ -4,6 +4,8 @@
  * QEMUs. */
 #include "unit.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +66,10 @@ static void connect_qemus(struct both *p)
 
 	assert_int_equal(endpoint_parse(&here, p->near_path, &e), 0);
 	for (int i = 0; i < CONNECTIONS; i++) {
-		assert_int_equal(endpoint_connect(&here, &p->source[i], &e), 0);
+		assert_int_equal(endpoint_connect(&here,
+						  clock_us() + USEC_PER_SEC,
+						  &p->source[i], &e),
+				 0);
 		assert_int_equal(poll(&waits, 1, 5000), 1);
 		p->destination[i] = accept(p->listen_fd, NULL, NULL);
 		assert_true(p->destination[i] >= 0);
@@ -162,9 +167,47 @@ static void a_side_connection_may_close_with_bytes_in_it(void **state)
 	end(&p);
 }
 
+/* A QEMU that takes no connection, and one that is slow to. */
+static void a_full_queue_holds_nobody(void **state)
+{
+	const struct endpoint_owner own = { 0 };
+	char folder[SCRATCH_CAP], path[SCRATCH_CAP + 8];
+	int listen_fd, fd = -1, held[8], n = 0, r = 0;
+	uint64_t start = clock_us();
+	struct endpoint p;
+	struct error e;
+
+	(void)state;
+	scratch_folder(folder);
+	snprintf(path, sizeof(path), "%s/full", folder);
+	assert_int_equal(endpoint_parse(&p, path, &e), 0);
+	assert_int_equal(endpoint_listen(&p, &own, 0, &listen_fd, &e), 0);
+	while (n < 8 && (r = endpoint_connect(&p, clock_us() + 50000, &held[n],
+					      &e)) == 0) {
+		/* Who connected waits in read() and write(). */
+		assert_int_equal(fcntl(held[n], F_GETFL) & O_NONBLOCK, 0);
+		n++;
+	}
+	assert_int_equal(r, -ETIMEDOUT);
+	assert_true(n > 0 && clock_us() - start >= 50000);
+	assert_non_null(strstr(e.text, "connect to QEMU at "));
+	fd = accept(listen_fd, NULL, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(endpoint_connect(&p, clock_us() + USEC_PER_SEC, &fd,
+					  &e),
+			 0);
+	close(fd);
+	while (n > 0)
+		close(held[--n]);
+	endpoint_remove(&p);
+	close(listen_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_queue_holds_nobody),
 		cmocka_unit_test(a_side_connection_may_end_after_the_session),
 		cmocka_unit_test(a_side_connection_may_close_with_bytes_in_it),
 	};
