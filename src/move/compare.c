@@ -165,7 +165,7 @@ static int describe(struct machine_description *to, struct qmp *q,
 	    definition_check(&d, e) < 0 || ask_qemu(to, q, e) < 0 ||
 	    copy_definition(to, &d, e) < 0)
 		return error_code(e);
-	return disks_describe(q, &d, m->run_dir, to, ret_marks, e);
+	return disks_describe(q, &d, m, to, ret_marks, e);
 }
 
 int compare_describe(struct qmp *q, const struct move_machine *m,

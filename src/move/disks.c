@@ -19,11 +19,14 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/content.h"
+#include "move/move.h"
 #include "move/volume.h"
 #include "qemu/definition.h"
 #include "qemu/files.h"
+#include "qemu/image.h"
 #include "qemu/nodes.h"
 #include "qemu/options.h"
+#include "qemu/process.h"
 #include "wire/description.h"
 
 enum {
@@ -31,6 +34,7 @@ enum {
 	DISKS_MAX = 1024,
 	/* Larger ones are told by their marks only: reading takes minutes. */
 	SUM_GIB_MAX = 16,
+	MARK_CAP = 32,
 };
 
 /* Behind everything that QEMU and file systems put locks on. */
@@ -75,25 +79,25 @@ static bool read_id(struct volume_id *ret, const struct stat *st)
 }
 
 /* -1: not known. */
-static int64_t size_of(const char *path, const struct stat *st)
+static int64_t size_of(const struct image *i)
 {
 	AUTO_CLOSE int fd = -1;
 	uint64_t bytes;
 
-	if (!S_ISBLK(st->st_mode))
-		return st->st_size;
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (!S_ISBLK(i->st.st_mode))
+		return i->st.st_size;
+	fd = image_read(i);
 	return fd >= 0 && ioctl(fd, BLKGETSIZE64, &bytes) == 0 ? (int64_t)bytes
 							       : -1;
 }
 
-static void add_sum(struct disk_description *disk)
+static void add_sum(struct disk_description *disk, const struct image *i)
 {
 	char sum[CONTENT_SUM_SIZE];
 	struct error ignored;
 
-	if (content_sum(sum, disk->path, (uint64_t)SUM_GIB_MAX << 30,
-			&ignored) == 0)
+	if (content_sum(sum, i->by_fd, (uint64_t)SUM_GIB_MAX << 30, &ignored) ==
+	    0)
 		snprintf(disk->sum, sizeof(disk->sum), "%s", sum);
 }
 
@@ -101,8 +105,9 @@ static void add_sum(struct disk_description *disk)
 
 struct disk_marks {
 	struct mark {
-		int fd;       /* holds the lock */
-		char *beside; /* the file; NULL where none could be made */
+		int fd;     /* holds the lock */
+		int folder; /* of the file; -1 where none could be made */
+		char beside[MARK_CAP];
 	} * at;
 	size_t count;
 };
@@ -126,9 +131,9 @@ static bool put_lock(int fd, int64_t at)
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-static bool sees_lock(const char *path, int64_t at)
+static bool sees_lock(const struct image *i, int64_t at)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int fd = image_read(i);
 	struct flock lock = { .l_type = F_WRLCK,
 			      .l_whence = SEEK_SET,
 			      .l_start = at,
@@ -138,31 +143,19 @@ static bool sees_lock(const char *path, int64_t at)
 	       lock.l_type == F_RDLCK && lock.l_start == at && lock.l_len == 1;
 }
 
-static char *beside(const char *path, const char *name)
-{
-	AUTO_FREE char *real = realpath(path, NULL);
-	char *slash = real ? strrchr(real, '/') : NULL, *r = NULL;
-
-	if (!slash)
-		return NULL;
-	*slash = '\0';
-	return asprintf(&r, "%s/%s", real, name) < 0 ? NULL : r;
-}
-
 /* A file system that is full still takes an empty file. */
-static char *put_file(const char *path, const char *name)
+static int put_file(const struct image *i, const char *name)
 {
-	char *file = beside(path, name);
-	int fd =
-		file ? open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444)
-		     : -1;
+	AUTO_CLOSE int folder = image_folder(i);
+	int fd = folder < 0 ? -1
+			    : openat(folder, name,
+				     O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				     0444);
 
-	if (fd >= 0) {
-		close(fd);
-		return file;
-	}
-	free(file);
-	return NULL;
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return take_fd(&folder);
 }
 
 static struct mark *mark_new(struct disk_marks *m)
@@ -173,30 +166,29 @@ static struct mark *mark_new(struct disk_marks *m)
 		return NULL;
 	m->at = more;
 	more += m->count++;
-	*more = (struct mark){ .fd = -1 };
+	*more = (struct mark){ .fd = -1, .folder = -1 };
 	return more;
 }
 
 static void put_marks(struct disk_marks *marks, struct disk_description *disk,
-		      bool file)
+		      const struct image *i)
 {
 	struct mark *m = mark_new(marks);
-	const char *path = disk->path;
 	int64_t at = LOCK_FIRST + (int64_t)(random_number() >> 32);
-	char name[64];
 
 	if (!m)
 		return;
-	m->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	m->fd = image_read(i);
 	if (m->fd >= 0 && put_lock(m->fd, at))
 		disk->lock = at;
 	disk->has_lock = disk->lock != 0;
-	if (!file)
+	if (!S_ISREG(i->st.st_mode))
 		return;
-	snprintf(name, sizeof(name), ".drover-%016" PRIx64, random_number());
-	m->beside = put_file(path, name);
-	if (m->beside)
-		snprintf(disk->mark, sizeof(disk->mark), "%s", name);
+	snprintf(m->beside, sizeof(m->beside), ".drover-%016" PRIx64,
+		 random_number());
+	m->folder = put_file(i, m->beside);
+	if (m->folder >= 0)
+		snprintf(disk->mark, sizeof(disk->mark), "%s", m->beside);
 }
 
 void disks_unmark(struct disk_marks *m)
@@ -206,9 +198,10 @@ void disks_unmark(struct disk_marks *m)
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->at[i].fd >= 0)
 			close(m->at[i].fd);
-		if (m->at[i].beside)
-			unlink(m->at[i].beside);
-		free(m->at[i].beside);
+		if (m->at[i].folder < 0)
+			continue;
+		unlinkat(m->at[i].folder, m->at[i].beside, 0);
+		close(m->at[i].folder);
 	}
 	free(m->at);
 	free(m);
@@ -297,10 +290,10 @@ bool disks_have(const struct machine_description *m, const char *path)
 struct listing {
 	const struct definition *definition;
 	const struct block_nodes *nodes;
-	/* QEMU is another user, and may say anything: what it may open.  NULL:
-	 * it is who we are. */
+	/* Who QEMU is: as another user it may say anything. */
+	struct image_claim claim;
+	pid_t pid; /* of one that somebody else has started; else 0 */
 	const struct named_files *named;
-	uid_t user;
 	struct machine_description *to;
 	struct disk_marks *marks;
 	struct error *error;
@@ -326,10 +319,10 @@ static struct disk_description *add(struct listing *l, const char *path)
 	return more;
 }
 
-/* What nobody can compare: QEMU opens it by a file descriptor, or by itself. */
-static int add_own(struct listing *l, const struct block_node *node)
+/* What nobody can compare: QEMU opens it by a file descriptor, or by itself; or
+ * it alone says that it has it. */
+static int add_own(struct listing *l, const char *file)
 {
-	const char *file = node->file;
 	struct disk_description *disk;
 
 	if (!file || !file[0] || find(l->to, file))
@@ -352,18 +345,15 @@ static int add_again(struct disk_description *disk, bool read_only)
 }
 
 static int look_at(struct listing *l, struct disk_description *disk,
-		   const struct block_node *node)
+		   const struct block_node *node, const struct image *i)
 {
 	struct volume_id id;
-	struct stat st;
 
-	if (stat(disk->path, &st) < 0)
-		return 0;
-	disk->size = size_of(disk->path, &st);
-	disk->inode = (int64_t)st.st_ino;
+	disk->size = size_of(i);
+	disk->inode = (int64_t)i->st.st_ino;
 	disk->has_size = disk->has_inode = true;
-	put_marks(l->marks, disk, S_ISREG(st.st_mode));
-	if (read_id(&id, &st)) {
+	put_marks(l->marks, disk, i);
+	if (read_id(&id, &i->st)) {
 		disk->id = strdup(id.text);
 		if (!disk->id)
 			return error_set(l->error, ENOMEM, "no memory");
@@ -371,8 +361,8 @@ static int look_at(struct listing *l, struct disk_description *disk,
 	if (disk->read_only &&
 	    is_firmware(l->definition, l->nodes, node->file, disk->path))
 		disk->firmware = true;
-	else if (disk->read_only && S_ISREG(st.st_mode))
-		add_sum(disk);
+	else if (disk->read_only && S_ISREG(i->st.st_mode))
+		add_sum(disk, i);
 	return 0;
 }
 
@@ -387,40 +377,48 @@ static bool is_among(const struct words *w, const struct stat *st)
 	return false;
 }
 
-/* May it be read and marked here on QEMU's word?  Its own, and what the
- * definition names. */
-static bool is_its(const struct listing *l, const char *path)
+static bool believe(const struct listing *l, const struct image *i,
+		    bool read_only)
 {
-	struct stat st;
+	struct image_claim c = l->claim;
 
-	return !l->named || stat(path, &st) < 0 || st.st_uid == l->user ||
-	       is_among(&l->named->writes, &st) ||
-	       is_among(&l->named->reads, &st);
+	c.named = is_among(&l->named->writes, &i->st) ||
+		  is_among(&l->named->reads, &i->st);
+	c.opened = l->pid > 0 && process_has_open(l->pid, &i->st, !read_only);
+	return image_believe(&c, &i->st);
+}
+
+/* One that is not there: "snapshot=on" makes such files. */
+static int add_missing(struct listing *l, const struct block_node *node,
+		       const char *path)
+{
+	if (node->read_only)
+		return add_own(l, path);
+	return words_addf(&l->to->blockers, l->error,
+			  "what it writes goes into a temporary file (%.100s), "
+			  "as with snapshot=on, and would be lost",
+			  path);
 }
 
 static int add_local(struct listing *l, const struct block_node *node)
 {
 	AUTO_FREE char *path = path_of(node, l->definition->directory);
+	SCOPED(image_close) struct image i = { .fd = -1 };
 	bool ro = node->read_only;
-	struct disk_description *disk;
-	struct stat st;
+	struct disk_description *disk = path ? find(l->to, path) : NULL;
+	int r = path ? image_open(&i, path) : -ENOENT;
 
-	if (!path || !is_its(l, path))
-		return add_own(l, node);
-	disk = find(l->to, path);
+	if (path && r == -ENOENT)
+		return add_missing(l, node, path);
+	if (r < 0 || !believe(l, &i, ro))
+		return add_own(l, path ? path : node->file);
 	if (disk)
 		return add_again(disk, ro);
-	if (stat(path, &st) < 0 && errno == ENOENT && !ro)
-		return words_addf(&l->to->blockers, l->error,
-				  "what it writes goes into a temporary file "
-				  "(%.100s), as with snapshot=on, and would be "
-				  "lost",
-				  path);
 	disk = add(l, path);
 	if (!disk)
 		return error_code(l->error);
 	disk->read_only = ro;
-	return look_at(l, disk, node);
+	return look_at(l, disk, node, &i);
 }
 
 /* "nbd://host:10809/disk": means the same everywhere, but where it names this
@@ -463,7 +461,7 @@ static int add_node(struct listing *l, const struct block_node *node)
 		return 0;
 	if (is_one_of(driver, own, ARRAY_SIZE(own)) ||
 	    (file && !strncmp(file, "/dev/fdset/", 11)))
-		return add_own(l, node);
+		return add_own(l, file);
 	if (is_one_of(driver, local, ARRAY_SIZE(local)))
 		return add_local(l, node);
 	if (is_one_of(driver, network, ARRAY_SIZE(network)))
@@ -508,21 +506,30 @@ static int list_nodes(struct listing *l)
 	return 0;
 }
 
-/* Whose the machine's folder is says who its QEMU is. */
-static int find_named(struct listing *l, struct named_files *ret,
-		      const char *run_dir)
+/* A machine whose folder belongs to its QEMU was started by us from its
+ * definition, and may open what that names.  Another user's was adopted: it
+ * may change where the paths of its folders lead. */
+static int find_claim(struct listing *l, struct named_files *ret,
+		      const struct move_machine *m)
 {
+	pid_t pid = m->process.pid;
 	struct stat st;
 
-	if (lstat(run_dir, &st) < 0 || st.st_uid == geteuid())
-		return 0;
-	l->user = st.st_uid;
 	l->named = ret;
-	return files_named(ret, l->definition, run_dir, l->error);
+	if (process_user(&l->claim.user, pid, l->error) < 0)
+		return error_code(l->error);
+	l->claim.is_us = l->claim.user == geteuid();
+	if (l->claim.is_us)
+		return 0;
+	if (lstat(m->run_dir, &st) < 0 || st.st_uid != l->claim.user) {
+		l->pid = pid;
+		return 0;
+	}
+	return files_named(ret, l->definition, m->run_dir, l->error);
 }
 
 int disks_describe(struct qmp *q, const struct definition *d,
-		   const char *run_dir, struct machine_description *to,
+		   const struct move_machine *m, struct machine_description *to,
 		   struct disk_marks **ret_marks, struct error *e)
 {
 	SCOPED(files_done) struct named_files named = { .writes = { 0 } };
@@ -536,8 +543,8 @@ int disks_describe(struct qmp *q, const struct definition *d,
 
 	if (!marks)
 		return error_set(e, ENOMEM, "no memory");
-	if (nodes_list(q, &nodes, e) < 0 ||
-	    find_named(&l, &named, run_dir) < 0 || list_nodes(&l) < 0) {
+	if (nodes_list(q, &nodes, e) < 0 || find_claim(&l, &named, m) < 0 ||
+	    list_nodes(&l) < 0) {
 		disks_unmark(marks);
 		return error_code(e);
 	}
@@ -548,26 +555,30 @@ int disks_describe(struct qmp *q, const struct definition *d,
 /* --- the destination: are they the same? */
 
 static void look_beside(struct disk_facts *f,
-			const struct disk_description *disk)
+			const struct disk_description *disk,
+			const struct image *i)
 {
-	const char *path = disk->path, *name = disk->mark;
-	AUTO_FREE char *file = NULL;
+	const char *name = disk->mark;
+	AUTO_CLOSE int folder = -1;
+	struct stat st;
 
 	if (strncmp(name, ".drover-", 8) != 0 || strchr(name, '/'))
 		return;
-	file = beside(path, name);
-	f->mark_seen = file && access(file, F_OK) == 0;
-	f->marked = f->mark_seen || !file || errno == ENOENT;
+	folder = image_folder(i);
+	f->mark_seen = folder >= 0 &&
+		       fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	f->marked = f->mark_seen || folder < 0 || errno == ENOENT;
 }
 
 static void look_at_content(struct disk_facts *f,
-			    const struct disk_description *disk)
+			    const struct disk_description *disk,
+			    const struct image *i)
 {
 	char ours[CONTENT_SUM_SIZE];
 	struct error ignored;
 
 	f->has_sums = f->read_only && f->same_size && disk->sum[0] &&
-		      content_sum(ours, disk->path, (uint64_t)SUM_GIB_MAX << 30,
+		      content_sum(ours, i->by_fd, (uint64_t)SUM_GIB_MAX << 30,
 				  &ignored) == 0;
 	f->same_sum = f->has_sums && !strcmp(ours, disk->sum);
 }
@@ -575,33 +586,32 @@ static void look_at_content(struct disk_facts *f,
 static void look_at_file(struct disk_facts *f,
 			 const struct disk_description *disk)
 {
-	const char *path = disk->path;
-	int64_t size;
+	SCOPED(image_close) struct image i = { .fd = -1 };
+	int r = image_open(&i, disk->path);
 	struct volume_id ours;
-	struct stat st;
+	int64_t size;
 
-	if (stat(path, &st) < 0) {
-		f->absent = errno == ENOENT || errno == ENOTDIR;
+	if (r < 0) {
+		f->absent = r == -ENOENT || r == -ENOTDIR;
 		f->hidden = !f->absent;
 		return;
 	}
-	/* To open anything else may have effects. */
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+	if (!image_is_plain(&i.st)) {
 		f->hidden = true;
 		return;
 	}
-	f->lock_seen = disk->has_lock && sees_lock(path, disk->lock);
-	size = size_of(path, &st);
+	f->lock_seen = disk->has_lock && sees_lock(&i, disk->lock);
+	size = size_of(&i);
 	f->same_size = size >= 0 && size == disk->size;
-	f->same_inode = (int64_t)st.st_ino == disk->inode;
-	f->has_ids = disk->id && read_id(&ours, &st);
+	f->same_inode = (int64_t)i.st.st_ino == disk->inode;
+	f->has_ids = disk->id && read_id(&ours, &i.st);
 	f->same_id = f->has_ids && !strcmp(ours.text, disk->id);
 	f->unique_id = f->same_id && ours.unique;
 	if (f->lock_seen)
 		return;
-	look_beside(f, disk);
+	look_beside(f, disk, &i);
 	if (!f->mark_seen || !f->same_inode)
-		look_at_content(f, disk);
+		look_at_content(f, disk, &i);
 }
 
 static struct disk_facts look(const struct disk_description *disk,

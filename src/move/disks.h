@@ -21,6 +21,7 @@ struct disk_marks;
 struct error;
 struct findings;
 struct machine_description;
+struct move_machine;
 struct qmp;
 
 /* What the destination knows of one disk. */
@@ -52,11 +53,12 @@ enum disk_outcome {
 enum disk_outcome disk_judge(const struct disk_facts *f);
 
 /* The images that @q has open, each marked until disks_unmark(), into @to.
- * What cannot be moved at all goes into its blockers, as sentences.  @d is of
- * the machine, @run_dir its folder: of a QEMU that is confined only
- * what @d names is looked at. */
+ * What cannot be moved at all goes into its blockers, as sentences.  @q and @d
+ * are of @m: of a QEMU that is another user only its own files are looked at,
+ * those that @d names, or those that the kernel says it has open
+ * (qemu/image.h). */
 int disks_describe(struct qmp *q, const struct definition *d,
-		   const char *run_dir, struct machine_description *to,
+		   const struct move_machine *m, struct machine_description *to,
 		   struct disk_marks **ret_marks, struct error *e);
 void disks_unmark(struct disk_marks *m); /* NULL is fine */
 

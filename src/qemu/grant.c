@@ -12,7 +12,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
@@ -25,10 +24,11 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "qemu/confine.h"
+#include "qemu/image.h"
 
 #define ATTRIBUTE "system.posix_acl_access"
 
-enum { ENTRIES = 128, FD_PATH = 32, GROUP_SHIFT = 3 };
+enum { ENTRIES = 128, GROUP_SHIFT = 3 };
 
 struct list {
 	size_t count;
@@ -38,17 +38,15 @@ struct list {
 };
 
 /* What is looked at and changed stays the same file; a link leads to it. */
-static int open_file(char by_fd[FD_PATH], const char *path, struct stat *st,
-		     struct error *e)
+static int open_file(struct image *ret, const char *path, struct error *e)
 {
-	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	int r = image_open(ret, path);
 
-	if (fd < 0 || fstat(fd, st) < 0)
-		return error_sys(e, "%s", path);
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+	if (r < 0)
+		return error_set(e, -r, "%s: %s", path, strerrordesc_np(-r));
+	if (!image_is_plain(&ret->st))
 		return error_set(e, EINVAL, "%s is no file and no disk", path);
-	snprintf(by_fd, FD_PATH, "/proc/self/fd/%d", fd);
-	return take_fd(&fd);
+	return 0;
 }
 
 /* --- lists */
@@ -249,33 +247,73 @@ static int give_group(const char *by_fd, const char *path,
 	return 0;
 }
 
+struct file {
+	struct image image;
+	struct list list;
+	bool lists; /* the file system has them */
+};
+
+static void file_close(struct file *f)
+{
+	image_close(&f->image);
+}
+
+static int look(struct file *f, const char *path, enum grant_use use,
+		const struct confinement *c, struct error *e)
+{
+	const struct image *i = &f->image;
+	int r;
+
+	if (open_file(&f->image, path, e) < 0)
+		return error_code(e);
+	r = read_list(&f->list, i->by_fd, i->st.st_mode);
+	if (r < 0)
+		return error_sys(e, "read the rights of %s", path);
+	f->lists = r > 0;
+	return check_others(&f->list, &i->st, path, use, c, e);
+}
+
+/* By an entry of its own, which the mask does not take away. */
+static bool is_given(const struct list *l, enum grant_use use,
+		     const struct confinement *c)
+{
+	size_t i = place_of(l, ACL_USER, c->number);
+	size_t mask = place_of(l, ACL_MASK, (unsigned)ACL_UNDEFINED_ID);
+
+	return is_at(l, i, ACL_USER, c->number) &&
+	       is_at(l, mask, ACL_MASK, (unsigned)ACL_UNDEFINED_ID) &&
+	       (l->at[i].rights & l->at[mask].rights & use) == (unsigned)use;
+}
+
+int grant_is_needed(const char *path, enum grant_use use,
+		    const struct confinement *c, struct error *e)
+{
+	SCOPED(file_close) struct file f = { .image.fd = -1 };
+
+	if (look(&f, path, use, c, e) < 0)
+		return error_code(e);
+	return !may_already(&f.image.st, use, c) && !is_given(&f.list, use, c);
+}
+
 int grant_file(const char *path, enum grant_use use,
 	       const struct confinement *c, struct error *e)
 {
-	struct list l = { 0 };
-	char by_fd[FD_PATH];
-	struct stat st;
-	AUTO_CLOSE int fd = open_file(by_fd, path, &st, e);
-	int lists;
+	SCOPED(file_close) struct file f = { .image.fd = -1 };
+	const struct image *i = &f.image;
 
-	if (fd < 0)
+	if (look(&f, path, use, c, e) < 0)
 		return error_code(e);
-	lists = read_list(&l, by_fd, st.st_mode);
-	if (lists < 0)
-		return error_sys(e, "read the rights of %s", path);
-	if (check_others(&l, &st, path, use, c, e) < 0)
-		return error_code(e);
-	if (may_already(&st, use, c))
+	if (may_already(&i->st, use, c) || is_given(&f.list, use, c))
 		return 0;
-	if (lists == 0)
-		return give_group(by_fd, path, &st, use, c, e);
-	if (!widen(&l, use) || !put(&l, ACL_USER, c->number, use))
+	if (!f.lists)
+		return give_group(i->by_fd, path, &i->st, use, c, e);
+	if (!widen(&f.list, use) || !put(&f.list, ACL_USER, c->number, use))
 		return error_set(e, E2BIG,
 				 "%s: its access control list is full", path);
-	if (write_list(&l, by_fd) == 0)
+	if (write_list(&f.list, i->by_fd) == 0)
 		return 0;
 	if (errno == EOPNOTSUPP)
-		return give_group(by_fd, path, &st, use, c, e);
+		return give_group(i->by_fd, path, &i->st, use, c, e);
 	return error_sys(e, "give %s to user %u", path, (unsigned)c->number);
 }
 
@@ -307,24 +345,23 @@ static int take_group(const char *by_fd, const char *path,
 int grant_withdraw(const char *path, const struct confinement *c,
 		   struct error *e)
 {
+	SCOPED(image_close) struct image f = { .fd = -1 };
 	struct list l = { 0 };
-	char by_fd[FD_PATH];
-	struct stat st;
-	AUTO_CLOSE int fd = open_file(by_fd, path, &st, e);
 	size_t i;
 
-	if (fd < 0)
+	if (open_file(&f, path, e) < 0)
 		return e->code == ENOENT ? 0 : error_code(e);
-	if (st.st_gid == (gid_t)c->number && take_group(by_fd, path, &st, e))
+	if (f.st.st_gid == (gid_t)c->number &&
+	    take_group(f.by_fd, path, &f.st, e))
 		return error_code(e);
-	if (read_list(&l, by_fd, st.st_mode) <= 0)
+	if (read_list(&l, f.by_fd, f.st.st_mode) <= 0)
 		return 0;
 	i = place_of(&l, ACL_USER, c->number);
 	if (!is_at(&l, i, ACL_USER, c->number))
 		return 0;
 	take_out(&l, i);
 	fold(&l);
-	if (write_list(&l, by_fd) < 0)
+	if (write_list(&l, f.by_fd) < 0)
 		return error_sys(e, "take %s from user %u", path,
 				 (unsigned)c->number);
 	return 0;

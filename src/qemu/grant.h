@@ -3,8 +3,8 @@
 /*
  * What a machine's user may do with a file: an entry of its own in the file's
  * access control list (acl(5)); where the file system has none, its group.
- * There is no record of what was given: the number says whose an entry is
- * (qemu/confine.h), and taking away what is not there is no error.
+ * The number says whose an entry is (qemu/confine.h), and taking away what is
+ * not there is no error.  There is no record of what was given.
  *
  * Folders above a file are not touched.
  */
@@ -22,6 +22,10 @@ enum grant_use { GRANT_READ = 4, GRANT_WRITE = 6 };
  * -EPERM and others when it cannot be given. */
 int grant_file(const char *path, enum grant_use use,
 	       const struct confinement *c, struct error *e);
+
+/* Would that change anything?  1, 0; negative as above. */
+int grant_is_needed(const char *path, enum grant_use use,
+		    const struct confinement *c, struct error *e);
 
 /* Nothing is of this machine's any more. */
 int grant_withdraw(const char *path, const struct confinement *c,

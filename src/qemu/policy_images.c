@@ -9,16 +9,15 @@
  * them where no format is named.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/scope.h"
 #include "base/text.h"
+#include "qemu/image.h"
 #include "qemu/policy.h"
 #include "qemu/policy_rules.h"
 #include "wire/reader.h"
@@ -193,16 +192,14 @@ void policy_image(struct policy_run *r, const char *words, const char *path,
 
 int policy_read_head(void *unused, const char *path, void *buf, size_t cap)
 {
-	/* Without waiting for somebody at the other end of a pipe. */
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	SCOPED(image_close) struct image i = { .fd = -1 };
+	int r = image_open(&i, path);
+	AUTO_CLOSE int fd = r < 0 ? r : image_read(&i);
 	size_t have = 0;
-	struct stat st;
 
 	(void)unused;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -EINVAL;
+	if (fd < 0)
+		return fd;
 	while (have < cap) {
 		ssize_t n =
 			pread(fd, (char *)buf + have, cap - have, (off_t)have);

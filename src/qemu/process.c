@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "qemu/process.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -67,23 +71,27 @@ int process_link(char **ret, pid_t pid, const char *name, struct error *e)
 	return 0;
 }
 
-int process_user(uid_t *ret, pid_t pid, struct error *e)
+static int read_status(char **ret, pid_t pid, struct error *e)
 {
-	AUTO_FREE char *text = NULL;
-	unsigned real, effective, saved;
-	const char *line;
 	char path[64];
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (ini_load(&text, &len, path, CMDLINE_MAX, e) < 0)
-		return explain(pid, e);
-	line = strstr(text, "\nUid:");
+	return ini_load(ret, &len, path, CMDLINE_MAX, e) < 0 ? explain(pid, e)
+							     : 0;
+}
+
+/* In the text of its status. */
+static int find_user(uid_t *ret, const char *text, pid_t pid, struct error *e)
+{
+	const char *line = strstr(text, "\nUid:");
+	unsigned real, effective, saved;
+
 	if (!line ||
 	    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers */
 	    sscanf(line, "\nUid: %u %u %u", &real, &effective, &saved) != 3)
-		return error_set(e, EACCES, "process %d: no user in %s",
-				 (int)pid, path);
+		return error_set(e, EACCES, "process %d: no user in its status",
+				 (int)pid);
 	if (real != effective || real != saved)
 		return error_set(e, EACCES,
 				 "process %d has the rights of several users, "
@@ -91,6 +99,41 @@ int process_user(uid_t *ret, pid_t pid, struct error *e)
 				 (int)pid);
 	*ret = real;
 	return 0;
+}
+
+int process_user(uid_t *ret, pid_t pid, struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+
+	if (read_status(&text, pid, e) < 0)
+		return error_code(e);
+	return find_user(ret, text, pid, e);
+}
+
+/* One that has ended and that nobody has asked after yet is none any more. */
+static bool lives_as(pid_t pid, uid_t user)
+{
+	AUTO_FREE char *text = NULL;
+	struct error ignored;
+	uid_t its;
+
+	return read_status(&text, pid, &ignored) == 0 &&
+	       !strstr(text, "\nState:\tZ") && !strstr(text, "\nState:\tX") &&
+	       find_user(&its, text, pid, &ignored) == 0 && its == user;
+}
+
+bool process_of_user(uid_t user)
+{
+	AUTO_CLOSEDIR DIR *d = opendir("/proc");
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0 && lives_as(pid, user))
+			return true;
+	}
+	return false;
 }
 
 int process_check_qemu(pid_t pid, struct error *e)
@@ -108,4 +151,50 @@ int process_check_qemu(pid_t pid, struct error *e)
 				 "process %d is not a QEMU: it runs %.100s",
 				 (int)pid, exe);
 	return 0;
+}
+
+/* The flags of its descriptor @name; -1: it is closed. */
+static long open_flags(pid_t pid, const char *name)
+{
+	char path[64], text[128];
+	AUTO_CLOSE int fd = -1;
+	const char *flags;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.20s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	flags = strstr(text, "flags:");
+	return flags ? strtol(flags + strlen("flags:"), NULL, 8) : -1;
+}
+
+/* One that was opened by O_PATH gives no rights to the file. */
+static bool gives(long flags, bool to_write)
+{
+	int how = (int)(flags & O_ACCMODE);
+
+	if (flags < 0 || (flags & O_PATH))
+		return false;
+	return how == O_RDWR || (!to_write && how == O_RDONLY);
+}
+
+bool process_has_open(pid_t pid, const struct stat *st, bool to_write)
+{
+	AUTO_CLOSEDIR DIR *d = NULL;
+	struct dirent *entry;
+	char folder[64];
+	struct stat one;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/fd", (int)pid);
+	d = opendir(folder);
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.' &&
+		    fstatat(dirfd(d), entry->d_name, &one, 0) == 0 &&
+		    one.st_dev == st->st_dev && one.st_ino == st->st_ino &&
+		    gives(open_flags(pid, entry->d_name), to_write))
+			return true;
+	return false;
 }

@@ -3,11 +3,13 @@
 /* What /proc says about a QEMU that somebody else has started. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/words.h"
 
 struct error;
+struct stat;
 
 /* The command line, the program first.  -ESRCH, -EACCES; -EINVAL when the
  * process has none (a kernel thread, or one that has ended). */
@@ -21,3 +23,10 @@ int process_user(uid_t *ret, pid_t pid, struct error *e);
 
 /* -EINVAL unless the process runs a qemu-system-* or qemu-kvm. */
 int process_check_qemu(pid_t pid, struct error *e);
+
+/* Has any process that user? */
+bool process_of_user(uid_t user);
+
+/* Has it that very file open, so that it can read it, or write to it?  That is
+ * the kernel's word. */
+bool process_has_open(pid_t pid, const struct stat *st, bool to_write);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -309,6 +310,23 @@ static void images_that_qemu_makes_are_understood(void **state)
 	assert_made(dir, "-f parallels disk 1M", ": " GUESSED);
 }
 
+/* To open a pipe lets whoever waits at its other end go on; a tape rewinds. */
+static void what_is_no_image_is_not_even_opened(void **state)
+{
+	char dir[SCRATCH_CAP], pipe[SCRATCH_CAP + 8], buf[512];
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	(void)state;
+	scratch_folder(dir);
+	snprintf(pipe, sizeof(pipe), "%s/pipe", dir);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_true(inotify_add_watch(watch, pipe, IN_OPEN) >= 0);
+	assert_int_equal(policy_read_head(NULL, pipe, buf, sizeof(buf)),
+			 -EINVAL);
+	assert_int_equal(read(watch, buf, sizeof(buf)), -1);
+	close(watch);
+}
+
 static void without_folders_for_images_there_are_none(void **state)
 {
 	(void)state;
@@ -472,6 +490,7 @@ int main(void)
 		cmocka_unit_test(volumes_are_links_to_other_folders_of_devices),
 		cmocka_unit_test(images_may_name_images_alone),
 		cmocka_unit_test(images_that_qemu_makes_are_understood),
+		cmocka_unit_test(what_is_no_image_is_not_even_opened),
 		cmocka_unit_test(without_folders_for_images_there_are_none),
 		cmocka_unit_test(the_network_that_qemu_would_add_is_refused),
 		cmocka_unit_test(the_keys_are_judged_like_the_arguments),
