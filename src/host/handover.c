@@ -9,7 +9,9 @@
 #include "host/own_words.h"
 #include "host/parts.h"
 #include "host/registry.h"
+#include "qemu/confine.h"
 #include "qemu/definition.h"
+#include "qemu/granted.h"
 
 static void note_definition(struct host *h, struct machine *m, const char *text)
 {
@@ -92,6 +94,7 @@ static int left(void *context, const char *name, const char *peer)
 	assert(m);
 	c = machine_record(m);
 	launch_clean(c->run_dir);
+	granted_forget(h->settings->state_directory, confine_number(c->uuid));
 	store_note_elsewhere(h->settings->state_directory, c->uuid, name, peer,
 			     c->own ? c->text : NULL);
 	if (machine_erase(h->registry, m, &e) == 0) {

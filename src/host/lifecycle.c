@@ -17,6 +17,7 @@
 #include "host/watch.h"
 #include "qemu/confine.h"
 #include "qemu/definition.h"
+#include "qemu/granted.h"
 #include "qemu/monitor.h"
 #include "qemu/qmp.h"
 
@@ -148,7 +149,8 @@ static int end_qemu(struct host *h, struct machine *m, struct error *e)
 	if (launch_end(&p, clock_us() + END_US, e) < 0)
 		return error_in(e, "machine %s", c->name);
 	machine_set_stopped(h->registry, m, "");
-	launch_withdraw(c->name, c->text, c->run_dir);
+	launch_withdraw(h->settings->state_directory, c->name, c->text,
+			c->run_dir);
 	launch_clean(c->run_dir);
 	return 0;
 }
@@ -172,6 +174,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	struct launch_options o = {
 		.default_qemu = now->host.qemu,
 		.user = now->host.qemu_user,
+		.state_directory = h->settings->state_directory,
 		.bridges = &now->bridges,
 	};
 	struct qemu_process p;
@@ -309,8 +312,10 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 	if (c->started) {
 		struct qemu_process p = c->process;
 
-		watch_forget_process(h->watch, &p);
+		watch_forget_process(h->watch, &p, confine_number(c->uuid));
 	} else {
+		granted_take_back_unused(h->settings->state_directory,
+					 confine_number(c->uuid));
 		launch_clean(c->run_dir);
 	}
 	machine_unlist(h->registry, m);

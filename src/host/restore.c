@@ -15,12 +15,31 @@
 #include "host/watch.h"
 #include "move/journal.h"
 #include "qemu/definition.h"
+#include "qemu/granted.h"
 
-/* @held: it is being updated, and may run in another QEMU. */
-static void find_process(struct registry *r, struct machine *m,
-			 const struct machine_file *f, bool held)
+struct restore {
+	struct registry *registry;
+	const char *state_directory;
+	struct journal_entries moves;
+};
+
+/* A move of it, one way or the other, is taken up later: who runs it is not
+ * known yet. */
+static bool is_moving(const void *arg, const char *name)
+{
+	const struct restore *all = arg;
+
+	for (size_t i = 0; i < all->moves.count; i++)
+		if (!strcmp(all->moves.at[i].machine, name))
+			return true;
+	return false;
+}
+
+static void find_process(const struct restore *all, struct machine *m,
+			 const struct machine_file *f)
 {
 	const struct machine_record *c = machine_record(m);
+	struct registry *r = all->registry;
 	char lost[STORE_WHY_CAP];
 	struct qemu_process p;
 	struct error e;
@@ -35,8 +54,10 @@ static void find_process(struct registry *r, struct machine *m,
 			snprintf(lost, sizeof(lost),
 				 "its QEMU ended with this host");
 		machine_set_stopped(r, m, lost);
-		if (!held)
-			launch_withdraw(c->name, c->text, c->run_dir);
+		/* Its images may be those of the QEMU that it went to. */
+		if (!is_moving(all, c->name))
+			launch_withdraw(all->state_directory, c->name, c->text,
+					c->run_dir);
 		return;
 	}
 	if (f->qmp[0])
@@ -97,11 +118,6 @@ static bool was_coming(const struct journal_entries *moves, const char *name)
 	return false;
 }
 
-struct restore {
-	struct registry *registry;
-	struct journal_entries moves;
-};
-
 static int restore_one(void *context, const char *name, char *definition,
 		       const struct machine_file *f, struct error *e)
 {
@@ -120,7 +136,7 @@ static int restore_one(void *context, const char *name, char *definition,
 	machine_set_arrived(r, m, f->arrived);
 	/* Older versions did not note it: one that never came was defined. */
 	machine_set_own(r, m, f->own || !f->arrived[0]);
-	find_process(r, m, f, coming);
+	find_process(all, m, f);
 	know_uuid(r, m);
 	if (!machine_record(m)->started && !coming)
 		take_up(r, m);
@@ -131,11 +147,14 @@ static int restore_one(void *context, const char *name, char *definition,
 int restore_machines(struct host *h, struct error *e)
 {
 	const char *state_directory = h->settings->state_directory;
-	struct restore all = { .registry = h->registry };
+	struct restore all = { .registry = h->registry,
+			       .state_directory = state_directory };
 	int r = journal_read(state_directory, &all.moves, e);
 
 	if (r == 0)
 		r = store_each(state_directory, restore_one, &all, e);
+	if (r == 0)
+		granted_sweep(state_directory, is_moving, &all);
 	journal_entries_done(&all.moves);
 	return r;
 }

@@ -173,7 +173,7 @@ static int make_parts(struct host *h, struct error *e)
 	h->sessions = session_table_new();
 	h->jobs = jobs_new(name);
 	h->registry = registry_new(h->settings, h->jobs);
-	h->watch = watch_new(h->registry);
+	h->watch = watch_new(h->registry, h->settings->state_directory);
 	h->room = room_new(name);
 	h->relay_waits = relay_waits_new();
 	h->port = port_new(h);

@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "base/thread.h"
 #include "host/registry.h"
+#include "qemu/granted.h"
 
 enum {
 	WATCH_MAX = 1024,
@@ -27,15 +28,17 @@ enum {
 	LOG_KEPT = 64 << 10,
 };
 
-/* A child that nobody asks after any more. */
+/* A process that nobody asks after any more. */
 struct forgotten {
 	int pidfd;
+	uid_t number; /* its user, where it is confined */
 	struct forgotten *next;
 };
 
 struct watch {
 	/* set before the thread starts */
 	struct registry *registry;
+	const char *state_directory;
 	int stop_fd;
 	pthread_t thread;
 
@@ -43,13 +46,14 @@ struct watch {
 	struct forgotten *forgotten;
 };
 
-struct watch *watch_new(struct registry *r)
+struct watch *watch_new(struct registry *r, const char *state_directory)
 {
 	struct watch *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
 	w->registry = r;
+	w->state_directory = state_directory;
 	pthread_mutex_init(&w->lock, NULL);
 	return w;
 }
@@ -98,7 +102,7 @@ static void end_of(struct watch *w, struct machine *m)
 
 	watch_describe_end(lost, c, &p, p.qmp_path);
 	launch_end(&p, clock_us(), &e);
-	launch_withdraw(c->name, c->text, c->run_dir);
+	launch_withdraw(w->state_directory, c->name, c->text, c->run_dir);
 	machine_set_stopped(w->registry, m, lost);
 }
 
@@ -117,38 +121,47 @@ static void sweep(struct watch *w)
 
 /* --- those that are known no more */
 
-void watch_forget_process(struct watch *w, struct qemu_process *p)
+void watch_forget_process(struct watch *w, struct qemu_process *p, uid_t number)
 {
-	siginfo_t info = { 0 };
-	int r = waitid(P_PIDFD, (id_t)p->pidfd, &info,
-		       WEXITED | WNOHANG | WNOWAIT);
-	struct forgotten *f = r == 0 ? calloc(1, sizeof(*f)) : NULL;
+	struct forgotten *f = calloc(1, sizeof(*f));
 
 	if (f) {
 		WITH_LOCK(&w->lock);
 
 		f->pidfd = take_fd(&p->pidfd);
+		f->number = number;
 		f->next = w->forgotten;
 		w->forgotten = f;
 	}
 	launch_forget(p);
 }
 
-static void reap_forgotten(struct watch *w)
+/* One that has ended, out of the list; NULL: all live. */
+static struct forgotten *take_ended(struct watch *w)
 {
 	WITH_LOCK(&w->lock);
 
-	for (struct forgotten **p = &w->forgotten; *p;) {
+	for (struct forgotten **p = &w->forgotten; *p; p = &(*p)->next) {
 		struct forgotten *f = *p;
-		siginfo_t info = { 0 };
-		int r = waitid(P_PIDFD, (id_t)f->pidfd, &info,
-			       WEXITED | WNOHANG);
+		struct pollfd end = { .fd = f->pidfd, .events = POLLIN };
 
-		if (r == 0 && info.si_pid == 0) {
-			p = &f->next;
+		if (poll(&end, 1, 0) <= 0)
 			continue;
-		}
 		*p = f->next;
+		return f;
+	}
+	return NULL;
+}
+
+static void reap_forgotten(struct watch *w)
+{
+	struct forgotten *f;
+	siginfo_t info;
+
+	while ((f = take_ended(w))) {
+		/* One of an earlier daemon's is no child of ours. */
+		(void)waitid(P_PIDFD, (id_t)f->pidfd, &info, WEXITED | WNOHANG);
+		granted_take_back_unused(w->state_directory, f->number);
 		close(f->pidfd);
 		free(f);
 	}

@@ -116,6 +116,7 @@ static int start_qemu(struct destination *d, struct error *e)
 		.incoming = true,
 		.shared = wants_file(d),
 		.user = d->host->qemu_user,
+		.state_directory = d->host->state_directory,
 		.bridges = d->host->bridges,
 	};
 	struct qemu_process *p = &d->arrival.process;
@@ -343,7 +344,8 @@ static int outcome(struct destination *d, struct error *e)
 		session_fail(d->session, e->text);
 	relay_stop(d->relay);
 	if (d->run_dir[0])
-		launch_clean(d->run_dir);
+		launch_did_not_come(d->host->state_directory, d->arrival.name,
+				    d->arrival.definition, d->run_dir);
 	return error_code(e);
 }
 

@@ -95,6 +95,7 @@ static int start_qemu(struct update *u, const struct definition *d,
 		.run_dir = u->side.entry->folder,
 		.incoming = true,
 		.user = u->host->qemu_user,
+		.state_directory = u->host->state_directory,
 		.bridges = u->host->bridges,
 	};
 	struct journal_entry *entry = u->side.entry;

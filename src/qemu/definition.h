@@ -55,6 +55,9 @@ struct launch_options {
 	uint64_t timeout_us; /* for the monitor to answer; 0: one minute */
 	const char
 		*user; /* whose groups QEMU has; NULL, "root": not confined */
+	/* What is given to that user is noted there (qemu/granted.h); NULL:
+	 * nowhere. */
+	const char *state_directory;
 	const struct ini_list *bridges; /* of the settings (qemu/tap.h) */
 	const int *nic_fds;             /* taps of its nics */
 };

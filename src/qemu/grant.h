@@ -4,7 +4,7 @@
  * What a machine's user may do with a file: an entry of its own in the file's
  * access control list (acl(5)); where the file system has none, its group.
  * The number says whose an entry is (qemu/confine.h), and taking away what is
- * not there is no error.  There is no record of what was given.
+ * not there is no error.  qemu/granted.h keeps what was given.
  *
  * Folders above a file are not touched.
  */

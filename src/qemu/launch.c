@@ -25,6 +25,8 @@
 #include "qemu/confine.h"
 #include "qemu/files.h"
 #include "qemu/grant.h"
+#include "qemu/granted.h"
+#include "qemu/image.h"
 #include "qemu/options.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
@@ -368,38 +370,32 @@ static int check_identity(const struct start *s, struct error *e)
 			 "its QEMU is made: give it one at the source");
 }
 
-static int grant_list(const struct words *w, enum grant_use use,
-		      const struct confinement *who, struct error *e)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (grant_file(w->at[i], use, who, e) < 0 && e->code != ENOENT)
-			return error_code(e);
-	return 0;
-}
-
 static int grant_files(struct start *s, struct error *e)
 {
+	const struct launch_options *o = s->options;
+
 	if (!s->who.on)
 		return 0;
-	if (files_named(&s->files, s->definition, s->options->run_dir, e) < 0 ||
-	    grant_list(&s->files.reads, GRANT_READ, &s->who, e) < 0)
+	if (files_named(&s->files, s->definition, o->run_dir, e) < 0)
 		return error_code(e);
-	return grant_list(&s->files.writes, GRANT_WRITE, &s->who, e);
+	return granted_give(o->state_directory, s->definition->name, &s->files,
+			    &s->who, e);
 }
 
-static void withdraw_list(const struct words *w, const struct confinement *who)
+static void withdraw_list(const struct words *w, uid_t number)
 {
+	const struct confinement who = { .number = number };
 	struct error e;
 
 	for (size_t i = 0; i < w->count; i++)
-		if (grant_withdraw(w->at[i], who, &e) < 0)
+		if (grant_withdraw(w->at[i], &who, &e) < 0)
 			log_warning("%s", e.text);
 }
 
-static void withdraw(const struct definition *d, const char *run_dir)
+/* What its definition names, too: older versions noted nothing. */
+static void withdraw(const struct definition *d, const char *run_dir,
+		     uid_t number)
 {
-	const struct confinement who = { .number = confine_number(
-						 identity_of(d)) };
 	SCOPED(files_done) struct named_files files = { .writes = { 0 } };
 	struct error e;
 
@@ -407,22 +403,38 @@ static void withdraw(const struct definition *d, const char *run_dir)
 		log_warning("%s", e.text);
 		return;
 	}
-	withdraw_list(&files.reads, &who);
-	withdraw_list(&files.writes, &who);
+	withdraw_list(&files.reads, number);
+	withdraw_list(&files.writes, number);
 }
 
-void launch_withdraw(const char *name, const char *text, const char *run_dir)
+void launch_withdraw(const char *state_directory, const char *name,
+		     const char *text, const char *run_dir)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	struct error e;
 	struct stat st;
+	uid_t number;
 
 	if (!text || definition_parse(&d, name, text, &e) < 0)
 		return;
+	number = confine_number(identity_of(&d));
 	/* Without a folder the host has been started anew. */
-	if (lstat(run_dir, &st) < 0 ||
-	    st.st_uid == confine_number(identity_of(&d)))
-		withdraw(&d, run_dir);
+	if (lstat(run_dir, &st) == 0 && st.st_uid != number)
+		return;
+	withdraw(&d, run_dir, number);
+	granted_take_back(state_directory, number);
+}
+
+void launch_did_not_come(const char *state_directory, const char *name,
+			 const char *text, const char *run_dir)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct error e;
+
+	if (text && definition_parse(&d, name, text, &e) == 0)
+		granted_take_back_unused(state_directory,
+					 confine_number(identity_of(&d)));
+	launch_clean(run_dir);
 }
 
 static int open_taps(struct start *s, struct error *e)
@@ -463,10 +475,10 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 	if (definition_argv(d, &with, &argv, e) < 0)
 		return error_code(e);
 	if (grant_files(&s, e) < 0 || start_argv(&p, argv.at, &s, e) < 0) {
-		/* On a storage that hosts share they are those of the QEMU that
-		 * was to move here as well. */
-		if (s.who.on && !o->incoming)
-			withdraw(d, o->run_dir);
+		/* In an update another one runs as that user. */
+		if (s.who.on && o->state_directory)
+			granted_take_back_unused(o->state_directory,
+						 s.who.number);
 		return error_code(e);
 	}
 	*ret = p;
@@ -494,7 +506,8 @@ int launch_attach(struct qemu_process *ret, pid_t pid, uint64_t start_time,
 
 static bool is_script(const char *path)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	SCOPED(image_close) struct image i = { .fd = -1 };
+	AUTO_CLOSE int fd = image_open(&i, path) < 0 ? -1 : image_read(&i);
 	char first[2];
 
 	return fd >= 0 && read(fd, first, 2) == 2 && !memcmp(first, "#!", 2);

@@ -60,7 +60,12 @@ bool launch_died(const struct qemu_process *p, const char *qmp_path, char *ret,
 /* The machine, whose definition is @text, has ended, and is not to be found on
  * another host: its user has no rights to its images any more.  What cannot be
  * taken away is logged. */
-void launch_withdraw(const char *name, const char *text, const char *run_dir);
+void launch_withdraw(const char *state_directory, const char *name,
+		     const char *text, const char *run_dir);
+/* A machine that was to come here, and did not: what it was given here is taken
+ * back, and its folder cleaned, unless a QEMU of it runs all the same. */
+void launch_did_not_come(const char *state_directory, const char *name,
+			 const char *text, const char *run_dir);
 
 /* Is the program of @pid no longer the one at @path, which would be started?
  * A script there says nothing; then whether the program's own file is still
