@@ -2,6 +2,7 @@
 #include "host/arrivals.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,10 +11,12 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/belongings.h"
 #include "host/carries.h"
 #include "host/elsewhere.h"
 #include "host/jobs.h"
 #include "host/membership.h"
+#include "host/own_words.h"
 #include "host/parts.h"
 #include "host/paths.h"
 #include "host/rates.h"
@@ -51,6 +54,20 @@ static void refuse(struct session *s, const struct error *why)
 	answer(s, &m);
 }
 
+/* Once nothing else speaks against it: files that it may not name are not
+ * looked for.  What the administrator of this host wrote may share images with
+ * others of his machines. */
+static int check_images(struct host *h, const struct findings *so_far,
+			const struct definition *d, struct error *e)
+{
+	char run_dir[PATH_MAX];
+
+	if (compare_verdict(so_far, e) < 0)
+		return 0;
+	move_run_dir(run_dir, h->settings->run_directory, d->name);
+	return belongings_check(h->registry, d, run_dir, own_words(h, d), e);
+}
+
 static void serve_compare(struct host *h, struct session *s,
 			  const struct message *request)
 {
@@ -71,6 +88,8 @@ static void serve_compare(struct host *h, struct session *s,
 		refuse(s, &e);
 		return;
 	}
+	if (check_images(h, &m.findings, &d, &why) < 0)
+		findings_add(&m.findings, SEVERITY_ERROR, "%s", why.text);
 	need = room_of_arrival(&d);
 	if (room_check(h->room, &need, &why) < 0)
 		findings_add(&m.findings, SEVERITY_ERROR, "%s", why.text);
@@ -199,13 +218,16 @@ static void serve_renew(struct host *h, struct session *s,
 	answer_by(h, s, request, renew_answer);
 }
 
-static int check_arrival(const struct move_host *h,
+static int check_arrival(struct host *h, const struct terms *t,
 			 const struct machine_description *machine,
 			 struct error *e)
 {
+	SCOPED(definition_done) struct definition d = { 0 };
 	SCOPED(findings_done) struct findings findings = { 0 };
 
-	if (compare_check(h, machine, NULL, &findings, e) < 0)
+	if (compare_read_definition(&d, machine, e) < 0 ||
+	    compare_check(&t->host, machine, NULL, &findings, e) < 0 ||
+	    check_images(h, &findings, &d, e) < 0)
 		return error_code(e);
 	return compare_verdict(&findings, e);
 }
@@ -221,7 +243,7 @@ static void run_arrival(struct host *h, struct session *s,
 	int r = room_claim(h->room, &claim, j, need, &e);
 
 	if (r == 0)
-		r = check_arrival(&t.host, &request->machine, &e);
+		r = check_arrival(h, &t, &request->machine, &e);
 	if (r == 0 && peer_of(&t, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
 	if (r < 0) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "host/belongings.h"
 #include "host/elsewhere.h"
 #include "host/host.h"
 #include "host/parts.h"
@@ -175,6 +176,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 		.default_qemu = now->host.qemu,
 		.user = now->host.qemu_user,
 		.state_directory = h->settings->state_directory,
+		.image_directories = &now->host.image_directories,
 		.bridges = &now->bridges,
 	};
 	struct qemu_process p;
@@ -182,7 +184,9 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	machine_set_folder(h->registry, m, "");
 	o.run_dir = c->run_dir;
 	if (definition_parse(&d, c->name, c->text, e) < 0 ||
-	    definition_check(&d, e) < 0 || launch_start(&p, &d, &o, e) < 0)
+	    definition_check(&d, e) < 0 ||
+	    belongings_check(h->registry, &d, c->run_dir, c->own, e) < 0 ||
+	    launch_start(&p, &d, &o, e) < 0)
 		return error_code(e);
 	machine_set_running(h->registry, m, &p, false);
 	return machine_save(h->registry, m, e) < 0 ? end_unsaved(h, m, e) : 0;

@@ -300,14 +300,40 @@ bool registry_came_by(struct registry *r, const char *job)
 	return false;
 }
 
+/* Locked. */
+static const struct machine *at(const struct registry *r, unsigned i)
+{
+	const struct machine *m = r->first;
+
+	for (; m && i > 0; m = m->next)
+		i--;
+	return m;
+}
+
+bool registry_text(struct registry *r, unsigned i, struct registry_text *ret)
+{
+	const struct machine *m;
+
+	*ret = (struct registry_text){ .text = NULL };
+
+	WITH_LOCK(&r->lock);
+
+	m = at(r, i);
+	if (!m)
+		return false;
+	snprintf(ret->name, sizeof(ret->name), "%s", m->record.name);
+	snprintf(ret->run_dir, sizeof(ret->run_dir), "%s", m->record.run_dir);
+	ret->text = m->record.text ? strdup(m->record.text) : NULL;
+	return true;
+}
+
 bool registry_run_dir(struct registry *r, unsigned i, char buf[static PATH_MAX])
 {
 	const struct machine *m;
 
 	WITH_LOCK(&r->lock);
 
-	for (m = r->first; m && i > 0; m = m->next)
-		i--;
+	m = at(r, i);
 	if (m)
 		snprintf(buf, PATH_MAX, "%s", m->record.run_dir);
 	return m;

@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include "base/uuid.h"
@@ -80,6 +81,16 @@ char *registry_own_definition(struct registry *r, const char *uuid);
 /* Would machine_expect() take it?  -EEXIST, -EBUSY. */
 int registry_welcomes(struct registry *r, const struct definition *d,
 		      struct error *e);
+/* The definition of the @i-th machine; false: there are fewer. */
+struct registry_text {
+	char name[STORE_NAME_CAP], run_dir[PATH_MAX];
+	char *text; /* NULL where it comes in for the first time */
+};
+bool registry_text(struct registry *r, unsigned i, struct registry_text *ret);
+static inline void registry_text_done(struct registry_text *t)
+{
+	free(t->text);
+}
 /* The folder of the @i-th machine; false: there are fewer. */
 bool registry_run_dir(struct registry *r, unsigned i,
 		      char buf[static PATH_MAX]);

@@ -117,6 +117,7 @@ static int start_qemu(struct destination *d, struct error *e)
 		.shared = wants_file(d),
 		.user = d->host->qemu_user,
 		.state_directory = d->host->state_directory,
+		.image_directories = d->host->image_directories,
 		.bridges = d->host->bridges,
 	};
 	struct qemu_process *p = &d->arrival.process;

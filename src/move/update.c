@@ -96,6 +96,7 @@ static int start_qemu(struct update *u, const struct definition *d,
 		.incoming = true,
 		.user = u->host->qemu_user,
 		.state_directory = u->host->state_directory,
+		.image_directories = u->host->image_directories,
 		.bridges = u->host->bridges,
 	};
 	struct journal_entry *entry = u->side.entry;

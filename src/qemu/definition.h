@@ -58,6 +58,8 @@ struct launch_options {
 	/* What is given to that user is noted there (qemu/granted.h); NULL:
 	 * nowhere. */
 	const char *state_directory;
+	/* Of the settings: what an image names below it has to lie there. */
+	const struct words *image_directories;
 	const struct ini_list *bridges; /* of the settings (qemu/tap.h) */
 	const int *nic_fds;             /* taps of its nics */
 };

@@ -53,12 +53,18 @@ static const struct named {
 
 struct search {
 	struct named_files *files;
+	struct words stated; /* by the definition itself */
 	const struct definition *definition;
 	const char *run_dir;
 	const struct named *kind;
 	bool write;
 	bool raw; /* whatever its first bytes say, nothing is below it */
 };
+
+static int add_once(struct words *to, const char *path, struct error *e)
+{
+	return words_have(to, path) ? 0 : words_add(to, path, e);
+}
 
 /* One path, and the images below it, which are only read. */
 static int add_chain(struct search *s, const char *path, struct error *e)
@@ -68,7 +74,8 @@ static int add_chain(struct search *s, const char *path, struct error *e)
 
 	snprintf(at, sizeof(at), "%s", path);
 	for (int i = 0; i < CHAIN_MAX; i++) {
-		if (!words_have(to, at) && words_add(to, at, e) < 0)
+		if (add_once(to, at, e) < 0 ||
+		    add_once(i == 0 ? &s->stated : &s->files->below, at, e) < 0)
 			return error_code(e);
 		if (!s->kind->image || s->raw ||
 		    !policy_backing(at, next, sizeof(next)))
@@ -109,23 +116,37 @@ static bool is_named(const struct search *s, const char *key)
 	return text_listed(s->kind->keys, dot ? dot + 1 : key);
 }
 
+/* What stands below an image is only read. */
+static bool is_below(const char *key)
+{
+	return !strcmp(key, "backing") || !strncmp(key, "backing.", 8) ||
+	       strstr(key, ".backing.");
+}
+
+struct object {
+	const json_t *at;
+	bool write;
+};
+
 /* Objects within it too: {"driver": "qcow2", "file": {"filename": ...}} */
 static int add_properties(struct search *s, const json_t *properties,
 			  struct error *e)
 {
-	const json_t *waiting[NESTED_MAX] = { properties };
+	struct object waiting[NESTED_MAX] = { { properties, s->write } };
 	size_t n = 1;
 
 	while (n > 0) {
-		const json_t *o = waiting[--n];
+		const struct object o = waiting[--n];
 		const char *key;
 		json_t *value;
 
-		json_object_foreach ((json_t *)(uintptr_t)o, key, value) {
+		json_object_foreach ((json_t *)(uintptr_t)o.at, key, value) {
 			const char *text = json_string_value(value);
 
+			s->write = o.write && !is_below(key);
 			if (json_is_object(value) && n < NESTED_MAX)
-				waiting[n++] = value;
+				waiting[n++] =
+					(struct object){ value, s->write };
 			else if (text && is_named(s, key) &&
 				 strncmp(text, "json:", 5) != 0 &&
 				 add_path(s, text, e) < 0)
@@ -186,6 +207,28 @@ static int add_option(struct search *s, const struct option *o, struct error *e)
 	return 0;
 }
 
+static void leave_out_stated(struct search *s)
+{
+	struct words *below = &s->files->below;
+
+	for (size_t i = below->count; i-- > 0;)
+		if (words_have(&s->stated, below->at[i]))
+			words_remove(below, i, 1);
+	words_done(&s->stated);
+}
+
+static int add_all(struct search *s, const struct words *w, struct error *e)
+{
+	struct option o;
+
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (add_option(s, &o, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
 int files_named(struct named_files *ret, const struct definition *d,
 		const char *run_dir, struct error *e)
 {
@@ -194,25 +237,24 @@ int files_named(struct named_files *ret, const struct definition *d,
 	struct search s = { .files = &files,
 			    .definition = d,
 			    .run_dir = run_dir };
-	struct option o;
+	int r;
 
 	for (size_t i = 0; i < d->arguments.count; i++)
 		if (definition_expand(&w, d->arguments.at[i], d, run_dir, e) <
 		    0)
 			return error_code(e);
-	for (size_t at = 0; at < w.count; at += o.words) {
-		o = option_at(w.at, w.count, at);
-		if (add_option(&s, &o, e) < 0) {
-			files_done(&files);
-			return error_code(e);
-		}
-	}
-	*ret = files;
-	return 0;
+	r = add_all(&s, &w, e);
+	leave_out_stated(&s);
+	if (r < 0)
+		files_done(&files);
+	else
+		*ret = files;
+	return r;
 }
 
 void files_done(struct named_files *f)
 {
 	words_done(&f->writes);
 	words_done(&f->reads);
+	words_done(&f->below);
 }

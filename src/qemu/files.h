@@ -14,6 +14,9 @@ struct error;
 
 struct named_files {
 	struct words writes, reads; /* absolute paths */
+	/* Of these: those that no word of the definition names, but the header
+	 * of an image, which a QEMU may have written. */
+	struct words below;
 };
 
 int files_named(struct named_files *ret, const struct definition *d,

@@ -28,6 +28,7 @@
 #include "qemu/granted.h"
 #include "qemu/image.h"
 #include "qemu/options.h"
+#include "qemu/policy.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
 #include "qemu/scope.h"
@@ -370,13 +371,39 @@ static int check_identity(const struct start *s, struct error *e)
 			 "its QEMU is made: give it one at the source");
 }
 
+/* What stands in the definition was looked at where it came from.  What stands
+ * in an image may be its QEMU's words, once that was taken over. */
+static int check_below(const struct start *s, struct error *e)
+{
+	const struct launch_options *o = s->options;
+	const struct words *below = &s->files.below;
+	const struct policy p = { .image_directories = o->image_directories,
+				  .run_dir = o->run_dir,
+				  .real_path = policy_real_path };
+
+	for (size_t i = 0; i < below->count; i++) {
+		SCOPED(words_done) struct words blame = { 0 };
+
+		if (policy_check_file(&p, below->at[i], &blame, e) < 0)
+			return error_code(e);
+		if (blame.count > 0)
+			return error_set(e, EPERM,
+					 "an image of machine %s names another "
+					 "one below it, and QEMU may have "
+					 "written that: %s",
+					 s->definition->name, blame.at[0]);
+	}
+	return 0;
+}
+
 static int grant_files(struct start *s, struct error *e)
 {
 	const struct launch_options *o = s->options;
 
 	if (!s->who.on)
 		return 0;
-	if (files_named(&s->files, s->definition, o->run_dir, e) < 0)
+	if (files_named(&s->files, s->definition, o->run_dir, e) < 0 ||
+	    check_below(s, e) < 0)
 		return error_code(e);
 	return granted_give(o->state_directory, s->definition->name, &s->files,
 			    &s->who, e);

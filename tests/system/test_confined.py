@@ -70,7 +70,7 @@ class Confined(unittest.TestCase):
         network = Network(self.lab, ("alpha", "beta"))
         self.alpha, self.beta = connect(*(
             Host(self.lab, name, network[name], network.addresses(name),
-                 settings={"host": {"qemu-user": "daemon"}})
+                 settings={"host": {"qemu-user": "daemon", "image-directories": self.lab.dir}})
             for name in ("alpha", "beta")))
         self.alpha.start()
         self.beta.start()
@@ -269,6 +269,38 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         own = [f for f in done["findings"] if self.lab.path("web.raw") in f["text"]]
         self.assertEqual([f["severity"] for f in own], ["ok"], done["findings"])
 
+    def test_droverd_looks_at_nothing_for_an_adopted_qemu(self):
+        """It says it has a file of its own; its path leads to one of root's by now."""
+        folder, secret = self.lab.path("others"), self.disk("secret")
+        os.mkdir(folder, 0o700)
+        own = os.path.join(folder, "own.raw")
+        with open(own, "wb") as f:
+            f.write(bytes(1 << 20))
+        for path in (folder, own):
+            os.chown(path, 65534, 65534)
+        qemu = self.lab.spawn(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", machine.QEMU,
+             "-name", "other", "-accel", "tcg", "-nodefaults", "-display", "none",
+             "-machine", "pc,memory-backend=pc.ram", "-m", "16M",
+             "-object", "memory-backend-memfd,id=pc.ram,size=16M,share=on",
+             "-drive", f"if=ide,format=raw,file={own}",
+             "-qmp", f"unix:{folder}/qmp,server=on,wait=off"], log=self.lab.path("qemu.log"))
+        self.addCleanup(qemu.wait)
+        self.addCleanup(qemu.kill)
+        wait_for("its monitor", lambda: os.path.exists(f"{folder}/qmp"), 20)
+        self.alpha.drover("vm", "adopt", qemu.pid, "--user", "nobody")
+
+        def findings():
+            done = self.alpha.drover("compare", "other", "beta", "--json", check=False).json
+            return [f["severity"] for f in done["findings"] if own in f["text"]]
+        self.assertEqual(findings(), ["ok"])
+        os.rename(own, own + ".before")
+        os.symlink(secret, own)
+        self.assertEqual(findings(), ["error"])
+        os.unlink(own)
+        os.link(own + ".before", own)
+        self.assertEqual(findings(), ["ok"])
+
     # -- what it can
 
     def test_a_machine_with_a_disk_moves_both_ways(self):
@@ -356,6 +388,70 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
                 self.assertIn(f"{path}", done.stderr)
                 self.assertIn(words, done.stderr)
                 self.assertEqual(self.acl(self.lab.path("x.raw")), ({}, 0o600))
+
+    def test_an_arrival_that_fails_keeps_nothing(self):
+        """The source's QEMU is root's here, so that the entry is the destination's."""
+        self.alpha.settings["host"]["qemu-user"] = "root"
+        self.alpha.restart()
+        disk = self.lab.path("web.raw")
+        self.start("web")
+        for end in ("daemon", "qemu"):
+            with self.subTest(end=end):
+                point = self.lab.path(f"started.{end}")
+                self.beta.restart(fault=f"destination:started=wait:{point}")
+                move = self.lab.spawn(self.alpha.drover_argv("move", "web", "beta"),
+                                      log=self.lab.path(f"move.{end}"))
+                wait_for("a QEMU that waits", lambda: os.path.exists(point + ".reached"), 20)
+                self.assertEqual(len(self.acl(disk)[0]), 1)
+                if end == "daemon":
+                    self.beta.kill9()
+                    self.beta.start()
+                    job = self.alpha.drover("job", "list", "--json").json[0]["id"]
+                    self.alpha.drover("job", "cancel", job, check=False)
+                else:
+                    os.kill(int(self.qemu_in(self.beta, "web")), 9)
+                    with open(point, "w", encoding="ascii"):
+                        pass
+                wait_for("an image without owner", lambda: self.acl(disk) == ({}, 0o600), 20)
+                self.assertNotEqual(move.wait(60), 0)
+                self.assertEqual(os.listdir(os.path.join(self.beta.state, "granted")), [])
+        self.beats(self.alpha, "web")
+
+    def qemu_in(self, host, name):
+        """The process whose monitor is in that folder."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+                    if os.path.join(self.folder(host, name), "qmp.sock") in f.read():
+                        return pid
+            except OSError:
+                pass
+        raise core.Failed(f"no QEMU of {name} on {host.name}")
+
+    def test_the_image_of_a_stopped_machine_is_its_own(self):
+        """A peer's machine names it; and an image whose header QEMU wrote does."""
+        self.beta.define(machine.definition(
+            "db", "-drive", f"if=ide,format=raw,file={self.disk('db')}", memory="16M", share=True))
+        self.start_with("-drive", f"if=none,id=d,format=raw,file={self.lab.path('db.raw')}")
+        words = f"{self.lab.path('db.raw')} is an image of machine db here"
+        done = self.alpha.drover("compare", "web", "beta", "--json", check=False).json
+        self.assertIn(words, " ".join(f["text"] for f in done["findings"]))
+        done = self.alpha.drover("move", "web", "beta", check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn(words, done.stderr)
+        top = self.lab.path("top.qcow2")
+        for below, words in ((self.lab.path("db.raw"), "is an image of machine db here"),
+                             ("/etc/hostname", "lies outside of the folders for images")):
+            with self.subTest(below=below):
+                before = self.acl(below)
+                self.lab.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", "raw",
+                              top])
+                self.beta.define(machine.definition("x", "-drive", f"if=ide,file={top}",
+                                                    memory="16M", share=True))
+                done = self.beta.drover("vm", "start", "x", check=False)
+                self.assertEqual(done.status, 8)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(self.acl(below), before)
 
     # -- its control group
 

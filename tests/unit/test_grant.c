@@ -217,6 +217,12 @@ static void files_are_found_where_they_stand(void **state)
 		     "driver=raw,node-name=n,file.driver=file,file.filename=/"
 		     "r",
 		     "/r", "");
+	assert_files("-drive file=/top,backing.file.filename=/base", "/top",
+		     "/base");
+	assert_files("-blockdev '{\"driver\":\"qcow2\",\"node-name\":\"n\","
+		     "\"backing\":{\"driver\":\"file\",\"filename\":\"/b\"},"
+		     "\"file\":{\"driver\":\"file\",\"filename\":\"/q\"}}'",
+		     "/q", "/b");
 	assert_files("-hda x.img -cdrom /iso /bare", "/srv/x.img /bare",
 		     "/iso");
 	assert_files("-kernel /boot/k -initrd /boot/i -bios bios.bin -append "
@@ -250,6 +256,41 @@ static void the_header_of_a_raw_image_is_the_guests(void **state)
 		 "file.driver=file,file.filename=%s",
 		 path);
 	assert_files(line, path, "");
+}
+
+/* Once it is named it is the administrator's word. */
+static void what_only_a_header_names_is_told_apart(void **state)
+{
+	static const char below[] = "/etc/shadow";
+	unsigned char head[64] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 2 };
+	char path[FILE_CAP], text[512];
+	int fd = new_file(path);
+
+	(void)state;
+	head[15] = 48;
+	head[19] = sizeof(below) - 1;
+	memcpy(head + 48, below, sizeof(below) - 1);
+	assert_true(write(fd, head, sizeof(head)) == sizeof(head));
+	close(fd);
+	for (int named = 0; named < 2; named++) {
+		struct named_files files;
+		struct definition d;
+		struct error e;
+
+		snprintf(text, sizeof(text),
+			 "[machine]\nname = a\nmemory = 64M\narguments = "
+			 "-drive file=%s%s%s\n",
+			 path, named ? ",backing.file.filename=" : "",
+			 named ? below : "");
+		assert_int_equal(definition_parse(&d, "a", text, &e), 0);
+		assert_int_equal(files_named(&files, &d, "/run/a", &e), 0);
+		assert_int_equal(files.below.count, !named);
+		assert_true(words_have(&files.reads, below));
+		if (!named)
+			assert_string_equal(files.below.at[0], below);
+		files_done(&files);
+		definition_done(&d);
+	}
 }
 
 static void two_machines_are_two_users(void **state)
@@ -290,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_folder_and_a_device_are_not_given),
 		cmocka_unit_test(files_are_found_where_they_stand),
 		cmocka_unit_test(the_header_of_a_raw_image_is_the_guests),
+		cmocka_unit_test(what_only_a_header_names_is_told_apart),
 		cmocka_unit_test(two_machines_are_two_users),
 		cmocka_unit_test(what_is_no_file_of_the_host_is_left_out),
 	};
