@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -16,17 +18,22 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "channel/channel.h"
+#include "channel/record.h"
 
 enum {
-	RECORD = SSL3_RT_MAX_PLAIN_LENGTH,
 	ARRIVED_BYTES = 64 * 1024,
-	/* A frame and its records' heads: then the socket is asked. */
-	LEAVING_BYTES = 72 * 1024,
+	/* Then the socket is asked.  A frame as a whole would drive the page
+	 * that is sealed next out of the processor's cache. */
+	SENDING_BYTES = 72 * 1024,
 	HANDSHAKE_BYTES = 64 * 1024, /* that the other side may send for it */
 	TLS_HANDSHAKE = 22,          /* RFC 8446, 5.1: ContentType */
+	/* RFC 8446, 4: HandshakeType; 4.6.3 */
+	KEY_UPDATE = 24,
+	KEY_UPDATE_LEN = 5,
+	KEY_UPDATE_MOST = KEY_UPDATE_LEN + RECORD_AROUND,
 };
 
-/* Bytes of TLS on their way between OpenSSL and the socket. */
+/* Bytes of TLS on their way. */
 struct transit {
 	uint8_t *data;
 	size_t at, len, cap;
@@ -36,18 +43,30 @@ struct secure_channel {
 	struct channel base;
 	struct channel *inner;
 	uint64_t key_update_bytes;
-	struct error untrusted; /* of the handshake; code 0: it was not that */
+
+	/* the handshake's, which is one thread's */
+	SSL *ssl;
+	struct transit leaving;
+	struct error untrusted; /* code 0: it was not that */
+	struct secret {
+		uint8_t bytes[RECORD_SECRET];
+		size_t len;     /* 0: not known yet */
+	} of_client, of_server; /* what each sends with, first */
 
 	/* the reader's */
 	struct transit arrived;
+	struct record_keys reads;
+	struct transit content; /* of a record, for which there was no room */
+	bool closed;            /* by the other side, in words */
+	bool broken;
+
 	/* the writer's */
-	uint8_t *record; /* of pieces that are shorter */
-	struct transit sending;
+	struct record_keys writes;
+	uint8_t *sending;
 	uint64_t written; /* since the last change of keys */
 
-	pthread_mutex_t lock; /* guards what follows */
-	SSL *ssl;
-	struct transit leaving;
+	/* The reader was asked for new keys, the writer is to send some. */
+	atomic_bool asked;
 };
 
 static struct secure_channel *secure_of(struct channel *c)
@@ -88,7 +107,7 @@ static int bio_write(BIO *b, const char *data, size_t len, size_t *ret)
 
 	BIO_clear_retry_flags(b);
 	if (t->cap - t->len < len) {
-		size_t cap = t->cap ? t->cap : RECORD;
+		size_t cap = t->cap ? t->cap : RECORD_MOST;
 		uint8_t *more;
 
 		while (cap - t->len < len)
@@ -221,14 +240,10 @@ static int on_verified(int good, X509_STORE_CTX *store)
 	return good;
 }
 
-/* After a call of OpenSSL's that said neither "more" nor "closed".  The
- * thread's queue is empty again: OpenSSL asks it what became of the next call.
- */
-static int broken(const struct secure_channel *s, struct error *e)
+/* OpenSSL's reason @r, or an alert of the other side as one. */
+static int explain(const struct secure_channel *s, int r, const char *why,
+		   struct error *e)
 {
-	int r = ERR_GET_REASON(ERR_peek_last_error());
-	const char *why = reason();
-
 	if (r == SSL_R_CERTIFICATE_VERIFY_FAILED && s->untrusted.code) {
 		*e = s->untrusted;
 		return error_code(e);
@@ -255,38 +270,64 @@ static int broken(const struct secure_channel *s, struct error *e)
 	return error_set(e, EPROTO, "%s: TLS: %s", s->inner->to, why);
 }
 
-/* --- sending and receiving */
-
-/* Everything that has been written so far.  The writer's. */
-static int flush(struct secure_channel *s, struct error *e)
+/* After a call of OpenSSL's that said neither "more" nor "closed".  The
+ * thread's queue is empty again: OpenSSL asks it what became of the next call.
+ */
+static int broken(const struct secure_channel *s, struct error *e)
 {
-	struct iovec iov;
+	int r = ERR_GET_REASON(ERR_peek_last_error());
 
-	{
-		WITH_LOCK(&s->lock);
-		struct transit empty = s->sending;
-
-		empty.len = 0;
-		s->sending = s->leaving;
-		s->leaving = empty;
-	}
-	if (s->sending.len == 0)
-		return 0;
-	iov = (struct iovec){ s->sending.data, s->sending.len };
-	return s->inner->kind->write(s->inner, &iov, 1, e);
+	return explain(s, r, reason(), e);
 }
 
-/* As the kind's read(), into what has arrived: bytes, 0, -EAGAIN.  Nothing of
- * that is left when OpenSSL wants more. */
+/* --- the handshake */
+
+/* Everything that has been written so far. */
+static int flush(struct secure_channel *s, struct error *e)
+{
+	struct iovec iov = { s->leaving.data, s->leaving.len };
+
+	s->leaving.len = 0;
+	return iov.iov_len == 0 ? 0
+				: s->inner->kind->write(s->inner, &iov, 1, e);
+}
+
+/* As the kind's read(), behind what has arrived: bytes, 0, -EAGAIN. */
 static ssize_t fill(struct secure_channel *s, uint64_t deadline_us,
 		    struct error *e)
 {
-	ssize_t n = s->inner->kind->read(s->inner, s->arrived.data,
-					 s->arrived.cap, deadline_us, e);
+	struct transit *t = &s->arrived;
+	ssize_t n;
 
-	s->arrived.at = 0;
-	s->arrived.len = n > 0 ? (size_t)n : 0;
+	t->len -= t->at;
+	memmove(t->data, t->data + t->at, t->len);
+	t->at = 0;
+	n = s->inner->kind->read(s->inner, t->data + t->len, t->cap - t->len,
+				 deadline_us, e);
+	if (n > 0)
+		t->len += (size_t)n;
 	return n;
+}
+
+/* OpenSSL tells the secrets of the records to a log of keys only, one in a
+ * line: what it is, whose connection it is, the secret. */
+static void on_secret(const SSL *ssl, const char *line)
+{
+	static const char client[] = "CLIENT_TRAFFIC_SECRET_0 ";
+	static const char server[] = "SERVER_TRAFFIC_SECRET_0 ";
+	struct secure_channel *s = SSL_get_app_data(ssl);
+	const char *hex = strrchr(line, ' ');
+	struct secret *of;
+
+	if (strncmp(line, client, strlen(client)) == 0)
+		of = &s->of_client;
+	else if (strncmp(line, server, strlen(server)) == 0)
+		of = &s->of_server;
+	else
+		return;
+	if (!OPENSSL_hexstr2buf_ex(of->bytes, sizeof(of->bytes), &of->len,
+				   hex + 1, '\0'))
+		of->len = 0;
 }
 
 /* 1: done; 0: the other side has to say something; negative. */
@@ -337,107 +378,203 @@ static int handshake(struct secure_channel *s, uint64_t deadline_us,
 	return done < 0 ? done : 0;
 }
 
-/* --- the kind */
+/* --- reading */
 
-/* 1: @ret is read; 0: closed; -EAGAIN: more has to arrive. */
-static int read_once(struct secure_channel *s, void *buf, size_t cap,
-		     size_t *ret, struct error *e)
+/* @content, with which a record is full, is the whole message. */
+static bool is_key_update(const uint8_t *content, int len)
 {
-	int r, why;
+	static const uint8_t head[] = { KEY_UPDATE, 0, 0, 1 };
 
-	WITH_LOCK(&s->lock);
-
-	r = SSL_read_ex(s->ssl, buf, cap, ret);
-	if (r == 1)
-		return 1;
-	why = SSL_get_error(s->ssl, r);
-	if (why == SSL_ERROR_WANT_READ)
-		return -EAGAIN;
-	return why == SSL_ERROR_ZERO_RETURN ? 0 : broken(s, e);
+	return len == KEY_UPDATE_LEN &&
+	       memcmp(content, head, sizeof(head)) == 0 &&
+	       content[KEY_UPDATE_LEN - 1] <= SSL_KEY_UPDATE_REQUESTED;
 }
 
+/* 0: nothing comes any more. */
+static int take_alert(struct secure_channel *s, uint8_t alert, struct error *e)
+{
+	const int r = SSL_AD_REASON_OFFSET + alert;
+	const char *why = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, r));
+
+	s->closed = alert == SSL_AD_CLOSE_NOTIFY;
+	return s->closed ? 0 : explain(s, r, why ? why : "an alert", e);
+}
+
+/* What is not data: 1: read on; 0: nothing comes any more. */
+static int take_other(struct secure_channel *s, uint8_t type,
+		      const uint8_t *content, int len, struct error *e)
+{
+	if (type == RECORD_HANDSHAKE && is_key_update(content, len)) {
+		if (content[KEY_UPDATE_LEN - 1] == SSL_KEY_UPDATE_REQUESTED)
+			atomic_store(&s->asked, true);
+		return record_keys_next(&s->reads, e) < 0 ? error_code(e) : 1;
+	}
+	if (type == RECORD_ALERT && len == 2)
+		return take_alert(s, content[1], e);
+	return error_set(e, EPROTO,
+			 "%s: TLS: a record that is neither data nor a change "
+			 "of keys",
+			 s->inner->to);
+}
+
+/* Bytes of the record at the front of what has arrived; 0, -EAGAIN as read().
+ */
+static ssize_t next_record(struct secure_channel *s, uint64_t deadline_us,
+			   struct error *e)
+{
+	const struct transit *t = &s->arrived;
+
+	for (;;) {
+		size_t have = t->len - t->at;
+		int len = record_length(t->data + t->at, have, e);
+		ssize_t n;
+
+		if (len < 0)
+			return error_in(e, "%s", s->inner->to);
+		if (len > 0 && (size_t)len <= have)
+			return len;
+		n = fill(s, deadline_us, e);
+		if (n <= 0)
+			return n;
+	}
+}
+
+/* One record; what there is no room for stays in s->content.  Bytes; 0: there
+ * were none in it; -ESHUTDOWN: nothing comes any more. */
+static ssize_t read_record(struct secure_channel *s, void *buf, size_t cap,
+			   uint64_t deadline_us, struct error *e)
+{
+	ssize_t len = next_record(s, deadline_us, e);
+	bool fits = len > 0 && cap >= (size_t)len - RECORD_AROUND;
+	uint8_t *to = fits ? buf : s->content.data, type;
+	int n, r;
+
+	if (len <= 0)
+		return len == 0 ? -ESHUTDOWN : len;
+	n = record_open(&s->reads, s->arrived.data + s->arrived.at, (size_t)len,
+			to, &type, e);
+	if (n < 0)
+		return error_in(e, "%s", s->inner->to);
+	s->arrived.at += (size_t)len;
+	if (type != RECORD_DATA) {
+		r = take_other(s, type, to, n, e);
+		return r > 0 ? 0 : r == 0 ? -ESHUTDOWN : r;
+	}
+	if (fits)
+		return n;
+	s->content.at = 0;
+	s->content.len = (size_t)n;
+	return 0;
+}
+
+static size_t take_content(struct transit *t, void *buf, size_t cap)
+{
+	size_t n = t->len - t->at;
+
+	if (n > cap)
+		n = cap;
+	memcpy(buf, t->data + t->at, n);
+	t->at += n;
+	return n;
+}
+
+/* Nothing is read behind a record that was wrong. */
 static ssize_t secure_read(struct channel *c, void *buf, size_t cap,
 			   uint64_t deadline_us, struct error *e)
 {
 	struct secure_channel *s = secure_of(c);
-	size_t n = 0;
-	int r;
+	ssize_t n;
 
-	while ((r = read_once(s, buf, cap, &n, e)) == -EAGAIN) {
-		ssize_t got = fill(s, deadline_us, e);
-
-		if (got <= 0)
-			return got;
+	if (s->broken)
+		return error_set(e, EPROTO, "%s: TLS: the connection broke",
+				 s->inner->to);
+	n = (ssize_t)take_content(&s->content, buf, cap);
+	while (n == 0 && !s->closed) {
+		n = read_record(s, buf, cap, deadline_us, e);
+		if (n == 0)
+			n = (ssize_t)take_content(&s->content, buf, cap);
 	}
-	return r > 0 ? (ssize_t)n : r;
+	if (n == -ESHUTDOWN)
+		return 0;
+	s->broken = n < 0 && n != -EAGAIN;
+	return n;
 }
 
-/* The next bytes of @iov for one record: in one piece as they are, else put
- * together. */
-static size_t gather(struct secure_channel *s, const uint8_t **ret,
-		     struct iovec **iov, int *n)
-{
-	size_t len = 0;
+/* --- writing */
 
+/* A record for the other side's engine and not for whoever uses the channel, to
+ * @to; its bytes. */
+static int seal_own(struct secure_channel *s, enum record_type type,
+		    struct iovec own, uint8_t *to, struct error *e)
+{
+	struct iovec *iov = &own;
+	int n = 1;
+
+	return record_seal(&s->writes, type, &iov, &n, to, e);
+}
+
+/* Where it is time: bytes at @to.  The other side is asked for new keys as well
+ * when they are changed here first. */
+static int change_keys(struct secure_channel *s, uint8_t *to, struct error *e)
+{
+	bool due = s->written >= s->key_update_bytes;
+	uint8_t message[KEY_UPDATE_LEN] = { KEY_UPDATE, 0, 0, 1, due };
+	int n;
+
+	if (!atomic_exchange(&s->asked, false) && !due)
+		return 0;
+	s->written = 0;
+	n = seal_own(s, RECORD_HANDSHAKE,
+		     (struct iovec){ message, sizeof(message) }, to, e);
+	return n < 0 || record_keys_next(&s->writes, e) < 0 ? error_code(e) : n;
+}
+
+static int send_sealed(struct secure_channel *s, size_t len, struct error *e)
+{
+	struct iovec iov = { s->sending, len };
+
+	return s->inner->kind->write(s->inner, &iov, 1, e);
+}
+
+/* Whether there is something in it. */
+static bool iov_skip(struct iovec **iov, int *n)
+{
 	while (*n > 0 && (*iov)->iov_len == 0) {
 		(*iov)++;
 		(*n)--;
 	}
-	*ret = s->record;
-	while (*n > 0 && len < RECORD) {
-		size_t part = (*iov)->iov_len;
-
-		if (part > RECORD - len)
-			part = RECORD - len;
-		if (part == RECORD)
-			*ret = (*iov)->iov_base;
-		else
-			memcpy(s->record + len, (*iov)->iov_base, part);
-		len += part;
-		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + part;
-		(*iov)->iov_len -= part;
-		if ((*iov)->iov_len == 0) {
-			(*iov)++;
-			(*n)--;
-		}
-	}
-	return len;
-}
-
-static int write_record(struct secure_channel *s, const uint8_t *data,
-			size_t len, size_t *ret_waiting, struct error *e)
-{
-	size_t done;
-
-	WITH_LOCK(&s->lock);
-
-	if (s->written >= s->key_update_bytes) {
-		if (!SSL_key_update(s->ssl, SSL_KEY_UPDATE_REQUESTED))
-			return broken(s, e);
-		s->written = 0;
-	}
-	s->written += len;
-	if (SSL_write_ex(s->ssl, data, len, &done) != 1)
-		return broken(s, e);
-	*ret_waiting = s->leaving.len;
-	return 0;
+	return *n > 0;
 }
 
 static int secure_write(struct channel *c, struct iovec *iov, int n,
 			struct error *e)
 {
 	struct secure_channel *s = secure_of(c);
-	const uint8_t *data;
-	size_t len, waiting = 0;
+	size_t len = 0;
 
-	while ((len = gather(s, &data, &iov, &n)) > 0) {
-		if (write_record(s, data, len, &waiting, e) < 0)
-			return error_code(e);
-		if (waiting + RECORD > LEAVING_BYTES && flush(s, e) < 0)
-			return error_code(e);
+	while (iov_skip(&iov, &n)) {
+		int keys, sealed;
+
+		if (SENDING_BYTES - len < KEY_UPDATE_MOST + RECORD_MOST) {
+			if (send_sealed(s, len, e) < 0)
+				return error_code(e);
+			len = 0;
+		}
+		keys = change_keys(s, s->sending + len, e);
+		if (keys < 0)
+			return keys;
+		len += (size_t)keys;
+		sealed = record_seal(&s->writes, RECORD_DATA, &iov, &n,
+				     s->sending + len, e);
+		if (sealed < 0)
+			return sealed;
+		len += (size_t)sealed;
+		s->written += (size_t)sealed;
 	}
-	return flush(s, e);
+	return len == 0 ? 0 : send_sealed(s, len, e);
 }
+
+/* --- the rest of the kind */
 
 static int secure_keep_to(struct channel *c, const char *device,
 			  struct error *e)
@@ -450,15 +587,14 @@ static int secure_keep_to(struct channel *c, const char *device,
 static void secure_finish(struct channel *c)
 {
 	struct secure_channel *s = secure_of(c);
+	uint8_t alert[2] = { SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY };
 	struct error ignored;
+	int n = seal_own(s, RECORD_ALERT,
+			 (struct iovec){ alert, sizeof(alert) }, s->sending,
+			 &ignored);
 
-	{
-		WITH_LOCK(&s->lock);
-
-		SSL_shutdown(s->ssl);
-		ERR_clear_error();
-	}
-	flush(s, &ignored);
+	if (n > 0)
+		send_sealed(s, (size_t)n, &ignored);
 	s->inner->kind->finish(s->inner);
 }
 
@@ -476,8 +612,8 @@ static void secure_stats(struct channel *c, struct channel_stats *ret)
 	inner->kind->stats(inner, ret);
 }
 
-/* What has been received and waits for its reader is a record or two, which is
- * little beside what waits in the socket, and the reader's own. */
+/* What has been received and waits for its reader is the reader's own, and
+ * little beside what waits in the socket. */
 static size_t secure_unread(struct channel *c)
 {
 	struct channel *inner = secure_of(c)->inner;
@@ -485,15 +621,25 @@ static size_t secure_unread(struct channel *c)
 	return inner->kind->unread(inner);
 }
 
+static void end_handshake(struct secure_channel *s)
+{
+	SSL_free(s->ssl);
+	s->ssl = NULL;
+	free(s->leaving.data);
+	s->leaving = (struct transit){ 0 };
+	OPENSSL_cleanse(&s->of_client, sizeof(s->of_client));
+	OPENSSL_cleanse(&s->of_server, sizeof(s->of_server));
+}
+
 /* All but the channel that it stands on. */
 static void free_parts(struct secure_channel *s)
 {
-	SSL_free(s->ssl);
+	end_handshake(s);
+	record_keys_done(&s->reads);
+	record_keys_done(&s->writes);
 	free(s->arrived.data);
-	free(s->leaving.data);
-	free(s->sending.data);
-	free(s->record);
-	pthread_mutex_destroy(&s->lock);
+	free(s->content.data);
+	free(s->sending);
 	free(s);
 }
 
@@ -534,6 +680,7 @@ static int make_ssl(struct secure_channel *s, const struct secure_options *o,
 	BIO_set_init(bio, 1);
 	SSL_set_bio(s->ssl, bio, bio);
 	SSL_set_app_data(s->ssl, s);
+	SSL_CTX_set_keylog_callback(o->context, on_secret);
 	SSL_set_verify(s->ssl,
 		       SSL_VERIFY_PEER |
 			       (o->any ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
@@ -548,9 +695,10 @@ static int make_ssl(struct secure_channel *s, const struct secure_options *o,
 static int make_buffers(struct secure_channel *s,
 			const struct secure_options *o, struct error *e)
 {
-	s->record = malloc(RECORD);
+	s->sending = malloc(SENDING_BYTES);
+	s->content.data = malloc(RECORD_CONTENT);
 	s->arrived.data = malloc(ARRIVED_BYTES);
-	if (!s->record || !s->arrived.data)
+	if (!s->sending || !s->content.data || !s->arrived.data)
 		return no_memory(e);
 	s->arrived.cap = ARRIVED_BYTES;
 	s->arrived.len = o->first_len;
@@ -559,16 +707,35 @@ static int make_buffers(struct secure_channel *s,
 	return 0;
 }
 
-static int prove(struct secure_channel *s, const struct secure_options *o,
-		 uint64_t deadline_us, struct error *e)
+/* Whose secrets are not known, or who has heard more than the handshake, must
+ * not go on by himself. */
+static int make_keys(struct secure_channel *s, bool accepts, struct error *e)
 {
-	const X509 *x;
+	const SSL_CIPHER *suite = SSL_get_current_cipher(s->ssl);
+	const EVP_MD *digest = SSL_CIPHER_get_handshake_digest(suite);
+	size_t len = (size_t)EVP_MD_get_size(digest);
+	const struct secret *read = accepts ? &s->of_client : &s->of_server;
+	const struct secret *write = accepts ? &s->of_server : &s->of_client;
 
-	if (make_buffers(s, o, e) < 0 || make_ssl(s, o, e) < 0 ||
-	    handshake(s, deadline_us, e) < 0)
+	if (read->len != len || write->len != len || SSL_has_pending(s->ssl))
+		return error_set(e, EPROTO,
+				 "%s: OpenSSL does not give its connection "
+				 "away",
+				 s->inner->to);
+	if (record_keys_init(&s->reads, suite, read->bytes, /* seals */ false,
+			     e) < 0 ||
+	    record_keys_init(&s->writes, suite, write->bytes, /* seals */ true,
+			     e) < 0)
 		return error_code(e);
-	x = SSL_get0_peer_certificate(s->ssl);
-	if (!x && o->any)
+	return 0;
+}
+
+/* Who the other side has shown to be. */
+static int identify(struct secure_channel *s, bool any, struct error *e)
+{
+	const X509 *x = SSL_get0_peer_certificate(s->ssl);
+
+	if (!x && any)
 		return 0;
 	if (!x || SSL_get_verify_result(s->ssl) != X509_V_OK)
 		return error_set(e, EACCES, "%s has proved nothing",
@@ -585,6 +752,17 @@ static int prove(struct secure_channel *s, const struct secure_options *o,
 	return 0;
 }
 
+static int prove(struct secure_channel *s, const struct secure_options *o,
+		 uint64_t deadline_us, struct error *e)
+{
+	if (make_buffers(s, o, e) < 0 || make_ssl(s, o, e) < 0 ||
+	    handshake(s, deadline_us, e) < 0 || identify(s, o->any, e) < 0 ||
+	    make_keys(s, o->accepts, e) < 0)
+		return error_code(e);
+	end_handshake(s);
+	return 0;
+}
+
 int channel_secure(struct channel **c, const struct secure_options *o,
 		   uint64_t deadline_us, struct error *e)
 {
@@ -597,7 +775,6 @@ int channel_secure(struct channel **c, const struct secure_options *o,
 	s->inner = *c;
 	s->key_update_bytes = o->key_update_bytes ? o->key_update_bytes
 						  : SECURE_KEY_UPDATE_BYTES;
-	pthread_mutex_init(&s->lock, NULL);
 	if (prove(s, o, deadline_us, e) < 0) {
 		free_parts(s);
 		return error_code(e);

@@ -125,9 +125,6 @@ static void send_data(struct talk *t, struct peer_record *r, struct reader *in)
 	peer_send(&t->peer, r);
 	if (!t->broken)
 		t->sent += r->len;
-	/* OpenSSL takes so many empty ones. */
-	if (r->len == 0)
-		t->doubtful = true;
 }
 
 /* Of any kind, with any content. */
@@ -267,7 +264,7 @@ static void one(struct talk *t, struct reader *in)
 
 static void run(struct talk *t, struct reader *in)
 {
-	for (int i = 0; i < RECORDS_MOST && reader_left(in) > 0; i++) {
+	for (int i = 0; i < RECORDS_MOST && !in->bad; i++) {
 		one(t, in);
 		/* Several lie there at once, or one. */
 		if (read_u8(in) % 4)
