@@ -84,8 +84,8 @@ enum { INVITE_FOR };
 
 static const struct command_option invite_options[] = {
 	[INVITE_FOR] = { "for", "HOST",
-			 "the host that it is good for, and no other; needed "
-			 "where\nthere is a [peer HOST] already" },
+			 "the host that it is good for, and no other;\n"
+			 "needed where there is a [peer HOST] already" },
 	{ NULL, NULL, NULL },
 };
 

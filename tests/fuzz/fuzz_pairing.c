@@ -57,6 +57,8 @@ static char *list(const char *text)
 		return NULL;
 	}
 	members_check(&m, m.host, m.version, &e);
+	/* It says what it says itself. */
+	assert(members_merge(&m, &m, &e) == 0);
 	if (members_text(&again, &m, &e) < 0)
 		assert(e.text[0]);
 	members_done(&m);
