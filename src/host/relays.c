@@ -90,17 +90,13 @@ static int last_look(struct relay *r, const struct error *e)
 static int on_message(struct session *s, struct relay *r,
 		      const struct message *m, struct error *e)
 {
-	AUTO_FREE struct relay_block *blocks = NULL;
-	unsigned n;
+	SCOPED(blocks_done) struct relay_blocks blocks = { 0 };
 
 	if (m->type != MESSAGE_BLOCKS)
 		return 0;
-	blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
-	if (!blocks)
-		return error_set(e, ENOMEM, "no memory for a relay");
-	if (blocks_take(blocks, &n, &m->blocks, session_peer(s), e) < 0)
+	if (blocks_take(&blocks, &m->blocks, session_peer(s), e) < 0)
 		return error_code(e);
-	return relay_set_blocks(r, blocks, n, e);
+	return relay_set_blocks(r, &blocks, e);
 }
 
 static int read_messages(struct session *s, struct relay *r, struct error *e)
@@ -441,8 +437,7 @@ static int await_ready(struct connecting *c, struct session *s,
 }
 
 static int ask_ready(struct connecting *c, struct session *s,
-		     struct relay_block *blocks, unsigned *ret_n,
-		     struct error *e)
+		     struct relay_blocks *ret, struct error *e)
 {
 	struct message question = { .type = MESSAGE_RELAY };
 	AUTO_MESSAGE struct message answer = { 0 };
@@ -453,7 +448,7 @@ static int ask_ready(struct connecting *c, struct session *s,
 		return error_code(e);
 	if (peer_check_answer(&answer, MESSAGE_READY, c->peer.name, e) < 0)
 		return error_code(e);
-	return blocks_take(blocks, ret_n, &answer.blocks, c->peer.name, e);
+	return blocks_take(ret, &answer.blocks, c->peer.name, e);
 }
 
 static int connect_relay(struct connecting *c, struct error *e)
@@ -463,23 +458,20 @@ static int connect_relay(struct connecting *c, struct error *e)
 	const struct session_options so =
 		peer_session(&c->terms.host, &c->peer, &paths,
 			     d->move.outage_limit_us);
-	AUTO_FREE struct relay_block *blocks =
-		calloc(SPLIT_BLOCKS_MAX, sizeof(*blocks));
+	SCOPED(blocks_done) struct relay_blocks blocks = { 0 };
 	struct relay_options o = {
 		.judges = true,
 		.listen_path = c->listen.text,
 		.owner = { .user = c->user[0] ? c->user : NULL,
 			   .mode = c->mode },
-		.blocks = blocks,
+		.blocks = &blocks,
 		.repeats = move_paths_repeats(&paths),
 		.switchover_outage_us = d->move.switchover_outage_limit_us,
 	};
 
-	if (!blocks)
-		return error_set(e, ENOMEM, "no memory for a relay");
 	if (session_open(&o.session, &so, e) < 0)
 		return error_code(e);
-	if (ask_ready(c, o.session, blocks, &o.n_blocks, e) < 0) {
+	if (ask_ready(c, o.session, &blocks, e) < 0) {
 		session_fail(o.session, e->text);
 		session_free(o.session);
 		return error_code(e);

@@ -252,6 +252,9 @@ static int add_reasons(struct words *to, const struct move_times *t,
 		       "move could finish",
 		       t->throttle) < 0)
 		return error_code(e);
+	if (rs->why_kept[0] &&
+	    words_addf(to, e, "pages went through QEMU: %s", rs->why_kept) < 0)
+		return error_code(e);
 	if (t->forced && words_add(to,
 				   "the guest was paused at the time-out so "
 				   "that the move could finish",
@@ -313,7 +316,10 @@ int report_relay(struct job_report *ret, struct session *s, struct relay *r,
 	if (report_begin(&of, s, &rs, took_us, e) < 0)
 		return error_code(e);
 	of.total_ms = (int64_t)(took_us / USEC_PER_MS);
-	if (rs.opaque && words_add(&of.reasons, rs.why_opaque, e) < 0) {
+	if ((rs.opaque && words_add(&of.reasons, rs.why_opaque, e) < 0) ||
+	    (rs.why_kept[0] &&
+	     words_addf(&of.reasons, e, "pages went through QEMU: %s",
+			rs.why_kept) < 0)) {
 		shape_done(&job_report_shape, &of);
 		return error_code(e);
 	}

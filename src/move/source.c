@@ -95,15 +95,6 @@ static int st_connect(struct source *m, struct error *e)
 
 /* --- prepare */
 
-static int read_blocks(struct source *m, const struct message_blocks *blocks,
-		       struct error *e)
-{
-	m->blocks = calloc(SPLIT_BLOCKS_MAX, sizeof(m->blocks[0]));
-	if (!m->blocks)
-		return error_set(e, ENOMEM, "no memory");
-	return blocks_take(m->blocks, &m->n_blocks, blocks, m->peer->name, e);
-}
-
 static int ask_prepare(struct source *m, struct error *e)
 {
 	struct message ask = {
@@ -157,7 +148,8 @@ static int st_prepare(struct source *m, struct error *e)
 	disks_unmark(m->marks);
 	m->marks = NULL;
 	m->peer_switchover_ack = answer.prepared.switchover_ack;
-	return read_blocks(m, &answer.prepared.blocks, e);
+	return blocks_take(&m->blocks, &answer.prepared.blocks, m->peer->name,
+			   e);
 }
 
 /* --- pre-copy and switchover */
@@ -209,8 +201,7 @@ static int start_relay(struct source *m, const char *path, struct error *e)
 		.session = m->session,
 		.listen_path = path,
 		.owner = { .number = user_of(m) },
-		.blocks = m->blocks,
-		.n_blocks = m->n_blocks,
+		.blocks = &m->blocks,
 		.repeats = move_paths_repeats(&m->o->paths),
 		.switchover_outage_us = m->host->switchover_outage_us,
 	};
@@ -518,7 +509,7 @@ static void let_go(struct source *m)
 	migration_capabilities_done(&m->capabilities);
 	shape_done(&machine_description_shape, &m->description);
 	disks_unmark(m->marks);
-	free(m->blocks);
+	blocks_done(&m->blocks);
 }
 
 int move_away(struct job *job, const struct move_host *host,

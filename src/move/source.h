@@ -37,8 +37,7 @@ struct source {
 	struct disk_marks *marks; /* until that is prepared */
 	struct session *session;
 	struct relay *relay;
-	struct relay_block *blocks;
-	unsigned n_blocks;
+	struct relay_blocks blocks;
 	bool peer_switchover_ack;
 
 	bool resumed;           /* after a restart of the daemon */

@@ -179,19 +179,13 @@ static int get_locked(const struct block *b, uint64_t offset, void *ret,
 	return 0;
 }
 
-/* Under the lock. */
-static int check_open(const struct block *b, struct error *e)
+static int check_proved(const struct block *b, struct error *e)
 {
-	const struct private_block *own = b->private;
-
-	if (own->process->sealed)
-		return error_set(e, ESRCH, "%s: its QEMU has been ended",
-				 b->public.name);
-	if (atomic_load(&own->address) == 0)
-		return error_set(e, EBADMSG,
-				 "a page of %s before its address is proved",
-				 b->public.name);
-	return 0;
+	if (atomic_load(&b->private->address) != 0)
+		return 0;
+	return error_set(e, EBADMSG,
+			 "a page of %s before its address is proved",
+			 b->public.name);
 }
 
 static int get(const struct block *b, uint64_t offset, void *ret, size_t len,
@@ -201,8 +195,13 @@ static int get(const struct block *b, uint64_t offset, void *ret, size_t len,
 	int r;
 
 	pthread_rwlock_rdlock(&p->lock);
-	r = check_open(b, e) < 0 ? error_code(e)
-				 : get_locked(b, offset, ret, len, e);
+	if (p->sealed)
+		r = error_set(e, ESRCH, "%s: its QEMU has been ended",
+			      b->public.name);
+	else if (check_proved(b, e) < 0)
+		r = error_code(e);
+	else
+		r = get_locked(b, offset, ret, len, e);
 	pthread_rwlock_unlock(&p->lock);
 	return r;
 }
@@ -260,9 +259,6 @@ static int explain_write(const struct block *b, const struct rest *r,
 	uint64_t at = (uint64_t)(uintptr_t)r->remote[r->first].iov_base;
 
 	block_failed(b, "write", at - address, r->local[r->first].iov_len, e);
-	if (e->code == ESRCH)
-		return error_set(e, ESRCH, "%s: its QEMU has ended",
-				 b->public.name);
 	if (e->code == EFAULT || e->code == EIO || e->code == ENOMEM)
 		return error_in(e,
 				"no memory for the guest: its QEMU's control "
@@ -270,6 +266,9 @@ static int explain_write(const struct block *b, const struct rest *r,
 	return refused(b->private->process->pid, e);
 }
 
+/* What is written to a QEMU that has ended goes nowhere, as into a file that
+ * nobody has any more: who watches the process knows why it did, and says so.
+ */
 static int put_locked(struct block *b, const struct memory_piece *pieces,
 		      unsigned n, struct error *e)
 {
@@ -277,14 +276,14 @@ static int put_locked(struct block *b, const struct memory_piece *pieces,
 	struct rest r;
 
 	for (rest_of(&r, address, pieces, n); r.first < r.count;) {
-		ssize_t took_bytes = write_some(b->private->process, &r);
+		ssize_t bytes = write_some(b->private->process, &r);
 
-		/* The address space is gone. */
-		if (took_bytes == 0)
-			errno = ESRCH;
-		if (took_bytes <= 0)
+		/* /proc/PID/mem of an address space that is gone takes none. */
+		if (bytes == 0 || (bytes < 0 && errno == ESRCH))
+			return 0;
+		if (bytes < 0)
 			return explain_write(b, &r, address, e);
-		took(&r, (size_t)took_bytes);
+		took(&r, (size_t)bytes);
 	}
 	return 0;
 }
@@ -296,7 +295,12 @@ static int put(struct block *b, const struct memory_piece *pieces, unsigned n,
 	int r;
 
 	pthread_rwlock_rdlock(&p->lock);
-	r = check_open(b, e) < 0 ? error_code(e) : put_locked(b, pieces, n, e);
+	if (p->sealed)
+		r = 0;
+	else if (check_proved(b, e) < 0)
+		r = error_code(e);
+	else
+		r = put_locked(b, pieces, n, e);
 	pthread_rwlock_unlock(&p->lock);
 	return r;
 }

@@ -153,6 +153,14 @@ int split_divert(struct splitter *s, const char *name, uint64_t len_bytes,
 	return 0;
 }
 
+const char *split_name(const struct splitter *s, unsigned number)
+{
+	for (unsigned i = 0; i < s->targets; i++)
+		if (s->target[i].number == number)
+			return s->target[i].name;
+	return "";
+}
+
 const struct split_stats *split_stats(const struct splitter *s)
 {
 	return &s->stats;

@@ -106,6 +106,9 @@ void split_free(struct splitter *s);
 int split_divert(struct splitter *s, const char *name, uint64_t len_bytes,
 		 unsigned number, struct error *e);
 
+/* Of the block that has this number; as long as the splitter is there. */
+const char *split_name(const struct splitter *s, unsigned number);
+
 /* Returns how many bytes were used; the caller feeds the rest again with more
  * behind it.  -EBADMSG when the stream contradicts itself. */
 ssize_t split_feed(struct splitter *s, const uint8_t *data, size_t len,

@@ -17,6 +17,9 @@ int blocks_list(struct message_blocks *ret, const struct guest_memory *m,
 	const unsigned n = m ? memory_blocks(m) : 0;
 
 	*ret = (struct message_blocks){ 0 };
+	for (unsigned i = 0; m && i < memory_left_out(m); i++)
+		if (words_add(&ret->left_out, memory_reason(m, i), e) < 0)
+			return error_code(e);
 	if (n == 0)
 		return 0;
 	ret->at = calloc(n, sizeof(ret->at[0]));
@@ -35,19 +38,32 @@ int blocks_list(struct message_blocks *ret, const struct guest_memory *m,
 	return 0;
 }
 
-int blocks_take(struct relay_block *ret, unsigned *ret_n,
-		const struct message_blocks *list, const char *peer,
-		struct error *e)
+int blocks_take(struct relay_blocks *ret, const struct message_blocks *list,
+		const char *peer, struct error *e)
 {
+	struct relay_blocks b = { 0 };
+
 	if (list->count > SPLIT_BLOCKS_MAX)
 		return error_set(e, EBADMSG, "%s has too many RAM blocks",
 				 peer);
-	for (size_t i = 0; i < list->count; i++) {
-		snprintf(ret[i].name, sizeof(ret[i].name), "%s",
-			 list->at[i].name);
-		ret[i].len_bytes = list->at[i].len_bytes;
-		ret[i].asks_proof = list->at[i].proof;
+	b.at = calloc(SPLIT_BLOCKS_MAX, sizeof(b.at[0]));
+	if (!b.at || words_add_all(&b.left_out, &list->left_out, e) < 0) {
+		blocks_done(&b);
+		return error_set(e, ENOMEM, "no memory for a list of blocks");
 	}
-	*ret_n = (unsigned)list->count;
+	for (; b.n < list->count; b.n++) {
+		snprintf(b.at[b.n].name, sizeof(b.at[b.n].name), "%s",
+			 list->at[b.n].name);
+		b.at[b.n].len_bytes = list->at[b.n].len_bytes;
+		b.at[b.n].asks_proof = list->at[b.n].proof;
+	}
+	*ret = b;
 	return 0;
+}
+
+void blocks_done(struct relay_blocks *b)
+{
+	free(b->at);
+	words_done(&b->left_out);
+	*b = (struct relay_blocks){ 0 };
 }

@@ -13,11 +13,11 @@
 struct error;
 struct guest_memory;
 
-/* NULL: no blocks.  On the heap: free(ret->at). */
+/* NULL: no blocks.  On the heap: a message that has it is done with it. */
 int blocks_list(struct message_blocks *ret, const struct guest_memory *m,
 		struct error *e);
 
-/* @ret has room for SPLIT_BLOCKS_MAX; @peer is for the message. */
-int blocks_take(struct relay_block *ret, unsigned *ret_n,
-		const struct message_blocks *list, const char *peer,
-		struct error *e);
+/* @peer is for the message. */
+int blocks_take(struct relay_blocks *ret, const struct message_blocks *list,
+		const char *peer, struct error *e);
+void blocks_done(struct relay_blocks *b);

@@ -541,7 +541,7 @@ int divert_add_blocks(struct divert *d, const struct relay_block *blocks,
 			return error_code(e);
 		d->unproved[i] = blocks[i].asks_proof;
 		if (blocks[i].asks_proof)
-			proofs_need(&d->proofs, i);
+			proofs_need(&d->proofs, i, split_name(d->splitter, i));
 	}
 	return 0;
 }

@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/words.h"
 #include "pages/history.h"
 #include "pages/track.h"
 #include "qemu/split.h"
@@ -44,6 +45,12 @@ struct relay_block {
 	char name[SPLIT_NAME_MAX + 1];
 	uint64_t len_bytes;
 	bool asks_proof; /* before the first (proofs.h) */
+};
+
+struct relay_blocks {
+	struct relay_block *at; /* on the heap */
+	unsigned n;
+	struct words left_out; /* why others cannot be: "ram1: ..." */
 };
 
 struct divert {

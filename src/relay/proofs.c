@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay/proofs.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/scope.h"
 #include "pages/memory.h"
@@ -19,12 +21,13 @@ void proofs_done(struct proofs *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
-void proofs_need(struct proofs *p, unsigned block)
+void proofs_need(struct proofs *p, unsigned block, const char *name)
 {
 	WITH_LOCK(&p->lock);
 
 	p->state[block] = PROOF_NEEDED;
 	p->answer[block] = MEMORY_UNPROVED;
+	p->name[block] = name;
 }
 
 enum proof_state proofs_state(struct proofs *p, unsigned block)
@@ -70,19 +73,26 @@ void proofs_stop(struct proofs *p)
 	pthread_cond_broadcast(&p->changed);
 }
 
-const char *proofs_why(struct proofs *p, unsigned block)
+bool proofs_explain(struct proofs *p, char *buf, size_t cap)
 {
 	static const char *const why[MEMORY_PROOFS] = {
-		[MEMORY_PROVED] = "its address is proved",
+		[MEMORY_UNPROVED] = "no page came that could prove its address "
+				    "while QEMU could answer: it needs the "
+				    "capability return-path",
 		[MEMORY_NOWHERE] = "no mapping of that QEMU has the page that "
 				   "was to prove its address",
 		[MEMORY_AMBIGUOUS] = "several mappings of that QEMU have the "
 				     "page that was to prove its address",
 		[MEMORY_REFUSED] = "that QEMU may not be looked into",
-		[MEMORY_UNPROVED] = "its address was not proved",
 	};
 
 	WITH_LOCK(&p->lock);
 
-	return why[p->answer[block]];
+	for (unsigned i = 0; i < SPLIT_BLOCKS_MAX; i++) {
+		if (p->state[i] != PROOF_NEEDED && p->state[i] != PROOF_FAILED)
+			continue;
+		snprintf(buf, cap, "%s: %s", p->name[i], why[p->answer[i]]);
+		return true;
+	}
+	return false;
 }

@@ -29,12 +29,14 @@ struct proofs {
 	bool stopped;
 	uint8_t state[SPLIT_BLOCKS_MAX];  /* enum proof_state */
 	uint8_t answer[SPLIT_BLOCKS_MAX]; /* enum memory_proof */
+	const char *name[SPLIT_BLOCKS_MAX];
 };
 
 void proofs_init(struct proofs *p);
 void proofs_done(struct proofs *p);
 
-void proofs_need(struct proofs *p, unsigned block);
+/* @name is kept as long as this is. */
+void proofs_need(struct proofs *p, unsigned block, const char *name);
 enum proof_state proofs_state(struct proofs *p, unsigned block);
 
 /* @value of a PONG of ours. */
@@ -44,5 +46,6 @@ bool proofs_wait(struct proofs *p, unsigned block, uint64_t deadline_us);
 /* Nobody waits any more; what has no answer has failed. */
 void proofs_stop(struct proofs *p);
 
-/* Why the block's pages stay in the stream, in words: what its answer says. */
-const char *proofs_why(struct proofs *p, unsigned block);
+/* Why pages of a block stay in the stream: "pc.ram: several mappings ...".
+ * False: they need not. */
+bool proofs_explain(struct proofs *p, char *buf, size_t cap);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -66,6 +67,7 @@ struct relay {
 	pthread_mutex_t lock; /* guards what follows, and the connections */
 	pthread_cond_t changed;
 	bool blocks_set, blocks_known; /* of the destination; source */
+	char left_out[200];            /* one that is not among them */
 	bool connecting;               /* destination: to QEMU, or it has */
 	bool stopping, failed;
 	struct error why;
@@ -587,8 +589,8 @@ static void is_ending(void *context)
 	session_switchover(r->session, r->switchover_outage_us);
 }
 
-int relay_set_blocks(struct relay *r, const struct relay_block *blocks,
-		     unsigned n, struct error *e)
+int relay_set_blocks(struct relay *r, const struct relay_blocks *blocks,
+		     struct error *e)
 {
 	{
 		WITH_LOCK(&r->lock);
@@ -598,13 +600,17 @@ int relay_set_blocks(struct relay *r, const struct relay_block *blocks,
 					 "RAM blocks that nobody waits for");
 		r->blocks_set = true;
 	}
-	if (divert_add_blocks(&r->divert, blocks, n, e) < 0)
+	if (divert_add_blocks(&r->divert, blocks->at, blocks->n, e) < 0)
 		return error_code(e);
 	if (r->repeats)
-		divert_set_repeats(&r->divert, r->repeats, blocks, n);
+		divert_set_repeats(&r->divert, r->repeats, blocks->at,
+				   blocks->n);
 
 	WITH_LOCK(&r->lock);
 
+	if (blocks->left_out.count > 0)
+		snprintf(r->left_out, sizeof(r->left_out), "%s",
+			 blocks->left_out.at[0]);
 	r->blocks_known = true;
 	pthread_cond_broadcast(&r->changed);
 	return 0;
@@ -621,6 +627,8 @@ void relay_set_memory(struct relay *r, struct guest_memory *memory)
 static int relay_setup(struct relay *r, const struct relay_options *o,
 		       struct error *e)
 {
+	static const struct relay_blocks none;
+
 	if (endpoint_parse(&r->endpoint,
 			   r->source ? o->listen_path : o->connect_path, e) < 0)
 		return error_code(e);
@@ -637,7 +645,7 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 	if (divert_init(&r->divert, session_outbox(o->session), 0, NULL, 0, e) <
 		    0 ||
 	    (!o->blocks_follow &&
-	     relay_set_blocks(r, o->blocks, o->n_blocks, e) < 0))
+	     relay_set_blocks(r, o->blocks ? o->blocks : &none, e) < 0))
 		return error_code(e);
 	r->switchover_outage_us = o->switchover_outage_us;
 	r->divert.alone = is_alone;
@@ -768,6 +776,13 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 	ret->read_bytes = atomic_load(&d->read_bytes);
 	ret->ram_done = atomic_load(&d->ram_done);
 	ret->opaque = atomic_load(&d->opaque);
+	if (!proofs_explain(&r->divert.proofs, ret->why_kept,
+			    sizeof(ret->why_kept))) {
+		WITH_LOCK(&r->lock);
+
+		snprintf(ret->why_kept, sizeof(ret->why_kept), "%s",
+			 r->left_out);
+	}
 	if (ret->opaque) /* written before the flag, never again */
 		memcpy(ret->why_opaque, split_stats(d->splitter)->why_opaque,
 		       sizeof(ret->why_opaque));

@@ -38,8 +38,7 @@ struct relay_options {
 	 * (endpoint.h) */
 	const char *listen_path;
 	struct endpoint_owner owner;
-	const struct relay_block *blocks; /* that the destination can place */
-	unsigned n_blocks;
+	const struct relay_blocks *blocks; /* that the destination can place */
 	bool blocks_follow; /* by relay_set_blocks(), which is waited for */
 	/* a cache for finding what the destination has already; NULL: every
 	 * page travels as it is */
@@ -74,8 +73,8 @@ void relay_stop(struct relay *r);
 void relay_free(struct relay *r);
 
 /* Of the source: those that the destination can place, once. */
-int relay_set_blocks(struct relay *r, const struct relay_block *blocks,
-		     unsigned n, struct error *e);
+int relay_set_blocks(struct relay *r, const struct relay_blocks *blocks,
+		     struct error *e);
 /* Of the destination, before the source knows its blocks. */
 void relay_set_memory(struct relay *r, struct guest_memory *memory);
 
@@ -99,6 +98,8 @@ struct relay_stats {
 	bool opaque;         /* the splitter gave up; why below */
 	bool ram_done;
 	char why_opaque[80];
+	/* Why pages of a block could not be placed; "": they could. */
+	char why_kept[240];
 };
 
 void relay_stats(struct relay *r, struct relay_stats *ret);

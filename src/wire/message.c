@@ -83,6 +83,8 @@ static const struct shape_field prepared_fields[] = {
 	{ "blocks", SHAPE_LIST, 0, OF(prepared.blocks.at),
 	  OF_COUNT(prepared.blocks.count), .most = MESSAGE_BLOCKS_MAX,
 	  .of = &message_block_shape },
+	{ "left_out", SHAPE_WORDS, SHAPE_OMIT, OF(prepared.blocks.left_out),
+	  .most = MESSAGE_BLOCKS_MAX },
 	{ "switchover_ack", SHAPE_BOOL, 0, OF(prepared.switchover_ack) },
 };
 
@@ -113,6 +115,8 @@ static const struct shape_field blocks_fields[] = {
 	HEAD,
 	{ "blocks", SHAPE_LIST, 0, OF(blocks.at), OF_COUNT(blocks.count),
 	  .most = MESSAGE_BLOCKS_MAX, .of = &message_block_shape },
+	{ "left_out", SHAPE_WORDS, SHAPE_OMIT, OF(blocks.left_out),
+	  .most = MESSAGE_BLOCKS_MAX },
 };
 
 static const struct shape_field carries_fields[] = {

@@ -110,6 +110,7 @@ struct message_block {
 struct message_blocks {
 	struct message_block *at; /* on the heap */
 	size_t count;
+	struct words left_out; /* those that cannot be written, and why */
 };
 
 struct message_move {

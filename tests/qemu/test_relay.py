@@ -273,12 +273,21 @@ class Relay(RelayCase):
         self.assertIn("QEMU's stream, with the memory in it", shown)
         self.assertNotRegex(shown, "device state|round|set-up")
 
-    def test_a_destination_that_shares_nothing_gets_every_page_in_the_stream(self):
+    def test_a_destination_that_shares_nothing_is_written_from_outside(self):
         self.start(shared=(True, False))
         report = self.migrate()
         self.check({"pc.ram": self.by_monitor(self.destination, SIZE)})
+        self.assertGreater(self.diverted(report), 0.9 * SIZE)
+        self.assertEqual(report["reasons"], [])
+
+    def test_without_an_answer_of_qemu_no_address_is_proved(self):
+        self.start(shared=(True, False))
+        report = self.migrate(**{"return-path": False})
+        self.check({"pc.ram": self.by_monitor(self.destination, SIZE)})
         self.assertEqual(self.diverted(report), 0)
-        self.assertIn("no memory of process", self.beta.log_text())
+        self.assertEqual(report["reasons"], [
+            "pages went through QEMU: pc.ram: no page came that could prove its address while "
+            "QEMU could answer: it needs the capability return-path"])
 
     def test_a_source_that_shares_nothing(self):
         self.start(shared=(False, True))

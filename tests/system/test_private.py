@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Memory that a QEMU has for itself, written from outside by a move that comes."""
+import os
+import subprocess
+import unittest
+
+from test_memory import GROWTH, Group, resident
+
+from lab import Lab, core, machine, needs, oracle, wait_for
+from lab.console import Console
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+
+TIME_LIMIT = 150
+PARALLEL = True
+MIB = 1 << 20
+# A page for each proof, and the few that are not the guest's RAM.
+STAYS = 20 * MIB
+
+
+def anonymous(pid, size):
+    """KiB of the guest's RAM: {"Rss": there, "AnonHugePages": of these in huge pages}."""
+    start, _ = oracle.private_memory(pid, size)
+    found = {}
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith(f"{start:x}-"):
+                found = {"": ""}
+            elif found and line.split("-")[0].isalnum() and ":" not in line.split()[0]:
+                break
+            elif found:
+                key, value = line.split(":", 1)
+                found[key] = value.split()[0]
+    return {key: int(found[key]) for key in ("Rss", "AnonHugePages")}
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Case(unittest.TestCase):
+    size = 512 * MIB
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        network = Network(self.lab, ("alpha", "beta"))
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, network[name], network.addresses(name),
+                 settings={"move": {"option": "tcp"}})
+            for name in ("alpha", "beta")))
+        self.console = Console(self.lab)
+
+    def start(self, fill, size=None, **guest):
+        if size:
+            self.size = size
+        for host in (self.alpha, self.beta):
+            host.start()
+        self.alpha.define(machine.definition(
+            "web", *machine.stress_arguments(fill=fill, **guest), *self.console.arguments(),
+            memory=f"{self.size // MIB}M"))
+        self.alpha.drover("vm", "start", "web")
+        self.console.wait_line("^drover-stress ready", 60)
+
+    def move(self, source, destination):
+        """There; its pages were placed, all but a few; the process that has it now."""
+        source.drover("move", "web", destination.name)
+        report = source.newest_job(role="source")["report"]
+        self.assertLess(report["bytes"]["kept"], STAYS)
+        pid = destination.machine("web")["pid"]
+        seen = len(self.console.lines)
+        wait_for("the guest after its move", lambda: any(
+            line.pid == pid for line in self.console.lines[seen:]), 20)
+        self.assertEqual(self.console.corrupt(), [])
+        return pid
+
+
+class Private(Case):
+    def test_all_pages_are_huge_after_a_move(self):
+        self.start("960M", size=1024 * MIB, rate="0")
+        has = anonymous(self.move(self.alpha, self.beta), self.size)
+        print(f"after the move {has}")
+        self.assertGreaterEqual(has["Rss"], 960 * 1024)
+        self.assertGreaterEqual(has["AnonHugePages"], 0.98 * has["Rss"])
+
+    def test_what_was_never_used_stays_so_three_times(self):
+        self.start("128M", rate="2M", hot="4M")
+        source, destination = self.alpha, self.beta
+        for _ in range(3):
+            pid = source.machine("web")["pid"]
+            before = most = resident(pid)
+            move = subprocess.Popen(source.drover_argv("move", "web", destination.name),
+                                    stdout=subprocess.DEVNULL, env=self.lab.environ)
+            while move.poll() is None:
+                most = max(most, resident(pid))
+            self.assertEqual(move.returncode, 0)
+            after = resident(destination.machine("web")["pid"])
+            print(f"resident: {before} KiB, at most {most} while it moved, {after} there")
+            self.assertLess(most, before * GROWTH)
+            self.assertLess(after, before * 1.10)
+            source, destination = destination, source
+
+    def test_a_second_mapping_of_that_length_is_not_taken_for_it(self):
+        twin = ["-object", f"memory-backend-ram,id=twin,size={self.size}"]
+        real = machine.definition
+
+        def with_twin(name, *arguments, **kwargs):
+            return real(name, *arguments, *twin, **kwargs)
+        machine.definition = with_twin
+        try:
+            self.start("64M")
+        finally:
+            machine.definition = real
+        self.move(self.alpha, self.beta)
+
+    def test_where_nobody_may_write_into_a_process_it_is_a_file(self):
+        self.beta.wrap = ("setpriv", "--bounding-set=-sys_ptrace",)
+        self.start("64M")
+        self.move(self.alpha, self.beta)
+        pid = self.beta.machine("web")["pid"]
+        self.assertTrue(oracle.memory_file(pid, self.size))
+        self.assertIn("its memory is a shared file here: droverd lacks CAP_SYS_PTRACE",
+                      self.beta.log_text())
+
+
+class Charged(Case):
+    """beta's QEMUs are in a memory cgroup of their own."""
+
+    def group(self, limit):
+        group = Group(f"drover-test-{os.getpid()}-{id(self):x}", limit)
+        self.addCleanup(group.close)
+        self.addCleanup(self.lab.close)
+        self.beta.settings["host"]["qemu"] = wrapper = self.lab.path("qemu-in-group")
+        with open(wrapper, "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\necho $$ > {group.path}/cgroup.procs\n"
+                    f'exec {machine.QEMU} "$@"\n')
+        os.chmod(wrapper, 0o755)
+        self.beta.write_settings()
+        return group
+
+    def test_pages_are_charged_to_the_group_of_their_qemu(self):
+        group = self.group(2 << 30)
+        self.start("192M")
+        before = resident(self.beta.pid)
+        self.move(self.alpha, self.beta)
+        name = "memory.usage_in_bytes" if group.failures else "memory.current"
+        with open(os.path.join(group.path, name), encoding="ascii") as f:
+            used = int(f.read())
+        print(f"charged {used // MIB} MiB; droverd had {before} KiB, has {resident(self.beta.pid)}")
+        self.assertGreater(used, 192 * MIB)
+
+    def test_a_group_at_its_limit_ends_the_move_and_nothing_else(self):
+        self.group(160 * MIB)
+        self.start("256M")
+        pid = self.beta.pid
+        done = self.alpha.drover("move", "web", "beta", check=False)
+        self.assertEqual(done.status, 1, done.stdout)
+        print(done.stderr.strip())
+        self.assertRegex(done.stderr, "beta: .*(its QEMU ended|may be at its limit)")
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.assertEqual(self.beta.pid, pid)
+        self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
+
+
+class Killed(Case):
+    def test_a_qemu_that_is_killed_while_pages_come_ends_the_move_in_words(self):
+        self.start("384M", rate="40M", hot="64M")
+        daemon = self.beta.pid
+        for part in sorted(core.chance().uniform(0, 0.9) for _ in range(3)):
+            job = self.alpha.drover("move", "web", "beta", "--background", "--json").json["id"]
+            qemu = wait_for("its QEMU", lambda: [
+                pid for pid, line in self.lab.processes().items()
+                if f"{self.beta.run_dir}/" in line and " -incoming " in line], 20)[0]
+            goal = int(part * self.size * 0.7)
+            wait_for("its pages", lambda: self.alpha.job(job)["state"] != "running" or
+                     self.alpha.job(job)["progress"]["bytes_sent"] >= goal, 30)
+            os.kill(qemu, 9)
+            ended = self.alpha.wait_job(job, timeout=30)
+            print(f"at {part:.0%}: {ended['state']}: {ended['error']}")
+            self.assertEqual(ended["state"], "failed")
+            self.assertIn("beta: its QEMU ended", ended["error"])
+            self.assertEqual(self.alpha.machine("web")["state"], "running")
+            self.assertEqual(self.beta.pid, daemon)
+            wait_for("nothing of it at beta", lambda: not self.beta.api("GET", "/v1/machines"), 10)
+        self.move(self.alpha, self.beta)
+
+
+if __name__ == "__main__":
+    unittest.main()
