@@ -24,13 +24,14 @@ import release
 import scaling
 import side
 import tls
+import update
 from lab.core import Lab, own_namespaces
 from results import Bench
 
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
           "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
-          "tls": tls.PARTS}
+          "tls": tls.PARTS, "update": update.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

@@ -19,7 +19,7 @@ enum { PATH_CAP = 128, DEFINITION_MAX = 1 << 20, URL_CAP = 900 };
 static void format_outdated(char buf[static OUTPUT_CELL], const json_t *value)
 {
 	snprintf(buf, OUTPUT_CELL, "%s",
-		 json_is_true(value) ? "an older one" : "");
+		 json_is_true(value) ? "an older one" : "-");
 }
 
 static const struct output_field list_fields[] = {
@@ -28,8 +28,8 @@ static const struct output_field list_fields[] = {
 	{ "MEMORY", "memory", format_bytes, true },
 	{ "CPUS", "vcpus", format_text, true },
 	{ "PID", "pid", format_text, true },
-	{ "JOB", "job", format_text, false },
 	{ "QEMU", "outdated", format_outdated, false },
+	{ "JOB", "job", format_text, false },
 	{ NULL, NULL, NULL, false },
 };
 

@@ -174,6 +174,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	const struct machine_record *c = machine_record(m);
 	struct launch_options o = {
 		.default_qemu = now->host.qemu,
+		.run_directory = h->settings->run_directory,
 		.user = now->host.qemu_user,
 		.state_directory = h->settings->state_directory,
 		.image_directories = &now->host.image_directories,

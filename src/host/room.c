@@ -189,9 +189,9 @@ struct room_need room_of_departure(const char *machine, pid_t pid)
 }
 
 /* As much as it has by now; its job says, once it is there, which it is. */
-struct room_need room_of_update(const char *machine, pid_t pid)
+struct room_need room_of_update(const char *machine, pid_t pid, bool handed)
 {
-	uint64_t taken = taken_by(pid);
+	uint64_t taken = handed ? 0 : taken_by(pid);
 
 	return (struct room_need){
 		.machine = machine,

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,7 +41,8 @@ uint64_t room_available(pid_t pid);
  * beside this process take here. */
 struct room_need room_of_arrival(const struct definition *d);
 struct room_need room_of_departure(const char *machine, pid_t pid);
-struct room_need room_of_update(const char *machine, pid_t pid);
+/* @handed: its memory is. */
+struct room_need room_of_update(const char *machine, pid_t pid, bool handed);
 /* -EBUSY with the numbers when it does not fit beside what is claimed. */
 int room_check(struct room *all, const struct room_need *n, struct error *e);
 /* -EBUSY likewise; else it is claimed for @j, which outlives the claim. */

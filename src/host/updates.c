@@ -14,6 +14,7 @@
 #include "host/room.h"
 #include "host/terms.h"
 #include "move/job_view.h"
+#include "qemu/definition.h"
 #include "qemu/launch.h"
 
 struct update_job {
@@ -67,11 +68,21 @@ static int check(const struct machine_record *m, struct error *e)
 	return 0;
 }
 
+static bool hands_memory(const struct machine_record *m)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct error ignored;
+
+	return definition_parse(&d, m->name, m->text, &ignored) == 0 &&
+	       definition_has_ram_file(&d);
+}
+
 /* For the second QEMU, beside the first. */
 static int claim_room(struct update_job *u, struct error *e)
 {
 	const struct machine_record *m = machine_record(u->machine);
-	const struct room_need need = room_of_update(m->name, m->process.pid);
+	const struct room_need need =
+		room_of_update(m->name, m->process.pid, hands_memory(m));
 
 	if (room_claim(u->host->room, &u->claim, u->job, &need, e) == 0)
 		return 0;

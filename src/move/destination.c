@@ -113,6 +113,7 @@ static int start_qemu(struct destination *d, struct error *e)
 	const struct launch_options o = {
 		.default_qemu = d->host->qemu,
 		.run_dir = d->run_dir,
+		.run_directory = d->host->run_directory,
 		.incoming = true,
 		.shared = wants_file(d),
 		.user = d->host->qemu_user,

@@ -26,6 +26,7 @@
 #include "move/converge.h"
 #include "move/disks.h"
 #include "move/permit.h"
+#include "pages/backends.h"
 #include "qemu/definition.h"
 #include "qemu/qmp.h"
 
@@ -87,12 +88,34 @@ static int describe(struct update *u, struct definition *ret, struct error *e)
 
 /* --- prepare */
 
+/* The file that is the old QEMU's memory: then none of it is copied. */
+static int find_memory(struct update *u, const struct definition *d,
+		       struct error *e)
+{
+	AUTO_FREE struct backend *all = calloc(BACKENDS_MAX, sizeof(*all));
+	int n = all ? backends_find(all, u->machine->process.pid, e)
+		    : error_set(e, ENOMEM, "no memory for a search");
+
+	for (int i = 0; i < n; i++) {
+		if (!strcmp(all[i].name, d->memory_id))
+			u->memory_fd = take_fd(&all[i].fd);
+		scope_close(&all[i].fd);
+	}
+	if (n < 0 || u->memory_fd >= 0)
+		return n < 0 ? n : 0;
+	return error_set(e, ENOENT,
+			 "its memory is no file that can be handed over: "
+			 "restart it, or move it");
+}
+
 static int start_qemu(struct update *u, const struct definition *d,
 		      struct error *e)
 {
 	const struct launch_options o = {
 		.default_qemu = u->host->qemu,
 		.run_dir = u->side.entry->folder,
+		.run_directory = u->host->run_directory,
+		.memory_fd = u->memory_fd,
 		.incoming = true,
 		.user = u->host->qemu_user,
 		.state_directory = u->host->state_directory,
@@ -137,9 +160,23 @@ static int set_both(struct update *u, const char *name, bool on,
 				      name, on, e);
 }
 
+static int check_ignores(const struct update *u, struct error *e)
+{
+	static const char ignores[] = "x-ignore-shared";
+
+	if (u->memory_fd <= 0 ||
+	    (words_have(&u->old.capabilities.known, ignores) &&
+	     words_have(&u->fresh.capabilities.known, ignores)))
+		return 0;
+	return error_set(e, EOPNOTSUPP,
+			 "one of the two QEMUs cannot leave memory where it is "
+			 "(%s): it is older than 4.0",
+			 ignores);
+}
+
 static int set_capabilities(struct update *u, struct error *e)
 {
-	static const struct {
+	const struct {
 		const char *name;
 		bool on;
 	} wanted[] = {
@@ -148,7 +185,8 @@ static int set_capabilities(struct update *u, struct error *e)
 		{ "multifd", false },
 		{ "postcopy-ram", false },
 		{ "switchover-ack", false },
-		{ "x-ignore-shared", false },
+		/* Of each other's pages they must not send any. */
+		{ "x-ignore-shared", u->memory_fd > 0 },
 		{ "pause-before-switchover", false },
 	};
 	const struct words *named = &u->description.capabilities;
@@ -166,7 +204,7 @@ static int set_capabilities(struct update *u, struct error *e)
 static int set_up(struct update *u, struct error *e)
 {
 	if (open_monitor(&u->fresh, u->process.qmp_path, e) < 0 ||
-	    set_capabilities(u, e) < 0 ||
+	    check_ignores(u, e) < 0 || set_capabilities(u, e) < 0 ||
 	    monitor_keep_quiet(u->fresh.qmp, e) < 0 ||
 	    monitor_set_parameter(u->old.qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
@@ -347,6 +385,8 @@ static int st_check(struct update *u, struct definition *d, struct error *e)
 static int st_prepare(struct update *u, struct definition *d, struct error *e)
 {
 	fault_point("update:prepare");
+	if (definition_has_ram_file(d) && find_memory(u, d, e) < 0)
+		return error_code(e);
 	if (start_qemu(u, d, e) < 0)
 		return error_code(e);
 	return set_up(u, e) < 0 ? explain(u, e) : 0;
@@ -403,6 +443,7 @@ static void let_go(struct update *u)
 	if (!u->forgotten)
 		launch_forget(&u->process);
 	shape_done(&machine_description_shape, &u->description);
+	scope_close(&u->memory_fd);
 }
 
 int move_update(struct job *job, const struct move_host *host,
@@ -414,6 +455,7 @@ int move_update(struct job *job, const struct move_host *host,
 			    .machine = machine,
 			    .o = o,
 			    .process.pidfd = -1,
+			    .memory_fd = -1,
 			    .entry = journal_entry_of(job) };
 	int r;
 
@@ -459,6 +501,7 @@ int move_update_resume(struct job *job, const struct move_host *host,
 			    .machine = machine,
 			    .o = &none,
 			    .process.pidfd = -1,
+			    .memory_fd = -1,
 			    .resumed = true,
 			    .left = step == STEP_LEFT };
 	int r;

@@ -37,6 +37,7 @@ struct update {
 	struct qemu_process process; /* the new QEMU */
 	struct journal_entry entry;  /* of an update that is not taken up */
 	struct machine_description description;
+	int memory_fd; /* the file of its memory, where it has one; else -1 */
 
 	bool resumed;         /* after a restart of the daemon */
 	bool migrating;       /* the old QEMU was told to */

@@ -60,8 +60,22 @@ static int add_backend(struct words *w, const struct definition *d, bool shared,
 			  d->memory_bytes, shared ? "on" : "off", huge);
 }
 
-static int add_machine(struct words *w, const struct definition *d, bool shared,
-		       struct error *e)
+/* Aligned, huge pages are mapped as such. */
+static int add_file(struct words *w, const struct definition *d, int fd,
+		    struct error *e)
+{
+	if (words_add(w, "-object", e) < 0)
+		return error_code(e);
+	return words_addf(w, e,
+			  "memory-backend-file,id=%s,size=%" PRIu64
+			  ",share=on,x-use-canonical-path-for-ramblock-id=off"
+			  ",mem-path=/proc/self/fd/%d%s",
+			  d->memory_id, d->memory_bytes, fd,
+			  d->huge_page_bytes ? "" : ",align=2M");
+}
+
+static int add_machine(struct words *w, const struct definition *d,
+		       const struct launch_options *o, struct error *e)
 {
 	bool own = definition_own_memory(d);
 	const char *mo = d->memory_options, *vo = d->vcpus_options;
@@ -81,7 +95,10 @@ static int add_machine(struct words *w, const struct definition *d, bool shared,
 	    words_addf(w, e, "size=%" PRIu64 "K%s%s", d->memory_bytes / 1024,
 		       mo ? "," : "", mo ? mo : "") < 0)
 		return error_code(e);
-	return own ? 0 : add_backend(w, d, shared, e);
+	if (own)
+		return 0;
+	return o->memory_fd > 0 ? add_file(w, d, o->memory_fd, e)
+				: add_backend(w, d, o->shared, e);
 }
 
 static int add_monitor(struct words *w, const char *run_dir, struct error *e)
@@ -231,8 +248,7 @@ static int build(struct words *w, const struct definition *d,
 		return error_code(e);
 	if (d->uuid && add_pair(w, "-uuid", d->uuid, e) < 0)
 		return error_code(e);
-	if (add_sandbox(w, d, o, e) < 0 ||
-	    add_machine(w, d, o->shared, e) < 0 ||
+	if (add_sandbox(w, d, o, e) < 0 || add_machine(w, d, o, e) < 0 ||
 	    add_monitor(w, o->run_dir, e) < 0)
 		return error_code(e);
 	if (o->incoming && (words_add(w, "-S", e) < 0 ||

@@ -203,21 +203,34 @@ static int set_memory(void *at, const struct ini_key *k, const char *value,
 	return text_parse_bytes(&d->memory_bytes, size, e);
 }
 
+static const char *const huge_pages[HUGE_PAGES_WANTED] = {
+	[HUGE_PAGES_AUTO] = "auto",
+	[HUGE_PAGES_OFF] = "off",
+	[HUGE_PAGES_THP] = "thp",
+	[HUGE_PAGES_SIZE] = "a size",
+};
+
 static int set_huge_pages(void *at, const struct ini_key *k, const char *value,
 			  struct error *e)
 {
 	struct definition *d = at;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 
 	(void)k;
-	if (text_parse_bytes(&bytes, value, e) < 0)
-		return error_code(e);
-	if (bytes < 65536 || (bytes & (bytes - 1)))
+	d->huge_page_bytes = 0;
+	for (int i = 0; i < HUGE_PAGES_SIZE; i++) {
+		if (strcmp(value, huge_pages[i]) != 0)
+			continue;
+		d->huge_pages = (enum huge_pages_wanted)i;
+		return 0;
+	}
+	if (text_parse_bytes(&bytes, value, e) < 0 || bytes < 65536 ||
+	    (bytes & (bytes - 1)))
 		return error_set(e, EINVAL,
 				 "'%s' is not a size of huge pages: write 2M "
-				 "or "
-				 "1G",
+				 "or 1G, or auto, off or thp",
 				 value);
+	d->huge_pages = HUGE_PAGES_SIZE;
 	d->huge_page_bytes = bytes;
 	return 0;
 }
@@ -343,6 +356,11 @@ bool definition_shares_memory(const struct definition *d)
 {
 	return d->shared_memory || d->huge_page_bytes ||
 	       d->memory_kind == MEMORY_KIND_FILE;
+}
+
+bool definition_has_ram_file(const struct definition *d)
+{
+	return d->memory_kind == MEMORY_KIND_FILE && !definition_own_memory(d);
 }
 
 bool definition_own_memory(const struct definition *d)
@@ -593,6 +611,18 @@ static void write_memory(FILE *out, const struct definition *d, bool share)
 
 enum use { TO_KEEP, FOR_PEERS, TO_START };
 
+/* Each version knows a size. */
+static void write_huge_pages(FILE *out, const struct definition *d,
+			     enum use use)
+{
+	if (d->huge_page_bytes) {
+		write_size(out, "huge-pages", d->huge_page_bytes);
+		fprintf(out, "\n");
+	} else if (d->huge_pages != HUGE_PAGES_AUTO && use != FOR_PEERS) {
+		write_key(out, "huge-pages", huge_pages[d->huge_pages]);
+	}
+}
+
 static char *to_text(const struct definition *d, enum use use)
 {
 	char *text = NULL;
@@ -616,10 +646,7 @@ static char *to_text(const struct definition *d, enum use use)
 	write_key(out, "accelerator", d->accelerator);
 	write_key(out, "cpu", d->cpu);
 	write_key(out, "qemu", d->qemu);
-	if (d->huge_page_bytes) {
-		write_size(out, "huge-pages", d->huge_page_bytes);
-		fprintf(out, "\n");
-	}
+	write_huge_pages(out, d, use);
 	write_key(out, "memory-id", d->memory_id);
 	write_key(out, "directory", d->directory);
 	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)

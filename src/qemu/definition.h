@@ -24,20 +24,30 @@ enum memory_kind_wanted {
 	MEMORY_KINDS,
 };
 
+/* How large its pages are. */
+enum huge_pages_wanted {
+	HUGE_PAGES_AUTO, /* huge ones where the host gives them by itself */
+	HUGE_PAGES_OFF,
+	HUGE_PAGES_THP,  /* as auto, and refused where it never does */
+	HUGE_PAGES_SIZE, /* huge_page_bytes, which the host has set aside */
+	HUGE_PAGES_WANTED,
+};
+
 struct definition {
 	char *name;
 	char *uuid; /* NULL: none yet; in lower case */
 	uint64_t memory_bytes;
 	char *memory_options; /* NULL, or "slots=2,maxmem=8G" */
 	unsigned vcpus;
-	char *vcpus_options;      /* NULL, or "sockets=1,cores=2" */
-	char *machine;            /* "q35" or "q35,usb=off" */
-	char *accelerator;        /* "kvm:tcg" */
-	char *cpu;                /* NULL: QEMU's default */
-	char *qemu;               /* NULL: the host's default */
-	char *memory_id;          /* id and so name of the main RAM block */
-	char *directory;          /* working directory of QEMU */
-	uint64_t huge_page_bytes; /* 0: normal pages */
+	char *vcpus_options; /* NULL, or "sockets=1,cores=2" */
+	char *machine;       /* "q35" or "q35,usb=off" */
+	char *accelerator;   /* "kvm:tcg" */
+	char *cpu;           /* NULL: QEMU's default */
+	char *qemu;          /* NULL: the host's default */
+	char *memory_id;     /* id and so name of the main RAM block */
+	char *directory;     /* working directory of QEMU */
+	enum huge_pages_wanted huge_pages;
+	uint64_t huge_page_bytes; /* of HUGE_PAGES_SIZE, else 0 */
 	bool shared_memory;       /* "memory = 4G,share=on" */
 	enum memory_kind_wanted memory_kind;
 	struct words shared;    /* disks that are the same on all hosts */
@@ -52,6 +62,10 @@ struct launch_options {
 		*run_dir; /* private to the machine; socket and log go here */
 	bool incoming;    /* wait, paused, for a move to come in */
 	bool shared;      /* memory that is a file, whatever it asks for */
+	/* Memory of the kind "file": of the QEMU that had it so far; 0: a new
+	 * one is made. */
+	int memory_fd;
+	const char *run_directory; /* of the service */
 	uint64_t timeout_us; /* for the monitor to answer; 0: one minute */
 	const char
 		*user; /* whose groups QEMU has; NULL, "root": not confined */
@@ -99,6 +113,8 @@ int definition_expand(struct words *w, const char *word,
 
 /* Is its main memory a file that is shared? */
 bool definition_shares_memory(const struct definition *d);
+/* And one that droverd makes (qemu/ram_file.h)? */
+bool definition_has_ram_file(const struct definition *d);
 
 /* Do the arguments bring their own memory (-numa node,memdev=...)? */
 bool definition_own_memory(const struct definition *d);

@@ -31,6 +31,7 @@
 #include "qemu/policy.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
+#include "qemu/ram_file.h"
 #include "qemu/scope.h"
 #include "qemu/spawn.h"
 #include "qemu/tap.h"
@@ -266,16 +267,16 @@ struct start {
 	const struct launch_options *options;
 	struct confinement who;
 	struct named_files files; /* none where it is not confined */
-	int taps[NICS_MAX];
-	size_t taps_count;
+	int kept[1 + NICS_MAX];   /* the file of its memory, and taps */
+	size_t kept_count;
 };
 
-/* QEMU has the taps, or they go. */
+/* QEMU has them, or they go. */
 static void start_done(struct start *s)
 {
 	files_done(&s->files);
-	while (s->taps_count > 0)
-		close(s->taps[--s->taps_count]);
+	while (s->kept_count > 0)
+		close(s->kept[--s->kept_count]);
 }
 
 /* Before the guest has taken its memory. */
@@ -309,8 +310,10 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 				    .directory = s->definition->directory,
 				    .log_fd = log_fd,
 				    .who = &s->who,
-				    .kept = s->taps,
-				    .kept_count = s->taps_count,
+				    .kept = s->kept,
+				    .kept_count = s->kept_count,
+				    .small_pages = s->definition->huge_pages ==
+						   HUGE_PAGES_OFF,
 				    .cgroup_fd = cgroup_fd,
 				    .files = &s->files };
 	struct stat st = { 0 };
@@ -464,22 +467,58 @@ void launch_did_not_come(const char *state_directory, const char *name,
 	launch_clean(run_dir);
 }
 
+static int open_tap(struct start *s, const struct definition_nic *nic,
+		    struct error *e)
+{
+	const char *device = bridge_device(s->options->bridges, nic->bridge);
+
+	if (bridge_check(device, nic->bridge, e) < 0)
+		return error_in(e, "nic %s", nic->name);
+	return tap_open(&s->kept[s->kept_count], device, s->definition->name,
+			nic, e);
+}
+
 static int open_taps(struct start *s, struct error *e)
 {
 	const struct definition *d = s->definition;
 
-	for (size_t i = 0; i < d->nics.count; i++) {
-		const struct definition_nic *nic = &d->nics.at[i];
-		const char *device =
-			bridge_device(s->options->bridges, nic->bridge);
-
-		if (bridge_check(device, nic->bridge, e) < 0)
-			return error_in(e, "nic %s", nic->name);
-		if (tap_open(&s->taps[i], device, d->name, nic, e) < 0)
+	for (size_t i = 0; i < d->nics.count; i++, s->kept_count++)
+		if (open_tap(s, &d->nics.at[i], e) < 0)
 			return error_code(e);
-		s->taps_count++;
-	}
 	return 0;
+}
+
+/* That of the QEMU so far, or a new one. */
+static int open_memory(struct start *s, struct error *e)
+{
+	const struct launch_options *o = s->options;
+	uid_t owner = s->who.on ? s->who.number : geteuid();
+	int fd;
+
+	if (!definition_has_ram_file(s->definition))
+		return ram_file_check_pages(s->definition, e);
+	if (o->memory_fd > 0)
+		fd = fcntl(o->memory_fd, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = ram_file_make(o->run_directory, s->definition, owner, e);
+	if (fd < 0)
+		return o->memory_fd > 0 ? error_sys(e, "its memory")
+					: error_code(e);
+	s->kept[s->kept_count++] = fd;
+	return 0;
+}
+
+/* What QEMU is handed, into @with. */
+static int open_kept(struct start *s, struct launch_options *with,
+		     struct error *e)
+{
+	with->memory_fd = 0;
+	if (open_memory(s, e) < 0)
+		return error_code(e);
+	if (s->kept_count > 0)
+		with->memory_fd = s->kept[0];
+	with->nic_fds = s->kept + s->kept_count;
+	return open_taps(s, e);
 }
 
 int launch_start(struct qemu_process *ret, const struct definition *d,
@@ -496,9 +535,8 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 	    check_identity(&s, e) < 0 ||
 	    confine_alone(o->run_dir, &s.who, e) < 0 ||
 	    make_dir(o->run_dir, &s.who, e) < 0 ||
-	    check_alone(o->run_dir, e) < 0 || open_taps(&s, e) < 0)
+	    check_alone(o->run_dir, e) < 0 || open_kept(&s, &with, e) < 0)
 		return error_code(e);
-	with.nic_fds = s.taps;
 	if (definition_argv(d, &with, &argv, e) < 0)
 		return error_code(e);
 	if (grant_files(&s, e) < 0 || start_argv(&p, argv.at, &s, e) < 0) {

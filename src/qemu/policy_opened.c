@@ -32,6 +32,15 @@ static bool is_usual(const char *path, mode_t mode)
 	return S_ISCHR(mode) && text_listed(devices, path);
 }
 
+/* Of a tmpfs: the memory that droverd hands over (ram_file.h). */
+static bool is_nameless(const char *path, const struct stat *st)
+{
+	const char *base = strrchr(path, '/');
+
+	return st->st_nlink == 0 && S_ISREG(st->st_mode) && base[1] == '#' &&
+	       strstr(base, " (deleted)");
+}
+
 static int check_one(const struct policy *p, int folder, const char *name,
 		     struct error *e)
 {
@@ -43,7 +52,8 @@ static int check_one(const struct policy *p, int folder, const char *name,
 	if (n <= 0 || path[0] != '/' || fstatat(folder, name, &st, 0) < 0)
 		return 0;
 	path[n] = '\0';
-	if (is_usual(path, st.st_mode) || policy_is_inside(p, path))
+	if (is_usual(path, st.st_mode) || is_nameless(path, &st) ||
+	    policy_is_inside(p, path))
 		return 0;
 	text_printable(shown, sizeof(shown), path, (size_t)n);
 	return error_set(e, EPERM,

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,14 @@ static int take_files(struct child *c)
 		if (syscall(SYS_fcntl, s->kept[i], F_SETFD, 0) < 0)
 			return -1;
 	return 0;
+}
+
+/* It, and whatever it starts, gets none of them by itself. */
+static int keep_pages_small(struct child *c)
+{
+	return c->s->small_pages
+		       ? (int)syscall(SYS_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0)
+		       : 0;
 }
 
 /* It does without. */
@@ -137,6 +146,7 @@ static const struct {
 	{ "a session of its own", own_session },
 	{ "its log and descriptors", take_files },
 	{ "its control group", enter_group },
+	{ "normal pages", keep_pages_small },
 	{ "become QEMU's user", become },
 	{ "its files", look_at_files },
 	{ "its signals", reset_signals },

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ struct spawn {
 	int cgroup_fd; /* of cgroup_make() */
 	/* It shall be able to open them. */
 	const struct named_files *files;
+	bool small_pages; /* no transparent huge pages */
 	/* Stay open in it, under the same numbers. */
 	const int *kept;
 	size_t kept_count;

@@ -8,6 +8,7 @@ import unittest
 from lab import Lab, machine, needs, qemu10, slow, wait_for
 from lab.console import Console
 from lab.core import chance
+from lab.field import Field
 from lab.host import PROGRAMS, Host
 from lab.network import Network
 from lab.watch import Watch
@@ -20,6 +21,7 @@ NEW = qemu10()[0]
 POINTS = ("update:prepare", "update:started", "update:pre-copy", "update:switchover",
           "update:before-commit", "update:committed", "update:running", "update:ended",
           "update:registered")
+FIRMWARE = 1 << 20
 DECIDED = POINTS.index("update:committed")
 
 
@@ -42,10 +44,12 @@ class Case(unittest.TestCase):
         return ["-drive", f"if=none,id=d0,file={path},format=raw,cache=none",
                 "-device", "virtio-blk-pci,drive=d0"]
 
-    def begin(self, *arguments, memory="48M", **kwargs):
-        self.host.define(machine.definition(
+    def begin(self, *arguments, memory="48M", kind="auto", pages="auto", **kwargs):
+        text = machine.definition(
             "web", *machine.stress_arguments(**self.guest), *self.console.arguments(),
-            *self.watch.arguments(), *arguments, memory=memory, **kwargs))
+            *self.watch.arguments(), *arguments, memory=memory, **kwargs)
+        self.host.define(text.replace("\nvcpus", f"\nmemory-kind = {kind}\n"
+                                      f"huge-pages = {pages}\nvcpus", 1))
         self.host.drover("vm", "start", "web")
         self.console.wait_line("^drover-stress ready", 60)
         return self.host.machine("web")["pid"]
@@ -168,6 +172,119 @@ class Update(Case):
         os.rename(path + ".new", path)
 
 
+class HandedOver(Case):
+    """Memory that is a file: the second QEMU has the same one."""
+
+    @staticmethod
+    def memory_file(pid):
+        """(device, inode) of the file that is mapped; it has no name."""
+        with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+            return next((words[3], words[4]) for words in map(str.split, f)
+                        if len(words) > 5 and words[5].startswith("/") and "/#" in words[5])
+
+    def hand_over(self, first):
+        was = self.memory_file(first)
+        self.update()
+        second = self.host.machine("web")["pid"]
+        self.whole(first, second)
+        self.assertEqual(self.memory_file(second), was)
+        report = self.host.newest_job(kind="update")["report"]
+        print({x: report[x] for x in ("total_ms", "downtime_ms", "bytes")})
+        # The firmware's blocks are QEMU's own.
+        self.assertLess(report["bytes"]["raw"] + report["bytes"]["zero"], FIRMWARE)
+        return second
+
+    def test_there_and_there_again(self):
+        first = self.begin(*self.disk(), kind="file")
+        second = self.hand_over(first)
+        self.host.restart()
+        self.watch.spans[:] = [s for s in self.watch.spans if s.end is None]
+        self.hand_over(second)
+
+    @unittest.skipIf(NEW is None, f"no QEMU 10: {qemu10()[1]}")
+    def test_from_7_2_to_10_0(self):
+        program = self.lab.path("qemu")
+        Update.script(program, machine.QEMU)
+        first = self.begin(*self.disk(), kind="file", qemu=program)
+        Update.script(program, NEW)
+        self.hand_over(first)
+
+    @staticmethod
+    def huge(pid, kind):
+        """KiB of this process in huge pages."""
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith(kind))
+
+    def test_its_pages_are_huge(self):
+        self.assertGreaterEqual(self.huge(self.begin(kind="file"), "ShmemPmdMapped"), 24 << 10)
+
+    def test_pages_are_small_where_that_is_wanted(self):
+        pid = self.begin(pages="off")
+        self.assertEqual(self.huge(pid, "AnonHugePages"), 0)
+        self.update()
+        self.assertEqual(self.huge(self.host.machine("web")["pid"], "AnonHugePages"), 0)
+
+    def test_a_refusal_says_how_many_pages_are_missing(self):
+        self.host.define(machine.definition("web", memory="64G").replace(
+            "\nvcpus", "\nhuge-pages = 2M\nvcpus", 1))
+        done = self.host.drover("vm", "start", "web", check=False)
+        self.assertNotEqual(done.status, 0)
+        self.assertRegex(done.stderr, r"needs 32768 huge pages of 2(\.0)? MiB and \d+ are free: "
+                                      r"\d+ are missing")
+
+    def test_nothing_is_left_of_it(self):
+        """In the tmpfs of the unit, or one of droverd's own; whoever is killed."""
+        folder = os.path.join(self.host.run_dir, "memory")
+        self.host.stop()
+        os.mkdir(folder)
+        self.host.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                          "mount -t tmpfs -o huge=within_size,mode=0700,size=100% drover \"$0\""
+                          " && exec \"$@\"", folder]
+        self.host.start()
+
+        def used(pid):
+            found = os.statvfs(f"/proc/{pid}/root{folder}")
+            return found.f_blocks - found.f_bfree
+
+        def files(pid):
+            return os.listdir(f"/proc/{pid}/root{folder}")
+        first = self.begin(kind="file")
+        self.assertGreater(used(first), 24 << 8)
+        self.assertEqual(files(first), [])
+        os.kill(first, signal.SIGKILL)
+        self.lost()
+        wait_for("its pages to go", lambda: used(self.host.pid) == 0, 10)
+        seen = len(self.console.lines)
+        self.host.drover("vm", "start", "web")
+        self.console.wait_line("^drover-stress ready", 60, after=seen)
+        first = self.host.machine("web")["pid"]
+        self.host.kill9()
+        self.assertGreater(used(first), 24 << 8)
+        keeper = self.lab.spawn(["nsenter", "-t", str(first), "-m", "sleep", "60"])
+        self.addCleanup(keeper.wait)
+        self.addCleanup(keeper.kill)
+        os.kill(first, signal.SIGKILL)
+        wait_for("its pages to go", lambda: used(keeper.pid) == 0, 10)
+        self.assertEqual(files(keeper.pid), [])
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Moved(unittest.TestCase):
+    def test_memory_that_is_a_file_is_one_at_the_destination(self):
+        lab = Lab()
+        self.addCleanup(lab.close)
+        field = Field(lab)
+        field.definition = field.definition.replace("\nvcpus", "\nmemory-kind = file\nvcpus", 1)
+        field.start()
+        for _ in range(2):
+            field.move_once_more()
+            self.assertTrue(HandedOver.memory_file(field.pid))
+            self.assertGreaterEqual(HandedOver.huge(field.pid, "ShmemPmdMapped"), 40 << 10)
+        self.assertEqual(field.both_at_once() + field.console.corrupt(), [])
+        field.here.drover("vm", "update", "guest")
+        self.assertNotEqual(field.here.machine("guest")["pid"], field.pid)
+
+
 class Refused(Case):
     """The guest goes on where it is."""
 
@@ -256,8 +373,8 @@ class Kill(Case):
         self.whole(first, *(pid for pid in qemus if pid != first))
         return "old" if qemus == [first] else "new"
 
-    def case(self, point, *victims):
-        first = self.begin()
+    def case(self, point, *victims, kind="auto"):
+        first = self.begin(kind=kind)
         go = self.stop_at(point)
         killed = self.kill(victims, first)
         with open(go, "w", encoding="ascii"):
@@ -286,6 +403,12 @@ class Killed(Kill):
     def test_the_new_qemu_before_it_is_told_to_run(self):
         self.case("update:committed", "new")
 
+    def test_droverd_once_it_is_decided_and_memory_is_handed_over(self):
+        self.case("update:committed", "droverd", kind="file")
+
+    def test_the_new_qemu_before_it_is_told_to_run_and_memory_is_handed_over(self):
+        self.case("update:committed", "new", kind="file")
+
     @slow
     def test_droverd_when_the_new_one_is_in_the_registry(self):
         self.case("update:registered", "droverd")
@@ -299,8 +422,9 @@ class ByChance(Kill):
         point = choose.choice(POINTS)
         victims = choose.choice((("droverd",), ("old",), ("new",), ("droverd", "old"),
                                  ("droverd", "new")))
-        print(f"{' and '.join(victims)} at {point}")
-        self.case(point, *victims)
+        kind = choose.choice(("private", "file"))
+        print(f"{' and '.join(victims)} at {point}, {kind}")
+        self.case(point, *victims, kind=kind)
 
 
 if __name__ == "__main__":

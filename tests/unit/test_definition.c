@@ -146,6 +146,67 @@ static void the_kind_of_memory_is_kept_and_not_told_to_older_peers(void **state)
 		       "for a file: leave one of them out");
 }
 
+static void huge_pages_are_a_word_or_a_size(void **state)
+{
+	static const struct {
+		const char *value;
+		enum huge_pages_wanted wanted;
+		uint64_t bytes;
+		bool shown, to_peers;
+	} all[] = {
+		{ "auto", HUGE_PAGES_AUTO, 0, false, false },
+		{ "off", HUGE_PAGES_OFF, 0, true, false },
+		{ "thp", HUGE_PAGES_THP, 0, true, false },
+		{ "2M", HUGE_PAGES_SIZE, 2 << 20, true, true },
+		{ "1G", HUGE_PAGES_SIZE, 1 << 30, true, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		char text[256], line[64];
+		struct definition d;
+		char *own, *theirs;
+
+		snprintf(line, sizeof(line), "huge-pages = %s\n", all[i].value);
+		snprintf(text, sizeof(text),
+			 "[machine]\nname = web1\nmemory = 2G\n%s", line);
+		d = parsed(text);
+		assert_int_equal(d.huge_pages, all[i].wanted);
+		assert_int_equal(d.huge_page_bytes, all[i].bytes);
+		own = definition_text(&d);
+		theirs = definition_text_for_peers(&d);
+		assert_int_equal(strstr(own, line) != NULL, all[i].shown);
+		assert_int_equal(strstr(theirs, line) != NULL, all[i].to_peers);
+		free(own);
+		free(theirs);
+		definition_done(&d);
+	}
+}
+
+static void a_file_of_drovers_is_handed_over(void **state)
+{
+	const struct launch_options o = { .default_qemu = "/bin/qemu",
+					  .run_dir = "/run/d",
+					  .memory_fd = 17 };
+	char text[256];
+	struct definition d;
+	struct words argv;
+	struct error e;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%smemory-kind = file\n", small);
+	d = parsed(text);
+	assert_true(definition_has_ram_file(&d));
+	assert_int_equal(definition_argv(&d, &o, &argv, &e), 0);
+	assert_true(words_have(&argv,
+			       "memory-backend-file,id=pc.ram,size=268435456,"
+			       "share=on,"
+			       "x-use-canonical-path-for-ramblock-id=off,"
+			       "mem-path=/proc/self/fd/17,align=2M"));
+	words_done(&argv);
+	definition_done(&d);
+}
+
 static void a_space_in_the_options_of_the_memory_is_refused(void **state)
 {
 	struct definition d;
@@ -288,8 +349,8 @@ static void wrong_values_are_explained(void **state)
 		       "web1:4:13: 'directory' must be a path that starts "
 		       "with '/'");
 	assert_refused("huge-pages = 3M\n", "web1:4:14: '3M' is not a size of "
-					    "huge pages: write 2M or "
-					    "1G");
+					    "huge pages: write 2M or 1G, or "
+					    "auto, off or thp");
 	assert_refused("arguments = -append \"x\n",
 		       "web1:4:13: a quote is not closed");
 	assert_refused("cpus = 2\n",
@@ -511,6 +572,8 @@ int main(void)
 			the_kind_of_memory_is_kept_and_not_told_to_older_peers),
 		cmocka_unit_test(
 			a_space_in_the_options_of_the_memory_is_refused),
+		cmocka_unit_test(huge_pages_are_a_word_or_a_size),
+		cmocka_unit_test(a_file_of_drovers_is_handed_over),
 		cmocka_unit_test(long_options_of_the_memory_are_written_whole),
 		cmocka_unit_test(arguments_know_their_folder_and_name),
 		cmocka_unit_test(commas_in_the_run_directory_are_doubled),
