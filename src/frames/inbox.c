@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
 
@@ -16,7 +17,7 @@ void inbox_init(struct inbox *in)
 {
 	memset(in, 0, sizeof(*in));
 	pthread_mutex_init(&in->lock, NULL);
-	pthread_cond_init(&in->changed, NULL);
+	clock_cond_init(&in->changed);
 	in->below = in->passed = 1;
 }
 
@@ -287,11 +288,20 @@ struct piece *inbox_read(struct inbox *in, uint16_t stream)
 {
 	struct piece *p;
 
+	return inbox_read_until(in, stream, UINT64_MAX, &p) < 0 ? NULL : p;
+}
+
+int inbox_read_until(struct inbox *in, uint16_t stream, uint64_t deadline_us,
+		     struct piece **ret)
+{
+	const struct timespec until = clock_timespec(deadline_us);
+
 	WITH_LOCK(&in->lock);
 
-	while (!(p = next_piece(in, &in->stream[stream])) && !in->closed)
-		pthread_cond_wait(&in->changed, &in->lock);
-	return p;
+	while (!(*ret = next_piece(in, &in->stream[stream])) && !in->closed)
+		if (pthread_cond_timedwait(&in->changed, &in->lock, &until))
+			return -ETIMEDOUT;
+	return *ret ? 0 : -EPIPE;
 }
 
 bool inbox_written(struct inbox *in, struct piece *p)

@@ -112,6 +112,9 @@ int inbox_next_stream(struct inbox *in);
  * nothing more can be written at the moment: the lane that read the frame
  * may be silent by now. */
 struct piece *inbox_read(struct inbox *in, uint16_t stream);
+/* The same with an end: -ETIMEDOUT, -EPIPE once the inbox is closed. */
+int inbox_read_until(struct inbox *in, uint16_t stream, uint64_t deadline_us,
+		     struct piece **ret);
 bool inbox_written(struct inbox *in, struct piece *p);
 
 /* The next message or NULL; never waits.  free() it. */

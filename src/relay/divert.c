@@ -363,8 +363,10 @@ static int on_asked(void *context, unsigned block, struct error *e)
 		    -EPIPE)
 			return error_set(e, EPIPE, "the session has ended");
 		/* Reading on tells what that means. */
-		if (endpoint_hung_up(d->fd))
+		if (endpoint_hung_up(d->fd)) {
+			proofs_give_up(&d->proofs, block);
 			return 0;
+		}
 	}
 	d->unproved[block] = proofs_state(&d->proofs, block) != PROOF_GIVEN;
 	return 0;

@@ -7,8 +7,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct divert;
 struct outbox;
 
-/* Waits until it may, or the session ends. */
-void hold_switchover(const struct divert *d, struct outbox *o);
+/* The first pass, as far as we see it; starts as zeros. */
+struct hold {
+	uint64_t pages, moved_us;
+};
+
+/* To be asked again and again from when QEMU asks. */
+bool hold_is_over(struct hold *h, const struct divert *d, struct outbox *o);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "codec/delta.h"
 #include "pages/memory.h"
@@ -266,7 +267,28 @@ static int apply(void *context, const struct batch_head *b,
 void place_init(struct place *p, struct guest_memory *memory)
 {
 	p->memory = memory;
+	p->pongs = (struct pongs){ 0 };
 	p->sink = (struct page_sink){ .apply = apply, .context = p };
 	for (unsigned i = 0; i < RUN_KINDS; i++)
 		atomic_store(&p->pages[i], 0);
+}
+
+/* What QEMU was asked before it has loaded: it has the page now. */
+static uint8_t prove(void *context, unsigned block)
+{
+	struct place *p = context;
+	struct error why;
+	enum memory_proof proof;
+
+	if (!p->memory)
+		return MEMORY_UNPROVED;
+	proof = memory_prove(p->memory, block, &why);
+	if (proof != MEMORY_PROVED)
+		log_warning("pages stay in QEMU's stream: %s", why.text);
+	return (uint8_t)proof;
+}
+
+void place_answer(struct place *p, uint8_t *data, size_t len)
+{
+	pongs_answer(&p->pongs, data, len, prove, p);
 }

@@ -16,8 +16,10 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "relay/pongs.h"
 #include "session/session.h"
 
 struct guest_memory;
@@ -26,6 +28,11 @@ struct place {
 	struct page_sink sink; /* for session_set_page_sink() */
 	struct guest_memory *memory;
 	atomic_uint_fast64_t pages[RUN_KINDS]; /* placed, by kind of run */
+	struct pongs pongs;                    /* of who calls place_answer() */
 };
 
 void place_init(struct place *p, struct guest_memory *memory);
+
+/* What QEMU says to the source: where it answers a PING of ours, the finding
+ * about the block is written into it.  One thread. */
+void place_answer(struct place *p, uint8_t *data, size_t len);

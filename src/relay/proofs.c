@@ -65,6 +65,13 @@ bool proofs_wait(struct proofs *p, unsigned block, uint64_t deadline_us)
 	return true;
 }
 
+void proofs_give_up(struct proofs *p, unsigned block)
+{
+	WITH_LOCK(&p->lock);
+
+	p->state[block] = PROOF_FAILED;
+}
+
 void proofs_stop(struct proofs *p)
 {
 	WITH_LOCK(&p->lock);

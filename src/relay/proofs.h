@@ -43,6 +43,8 @@ enum proof_state proofs_state(struct proofs *p, unsigned block);
 void proofs_answered(struct proofs *p, uint32_t value);
 /* False: there is no answer until @deadline_us. */
 bool proofs_wait(struct proofs *p, unsigned block, uint64_t deadline_us);
+/* Its answer, should it come, is too late. */
+void proofs_give_up(struct proofs *p, unsigned block);
 /* Nobody waits any more; what has no answer has failed. */
 void proofs_stop(struct proofs *p);
 

@@ -18,11 +18,11 @@
 #include "frames/inbox.h"
 #include "frames/outbox.h"
 #include "pages/memory.h"
+#include "relay/answers.h"
 #include "relay/ending.h"
 #include "relay/endpoint.h"
 #include "relay/hold.h"
 #include "relay/place.h"
-#include "relay/pongs.h"
 #include "relay/taken.h"
 #include "session/session.h"
 #include "wire/frame.h"
@@ -35,6 +35,7 @@ struct connection {
 	uint16_t number;
 	int fd;
 	pthread_t reader, writer;
+	struct hold hold; /* the writer's */
 
 	/* guarded by the relay */
 	bool used;    /* the reader exists */
@@ -56,7 +57,6 @@ struct relay {
 	struct divert divert; /* connection 0 of the source */
 	const struct history_size *repeats;
 	struct place place; /* destination */
-	struct pongs pongs; /* the same, of connection 0's reader */
 	bool judges;
 	struct ending ending;
 	struct taken taken; /* destination, when it judges */
@@ -239,22 +239,6 @@ static ssize_t read_some(struct connection *c, uint8_t *data, struct error *e)
 	return n;
 }
 
-/* What QEMU was asked before it has loaded: it has the page now. */
-static uint8_t prove(void *context, unsigned block)
-{
-	struct relay *r = context;
-	struct guest_memory *memory = r->place.memory;
-	struct error why;
-	enum memory_proof proof;
-
-	if (!memory)
-		return MEMORY_UNPROVED;
-	proof = memory_prove(memory, block, &why);
-	if (proof != MEMORY_PROVED)
-		log_warning("pages stay in QEMU's stream: %s", why.text);
-	return (uint8_t)proof;
-}
-
 static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 {
 	uint8_t *data = malloc(STREAM_MAX_PAYLOAD);
@@ -268,8 +252,7 @@ static int read_plain(struct connection *c, uint64_t *offset, struct error *e)
 		return error_code(e);
 	}
 	if (!c->relay->source && c->number == 0)
-		pongs_answer(&c->relay->pongs, data, (size_t)n, prove,
-			     c->relay);
+		place_answer(&c->relay->place, data, (size_t)n);
 	if (send_piece(c->relay, c->number, n == 0 ? STREAM_FIN : 0, *offset,
 		       (struct iovec){ data, (size_t)n }, e) < 0)
 		return error_code(e);
@@ -347,32 +330,62 @@ static int write_some(struct connection *c, const uint8_t *data, size_t len,
 	return error_code(e);
 }
 
-/* To the source's QEMU, holding back what has to be held back. */
-static int write_answers(struct connection *c, struct pongs *g,
-			 const struct piece *p, struct error *e)
+static int write_answer(void *context, const uint8_t *data, size_t len,
+			struct error *e)
 {
-	struct relay *r = c->relay;
-
-	for (size_t done = 0; done < p->len;) {
-		struct pongs_piece out;
-
-		done += pongs_take(g, p->data + done, p->len - done, &out);
-		if (out.ours)
-			proofs_answered(&r->divert.proofs, out.value);
-		if (out.switchover_ack)
-			hold_switchover(&r->divert, session_outbox(r->session));
-		if (out.len > 0 && write_some(c, out.data, out.len, e) < 0)
-			return error_code(e);
-	}
-	return 0;
+	return write_some(context, data, len, e);
 }
 
-static int write_piece(struct connection *c, struct pongs *g,
+static bool may_switch(void *context)
+{
+	struct connection *c = context;
+
+	return hold_is_over(&c->hold, &c->relay->divert,
+			    session_outbox(c->relay->session));
+}
+
+static void take_answer(void *context, uint32_t value)
+{
+	struct connection *c = context;
+
+	proofs_answered(&c->relay->divert.proofs, value);
+}
+
+static const struct answers_calls answers_calls = { write_answer, may_switch,
+						    take_answer };
+
+static int write_piece(struct connection *c, struct answers *a,
 		       const struct piece *p, struct error *e)
 {
-	return c->relay->source && c->number == 0
-		       ? write_answers(c, g, p, e)
-		       : write_some(c, p->data, p->len, e);
+	if (!c->relay->source || c->number != 0)
+		return write_some(c, p->data, p->len, e);
+	if (answers_write(a, p->data, p->len, e) < 0)
+		return error_code(e);
+	return p->flags & (STREAM_FIN | STREAM_RESET) ? answers_end(a, e) : 0;
+}
+
+static void writing_failed(struct connection *c, const struct error *e)
+{
+	if (!is_side_end(c, e->code))
+		relay_fail(c->relay, e);
+}
+
+/* NULL once the session has ended. */
+static struct piece *await_piece(struct connection *c, struct answers *a,
+				 int *r, struct error *e)
+{
+	struct inbox *in = session_inbox(c->relay->session);
+	struct piece *p;
+	int waited;
+
+	do {
+		uint64_t until_us = UINT64_MAX;
+
+		if (*r == 0 && (*r = answers_turn(a, &until_us, e)) < 0)
+			writing_failed(c, e);
+		waited = inbox_read_until(in, c->number, until_us, &p);
+	} while (waited == -ETIMEDOUT);
+	return waited < 0 ? NULL : p;
 }
 
 static void end_writing(struct connection *c, uint8_t flags, struct error *e)
@@ -394,23 +407,23 @@ static void *writer_main(void *arg)
 {
 	struct connection *c = arg;
 	struct inbox *in = session_inbox(c->relay->session);
-	struct pongs pongs = { 0 };
+	struct answers a = { .calls = &answers_calls, .context = c };
 	struct error e;
 	struct piece *p;
 	int r = 0;
 
-	while ((p = inbox_read(in, c->number))) {
+	while ((p = await_piece(c, &a, &r, &e))) {
 		uint8_t flags = p->flags;
 
 		/* After a failure the rest is only taken out of the way. */
 		if (r == 0)
-			r = write_piece(c, &pongs, p, &e);
+			r = write_piece(c, &a, p, &e);
 		if (c->number == 0 && c->relay->taken.runs)
 			taken_put(&c->relay->taken, p);
 		else if (inbox_written(in, p))
 			outbox_ack_due(session_outbox(c->relay->session));
-		if (r < 0 && !is_side_end(c, e.code))
-			relay_fail(c->relay, &e);
+		if (r < 0)
+			writing_failed(c, &e);
 		if (flags & (STREAM_FIN | STREAM_RESET)) {
 			end_writing(c, flags, &e);
 			break;
@@ -421,6 +434,7 @@ static void *writer_main(void *arg)
 		relay_fail(c->relay, &e);
 	if (!p)
 		let_go_of_qemu(c);
+	answers_done(&a);
 	half_ended(c, &c->write_ended);
 	return NULL;
 }
