@@ -42,11 +42,16 @@ static const struct named {
 	{ "kernel", NULL, NULL, false, false },
 	{ "initrd", NULL, NULL, false, false },
 	{ "dtb", NULL, NULL, false, false },
+	{ "shim", NULL, NULL, false, false },
 	{ "bios", NULL, NULL, false, false },
 	{ "option-rom", "romfile", "romfile", false, false },
-	{ "device", "driver", "romfile file", false, false },
+	{ "device", "driver", "romfile file frudatafile sdrfile", false,
+	  false },
+	{ "machine", "type", "firmware kernel initrd dtb shim splash", false,
+	  false },
+	{ "boot", "order", "splash", false, false },
 	{ "fw_cfg", "name", "file", false, false },
-	{ "smbios", NULL, "file", false, false },
+	{ "smbios", NULL, "file path", false, false },
 	{ "acpitable", NULL, "file data", false, false },
 	{ "object", "qom-type", "file mem-path", false, false },
 };
@@ -54,6 +59,7 @@ static const struct named {
 struct search {
 	struct named_files *files;
 	struct words stated; /* by the definition itself */
+	struct words headed; /* nodes of images that have headers */
 	const struct definition *definition;
 	const char *run_dir;
 	const struct named *kind;
@@ -168,13 +174,42 @@ static json_t *unfold(json_t *properties)
 	return properties;
 }
 
-/* A guest writes what it likes into the first bytes of such an image.  A node
- * of its own for a file has its images below in nodes of their own as well.
- * The policy errs to the other side where it cannot tell: there what may be
- * below is looked at, here it is not given. */
+/* A guest writes what it likes into the first bytes of such an image.  The
+ * policy errs to the other side where it cannot tell: there what may be below
+ * is looked at, here it is not given. */
 static bool is_raw(const char *format)
 {
 	return format && text_listed("raw file host_device", format);
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+/* The node of a file may be the lower half of an image, whose upper one says
+ * nothing of what is below: then QEMU goes by the header. */
+static int note_headed(struct search *s, const struct option *option,
+		       struct error *e)
+{
+	json_t *o;
+	int r = 0;
+
+	if (!option->value || strcmp(option->name, "blockdev") != 0)
+		return 0;
+	o = option_properties(option->value, "driver");
+	if (text_of(o, "file") && !is_raw(text_of(o, "driver")) &&
+	    !json_object_get(o, "backing"))
+		r = words_add(&s->headed, text_of(o, "file"), e);
+	json_decref(o);
+	return r;
+}
+
+static bool is_headed(const struct search *s, const json_t *o)
+{
+	const char *node = text_of(o, "node-name");
+
+	return node && words_have(&s->headed, node);
 }
 
 static int add_value(struct search *s, const char *value, struct error *e)
@@ -190,8 +225,9 @@ static int add_value(struct search *s, const char *value, struct error *e)
 	if (option_is_on(o, "readonly", false) ||
 	    option_is_on(o, "read-only", false))
 		s->write = false;
-	s->raw = is_raw(json_string_value(json_object_get(o, "format"))) ||
-		 is_raw(json_string_value(json_object_get(o, "driver")));
+	s->raw = (is_raw(text_of(o, "format")) ||
+		  is_raw(text_of(o, "driver"))) &&
+		 !is_headed(s, o);
 	r = add_properties(s, o, e);
 	json_decref(o);
 	return r;
@@ -219,8 +255,15 @@ static void leave_out_stated(struct search *s)
 
 static int add_all(struct search *s, const struct words *w, struct error *e)
 {
-	struct option o;
+	struct option o = { "machine", s->definition->machine, 0 };
 
+	if (add_option(s, &o, e) < 0)
+		return error_code(e);
+	for (size_t at = 0; at < w->count; at += o.words) {
+		o = option_at(w->at, w->count, at);
+		if (note_headed(s, &o, e) < 0)
+			return error_code(e);
+	}
 	for (size_t at = 0; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);
 		if (add_option(s, &o, e) < 0)
@@ -245,6 +288,7 @@ int files_named(struct named_files *ret, const struct definition *d,
 			return error_code(e);
 	r = add_all(&s, &w, e);
 	leave_out_stated(&s);
+	words_done(&s.headed);
 	if (r < 0)
 		files_done(&files);
 	else

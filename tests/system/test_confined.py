@@ -348,24 +348,28 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
                 os.stat(path).st_mode & 0o777)
 
     def test_an_image_is_its_while_it_runs(self):
-        base, top, iso = (self.lab.path(n) for n in ("base.raw", "top.qcow2", "cd.iso"))
-        for path in (base, iso):
+        base, top, two, iso, oem = (self.lab.path(n) for n in (
+            "base.raw", "top.qcow2", "two.qcow2", "cd.iso", "oem"))
+        for path in (base, iso, oem):
             with open(path, "wb") as f:
-                f.write(bytes(1 << 20))
-        self.lab.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", top])
-        for path in (base, top, iso):
+                f.write(bytes(1 << 20) if path != oem else b"text")
+        for path in (top, two):
+            self.lab.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", path])
+        for path in (base, top, two, iso, oem):
             os.chmod(path, 0o640)
         number = int(status(self.start_with(
             "-drive", f"if=none,id=top,file={top}", "-drive",
-            f"if=none,id=iso,readonly=on,format=raw,file={iso}", "-blockdev",
+            f"if=none,id=iso,readonly=on,format=raw,file={iso}", "-smbios", f"type=11,path={oem}",
+            "-blockdev", f"driver=file,node-name=low,filename={two}",
+            "-blockdev", "driver=qcow2,node-name=high,file=low", "-blockdev",
             json.dumps({"driver": "raw", "node-name": "r", "file":
                         {"driver": "file", "filename": self.disk("second")}})))["Uid"].split()[0])
-        for path, rights in ((self.lab.path("web.raw"), 6), (top, 6), (base, 4), (iso, 4),
-                             (self.lab.path("second.raw"), 6)):
+        for path, rights in ((self.lab.path("web.raw"), 6), (top, 6), (two, 6), (base, 4), (iso, 4),
+                             (oem, 4), (self.lab.path("second.raw"), 6)):
             self.assertEqual(self.acl(path)[0], {number: rights}, path)
         self.alpha.drover("vm", "stop", "web")
-        for path, mode in ((self.lab.path("web.raw"), 0o600), (top, 0o640), (base, 0o640),
-                           (iso, 0o640)):
+        for path, mode in ((self.lab.path("web.raw"), 0o600), (top, 0o640), (two, 0o640),
+                           (base, 0o640), (iso, 0o640), (oem, 0o640)):
             self.assertEqual(self.acl(path), ({}, mode), path)
 
     def start_with(self, *arguments):

@@ -223,6 +223,11 @@ static void files_are_found_where_they_stand(void **state)
 		     "\"backing\":{\"driver\":\"file\",\"filename\":\"/b\"},"
 		     "\"file\":{\"driver\":\"file\",\"filename\":\"/q\"}}'",
 		     "/q", "/b");
+	assert_files("-boot order=c,splash=/s -smbios type=11,path=/o -smbios "
+		     "file=/t -device "
+		     "ipmi-bmc-sim,sdrfile=/sdr,frudatafile=/fru "
+		     "-shim /shim",
+		     "", "/s /o /t /sdr /fru /shim");
 	assert_files("-hda x.img -cdrom /iso /bare", "/srv/x.img /bare",
 		     "/iso");
 	assert_files("-kernel /boot/k -initrd /boot/i -bios bios.bin -append "
@@ -233,12 +238,32 @@ static void files_are_found_where_they_stand(void **state)
 		     "", "/rom /f");
 }
 
+static void the_machine_names_files_too(void **state)
+{
+	static const char text[] =
+		"[machine]\nname = a\nmemory = 64M\nmachine = "
+		"q35,firmware=/fw,kernel=/k,initrd=/i,dtb=/d,boot.splash=/s\n";
+	struct named_files files;
+	struct definition d;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(definition_parse(&d, "a", text, &e), 0);
+	assert_int_equal(files_named(&files, &d, "/run/a", &e), 0);
+	assert_int_equal(files.reads.count, 5);
+	for (const char *at = "/fw\0/k\0/i\0/d\0/s\0"; *at;
+	     at += strlen(at) + 1)
+		assert_true(words_have(&files.reads, at));
+	files_done(&files);
+	definition_done(&d);
+}
+
 /* A guest writes the first bytes of a raw image. */
 static void the_header_of_a_raw_image_is_the_guests(void **state)
 {
 	static const char below[] = "/etc/shadow";
 	unsigned char head[64] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 2 };
-	char path[FILE_CAP], line[160];
+	char path[FILE_CAP], line[256];
 	int fd = new_file(path);
 
 	(void)state;
@@ -250,6 +275,16 @@ static void the_header_of_a_raw_image_is_the_guests(void **state)
 	snprintf(line, sizeof(line), "-drive file=%s,format=qcow2", path);
 	assert_files(line, path, below);
 	snprintf(line, sizeof(line), "-drive file=%s,format=raw", path);
+	assert_files(line, path, "");
+	snprintf(line, sizeof(line),
+		 "-blockdev driver=qcow2,node-name=n,file=f%s -blockdev "
+		 "driver=file,node-name=f,filename=%s",
+		 "", path);
+	assert_files(line, path, below);
+	snprintf(line, sizeof(line),
+		 "-blockdev driver=qcow2,node-name=n,file=f%s -blockdev "
+		 "driver=file,node-name=f,filename=%s",
+		 ",backing=b", path);
 	assert_files(line, path, "");
 	snprintf(line, sizeof(line),
 		 "-blockdev driver=raw,node-name=n,"
@@ -330,6 +365,7 @@ int main(void)
 		cmocka_unit_test(an_image_has_one_writer),
 		cmocka_unit_test(a_folder_and_a_device_are_not_given),
 		cmocka_unit_test(files_are_found_where_they_stand),
+		cmocka_unit_test(the_machine_names_files_too),
 		cmocka_unit_test(the_header_of_a_raw_image_is_the_guests),
 		cmocka_unit_test(what_only_a_header_names_is_told_apart),
 		cmocka_unit_test(two_machines_are_two_users),
