@@ -5,18 +5,25 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
 
 #define FOLDER "drover"
+
+enum { END_US = 1000000, TURN_MS = 5 };
 
 /* Only where systemd does not run: it would take away what is not its own. */
 static const char *hierarchy(void)
@@ -98,6 +105,51 @@ int cgroup_make(const char *run_dir)
 	(void)write_word(path, "memory.oom.group", "1");
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 	return open(procs, O_WRONLY | O_CLOEXEC);
+}
+
+/* For kernels before 5.14. */
+static void kill_each(const char *folder)
+{
+	char path[PATH_MAX + 32], line[32];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", folder);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		pid_t pid = (pid_t)strtol(line, NULL, 10);
+
+		if (pid > 0)
+			kill(pid, SIGKILL);
+	}
+	if (f)
+		fclose(f);
+}
+
+static bool is_empty(const char *folder)
+{
+	char path[PATH_MAX + 32], text[64];
+	AUTO_CLOSE int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", folder);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	return !strstr(text, "populated 1");
+}
+
+void cgroup_end(const char *run_dir)
+{
+	uint64_t deadline_us = clock_us() + END_US;
+	char path[PATH_MAX];
+
+	if (!path_of(path, run_dir))
+		return;
+	while (!is_empty(path) && clock_us() < deadline_us) {
+		if (write_word(path, "cgroup.kill", "1") == -ENOENT)
+			kill_each(path);
+		poll(NULL, 0, TURN_MS);
+	}
 }
 
 void cgroup_remove(const char *run_dir)

@@ -14,5 +14,8 @@
 /* Makes the group of the QEMU in @run_dir; a descriptor through which a process
  * enters it ("0"), -1 where there are none. */
 int cgroup_make(const char *run_dir);
-/* Once its QEMU has ended. */
+/* Its QEMU has ended: whatever that has started goes as well, and is gone when
+ * this returns, or in a second. */
+void cgroup_end(const char *run_dir);
+/* After that. */
 void cgroup_remove(const char *run_dir);

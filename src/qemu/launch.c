@@ -291,10 +291,11 @@ static void count_apart(const char *name, pid_t pid)
 }
 
 /* QEMU has ended, or does not answer: nothing is left of it. */
-static void undo_start(struct qemu_process *p, pid_t pid)
+static void undo_start(struct qemu_process *p, pid_t pid, const char *run_dir)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	cgroup_end(run_dir);
 	launch_forget(p);
 	unlink(p->qmp_path);
 }
@@ -336,7 +337,7 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 		last_words(o->run_dir, st.st_size, words, sizeof(words));
 		error_set(e, ECHILD, "QEMU ended at once: %s", words);
 	}
-	undo_start(p, pid);
+	undo_start(p, pid, o->run_dir);
 	return error_code(e);
 }
 
@@ -687,10 +688,26 @@ bool launch_alive(const struct qemu_process *p)
 	return p->pidfd >= 0 && !wait_end(p, 0);
 }
 
+/* Of one that we have started, whose monitor is in its folder, all that was
+ * started by it. */
+static void end_group(const char *qmp_path, const char *scope)
+{
+	const char *slash = strrchr(qmp_path, '/');
+	char run_dir[PATH_MAX];
+
+	snprintf(run_dir, sizeof(run_dir), "%.*s",
+		 slash ? (int)(slash - qmp_path) : 0, qmp_path);
+	cgroup_end(run_dir);
+	scope_end(scope);
+}
+
 int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e)
 {
+	char scope[SCOPE_NAME];
+
 	if (p->pidfd < 0)
 		return error_set(e, ESRCH, "no process");
+	scope_find(scope, p->pid);
 	if (pidfd_send_signal(p->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
 		return error_sys(e, "end QEMU, process %d", (int)p->pid);
 	if (!wait_end(p, clock_poll_ms(deadline_us))) {
@@ -701,6 +718,7 @@ int launch_end(struct qemu_process *p, uint64_t deadline_us, struct error *e)
 					 (int)p->pid);
 	}
 	reap(p);
+	end_group(p->qmp_path, scope);
 	launch_forget(p);
 	unlink(p->qmp_path);
 	return 0;

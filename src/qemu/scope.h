@@ -16,3 +16,9 @@ struct error;
 /* Does systemd run this host, and was this built to talk to it? */
 bool scope_is_possible(void);
 int scope_make(const char *machine, pid_t pid, struct error *e);
+
+/* The scope of a QEMU, while its process is there; empty: it has none. */
+enum { SCOPE_NAME = 160 };
+void scope_find(char ret[static SCOPE_NAME], pid_t pid);
+/* Its QEMU has ended: whatever that has started goes as well. */
+void scope_end(const char *scope);

@@ -475,8 +475,14 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         self.assertRegex(own, r"/drover/web-[0-9a-f]{8}$")
         with open(f"/proc/{self.alpha.pid}/cgroup", encoding="ascii") as f:
             self.assertNotIn("/drover/", f.read())
+        folder = group_root() + own[own.index("/drover/"):]
+        # As if QEMU had started it.
+        other = self.lab.spawn(["sleep", "60"], log=self.lab.path("sleep.log"))
+        with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as f:
+            f.write(str(other.pid))
         self.alpha.drover("vm", "stop", "web")
-        self.assertFalse(os.path.exists(group_root() + own[own.index("/drover/"):]))
+        self.assertEqual(other.wait(10), -9)
+        self.assertFalse(os.path.exists(folder))
 
     # -- what is refused
 
