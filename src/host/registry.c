@@ -327,18 +327,6 @@ bool registry_text(struct registry *r, unsigned i, struct registry_text *ret)
 	return true;
 }
 
-bool registry_run_dir(struct registry *r, unsigned i, char buf[static PATH_MAX])
-{
-	const struct machine *m;
-
-	WITH_LOCK(&r->lock);
-
-	m = at(r, i);
-	if (m)
-		snprintf(buf, PATH_MAX, "%s", m->record.run_dir);
-	return m;
-}
-
 /* --- taking hold of one */
 
 int machine_take(struct registry *r, const char *name, struct hold by,

@@ -91,9 +91,6 @@ static inline void registry_text_done(struct registry_text *t)
 {
 	free(t->text);
 }
-/* The folder of the @i-th machine; false: there are fewer. */
-bool registry_run_dir(struct registry *r, unsigned i,
-		      char buf[static PATH_MAX]);
 
 /* --- taking hold of one */
 

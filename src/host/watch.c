@@ -2,30 +2,26 @@
 #include "host/watch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/foreign.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/thread.h"
+#include "host/folders.h"
 #include "host/registry.h"
 #include "qemu/granted.h"
 
 enum {
 	WATCH_MAX = 1024,
 	WATCH_TURN_MS = 1000, /* a machine that was started meanwhile */
-	LOG_MOST = 1 << 20,
-	LOG_KEPT = 64 << 10,
 };
 
 /* A process that nobody asks after any more. */
@@ -167,36 +163,15 @@ static void reap_forgotten(struct watch *w)
 	}
 }
 
-/* --- their logs */
-
-/* QEMU appends to its log, whoever has made it shorter. */
-static void bound_log(const char *run_dir)
+static void bound_folders(struct watch *w)
 {
-	char path[PATH_MAX + 16];
-	AUTO_CLOSE int fd = -1;
-	AUTO_FREE char *end = NULL;
-	struct error ignored;
-	struct stat st;
-	ssize_t n;
+	for (unsigned i = 0;; i++) {
+		SCOPED(registry_text_done) struct registry_text m;
 
-	snprintf(path, sizeof(path), "%s/qemu.log", run_dir);
-	if (lstat(path, &st) < 0 || st.st_size <= LOG_MOST)
-		return;
-	fd = foreign_open(path, O_RDWR | O_APPEND, 0, &ignored);
-	if (fd < 0)
-		return;
-	end = malloc(LOG_KEPT);
-	n = end ? pread(fd, end, LOG_KEPT, st.st_size - LOG_KEPT) : -1;
-	if (n < 0 || ftruncate(fd, 0) < 0 || write(fd, end, (size_t)n) < 0)
-		log_warning("%s: %s", path, strerrordesc_np(errno));
-}
-
-static void bound_logs(struct watch *w)
-{
-	char run_dir[PATH_MAX];
-
-	for (unsigned i = 0; registry_run_dir(w->registry, i, run_dir); i++)
-		bound_log(run_dir);
+		if (!registry_text(w->registry, i, &m))
+			return;
+		folder_bound(&m);
+	}
 }
 
 /* --- the thread */
@@ -216,7 +191,7 @@ static void *watch_main(void *arg)
 			return NULL;
 		sweep(w);
 		reap_forgotten(w);
-		bound_logs(w);
+		bound_folders(w);
 	}
 }
 

@@ -2,7 +2,7 @@
 
 /*
  * The watch: a thread that notices QEMUs that end by themselves, reaps those
- * that are known no more, and keeps their logs short.
+ * that are known no more, and keeps what they write short (host/folders.h).
  *
  * It holds a machine whose QEMU has ended while it writes that down; its own
  * list of processes has a lock.  Any thread may call everything but the start
