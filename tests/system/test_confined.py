@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import subprocess
+import tempfile
 import unittest
 
 from lab import Lab, core, machine, needs, wait_for
@@ -23,6 +24,8 @@ from lab.qmp import QMP
 TIME_LIMIT = 120
 PARALLEL = True
 FIRST, NUMBERS = 0x70000000, 1 << 27
+# Version 1: build machines have the memory there.
+MEMORY = "/sys/fs/cgroup/memory/cgroup.procs"
 EQUAL = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs")
 NONE = "0000000000000000"
 
@@ -483,6 +486,29 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         self.alpha.drover("vm", "stop", "web")
         self.assertEqual(other.wait(10), -9)
         self.assertFalse(os.path.exists(folder))
+
+    @unittest.skipUnless(os.access(MEMORY, os.W_OK), "no control groups that bound memory")
+    def test_without_memory_one_guest_ends(self):
+        """As on a host that is full: the daemon and both QEMUs share what there is."""
+        pids = {name: self.start(name) for name in ("web", "db")}
+        group = tempfile.mkdtemp(prefix="drover-", dir=os.path.dirname(MEMORY))
+        self.addCleanup(os.rmdir, group)
+        self.addCleanup(self.alpha.stop)
+        self.addCleanup(self.alpha.drover, "vm", "stop", "db")
+        with open(os.path.join(group, "memory.limit_in_bytes"), "w", encoding="ascii") as f:
+            f.write(str(256 << 20))
+        for pid in (self.alpha.pid, *pids.values()):
+            with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as f:
+                f.write(str(pid))
+        q = self.monitor(self.alpha, "web")
+        with self.assertRaises(Exception):
+            q("object-add", **{"qom-type": "memory-backend-ram", "id": "much", "size": 512 << 20,
+                               "prealloc": True})
+        wait_for("one guest less", lambda: self.alpha.machine("web")["state"] == "lost", 20)
+        self.assertIn("was killed by signal 9", self.alpha.drover("vm", "show", "web").stdout)
+        self.assertEqual(self.acl(self.lab.path("web.raw")), ({}, 0o600))
+        self.assertEqual(self.alpha.machine("db")["pid"], pids["db"])
+        self.beats(self.alpha, "db")
 
     # -- what is refused
 
