@@ -77,6 +77,9 @@ static enum decide_event act_send_loaded(struct commit_side *c)
 	struct error e;
 
 	fault_point("destination:loaded");
+	/* All has come.  Who wrote now would write into a guest that may run,
+	 * or into who has its process's id next. */
+	memory_seal(d->memory);
 	if (session_say(d->session, MESSAGE_LOADED, &e) < 0) {
 		snprintf(d->side.heard, sizeof(d->side.heard), "%.290s",
 			 e.text);

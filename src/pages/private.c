@@ -37,9 +37,10 @@ struct process_memory {
 	bool child;
 	int mem_fd; /* /proc/PID/mem */
 
-	/* Held for reading while something is written. */
+	/* Held for reading while something is written; looked at before, since
+	 * readers that follow each other would keep the sealer out. */
 	pthread_rwlock_t lock;
-	bool sealed;
+	atomic_bool sealed;
 };
 
 struct private_block {
@@ -131,8 +132,8 @@ int process_memory_open(struct process_memory **ret, pid_t pid, bool child,
 
 void process_memory_seal(struct process_memory *p)
 {
-	pthread_rwlock_wrlock(&p->lock);
 	p->sealed = true;
+	pthread_rwlock_wrlock(&p->lock);
 	pthread_rwlock_unlock(&p->lock);
 }
 
@@ -294,6 +295,8 @@ static int put(struct block *b, const struct memory_piece *pieces, unsigned n,
 	struct process_memory *p = b->private->process;
 	int r;
 
+	if (p->sealed)
+		return 0;
 	pthread_rwlock_rdlock(&p->lock);
 	if (p->sealed)
 		r = 0;
@@ -356,23 +359,42 @@ static bool is_zero(const uint8_t *page)
 	return page[0] == 0 && !memcmp(page, page + 1, MEMORY_PAGE - 1);
 }
 
-/* Pages that are there, from @from on: what they hold says whether they are
- * written.  A zero that QEMU has read is there as well. */
-static int look_at(struct block *b, uint64_t address, uint64_t from,
-		   uint64_t count, struct error *e)
+/* @n pages that are there, LOOK at most, from @from on: what they hold says
+ * whether they are written.  A zero that QEMU has read is there as well. */
+static int look_at(struct block *b, uint64_t address, uint64_t from, uint64_t n,
+		   struct error *e)
 {
 	uint8_t pages[LOOK][MEMORY_PAGE];
+	const size_t len = n * MEMORY_PAGE;
 
-	for (uint64_t n; count > 0; from += n, count -= n) {
-		n = count < LOOK ? count : LOOK;
-		if (read_at(b->private->process, address + from * MEMORY_PAGE,
-			    pages,
-			    n * MEMORY_PAGE) != (ssize_t)(n * MEMORY_PAGE))
-			return error_sys(e, "read process %d",
-					 (int)b->private->process->pid);
-		for (uint64_t i = 0; i < n; i++)
-			if (!is_zero(pages[i]))
-				bits_set(b->written, from + i, from + i + 1);
+	if (read_at(b->private->process, address + from * MEMORY_PAGE, pages,
+		    len) != (ssize_t)len)
+		return error_sys(e, "read process %d",
+				 (int)b->private->process->pid);
+	for (uint64_t i = 0; i < n; i++)
+		if (!is_zero(pages[i]))
+			bits_set(b->written, from + i, from + i + 1);
+	return 0;
+}
+
+/* How many from @entry on are there, LOOK at most. */
+static uint64_t there(const uint64_t *entry, uint64_t n)
+{
+	uint64_t i = 0;
+
+	while (i < n && i < LOOK && entry[i] & present_or_swapped)
+		i++;
+	return i;
+}
+
+/* @n pages from @at on, whose entries of pagemap are @entry. */
+static int look_through(struct block *b, uint64_t address, uint64_t at,
+			const uint64_t *entry, uint64_t n, struct error *e)
+{
+	for (uint64_t i = 0, run; i < n; i += run ? run : 1) {
+		run = there(entry + i, n - i);
+		if (run && look_at(b, address, at + i, run, e) < 0)
+			return error_code(e);
 	}
 	return 0;
 }
@@ -398,10 +420,10 @@ static int find_written(struct block *b, uint64_t address, struct error *e)
 			  (off_t)(page * sizeof(*entry))) !=
 		    (ssize_t)(n * sizeof(*entry)))
 			return error_sys(e, "%s", path);
-		for (uint64_t i = 0; i < n; i++)
-			if (entry[i] & present_or_swapped &&
-			    look_at(b, address, at + i, 1, e) < 0)
-				return error_code(e);
+		if (b->private->process->sealed)
+			return error_set(e, ECANCELED, "its QEMU is ended");
+		if (look_through(b, address, at, entry, n, e) < 0)
+			return error_code(e);
 	}
 	return 0;
 }
