@@ -432,6 +432,13 @@ static bool may_merge(const struct trust *s, const struct signed_list *l)
 	       vault_has(s, key_name);
 }
 
+/* Two hosts have imported the key at once: all follow the one that goes on. */
+static bool is_rival(const struct trust *s, const struct members *other)
+{
+	return other->version == s->members.version &&
+	       strcmp(other->host, s->own_name) < 0;
+}
+
 int trust_merge_list(struct trust *s, const struct signed_list *l,
 		     int64_t now_s, struct error *e)
 {
@@ -447,7 +454,7 @@ int trust_merge_list(struct trust *s, const struct signed_list *l,
 	    list_edit(s, &next, e) < 0)
 		return error_code(e);
 	changed = members_merge(&next, &other, e);
-	if (changed < 0 || (!changed && !s->kept.text))
+	if (changed < 0 || (!changed && !s->kept.text && !is_rival(s, &other)))
 		return changed;
 	return list_publish(s, &ca, &next, now_s, e) < 0 ? error_code(e) : 1;
 }

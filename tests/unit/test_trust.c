@@ -534,6 +534,27 @@ static void a_removal_survives_the_cas_host(void **state)
 	assert_int_equal(trust_remove(p->alpha, "beta", p->now_s, &e), -ENOENT);
 }
 
+static void of_two_that_import_at_once_one_goes_on(void **state)
+{
+	struct place *p = *state;
+	SCOPED(trust_authority_done) struct trust_authority copy = { 0 };
+	struct error e;
+
+	join_all(p);
+	assert_int_equal(add_host(p, p->gamma, "gamma"), 0);
+	assert_int_equal(told(p->alpha, p->beta, "beta", false), 1);
+	assert_int_equal(trust_export(p->alpha, &copy, &e), 0);
+	assert_int_equal(trust_import(p->beta, &copy, p->now_s, &e), 0);
+	assert_int_equal(trust_import(p->gamma, &copy, p->now_s, &e), 0);
+	assert_int_equal(version_of(p->beta), version_of(p->gamma));
+	assert_int_equal(told(p->beta, p->gamma, "gamma", false), 0);
+	assert_int_equal(told(p->gamma, p->beta, "beta", true), 0);
+	assert_int_equal(told(p->beta, p->gamma, "gamma", true), 1);
+	assert_int_equal(told(p->gamma, p->beta, "beta", false), 1);
+	assert_int_equal(trust_remove(p->beta, "alpha", p->now_s, &e), -ENOENT);
+	assert_int_equal(trust_remove(p->gamma, "alpha", p->now_s, &e), 0);
+}
+
 static void numbers_only_rise_where_a_copy_is_taken_again(void **state)
 {
 	struct place *p = *state;
@@ -630,6 +651,8 @@ int main(void)
 			without_its_list_the_ca_signs_nothing, start, end),
 		cmocka_unit_test_setup_teardown(a_removal_survives_the_cas_host,
 						start, end),
+		cmocka_unit_test_setup_teardown(
+			of_two_that_import_at_once_one_goes_on, start, end),
 		cmocka_unit_test_setup_teardown(
 			numbers_only_rise_where_a_copy_is_taken_again, start,
 			end),
