@@ -162,6 +162,31 @@ class Package(unittest.TestCase):
         self.link.shape(FAST)
         return move.wait()
 
+    def stop_at(self, point):
+        """droverd waits there from now on."""
+        folder = self.debian.path("/run/systemd/system/droverd.service.d")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "fault.conf"), "w", encoding="ascii") as f:
+            f.write(f"[Service]\nEnvironment=DROVER_FAULT={point}=wait:/run/drover/point\n")
+        self.debian.run("systemctl", "daemon-reload")
+        self.debian.run("systemctl", "restart", "droverd")
+
+    def upgrade_at(self, point, argv):
+        """It is told to end while it waits at that point of the move; what the move came to."""
+        here = self.debian.path("/run/drover/point")
+        for old in (here, here + ".reached"):
+            if os.path.exists(old):
+                os.unlink(old)
+        self.stop_at(point)
+        move = Move(self.peer, argv)
+        wait_for(point, lambda: os.path.exists(here + ".reached"), 30)
+        upgrade = self.lab.spawn(self.debian.argv("dpkg", "-i", "/tmp/drover.deb"))
+        wait_for("its end", lambda: self.show("droverd", "ActiveState") == "deactivating", 30)
+        with open(here, "wb"):
+            pass
+        self.assertEqual(upgrade.wait(60), 0)
+        return move.wait()
+
     def nothing_is_left(self, here, there):
         """Of a move: who has the machine, and nobody else anything of it."""
         def left():
@@ -204,13 +229,22 @@ class Package(unittest.TestCase):
         status, said = self.upgrade_in(self.peer.drover_argv(*MOVE[1:], name),
                                        lambda: self.peer.api("GET", "/v1/jobs"))
         self.assertEqual(status, 1)
-        self.assertIn(f"move db: host {name}: ", said)
+        self.assertRegex(said, rf"move db: .*\b{name}: ")
         self.nothing_is_left({}, {"db": "running"})
         self.assertEqual(self.peer.machine("db")["pid"], qemu)
         self.peer.drover("move", "db", name)
         self.nothing_is_left({"db": "running"}, {})
+        # What was committed is finished, on either side.
+        said = self.upgrade_at("source:before-commit-sent", self.debian.argv(*MOVE, "peer"))
+        self.assertIn(said[0], (0, 1))
+        self.assertEqual("look for it on peer" in said[1], said[0] == 1, said)
+        self.nothing_is_left({}, {"db": "running"})
+        said = self.upgrade_at("destination:commit-received",
+                               self.peer.drover_argv(*MOVE[1:], name))
+        self.assertEqual(said[0], 0, said)
+        self.nothing_is_left({"db": "running"}, {})
         self.debian.run("drover", "vm", "stop", "db")
-        self.debian.run("drover", "vm", "forget", "db", check=False)
+        self.debian.run("drover", "vm", "forget", "db")
 
     def test_4_without_the_package_its_guest_runs_on(self):
         qemu = self.qemu()
