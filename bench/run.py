@@ -20,6 +20,7 @@ import distance
 import failures
 import model
 import multichannel
+import pause
 import release
 import scaling
 import side
@@ -31,7 +32,7 @@ from results import Bench
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
           "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
-          "tls": tls.PARTS, "update": update.PARTS}
+          "tls": tls.PARTS, "update": update.PARTS, "pause": pause.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

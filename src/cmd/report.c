@@ -31,6 +31,28 @@ static const char *time_at(char buf[static OUTPUT_CELL], const json_t *o,
 	return buf;
 }
 
+/* What it was made of, where it is known. */
+static void print_downtime(FILE *to, const json_t *r)
+{
+	static const char *const parts[][2] = {
+		{ "last_pass_ms", "last pass" }, { "backlog_ms", "backlog" },
+		{ "device_ms", "device state" }, { "load_ms", "load" },
+		{ "commit_ms", "commit" },       { "cont_ms", "cont" },
+	};
+	char text[TEXT_CAP], cell[OUTPUT_CELL];
+	const json_t *pause = output_find(r, "pause");
+	size_t used;
+
+	used = (size_t)snprintf(text, sizeof(text), "%.32s",
+				time_at(cell, r, "downtime_ms"));
+	for (size_t i = 0; json_is_object(pause) && i < ARRAY_SIZE(parts); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s%.16s %.16s", i == 0 ? ": " : ", ",
+					 parts[i][1],
+					 time_at(cell, pause, parts[i][0]));
+	row(to, "Downtime", text);
+}
+
 static void print_times(FILE *to, const json_t *r)
 {
 	char text[TEXT_CAP], a[OUTPUT_CELL], b[OUTPUT_CELL];
@@ -47,7 +69,7 @@ static void print_times(FILE *to, const json_t *r)
 			 rounds == 1 ? "" : "s", time_at(b, r, "setup_ms"));
 	row(to, "Total time", text);
 	if (json_is_number(output_find(r, "downtime_ms")))
-		row(to, "Downtime", time_at(a, r, "downtime_ms"));
+		print_downtime(to, r);
 }
 
 static void print_bytes(FILE *to, const json_t *r)

@@ -488,12 +488,32 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 			acknowledge(o, a->range[i].first + k, now);
 	while (o->base < o->next_seq && !*queue_slot(o, o->base))
 		o->base++;
+	if (o->mark_seq > 0 && o->mark_us == 0 && o->base >= o->mark_seq)
+		o->mark_us = now;
 	pthread_cond_broadcast(&o->changed);
 	if (o->limited > 0 && o->head)
 		pthread_cond_broadcast(&o->work);
 	/* The taker has its buffers back, and channels have room. */
 	offer(o);
 	return 0;
+}
+
+void outbox_mark(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	if (o->mark_seq > 0)
+		return;
+	o->mark_seq = o->next_seq;
+	if (o->base == o->next_seq)
+		o->mark_us = clock_us();
+}
+
+uint64_t outbox_mark_acked_us(struct outbox *o)
+{
+	WITH_LOCK(&o->lock);
+
+	return o->mark_us;
 }
 
 void outbox_channel_alive(struct outbox *o, unsigned channel)

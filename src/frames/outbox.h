@@ -107,6 +107,10 @@ struct outbox_flow outbox_channel_flow(struct outbox *o, unsigned channel);
 uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
 
 bool outbox_is_acked(struct outbox *o, uint64_t seq);
+/* All frames so far are marked, once; when the last of them had been
+ * acknowledged, 0: not yet. */
+void outbox_mark(struct outbox *o);
+uint64_t outbox_mark_acked_us(struct outbox *o);
 /* 0, -ETIMEDOUT, or -EPIPE once the outbox is closed. */
 int outbox_wait_acked(struct outbox *o, uint64_t seq, uint64_t deadline_us);
 int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);

@@ -178,10 +178,10 @@ static enum decide_event act_send_running(struct commit_side *c)
 	struct error e;
 
 	fault_point("destination:running");
-	if (d->qmp)
-		monitor_announce(d->qmp);
 	if (d->session && session_say(d->session, MESSAGE_RUNNING, &e) < 0)
 		log_debug("move %s: %s", d->job->machine, e.text);
+	if (d->qmp)
+		monitor_announce(d->qmp);
 	return NO_EVENT;
 }
 

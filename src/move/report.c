@@ -65,6 +65,21 @@ static const struct shape switchover_shape =
 	SHAPE(struct switchover_report, switchover_fields);
 
 #undef AT
+#define AT(member) SHAPE_AT(struct pause_report, member)
+
+static const struct shape_field pause_fields[] = {
+	{ "last_pass_ms", SHAPE_SIGNED, 0, AT(last_pass_ms) },
+	{ "backlog_ms", SHAPE_SIGNED, 0, AT(backlog_ms) },
+	{ "device_ms", SHAPE_SIGNED, 0, AT(device_ms) },
+	{ "load_ms", SHAPE_SIGNED, 0, AT(load_ms) },
+	{ "commit_ms", SHAPE_SIGNED, 0, AT(commit_ms) },
+	{ "cont_ms", SHAPE_SIGNED, 0, AT(cont_ms) },
+};
+
+static const struct shape pause_shape =
+	SHAPE(struct pause_report, pause_fields);
+
+#undef AT
 #define AT(member) SHAPE_AT(struct bytes_report, member)
 
 static const struct shape_field bytes_fields[] = {
@@ -89,6 +104,8 @@ static const struct shape_field report_fields[] = {
 	{ "switchover", SHAPE_OBJECT, SHAPE_OMIT, AT(switchover),
 	  SHAPE_HAS(struct job_report, has_switchover),
 	  .of = &switchover_shape },
+	{ "pause", SHAPE_OBJECT, SHAPE_OMIT, AT(pause),
+	  SHAPE_HAS(struct job_report, has_pause), .of = &pause_shape },
 	{ "setup_ms", SHAPE_SIGNED, SHAPE_OMIT, AT(setup_ms) },
 	{ "transfer_ms", SHAPE_SIGNED, SHAPE_OMIT, AT(transfer_ms) },
 	{ "rounds", SHAPE_SIGNED, SHAPE_OMIT, AT(rounds) },
@@ -228,6 +245,42 @@ static void add_times(struct job_report *to, const struct move_times *t)
 	};
 }
 
+/* What is known by the clock that does not jump, as the time of day. */
+static uint64_t wall_us(uint64_t us)
+{
+	return us ? clock_wall_us() - (clock_us() - us) : 0;
+}
+
+/* How long after @last, from where the next one counts. */
+static int64_t part_ms(uint64_t stopped_us, int64_t *last, uint64_t until_us)
+{
+	int64_t at = ms(stopped_us, until_us), took;
+
+	took = at > *last ? at - *last : 0;
+	*last += took;
+	return took;
+}
+
+static void add_pause(struct job_report *to, const struct move_times *t,
+		      const struct relay_stats *rs)
+{
+	uint64_t from = t->stopped_wall_us, all = t->completed_wall_us;
+	int64_t last = 0;
+
+	to->has_pause = from && rs->ram_us && rs->landed_us &&
+			t->decided_wall_us && t->running_wall_us;
+	if (!to->has_pause)
+		return;
+	if (all < t->loaded_wall_us)
+		all = t->loaded_wall_us;
+	to->pause.last_pass_ms = part_ms(from, &last, wall_us(rs->ram_us));
+	to->pause.backlog_ms = part_ms(from, &last, wall_us(rs->landed_us));
+	to->pause.device_ms = part_ms(from, &last, wall_us(rs->last_us));
+	to->pause.load_ms = part_ms(from, &last, all);
+	to->pause.commit_ms = part_ms(from, &last, t->decided_wall_us);
+	to->pause.cont_ms = part_ms(from, &last, t->running_wall_us);
+}
+
 static int add_reasons(struct words *to, const struct move_times *t,
 		       const struct move_options *o,
 		       const struct relay_stats *rs, struct error *e)
@@ -275,6 +328,7 @@ int report_move(struct job_report *ret, struct session *s, struct relay *r,
 	if (report_begin(&of, s, &rs, t->running_us - t->migrate_us, e) < 0)
 		return error_code(e);
 	add_times(&of, t);
+	add_pause(&of, t, &rs);
 	snprintf(of.mode_asked, sizeof(of.mode_asked), "%s", mode->name);
 	snprintf(of.mode_got, sizeof(of.mode_got), "%s",
 		 move_mode_got(mode, move_paths_press(&o->paths)));

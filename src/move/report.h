@@ -84,6 +84,12 @@ struct switchover_report {
 	int64_t sent_ms, loaded_ms, running_ms;
 };
 
+/* What the downtime was made of, one after the other: docs/convergence.md. */
+struct pause_report {
+	int64_t last_pass_ms, backlog_ms, device_ms, load_ms, commit_ms,
+		cont_ms;
+};
+
 /* What was carried, docs/api.md. */
 struct bytes_report {
 	uint64_t zero, raw, kept, stream, wire, resent, duplicates;
@@ -97,6 +103,8 @@ struct job_report {
 	char mode_asked[16], mode_got[16];
 	bool has_switchover; /* likewise */
 	struct switchover_report switchover;
+	bool has_pause; /* likewise, where all of it is known */
+	struct pause_report pause;
 
 	struct bytes_report bytes;
 	struct relay_pages pages;
@@ -112,7 +120,8 @@ struct move_times {
 	uint64_t stopped_wall_us;   /* QEMU's STOP event; 0: still runs */
 	uint64_t completed_wall_us; /* the source's QEMU has sent everything */
 	uint64_t loaded_wall_us;    /* the destination said so */
-	uint64_t running_wall_us;   /* likewise */
+	uint64_t decided_wall_us;   /* "commit" is on disk */
+	uint64_t running_wall_us;   /* the destination said so */
 	uint64_t rounds;            /* of pre-copy */
 	uint64_t limit_us;          /* of downtime, that QEMU had in the end */
 	unsigned throttle;          /* the most, per cent */

@@ -57,6 +57,7 @@ static enum decide_event act_store_commit(struct commit_side *c)
 
 	fault_point("source:before-commit");
 	event = commit_store(&m->side, STEP_COMMIT);
+	m->times.decided_wall_us = clock_wall_us();
 	if (event == EVENT_NOT_STORED)
 		error_set(&m->why, EIO, "%s", m->side.heard);
 	return event;

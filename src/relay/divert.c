@@ -384,6 +384,21 @@ static const struct split_ops ops = {
 
 /* --- reading */
 
+/* QEMU has sent the last page, and goes on with its devices. */
+static int on_ram_done(struct divert *d, struct error *e)
+{
+	if (!split_stats(d->splitter)->ram_done)
+		return 0;
+	atomic_store_explicit(&d->last_us, clock_us(), memory_order_relaxed);
+	if (atomic_load_explicit(&d->ram_us, memory_order_relaxed))
+		return 0;
+	atomic_store_explicit(&d->ram_us, clock_us(), memory_order_relaxed);
+	if (seal_batch(d, e) < 0)
+		return error_code(e);
+	outbox_mark(d->out);
+	return 0;
+}
+
 static void publish(struct divert *d)
 {
 	const struct split_stats *s = split_stats(d->splitter);
@@ -480,6 +495,8 @@ static int run(struct divert *d, int fd, struct error *e)
 			return (int)n;
 		used += (size_t)n;
 		publish(d);
+		if (on_ram_done(d, e) < 0)
+			return error_code(e);
 	}
 }
 

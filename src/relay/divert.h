@@ -96,6 +96,9 @@ struct divert {
 	atomic_uint_fast64_t delta_bytes, kept_pages, stream_bytes;
 	atomic_uint_fast64_t ram_bytes, read_bytes;
 	atomic_bool opaque, ram_done;
+	/* clock_us() when all of RAM, and the last so far, was read; 0 before
+	 */
+	atomic_uint_fast64_t ram_us, last_us;
 };
 
 int divert_init(struct divert *d, struct outbox *out, uint16_t stream,

@@ -789,6 +789,9 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 	ret->stream_bytes = atomic_load(&d->stream_bytes);
 	ret->read_bytes = atomic_load(&d->read_bytes);
 	ret->ram_done = atomic_load(&d->ram_done);
+	ret->ram_us = atomic_load(&d->ram_us);
+	ret->last_us = atomic_load(&d->last_us);
+	ret->landed_us = outbox_mark_acked_us(session_outbox(r->session));
 	ret->opaque = atomic_load(&d->opaque);
 	if (!proofs_explain(&r->divert.proofs, ret->why_kept,
 			    sizeof(ret->why_kept))) {

@@ -100,6 +100,9 @@ struct relay_stats {
 	char why_opaque[80];
 	/* Why pages of a block could not be placed; "": they could. */
 	char why_kept[240];
+	/* clock_us() when QEMU had sent all of RAM, when that had landed, and
+	 * when QEMU last sent anything behind it; source, 0: not yet */
+	uint64_t ram_us, landed_us, last_us;
 };
 
 void relay_stats(struct relay *r, struct relay_stats *ret);

@@ -135,6 +135,7 @@ class BusyGuest(unittest.TestCase):
         self.assertGreater(report["throttle"], 10)
         self.assertIn(f"slowed down by up to {report['throttle']} %", " ".join(report["reasons"]))
         self.assertLess(report["downtime_ms"], 500)
+        self.assertAlmostEqual(sum(report["pause"].values()), report["downtime_ms"], delta=5)
         self.assertEqual(self.beta.machine("busy")["state"], "running")
         again = self.alpha.drover("job", "set", job["id"], "--converge", "none", check=False)
         self.assertEqual(again.status, 8)

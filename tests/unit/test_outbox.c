@@ -246,6 +246,25 @@ static void nobody_may_acknowledge_what_was_never_numbered(void **state)
 	outbox_unmade(o);
 }
 
+static void a_mark_is_reached_when_all_before_it_has_arrived(void **state)
+{
+	struct outbox *o = outbox_made();
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		put(o, FRAME_PAGES, 0, 100);
+	outbox_mark(o);
+	put(o, FRAME_PAGES, 0, 100);
+	outbox_mark(o); /* of no effect */
+	for (int i = 0; i < 3; i++)
+		send_one(o, 0);
+	assert_int_equal(ack_one(o, 2), 0);
+	assert_int_equal(outbox_mark_acked_us(o), 0);
+	assert_int_equal(ack_one(o, 1), 0);
+	assert_true(outbox_mark_acked_us(o) > 0);
+	outbox_unmade(o);
+}
+
 static void an_old_acknowledgement_changes_nothing(void **state)
 {
 	struct outbox *o = outbox_made();
@@ -743,6 +762,8 @@ int main(void)
 		cmocka_unit_test(
 			nobody_may_acknowledge_what_was_never_numbered),
 		cmocka_unit_test(an_old_acknowledgement_changes_nothing),
+		cmocka_unit_test(
+			a_mark_is_reached_when_all_before_it_has_arrived),
 		cmocka_unit_test(
 			a_producer_waits_for_room_and_the_end_wakes_it),
 		cmocka_unit_test(one_full_stream_does_not_hold_up_another),

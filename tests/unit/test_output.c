@@ -213,7 +213,9 @@ static void short_quantities_have_at_most_five_columns(void **state)
 static const char done_job[] =
 	"{\"id\":\"3f9a12cd\",\"kind\":\"move\",\"role\":\"source\","
 	"\"machine\":\"web1\",\"peer\":\"beta\",\"state\":\"done\","
-	"\"report\":{\"total_ms\":36400,\"downtime_ms\":84,\"setup_ms\":210,"
+	"\"report\":{\"total_ms\":36400,\"downtime_ms\":84,"
+	"\"pause\":{\"last_pass_ms\":24,\"backlog_ms\":21,\"device_ms\":0,"
+	"\"load_ms\":34,\"commit_ms\":3,\"cont_ms\":2},\"setup_ms\":210,"
 	"\"rounds\":1,\"bytes\":{\"zero\":2147483648,\"raw\":3221225472,"
 	"\"stream\":4194304,\"wire\":1258291200,\"resent\":0,"
 	"\"duplicates\":0},\"rate\":123731968,\"mode_asked\":\"tcp\","
@@ -238,7 +240,9 @@ static void the_report_is_this_text(void **state)
 	static const char want[] =
 		"web1 moved to beta.\n"
 		"Total time      36.4 s in 1 round, set-up 210 ms\n"
-		"Downtime        84 ms\n"
+		"Downtime        84 ms: last pass 24 ms, backlog 21 ms, device "
+		"state 0 ms, load\n"
+		"                34 ms, commit 3 ms, cont 2 ms\n"
 		"Bytes              2.0 GiB  zero pages\n"
 		"                   3.0 GiB  other pages\n"
 		"                   4.0 MiB  device state and the rest of "

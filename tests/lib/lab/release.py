@@ -50,9 +50,10 @@ def make(commit, folder):
 
 
 @functools.lru_cache(None)
-def built():
-    """The folder like BUILD of the last release; skips where there is none."""
-    version, commit = last()
+def built(commit=None):
+    """The folder like BUILD of the last release, or of a commit; skips where there
+    is none."""
+    version, commit = ("a commit", commit) if commit else last()
     folder = os.path.join(CACHE, f"release-{commit}")
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "release.lock"), "w", encoding="ascii") as lock:
