@@ -50,19 +50,48 @@ int folder_sync(const char *path, struct error *e)
 	return 0;
 }
 
-int file_save(const char *folder, const char *name, const char *text,
-	      mode_t mode, struct error *e)
+static void aside_of(char buf[static PATH_MAX], const char *folder,
+		     const char *name)
+{
+	snprintf(buf, PATH_MAX, "%s/.%s.new", folder, name);
+}
+
+int file_prepare(const char *folder, const char *name, const char *text,
+		 mode_t mode, struct error *e)
+{
+	char aside[PATH_MAX];
+
+	aside_of(aside, folder, name);
+	if (make_folder(folder, e) < 0)
+		return error_code(e);
+	return write_synced(aside, text, mode, e);
+}
+
+int file_publish(const char *folder, const char *name, struct error *e)
 {
 	char aside[PATH_MAX], path[PATH_MAX];
 
+	aside_of(aside, folder, name);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	snprintf(aside, sizeof(aside), "%s/.%s.new", folder, name);
-	if (make_folder(folder, e) < 0 ||
-	    write_synced(aside, text, mode, e) < 0)
-		return error_code(e);
 	if (rename(aside, path) < 0)
 		return error_sys(e, "write %s", path);
 	return folder_sync(folder, e);
+}
+
+void file_drop_prepared(const char *folder, const char *name)
+{
+	char aside[PATH_MAX];
+
+	aside_of(aside, folder, name);
+	unlink(aside);
+}
+
+int file_save(const char *folder, const char *name, const char *text,
+	      mode_t mode, struct error *e)
+{
+	if (file_prepare(folder, name, text, mode, e) < 0)
+		return error_code(e);
+	return file_publish(folder, name, e);
 }
 
 void folder_remove_unfinished(const char *folder)

@@ -15,6 +15,13 @@ struct error;
  * owner alone. */
 int file_save(const char *folder, const char *name, const char *text,
 	      mode_t mode, struct error *e);
+/* The same in two steps: what is prepared is synced, and nobody reads it before
+ * it is published.  Whatever else is saved under that name, and the next start,
+ * take it away. */
+int file_prepare(const char *folder, const char *name, const char *text,
+		 mode_t mode, struct error *e);
+int file_publish(const char *folder, const char *name, struct error *e);
+void file_drop_prepared(const char *folder, const char *name);
 /* What was removed from the folder stays removed: on disk when it returns. */
 int folder_sync(const char *path, struct error *e);
 /* The oldest file goes when there are more than @most. */

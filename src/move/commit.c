@@ -343,6 +343,16 @@ enum decide_event commit_store(struct commit_side *c, int step)
 		      &e);
 }
 
+enum decide_event commit_publish(struct commit_side *c, int step)
+{
+	struct error e;
+
+	return stored(c,
+		      journal_publish(c->host->state_directory, c->entry,
+				      (enum journal_step)step, &e),
+		      &e);
+}
+
 enum decide_event commit_conclude(struct commit_side *c, int step)
 {
 	struct error e;

@@ -56,6 +56,8 @@ enum decide_event commit_doubt(struct commit_side *c);
 enum decide_event commit_refuse(struct commit_side *c);
 /* STORED or NOT_STORED. */
 enum decide_event commit_store(struct commit_side *c, int step);
+/* Of what journal_prepare() has written. */
+enum decide_event commit_publish(struct commit_side *c, int step);
 enum decide_event commit_conclude(struct commit_side *c, int step);
 enum decide_event commit_remove(struct commit_side *c);
 

@@ -96,6 +96,36 @@ int journal_write(const char *state_directory, struct journal_entry *entry,
 	return save(state_directory, entries, entry, step, e);
 }
 
+int journal_prepare(const char *state_directory,
+		    const struct journal_entry *entry, enum journal_step step,
+		    struct error *e)
+{
+	char folder[PATH_MAX], name[NAME_CAP];
+	struct journal_entry next = *entry; /* shares what is on the heap */
+	AUTO_FREE char *text = NULL;
+
+	next.step = step;
+	text = shape_file_text(&journal_entry_shape, &next);
+	if (!text)
+		return error_set(e, ENOMEM, "no memory for the journal");
+	folder_of(folder, sizeof(folder), state_directory, entries);
+	name_of(name, entry->job, entry->role);
+	return file_prepare(folder, name, text, 0600, e);
+}
+
+int journal_publish(const char *state_directory, struct journal_entry *entry,
+		    enum journal_step step, struct error *e)
+{
+	char folder[PATH_MAX], name[NAME_CAP];
+
+	entry->step = step;
+	folder_of(folder, sizeof(folder), state_directory, entries);
+	name_of(name, entry->job, entry->role);
+	if (file_publish(folder, name, e) < 0)
+		return error_in(e, "journal");
+	return 0;
+}
+
 int journal_remove(const char *state_directory, const char *job, enum role role,
 		   struct error *e)
 {
@@ -104,6 +134,7 @@ int journal_remove(const char *state_directory, const char *job, enum role role,
 	folder_of(folder, sizeof(folder), state_directory, entries);
 	name_of(name, job, role);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file_drop_prepared(folder, name);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_sys(e, "journal: remove %s", path);
 	if (folder_sync(folder, e) < 0 && e->code != ENOENT)

@@ -73,6 +73,14 @@ struct journal_entry journal_entry_of(const struct job *j);
 /* Writes @entry with this step, which is set.  On disk when it returns. */
 int journal_write(const char *state_directory, struct journal_entry *entry,
 		  enum journal_step step, struct error *e);
+/* In two steps, of which the second is quick: what is prepared counts for
+ * nothing, not even after a crash, until it is published.  Nothing else may be
+ * written of this entry in between. */
+int journal_prepare(const char *state_directory,
+		    const struct journal_entry *entry, enum journal_step step,
+		    struct error *e);
+int journal_publish(const char *state_directory, struct journal_entry *entry,
+		    enum journal_step step, struct error *e);
 /* The entry is off the disk when it returns 0; so is one that never was. */
 int journal_remove(const char *state_directory, const char *job, enum role role,
 		   struct error *e);

@@ -438,6 +438,19 @@ static void prefer_their_reason(struct source *m, struct error *e)
 		*e = theirs;
 }
 
+/* The decision itself is then a rename: the guest does not wait for the disk to
+ * take its text as well.  Where this fails, it is written as a whole. */
+static void prepare_commit(struct source *m)
+{
+	struct error e;
+
+	m->commit_prepared = journal_prepare(m->host->state_directory,
+					     &m->entry, STEP_COMMIT, &e) == 0;
+	if (!m->commit_prepared)
+		log_warning("move %s: prepare the decision: %s",
+			    m->job->machine, e.text);
+}
+
 static int st_precopy(struct source *m, struct error *e)
 {
 	char path[PATH_MAX];
@@ -445,6 +458,7 @@ static int st_precopy(struct source *m, struct error *e)
 	migrate_socket(path, sizeof(path), m);
 	if (set_up_qemu(m, e) < 0 || start_relay(m, path, e) < 0)
 		return error_code(e);
+	prepare_commit(m);
 	m->migrating = true;
 	m->times.migrate_us = clock_us();
 	set_deadline(m);

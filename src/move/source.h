@@ -44,6 +44,7 @@ struct source {
 	bool left, forgotten;   /* given up; out of the registry */
 	bool completed, loaded; /* says the source's, the destination's QEMU */
 	bool migrating;         /* QEMU was told to */
+	bool commit_prepared;   /* journal_prepare() */
 	struct move_times times;
 	uint64_t next_progress_us, next_bandwidth_us;
 	uint64_t timeout_us, deadline_us; /* 0: none */

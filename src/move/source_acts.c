@@ -56,7 +56,10 @@ static enum decide_event act_store_commit(struct commit_side *c)
 	enum decide_event event;
 
 	fault_point("source:before-commit");
-	event = commit_store(&m->side, STEP_COMMIT);
+	/* Half of it was done while the guest still ran. */
+	event = m->commit_prepared ? commit_publish(&m->side, STEP_COMMIT)
+				   : commit_store(&m->side, STEP_COMMIT);
+	m->commit_prepared = false;
 	m->times.decided_wall_us = clock_wall_us();
 	if (event == EVENT_NOT_STORED)
 		error_set(&m->why, EIO, "%s", m->side.heard);

@@ -347,6 +347,42 @@ static void what_was_not_finished_is_removed(void **state)
 	folder_remove_unfinished("/nonexistent/folder");
 }
 
+static void what_is_prepared_counts_when_it_is_published(void **state)
+{
+	struct journal_entry j = entry("two"), found = { .pid = 0 };
+	struct error e;
+
+	(void)state;
+	write_entry("two", STEP_PREPARE);
+	assert_int_equal(journal_prepare(folder, &j, STEP_COMMIT, &e), 0);
+	assert_int_equal(journal_find(folder, "two", ROLE_SOURCE, &found, &e),
+			 0);
+	assert_int_equal(found.step, STEP_PREPARE);
+	journal_entry_done(&found);
+	assert_int_equal(journal_publish(folder, &j, STEP_COMMIT, &e), 0);
+	assert_int_equal(j.step, STEP_COMMIT);
+	assert_int_equal(journal_find(folder, "two", ROLE_SOURCE, &found, &e),
+			 0);
+	assert_int_equal(found.step, STEP_COMMIT);
+	assert_string_equal(found.machine, "web1");
+	journal_entry_done(&found);
+}
+
+static void a_start_and_a_removal_take_away_what_is_only_prepared(void **state)
+{
+	struct journal_entry j = entry("three");
+	struct error e;
+
+	(void)state;
+	write_entry("three", STEP_PREPARE);
+	assert_int_equal(journal_prepare(folder, &j, STEP_COMMIT, &e), 0);
+	folder_remove_unfinished(inner);
+	assert_int_equal(journal_publish(folder, &j, STEP_COMMIT, &e), -ENOENT);
+	assert_int_equal(journal_prepare(folder, &j, STEP_COMMIT, &e), 0);
+	assert_int_equal(journal_remove(folder, "three", ROLE_SOURCE, &e), 0);
+	assert_int_equal(journal_publish(folder, &j, STEP_COMMIT, &e), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +396,9 @@ int main(void)
 		journal_test(a_journal_that_cannot_be_read_is_not_an_empty_one),
 		journal_test(what_is_no_entry_is_told_not_skipped),
 		journal_test(half_written_files_are_not_read),
+		journal_test(what_is_prepared_counts_when_it_is_published),
+		journal_test(
+			a_start_and_a_removal_take_away_what_is_only_prepared),
 		journal_test(what_was_not_finished_is_removed),
 		journal_test(a_disk_that_fills_up_leaves_the_old_entry),
 	};
