@@ -84,6 +84,16 @@ static int next_line(struct qmp_input *in, const char **ret, size_t *ret_len,
 	return 1;
 }
 
+/* No fewer than there are: what stands in a string counts as well. */
+static size_t values_in(const char *line, size_t len)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < len; i++)
+		n += line[i] == ',' || line[i] == '{' || line[i] == '[';
+	return n;
+}
+
 int qmp_input_next(struct qmp_input *in, json_t **ret, struct error *e)
 {
 	const char *line = NULL;
@@ -97,6 +107,11 @@ int qmp_input_next(struct qmp_input *in, json_t **ret, struct error *e)
 		if (r <= 0)
 			return r;
 	} while (len == 0 || (len == 1 && line[0] == '\r'));
+	if (values_in(line, len) > QMP_VALUES_MAX)
+		return error_set(e, EBADMSG,
+				 "QEMU's monitor: a line of more than %d "
+				 "values",
+				 QMP_VALUES_MAX);
 	o = json_loadb(line, len, JSON_ALLOW_NUL, &why);
 	if (json_is_object(o)) {
 		*ret = o;

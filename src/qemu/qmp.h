@@ -30,10 +30,12 @@
 struct error;
 struct qmp;
 
-/* As text; what is made of it takes up to a hundred times as much.  QEMU's
- * longest, a thousand block nodes, has 1.5 MB; an event some hundred bytes. */
+/* As text.  QEMU's longest, a thousand block nodes, has 1.5 MB and 80,000
+ * values, of which each takes up to 250 bytes of memory; an event has some
+ * hundred bytes. */
 enum {
 	QMP_LINE_MAX = 4 << 20,
+	QMP_VALUES_MAX = 256 << 10,
 	QMP_EVENTS_MAX = 1024,
 	QMP_EVENTS_BYTES = 512 << 10,
 };

@@ -354,6 +354,23 @@ static void a_line_without_end_is_refused(void **state)
 	free(piece);
 }
 
+/* Each takes a hundred times the memory of its text. */
+static void a_line_of_too_many_values_is_refused(void **state)
+{
+	struct qmp_input in = { 0 };
+	json_t *o = NULL;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(qmp_input_add(&in, "{\"return\": [{}", 14, &e), 0);
+	for (int i = 0; i < QMP_VALUES_MAX / 2; i++)
+		assert_int_equal(qmp_input_add(&in, ",{}", 3, &e), 0);
+	assert_int_equal(qmp_input_add(&in, "]}\n", 3, &e), 0);
+	assert_int_equal(qmp_input_next(&in, &o, &e), -EBADMSG);
+	assert_non_null(strstr(e.text, "a line of more than 262144 values"));
+	qmp_input_done(&in);
+}
+
 static void a_missing_socket_is_tried_until_the_deadline(void **state)
 {
 	uint64_t start = clock_us();
@@ -423,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_command_of_which_a_part_left_is_the_last),
 		cmocka_unit_test(lines_come_in_pieces),
 		cmocka_unit_test(a_line_without_end_is_refused),
+		cmocka_unit_test(a_line_of_too_many_values_is_refused),
 		cmocka_unit_test(a_missing_socket_is_tried_until_the_deadline),
 		cmocka_unit_test(a_real_qemu_answers),
 	};
