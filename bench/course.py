@@ -2,8 +2,8 @@
 """The course that is run: two hosts, their cards, and one migration at a time.
 
 Two hosts (network namespaces) joined by veth pairs, shaped or not, and the
-stress guest.  Each run has QEMUs of its own, whose memory is a shared memfd at
-both ends.  Drover's time is from QEMU's `migrate` to `completed`, as QEMU's
+stress guest.  Each run has QEMUs of its own with the memory that QEMU takes by
+default.  Drover's time is from QEMU's `migrate` to `completed`, as QEMU's
 total-time is; its downtime from QEMU's STOP until the destination says that the
 guest runs.  QEMU's own are what query-migrate says, with max-bandwidth lifted
 and the same downtime limit.  The gap is the guest's longest silence from the
@@ -118,12 +118,18 @@ def memory_at_hand(memory_mib):
 
     A virtual machine's own host may take blocks of pages that are free, and give
     them back at their first touch, which costs as much again as the touch itself.
-    One page in each 2 MiB stays in use meanwhile: no block is free as a whole."""
+    One page in each 2 MiB stays in use meanwhile: no block is free as a whole.  That
+    does not help who takes huge pages: as many of these are touched and given back
+    right before."""
     with mmap.mmap(-1, memory_mib * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_NOHUGEPAGE)
         memory.madvise(MADV_POPULATE_WRITE)
         for at in range(0, memory_mib * MIB, 2 * MIB):
             memory.madvise(mmap.MADV_DONTNEED, at + mmap.PAGESIZE, 2 * MIB - mmap.PAGESIZE)
+        with mmap.mmap(-1, memory_mib * MIB,
+                       flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as huge:
+            huge.madvise(mmap.MADV_HUGEPAGE)
+            huge.madvise(MADV_POPULATE_WRITE)
         yield
 
 
@@ -286,7 +292,7 @@ class Course:
                         *self.guest.arguments(self.args.memory), *console.arguments(),
                         namespace=self.network[host], incoming=host == "beta", program=program,
                         memory=f"{self.args.memory}M", machine="pc",
-                        shared=host == "alpha" or not mode.own_memory))
+                        shared=mode.shared_memory))
                 console.wait_line("^drover-stress ready", 120)
                 return self._qemu_migrate(ends, mode, way, during, console, limit_s)
         finally:

@@ -167,7 +167,7 @@ class QemuMode:
     mptcp: bool = False
     xbzrle: bool = False
     auto_converge: bool = False
-    own_memory: bool = False    # at the destination: QEMU's default instead of a shared memfd
+    shared_memory: bool = False     # a memfd at both ends instead of QEMU's default
     qemu10: bool = False
     tunnel: type = None         # of class Tunnel
 

@@ -12,11 +12,14 @@ from copy import copy
 import plot
 from common import good, median, median_of, point
 from course import MIXED, REST_MIB, Course, Guest, Run, drover, qemu
+from lab.core import qemu10
 from peers import QemuMode
 
 GIB_MIB = 1024
 UNSHAPED_MIB = 4096
 MULTIFD_CHANNELS = 2
+# Of the better of a QEMU's own ways.
+UNSHAPED_BAR, UNSHAPED_10_BAR = 0.7, 1.0
 SIZES_MIB, QUICK_SIZES_MIB = (1024, 2048, 4096, 8192), (256, 512, 1024, 2048)
 # Of the memory, what the guest does not fill: a share, so that what travels grows
 # as the memory does.
@@ -40,21 +43,26 @@ def at(numbers):
 
 # -- the parts
 def unshaped(bench):
-    """4 GiB over a card that is not shaped, beside QEMU's tcp and multifd"""
+    """4 GiB over a card that is not shaped, beside tcp and multifd of QEMU and QEMU 10"""
     args = bench.args if bench.args.quick else sized(bench.args,
                                                      max(bench.args.memory, UNSHAPED_MIB))
-    multifd = f"QEMU multifd {MULTIFD_CHANNELS}"
+    program, why_not = qemu10()
+    versions = {"QEMU": UNSHAPED_BAR, **({"QEMU 10": UNSHAPED_10_BAR} if program else {})}
+    theirs = {version: (f"{version} tcp", f"{version} multifd {MULTIFD_CHANNELS}")
+              for version in versions}
     with Course(args, None, guest=MIXED) as course:
         runs = bench.turns("unshaped", **{
-            "QEMU tcp": qemu(course), multifd: qemu(course, QemuMode(MULTIFD_CHANNELS)),
-            "tcp": drover(course, "tcp"), "compression": drover(course, "compression")})
+            name: qemu(course, QemuMode(channels, qemu10=version != "QEMU"))
+            for version, names in theirs.items()
+            for name, channels in zip(names, (0, MULTIFD_CHANNELS))},
+            tcp=drover(course, "tcp"), compression=drover(course, "compression"))
     case = f"{args.memory} MiB, mixed, unshaped"
-    better = min("QEMU tcp", multifd,
-                 key=lambda name: median_of(runs[name], lambda r: r.seconds))
-    bench.ratio(f"{case}, compression", runs["compression"], runs[better], better, 0.9)
-    for name in runs:
-        if name not in ("compression", better):
-            bench.ratio(f"{case}, {name}", runs[name], runs[better], better, None)
+    for version, bar in versions.items():
+        better = min(theirs[version], key=lambda name: median_of(runs[name], lambda r: r.seconds))
+        bench.ratio(f"{case}, compression", runs["compression"], runs[better], better, bar)
+        bench.ratio(f"{case}, tcp", runs["tcp"], runs[better], better, None)
+    if not program:
+        bench.line(case, "", "", f"no QEMU 10: {why_not}", "", None)
     for name in runs:
         bench.row(f"{case}, {name}: downtime", runs[name], None, "", what="median",
                   figure=f"{median(runs[name], 'downtime'):.0f} ms", bar="", good=None)
@@ -71,7 +79,7 @@ def cost(bench):
     filled_gib = (bench.args.memory - REST_MIB) / GIB_MIB
     with Course(bench.args, None, guest=Guest(content="random")) as course:
         runs = bench.turns("cost", qemu=qemu(course), drover=drover(course, "tcp"))
-    for words, name, process, bar_s in (("both droverd", "drover", "droverd", 1.5),
+    for words, name, process, bar_s in (("both droverd", "drover", "droverd", 0.95),
                                         ("both QEMUs of the same moves", "drover", "QEMU", None),
                                         ("both QEMUs of QEMU tcp", "qemu", "QEMU", None)):
         each = processor_s(runs[name], process, filled_gib)

@@ -147,12 +147,12 @@ def peers(bench):
 
 
 def backend(bench):
-    """QEMU's own default memory at the destination beside the shared memfd"""
+    """QEMU's own default memory beside a shared memfd"""
     for words, link in (("1 Gbit/s", "1gbit"), ("unshaped", None)):
         with Course(bench.args, link, guest=MIXED) as course:
             runs = bench.turns(words, **{
-                f"{words}: QEMU tcp, shared memfd": qemu(course),
-                f"{words}: QEMU tcp, its own default": qemu(course, QemuMode(own_memory=True)),
+                f"{words}: QEMU tcp, shared memfd": qemu(course, QemuMode(shared_memory=True)),
+                f"{words}: QEMU tcp, its own default": qemu(course),
                 f"{words}: Drover compression": drover(course, "compression")})
         all_told(bench, runs, f"{words}: QEMU tcp, shared memfd")
 
