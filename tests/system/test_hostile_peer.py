@@ -16,10 +16,10 @@ import unittest
 from lab import Lab, Stolen, needs, slow
 from lab.core import Failed, status, wait_for
 from lab.host import PROGRAMS
-from lab.oracle import Memory
+from lab.oracle import Memory, PrivateMemory
 from lab.pair import Pair
-from lab.wire import (ACCEPT, ACK, BYE, DATA, DELTA, FILL, JOIN, LZ4, OPEN, PAGES, REFUSE, SAME,
-                      STREAM, ZERO, ZSTD, Peer, batch, delta, hello, page_sum)
+from lab.wire import (ACCEPT, ACK, BYE, DATA, DELTA, FILL, JOIN, LZ4, OPEN, PAGES, PROOF, REFUSE,
+                      SAME, STREAM, ZERO, ZSTD, Peer, batch, delta, hello, page_sum)
 from lab import machine
 
 TIME_LIMIT = 300
@@ -274,9 +274,9 @@ class HostilePeer(unittest.TestCase):
         self.assertEqual(len(found), 1)
         return int(found[0])
 
-    def arrival(self):
+    def arrival(self, **more):
         """A peer for whom a QEMU waits, the number of its RAM, and that memory."""
-        peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n")
+        peer = self.asks_to_move("[machine]\nname = evil\nmemory = 64M\nmachine = pc\n", **more)
         # A QEMU may start, and memory be copied, for longer than a peer may be
         # silent.
         peer.stay()
@@ -334,6 +334,26 @@ class HostilePeer(unittest.TestCase):
                 ([(7, 1, FILL)], bytes(8), b"", {"side_length": 1 << 31}, "batch of 2147483648"),
                 ([(7, 1, FILL), (last, 2, FILL)], b"f" * 16, b"", {}, "2 pages at page 16383")):
             self.refused_pages(words, runs, side, data, **more)
+
+    def test_pages_before_the_address_is_proved_end_the_session_and_write_nothing(self):
+        for before in ((), (batch(0, [(3, 1, PROOF)], page_sum(bytes(PAGE))),),
+                       (batch(0, [(3, 1, PROOF)], page_sum(b"q" * PAGE)),)):
+            # As a source that has addresses proved: QEMU has its memory for itself.
+            peer, block, memory = self.arrival(can=["prove"])
+            self.assertIsInstance(memory, PrivateMemory)
+            self.assertEqual(block, 0)
+            for payload in before:
+                peer.frame(PAGES, payload)
+            peer.frame(PAGES, batch(block, [(5, 1, DATA)], b"", b"p" * PAGE))
+            self.assertIn("a page of pc.ram before its address is proved",
+                          peer.goodbye() or "")
+            try:
+                self.assertNotIn(b"p" * PAGE, self.copy_of(memory))
+            except ProcessLookupError:
+                pass    # it has been ended
+            peer.socket.close()
+            wait_for("the arrival is undone",
+                     lambda: not self.beta.api("GET", "/v1/machines"), 20, 0.05)
 
     def test_a_short_frame_cannot_have_the_daemon_write_for_minutes(self):
         self.refused_pages("batch that stands for 2097152 pages, of at most 4096",

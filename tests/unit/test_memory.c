@@ -26,6 +26,7 @@
 #include "scratch.h"
 
 enum { MIB = 1 << 20, PAGE = MEMORY_PAGE };
+#define LIE "/dev/shm/drover-unit-lie"
 
 static uint8_t page_of[256][PAGE];
 
@@ -641,6 +642,64 @@ static void private_memory_is_left_out_with_the_reason(void **state)
 	guest_end(&g);
 }
 
+/* What a QEMU that was taken over may say: that a file which it can only read
+ * is its memory.  This program again, with a QEMU's arguments. */
+static const char *const untrue[] = {
+	"qemu-that-lies",
+	"-machine",
+	"pc,memory-backend=a",
+	"-object",
+	"memory-backend-file,id=a,size=4M,share=on,mem-path=" LIE,
+	NULL,
+};
+
+static int lie(void)
+{
+	int fd = open(LIE, O_RDONLY);
+	char c;
+
+	if (fd < 0 || write(STDOUT_FILENO, "r", 1) < 0)
+		return 1;
+	return read(STDIN_FILENO, &c, 1) != 0;
+}
+
+static void a_file_that_the_process_can_only_read_is_not_written(void **state)
+{
+	int to[2], from[2], status,
+		fd = open(LIE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct guest_memory *m;
+	struct error e;
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_true(fd >= 0 && ftruncate(fd, 4 * MIB) == 0);
+	assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(to[0], STDIN_FILENO);
+		dup2(from[1], STDOUT_FILENO);
+		execv("/proc/self/exe", (char **)(uintptr_t)untrue);
+		_exit(1);
+	}
+	assert_int_equal(read(from[0], &c, 1), 1);
+	if (memory_of_process(&m, pid, MEMORY_SHARED, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(memory_blocks(m), 0);
+	assert_non_null(
+		strstr(memory_reason(m, 0), "is no file that it may write to"));
+	memory_free(m);
+	for (unsigned i = 0; i < 2; i++) {
+		close(to[i]);
+		close(from[i]);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fd);
+	unlink(LIE);
+}
+
 static void a_process_that_is_gone_is_an_error(void **state)
 {
 	struct guest_memory *m;
@@ -672,10 +731,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(files_that_cannot_be_told_apart_are_left_out),
 		cmocka_unit_test(a_file_backend_is_found_by_its_path),
 		cmocka_unit_test(private_memory_is_left_out_with_the_reason),
+		cmocka_unit_test(
+			a_file_that_the_process_can_only_read_is_not_written),
 		cmocka_unit_test(a_process_that_is_gone_is_an_error),
 	};
 
 	if (argc > 1 && !strcmp(argv[0], disordered[0]))
 		return imitate_disorder();
+	if (argc > 1 && !strcmp(argv[0], untrue[0]))
+		return lie();
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@ import time
 
 PAGES, STREAM, MESSAGE, ACK, BYE = 1, 2, 3, 4, 5
 OPEN, JOIN, ACCEPT, REFUSE = 1, 2, 3, 4
-DATA, ZERO, FILL, SAME, DELTA = range(5)
+DATA, ZERO, FILL, SAME, DELTA, PROOF = range(6)
 LZ4, ZSTD = 1, 2
 
 _xxh = ctypes.CDLL("libxxhash.so.0")
