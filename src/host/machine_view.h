@@ -35,6 +35,8 @@ struct machine_view {
 	int pid; /* of its QEMU; 0: none */
 	unsigned vcpus;
 	uint64_t memory_bytes;
+	uint64_t huge_bytes; /* of its QEMU in huge pages */
+	bool has_huge;       /* that is known; a list does not ask */
 	bool adopted;
 	bool outdated;            /* its QEMU is older than the one installed */
 	char status[24];          /* what QEMU said last; empty: nothing */

@@ -543,7 +543,7 @@ static void note_folder(const struct registry *r, struct machine_record *c,
 	char path[PATH_MAX + 16], beside[PATH_MAX];
 
 	move_run_dir(c->run_dir, r->settings->run_directory, c->name);
-	move_beside(beside, c->run_dir);
+	launch_beside(beside, c->run_dir);
 	snprintf(path, sizeof(path), "%s/qmp.sock", beside);
 	if (!strcmp(path, qmp_path))
 		snprintf(c->run_dir, sizeof(c->run_dir), "%s", beside);

@@ -90,10 +90,13 @@ static void know_uuid(struct registry *r, struct machine *m)
 static void take_up(struct registry *r, struct machine *m)
 {
 	const struct machine_record *c = machine_record(m);
+	char beside[PATH_MAX];
 	struct qemu_process p;
 	struct error e;
 
-	if (launch_find(&p, c->run_dir, &e) < 0) {
+	launch_beside(beside, c->run_dir);
+	if (launch_find(&p, c->run_dir, &e) < 0 &&
+	    (e.code != ESRCH || launch_find(&p, beside, &e) < 0)) {
 		if (e.code != ESRCH)
 			log_warning("machine %s: %s", c->name, e.text);
 		return;

@@ -8,6 +8,7 @@
 #include "host/registry.h"
 #include "host/updates.h"
 #include "qemu/monitor.h"
+#include "qemu/process.h"
 #include "qemu/qmp.h"
 
 enum {
@@ -67,5 +68,8 @@ int machine_show(struct host *h, const char *name, struct machine_view *ret,
 	if (registry_view_one(h->registry, name, now->host.qemu, ret, e) < 0)
 		return error_code(e);
 	updates_judge(ret);
+	ret->has_huge = ret->pid > 0;
+	if (ret->has_huge)
+		ret->huge_bytes = process_huge_bytes(ret->pid);
 	return 0;
 }

@@ -297,6 +297,7 @@ struct listing {
 	struct machine_description *to;
 	struct disk_marks *marks;
 	struct error *error;
+	bool stays; /* on this host: a mark tells all */
 };
 
 /* One that is not there yet; NULL: no memory. */
@@ -361,7 +362,7 @@ static int look_at(struct listing *l, struct disk_description *disk,
 	if (disk->read_only &&
 	    is_firmware(l->definition, l->nodes, node->file, disk->path))
 		disk->firmware = true;
-	else if (disk->read_only && S_ISREG(i->st.st_mode))
+	else if (disk->read_only && S_ISREG(i->st.st_mode) && !l->stays)
 		add_sum(disk, i);
 	return 0;
 }
@@ -539,7 +540,8 @@ int disks_describe(struct qmp *q, const struct definition *d,
 			     .nodes = &nodes,
 			     .to = to,
 			     .marks = marks,
-			     .error = e };
+			     .error = e,
+			     .stays = m->stays };
 
 	if (!marks)
 		return error_set(e, ENOMEM, "no memory");

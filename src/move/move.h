@@ -99,18 +99,6 @@ static inline void move_run_dir(char buf[static PATH_MAX],
 	snprintf(buf, PATH_MAX, "%s/machines/%s", run_directory, machine);
 }
 
-/* Where the next QEMU of a machine is started beside the one in @run_dir: no
- * name has a '+'. */
-static inline void move_beside(char buf[static PATH_MAX], const char *run_dir)
-{
-	size_t len = strlen(run_dir);
-
-	if (len > 0 && run_dir[len - 1] == '+')
-		snprintf(buf, PATH_MAX, "%.*s", (int)len - 1, run_dir);
-	else
-		snprintf(buf, PATH_MAX, "%s+", run_dir);
-}
-
 struct move_peer {
 	char name[64];
 	const char *const *addresses; /* NULL-terminated; outlives the move */
@@ -133,6 +121,7 @@ struct move_machine {
 	const char *definition; /* its text */
 	struct qemu_process process;
 	const char *run_dir;
+	bool stays; /* on this host, in another QEMU */
 };
 
 /* --- source */

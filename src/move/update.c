@@ -117,6 +117,7 @@ static int start_qemu(struct update *u, const struct definition *d,
 		.run_directory = u->host->run_directory,
 		.memory_fd = u->memory_fd,
 		.incoming = true,
+		.beside = true,
 		.user = u->host->qemu_user,
 		.state_directory = u->host->state_directory,
 		.image_directories = u->host->image_directories,
@@ -375,7 +376,8 @@ static int st_check(struct update *u, struct definition *d, struct error *e)
 
 	launch_identity(entry->guest, sizeof(entry->guest),
 			&u->machine->process);
-	move_beside(entry->folder, u->machine->run_dir);
+	u->machine->stays = true;
+	launch_beside(entry->folder, u->machine->run_dir);
 	if (open_monitor(&u->old, u->machine->process.qmp_path, e) < 0 ||
 	    check_guest(u, e) < 0 || describe(u, d, e) < 0)
 		return error_code(e);

@@ -292,7 +292,7 @@ static void clean_old(const struct update *u)
 {
 	char folder[PATH_MAX];
 
-	move_beside(folder, u->side.entry->folder);
+	launch_beside(folder, u->side.entry->folder);
 	launch_clean(folder);
 }
 

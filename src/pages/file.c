@@ -6,8 +6,9 @@
  * Writing goes through pwrite(): a full memory is an error then and not a
  * SIGBUS, and a page that was not there before costs no fault, which makes it
  * twice as fast as a mapping for the pages that most are, new ones.  Only huge
- * pages need a mapping; each of them is allocated by fallocate(), which can
- * say no, before it is touched.
+ * pages are mapped: the host's, which need it, and those of a tmpfs, where a
+ * fault is one for 512 pages.  Each of them is allocated by fallocate(), which
+ * can say no, before it is touched.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,9 @@ static int map_huge(struct block *b, struct error *e)
 	struct memory_block *p = &b->public;
 	void *map;
 
-	b->present = bits_new(p->len_bytes / p->page_size_bytes);
+	b->kind = &memory_huge;
+	b->present =
+		bits_new((p->len_bytes + b->unit_bytes - 1) / b->unit_bytes);
 	if (!b->present)
 		return error_set(e, ENOMEM, "no memory for a table of pages");
 	/* Not reserved: whether a page can be had is asked page by page. */
@@ -88,10 +91,13 @@ int file_block_init(struct block *b, int fd, uint64_t len_bytes,
 	if (!b->written)
 		return error_set(e, ENOMEM, "no memory for a table of pages");
 	find_written(b);
+	/* A tmpfs says so of files that may have some. */
+	b->unit_bytes = (uint64_t)st.st_blksize;
+	if (fs.f_type == TMPFS_MAGIC && b->unit_bytes > MEMORY_PAGE)
+		return map_huge(b, e);
 	if (fs.f_type != HUGETLBFS_MAGIC)
 		return 0;
-	b->kind = &memory_huge;
-	p->page_size_bytes = (uint64_t)fs.f_bsize;
+	b->unit_bytes = p->page_size_bytes = (uint64_t)fs.f_bsize;
 	return map_huge(b, e);
 }
 
@@ -161,16 +167,17 @@ const struct memory_kind memory_file = { "file", put, get, done };
 static int allocate(struct block *b, uint64_t offset, uint64_t len,
 		    struct error *e)
 {
-	uint64_t size = b->public.page_size_bytes;
+	uint64_t size = b->unit_bytes, end = b->public.len_bytes;
 
 	for (uint64_t i = offset / size; i * size < offset + len; i++) {
+		uint64_t rest = end - i * size;
 		int r;
 
 		if (bit_test(b->present, i))
 			continue;
 		do
 			r = fallocate(b->public.fd, 0, (off_t)(i * size),
-				      (off_t)size);
+				      (off_t)(rest < size ? rest : size));
 		while (r < 0 && errno == EINTR);
 		if (r < 0)
 			return block_failed(b, "write", offset, len, e);

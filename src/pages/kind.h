@@ -7,7 +7,8 @@
  *
  *   file     a file that QEMU maps shared, by pwrite(); a full memory is an
  *            error then and not a SIGBUS
- *   huge     the same of huge pages, which can only be mapped
+ *   huge     the same of huge pages: those set aside can only be mapped, and
+ *            into those of a tmpfs that is several times as fast
  *   private  QEMU's own, written from outside (private.h)
  *
  * A kind is given ranges that lie inside of the block and are whole pages; the
@@ -32,6 +33,7 @@ struct block {
 
 	/* of the kind */
 	uint8_t *map;              /* huge */
+	uint64_t unit_bytes;       /* huge: of its pages */
 	_Atomic uint64_t *present; /* huge: a bit per huge page */
 	struct private_block *private;
 };

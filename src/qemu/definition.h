@@ -61,7 +61,8 @@ struct launch_options {
 	const char
 		*run_dir; /* private to the machine; socket and log go here */
 	bool incoming;    /* wait, paused, for a move to come in */
-	bool shared;      /* memory that is a file, whatever it asks for */
+	bool beside; /* a QEMU of the machine runs in the other directory */
+	bool shared; /* memory that is a file, whatever it asks for */
 	/* Memory of the kind "file": of the QEMU that had it so far; 0: a new
 	 * one is made. */
 	int memory_fd;

@@ -342,9 +342,9 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 }
 
 /* Its monitor's socket would be removed, and its disks be opened twice. */
-static int check_alone(const char *run_dir, struct error *e)
+static int check_nobody_in(const char *run_dir, struct error *e)
 {
-	struct qemu_process other;
+	struct qemu_process other = { .pidfd = -1 };
 	pid_t pid;
 	int r = launch_find(&other, run_dir, e);
 
@@ -355,6 +355,16 @@ static int check_alone(const char *run_dir, struct error *e)
 	return error_set(e, EEXIST,
 			 "a QEMU runs in %s already, process %d: end it first",
 			 run_dir, (int)pid);
+}
+
+static int check_alone(const struct launch_options *o, struct error *e)
+{
+	char other[PATH_MAX];
+
+	launch_beside(other, o->run_dir);
+	if (!o->beside && check_nobody_in(other, e) < 0)
+		return error_code(e);
+	return check_nobody_in(o->run_dir, e);
 }
 
 /* --- what it may open */
@@ -534,9 +544,8 @@ int launch_start(struct qemu_process *ret, const struct definition *d,
 	if (track(&p, 0, o->run_dir, e) < 0 ||
 	    confine_find(&s.who, o->user, identity_of(d), e) < 0 ||
 	    check_identity(&s, e) < 0 ||
-	    confine_alone(o->run_dir, &s.who, e) < 0 ||
-	    make_dir(o->run_dir, &s.who, e) < 0 ||
-	    check_alone(o->run_dir, e) < 0 || open_kept(&s, &with, e) < 0)
+	    confine_alone(o->run_dir, &s.who, e) < 0 || check_alone(o, e) < 0 ||
+	    make_dir(o->run_dir, &s.who, e) < 0 || open_kept(&s, &with, e) < 0)
 		return error_code(e);
 	if (definition_argv(d, &with, &argv, e) < 0)
 		return error_code(e);

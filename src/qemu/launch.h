@@ -15,11 +15,26 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "qemu/definition.h"
+
+/* A machine has two run directories, NAME and NAME+, which no name ends with:
+ * the next QEMU of one that is updated is started in the other one. */
+static inline void launch_beside(char buf[static PATH_MAX], const char *run_dir)
+{
+	size_t len = strlen(run_dir);
+
+	if (len > 0 && run_dir[len - 1] == '+')
+		snprintf(buf, PATH_MAX, "%.*s", (int)len - 1, run_dir);
+	else
+		snprintf(buf, PATH_MAX, "%s+", run_dir);
+}
 
 struct qemu_process {
 	pid_t pid;

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/ini.h"
 #include "base/scope.h"
+#include "base/text.h"
 
 enum { CMDLINE_MAX = 1 << 20 };
 
@@ -197,4 +198,26 @@ bool process_has_open(pid_t pid, const struct stat *st, bool to_write)
 		    gives(open_flags(pid, entry->d_name), to_write))
 			return true;
 	return false;
+}
+
+uint64_t process_huge_bytes(pid_t pid)
+{
+	static const char *const kinds[] = {
+		"AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
+		"Shared_Hugetlb:", "Private_Hugetlb:"
+	};
+	char path[64], line[128];
+	uint64_t kib = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+			if (!strncmp(line, kinds[i], strlen(kinds[i])))
+				kib += strtoull(line + strlen(kinds[i]), NULL,
+						10);
+	if (f)
+		fclose(f);
+	return kib * 1024;
 }

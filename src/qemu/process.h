@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/words.h"
@@ -30,3 +31,7 @@ bool process_of_user(uid_t user);
 /* Has it that very file open, so that it can read it, or write to it?  That is
  * the kernel's word. */
 bool process_has_open(pid_t pid, const struct stat *st, bool to_write);
+
+/* Bytes of its memory that are in huge pages, of whatever kind; 0 where that is
+ * not known. */
+uint64_t process_huge_bytes(pid_t pid);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -43,11 +44,30 @@ static uint64_t pages_of(uint64_t page_bytes, const char *which)
 	return strtoull(text, NULL, 10);
 }
 
+static int check_transparent(const struct definition *d, struct error *e)
+{
+	static const char path[] =
+		"/sys/kernel/mm/transparent_hugepage/enabled";
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+	    !strstr(text, "[never]"))
+		return 0;
+	return error_set(e, EOPNOTSUPP,
+			 "machine %s asks for transparent huge pages "
+			 "(huge-pages = thp), which are switched off here: "
+			 "write madvise into %s",
+			 d->name, path);
+}
+
 int ram_file_check_pages(const struct definition *d, struct error *e)
 {
 	uint64_t page = d->huge_page_bytes, need, have, reserved;
 	char size[SIZE_CAP];
 
+	if (d->huge_pages == HUGE_PAGES_THP)
+		return check_transparent(d, e);
 	if (page == 0)
 		return 0;
 	need = d->memory_bytes / page;

@@ -23,5 +23,5 @@ int ram_file_make(const char *run_directory, const struct definition *d,
 		  uid_t owner, struct error *e);
 
 /* -ENOMEM with how many huge pages are missing here for @d, beside what others
- * have reserved. */
+ * have reserved; -EOPNOTSUPP where it asks for what is switched off. */
 int ram_file_check_pages(const struct definition *d, struct error *e);

@@ -79,6 +79,10 @@ class Package(unittest.TestCase):
             self.assertEqual(self.debian.run("stat", "-c", "%a %G", f"/run/drover/{name}")
                              .stdout.split(), ["660", group])
 
+    def test_2_memory_that_is_a_file_has_a_tmpfs_with_huge_pages(self):
+        mounts = self.debian.run("cat", "/proc/mounts").stdout
+        self.assertRegex(mounts, r"(?m)^drover /run/drover/memory tmpfs .*\bhuge=within_size\b")
+
     def test_2_its_processes_open_the_devices_of_its_list_and_no_others(self):
         # By numbers: these nodes need not be there.
         for name, minor in (("kvm", 232), ("fuse", 229)):

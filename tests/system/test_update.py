@@ -217,10 +217,12 @@ class HandedOver(Case):
 
     def test_its_pages_are_huge(self):
         self.assertGreaterEqual(self.huge(self.begin(kind="file"), "ShmemPmdMapped"), 24 << 10)
+        self.assertGreaterEqual(self.host.machine("web")["huge_pages"], 24 << 20)
 
     def test_pages_are_small_where_that_is_wanted(self):
         pid = self.begin(pages="off")
         self.assertEqual(self.huge(pid, "AnonHugePages"), 0)
+        self.assertEqual(self.host.machine("web")["huge_pages"], 0)
         self.update()
         self.assertEqual(self.huge(self.host.machine("web")["pid"], "AnonHugePages"), 0)
 
@@ -242,30 +244,27 @@ class HandedOver(Case):
                           " && exec \"$@\"", folder]
         self.host.start()
 
-        def used(pid):
-            found = os.statvfs(f"/proc/{pid}/root{folder}")
-            return found.f_blocks - found.f_bfree
+        # Only the two of them have it mounted.
+        mounted = os.open(f"/proc/{self.host.pid}/root{folder}", os.O_RDONLY)
+        self.addCleanup(os.close, mounted)
 
-        def files(pid):
-            return os.listdir(f"/proc/{pid}/root{folder}")
+        def used():
+            found = os.statvfs(mounted)
+            return found.f_blocks - found.f_bfree
         first = self.begin(kind="file")
-        self.assertGreater(used(first), 24 << 8)
-        self.assertEqual(files(first), [])
+        self.assertGreater(used(), 24 << 8)
         os.kill(first, signal.SIGKILL)
         self.lost()
-        wait_for("its pages to go", lambda: used(self.host.pid) == 0, 10)
+        wait_for("its pages to go", lambda: used() == 0, 10)
         seen = len(self.console.lines)
         self.host.drover("vm", "start", "web")
         self.console.wait_line("^drover-stress ready", 60, after=seen)
         first = self.host.machine("web")["pid"]
         self.host.kill9()
-        self.assertGreater(used(first), 24 << 8)
-        keeper = self.lab.spawn(["nsenter", "-t", str(first), "-m", "sleep", "60"])
-        self.addCleanup(keeper.wait)
-        self.addCleanup(keeper.kill)
+        self.assertGreater(used(), 24 << 8)
         os.kill(first, signal.SIGKILL)
-        wait_for("its pages to go", lambda: used(keeper.pid) == 0, 10)
-        self.assertEqual(files(keeper.pid), [])
+        wait_for("its pages to go", lambda: used() == 0, 10)
+        self.assertEqual(os.listdir(mounted), [])
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
@@ -318,6 +317,21 @@ class Refused(Case):
         self.assertIn("the new QEMU ended with status 1: ", done.stderr)
         self.assertIn("virtio-rng", done.stderr)
         self.whole(first)
+
+    def test_a_start_of_one_that_was_forgotten(self):
+        """Its QEMU runs on in the folder of a second one."""
+        self.begin()
+        self.update()
+        pid = self.host.machine("web")["pid"]
+        self.host.drover("vm", "forget", "web")
+        self.host.drover("vm", "define", os.path.join(self.host.dir, "definition"))
+        again = self.host.drover("vm", "start", "web", check=False)
+        self.assertEqual(again.status, 8)
+        self.assertRegex(again.stderr, rf"a QEMU runs in [^ ]*/web\+ already, process {pid}: ")
+        self.host.restart()
+        shown = self.host.machine("web")
+        self.assertEqual((shown["pid"], shown["state"]), (pid, "running"))
+        self.whole(pid)
 
     def test_one_that_does_not_run_or_has_too_little_memory_beside_it(self):
         self.host.define(machine.definition("web", memory="16M"))
