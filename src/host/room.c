@@ -66,7 +66,7 @@ static uint64_t read_number(const char *path, const char *key)
 
 		if (strncmp(line, key, strlen(key)) != 0)
 			continue;
-		at += strspn(at, " ");
+		at += strspn(at, " \t"); /* meminfo has blanks, status a tab */
 		if (isdigit((unsigned char)*at))
 			found = strtoull(at, NULL, 10);
 	}

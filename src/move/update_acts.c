@@ -273,7 +273,7 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 	struct error e;
 
 	fault_point("update:running");
-	if (u->fresh.qmp && !c->entry->paused)
+	if (u->fresh.qmp && c->last == EVENT_HEARD_RUNNING && !c->entry->paused)
 		monitor_announce(u->fresh.qmp);
 	job_set_stage(c->job, "clean-up");
 	set_report(u);
