@@ -292,7 +292,8 @@ struct listing {
 	const struct block_nodes *nodes;
 	/* Who QEMU is: as another user it may say anything. */
 	struct image_claim claim;
-	pid_t pid; /* of one that somebody else has started; else 0 */
+	pid_t pid;
+	bool adopted; /* somebody else has started it */
 	const struct named_files *named;
 	struct machine_description *to;
 	struct disk_marks *marks;
@@ -381,11 +382,14 @@ static bool is_among(const struct words *w, const struct stat *st)
 static bool believe(const struct listing *l, const struct image *i,
 		    bool read_only)
 {
+	/* The header of an image that it writes is its own word. */
+	bool below = is_among(&l->named->below, &i->st);
 	struct image_claim c = l->claim;
 
-	c.named = is_among(&l->named->writes, &i->st) ||
-		  is_among(&l->named->reads, &i->st);
-	c.opened = l->pid > 0 && process_has_open(l->pid, &i->st, !read_only);
+	c.named = !below && (is_among(&l->named->writes, &i->st) ||
+			     is_among(&l->named->reads, &i->st));
+	c.opened = (l->adopted || below) &&
+		   process_has_open(l->pid, &i->st, !read_only);
 	return image_believe(&c, &i->st);
 }
 
@@ -517,13 +521,14 @@ static int find_claim(struct listing *l, struct named_files *ret,
 	struct stat st;
 
 	l->named = ret;
+	l->pid = pid;
 	if (process_user(&l->claim.user, pid, l->error) < 0)
 		return error_code(l->error);
 	l->claim.is_us = l->claim.user == geteuid();
 	if (l->claim.is_us)
 		return 0;
 	if (lstat(m->run_dir, &st) < 0 || st.st_uid != l->claim.user) {
-		l->pid = pid;
+		l->adopted = true;
 		return 0;
 	}
 	return files_named(ret, l->definition, m->run_dir, l->error);

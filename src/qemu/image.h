@@ -42,7 +42,7 @@ struct image_claim {
 	uid_t user;  /* of its process, else */
 	bool named;  /* the definition from which it was started names it */
 	bool opened; /* by what the kernel says; of a QEMU that we have not
-		      * started */
+		      * started, and of what a header alone names */
 };
 
 /* Is the image to be read and marked on that word?  A QEMU that is another user

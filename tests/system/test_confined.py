@@ -280,6 +280,29 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         own = [f for f in done["findings"] if self.lab.path("web.raw") in f["text"]]
         self.assertEqual([f["severity"] for f in own], ["ok"], done["findings"])
 
+    def test_droverd_looks_at_no_file_that_a_header_names(self):
+        """It writes the header of its image, and changes where its path leads."""
+        top, secret = self.lab.path("top.qcow2"), self.disk("secret")
+        self.lab.run(["qemu-img", "create", "-q", "-f", "qcow2", top, "1M"])
+        os.chmod(top, 0o600)
+        self.start_with("-drive", f"if=none,id=top,file={top}")
+        mine = os.path.join(self.folder(self.alpha, "web"), "mine")
+        with open(mine, "wb") as f:
+            f.write(bytes(1 << 20))
+            os.fchmod(f.fileno(), 0o644)
+        self.monitor(self.alpha, "web")("blockdev-add", **{
+            "node-name": "x", "driver": "file", "read-only": True, "filename": mine})
+        os.unlink(mine)
+        os.symlink(secret, mine)
+        with open(top, "r+b") as f:
+            f.seek(8)
+            f.write(struct.pack(">QI", 0x8000, len(secret)))
+            f.seek(0x8000)
+            f.write(secret.encode())
+        done = self.alpha.drover("compare", "web", "beta", "--json", check=False).json
+        said = [f["severity"] for f in done["findings"] if mine in f["text"]]
+        self.assertEqual(said, ["error"], done["findings"])
+
     def test_droverd_looks_at_nothing_for_an_adopted_qemu(self):
         """It says it has a file of its own; its path leads to one of root's by now."""
         folder, secret = self.lab.path("others"), self.disk("secret")
