@@ -137,9 +137,11 @@ class Course:
     """Two hosts with a card for each rate; None is one that is not shaped."""
 
     def __init__(self, args, *rates, latency="10ms", guest=Guest(), build=None,
-                 trusted=False):
-        """build: of another Drover, a folder like build/.  trusted: over TLS."""
-        self.args, self.guest, self.build, self.trusted = args, guest, build, trusted
+                 recent=False, trusted=False):
+        """build: of another Drover, a folder like build/; recent: as of Host.of().
+        trusted: over TLS."""
+        self.args, self.guest, self.trusted = args, guest, trusted
+        self.build, self.recent = build, recent
         # What a guest has begun may end before it is moved.
         self.settle_s = 0.3 if args.quick else 1
         self.rates = [bits(r) for r in rates if r]
@@ -198,7 +200,7 @@ class Course:
             trust(self.lab, self.hosts)
         for host in self.hosts:
             if self.build:
-                host.of(self.build)
+                host.of(self.build, self.recent)
             host.start()
 
     def drover(self, option, *words, during=None, limit_s=None):

@@ -58,7 +58,8 @@ def pauses(bench):
     for share, bar in SHARES:
         case = f"dirtying {share:.0%} of 1 Gbit/s"
         with Course(bench.args, f"{LINK_MBIT}mbit", guest=busy(share)) as new, \
-                Course(bench.args, f"{LINK_MBIT}mbit", guest=busy(share), build=build) as old:
+                Course(bench.args, f"{LINK_MBIT}mbit", guest=busy(share), build=build,
+                       recent=True) as old:
             runs = bench.turns(case, before=drover(old, "compression"),
                                now=drover(new, "compression"))
         now, before = runs["now"], runs["before"]

@@ -20,12 +20,12 @@
 enum {
 	/* A synchronisation so lately tells what is changed exactly. */
 	FRESH_US = 50000,
-	/* Of what was sent, per cent, that a guest may change before QEMU looks
-	 * whether to slow it down; the first is as seldom as it can be. */
+	/* Of what was sent, per cent, that a guest may change before QEMU slows
+	 * it down: as much as can be, or, where it is to do as it is told, at
+	 * once, from the first round on. */
 	TRIGGER_NONE = 100,
-	TRIGGER_SLOW = 50,
-	TRIGGER_LESS = 1, /* to be heard at once */
-	NEAR_S = 1,       /* the rest takes no longer */
+	TRIGGER_ALWAYS = 1,
+	NEAR_S = 1, /* the rest takes no longer */
 };
 
 static int tell_limit(struct source *m, uint64_t limit_us, struct error *e)
@@ -46,8 +46,9 @@ static int tell_throttle(struct source *m, unsigned throttle, unsigned now,
 {
 	unsigned most = throttle ? throttle : 1;
 	const struct monitor_throttle t = {
-		.trigger = most == 1 ? (now > 1 ? TRIGGER_LESS : TRIGGER_NONE)
-				     : TRIGGER_SLOW,
+		.trigger = m->rules.steps & CONVERGE_THROTTLE || now > 1
+				   ? TRIGGER_ALWAYS
+				   : TRIGGER_NONE,
 		.begin = most,
 		.step = most > now ? most - now : 1,
 		.most = most,
@@ -151,7 +152,9 @@ int source_round(struct source *m, const struct migration_info *info,
 
 	if (info->throttle != m->throttle) {
 		m->throttle = info->throttle;
-		rounds_restart(&m->rounds);
+		/* QEMU's least is no other guest. */
+		if (info->throttle > 1)
+			rounds_restart(&m->rounds);
 	}
 	if (info->throttle > m->times.throttle)
 		m->times.throttle = info->throttle;

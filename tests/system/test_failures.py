@@ -76,7 +76,8 @@ class Case(unittest.TestCase):
         """The guest has been stopped, with seconds of pages left to send."""
         self.field.faults(here="source:switchover")
         self.field.link.shape(SLOW)
-        move = self.field.move("--downtime-limit", "10s")
+        # An eighth of it is what QEMU goes by.
+        move = self.field.move("--downtime-limit", "80s")
         self.field.reached("source:switchover")
         return move
 
@@ -250,7 +251,7 @@ class MemoryFull(Case):
         self.walk("pre_copy", "1ms")
 
     def test_memory_full_at_switchover(self):
-        self.walk("switchover", "10s")
+        self.walk("switchover", "80s")
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")

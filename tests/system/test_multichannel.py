@@ -336,7 +336,7 @@ class Outage(Case):
         field = self.field(guest={"fill": "40M", "rate": "24M", "hot": "32M"},
                            limits={"switchover-outage-limit": "2s"}, rate="50mbit")
         field.faults(here="source:switchover")
-        move = field.move("--downtime-limit", "10s", *MULTICHANNEL)
+        move = field.move("--downtime-limit", "80s", *MULTICHANNEL)
         field.reached("source:switchover")
         at = time.monotonic()
         self.dark(field)

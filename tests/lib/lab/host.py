@@ -77,6 +77,7 @@ class Host:
         self.config = os.path.join(self.dir, "drover.conf")
         self.log = os.path.join(self.dir, "log")
         self.process = None
+        self.knows_all = False
         self.settings = {"host": {"name": name, "listen": self.addresses,
                                   "port": port, "state-directory": self.state,
                                   "run-directory": self.run_dir, "socket": self.socket,
@@ -101,7 +102,7 @@ class Host:
             for section, values in self.settings.items():
                 f.write(f"[{section}]\n")
                 for key, value in values.items():
-                    if key in NEW_KEYS and self.build != BUILD:
+                    if key in NEW_KEYS and self.build != BUILD and not self.knows_all:
                         continue  # a release of before would not start
                     for one in value if isinstance(value, list) else [value]:
                         f.write(f"{key} = {one}\n")
@@ -171,9 +172,11 @@ class Host:
             self.stop()
         return self.start(fault=fault)
 
-    def of(self, build):
-        """From its next start on, and the next command on, the programs of this build."""
+    def of(self, build, recent=False):
+        """From its next start on, and the next command on, the programs of this build;
+        recent: not of the last release, but of a commit that knows the newest keys."""
         self.build = self.command_build = build
+        self.knows_all = recent
         return self
 
     def log_text(self):
