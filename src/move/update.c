@@ -29,6 +29,7 @@
 #include "pages/backends.h"
 #include "qemu/definition.h"
 #include "qemu/qmp.h"
+#include "qemu/twice.h"
 
 enum {
 	MONITOR_US = 5000000,
@@ -379,7 +380,8 @@ static int st_check(struct update *u, struct definition *d, struct error *e)
 	u->machine->stays = true;
 	launch_beside(entry->folder, u->machine->run_dir);
 	if (open_monitor(&u->old, u->machine->process.qmp_path, e) < 0 ||
-	    check_guest(u, e) < 0 || describe(u, d, e) < 0)
+	    check_guest(u, e) < 0 || describe(u, d, e) < 0 ||
+	    twice_check(d, entry->folder, e) < 0)
 		return error_code(e);
 	return journal_write(u->host->state_directory, entry, STEP_PREPARE, e);
 }

@@ -298,13 +298,30 @@ class Refused(Case):
         self.whole(first)
 
     def test_a_port_that_only_one_of_them_can_have(self):
-        port = self.lab.path("port")
-        first = self.begin("-chardev", f"socket,id=p,path={port},server=on,wait=off",
-                           "-device", "isa-serial,chardev=p",
-                           "-gdb", "tcp:127.0.0.1:16613")
+        first = self.begin("-gdb", "tcp:127.0.0.1:16613")
         done = self.update(check=False)
         self.assertNotEqual(done.status, 0)
         self.assertIn("Address already in use", done.stderr)
+        self.whole(first)
+
+    def test_what_one_would_take_from_the_other(self):
+        path = self.lab.path("port")
+        first = self.begin("-chardev", f"socket,id=p,path={path},server=on,wait=off",
+                           "-device", "isa-serial,chardev=p")
+        done = self.update(check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn(f"QEMU listen at {path}", done.stderr)
+        self.assertTrue(os.path.exists(path))
+        self.whole(first)
+
+    def test_memory_that_is_a_file_of_the_definitions_own(self):
+        path = f"/dev/shm/drover-test-{os.getpid()}"
+        self.addCleanup(os.unlink, path)
+        first = self.begin("-object", f"memory-backend-file,id=m,size=48M,mem-path={path},share=on",
+                           "-numa", "node,memdev=m")
+        done = self.update(check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn(f"is the file {path}", done.stderr)
         self.whole(first)
 
     def test_a_state_that_is_refused(self):
