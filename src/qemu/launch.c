@@ -103,6 +103,9 @@ void launch_clean(const char *run_dir)
 	struct qemu_process living;
 	struct error ignored;
 
+	/* Nothing was made yet: "/qmp.sock" is nobody's to remove. */
+	if (!run_dir[0])
+		return;
 	if (launch_find(&living, run_dir, &ignored) == 0) {
 		launch_forget(&living);
 		return;

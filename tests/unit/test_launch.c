@@ -208,6 +208,38 @@ static void a_run_directory_has_one_qemu(void **state)
 	guest_end(&g);
 }
 
+static void clean_nowhere(const char *root)
+{
+	FILE *f;
+
+	if (chroot(root) < 0 || chdir("/") < 0)
+		_exit(77);
+	f = fopen("/qemu.log", "w");
+	if (!f || fclose(f) != 0)
+		_exit(2);
+	launch_clean("");
+	_exit(access("/qemu.log", F_OK) == 0 ? 0 : 1);
+}
+
+/* An update that is cancelled at once has no folder yet. */
+static void without_a_folder_nothing_is_removed(void **state)
+{
+	char root[SCRATCH_CAP];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	scratch_folder(root);
+	pid = fork();
+	if (pid == 0)
+		clean_nowhere(root);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip(); /* only root may try */
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* A line before the last one may be the one that says why. */
 static void the_cause_is_in_the_error_with_its_consequence(void **state)
 {
@@ -316,6 +348,7 @@ static void a_qemu_that_does_not_listen_is_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_folder_nothing_is_removed),
 		cmocka_unit_test(a_started_qemu_is_detached),
 		cmocka_unit_test(nothing_of_ours_is_inherited),
 		cmocka_unit_test(what_qemu_said_last_is_in_the_error),
