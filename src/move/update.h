@@ -43,6 +43,7 @@ struct update {
 	bool migrating;       /* the old QEMU was told to */
 	bool told;            /* the new one may have run the guest */
 	bool left, forgotten; /* as struct source */
+	bool unheard;         /* nobody knows whether the new one runs it */
 	struct move_times times;
 	uint64_t next_progress_us, deadline_us;
 	struct migration_info info; /* when it was last asked */

@@ -37,7 +37,9 @@ static unsigned facts(struct commit_side *c)
 	const struct update *u = update_of(c);
 	const struct qemu_process *old = &u->machine->process;
 	char now[LAUNCH_IDENTITY_SIZE];
-	unsigned f = FACT_MACHINE | (u->left ? FACT_LEFT : 0);
+	/* Not FACT_LEFT: nobody will ask for a record, so that the entry goes
+	 * as any other does, and for certain. */
+	unsigned f = FACT_MACHINE;
 
 	launch_identity(now, sizeof(now), old);
 	if (old->pidfd < 0 || !strcmp(c->entry->guest, now))
@@ -150,20 +152,45 @@ static enum decide_event act_tell(struct commit_side *c)
 	return word == NO_EVENT ? tell(update_of(c)) : word;
 }
 
+static int ask_new(struct update *u, bool *ret_running, struct error *e)
+{
+	if (!launch_alive(&u->process))
+		return error_set(e, EPIPE, "it has ended");
+	if (reach_new(u, e) < 0)
+		return error_code(e);
+	return monitor_is_running(u->fresh.qmp, ret_running, e);
+}
+
+/* One that was never told and has ended has not had the guest. */
 static enum decide_event act_probe(struct commit_side *c)
 {
 	struct update *u = update_of(c);
 	bool running = false;
 	struct error e;
 
-	if (!launch_alive(&u->process))
-		return u->told ? EVENT_HEARD_RUNNING : EVENT_HEARD_GONE;
-	if (reach_new(u, &e) < 0 ||
-	    monitor_is_running(u->fresh.qmp, &running, &e) < 0) {
-		hear(u, &e);
+	if (ask_new(u, &running, &e) == 0)
+		return running ? EVENT_HEARD_RUNNING : EVENT_HEARD_WAITING;
+	hear(u, &e);
+	if (lives_on(u))
 		return EVENT_SILENT;
-	}
-	return running ? EVENT_HEARD_RUNNING : EVENT_HEARD_WAITING;
+	return u->told ? EVENT_HEARD_RUNNING : dropped(u, &e);
+}
+
+/* What is known without a word from it. */
+static enum decide_event act_refuse(struct commit_side *c)
+{
+	const struct update *u = update_of(c);
+	char why[100];
+
+	if (launch_alive(&u->process))
+		return commit_refuse(c);
+	snprintf(why, sizeof(why), "the new QEMU has ended, %s",
+		 u->told ? "and the guest may have run there"
+			 : "and the guest has never run there");
+	log_warning("update %s (%s): the operator's word is not obeyed: %s",
+		    c->job->machine, c->job->id, why);
+	job_refuse_verdict(c->job, why);
+	return NO_EVENT;
 }
 
 /* --- the journal */
@@ -181,7 +208,9 @@ static enum decide_event act_store_commit(struct commit_side *c)
 }
 
 /* Nobody else will ask.  The guest is not continued yet: a daemon that starts
- * undoes it all then. */
+ * undoes it all then.  The new QEMU lives until "commit" is off the disk, where
+ * its end would mean that the guest had run in it; so what knows of it is tried
+ * again with the room that "commit" had. */
 static enum decide_event act_store_aborted(struct commit_side *c)
 {
 	struct update *u = update_of(c);
@@ -193,8 +222,12 @@ static enum decide_event act_store_aborted(struct commit_side *c)
 		error_set(&u->why, EOWNERDEAD,
 			  "the operator kept %s in its old QEMU",
 			  c->job->machine);
-	event = commit_store(c, STEP_PREPARE);
-	return event == EVENT_STORED ? event : commit_remove(c);
+	if (commit_store(c, STEP_PREPARE) == EVENT_STORED)
+		return EVENT_STORED;
+	event = commit_remove(c);
+	if (event == EVENT_STORED)
+		(void)commit_store(c, STEP_PREPARE);
+	return event;
 }
 
 static enum decide_event act_store_left(struct commit_side *c)
@@ -267,6 +300,25 @@ static void set_report(struct update *u)
 	job_set_report(u->job, &report);
 }
 
+/* Given up unheard: it may still wait to be told, which is safe only once the
+ * old one is gone for certain. */
+static void continue_given_up(struct update *u)
+{
+	struct error e;
+
+	qmp_close(u->fresh.qmp);
+	u->fresh.qmp = NULL;
+	if (launch_alive(&u->machine->process))
+		error_set(&e, EBUSY, "the old one cannot be ended");
+	else if (!launch_alive(&u->process) || continue_new(u, &e) == 0)
+		return;
+	u->unheard = true;
+	log_warning("update %s: whether its new QEMU runs the guest is not "
+		    "known, and it is shown as paused: %s.  'drover vm resume "
+		    "%s' continues it",
+		    u->job->machine, e.text, u->job->machine);
+}
+
 static enum decide_event act_end_qemu(struct commit_side *c)
 {
 	struct update *u = update_of(c);
@@ -284,6 +336,8 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 		log_error("update %s: end the old QEMU: %s", c->job->machine,
 			  e.text);
 	fault_point("update:ended");
+	if (u->left)
+		continue_given_up(u);
 	return NO_EVENT;
 }
 
@@ -304,7 +358,7 @@ static enum decide_event act_forget(struct commit_side *c)
 	qmp_close(u->fresh.qmp);
 	u->fresh.qmp = NULL;
 	r = u->host->updated(u->host->context, c->job->machine, &u->process,
-			     c->entry->paused);
+			     c->entry->paused || u->unheard);
 	u->forgotten = true;
 	fault_point("update:registered");
 	if (r == 0) {
@@ -339,7 +393,7 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(
 	[ACT_CONTINUE] = act_continue,
 	[ACT_END_QEMU] = act_end_qemu,
 	[ACT_FORGET] = act_forget,
-	[ACT_REFUSE] = commit_refuse,
+	[ACT_REFUSE] = act_refuse,
 	[ACT_DOUBT] = commit_doubt,
 };
 
