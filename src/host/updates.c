@@ -97,6 +97,7 @@ static int begin(struct update_job *u, const char *name, struct error *e)
 
 	u->options.downtime_limit_us = s->downtime_limit_us;
 	u->options.timeout_us = s->timeout_us;
+	u->options.outage_limit_us = s->outage_limit_us;
 	u->options.converge = move_settings_converge(s);
 	if (job_new(&u->job,
 		    &(struct job_subject){ .kind = JOB_UPDATE,

@@ -35,6 +35,7 @@ enum {
 	MONITOR_US = 5000000,
 	TURN_US = 250000,
 	REASON_US = 500000,  /* for the new QEMU to end, which says why */
+	SLOWEST = 32 << 20,  /* bytes per second from one to the other */
 	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
 };
 
@@ -281,6 +282,25 @@ static int check_deadline(struct update *u, struct error *e)
 	return monitor_pause(u->old.qmp, e);
 }
 
+/* The guest stands still: it is not waited for a QEMU that hangs. */
+static void limit_load(struct update *u)
+{
+	if (u->o->outage_limit_us > 0)
+		u->load_until_us = clock_us() + u->o->outage_limit_us +
+				   u->info.remaining * USEC_PER_SEC / SLOWEST;
+}
+
+static int check_load(const struct update *u, struct error *e)
+{
+	if (u->load_until_us == 0 || clock_us() < u->load_until_us)
+		return 0;
+	return error_set(e, ETIMEDOUT,
+			 "the new QEMU has not loaded the guest, which has "
+			 "been "
+			 "stopped for longer than the outage limit: that QEMU "
+			 "hangs");
+}
+
 static int on_status(struct update_qemu *q, enum migration_status status,
 		     const char *which, struct error *e)
 {
@@ -308,6 +328,7 @@ static int drain(struct update *u, struct update_qemu *q, const char *which,
 	     n++) {
 		if (event.kind == MONITOR_STOPPED && q == &u->old) {
 			u->times.stopped_wall_us = event.wall_us;
+			limit_load(u);
 			job_set_stage(u->job, "switchover");
 			fault_point("update:switchover");
 		} else if (event.kind == MONITOR_MIGRATION &&
@@ -336,7 +357,8 @@ static int watch(struct update *u, struct error *e)
 		if (u->old.complete && u->fresh.complete)
 			return 0;
 		if (job_check_cancel(u->job, e) < 0 ||
-		    check_deadline(u, e) < 0 || ask_progress(u, e) < 0)
+		    check_deadline(u, e) < 0 || check_load(u, e) < 0 ||
+		    ask_progress(u, e) < 0)
 			return error_code(e);
 		/* One that is complete may end: the other is waited for. */
 		if (u->old.complete)
@@ -357,6 +379,7 @@ static int transfer(struct update *u, struct error *e)
 		u->deadline_us = clock_us() + u->o->timeout_us;
 	if (monitor_receive(u->fresh.qmp, path, e) < 0)
 		return error_code(e);
+	fault_point("update:listening");
 	u->migrating = true;
 	u->times.migrate_us = clock_us();
 	if (monitor_migrate(u->old.qmp, path, e) < 0)

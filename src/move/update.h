@@ -46,6 +46,7 @@ struct update {
 	bool unheard;         /* nobody knows whether the new one runs it */
 	struct move_times times;
 	uint64_t next_progress_us, deadline_us;
+	uint64_t load_until_us; /* 0: the guest has not been stopped for it */
 	struct migration_info info; /* when it was last asked */
 	struct job_progress progress;
 	struct commit_side side;

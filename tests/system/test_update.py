@@ -18,9 +18,9 @@ PARALLEL = True
 NEW = qemu10()[0]
 
 # In the order in which an update gets there.
-POINTS = ("update:prepare", "update:started", "update:pre-copy", "update:switchover",
-          "update:before-commit", "update:committed", "update:running", "update:ended",
-          "update:registered")
+POINTS = ("update:prepare", "update:started", "update:listening", "update:pre-copy",
+          "update:switchover", "update:before-commit", "update:committed", "update:running",
+          "update:ended", "update:registered")
 FIRMWARE = 1 << 20
 DECIDED = POINTS.index("update:committed")
 
@@ -443,6 +443,54 @@ class Killed(Kill):
     @slow
     def test_droverd_when_the_new_one_is_in_the_registry(self):
         self.case("update:registered", "droverd")
+
+
+class Hung(Kill):
+    """SIGSTOP is a QEMU that does not answer."""
+
+    def stop_new_at(self, point, kind="auto"):
+        first = self.begin(kind=kind)
+        go = self.stop_at(point)
+        new = next(pid for pid in self.qemus() if pid != first)
+        os.kill(new, signal.SIGSTOP)
+        with open(go, "w", encoding="ascii"):
+            pass
+        return first, new
+
+    def in_doubt(self):
+        job = self.host.newest_job(kind="update")["id"]
+        self.host.wait_job(job, "in-doubt", timeout=30)
+        return job
+
+    def test_while_it_loads(self):
+        self.host.settings.setdefault("move", {})["outage-limit"] = "3s"
+        # What travels then is so little that the guest is stopped at once.
+        first, _ = self.stop_new_at("update:listening", kind="file")
+        self.command.wait(60)
+        job = self.host.newest_job(kind="update")
+        self.assertEqual(job["state"], "failed")
+        self.assertIn("longer than the outage limit", job["error"])
+        self.whole(first)
+
+    @slow
+    def test_that_was_never_told_is_killed_before_the_machine_is_given_up(self):
+        first, new = self.stop_new_at("update:committed")
+        job = self.in_doubt()
+        os.kill(new, signal.SIGKILL)
+        self.host.drover("job", "resolve", job, "--give-up", check=False)
+        self.command.wait(60)
+        self.whole(first)
+
+    @slow
+    def test_that_is_given_up_waits_for_a_resume(self):
+        first, new = self.stop_new_at("update:committed")
+        self.host.drover("job", "resolve", self.in_doubt(), "--give-up")
+        self.command.wait(60)
+        shown = self.host.machine("web")
+        self.assertEqual((shown["state"], shown["pid"]), ("paused", new))
+        os.kill(new, signal.SIGCONT)
+        self.host.drover("vm", "resume", "web")
+        self.whole(first, new)
 
 
 class ByChance(Kill):
