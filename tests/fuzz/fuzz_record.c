@@ -134,7 +134,8 @@ static void send_any(struct talk *t, struct peer_record *r, struct reader *in)
 	const void *body = reader_take(in, len);
 
 	r->type = read_u8(in);
-	if (!body || r->type == PEER_DATA)
+	/* With 0 the body's end says what it is. */
+	if (!body || r->type == PEER_DATA || r->type == 0)
 		return;
 	r->len = len;
 	memcpy(r->body, body, len);
