@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/ini.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "qemu/options.h"
@@ -27,6 +27,7 @@ enum {
 	FDS_MAX = 4096,
 	ID_MAX = 200,
 	PLAIN_BYTES = 128 << 20, /* without -m */
+	FDINFO_MOST = 64 << 10,
 };
 
 /* A kind of backend, and what its file is called in /proc/PID/fd. */
@@ -65,7 +66,6 @@ struct object {
 
 struct search {
 	pid_t pid;
-	int pidfd;
 	struct words words;
 	struct object objects[BACKENDS_MAX];
 	unsigned count;
@@ -78,7 +78,6 @@ struct search {
 static void search_done(struct search *s)
 {
 	words_done(&s->words);
-	scope_close(&s->pidfd);
 	free(s);
 }
 
@@ -376,28 +375,66 @@ static bool is_doubtful(const struct search *s, const struct object *o)
 	return false;
 }
 
-/* Anything that the process has said may be untrue, but for what the kernel
- * knows of its descriptor: it can write into that file itself.  A descriptor of
- * our own then, since this one has an offset and flags that both would share.
+/* What the kernel says of a descriptor. */
+struct descriptor {
+	unsigned flags;
+	unsigned long mount, inode;
+};
+
+static int read_descriptor(struct descriptor *ret, const char *process,
+			   int number, struct error *e)
+{
+	AUTO_FREE char *text = NULL;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%d", process, number);
+	if (ini_load(&text, &len, path, FDINFO_MOST, e) < 0)
+		return error_code(e);
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers */
+	if (sscanf(text, "pos: %*u flags: %o mnt_id: %lu ino: %lu", &ret->flags,
+		   &ret->mount, &ret->inode) != 3)
+		return error_set(e, EOPNOTSUPP, "%s: not readable", path);
+	return 0;
+}
+
+/* What the process has said may be untrue, and change while it is looked at.
+ * What we hold is its file if it has just this one open, and can write to it.
  */
+static int check_descriptor(const struct search *s, int number, int held,
+			    struct error *e)
+{
+	struct descriptor own, theirs;
+	struct stat st;
+	char process[16];
+
+	snprintf(process, sizeof(process), "%d", (int)s->pid);
+	if (read_descriptor(&own, "self", held, e) < 0 ||
+	    read_descriptor(&theirs, process, number, e) < 0)
+		return error_code(e);
+	if (own.mount == theirs.mount && own.inode == theirs.inode &&
+	    (theirs.flags & O_ACCMODE) == O_RDWR && !(theirs.flags & O_PATH) &&
+	    fstat(held, &st) == 0 && S_ISREG(st.st_mode))
+		return 0;
+	return error_set(e, EACCES,
+			 "descriptor %d of process %d is no file that it may "
+			 "write to",
+			 number, (int)s->pid);
+}
+
 static int open_file(const struct search *s, int number, struct error *e)
 {
-	AUTO_CLOSE int theirs = pidfd_getfd(s->pidfd, number, 0);
+	AUTO_CLOSE int held = -1;
 	char path[64];
-	struct stat st;
-	int flags, fd;
+	int fd;
 
-	if (theirs < 0)
-		return error_sys(e, "descriptor %d of process %d", number,
-				 (int)s->pid);
-	flags = fcntl(theirs, F_GETFL);
-	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) != O_RDWR ||
-	    fstat(theirs, &st) < 0 || !S_ISREG(st.st_mode))
-		return error_set(e, EACCES,
-				 "descriptor %d of process %d is no file that "
-				 "it may write to",
-				 number, (int)s->pid);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", theirs);
+	fd_path(path, s, number);
+	held = open(path, O_PATH | O_CLOEXEC);
+	if (held < 0)
+		return error_sys(e, "%s", path);
+	if (check_descriptor(s, number, held, e) < 0)
+		return error_code(e);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	return fd < 0 ? error_sys(e, "descriptor %d of process %d", number,
 				  (int)s->pid)
@@ -468,12 +505,6 @@ int backends_find(struct backend ret[BACKENDS_MAX], pid_t pid, struct error *e)
 		return error_set(e, ENOMEM, "no memory for a search");
 	s->pid = pid;
 	s->plain_bytes = PLAIN_BYTES;
-	s->pidfd = pidfd_open(pid, 0);
-	if (s->pidfd < 0)
-		return errno == ESRCH || errno == EINVAL
-			       ? error_set(e, ESRCH, "there is no process %d",
-					   (int)pid)
-			       : error_sys(e, "process %d", (int)pid);
 	if (process_words(&s->words, pid, e) < 0 || read_fds(s, e) < 0)
 		return error_code(e);
 	read_options(s);
