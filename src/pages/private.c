@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pages/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -235,6 +236,7 @@ static void took(struct rest *r, size_t bytes)
 		bytes -= r->local[r->first++].iov_len;
 	if (bytes == 0)
 		return;
+	assert(r->first < r->count);
 	r->local[r->first].iov_base =
 		(char *)r->local[r->first].iov_base + bytes;
 	r->remote[r->first].iov_base =

@@ -18,12 +18,14 @@ TIME_LIMIT = 400
 
 
 def damage(pid, size):
-    """One byte of each page."""
+    """One byte of each page, until its QEMU is ended for it."""
     path, start = oracle.memory_place(pid, size)
     with open(path, "r+b", buffering=0) as f:
         for at in range(start + 100, start + size, 4096):
-            byte, = os.pread(f.fileno(), 1, at)
-            os.pwrite(f.fileno(), bytes([byte ^ 1]), at)
+            byte = os.pread(f.fileno(), 1, at)
+            if not byte:
+                break
+            os.pwrite(f.fileno(), bytes([byte[0] ^ 1]), at)
 
 
 class Case(unittest.TestCase):

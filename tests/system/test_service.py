@@ -6,7 +6,7 @@ import stat
 import subprocess
 import unittest
 
-from lab import BUILD, Lab, machine, needs, unit
+from lab import BUILD, Lab, machine, needs, oracle, unit
 from lab.core import status, wait_for
 from lab.field import Field
 from lab.host import PROGRAMS
@@ -93,6 +93,10 @@ class Lives(unittest.TestCase):
             self.assertEqual(field.move().wait()[0], 0, field.logs())
             field.moved()
             field.heartbeat()
+            # Written from outside, all but a few.
+            bytes_ = field.there.newest_job(role="source")["report"]["bytes"]
+            self.assertLess(bytes_["kept"], bytes_["raw"] / 10, bytes_)
+            oracle.private_memory(field.pid)
         for host in (field.alpha, field.beta):
             self.assertEqual(status(host.pid)["CapBnd"], bits(unit.capabilities()))
             self.assertEqual(status(host.pid)["NoNewPrivs"], "1")
