@@ -62,14 +62,22 @@ static double full_s(const struct converge *c,
 			      : end_s(s, rules->limit_us);
 }
 
+/* So long a smaller limit may take beyond @end. */
+static double patience_s(double end)
+{
+	double part = end / CONVERGE_PATIENCE;
+
+	return part > seconds(CONVERGE_PATIENCE_US)
+		       ? part
+		       : seconds(CONVERGE_PATIENCE_US);
+}
+
 static bool is_in_time(const struct converge_seen *s, uint64_t limit_us,
 		       double full)
 {
-	double end = end_s(s, limit_us), patience = full / CONVERGE_PATIENCE;
+	double end = end_s(s, limit_us);
 
-	if (patience < seconds(CONVERGE_PATIENCE_US))
-		patience = seconds(CONVERGE_PATIENCE_US);
-	return end >= 0 && end <= full + patience && ratio_of(s) < knee;
+	return end >= 0 && end <= full + patience_s(full) && ratio_of(s) < knee;
 }
 
 /* The least one with which it ends in time. */
@@ -83,6 +91,25 @@ static uint64_t least_limit(const struct converge_rules *rules,
 	return limit;
 }
 
+static bool is_past(uint64_t end_us, const struct converge_seen *s)
+{
+	double end = seconds(end_us);
+
+	return end_us && seconds(s->now_us) > end + patience_s(end);
+}
+
+/* By what was measured it had ended long ago: QEMU reckons otherwise.  It may
+ * count what is not memory, or take the paths for slower than they are. */
+static bool is_overdue(struct converge *c, const struct converge_seen *s)
+{
+	if (s->remaining > 0 &&
+	    (s->rate == 0 || rest_s(s) > seconds(c->limit_us)))
+		c->fits_us = 0;
+	else if (c->fits_us == 0)
+		c->fits_us = s->now_us;
+	return is_past(c->full_end_us, s) || is_past(c->fits_us, s);
+}
+
 static void choose_limit(struct converge *c, const struct converge_rules *rules,
 			 const struct converge_seen *s)
 {
@@ -90,7 +117,7 @@ static void choose_limit(struct converge *c, const struct converge_rules *rules,
 
 	if (c->limit_us == 0)
 		c->limit_us = first_limit(rules);
-	if (c->limit_us > rules->limit_us)
+	if (c->limit_us > rules->limit_us || is_overdue(c, s))
 		c->limit_us = rules->limit_us;
 	if (s->rate == 0 || s->rounds == 0 || !s->sure)
 		return;

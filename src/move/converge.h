@@ -10,7 +10,8 @@
  * From the moment that the whole limit would have been enough, at full_end_us,
  * a smaller one may cost the move a 40th of its time, or 0.3 s: it is doubled,
  * up to the whole, when by the measured rates it would cost more, which is also
- * what happens when rounds do not get shorter any more.
+ * what happens when rounds do not get shorter any more, and when QEMU does not
+ * stop the guest although by these rates it should have.
  *
  * The throttle.  A guest that does not converge keeps so much of its processor
  * time that it changes half of what travels, and less each time that it turns
@@ -60,6 +61,7 @@ struct converge_seen {
 struct converge {
 	uint64_t limit_us;    /* that QEMU is to be told */
 	uint64_t full_end_us; /* the move's, with the whole limit; 0: later */
+	uint64_t fits_us;     /* since when the rest fits into it; 0: not */
 	unsigned throttle;    /* that QEMU is to be told; 0: none so far */
 	bool stuck;           /* as it goes now, it will not converge */
 };

@@ -89,6 +89,8 @@ uint64_t rounds_remaining(const struct rounds *r)
 {
 	uint64_t since_us = r->last.at_us, sync_us;
 
+	if (r->last.syncs == 0)
+		return UINT64_MAX;
 	if (r->changed.count == 0)
 		return r->last.remaining;
 	sync_us = point(&r->changed, 0)->at_us;

@@ -58,7 +58,7 @@ void rounds_restart(struct rounds *r);
 uint64_t rounds_dirty_rate(const struct rounds *r);
 uint64_t rounds_rate(const struct rounds *r);
 /* Bytes that would have to be sent if the guest stopped now: those that QEMU
- * does not know of yet are estimated. */
+ * does not know of yet are estimated.  UINT64_MAX: it knows of none so far. */
 uint64_t rounds_remaining(const struct rounds *r);
 /* Rounds that have ended; 0 in the first pass.  After rounds_restart() those
  * since then. */
