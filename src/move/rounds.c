@@ -52,7 +52,7 @@ void rounds_add(struct rounds *r, const struct rounds_seen *s)
 	if (s->syncs == 0)
 		return;
 	if (s->syncs != r->last.syncs || r->changed.count == 0) {
-		add(&r->changed, s->sync_us ? s->sync_us : s->at_us,
+		add(&r->changed, s->pass == s->syncs ? s->pass_us : s->at_us,
 		    s->data + s->zero + s->remaining);
 		r->syncs += r->changed.count > 1 ? s->syncs - r->last.syncs : 0;
 	}
@@ -85,16 +85,24 @@ uint64_t rounds_rate(const struct rounds *r)
 	return slope(&r->data, over_us);
 }
 
+uint64_t rounds_since_us(const struct rounds *r)
+{
+	uint64_t sync_us;
+
+	if (r->changed.count == 0)
+		return UINT64_MAX;
+	sync_us = point(&r->changed, 0)->at_us;
+	return r->last.at_us > sync_us ? r->last.at_us - sync_us : 0;
+}
+
 uint64_t rounds_remaining(const struct rounds *r)
 {
-	uint64_t since_us = r->last.at_us, sync_us;
+	uint64_t since_us = rounds_since_us(r);
 
 	if (r->last.syncs == 0)
 		return UINT64_MAX;
 	if (r->changed.count == 0)
 		return r->last.remaining;
-	sync_us = point(&r->changed, 0)->at_us;
-	since_us = since_us > sync_us ? since_us - sync_us : 0;
 	return r->last.remaining + (uint64_t)((double)rounds_dirty_rate(r) *
 					      (double)since_us / USEC_PER_SEC);
 }

@@ -29,7 +29,8 @@ enum {
 struct rounds_seen {
 	uint64_t at_us;
 	uint64_t syncs;      /* of its bitmap; the first is before all pages */
-	uint64_t sync_us;    /* when the last of them was seen */
+	uint64_t pass;       /* the sync that was last heard of, */
+	uint64_t pass_us;    /* and when: the last of @syncs or another */
 	uint64_t data, zero; /* bytes of memory that were sent */
 	uint64_t remaining;  /* bytes that it knows to be changed */
 };
@@ -57,6 +58,8 @@ void rounds_restart(struct rounds *r);
 /* Bytes a second; 0: not known yet. */
 uint64_t rounds_dirty_rate(const struct rounds *r);
 uint64_t rounds_rate(const struct rounds *r);
+/* How long QEMU has not looked; UINT64_MAX: it is not known. */
+uint64_t rounds_since_us(const struct rounds *r);
 /* Bytes that would have to be sent if the guest stopped now: those that QEMU
  * does not know of yet are estimated.  UINT64_MAX: it knows of none so far. */
 uint64_t rounds_remaining(const struct rounds *r);

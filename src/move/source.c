@@ -246,13 +246,19 @@ static int on_migration(struct source *m, enum migration_status status,
 	return 0;
 }
 
+static void ask_within(struct source *m, uint64_t us)
+{
+	if (m->next_progress_us > clock_us() + us)
+		m->next_progress_us = clock_us() + us;
+}
+
 /* What it found is asked for a moment later: if it was little enough, the guest
  * has been stopped by then, and its monitor is silent. */
-static void on_pass(struct source *m)
+static void on_pass(struct source *m, uint64_t pass)
 {
-	m->sync_us = clock_us();
-	if (m->next_progress_us > m->sync_us + SYNCED_US)
-		m->next_progress_us = m->sync_us + SYNCED_US;
+	m->pass = pass;
+	m->pass_us = clock_us();
+	ask_within(m, SYNCED_US);
 }
 
 static int drain_events(struct source *m, struct error *e)
@@ -266,7 +272,7 @@ static int drain_events(struct source *m, struct error *e)
 		if (event.kind == MONITOR_STOPPED)
 			on_stop(m, event.wall_us);
 		else if (event.kind == MONITOR_PASS)
-			on_pass(m);
+			on_pass(m, event.pass);
 		else if (event.kind == MONITOR_MIGRATION &&
 			 on_migration(m, event.status, e) < 0)
 			return error_code(e);
@@ -333,23 +339,39 @@ static int tell_bandwidth(struct source *m, uint64_t rate, struct error *e)
 	return 0;
 }
 
+/* What QEMU said before it answered belongs to the answer: that it looked what
+ * has changed, or stopped the guest. */
+static int ask_round(struct source *m, struct migration_info *ret,
+		     struct error *e)
+{
+	m->next_progress_us = UINT64_MAX;
+	if (monitor_migration(m->qmp, ret, e) < 0 || drain_events(m, e) < 0)
+		return error_code(e);
+	/* Of one that has stopped the guest nothing is left to be chosen. */
+	if (!m->times.stopped_wall_us && ret->status == MIGRATION_ACTIVE &&
+	    source_round(m, ret, e) < 0)
+		return error_code(e);
+	ask_within(m, source_is_near(m) ? NEAR_US : PROGRESS_US);
+	return 0;
+}
+
+/* While it switches over, QEMU's monitor does not answer, and whoever waits for
+ * it hears of no cancel and no failure. */
+static bool is_silent(const struct source *m)
+{
+	return m->times.stopped_wall_us && !m->times.forced;
+}
+
 static int update_progress(struct source *m, struct error *e)
 {
 	struct migration_info info;
 	struct session_stats st;
 	struct relay_stats rs;
 
-	/* While it switches over, QEMU's monitor does not answer, and whoever
-	 * waits for it hears of no cancel and no failure. */
-	if (clock_us() < m->next_progress_us || m->completed ||
-	    (m->times.stopped_wall_us && !m->times.forced))
+	if (clock_us() < m->next_progress_us || m->completed || is_silent(m))
 		return 0;
-	if (monitor_migration(m->qmp, &info, e) < 0)
+	if (ask_round(m, &info, e) < 0)
 		return error_code(e);
-	if (!m->times.stopped_wall_us && source_round(m, &info, e) < 0)
-		return error_code(e);
-	m->next_progress_us =
-		clock_us() + (source_is_near(m) ? NEAR_US : PROGRESS_US);
 	session_stats(m->session, &st);
 	/* QEMU stops the guest when the rest takes the downtime limit. */
 	session_set_phase(m->session,
@@ -362,7 +384,7 @@ static int update_progress(struct source *m, struct error *e)
 	m->progress.downtime_limit_ms =
 		(int64_t)(m->converge.limit_us / USEC_PER_MS);
 	job_set_progress(m->job, &m->progress);
-	return tell_bandwidth(m, st.out.rate, e);
+	return is_silent(m) ? 0 : tell_bandwidth(m, st.out.rate, e);
 }
 
 static void wait_for_anything(struct source *m)

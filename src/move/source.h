@@ -54,7 +54,7 @@ struct source {
 	struct converge_rules rules;
 	struct converge converge;
 	struct rounds rounds;
-	uint64_t sync_us;            /* QEMU last looked what has changed */
+	uint64_t pass, pass_us;      /* QEMU last looked what has changed */
 	unsigned throttle;           /* the last that QEMU said */
 	char stuck[JOB_ADVICE_SIZE]; /* it will not converge, and why */
 	struct commit_side side;

@@ -81,8 +81,7 @@ static struct converge_seen seen_of(const struct source *m,
 		.rate = rounds_rate(r),
 		.dirty_rate = rounds_dirty_rate(r),
 		.rounds = rounds_ended(r),
-		.sure = rounds_ended(r) > 1 ||
-			clock_us() - m->sync_us < FRESH_US,
+		.sure = rounds_ended(r) > 1 || rounds_since_us(r) < FRESH_US,
 		.throttle = info->throttle,
 	};
 }
@@ -161,7 +160,8 @@ int source_round(struct source *m, const struct migration_info *info,
 	rounds_add(&m->rounds,
 		   &(struct rounds_seen){ .at_us = clock_us(),
 					  .syncs = info->rounds,
-					  .sync_us = m->sync_us,
+					  .pass = m->pass,
+					  .pass_us = m->pass_us,
 					  .data = info->data_pages * WIRE_PAGE,
 					  .zero = info->zero_pages * WIRE_PAGE,
 					  .remaining = info->remaining });

@@ -235,18 +235,20 @@ int monitor_event(struct qmp *q, uint64_t deadline_us,
 		  struct monitor_event *ret, struct error *e)
 {
 	const char *name;
+	const json_t *data;
 	json_t *event;
 	int r = qmp_event(q, deadline_us, &event, e);
 
 	if (r <= 0)
 		return r;
 	name = json_string_value(json_object_get(event, "event"));
+	data = json_object_get(event, "data");
 	*ret = (struct monitor_event){
 		.kind = MONITOR_OTHER,
-		.status = status_of(json_string_value(
-			json_object_get(json_object_get(event, "data"),
-					"status"))),
+		.status = status_of(
+			json_string_value(json_object_get(data, "status"))),
 		.wall_us = event_wall_us(event),
+		.pass = number(data, "pass"),
 	};
 	if (name && !strcmp(name, "STOP"))
 		ret->kind = MONITOR_STOPPED;

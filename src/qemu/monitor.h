@@ -88,6 +88,7 @@ struct monitor_event {
 	enum monitor_event_kind kind;
 	enum migration_status status;
 	uint64_t wall_us; /* since 1970, by QEMU's clock */
+	uint64_t pass;    /* that begins: as migration_info.rounds */
 };
 
 /* As qmp_event(). */

@@ -272,6 +272,7 @@ static void events_are_told_apart(void **state)
 		"\"microseconds\": 5}}\n");
 	say(&v, "{\"event\": \"MIGRATION\", \"data\": {\"status\": "
 		"\"completed\"}}\n");
+	say(&v, "{\"event\": \"MIGRATION_PASS\", \"data\": {\"pass\": 2}}\n");
 	say(&v, "{\"event\": \"RESUME\"}\n");
 	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
 	assert_int_equal(event.kind, MONITOR_STOPPED);
@@ -279,6 +280,9 @@ static void events_are_told_apart(void **state)
 	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
 	assert_int_equal(event.kind, MONITOR_MIGRATION);
 	assert_int_equal(event.status, MIGRATION_COMPLETED);
+	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
+	assert_int_equal(event.kind, MONITOR_PASS);
+	assert_int_equal(event.pass, 2);
 	assert_int_equal(monitor_event(q, deadline, &event, &e), 1);
 	assert_int_equal(event.kind, MONITOR_OTHER);
 	assert_int_equal(monitor_event(q, 0, &event, &e), 0);
