@@ -136,7 +136,7 @@ static void choose_limit(struct converge *c, const struct converge_rules *rules,
 static void choose_stuck(struct converge *c, const struct converge_rules *rules,
 			 const struct converge_seen *s)
 {
-	if (s->rounds < CONVERGE_STUCK_ROUNDS || s->rate == 0)
+	if (s->rounds < CONVERGE_STUCK_ROUNDS || s->rate == 0 || !s->fresh)
 		return;
 	if (ratio_of(s) >= stuck_at && rest_s(s) > seconds(rules->limit_us))
 		c->stuck = true;
@@ -162,12 +162,17 @@ static void choose_throttle(struct converge *c,
 {
 	if (!(rules->steps & CONVERGE_THROTTLE)) {
 		if (c->throttle > 1)
-			c->throttle = 1; /* QEMU's least */
+			c->throttle =
+				s->throttle < 1 ? 0 : 1; /* QEMU's least */
 		return;
 	}
 	/* What it was told has not taken effect yet, or too lately. */
-	if (s->throttle < c->throttle || s->rounds < CONVERGE_STUCK_ROUNDS ||
-	    s->rate == 0)
+	if (s->throttle < c->throttle) {
+		if (!c->stuck)
+			c->throttle = s->throttle;
+		return;
+	}
+	if (s->rounds < CONVERGE_STUCK_ROUNDS || s->rate == 0 || !s->fresh)
 		return;
 	if (!c->stuck || ratio_of(s) < well_below)
 		return;

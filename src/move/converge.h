@@ -54,6 +54,7 @@ struct converge_seen {
 	/* The guest has not changed much since QEMU last looked, or it is known
 	 * how much. */
 	bool sure;
+	bool fresh; /* QEMU has just looked: both rates are of the same time */
 	unsigned throttle; /* in effect, per cent */
 };
 

@@ -51,7 +51,8 @@ void rounds_add(struct rounds *r, const struct rounds_seen *s)
 	/* Before the first it knows of no memory. */
 	if (s->syncs == 0)
 		return;
-	if (s->syncs != r->last.syncs || r->changed.count == 0) {
+	r->fresh = s->syncs != r->last.syncs;
+	if (r->fresh || r->changed.count == 0) {
 		add(&r->changed, s->pass == s->syncs ? s->pass_us : s->at_us,
 		    s->data + s->zero + s->remaining);
 		r->syncs += r->changed.count > 1 ? s->syncs - r->last.syncs : 0;
@@ -83,6 +84,11 @@ uint64_t rounds_rate(const struct rounds *r)
 	if (r->syncs > 1 && r->last.at_us > from_us + over_us)
 		over_us = r->last.at_us - from_us;
 	return slope(&r->data, over_us);
+}
+
+bool rounds_are_fresh(const struct rounds *r)
+{
+	return r->fresh;
 }
 
 uint64_t rounds_since_us(const struct rounds *r)

@@ -48,16 +48,19 @@ struct rounds {
 	struct rounds_line changed; /* at each sync: sent and remaining */
 	struct rounds_line data;    /* now and then: sent */
 	uint64_t syncs;
+	bool fresh;
 	struct rounds_seen last;
 };
 
 void rounds_add(struct rounds *r, const struct rounds_seen *s);
-/* What follows is another guest: it was slowed down. */
+/* What follows is another guest, which was slowed down, or other links. */
 void rounds_restart(struct rounds *r);
 
 /* Bytes a second; 0: not known yet. */
 uint64_t rounds_dirty_rate(const struct rounds *r);
 uint64_t rounds_rate(const struct rounds *r);
+/* What was added last is the first of a sync. */
+bool rounds_are_fresh(const struct rounds *r);
 /* How long QEMU has not looked; UINT64_MAX: it is not known. */
 uint64_t rounds_since_us(const struct rounds *r);
 /* Bytes that would have to be sent if the guest stopped now: those that QEMU

@@ -82,6 +82,7 @@ static struct converge_seen seen_of(const struct source *m,
 		.dirty_rate = rounds_dirty_rate(r),
 		.rounds = rounds_ended(r),
 		.sure = rounds_ended(r) > 1 || rounds_since_us(r) < FRESH_US,
+		.fresh = rounds_are_fresh(r),
 		.throttle = info->throttle,
 	};
 }
@@ -130,8 +131,9 @@ static int tell(struct source *m, const struct converge *next,
 		return error_code(e);
 	if (next->throttle == m->converge.throttle)
 		return 0;
-	log_info("move %s (%s): the guest is to be slowed down by %u %%",
-		 m->job->machine, m->job->id, next->throttle);
+	log_info("move %s (%s): the guest is to be slowed down by %u %%, and "
+		 "is by %u %%",
+		 m->job->machine, m->job->id, next->throttle, info->throttle);
 	return tell_throttle(m, next->throttle, info->throttle, e);
 }
 
@@ -143,18 +145,24 @@ bool source_is_near(const struct source *m)
 	       rounds_remaining(&m->rounds) / rate <= NEAR_S;
 }
 
-int source_round(struct source *m, const struct migration_info *info,
-		 struct error *e)
+/* While nothing is heard of the peer, what leaves says nothing of the paths. */
+static bool is_outage(const struct source *m)
 {
-	struct converge_seen seen;
-	struct converge next;
+	struct session_stats st;
 
-	if (info->throttle != m->throttle) {
-		m->throttle = info->throttle;
-		/* QEMU's least is no other guest. */
-		if (info->throttle > 1)
-			rounds_restart(&m->rounds);
-	}
+	session_stats(m->session, &st);
+	return st.outage;
+}
+
+static void measure(struct source *m, const struct migration_info *info)
+{
+	/* QEMU's least is no other guest. */
+	bool slower = info->throttle != m->throttle &&
+		      (info->throttle > 1 || m->throttle > 1);
+
+	if (slower || is_outage(m))
+		rounds_restart(&m->rounds);
+	m->throttle = info->throttle;
 	if (info->throttle > m->times.throttle)
 		m->times.throttle = info->throttle;
 	rounds_add(&m->rounds,
@@ -165,6 +173,15 @@ int source_round(struct source *m, const struct migration_info *info,
 					  .data = info->data_pages * WIRE_PAGE,
 					  .zero = info->zero_pages * WIRE_PAGE,
 					  .remaining = info->remaining });
+}
+
+int source_round(struct source *m, const struct migration_info *info,
+		 struct error *e)
+{
+	struct converge_seen seen;
+	struct converge next;
+
+	measure(m, info);
 	seen = seen_of(m, info);
 	next = converge_next(&m->converge, &m->rules, &seen);
 	log_debug("move %s: at %llu ms: %llu rounds, %llu kB left (%llu "

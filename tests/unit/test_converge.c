@@ -49,6 +49,7 @@ struct play {
 	 * its bitmap by the memory alone. */
 	double adds, takes_for;
 	bool old;
+	uint64_t silent_us, silent_until_us; /* the links */
 
 	uint64_t now_us, sync_us, syncs, noticed_us, asked_us, slowed_us;
 	uint64_t data;
@@ -103,8 +104,15 @@ static void qemu_syncs(struct play *p)
 	p->sync_us = p->now_us;
 }
 
+static bool are_silent(const struct play *p, uint64_t at_us)
+{
+	return at_us >= p->silent_us && at_us < p->silent_until_us;
+}
+
 static void qemu_sends(struct play *p)
 {
+	if (are_silent(p, p->now_us))
+		return;
 	p->room += rate * TICK_US / USEC_PER_SEC / UNIT;
 	for (; p->room >= 1; p->room--) {
 		if (p->known_count == 0) {
@@ -139,6 +147,8 @@ static void source_asks(struct play *p)
 		.remaining = (uint64_t)p->known_count * UNIT,
 	};
 
+	if (are_silent(p, p->now_us) && are_silent(p, p->now_us - USEC_PER_SEC))
+		rounds_restart(&p->rounds);
 	rounds_add(&p->rounds, &s);
 	p->seen = (struct converge_seen){
 		.now_us = p->now_us,
@@ -148,6 +158,7 @@ static void source_asks(struct play *p)
 		.rounds = rounds_ended(&p->rounds),
 		.sure = rounds_ended(&p->rounds) > 1 ||
 			p->now_us - p->sync_us < ASKED_US,
+		.fresh = rounds_are_fresh(&p->rounds),
 		.throttle = p->throttle,
 	};
 	p->c = converge_next(&p->c, &rules, &p->seen);
@@ -473,6 +484,58 @@ static void a_throttle_brings_each_of_them_to_its_end(void **state)
 	}
 }
 
+/* QEMU does not run out of pages meanwhile: it does not look either. */
+static void an_outage_slows_no_guest_down(void **state)
+{
+	static struct play p;
+
+	(void)state;
+	for (uint64_t from = 18; from < 25; from++)
+		for (uint64_t took = 2; took <= 16; took *= 2) {
+			struct outcome o;
+
+			p = (struct play){
+				.guest = { .share = 0.6, .hot = 8192 },
+				.steps = CONVERGE_THROTTLE,
+				.silent_us = from * USEC_PER_SEC,
+				.silent_until_us = (from + took) * USEC_PER_SEC,
+			};
+			o = play_with(&p);
+			assert_true(o.ended);
+			assert_int_equal(o.throttle, 0);
+		}
+}
+
+static void a_step_that_is_not_needed_any_more_is_taken_back(void **state)
+{
+	const struct converge_rules rules = { LIMIT_US, CONVERGE_THROTTLE };
+	struct converge_seen s = { .now_us = 5000000,
+				   .remaining = 200000000,
+				   .rate = 100000000,
+				   .dirty_rate = 50000000,
+				   .rounds = 3,
+				   .sure = true,
+				   .fresh = true };
+	struct converge c = { .throttle = 80, .stuck = true };
+
+	(void)state;
+	c = converge_next(&c, &rules, &s);
+	assert_false(c.stuck);
+	assert_int_equal(c.throttle, 0);
+	s.throttle = 40;
+	c = converge_next(&(struct converge){ .throttle = 80, .stuck = true },
+			  &rules, &s);
+	assert_int_equal(c.throttle, 40);
+	/* And chosen again when it is. */
+	s.dirty_rate = 100000000;
+	s.fresh = false;
+	c = converge_next(&c, &rules, &s);
+	assert_int_equal(c.throttle, 40);
+	s.fresh = true;
+	c = converge_next(&c, &rules, &s);
+	assert_int_equal(c.throttle, 70);
+}
+
 static void the_throttle_is_what_is_missing(void **state)
 {
 	const struct converge_rules rules = { LIMIT_US, CONVERGE_THROTTLE };
@@ -481,7 +544,8 @@ static void the_throttle_is_what_is_missing(void **state)
 				   .rate = 100000000,
 				   .dirty_rate = 150000000,
 				   .rounds = 2,
-				   .sure = true };
+				   .sure = true,
+				   .fresh = true };
 	struct converge c = { 0 };
 
 	(void)state;
@@ -599,6 +663,9 @@ int main(void)
 			a_guest_that_is_too_fast_is_named_after_the_second_round),
 		cmocka_unit_test(one_that_converges_never_is),
 		cmocka_unit_test(a_throttle_brings_each_of_them_to_its_end),
+		cmocka_unit_test(an_outage_slows_no_guest_down),
+		cmocka_unit_test(
+			a_step_that_is_not_needed_any_more_is_taken_back),
 		cmocka_unit_test(the_throttle_is_what_is_missing),
 		cmocka_unit_test(
 			a_throttle_that_is_not_allowed_any_more_is_taken_back),
