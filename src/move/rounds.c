@@ -57,16 +57,16 @@ void rounds_add(struct rounds *r, const struct rounds_seen *s)
 		    s->data + s->zero + s->remaining);
 		r->syncs += r->changed.count > 1 ? s->syncs - r->last.syncs : 0;
 	}
+	if (s->syncs < 2 || r->last.syncs < 2)
+		r->first_zero = s->zero;
 	if (data->count == 0 || s->at_us >= point(data, 0)->at_us + APART_US)
-		add(&r->data, s->at_us, s->data);
+		add(&r->data, s->at_us, s->data + s->zero - r->first_zero);
 	r->last = *s;
 }
 
 void rounds_restart(struct rounds *r)
 {
-	const struct rounds_seen last = r->last;
-
-	*r = (struct rounds){ .last = last };
+	*r = (struct rounds){ .last = r->last, .first_zero = r->first_zero };
 }
 
 uint64_t rounds_dirty_rate(const struct rounds *r)

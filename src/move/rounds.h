@@ -11,8 +11,9 @@
  * dirty-pages-rate, is of the last second at least, so it says nothing of the
  * short rounds near the end.
  *
- * Pages of zeros leave so fast that they say nothing of the links: they do not
- * count in the rate.
+ * In the first pass pages of zeros leave so fast that they say nothing of the
+ * links: they do not count in the rate.  Later they do, because they count in
+ * what the guest has changed as well: QEMU does not say which of it are zeros.
  */
 #pragma once
 
@@ -47,6 +48,7 @@ struct rounds_line {
 struct rounds {
 	struct rounds_line changed; /* at each sync: sent and remaining */
 	struct rounds_line data;    /* now and then: sent */
+	uint64_t first_zero;        /* bytes of zeros of the first pass */
 	uint64_t syncs;
 	bool fresh;
 	struct rounds_seen last;

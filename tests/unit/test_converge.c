@@ -38,6 +38,7 @@ struct guest {
 	unsigned hot;      /* units, from the first on, in turn; 0: all */
 	uint64_t burst_us; /* it does so for that long, and is idle as long */
 	bool anywhere;     /* and not in turn */
+	bool zeros;        /* to zeros: half of what it changes */
 };
 
 struct play {
@@ -52,7 +53,7 @@ struct play {
 	uint64_t silent_us, silent_until_us; /* the links */
 
 	uint64_t now_us, sync_us, syncs, noticed_us, asked_us, slowed_us;
-	uint64_t data;
+	uint64_t data, zero;
 	uint8_t known[UNITS], changed[UNITS];
 	unsigned known_count, at, next;
 	double owed, room;
@@ -123,7 +124,10 @@ static void qemu_sends(struct play *p)
 			p->at = (p->at + 1) % UNITS;
 		p->known[p->at] = 0;
 		p->known_count--;
-		p->data += UNIT;
+		if (p->guest.zeros && p->syncs > 1 && p->known_count % 2)
+			p->zero += UNIT;
+		else
+			p->data += UNIT;
 	}
 }
 
@@ -144,6 +148,7 @@ static void source_asks(struct play *p)
 		.pass = p->syncs,
 		.pass_us = p->sync_us,
 		.data = p->data,
+		.zero = p->zero,
 		.remaining = (uint64_t)p->known_count * UNIT,
 	};
 
@@ -248,6 +253,7 @@ static const struct guest guests[] = {
 	{ .share = 2, .hot = 300 }, /* 20 MB, all the time */
 	{ .share = 1.2, .hot = 512, .anywhere = true },
 	{ .share = 0.9, .hot = 64 },
+	{ .share = 0.6, .hot = 8192, .zeros = true },
 };
 
 static void less_than_the_whole_limit_costs_little(void **state)
@@ -441,6 +447,37 @@ static void a_sync_that_was_not_heard_of_is_not_as_old_as_the_last(void **state)
 	assert_int_equal(rounds_since_us(&r), 0);
 }
 
+static void zeros_of_the_first_pass_say_nothing_of_the_links(void **state)
+{
+	struct rounds r = { 0 };
+	struct rounds_seen s = { .at_us = USEC_PER_SEC,
+				 .syncs = 1,
+				 .remaining = 1000000000 };
+
+	(void)state;
+	rounds_add(&r, &s);
+	s.at_us += USEC_PER_SEC;
+	s.data += 100000000;
+	s.zero += 800000000;
+	s.remaining -= 900000000;
+	rounds_add(&r, &s);
+	assert_int_equal(rounds_rate(&r), 100000000);
+	s.at_us += USEC_PER_SEC;
+	s.syncs = s.pass = 2;
+	s.pass_us = s.at_us;
+	s.data += 50000000;
+	s.zero += 50000000;
+	s.remaining = 80000000;
+	rounds_add(&r, &s);
+	assert_int_equal(rounds_rate(&r), 50000000);
+	/* Then they are of what was changed. */
+	s.at_us += USEC_PER_SEC;
+	s.zero += 80000000;
+	s.remaining = 0;
+	rounds_add(&r, &s);
+	assert_int_equal(rounds_rate(&r), 80000000);
+}
+
 /* --- what does not converge */
 
 static const struct guest too_fast[] = {
@@ -470,6 +507,7 @@ static void one_that_converges_never_is(void **state)
 	(void)state;
 	for (size_t i = 0; i < 9; i++)
 		assert_false(play(&guests[i], false, 0).stuck);
+	assert_false(play(&guests[ARRAY_SIZE(guests) - 1], false, 0).stuck);
 }
 
 static void a_throttle_brings_each_of_them_to_its_end(void **state)
@@ -659,6 +697,8 @@ int main(void)
 		cmocka_unit_test(a_limit_that_the_user_lowers_counts_at_once),
 		cmocka_unit_test(
 			a_sync_that_was_not_heard_of_is_not_as_old_as_the_last),
+		cmocka_unit_test(
+			zeros_of_the_first_pass_say_nothing_of_the_links),
 		cmocka_unit_test(
 			a_guest_that_is_too_fast_is_named_after_the_second_round),
 		cmocka_unit_test(one_that_converges_never_is),
