@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager
 
 from common import MIB, median_of
-from course import REST_MIB, Run
+from course import REST_MIB, Guest, Run, memory_at_hand
 from lab import core, machine
 from lab.console import Console
 from lab.core import Lab
@@ -33,8 +33,7 @@ class Updated:
             f.truncate(64 * MIB)
         self.now(machine.QEMU)
         text = machine.definition(
-            "web", *machine.stress_arguments(fill=f"{self.filled}M", content="random",
-                                             rate="20M", hot="64M"),
+            "web", *Guest(rate="20M", hot="64M").arguments(memory_mib),
             *self.console.arguments(), "-drive", f"if=none,id=d0,file={disk},format=raw",
             "-device", "virtio-blk-pci,drive=d0", memory=f"{memory_mib}M", qemu=self.program,
             machine="pc-i440fx-7.2")
@@ -54,7 +53,8 @@ class Updated:
         self.host.drover("vm", "start", "web")
         self.console.wait_line("^drover-stress ready", 300, after=seen)
         self.now(qemu)
-        done = self.host.drover("vm", "update", "web", check=False)
+        with memory_at_hand(self.filled):
+            done = self.host.drover("vm", "update", "web", check=False)
         job = self.host.newest_job(kind="update")
         report = job["report"] or {}
         if job["state"] == "done":

@@ -372,6 +372,7 @@ static int watch(struct update *u, struct error *e)
 static int transfer(struct update *u, struct error *e)
 {
 	char path[PATH_MAX + 16];
+	struct error why;
 
 	snprintf(path, sizeof(path), "%s/incoming.sock", u->side.entry->folder);
 	unlink(path);
@@ -380,6 +381,9 @@ static int transfer(struct update *u, struct error *e)
 	if (monitor_receive(u->fresh.qmp, path, e) < 0)
 		return error_code(e);
 	fault_point("update:listening");
+	/* The guest still runs; else the decision is written as a whole. */
+	u->prepared = journal_prepare(u->host->state_directory, u->side.entry,
+				      STEP_COMMIT, &why) == 0;
 	u->migrating = true;
 	u->times.migrate_us = clock_us();
 	if (monitor_migrate(u->old.qmp, path, e) < 0)

@@ -41,6 +41,7 @@ struct update {
 
 	bool resumed;         /* after a restart of the daemon */
 	bool migrating;       /* the old QEMU was told to */
+	bool prepared;        /* "commit" is written, aside */
 	bool told;            /* the new one may have run the guest */
 	bool left, forgotten; /* as struct source */
 	bool unheard;         /* nobody knows whether the new one runs it */

@@ -201,7 +201,8 @@ static enum decide_event act_store_commit(struct commit_side *c)
 	enum decide_event event;
 
 	fault_point("update:before-commit");
-	event = commit_store(c, STEP_COMMIT);
+	event = u->prepared ? commit_publish(c, STEP_COMMIT)
+			    : commit_store(c, STEP_COMMIT);
 	if (event == EVENT_NOT_STORED)
 		error_set(&u->why, EIO, "%s", c->heard);
 	return event;
