@@ -42,6 +42,7 @@ BAD_OF = {
     "move.downtime-limit": ["0", "999us", "10 apples", "-5s"],
     "move.timeout": ["soon", "5 parsecs"],
     "move.on-timeout": ["stop", "Abort"],
+    "move.converge": ["postcopy", "pause, throttle", "none, pause", "fast"],
     "move.compress": ["sometimes"],
     "move.codec": ["gzip", "zstd:99", "zstd:"],
     "move.repeat-cache": ["101%", "5%M", "much"],
