@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "move/content.h"
+#include "move/defined.h"
 #include "move/move.h"
 #include "move/volume.h"
 #include "qemu/definition.h"
@@ -534,6 +535,20 @@ static int find_claim(struct listing *l, struct named_files *ret,
 	return files_named(ret, l->definition, m->run_dir, l->error);
 }
 
+/* What an adopted QEMU's words name is not looked into. */
+static int check_defined(const struct listing *l, const struct move_machine *m)
+{
+	SCOPED(files_done) struct named_files named = { .writes = { 0 } };
+	const struct definition *d = l->definition;
+
+	if (l->adopted || l->to->blockers.count > 0)
+		return 0;
+	if (files_named(&named, d, m->run_dir, l->error) < 0)
+		return error_code(l->error);
+	return defined_check(l->nodes, &named, d->directory, m->run_dir,
+			     &l->to->blockers, l->error);
+}
+
 int disks_describe(struct qmp *q, const struct definition *d,
 		   const struct move_machine *m, struct machine_description *to,
 		   struct disk_marks **ret_marks, struct error *e)
@@ -551,7 +566,7 @@ int disks_describe(struct qmp *q, const struct definition *d,
 	if (!marks)
 		return error_set(e, ENOMEM, "no memory");
 	if (nodes_list(q, &nodes, e) < 0 || find_claim(&l, &named, m) < 0 ||
-	    list_nodes(&l) < 0) {
+	    list_nodes(&l) < 0 || check_defined(&l, m) < 0) {
 		disks_unmark(marks);
 		return error_code(e);
 	}

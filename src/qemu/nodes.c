@@ -40,13 +40,25 @@ static int find_path(char **ret, const char *file, struct error *e)
 	return r;
 }
 
+static bool has_parts(const json_t *o, const char *driver)
+{
+	const json_t *image = json_object_get(o, "image");
+	const json_t *format = json_object_get(image, "format-specific");
+	const json_t *data = json_object_get(format, "data");
+
+	return json_object_get(data, "data-file") ||
+	       (driver && !strcmp(driver, "vmdk"));
+}
+
 static int read_node(struct block_node *n, const json_t *o, struct error *e)
 {
 	n->read_only = json_is_true(json_object_get(o, "ro"));
 	if (copy_member(&n->name, o, "node-name", e) < 0 ||
 	    copy_member(&n->driver, o, "drv", e) < 0 ||
-	    copy_member(&n->file, o, "file", e) < 0)
+	    copy_member(&n->file, o, "file", e) < 0 ||
+	    copy_member(&n->backing, o, "backing_file", e) < 0)
 		return error_code(e);
+	n->has_parts = has_parts(o, n->driver);
 	return find_path(&n->path, n->file, e);
 }
 
@@ -96,6 +108,7 @@ void nodes_done(struct block_nodes *n)
 		free(n->at[i].driver);
 		free(n->at[i].file);
 		free(n->at[i].path);
+		free(n->at[i].backing);
 	}
 	free(n->at);
 	*n = (struct block_nodes){ .count = 0 };

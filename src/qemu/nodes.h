@@ -15,9 +15,11 @@ struct qmp;
 /* Each is NULL where QEMU does not say. */
 struct block_node {
 	char *name, *driver;
-	char *file; /* as QEMU shows it: a path, a URL, "json:{...}" */
-	char *path; /* of a local one: that, without QEMU's ways to say it */
+	char *file;    /* as QEMU shows it: a path, a URL, "json:{...}" */
+	char *path;    /* of a local one: that, without QEMU's ways to say it */
+	char *backing; /* the file of the one below it */
 	bool read_only;
+	bool has_parts; /* names files of its own: extents, a data file */
 };
 
 enum { BLOCK_NODES_MAX = 1024 };

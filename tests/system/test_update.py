@@ -3,6 +3,7 @@
 import glob
 import os
 import signal
+import subprocess
 import unittest
 
 from lab import Lab, machine, needs, qemu10, slow, wait_for
@@ -11,6 +12,7 @@ from lab.core import chance
 from lab.field import Field
 from lab.host import PROGRAMS, Host
 from lab.network import Network
+from lab.qmp import QMP
 from lab.watch import Watch
 
 TIME_LIMIT = 240
@@ -322,6 +324,22 @@ class Refused(Case):
         done = self.update(check=False)
         self.assertEqual(done.status, 8)
         self.assertIn(f"is the file {path}", done.stderr)
+        self.whole(first)
+
+    def test_a_disk_that_is_not_the_one_of_the_definition(self):
+        first = self.begin(*self.disk(), "-qmp", "unix:${dir}/own.sock,server=on,wait=off")
+        q = QMP(os.path.join(self.host.machine("web")["run_dir"], "own.sock"))
+        self.addCleanup(q.close)
+        overlay = self.lab.path("overlay.qcow2")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b",
+                        self.lab.path("disk.raw"), overlay], check=True)
+        os.chmod(overlay, 0o666)
+        q("blockdev-snapshot-sync", device="d0", snapshot_file=overlay, format="qcow2",
+          mode="existing")
+        done = self.update(check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn(f"its guest writes to {overlay}, which its definition does not name",
+                      " ".join(done.stderr.split()))
         self.whole(first)
 
     def test_a_state_that_is_refused(self):
