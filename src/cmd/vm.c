@@ -19,7 +19,9 @@ enum { PATH_CAP = 128, DEFINITION_MAX = 1 << 20, URL_CAP = 900 };
 static void format_outdated(char buf[static OUTPUT_CELL], const json_t *value)
 {
 	snprintf(buf, OUTPUT_CELL, "%s",
-		 json_is_true(value) ? "an older one" : "-");
+		 json_is_true(value)    ? "an older one"
+		 : json_is_false(value) ? "as installed"
+					: "-");
 }
 
 static const struct output_field list_fields[] = {
@@ -261,6 +263,20 @@ static int update_one(struct call *c, const char *name, struct error *e)
 	return watch_new_job(c, job, false, e);
 }
 
+/* Why @m, which runs, is not updated. */
+static void say_skipped(const struct call *c, const json_t *m, const char *name)
+{
+	if (c->json || !json_is_integer(json_object_get(m, "pid")))
+		return;
+	if (json_is_false(json_object_get(m, "outdated")))
+		printf("%s has the QEMU that is installed.\n", name);
+	else
+		printf("%s is left out: whether its QEMU is older than the one "
+		       "installed is not known.  'drover vm update %s' updates "
+		       "it all the same.\n",
+		       name, name);
+}
+
 /* One that fails goes on in its old QEMU; the others are no worse for it.
  * What stops one for good is said for it, and the first that failed counts. */
 static int update_all(struct call *c, struct error *e)
@@ -276,8 +292,12 @@ static int update_all(struct call *c, struct error *e)
 	json_array_foreach (list, i, m) {
 		const char *name = output_string(m, "name");
 
-		if (!name || !json_is_true(json_object_get(m, "outdated")))
+		if (!name)
 			continue;
+		if (!json_is_true(json_object_get(m, "outdated"))) {
+			say_skipped(c, m, name);
+			continue;
+		}
 		r = update_one(c, name, e);
 		if (r == STATUS_CANCELLED)
 			return r;

@@ -80,7 +80,8 @@ static const struct shape_field machine_fields[] = {
 	{ "vcpus", SHAPE_NUMBER, 0, AT(vcpus) },
 	{ "machine", SHAPE_STRING, 0, AT(machine) },
 	{ "qemu", SHAPE_STRING, 0, AT(qemu) },
-	{ "outdated", SHAPE_BOOL, 0, AT(outdated) },
+	{ "outdated", SHAPE_BOOL, SHAPE_NULL, AT(outdated),
+	  SHAPE_HAS(struct machine_view, has_outdated) },
 	{ "definition", SHAPE_STRING, SHAPE_OMIT, AT(definition) },
 };
 

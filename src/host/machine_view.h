@@ -38,6 +38,7 @@ struct machine_view {
 	uint64_t huge_bytes; /* of its QEMU in huge pages */
 	bool has_huge;       /* that is known; a list does not ask */
 	bool adopted;
+	bool has_outdated;        /* that is known */
 	bool outdated;            /* its QEMU is older than the one installed */
 	char status[24];          /* what QEMU said last; empty: nothing */
 	char lost[STORE_WHY_CAP]; /* how its QEMU died; empty: it did not */

@@ -28,7 +28,10 @@ struct update_job {
 
 void updates_judge(struct machine_view *v)
 {
-	v->outdated = v->pid > 0 && launch_outdated(v->pid, v->qemu);
+	int older = v->pid > 0 ? launch_outdated(v->pid, v->qemu) : -1;
+
+	v->has_outdated = older >= 0;
+	v->outdated = older > 0;
 }
 
 static void update_free(struct update_job *u)

@@ -281,6 +281,16 @@ static void add_pause(struct job_report *to, const struct move_times *t,
 	to->pause.cont_ms = part_ms(from, &last, t->running_wall_us);
 }
 
+static int add_forced(struct words *to, const struct move_times *t,
+		      const char *what, struct error *e)
+{
+	return t->forced ? words_addf(to, e,
+				      "the guest was paused at the time-out "
+				      "so that the %s could finish",
+				      what)
+			 : 0;
+}
+
 static int add_reasons(struct words *to, const struct move_times *t,
 		       const struct move_options *o,
 		       const struct relay_stats *rs, struct error *e)
@@ -308,12 +318,7 @@ static int add_reasons(struct words *to, const struct move_times *t,
 	if (rs->why_kept[0] &&
 	    words_addf(to, e, "pages went through QEMU: %s", rs->why_kept) < 0)
 		return error_code(e);
-	if (t->forced && words_add(to,
-				   "the guest was paused at the time-out so "
-				   "that the move could finish",
-				   e) < 0)
-		return error_code(e);
-	return 0;
+	return add_forced(to, t, "move", e);
 }
 
 int report_move(struct job_report *ret, struct session *s, struct relay *r,
@@ -354,6 +359,9 @@ struct job_report report_update(const struct migration_info *q,
 		.rate = took_us ? q->sent * USEC_PER_SEC / took_us : 0,
 	};
 
+	struct error ignored;
+
+	(void)add_forced(&r.reasons, t, "update", &ignored);
 	r.pages.of[RUN_ZERO] = q->zero_pages;
 	r.pages.of[RUN_DATA] = q->data_pages;
 	add_times(&r, t);

@@ -601,18 +601,19 @@ static bool runs_file(pid_t pid, const char *path)
 	       own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 }
 
-bool launch_outdated(pid_t pid, const char *path)
+int launch_outdated(pid_t pid, const char *path)
 {
 	AUTO_FREE char *exe = NULL;
 	struct error ignored;
 
 	if (process_link(&exe, pid, "exe", &ignored) < 0)
-		return false;
+		return -1;
 	/* "/usr/bin/qemu-system-x86_64 (deleted)" is not there either. */
 	if (!runs_file(pid, exe))
-		return true;
-	return access(path, X_OK) == 0 && !is_script(path) &&
-	       !runs_file(pid, path);
+		return 1;
+	if (access(path, X_OK) < 0 || is_script(path))
+		return -1;
+	return !runs_file(pid, path);
 }
 
 /* A command line is whatever its process says.  Ours is the user's to whom we

@@ -82,10 +82,10 @@ void launch_withdraw(const char *state_directory, const char *name,
 void launch_did_not_come(const char *state_directory, const char *name,
 			 const char *text, const char *run_dir);
 
-/* Is the program of @pid no longer the one at @path, which would be started?
- * A script there says nothing; then whether the program's own file is still
- * what it was. */
-bool launch_outdated(pid_t pid, const char *path);
+/* 1: the program of @pid is no longer the one at @path, which would be started;
+ * 0: it is; -1: not known.  A script there says nothing, but a program whose
+ * own file is not what it was is an older one. */
+int launch_outdated(pid_t pid, const char *path);
 
 /* Stop looking after the process without touching it. */
 void launch_forget(struct qemu_process *p);

@@ -134,7 +134,9 @@ class Update(Case):
         self.copy(real, program)
         first = self.begin(qemu=program)
         self.assertFalse(self.host.machine("web")["outdated"])
-        self.host.drover("vm", "update", "--all")
+        self.assertIn("as installed", self.host.drover("vm", "list").stdout)
+        self.assertIn("web has the QEMU that is installed",
+                      self.host.drover("vm", "update", "--all").stdout)
         self.assertEqual(self.host.machine("web")["pid"], first)
         # As a package's upgrade does it.
         self.copy(real, program + ".new")
@@ -158,6 +160,9 @@ class Update(Case):
         self.script(program, machine.QEMU)
         first = self.begin(*self.disk(), qemu=program)
         self.script(program, NEW)
+        # Which program stands behind a script is not known.
+        self.assertIsNone(self.host.machine("web")["outdated"])
+        self.assertIn("web is left out", self.host.drover("vm", "update", "--all").stdout)
         self.update()
         second = self.host.machine("web")["pid"]
         self.whole(first, second)
