@@ -108,6 +108,16 @@ static int left(void *context, const char *name, const char *peer)
 	return error_code(&e);
 }
 
+/* Its user has no rights to its images any more. */
+static void set_ended(struct host *h, struct machine *m, const char *how)
+{
+	const struct machine_record *c = machine_record(m);
+
+	machine_set_stopped(h->registry, m, how);
+	launch_withdraw(h->settings->state_directory, c->name, c->text,
+			c->run_dir);
+}
+
 static int updated(void *context, const char *name,
 		   const struct qemu_process *p, bool paused)
 {
@@ -120,8 +130,7 @@ static int updated(void *context, const char *name,
 	if (p->pidfd >= 0)
 		machine_set_running(h->registry, m, p, paused);
 	else
-		machine_set_stopped(h->registry, m,
-				    "its new QEMU ended while it was updated");
+		set_ended(h, m, "its new QEMU ended while it was updated");
 	if (machine_save(h->registry, m, &e) == 0)
 		return 0;
 	log_error("%s", e.text);

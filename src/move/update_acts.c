@@ -62,7 +62,7 @@ static int end_new(struct update *u, struct error *e)
 	if (u->process.pidfd >= 0 &&
 	    launch_end(&u->process, clock_us() + END_US, e) < 0)
 		return error_code(e);
-	launch_clean(u->side.entry->folder);
+	launch_clean_all(u->side.entry->folder);
 	return 0;
 }
 
@@ -275,6 +275,9 @@ static enum decide_event act_continue(struct commit_side *c)
 	    ((!u->migrating && !u->resumed) || take_back(u, &e) == 0))
 		return EVENT_CONTINUED;
 	if (!launch_alive(&u->machine->process)) {
+		/* A daemon that started left them to the new one. */
+		launch_withdraw(u->host->state_directory, c->job->machine,
+				u->machine->definition, u->machine->run_dir);
 		error_set(&u->why, ESRCH,
 			  "the old QEMU has ended in the middle of the update, "
 			  "and the guest with it");
@@ -342,7 +345,7 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 	return NO_EVENT;
 }
 
-/* Of the QEMU that has ended. */
+/* Of the QEMU that has ended; what the guest wrote there by it stays. */
 static void clean_old(const struct update *u)
 {
 	char folder[PATH_MAX];

@@ -118,6 +118,22 @@ void launch_clean(const char *run_dir)
 	rmdir(run_dir);
 }
 
+void launch_clean_all(const char *run_dir)
+{
+	AUTO_CLOSEDIR DIR *folder = opendir(run_dir);
+	struct qemu_process living;
+	struct error ignored;
+	struct dirent *entry;
+
+	if (folder && launch_find(&living, run_dir, &ignored) == 0) {
+		launch_forget(&living);
+		return;
+	}
+	while (folder && (entry = readdir(folder)))
+		(void)unlinkat(dirfd(folder), entry->d_name, 0);
+	launch_clean(run_dir);
+}
+
 /* The cause comes first, then what became of it, a line each; warnings are of
  * the start. */
 static void last_words(const char *run_dir, off_t from, char *ret, size_t cap)

@@ -96,6 +96,8 @@ void launch_last_words(const char *run_dir, char *ret, size_t cap);
 /* Start time of a process; -ESRCH when there is none. */
 int launch_start_time(uint64_t *ret, pid_t pid, struct error *e);
 
+/* Of a QEMU that never had its guest: all that it has made goes as well. */
+void launch_clean_all(const char *run_dir);
 /* Removes from a run directory what Drover puts there, and the directory when
  * nothing of the user's is left in it.  They stay while a QEMU runs there. */
 void launch_clean(const char *run_dir);
