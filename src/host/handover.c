@@ -128,7 +128,7 @@ static int updated(void *context, const char *name,
 	/* The update holds it. */
 	assert(m);
 	if (p->pidfd >= 0)
-		machine_set_running(h->registry, m, p, paused);
+		machine_set_updated(h->registry, m, p, paused);
 	else
 		set_ended(h, m, "its new QEMU ended while it was updated");
 	if (machine_save(h->registry, m, &e) == 0)

@@ -275,6 +275,18 @@ char *registry_own_definition(struct registry *r, const char *uuid)
 						    : NULL;
 }
 
+/* In one of the QEMUs before its own. */
+static bool had_before(const struct machine_record *c, const char *guest)
+{
+	size_t n = strlen(guest);
+
+	for (const char *at = c->before; *at && n > 0;
+	     at += strcspn(at, " "), at += strspn(at, " "))
+		if (strcspn(at, " ") == n && !strncmp(at, guest, n))
+			return true;
+	return false;
+}
+
 bool registry_guest_lives(struct registry *r, const char *name,
 			  const char *guest)
 {
@@ -287,7 +299,7 @@ bool registry_guest_lives(struct registry *r, const char *name,
 	if (!m || !m->record.started || !launch_alive(&m->record.process))
 		return false;
 	launch_identity(now, sizeof(now), &m->record.process);
-	return !strcmp(now, guest);
+	return !strcmp(now, guest) || had_before(&m->record, guest);
 }
 
 bool registry_came_by(struct registry *r, const char *job)
@@ -557,18 +569,58 @@ void machine_set_folder(struct registry *r, struct machine *m,
 	note_folder(r, &m->record, qmp_path);
 }
 
-void machine_set_running(struct registry *r, struct machine *m,
-			 const struct qemu_process *p, bool paused)
+static bool is_same(const struct qemu_process *a, const struct qemu_process *b)
+{
+	return a->pid == b->pid && a->start_time == b->start_time;
+}
+
+/* Locked. */
+static void set_running(struct registry *r, struct machine *m,
+			const struct qemu_process *p, bool paused)
 {
 	const struct qemu_process now = *p; /* may be the machine's own */
-
-	WITH_LOCK(&r->lock);
 
 	note_folder(r, &m->record, now.qmp_path);
 	m->record.process = now;
 	m->record.started = true;
 	m->record.paused = paused;
 	m->status[0] = m->record.lost[0] = '\0';
+}
+
+void machine_set_running(struct registry *r, struct machine *m,
+			 const struct qemu_process *p, bool paused)
+{
+	WITH_LOCK(&r->lock);
+
+	if (!is_same(&m->record.process, p))
+		m->record.before[0] = '\0';
+	set_running(r, m, p, paused);
+}
+
+/* One that is too long loses its last ones, of which half is no one's. */
+void machine_set_updated(struct registry *r, struct machine *m,
+			 const struct qemu_process *p, bool paused)
+{
+	struct machine_record *c = &m->record;
+	char was[LAUNCH_IDENTITY_SIZE], all[2 * STORE_BEFORE_CAP];
+
+	WITH_LOCK(&r->lock);
+
+	if (c->process.pid > 0 && !is_same(&c->process, p)) {
+		launch_identity(was, sizeof(was), &c->process);
+		snprintf(all, sizeof(all), "%s %s", was, c->before);
+		snprintf(c->before, sizeof(c->before), "%.*s",
+			 STORE_BEFORE_CAP - 1, all);
+	}
+	set_running(r, m, p, paused);
+}
+
+void machine_set_before(struct registry *r, struct machine *m,
+			const char *before)
+{
+	WITH_LOCK(&r->lock);
+
+	snprintf(m->record.before, sizeof(m->record.before), "%s", before);
 }
 
 void machine_set_stopped(struct registry *r, struct machine *m,
@@ -597,6 +649,7 @@ int machine_save(struct registry *r, const struct machine *m, struct error *e)
 	}
 	snprintf(f.arrived, sizeof(f.arrived), "%s", c->arrived);
 	snprintf(f.lost, sizeof(f.lost), "%s", c->lost);
+	snprintf(f.before, sizeof(f.before), "%s", c->before);
 	return store_save(r->settings->state_directory, c->name, c->text, &f,
 			  e);
 }

@@ -46,6 +46,7 @@ struct machine_record {
 	struct qemu_process process;  /* while started */
 	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
 	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
+	char before[STORE_BEFORE_CAP]; /* as in store.h; of @process */
 	char run_dir[PATH_MAX];
 };
 
@@ -134,6 +135,13 @@ void machine_set_folder(struct registry *r, struct machine *m,
 			const char *qmp_path);
 void machine_set_running(struct registry *r, struct machine *m,
 			 const struct qemu_process *p, bool paused);
+/* The guest went on in @p, a new QEMU: who asks for one of before is told that
+ * the guest lives. */
+void machine_set_updated(struct registry *r, struct machine *m,
+			 const struct qemu_process *p, bool paused);
+/* As it was read. */
+void machine_set_before(struct registry *r, struct machine *m,
+			const char *before);
 /* @lost: how its QEMU died; "": it did not. */
 void machine_set_stopped(struct registry *r, struct machine *m,
 			 const char *lost);

@@ -63,6 +63,7 @@ static void find_process(const struct restore *all, struct machine *m,
 	if (f->qmp[0])
 		snprintf(p.qmp_path, sizeof(p.qmp_path), "%s", f->qmp);
 	machine_set_running(r, m, &p, f->paused);
+	machine_set_before(r, m, f->before);
 }
 
 /* Those of before have no uuid yet. */

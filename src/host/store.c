@@ -31,6 +31,7 @@ static const struct shape_field machine_fields[] = {
 	{ "arrived", SHAPE_TEXT, 0, AT(arrived) },
 	{ "lost", SHAPE_TEXT, 0, AT(lost) },
 	{ "own", SHAPE_BOOL, 0, AT(own) },
+	{ "before", SHAPE_TEXT, 0, AT(before) },
 };
 static const struct shape machine_shape =
 	SHAPE(struct machine_file, machine_fields);

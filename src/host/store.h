@@ -26,7 +26,7 @@
 
 struct error;
 
-enum { STORE_NAME_CAP = 64, STORE_WHY_CAP = 180 };
+enum { STORE_NAME_CAP = 64, STORE_WHY_CAP = 180, STORE_BEFORE_CAP = 400 };
 
 /* NAME.json */
 struct machine_file {
@@ -37,6 +37,9 @@ struct machine_file {
 	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
 	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
 	bool own; /* this host's administrator wrote its definition */
+	/* The QEMUs that had its guest before updates, as launch_identity()
+	 * has them, the last one first, with blanks between. */
+	char before[STORE_BEFORE_CAP];
 };
 
 int store_save(const char *state_directory, const char *name,

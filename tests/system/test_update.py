@@ -351,7 +351,9 @@ class Refused(Case):
         """The second QEMU lacks a device that the first one has."""
         program = self.lab.path("qemu")
         Update.script(program, machine.QEMU, "-device virtio-rng-pci")
-        first = self.begin(qemu=program)
+        # What it writes into its own folder goes with it.
+        first = self.begin("-chardev", "file,id=l,path=${dir}/log", "-serial", "chardev:l",
+                           qemu=program)
         done = self.update(check=False)
         self.assertNotEqual(done.status, 0)
         self.assertIn("the new QEMU ended with status 1: ", done.stderr)

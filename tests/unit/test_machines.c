@@ -382,6 +382,46 @@ static void how_a_qemu_was_lost_is_read_again(void **state)
 	machine_view_done(&shown);
 }
 
+/* The other side of a move that was taken back may ask after an update. */
+static void a_guest_lives_on_in_the_qemu_that_it_went_on_in(void **state)
+{
+	char first[LAUNCH_IDENTITY_SIZE], second[LAUNCH_IDENTITY_SIZE];
+	struct qemu_process p, other;
+	struct machine *m;
+	struct error e;
+	pid_t pid;
+
+	(void)state;
+	define();
+	pid = run(&p);
+	launch_identity(first, sizeof(first), &p);
+	run(&other);
+	launch_identity(second, sizeof(second), &other);
+	m = take();
+	machine_set_running(host.registry, m, &p, false);
+	machine_set_updated(host.registry, m, &other, false);
+	assert_int_equal(machine_save(host.registry, m, &e), 0);
+	machine_release(host.registry, m);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (int again = 0; again < 2; again++) {
+		assert_true(registry_guest_lives(host.registry, "web", second));
+		assert_true(registry_guest_lives(host.registry, "web", first));
+		first[strlen(first) - 1]++;
+		assert_false(registry_guest_lives(host.registry, "web", first));
+		first[strlen(first) - 1]--;
+		if (again == 0) {
+			registry_free(host.registry);
+			host.registry = registry_new(&settings.host, host.jobs);
+			restore();
+		}
+	}
+	m = take();
+	machine_set_running(host.registry, m, &p, false);
+	assert_string_equal(machine_record(m)->before, "");
+	machine_release(host.registry, m);
+}
+
 static struct machine *expect(const char *uuid, struct error *e)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
@@ -469,6 +509,9 @@ int main(void)
 			gone),
 		cmocka_unit_test_setup_teardown(
 			how_a_qemu_was_lost_is_read_again, fresh, gone),
+		cmocka_unit_test_setup_teardown(
+			a_guest_lives_on_in_the_qemu_that_it_went_on_in, fresh,
+			gone),
 		cmocka_unit_test_setup_teardown(
 			only_the_same_machine_gives_way_to_one_that_comes,
 			fresh, gone),
