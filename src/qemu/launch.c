@@ -676,7 +676,7 @@ int launch_find(struct qemu_process *ret, const char *run_dir, struct error *e)
 	AUTO_FREE char *dir = option_escape(run_dir);
 	char needle[PATH_MAX];
 	struct dirent *entry;
-	uint64_t start_time;
+	uint64_t start_time = 0;
 
 	if (!dir || !proc)
 		return error_sys(e, "look for QEMU in /proc");
