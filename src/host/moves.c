@@ -243,11 +243,12 @@ static int change_terms(struct job_terms *t, const struct job_request *of,
 		return error_code(e);
 	t->limit_us = limits.downtime_limit_us;
 	t->timeout_us = limits.timeout_us;
-	if (!of->has_converge)
-		return 0;
-	if (converge_parse(&t->converge, &of->converge, e) < 0)
+	if (of->has_converge &&
+	    converge_parse(&t->converge, &of->converge, e) < 0)
 		return error_code(e);
-	return converge_check(t->converge, t->timeout_us, e);
+	return of->has_converge || of->has_timeout
+		       ? converge_check(t->converge, t->timeout_us, e)
+		       : 0;
 }
 
 static int not_now(const struct job *j, struct error *e)
@@ -258,16 +259,20 @@ static int not_now(const struct job *j, struct error *e)
 			 j->id);
 }
 
+/* Again where somebody else has set another part of them meanwhile. */
 static int set_terms(struct job *j, const struct job_request *of,
 		     struct error *e)
 {
-	struct job_terms terms;
+	struct job_terms was, terms;
 
-	if (!job_terms(j, &terms))
-		return not_now(j, e);
-	if (change_terms(&terms, of, e) < 0)
-		return error_code(e);
-	return job_change_terms(j, &terms) ? 0 : not_now(j, e);
+	do {
+		if (!job_terms(j, &was))
+			return not_now(j, e);
+		terms = was;
+		if (change_terms(&terms, of, e) < 0)
+			return error_code(e);
+	} while (!job_change_terms(j, &was, &terms));
+	return 0;
 }
 
 int job_set(struct host *h, const char *id, const struct job_request *of,

@@ -176,6 +176,7 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 	WITH_LOCK(&j->lock);
 
 	job_go(j, state, error, advice);
+	j->open_terms = false;
 	j->ended_us = clock_wall_us();
 	if (state == JOB_DONE) {
 		j->stage = "done";
@@ -256,21 +257,24 @@ bool job_terms(struct job *j, struct job_terms *ret)
 	return j->open_terms;
 }
 
-static bool take_terms(struct job *j, const struct job_terms *terms)
+static bool are_terms(const struct job_terms *a, const struct job_terms *b)
+{
+	return a->converge == b->converge && a->limit_us == b->limit_us &&
+	       a->timeout_us == b->timeout_us;
+}
+
+bool job_change_terms(struct job *j, const struct job_terms *was,
+		      const struct job_terms *terms)
 {
 	WITH_LOCK(&j->lock);
 
-	if (!j->open_terms)
+	if (!j->open_terms || !are_terms(&j->terms, was))
 		return false;
 	j->terms = *terms;
-	return j->new_terms = true;
-}
-
-bool job_change_terms(struct job *j, const struct job_terms *terms)
-{
-	if (!take_terms(j, terms))
-		return false;
-	wake(j);
+	j->new_terms = true;
+	/* Whoever takes them takes this as well. */
+	if (j->wake_fd >= 0)
+		eventfd_write(j->wake_fd, 1);
 	return true;
 }
 

@@ -114,9 +114,11 @@ void job_set_advice(struct job *j, const char *advice);
 void job_open_terms(struct job *j, const struct job_terms *terms);
 bool job_new_terms(struct job *j, struct job_terms *ret);
 void job_close_terms(struct job *j);
-/* Somebody else does; false: they may not be changed. */
+/* Somebody else does; false: they may not be changed, or are not @was any more.
+ */
 bool job_terms(struct job *j, struct job_terms *ret);
-bool job_change_terms(struct job *j, const struct job_terms *terms);
+bool job_change_terms(struct job *j, const struct job_terms *was,
+		      const struct job_terms *terms);
 /* The last word; @error may be NULL. */
 void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice);

@@ -66,6 +66,9 @@ class BusyGuest(Case):
         self.assertEqual(answer.status, 5)
         self.assertLess(time.monotonic() - begin, 10 + taken.seconds())
         self.assertIn("time-out of 4.0 s: ", answer.stderr)
+        again = self.alpha.drover("job", "set", self.alpha.newest_job()["id"],
+                                  "--converge", "throttle", check=False)
+        self.assertEqual(again.status, 8)
         self.assertEqual(self.alpha.newest_job()["state"], "failed")
         self.assertEqual(self.alpha.machine("busy")["state"], "running")
         # It ends its QEMU when it has heard of it.
@@ -176,7 +179,10 @@ class Converge(Case):
         wait_for("the first round", lambda: self.job(job)["progress"]["round"], 10)
         refused = self.alpha.drover("job", "set", job["id"], "--converge", "pause", check=False)
         self.assertIn("give one as well", refused.stderr)
-        self.alpha.drover("job", "set", job["id"], "--converge", "pause", "--timeout", "3s")
+        self.alpha.drover("job", "set", job["id"], "--converge", "pause", "--timeout", "60s")
+        refused = self.alpha.drover("job", "set", job["id"], "--timeout", "0s", check=False)
+        self.assertIn("give one as well", refused.stderr)
+        self.alpha.drover("job", "set", job["id"], "--timeout", "3s")
         answer = self.alpha.drover("job", "watch", job["id"], timeout=60)
         self.assertEqual(answer.status, 0)
         report = self.job(job)["report"]

@@ -2,7 +2,9 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +141,87 @@ static void asking_wakes_the_job(void **state)
 	assert_true(j->told_commit);
 	assert_true(clock_us() - began < USEC_PER_SEC);
 	job_sleep(j, clock_us() + 5000); /* nobody asks: the deadline */
+	job_drop(j);
+}
+
+enum { CHANGES = 300 };
+
+struct changes {
+	struct job *j;
+	atomic_uint begun, done;
+};
+
+static void *change_terms(void *arg)
+{
+	struct changes *c = arg;
+
+	for (unsigned i = 1; i <= CHANGES; i++) {
+		struct job_terms was, now;
+
+		while (atomic_load(&c->begun) < i)
+			sched_yield();
+		assert_true(job_terms(c->j, &was));
+		now = was;
+		now.limit_us = i;
+		assert_true(job_change_terms(c->j, &was, &now));
+		atomic_store(&c->done, i);
+	}
+	return NULL;
+}
+
+/* A wake that nobody takes would be one for ever. */
+static void new_terms_and_their_wake_are_taken_together(void **state)
+{
+	struct changes c = { .j = job_made() };
+	struct pollfd p = { .fd = c.j->wake_fd, .events = POLLIN };
+	struct job_terms terms = { 0 };
+	unsigned left = 0;
+	pthread_t other;
+
+	(void)state;
+	job_open_terms(c.j, &terms);
+	assert_int_equal(pthread_create(&other, NULL, change_terms, &c), 0);
+	for (unsigned i = 1; i <= CHANGES; i++) {
+		atomic_store(&c.begun, i);
+		while (!job_new_terms(c.j, &terms))
+			;
+		while (atomic_load(&c.done) < i)
+			sched_yield();
+		left += poll(&p, 1, 0) > 0;
+	}
+	pthread_join(other, NULL);
+	assert_int_equal(left, 0);
+	job_drop(c.j);
+}
+
+static void of_two_who_set_terms_at_once_one_looks_again(void **state)
+{
+	struct job *j = job_made();
+	const struct job_terms was = { .limit_us = 300000 };
+	const struct job_terms slower = { .limit_us = 300000, .converge = 1 };
+	const struct job_terms shorter = { .limit_us = 50000 };
+	struct job_terms now;
+
+	(void)state;
+	job_open_terms(j, &was);
+	assert_true(job_change_terms(j, &was, &slower));
+	assert_false(job_change_terms(j, &was, &shorter));
+	assert_true(job_terms(j, &now));
+	assert_int_equal(now.limit_us, 300000);
+	assert_int_equal(now.converge, 1);
+	job_drop(j);
+}
+
+static void terms_of_a_job_that_has_ended_are_not_changed(void **state)
+{
+	struct job *j = job_made();
+	struct job_terms terms = { 0 };
+
+	(void)state;
+	job_open_terms(j, &terms);
+	job_finish(j, JOB_FAILED, "no way", NULL);
+	assert_false(job_terms(j, &terms));
+	assert_false(job_change_terms(j, &terms, &terms));
 	job_drop(j);
 }
 
@@ -318,6 +401,9 @@ int main(void)
 		cmocka_unit_test(an_end_has_its_sentence_and_wakes_who_waits),
 		cmocka_unit_test(doubt_can_turn_into_any_end),
 		cmocka_unit_test(asking_wakes_the_job),
+		cmocka_unit_test(new_terms_and_their_wake_are_taken_together),
+		cmocka_unit_test(of_two_who_set_terms_at_once_one_looks_again),
+		cmocka_unit_test(terms_of_a_job_that_has_ended_are_not_changed),
 		cmocka_unit_test(a_job_that_was_not_taken_up_yet_says_nothing),
 		cmocka_unit_test(a_job_is_shown_whatever_its_error_says),
 		cmocka_unit_test(progress_says_what_the_press_did_so_far),
