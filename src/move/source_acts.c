@@ -165,12 +165,17 @@ static enum decide_event act_continue(struct commit_side *c)
 		session_fail(m->session, m->why.text);
 	if (m->relay)
 		relay_stop(m->relay);
-	if (!m->migrating && !m->resumed)
+	if (!m->migrating && !m->resumed) {
+		if (m->converge.limit_us)
+			monitor_reset_convergence(m->qmp);
 		return EVENT_CONTINUED;
+	}
 	if (m->machine->process.pidfd < 0 || !(facts(c) & FACT_SAME_QEMU))
 		return EVENT_ENDED;
-	if (take_back(m, c->entry->was_running, &e) == 0)
+	if (take_back(m, c->entry->was_running, &e) == 0) {
+		monitor_reset_convergence(m->qmp);
 		return EVENT_CONTINUED;
+	}
 	log_error("move %s: take the guest back: %s", m->job->machine, e.text);
 	if (!launch_alive(&m->machine->process)) {
 		m->why = e;

@@ -208,8 +208,11 @@ static int set_up(struct update *u, struct error *e)
 {
 	if (open_monitor(&u->fresh, u->process.qmp_path, e) < 0 ||
 	    check_ignores(u, e) < 0 || set_capabilities(u, e) < 0 ||
-	    monitor_keep_quiet(u->fresh.qmp, e) < 0 ||
-	    monitor_set_parameter(u->old.qmp, "max-bandwidth",
+	    monitor_keep_quiet(u->fresh.qmp, e) < 0)
+		return error_code(e);
+	/* A daemon that died in a move has not done so. */
+	monitor_reset_convergence(u->old.qmp);
+	if (monitor_set_parameter(u->old.qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
 		return error_code(e);
 	return monitor_set_parameter(u->old.qmp, "downtime-limit",

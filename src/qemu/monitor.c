@@ -280,6 +280,24 @@ int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
 		       NULL, e);
 }
 
+void monitor_reset_convergence(struct qmp *q)
+{
+	const struct monitor_throttle first = { 50, 20, 10, 99 };
+	struct error e;
+
+	if (qmp_run(q, "migrate-set-capabilities",
+		    json_pack("{s:[{s:s,s:b}]}", "capabilities", "capability",
+			      "auto-converge", "state", false),
+		    NULL, &e) < 0 ||
+	    monitor_set_throttle(q, &first, &e) < 0)
+		log_warning("QEMU may slow its guest down in the next "
+			    "migration: %s",
+			    e.text);
+	/* Those before 8.2 have none. */
+	if (monitor_set_parameter(q, "avail-switchover-bandwidth", 0, &e) < 0)
+		log_debug("%s", e.text);
+}
+
 /* While QEMU ends a migration its monitor may be silent for longer than a
  * command waits.  That is no reason to leave a guest paused. */
 static bool may_ask_again(int r, uint64_t deadline_us)

@@ -108,6 +108,10 @@ struct monitor_throttle {
 int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
 			 struct error *e);
 
+/* What a migration was told so that it would end is not the next one's: as a
+ * QEMU has it from its begin on. */
+void monitor_reset_convergence(struct qmp *q);
+
 /* QEMU tells the network where its guest is as soon as it has loaded it, which
  * is before it runs there, if ever: not this one. */
 int monitor_keep_quiet(struct qmp *q, struct error *e);

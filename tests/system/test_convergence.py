@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest that is faster than the link: what the time-out does, and what is said."""
+import os
 import statistics
 import time
 import unittest
@@ -9,6 +10,7 @@ from lab import machine
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
+from lab.qmp import QMP
 
 TIME_LIMIT = 200
 
@@ -60,6 +62,18 @@ class Case(unittest.TestCase):
 class BusyGuest(Case):
     """128 MiB, of which a quarter changes."""
 
+    def convergence_is_as_it_was(self):
+        """What the move told QEMU is not for the next migration."""
+        qmp = QMP(os.path.join(self.alpha.run_dir, "machines", "busy", "qmp.sock"))
+        self.addCleanup(qmp.close)
+        states = {x["capability"]: x["state"] for x in qmp("query-migrate-capabilities")}
+        told = qmp("query-migrate-parameters")
+        self.assertFalse(states["auto-converge"])
+        self.assertEqual([told[key] for key in (
+            "throttle-trigger-threshold", "cpu-throttle-initial", "cpu-throttle-increment",
+            "max-cpu-throttle")], [50, 20, 10, 99])
+        self.assertEqual(told.get("avail-switchover-bandwidth", 0), 0)
+
     def test_the_time_out_ends_the_move_and_the_guest_stays(self):
         begin, taken = time.monotonic(), Stolen()
         answer = self.alpha.drover("move", "busy", "beta", "--timeout", "4s", check=False)
@@ -74,6 +88,7 @@ class BusyGuest(Case):
         # It ends its QEMU when it has heard of it.
         wait_for("an empty destination", lambda: not self.beta.api("GET", "/v1/machines"), 5)
         self.beats_go_on()
+        self.convergence_is_as_it_was()
 
     @slow
     def test_force_pauses_the_guest_and_finishes(self):
