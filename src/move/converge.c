@@ -168,6 +168,7 @@ static void choose_throttle(struct converge *c,
 	}
 	/* What it was told has not taken effect yet, or too lately. */
 	if (s->throttle < c->throttle) {
+		c->untaken += s->fresh;
 		if (!c->stuck)
 			c->throttle = s->throttle;
 		return;
@@ -177,6 +178,8 @@ static void choose_throttle(struct converge *c,
 	if (!c->stuck || ratio_of(s) < well_below)
 		return;
 	c->throttle = throttle_for(s);
+	c->told_us = s->now_us;
+	c->untaken = 0;
 	/* What would have ended when counts for a guest that is slow. */
 	c->full_end_us = 0;
 }
@@ -191,6 +194,19 @@ struct converge converge_next(const struct converge *now,
 	choose_throttle(&c, rules, seen);
 	choose_limit(&c, rules, seen);
 	return c;
+}
+
+bool converge_is_helpless(const struct converge *c,
+			  const struct converge_rules *rules,
+			  const struct converge_seen *s)
+{
+	if (!c->stuck || !(rules->steps & CONVERGE_THROTTLE))
+		return c->stuck;
+	if (s->throttle < c->throttle)
+		return c->untaken >= CONVERGE_STEP_ROUNDS &&
+		       s->now_us > c->told_us + CONVERGE_STEP_US;
+	return s->throttle >= CONVERGE_THROTTLE_MOST &&
+	       s->rounds >= CONVERGE_STUCK_ROUNDS;
 }
 
 /* --- words */

@@ -38,6 +38,10 @@ enum {
 	CONVERGE_PATIENCE_US = 300000, /* which is so much at least */
 	CONVERGE_STUCK_ROUNDS = 2,
 	CONVERGE_THROTTLE_MOST = 99, /* QEMU's, per cent */
+	/* A step that QEMU has not taken after so many rounds, and for so long,
+	 * it will not take. */
+	CONVERGE_STEP_ROUNDS = 5,
+	CONVERGE_STEP_US = 10000000,
 };
 
 struct converge_rules {
@@ -64,12 +68,19 @@ struct converge {
 	uint64_t full_end_us; /* the move's, with the whole limit; 0: later */
 	uint64_t fits_us;     /* since when the rest fits into it; 0: not */
 	unsigned throttle;    /* that QEMU is to be told; 0: none so far */
+	uint64_t told_us;     /* when it was chosen, */
+	unsigned untaken;     /* rounds since then in which QEMU was not */
 	bool stuck;           /* as it goes now, it will not converge */
 };
 
 struct converge converge_next(const struct converge *now,
 			      const struct converge_rules *rules,
 			      const struct converge_seen *seen);
+
+/* It is stuck, and nothing that is allowed is left to be done about it. */
+bool converge_is_helpless(const struct converge *c,
+			  const struct converge_rules *rules,
+			  const struct converge_seen *seen);
 
 /* Why a stuck move is stuck, and what would help.  @spare: cards that it might
  * use and does not, or empty. */

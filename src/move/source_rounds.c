@@ -116,13 +116,6 @@ static void say_stuck(struct source *m, const struct converge_seen *seen)
 	job_set_advice(m->job, text);
 }
 
-/* Only where nothing that is allowed is left to be done about it. */
-static bool is_helpless(const struct source *m, const struct converge *c)
-{
-	return c->stuck && (!(m->rules.steps & CONVERGE_THROTTLE) ||
-			    c->throttle == CONVERGE_THROTTLE_MOST);
-}
-
 static int tell(struct source *m, const struct converge *next,
 		const struct migration_info *info, struct error *e)
 {
@@ -180,6 +173,7 @@ int source_round(struct source *m, const struct migration_info *info,
 {
 	struct converge_seen seen;
 	struct converge next;
+	bool helpless;
 
 	measure(m, info);
 	seen = seen_of(m, info);
@@ -197,9 +191,11 @@ int source_round(struct source *m, const struct migration_info *info,
 		  (unsigned long long)next.full_end_us / 1000);
 	if (tell(m, &next, info, e) < 0)
 		return error_code(e);
-	if (is_helpless(m, &next) && !m->stuck[0])
+	helpless = converge_is_helpless(&next, &m->rules, &seen);
+	if (helpless && !m->stuck[0])
 		say_stuck(m, &seen);
-	if (!next.stuck && m->stuck[0]) {
+	/* Also where the user has allowed what was missing. */
+	if (!helpless && m->stuck[0]) {
 		m->stuck[0] = '\0';
 		job_set_advice(m->job, "");
 	}

@@ -177,6 +177,7 @@ class Converge(Case):
         # By no more than QEMU's least, which it can always do.
         self.assertLessEqual(told["progress"]["throttle"], 1)
         self.alpha.drover("job", "set", job["id"], "--converge", "throttle")
+        wait_for("the advice to be taken back", lambda: not self.job(job)["advice"], 2)
         answer = self.alpha.drover("job", "watch", job["id"], timeout=90)
         self.assertEqual(answer.status, 0)
         report = self.job(job)["report"]

@@ -615,6 +615,42 @@ static void a_throttle_that_is_not_allowed_any_more_is_taken_back(void **state)
 	assert_int_equal(converge_next(&was, &rules, &nothing).throttle, 1);
 }
 
+static void a_move_is_helpless_once_nothing_is_left_to_be_done(void **state)
+{
+	struct converge_rules rules = { LIMIT_US, 0 };
+	struct converge_seen s = { .now_us = 5000000,
+				   .remaining = 200000000,
+				   .rate = 100000000,
+				   .dirty_rate = 150000000,
+				   .rounds = 2,
+				   .sure = true,
+				   .fresh = true };
+	struct converge c = { 0 };
+
+	(void)state;
+	c = converge_next(&c, &rules, &s);
+	assert_true(converge_is_helpless(&c, &rules, &s));
+	/* The user follows the advice. */
+	rules.steps = CONVERGE_THROTTLE;
+	c = converge_next(&c, &rules, &s);
+	assert_false(converge_is_helpless(&c, &rules, &s));
+	/* QEMU does not. */
+	for (int i = 0; i < CONVERGE_STEP_ROUNDS; i++) {
+		assert_false(converge_is_helpless(&c, &rules, &s));
+		s.now_us += 3000000;
+		c = converge_next(&c, &rules, &s);
+	}
+	assert_true(converge_is_helpless(&c, &rules, &s));
+	/* It does, and that is to be measured before more is said. */
+	s.throttle = c.throttle = CONVERGE_THROTTLE_MOST;
+	s.rounds = 0;
+	assert_false(converge_is_helpless(&c, &rules, &s));
+	s.rounds = 2;
+	assert_true(converge_is_helpless(&c, &rules, &s));
+	c.stuck = false;
+	assert_false(converge_is_helpless(&c, &rules, &s));
+}
+
 /* --- words */
 
 static void what_would_help_is_said(void **state)
@@ -709,6 +745,8 @@ int main(void)
 		cmocka_unit_test(the_throttle_is_what_is_missing),
 		cmocka_unit_test(
 			a_throttle_that_is_not_allowed_any_more_is_taken_back),
+		cmocka_unit_test(
+			a_move_is_helpless_once_nothing_is_left_to_be_done),
 		cmocka_unit_test(what_would_help_is_said),
 		cmocka_unit_test(steps_are_read_and_refused_in_words),
 	};
