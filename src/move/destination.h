@@ -32,8 +32,9 @@ struct destination {
 	struct migration_capabilities capabilities;
 	struct guest_memory *memory;
 	struct relay *relay;
-	bool started; /* a QEMU of ours exists */
-	bool resumed; /* after a restart of the daemon */
+	bool started;   /* a QEMU of ours exists */
+	bool announces; /* the network is to be told that the guest is here */
+	bool resumed;   /* after a restart of the daemon */
 	unsigned facts;
 	struct commit_side side;
 	struct error why; /* the move failed */

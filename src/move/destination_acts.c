@@ -180,8 +180,7 @@ static enum decide_event act_send_running(struct commit_side *c)
 	fault_point("destination:running");
 	if (d->session && session_say(d->session, MESSAGE_RUNNING, &e) < 0)
 		log_debug("move %s: %s", d->job->machine, e.text);
-	if (d->qmp)
-		monitor_announce(d->qmp);
+	d->announces = true;
 	return NO_EVENT;
 }
 
@@ -190,6 +189,10 @@ static enum decide_event act_register(struct commit_side *c)
 	struct destination *d = destination_of(c);
 	int saved;
 
+	/* Once it is on disk who has it: a monitor may not answer for long. */
+	if (d->announces && d->qmp)
+		monitor_announce(d->qmp);
+	d->announces = false;
 	d->arrival.ended = d->resumed && !launch_alive(&d->arrival.process);
 	if (d->arrival.ended)
 		log_warning("machine %s: its QEMU has ended", d->job->machine);

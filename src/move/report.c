@@ -262,13 +262,16 @@ static int64_t part_ms(uint64_t stopped_us, int64_t *last, uint64_t until_us)
 }
 
 static void add_pause(struct job_report *to, const struct move_times *t,
-		      const struct relay_stats *rs)
+		      const struct relay_stats *rs, bool paused)
 {
 	uint64_t from = t->stopped_wall_us, all = t->completed_wall_us;
 	int64_t last = 0;
 
-	to->has_pause = from && rs->ram_us && rs->landed_us &&
-			t->decided_wall_us && t->running_wall_us;
+	/* Nothing follows one another where the guest did not run before, or
+	 * does not after. */
+	to->has_pause = !paused && to->downtime_ms >= 0 && rs->ram_us &&
+			rs->landed_us && t->decided_wall_us &&
+			t->running_wall_us;
 	if (!to->has_pause)
 		return;
 	if (all < t->loaded_wall_us)
@@ -333,7 +336,7 @@ int report_move(struct job_report *ret, struct session *s, struct relay *r,
 	if (report_begin(&of, s, &rs, t->running_us - t->migrate_us, e) < 0)
 		return error_code(e);
 	add_times(&of, t);
-	add_pause(&of, t, &rs);
+	add_pause(&of, t, &rs, o->paused);
 	snprintf(of.mode_asked, sizeof(of.mode_asked), "%s", mode->name);
 	snprintf(of.mode_got, sizeof(of.mode_got), "%s",
 		 move_mode_got(mode, move_paths_press(&o->paths)));

@@ -407,6 +407,10 @@ void update_begin(struct update *u, struct journal_entry *entry)
 
 	u->times.start_us = clock_us();
 	u->progress.time_left_ms = u->progress.downtime_estimate_ms = -1;
+	u->progress.downtime_limit_ms =
+		u->o->downtime_limit_us
+			? (int64_t)(u->o->downtime_limit_us / USEC_PER_MS)
+			: -1;
 	u->side = (struct commit_side){
 		.job = u->job,
 		.host = u->host,

@@ -107,6 +107,8 @@ class BusyGuest(Case):
         self.alpha.drover("move", "busy", "beta", "--timeout", "3s", "--on-timeout", "force",
                           "--paused", timeout=60)
         self.assertEqual(self.beta.machine("busy")["state"], "paused")
+        # Nothing ends it.
+        self.assertIsNone(self.alpha.newest_job()["report"].get("pause"))
         beats = len(self.console.heartbeats())
         time.sleep(0.5)
         self.assertEqual(len(self.console.heartbeats()), beats)
