@@ -101,8 +101,9 @@ void scope_find(char ret[static SCOPE_NAME], pid_t pid)
 	snprintf(end, sizeof(end), "-%d.scope\n", (int)pid);
 	f = scope_is_possible() ? fopen(path, "re") : NULL;
 	while (f && fgets(line, sizeof(line), f)) {
-		const char *name = strrchr(line, '/');
-		size_t n = name ? strlen(++name) : 0;
+		const char *slash = strrchr(line, '/');
+		const char *name = slash ? slash + 1 : line;
+		size_t n = strlen(name);
 
 		if (n > strlen(end) && n <= SCOPE_NAME &&
 		    !strncmp(name, "drover-", 7) &&
