@@ -169,7 +169,9 @@ static void choose_throttle(struct converge *c,
 	/* What it was told has not taken effect yet, or too lately. */
 	if (s->throttle < c->throttle) {
 		c->untaken += s->fresh;
-		if (!c->stuck)
+		c->calm = c->stuck ? 0 : c->calm + s->fresh;
+		/* Rounds differ: what one of them says is not enough. */
+		if (c->calm >= CONVERGE_CALM_ROUNDS)
 			c->throttle = s->throttle;
 		return;
 	}
@@ -179,7 +181,7 @@ static void choose_throttle(struct converge *c,
 		return;
 	c->throttle = throttle_for(s);
 	c->told_us = s->now_us;
-	c->untaken = 0;
+	c->untaken = c->calm = 0;
 	/* What would have ended when counts for a guest that is slow. */
 	c->full_end_us = 0;
 }

@@ -41,6 +41,7 @@ enum {
 	/* A step that QEMU has not taken after so many rounds, and for so long,
 	 * it will not take. */
 	CONVERGE_STEP_ROUNDS = 5,
+	CONVERGE_CALM_ROUNDS = 3, /* in a row, and a step is not needed */
 	CONVERGE_STEP_US = 10000000,
 };
 
@@ -69,7 +70,8 @@ struct converge {
 	uint64_t fits_us;     /* since when the rest fits into it; 0: not */
 	unsigned throttle;    /* that QEMU is to be told; 0: none so far */
 	uint64_t told_us;     /* when it was chosen, */
-	unsigned untaken;     /* rounds since then in which QEMU was not */
+	unsigned untaken;     /* rounds since then in which QEMU was not, */
+	unsigned calm;        /* the last of them in which it was not stuck */
 	bool stuck;           /* as it goes now, it will not converge */
 };
 
