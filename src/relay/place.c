@@ -31,7 +31,7 @@ struct walk {
 	struct reader side;
 	const uint8_t *data;
 
-	struct memory_piece piece[MEMORY_PIECES];
+	struct memory_piece *piece; /* MEMORY_PIECES */
 	unsigned pieces;
 	uint8_t (*own)[WIRE_PAGE]; /* OWN pages that are made here, or NULL */
 	unsigned owned;
@@ -243,8 +243,10 @@ static int apply(void *context, const struct batch_head *b,
 		 const struct batch_body *body, struct error *e)
 {
 	struct place *p = context;
+	struct memory_piece pieces[MEMORY_PIECES]; /* cleared by nobody */
 	SCOPED(walk_done)
-	struct walk w = { .memory = p->memory,
+	struct walk w = { .piece = pieces,
+			  .memory = p->memory,
 			  .block = b->block,
 			  .side = reader_of(body->side, b->side),
 			  .data = body->data };
