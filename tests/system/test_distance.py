@@ -3,7 +3,7 @@
 import unittest
 
 from lab import Lab, Stolen, needs, proxy, qemu10, slow
-from lab.far import LINK, Far, steady
+from lab.far import MBIT, Far, steady
 from lab.host import PROGRAMS
 
 TIME_LIMIT = 300
@@ -30,15 +30,17 @@ class Distance(unittest.TestCase):
 
     @slow
     def test_what_a_long_link_holds_may_be_on_its_way(self):
-        """300 ms: 37 MB of 1 Gbit/s.  The first third is left to the start of the move."""
-        far = Far(self.lab, 300, fill="1400M", rate="1M", hot="1M", memory="1536M", channels=4)
+        """600 ms: 37 MB of 500 Mbit/s.  The first third is left to the start of the move."""
+        link = 500
+        far = Far(self.lab, 600, fill="1000M", rate="1M", hot="1M", memory="1152M", channels=4,
+                  link=link)
         job, answer, samples = far.watched_move("90s")
         self.assertEqual(job["state"], "done", answer.stderr)
         total = job["report"]["bytes"]["wire"]
         rate = steady(samples, total)
-        print(f"{total / MIB:.0f} MiB, {rate / LINK:.3f} of the link")
+        print(f"{total / MIB:.0f} MiB, {rate / (link * MBIT):.3f} of the link")
         # What TCP leaves of the link is 95 % of it.
-        self.assertGreater(rate, 0.9 * 0.95 * LINK)
+        self.assertGreater(rate, 0.9 * 0.95 * link * MBIT)
         self.assertEqual(far.console.corrupt(), [])
 
 

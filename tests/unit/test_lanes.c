@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct side {
 	struct inbox in;
 	struct lanes *lanes;
 	sem_t ended, came, bye;
+	pthread_mutex_t lock; /* for the next two: each lane hears a goodbye */
 	bool bye_failed;
 	char bye_why[64];
 	char cards[64];
@@ -69,8 +71,10 @@ static void bye(void *context, bool failed, const char *why)
 {
 	struct side *s = context;
 
+	pthread_mutex_lock(&s->lock);
 	s->bye_failed = failed;
 	snprintf(s->bye_why, sizeof(s->bye_why), "%s", why);
+	pthread_mutex_unlock(&s->lock);
 	sem_post(&s->bye);
 }
 
@@ -112,6 +116,7 @@ static void side_init(struct side *s, const char *peer)
 						    .context = s } };
 	struct error e;
 
+	pthread_mutex_init(&s->lock, NULL);
 	sem_init(&s->ended, 0, 0);
 	sem_init(&s->came, 0, 0);
 	sem_init(&s->bye, 0, 0);

@@ -8,7 +8,7 @@ from .console import Console
 from .host import Host, connect
 from .network import Network
 
-LINK = 1000 * 1000 * 1000 / 8  # bytes a second
+MBIT = 1000 * 1000 / 8  # bytes a second
 # Through the proxy and not around it, over the cards.
 MOVE = ("--network", "127.0.0.0/8", "--mode", "tcp")
 
@@ -22,10 +22,11 @@ def steady(samples, total):
 
 
 class Far:
-    """Two hosts at 1 Gbit/s and a round trip of so many ms, with a guest at alpha."""
+    """Two hosts, a link of so many Mbit/s and ms of round trip, and a guest at alpha."""
 
-    def __init__(self, lab, ms, *, fill, rate, hot, memory, qemu=machine.QEMU, channels=1):
-        network = Network(lab, ("alpha", "beta"), links=1, rate="1gbit")
+    def __init__(self, lab, ms, *, fill, rate, hot, memory, qemu=machine.QEMU, channels=1,
+                 link=1000):
+        network = Network(lab, ("alpha", "beta"), links=1, rate=f"{link}mbit")
         self.console = Console(lab)
         self.alpha, self.beta = (
             Host(lab, name, network[name], network.addresses(name), qemu=qemu,
