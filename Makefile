@@ -14,11 +14,16 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/demo --build $(B)
 
-# QUICK=1: without the slow tests.  T: suites, and options of tests/run.
+# QUICK=1: without the slow tests.  LAB=1: with those that boot lab hosts.
+# T: suites, and options of tests/run.
 test:
 	@tools/setup build test
 	@$(MAKE) --no-print-directory all
-	@$(PYTHON) tests/run --build $(B) $(if $(QUICK),--quick) $(T)
+	@$(PYTHON) tests/run --build $(B) $(if $(QUICK),--quick) $(if $(LAB),--lab) $(T)
+
+# What needs a kernel with bonds, RDMA, netem, KVM.
+lab:
+	@$(MAKE) --no-print-directory test T=lab
 
 # One suite, or suite:test, COUNT times; without a SEED there is a new one.
 COUNT ?= 10
@@ -68,4 +73,4 @@ deb:
 	@tools/deb
 
 clean:; rm -rf build build-*
-.PHONY: deb all demo test soak unit install asan tsan lint bench instructions fuzz clean
+.PHONY: deb all demo test lab soak unit install asan tsan lint bench instructions fuzz clean

@@ -8,6 +8,9 @@
     qmp       QEMU's monitor
     huge      huge pages for a test
     linux     a real guest: kernel and initramfs
+    labhost   one or two hosts with another kernel
+    agent     what runs in them
+    within    a file of tests that runs in one
     console   serial lines with the host's time; heartbeat gaps
     tap       recording the migration stream inside QEMU
     progress  what a move says of itself, and where it stood still

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A real guest: Debian's cloud kernel and a busybox initramfs with an init of
-the test's own."""
+"""A real guest: Debian's cloud kernel, or another one, and a busybox initramfs with
+an init of the test's own."""
 import functools
+import lzma
 import os
 import shutil
 import subprocess
+import tempfile
 
 from .core import ROOT, Failed
 
@@ -12,17 +14,23 @@ BUSYBOX = "/bin/busybox"
 
 
 @functools.lru_cache(None)
-def kernel():
-    """The folder with the unpacked kernel, or None and why there is none."""
-    for program in (BUSYBOX, "/usr/bin/cpio"):
-        if not os.path.exists(program):
-            return None, f"{program} is not installed"
-    done = subprocess.run([os.path.join(ROOT, "tools", "fetch-kernel")], text=True,
+def fetched(*words):
+    """What a tool that fetches something printed last, or None and why it failed."""
+    done = subprocess.run([os.path.join(ROOT, "tools", words[0]), *words[1:]], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
     if done.returncode == 0:
         return done.stdout.strip().splitlines()[-1], None
-    lines = done.stderr.strip().splitlines() or ["tools/fetch-kernel failed without a word"]
+    lines = done.stderr.strip().splitlines() or [f"tools/{words[0]} failed without a word"]
     return None, lines[-1]
+
+
+def kernel(version=None):
+    """The folder with the unpacked kernel, or None and why there is none: the cloud
+    kernel, or that of this version with all its modules."""
+    for program in (BUSYBOX, "/usr/bin/cpio"):
+        if not os.path.exists(program):
+            return None, f"{program} is not installed"
+    return fetched("fetch-lab", "kernel", version) if version else fetched("fetch-kernel")
 
 
 def modules(folder, names):
@@ -63,20 +71,31 @@ def with_libraries(*programs):
     return files
 
 
-def initramfs(lab, main, names, extra=None):
+def copy_module(path, folder):
+    """As busybox's insmod takes it, unpacked; its name there."""
+    name = os.path.basename(path)
+    if not name.endswith(".xz"):
+        shutil.copy(path, folder)
+        return name
+    name = name.removesuffix(".xz")
+    with lzma.open(path) as packed, open(os.path.join(folder, name), "wb") as f:
+        shutil.copyfileobj(packed, f)
+    return name
+
+
+def initramfs(lab, main, names, extra=None, version=None):
     """An initramfs that loads the modules and runs the script `main`; extra:
     what else is to be in it, as {path in it: path here}."""
-    folder, why = kernel()
+    folder, why = kernel(version)
     if not folder:
         raise Failed(why)
-    tree = lab.path("initramfs")
+    tree = tempfile.mkdtemp(prefix="initramfs-", dir=lab.dir)
     for name in ("bin", "proc", "sys", "dev", "modules"):
         os.makedirs(os.path.join(tree, name))
     shutil.copy(BUSYBOX, os.path.join(tree, "bin", "busybox"))
-    files = modules(folder, names)
-    for path in files:
-        shutil.copy(path, os.path.join(tree, "modules"))
-    for name, text in (("modules/list", "".join(os.path.basename(p) + "\n" for p in files)),
+    files = [copy_module(path, os.path.join(tree, "modules"))
+             for path in modules(folder, names)]
+    for name, text in (("modules/list", "".join(f"{name}\n" for name in files)),
                        ("init", INIT), ("main", main)):
         with open(os.path.join(tree, name), "w", encoding="utf-8") as f:
             f.write(text)
@@ -85,13 +104,13 @@ def initramfs(lab, main, names, extra=None):
         there = os.path.join(tree, path.lstrip("/"))
         os.makedirs(os.path.dirname(there), exist_ok=True)
         shutil.copy(here, there)
-    image = lab.path("initramfs.cpio")
+    image = f"{tree}.cpio"
     lab.run(["sh", "-c", f"cd '{tree}' && find . | cpio -o -H newc >'{image}'"])
     return image
 
 
-def arguments(image, append=""):
+def arguments(image, append="", version=None):
     """QEMU's arguments to boot it, with its console on the first serial line."""
-    folder, _ = kernel()
+    folder, _ = kernel(version)
     return ["-kernel", os.path.join(folder, "vmlinuz"), "-initrd", image,
             "-append", f"console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off {append}".strip()]

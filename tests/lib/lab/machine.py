@@ -10,6 +10,8 @@ from .qmp import QMP
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 STRESS = os.path.join(BUILD, "guest", "drover-stress.elf")
+# A lab host may have KVM.
+ACCELERATOR = os.environ.get("DROVER_ACCELERATOR", "tcg")
 
 # A guest in one boot sector, for when nothing else has been built.  200 times it
 # adds one to a word in every page from 64 KiB to 576 KiB, then it prints a
@@ -60,7 +62,7 @@ def definition(name, *arguments, memory="512M", vcpus=1, machine="pc", qemu=None
     share: memory that can be held open, and so be read when its QEMU is gone."""
     memory += ",share=on" if share else ""
     lines = ["[machine]", f"name = {name}", f"memory = {memory}", f"vcpus = {vcpus}",
-             f"machine = {machine}", "accelerator = tcg"]
+             f"machine = {machine}", f"accelerator = {ACCELERATOR}"]
     if qemu:
         lines.append(f"qemu = {qemu}")
     words = ["-nodefaults", "-display", "none", *arguments]
@@ -79,7 +81,7 @@ class Qemu:
         self.monitor = lab.path(f"{name}.qmp")
         self.log = lab.path(f"{name}.log")
         backend = f"memory-backend-memfd,id=pc.ram,size={memory},share=on"
-        argv = [program, "-accel", "tcg", "-nodefaults", "-display", "none",
+        argv = [program, "-accel", ACCELERATOR, "-nodefaults", "-display", "none",
                 "-m", memory, "-smp", str(vcpus),
                 "-machine", machine + (",memory-backend=pc.ram" if shared else ""),
                 *(["-object", backend] if shared else []),

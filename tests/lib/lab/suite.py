@@ -15,6 +15,9 @@ import unittest
 
 from . import core
 
+# The patterns that a test has to match, for those that run it elsewhere.
+PATTERNS = "DROVER_PATTERNS"
+
 
 class Recorder(unittest.TextTestResult):
     def __init__(self, *args, **kwargs):
@@ -82,6 +85,7 @@ def main():
     os.environ["DROVER_RESULTS"] = results
     loader = unittest.TestLoader()
     if pattern:
+        os.environ[PATTERNS] = json.dumps(pattern)
         loader.testNamePatterns = [f"*{p}*" for p in pattern]
     tests = loader.loadTestsFromModule(load(path))
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Recorder)
