@@ -308,15 +308,6 @@ static void check_disks(const struct check *c)
 	disks_check(c->machine, c->definition, c->host->own_name, c->findings);
 }
 
-static bool has_flag(const char *flags, const char *flag, size_t len)
-{
-	for (const char *at = flags; (at = strstr(at, flag)); at += len)
-		if ((at == flags || at[-1] == ' ') &&
-		    (at[len] == ' ' || at[len] == '\0'))
-			return true;
-	return false;
-}
-
 /* Only a processor that is handed through shows the host's flags. */
 static void check_processor(const struct check *c)
 {
@@ -340,7 +331,7 @@ static void check_processor(const struct check *c)
 		return;
 	for (char *f = strtok_r(there, " ", &save); f;
 	     f = strtok_r(NULL, " ", &save)) {
-		if (has_flag(here, f, strlen(f)))
+		if (text_listed(here, f))
 			continue;
 		findings_add(c->findings, SEVERITY_ERROR,
 			     "the processor of %s lacks '%s': start the "
