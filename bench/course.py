@@ -22,6 +22,7 @@ from lab import core, machine
 from lab.authority import trust
 from lab.console import Console
 from lab.host import Host, connect
+from lab.huge import huge_pages
 from lab.machine import Qemu
 from lab.network import Network, bits
 from meter import Meter, Peak
@@ -32,6 +33,7 @@ REST_MIB = 64
 DOWNTIME_MS = 300
 HEARTBEAT_MS = 20
 TIME_LIMIT_S = 900
+MAP_HUGETLB = 0x40000            # asm-generic/mman.h
 MADV_POPULATE_WRITE = 23        # linux/mman.h; not in Python's mmap
 # Of the error of a move whose --timeout is over.
 OUT_OF_TIME = "time-out"
@@ -133,19 +135,32 @@ def memory_at_hand(memory_mib):
         yield
 
 
+@contextmanager
+def set_apart(args):
+    """Huge pages for one guest on both hosts, touched once, as long as the context
+    lasts: what memory_at_hand() tells of is in no figure then."""
+    size = 2 * args.memory * MIB
+    with huge_pages(size):
+        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS |
+                       MAP_HUGETLB) as memory:
+            memory.madvise(MADV_POPULATE_WRITE)
+        yield
+
+
 class Course:
     """Two hosts with a card for each rate; None is one that is not shaped."""
 
     def __init__(self, args, *rates, latency="10ms", guest=Guest(), build=None,
-                 recent=False, trusted=False):
+                 recent=False, trusted=False, huge=None):
         """build: of another Drover, a folder like build/; recent: as of Host.of().
-        trusted: over TLS."""
+        trusted: over TLS.  huge: the size of the guests' pages, from set_apart()."""
         self.args, self.guest, self.trusted = args, guest, trusted
         self.build, self.recent = build, recent
         # What a guest has begun may end before it is moved.
         self.settle_s = 0.3 if args.quick else 1
         self.rates = [bits(r) for r in rates if r]
-        self.fast = None in rates
+        self.fast = None in rates and not huge
+        self.huge = huge
         self.lab = core.Lab()
         self.network = Network(self.lab, ("alpha", "beta"), rate=rates)
         self.links = self.network.links
@@ -221,7 +236,7 @@ class Course:
         name = f"guest{self.number}"
         alpha.define(machine.definition(
             name, *self.guest.arguments(self.args.memory), *console.arguments(),
-            memory=f"{self.args.memory}M", machine="pc"))
+            memory=f"{self.args.memory}M", machine="pc", huge=self.huge))
         alpha.drover("vm", "start", name)
         console.wait_line("^drover-stress ready", 120)
         try:

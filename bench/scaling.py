@@ -11,7 +11,7 @@ from copy import copy
 
 import plot
 from common import good, median, median_of, point
-from course import MIXED, REST_MIB, Course, Guest, Run, drover, qemu
+from course import MIXED, REST_MIB, Course, Guest, Run, drover, qemu, set_apart
 from lab.core import qemu10
 from peers import QemuMode
 
@@ -77,7 +77,8 @@ def processor_s(runs, process, filled_gib):
 def cost(bench):
     """processor seconds per GiB of random data, sent as it is, unshaped"""
     filled_gib = (bench.args.memory - REST_MIB) / GIB_MIB
-    with Course(bench.args, None, guest=Guest(content="random")) as course:
+    with set_apart(bench.args), \
+            Course(bench.args, None, guest=Guest(content="random"), huge="2M") as course:
         runs = bench.turns("cost", qemu=qemu(course), drover=drover(course, "tcp"))
     for words, name, process, bar_s in (("both droverd", "drover", "droverd", 0.95),
                                         ("both QEMUs of the same moves", "drover", "QEMU", None),

@@ -7,7 +7,7 @@ Each has a network of its own, of the same kind; they move in turns.
 import statistics
 
 from common import MIB
-from course import Course, drover
+from course import Course, drover, set_apart
 from lab.crowd import Crowd
 from release import processor_s
 
@@ -23,9 +23,9 @@ def s_per_gib(run):
     return processor_s(run) * 1024 * MIB / sum(run.wire)
 
 
-def beside_plain(bench, case, mode, rates):
-    with Course(bench.args, *rates, trusted=True) as secure, \
-            Course(bench.args, *rates) as plain:
+def beside_plain(bench, case, mode, rates, huge=None):
+    with Course(bench.args, *rates, trusted=True, huge=huge) as secure, \
+            Course(bench.args, *rates, huge=huge) as plain:
         return bench.turns(case, plain=drover(plain, mode), tls=drover(secure, mode))
 
 
@@ -35,7 +35,8 @@ def tls(bench):
     runs = beside_plain(bench, case, "tcp", ["1gbit"])
     bench.ratio(case, runs["tls"], runs["plain"], "plain text", TIME_BAR)
     case = "4 cards, unshaped"
-    runs = beside_plain(bench, case, "multichannel", [None] * 4)
+    with set_apart(bench.args):
+        runs = beside_plain(bench, case, "multichannel", [None] * 4, huge="2M")
     pairs = [s_per_gib(t) - s_per_gib(p) for t, p in zip(runs["tls"], runs["plain"])
              if not t.error and not p.error]
     cost = statistics.median(pairs) if pairs else float("inf")

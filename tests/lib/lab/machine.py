@@ -56,15 +56,18 @@ def stress_arguments(fill="256M", content="mixed", rate="20M", hot="32M", heartb
 
 
 def definition(name, *arguments, memory="512M", vcpus=1, machine="pc", qemu=None,
-               share=False):
+               share=False, huge=None):
     """The text of a machine's definition, for `drover vm define`.
 
-    share: memory that can be held open, and so be read when its QEMU is gone."""
+    share: memory that can be held open, and so be read when its QEMU is gone.
+    huge: its huge pages, "2M"."""
     memory += ",share=on" if share else ""
     lines = ["[machine]", f"name = {name}", f"memory = {memory}", f"vcpus = {vcpus}",
              f"machine = {machine}", f"accelerator = {ACCELERATOR}"]
     if qemu:
         lines.append(f"qemu = {qemu}")
+    if huge:
+        lines.append(f"huge-pages = {huge}")
     words = ["-nodefaults", "-display", "none", *arguments]
     lines.append("arguments = " + shlex.join(words))
     return "\n".join(lines) + "\n"
