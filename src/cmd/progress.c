@@ -102,9 +102,32 @@ static void add_traffic(struct line *l, const json_t *p)
 	add(l, 1, "%4s/s", rate);
 }
 
+/* "1m50s-2m30s"; "1m50s-?" where it may not come to its end; "never"; of a
+ * service of before, which has no range, "2m10s". */
+static void left_of(char *buf, size_t cap, const json_t *p)
+{
+	const char *ends = output_string(p, "ends");
+	char least[16], most[16];
+
+	if (ends && !strcmp(ends, "never")) {
+		snprintf(buf, cap, "never");
+		return;
+	}
+	time_or_unknown(least, sizeof(least),
+			output_find(p, "time_left_least_ms"));
+	time_or_unknown(most, sizeof(most),
+			output_find(p, "time_left_most_ms"));
+	if (!json_is_number(output_find(p, "time_left_least_ms")))
+		time_or_unknown(buf, cap, output_find(p, "time_left_ms"));
+	else if (!strcmp(least, most))
+		snprintf(buf, cap, "%s", least);
+	else
+		snprintf(buf, cap, "%s-%s", least, most);
+}
+
 static void add_rounds(struct line *l, const json_t *p)
 {
-	char dirty[16], left[16], down[16];
+	char dirty[16], left[32], down[16];
 
 	/* QEMU measures it at the end of a round. */
 	if (output_number(p, "round") <= 1 &&
@@ -113,12 +136,12 @@ static void add_rounds(struct line *l, const json_t *p)
 	else
 		progress_bytes(dirty, sizeof(dirty),
 			       output_number(p, "dirty_rate"));
-	time_or_unknown(left, sizeof(left), output_find(p, "time_left_ms"));
+	left_of(left, sizeof(left), p);
 	time_or_unknown(down, sizeof(down),
 			output_find(p, "downtime_estimate_ms"));
-	add(l, 5, "round %2.0f", output_number(p, "round"));
-	add(l, 6, "dirty %4s/s", dirty);
-	add(l, 2, "left %5s", left);
+	add(l, 6, "round %2.0f", output_number(p, "round"));
+	add(l, 5, "dirty %4s/s", dirty);
+	add(l, 2, "left %11s", left);
 	add(l, 3, "down %5s", down);
 }
 

@@ -75,7 +75,7 @@ int job_new(struct job **ret, const struct job_subject *of, struct error *e)
 	atomic_store(&j->refs, 1);
 	init_locks(j);
 	j->stage = "check";
-	j->progress.time_left_ms = j->progress.downtime_estimate_ms = -1;
+	progress_unknown(&j->progress);
 	j->progress.downtime_limit_ms = -1;
 	*ret = j;
 	return 0;

@@ -7,6 +7,8 @@
  *   destination       the destination's
  *   source_rounds, rounds, converge
  *                     its rounds: what is measured, and chosen by it
+ *   source_estimate, speed, estimate
+ *                     its clock: docs/estimate.md
  *   decide            who may run the guest: the table
  *   update, update_acts
  *                     a move to another QEMU of this host: docs/update.md

@@ -37,6 +37,14 @@ static const struct shape_field progress_fields[] = {
 	{ "dirty_rate", SHAPE_NUMBER, 0, AT(dirty_rate) },
 	{ "remaining", SHAPE_NUMBER, 0, AT(remaining) },
 	{ "time_left_ms", SHAPE_SIGNED, SHAPE_NULL, AT(time_left_ms) },
+	{ "time_left_least_ms", SHAPE_SIGNED, SHAPE_NULL,
+	  AT(time_left_least_ms) },
+	{ "time_left_most_ms", SHAPE_SIGNED, SHAPE_NULL,
+	  AT(time_left_most_ms) },
+	{ "sure", SHAPE_NAME, 0, AT(sure), .names = estimate_sure_names,
+	  .most = ESTIMATE_SURES },
+	{ "ends", SHAPE_NAME, 0, AT(ends), .names = estimate_end_names,
+	  .most = ESTIMATE_ENDS },
 	{ "downtime_estimate_ms", SHAPE_SIGNED, SHAPE_NULL,
 	  AT(downtime_estimate_ms) },
 	{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_NULL,
@@ -128,12 +136,33 @@ const struct shape job_report_shape = SHAPE(struct job_report, report_fields);
 
 /* --- while it runs */
 
+void progress_unknown(struct job_progress *p)
+{
+	p->time_left_ms = p->time_left_least_ms = p->time_left_most_ms = -1;
+	p->downtime_estimate_ms = -1;
+	p->sure = ESTIMATE_LOW;
+	p->ends = ESTIMATE_UNKNOWN;
+}
+
+static int64_t known_ms(uint64_t us)
+{
+	return us == ESTIMATE_NONE ? -1 : (int64_t)(us / USEC_PER_MS);
+}
+
+void progress_estimate(struct job_progress *p, const struct estimate *e)
+{
+	p->time_left_ms = known_ms(e->left.likely_us);
+	p->time_left_least_ms = known_ms(e->left.least_us);
+	p->time_left_most_ms = known_ms(e->left.most_us);
+	p->downtime_estimate_ms = known_ms(e->downtime_us);
+	p->sure = e->sure;
+	p->ends = e->end;
+}
+
 struct job_progress progress_of(const struct session_stats *s,
 				const struct relay_stats *r)
 {
-	return (struct job_progress){
-		.time_left_ms = -1,
-		.downtime_estimate_ms = -1,
+	struct job_progress p = {
 		.downtime_limit_ms = -1,
 		.channels = s->channels,
 		.outage = s->outage,
@@ -141,6 +170,9 @@ struct job_progress progress_of(const struct session_stats *s,
 		.press = s->out.press,
 		.pages = r->pages,
 	};
+
+	progress_unknown(&p);
+	return p;
 }
 
 void progress_update(struct job_progress *p, const struct migration_info *q,
@@ -161,11 +193,6 @@ void progress_update(struct job_progress *p, const struct migration_info *q,
 	p->dirty_rate = q->dirty_rate;
 	p->remaining = q->remaining;
 	p->throttle = q->throttle;
-	p->downtime_estimate_ms = q->expected_downtime_ms;
-	/* Not when the guest is faster than the link. */
-	if (s->out.rate > q->dirty_rate)
-		p->time_left_ms = (int64_t)(q->remaining * 1000 /
-					    (s->out.rate - q->dirty_rate));
 }
 
 /* --- when it has ended */

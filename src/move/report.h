@@ -12,6 +12,7 @@
 #include "base/shape.h"
 #include "base/words.h"
 #include "compress/report.h"
+#include "move/estimate.h"
 #include "paths/report.h"
 #include "relay/relay.h"
 
@@ -26,7 +27,11 @@ struct session_stats;
 struct job_progress {
 	int percent;
 	uint64_t bytes_sent, ram_total, rate, round, dirty_rate, remaining;
-	int64_t time_left_ms, downtime_estimate_ms; /* -1: not known */
+	/* -1: not known; the same with the latest: or never */
+	int64_t time_left_ms, time_left_least_ms, time_left_most_ms;
+	int64_t downtime_estimate_ms;
+	enum estimate_sure sure;
+	enum estimate_end ends;
 	int64_t downtime_limit_ms; /* QEMU's, now; -1: not known */
 	unsigned throttle;         /* per cent of the guest's time */
 	unsigned channels;
@@ -45,6 +50,10 @@ struct job_progress progress_of(const struct session_stats *s,
 void progress_update(struct job_progress *p, const struct migration_info *q,
 		     const struct session_stats *s,
 		     const struct relay_stats *r);
+
+/* No estimate, and one. */
+void progress_unknown(struct job_progress *p);
+void progress_estimate(struct job_progress *p, const struct estimate *e);
 
 /* --- when it has ended */
 

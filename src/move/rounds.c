@@ -86,6 +86,20 @@ uint64_t rounds_rate(const struct rounds *r)
 	return slope(&r->data, over_us);
 }
 
+bool rounds_change(const struct rounds *r, unsigned back, uint64_t *ret_over_us,
+		   uint64_t *ret_bytes)
+{
+	const struct rounds_point *to, *from;
+
+	if (r->changed.count < back + 2)
+		return false;
+	to = point(&r->changed, back);
+	from = point(&r->changed, back + 1);
+	*ret_over_us = to->at_us - from->at_us;
+	*ret_bytes = to->bytes > from->bytes ? to->bytes - from->bytes : 0;
+	return true;
+}
+
 bool rounds_are_fresh(const struct rounds *r)
 {
 	return r->fresh;

@@ -63,6 +63,9 @@ uint64_t rounds_dirty_rate(const struct rounds *r);
 uint64_t rounds_rate(const struct rounds *r);
 /* What was added last is the first of a sync. */
 bool rounds_are_fresh(const struct rounds *r);
+/* What was changed in the last round but @back; false: it is not known. */
+bool rounds_change(const struct rounds *r, unsigned back, uint64_t *ret_over_us,
+		   uint64_t *ret_bytes);
 /* How long QEMU has not looked; UINT64_MAX: it is not known. */
 uint64_t rounds_since_us(const struct rounds *r);
 /* Bytes that would have to be sent if the guest stopped now: those that QEMU

@@ -74,6 +74,7 @@ static int st_check(struct source *m, struct error *e)
 	if (compare_describe(m->qmp, m->machine, &m->description, &m->marks,
 			     e) < 0)
 		return error_code(e);
+	source_estimate_begin(m);
 	return journal_write(m->host->state_directory, &m->entry, STEP_PREPARE,
 			     e);
 }
@@ -370,6 +371,7 @@ static int update_progress(struct source *m, struct error *e)
 
 	if (clock_us() < m->next_progress_us || m->completed || is_silent(m))
 		return 0;
+	source_estimate_sample(m);
 	if (ask_round(m, &info, e) < 0)
 		return error_code(e);
 	session_stats(m->session, &st);
@@ -383,6 +385,7 @@ static int update_progress(struct source *m, struct error *e)
 	progress_update(&m->progress, &info, &st, &rs);
 	m->progress.downtime_limit_ms =
 		(int64_t)(m->converge.limit_us / USEC_PER_MS);
+	source_estimate(m, &info, &st);
 	job_set_progress(m->job, &m->progress);
 	return is_silent(m) ? 0 : tell_bandwidth(m, st.out.rate, e);
 }

@@ -13,14 +13,31 @@
 #include "base/error.h"
 #include "move/commit.h"
 #include "move/converge.h"
+#include "move/estimate.h"
 #include "move/job.h"
 #include "move/journal.h"
 #include "move/move.h"
 #include "move/report.h"
 #include "move/rounds.h"
+#include "move/speed.h"
 #include "qemu/monitor.h"
 
 enum { SOURCE_REASON_US = 500000 }; /* to say, or hear, what went wrong */
+
+enum { SOURCE_SAMPLES = 3 };
+
+/* source_estimate.c */
+struct source_clock {
+	uint64_t used; /* bytes of memory that hold something; 0: not known */
+	/* What QEMU samples now, and what it has sampled, the newest first. */
+	unsigned over_s; /* 0: nothing */
+	uint64_t due_us;
+	struct estimate_change sampled[SOURCE_SAMPLES];
+	unsigned samples;
+	struct speed speed;
+	struct estimate told;
+	uint64_t told_us;
+};
 
 struct source {
 	struct job *job;
@@ -57,6 +74,8 @@ struct source {
 	uint64_t pass, pass_us;      /* QEMU last looked what has changed */
 	unsigned throttle;           /* the last that QEMU said */
 	char stuck[JOB_ADVICE_SIZE]; /* it will not converge, and why */
+
+	struct source_clock clock;
 	struct commit_side side;
 	struct error why; /* the move failed */
 };
@@ -72,6 +91,15 @@ int source_round(struct source *m, const struct migration_info *info,
 		 struct error *e);
 /* QEMU may soon stop the guest. */
 bool source_is_near(const struct source *m);
+
+/* How full the memory is, and what the guest changes, is looked at; before QEMU
+ * migrates. */
+void source_estimate_begin(struct source *m);
+/* While it does, before it is asked how far it is. */
+void source_estimate_sample(struct source *m);
+/* Into m->progress, of what @info and @st say now. */
+void source_estimate(struct source *m, const struct migration_info *info,
+		     const struct session_stats *st);
 
 /* Sets m->side up, with @entry of the journal; job, host and peer are there. */
 void source_begin(struct source *m, struct journal_entry *entry);

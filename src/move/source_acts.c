@@ -275,7 +275,7 @@ static enum decide_event (*const actions[DECIDE_ACTIONS])(
 void source_begin(struct source *m, struct journal_entry *entry)
 {
 	m->times.start_us = clock_us();
-	m->progress.time_left_ms = m->progress.downtime_estimate_ms = -1;
+	progress_unknown(&m->progress);
 	m->progress.downtime_limit_ms = -1;
 	m->side = (struct commit_side){
 		.job = m->job,

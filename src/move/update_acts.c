@@ -406,7 +406,7 @@ void update_begin(struct update *u, struct journal_entry *entry)
 	static const struct move_peer none = { .name = "the new QEMU" };
 
 	u->times.start_us = clock_us();
-	u->progress.time_left_ms = u->progress.downtime_estimate_ms = -1;
+	progress_unknown(&u->progress);
 	u->progress.downtime_limit_ms =
 		u->o->downtime_limit_us
 			? (int64_t)(u->o->downtime_limit_us / USEC_PER_MS)

@@ -280,6 +280,30 @@ int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
 		       NULL, e);
 }
 
+int monitor_sample(struct qmp *q, unsigned over_s, unsigned per_gib,
+		   struct error *e)
+{
+	return qmp_run(q, "calc-dirty-rate",
+		       json_pack("{s:i,s:i}", "calc-time", (int)over_s,
+				 "sample-pages", (int)per_gib),
+		       NULL, e);
+}
+
+int monitor_sampled(struct qmp *q, uint64_t *ret_rate, struct error *e)
+{
+	const char *status;
+	json_t *info;
+	int r;
+
+	if (qmp_run(q, "query-dirty-rate", NULL, &info, e) < 0)
+		return error_code(e);
+	status = json_string_value(json_object_get(info, "status"));
+	r = status && !strcmp(status, "measured");
+	*ret_rate = number(info, "dirty-rate") << 20;
+	json_decref(info);
+	return r;
+}
+
 void monitor_reset_convergence(struct qmp *q)
 {
 	const struct monitor_throttle first = { 50, 20, 10, 99 };

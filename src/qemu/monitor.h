@@ -108,6 +108,14 @@ struct monitor_throttle {
 int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
 			 struct error *e);
 
+/* How much the guest changes: QEMU compares samples of its pages, @per_gib of
+ * each GiB, @over_s seconds apart.  -EREMOTEIO: it cannot, or does so already.
+ */
+int monitor_sample(struct qmp *q, unsigned over_s, unsigned per_gib,
+		   struct error *e);
+/* 1: bytes a second, of that; 0: it has not been measured, or not yet. */
+int monitor_sampled(struct qmp *q, uint64_t *ret_rate, struct error *e);
+
 /* What a migration was told so that it would end is not the next one's: as a
  * QEMU has it from its begin on. */
 void monitor_reset_convergence(struct qmp *q);

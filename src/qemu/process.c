@@ -221,3 +221,45 @@ uint64_t process_huge_bytes(pid_t pid)
 		fclose(f);
 	return kib * 1024;
 }
+
+enum { RAM_LEAST = 12 << 20 };
+
+/* "7f0000000000-7f0010000000 rw-p ...": none of what it heaps up itself, and
+ * not what it translates code into. */
+static bool begins_ram(const char *line)
+{
+	char *end;
+	uint64_t from = strtoull(line, &end, 16), to;
+
+	if (*end != '-')
+		return false;
+	to = strtoull(end + 1, &end, 16);
+	return to - from >= RAM_LEAST && !strncmp(end, " rw-", 4);
+}
+
+uint64_t process_ram_bytes(pid_t pid)
+{
+	static const char *const kinds[] = { "Rss:", "Shared_Hugetlb:",
+					     "Private_Hugetlb:" };
+	char path[64], line[512];
+	uint64_t kib = 0;
+	bool counts = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		/* A name has a colon behind it, an address has a minus. */
+		if (line[strspn(line, "0123456789abcdef")] == '-') {
+			counts = begins_ram(line);
+			continue;
+		}
+		for (size_t i = 0; counts && i < ARRAY_SIZE(kinds); i++)
+			if (!strncmp(line, kinds[i], strlen(kinds[i])))
+				kib += strtoull(line + strlen(kinds[i]), NULL,
+						10);
+	}
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}

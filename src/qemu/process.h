@@ -32,6 +32,10 @@ bool process_of_user(uid_t user);
  * the kernel's word. */
 bool process_has_open(pid_t pid, const struct stat *st, bool to_write);
 
+/* Bytes of its guest's memory that are there: of all that it has mapped in one
+ * piece of 12 MiB or more; 0 where that is not known. */
+uint64_t process_ram_bytes(pid_t pid);
+
 /* Bytes of its memory that are in huge pages, of whatever kind; 0 where that is
  * not known. */
 uint64_t process_huge_bytes(pid_t pid);

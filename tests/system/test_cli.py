@@ -60,6 +60,8 @@ RUNNING = {
         "percent": 47, "bytes_sent": 2254857830, "ram_total": 4 * GIB,
         "rate": 118 * MIB, "round": 3, "dirty_rate": 20 * MIB,
         "remaining": 2 * GIB, "time_left_ms": 130000,
+        "time_left_least_ms": 118000, "time_left_most_ms": 151000,
+        "sure": "fair", "ends": "converges",
         "downtime_estimate_ms": 210, "channels": 2, "outage": False,
         "pages": {"zero": 262144, "filled": 1024, "unchanged": 8192,
                   "delta": 65536, "delta_bytes": 4718592, "data": 318464}},
@@ -649,7 +651,7 @@ class Cli(unittest.TestCase):
         self.assertIn(len(lines), (2, 3))
         self.assertIn("47%", lines[0])
         self.assertIn("118M/s", lines[0])
-        self.assertIn("left 2m10s", lines[0])
+        self.assertIn("left 1m58s-2m31s", lines[0])
         text = " ".join(r.stdout.split())
         for says in ["36.4 s", "84 ms", "1.2 GiB", "compression (asked "
                      "for: auto)", "Reasons",
@@ -861,8 +863,8 @@ class Cli(unittest.TestCase):
         for line in drawn:
             self.assertLess(len(line), 80)
             self.assertTrue(line.startswith("["), line)
-        for says in ["47%", "2.1G", "118M/s", "round  3", "dirty  20M/s",
-                     "left 2m10s", "down 210ms"]:
+        for says in ["47%", "2.1G", "118M/s", "dirty  20M/s",
+                     "left 1m58s-2m31s", "down 210ms"]:
             self.assertIn(says, drawn[0])
         self.assertIn("Downtime", rest)
         self.assert_narrow(rest)

@@ -134,6 +134,8 @@ class BusyGuest(Case):
         percents = [p["percent"] for p in seen]
         self.assertEqual(percents, sorted(percents))
         self.assertGreater(max(p["round"] for p in seen), 1)
+        # They do not fit into the limit, ever.
+        self.assertEqual(seen[-2]["ends"], "never")
         # The 32 MiB of hot memory, once in each round of 3 s.
         self.assertGreater(max(p["dirty_rate"] for p in seen), 5 << 20)
         # 100 Mbit/s are 11.9 MiB/s.  A single sample may be more: what waited while
@@ -176,6 +178,9 @@ class Converge(Case):
         # QEMU's first round is 1: the second has just ended.
         self.assertEqual(told["progress"]["round"], 3)
         self.assertEqual(told["state"], "running")
+        wait_for("the clock to say so",
+                 lambda: self.job(job)["progress"]["ends"] == "never", 10)
+        self.assertIsNone(self.job(job)["progress"]["time_left_ms"])
         # By no more than QEMU's least, which it can always do.
         self.assertLessEqual(told["progress"]["throttle"], 1)
         self.alpha.drover("job", "set", job["id"], "--converge", "throttle")

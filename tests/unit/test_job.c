@@ -277,6 +277,8 @@ static void progress_that_is_not_known_is_null(void **state)
 	struct job *j = job_made();
 	struct job_progress p = { .percent = 40,
 				  .time_left_ms = -1,
+				  .time_left_least_ms = -1,
+				  .time_left_most_ms = 2,
 				  .downtime_estimate_ms = 12 };
 
 	(void)state;
@@ -284,7 +286,9 @@ static void progress_that_is_not_known_is_null(void **state)
 	job_set_stage(j, "pre-copy");
 	assert_says(j, "\"stage\":\"pre-copy\"");
 	assert_says(j, "\"percent\":40,");
-	assert_says(j, "\"time_left_ms\":null,\"downtime_estimate_ms\":12,");
+	assert_says(j, "\"time_left_ms\":null,\"time_left_least_ms\":null,"
+		       "\"time_left_most_ms\":2,\"sure\":\"low\","
+		       "\"ends\":\"unknown\",\"downtime_estimate_ms\":12,");
 	job_drop(j);
 }
 

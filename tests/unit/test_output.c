@@ -27,12 +27,13 @@ static json_t *copying(double percent, double bytes, double rate, int round,
 		       double left_ms)
 {
 	return json_pack("{s:s, s:s, s:s, s:{s:f, s:f, s:f, s:i, s:f, s:f, "
-			 "s:f, s:b}}",
+			 "s:f, s:f, s:f, s:b}}",
 			 "machine", "web1", "peer", "beta", "stage", "pre-copy",
 			 "progress", "percent", percent, "bytes_sent", bytes,
 			 "rate", rate, "round", round, "dirty_rate", rate / 2,
-			 "time_left_ms", left_ms, "downtime_estimate_ms",
-			 left_ms / 10, "outage", 0);
+			 "time_left_ms", left_ms, "time_left_least_ms",
+			 left_ms * 0.9, "time_left_most_ms", left_ms * 1.2,
+			 "downtime_estimate_ms", left_ms / 10, "outage", 0);
 }
 
 static void the_line_fits_every_width_whatever_the_figures(void **state)
@@ -57,15 +58,17 @@ static void the_line_fits_every_width_whatever_the_figures(void **state)
 	}
 }
 
-static void eighty_columns_show_everything(void **state)
+static void eighty_columns_show_all_but_the_round(void **state)
 {
 	json_t *job = copying(47, 2254857830.0, 118 << 20, 3, 130000);
 	char line[512];
 
 	(void)state;
 	progress_line(line, sizeof(line), job, 80);
-	assert_string_equal(line, "[####------]  47%  2.1G  118M/s  round  3  "
-				  "dirty  59M/s  left 2m10s  down   13s");
+	assert_string_equal(line, "[######--------]  47%  2.1G  118M/s  dirty  "
+				  "59M/s  left 1m57s-2m36s  down   13s");
+	progress_line(line, sizeof(line), job, 90);
+	assert_non_null(strstr(line, "round  3  dirty"));
 	json_decref(job);
 }
 
@@ -77,8 +80,39 @@ static void a_rate_that_is_not_measured_yet_is_not_told(void **state)
 	(void)state;
 	json_object_set_new(json_object_get(job, "progress"), "dirty_rate",
 			    json_integer(0));
-	progress_line(line, sizeof(line), job, 80);
+	progress_line(line, sizeof(line), job, 90);
 	assert_non_null(strstr(line, "round  1  dirty    ?/s"));
+	json_decref(job);
+}
+
+static void what_may_not_end_is_told(void **state)
+{
+	json_t *job = copying(47, 2e9, 1e8, 3, 130000);
+	json_t *p = json_object_get(job, "progress");
+	char line[512];
+
+	(void)state;
+	json_object_set_new(p, "time_left_most_ms", json_null());
+	progress_line(line, sizeof(line), job, 90);
+	assert_non_null(strstr(line, "left     1m57s-?"));
+	json_object_set_new(p, "ends", json_string("never"));
+	progress_line(line, sizeof(line), job, 90);
+	assert_non_null(strstr(line, "left       never"));
+	json_decref(job);
+}
+
+/* As a service of before has it. */
+static void a_time_without_a_range_is_told_alone(void **state)
+{
+	json_t *job = copying(47, 2e9, 1e8, 3, 130000);
+	json_t *p = json_object_get(job, "progress");
+	char line[512];
+
+	(void)state;
+	json_object_del(p, "time_left_least_ms");
+	json_object_del(p, "time_left_most_ms");
+	progress_line(line, sizeof(line), job, 90);
+	assert_non_null(strstr(line, "left       2m10s"));
 	json_decref(job);
 }
 
@@ -114,7 +148,7 @@ static void a_narrow_line_keeps_per_cent_and_time_left(void **state)
 	(void)state;
 	progress_line(line, sizeof(line), job, 45);
 	assert_non_null(strstr(line, "47%"));
-	assert_non_null(strstr(line, "left 2m10s"));
+	assert_non_null(strstr(line, "left 1m57s-2m36s"));
 	assert_null(strstr(line, "dirty"));
 	progress_line(line, sizeof(line), job, 6);
 	assert_string_equal(line, " 47%");
@@ -142,9 +176,11 @@ static void unknown_estimates_are_question_marks(void **state)
 	(void)state;
 	json_object_set_new(json_object_get(job, "progress"), "time_left_ms",
 			    json_null());
+	json_object_set_new(json_object_get(job, "progress"),
+			    "time_left_least_ms", json_null());
 	progress_plain(line, sizeof(line), job);
 	assert_non_null(strstr(line, "web1:  47%"));
-	assert_non_null(strstr(line, "left     ?"));
+	assert_non_null(strstr(line, "left           ?"));
 	json_decref(job);
 }
 
@@ -342,7 +378,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			the_line_fits_every_width_whatever_the_figures),
-		cmocka_unit_test(eighty_columns_show_everything),
+		cmocka_unit_test(eighty_columns_show_all_but_the_round),
+		cmocka_unit_test(what_may_not_end_is_told),
+		cmocka_unit_test(a_time_without_a_range_is_told_alone),
 		cmocka_unit_test(a_rate_that_is_not_measured_yet_is_not_told),
 		cmocka_unit_test(the_bar_keeps_its_width_from_stage_to_stage),
 		cmocka_unit_test(a_narrow_line_keeps_per_cent_and_time_left),
