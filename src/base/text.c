@@ -275,3 +275,32 @@ bool text_listed(const char *list, const char *word)
 			return true;
 	return false;
 }
+
+void text_hex(char *buf, size_t cap, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len && 2 * i + 2 < cap; i++)
+		snprintf(buf + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int text_parse_hex(uint8_t *ret, size_t cap, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len < 2 || len % 2 || len / 2 > cap)
+		return -EINVAL;
+	for (size_t i = 0; i < len / 2; i++) {
+		int high = nibble(text[2 * i]), low = nibble(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return -EINVAL;
+		ret[i] = (uint8_t)(high << 4 | low);
+	}
+	return (int)(len / 2);
+}

@@ -62,3 +62,8 @@ size_t text_utf8_len(const char *text, size_t len);
  * end; false when there is none. */
 bool text_read_line(char *buf, size_t cap, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* @len bytes as hex digits; @cap counts the NUL. */
+void text_hex(char *buf, size_t cap, const uint8_t *bytes, size_t len);
+/* From 1 to @cap bytes; how many.  -EINVAL. */
+int text_parse_hex(uint8_t *ret, size_t cap, const char *text);

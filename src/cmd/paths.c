@@ -128,7 +128,7 @@ static void print_carried(FILE *to, const json_t *path, const char **title)
 	bool sent =
 		output_number(path, "bytes") >= output_number(path, "received");
 	char text[TEXT_CAP], bytes[OUTPUT_CELL], rate[OUTPUT_CELL];
-	char again[OUTPUT_CELL], drops[OUTPUT_CELL];
+	char again[OUTPUT_CELL], drops[OUTPUT_CELL], rdma[OUTPUT_CELL] = "";
 	const char *why = output_string(path, "why");
 	const char *reason = output_string(path, "reason");
 
@@ -136,13 +136,16 @@ static void print_carried(FILE *to, const json_t *path, const char **title)
 	row(to, title, text);
 	format_bytes(bytes, output_find(path, sent ? "bytes" : "received"));
 	format_bytes(rate, output_find(path, "rate"));
+	if (output_number(path, "rdma") > 0)
+		format_bytes(rdma, output_find(path, "rdma"));
 	format_count(again, path, "retransmissions", "retransmission");
 	format_count(drops, path, "drops", "drop");
 	snprintf(text, sizeof(text),
-		 "%.0f of %.0f connections, %s %s, %s/s, %s, %s",
+		 "%.0f of %.0f connections, %s %s, %s%s%s/s, %s, %s",
 		 output_number(path, "connections"),
 		 output_number(path, "connections_asked"), bytes,
-		 sent ? "sent" : "received", rate, again, drops);
+		 sent ? "sent" : "received", rdma, rdma[0] ? " by RDMA, " : "",
+		 rate, again, drops);
 	output_wrapped(to, "", TITLE_WIDTH + 2, text, WIDTH);
 	if (reason && is_used(path))
 		output_wrapped(to, "", TITLE_WIDTH + 2, reason, WIDTH);

@@ -107,6 +107,7 @@ struct frame_out *outbox_frame(struct outbox *o)
 	atomic_store(&f->summed, false);
 	f->acked = f->resent = false;
 	f->writers = 0;
+	f->pair = 0;
 	f->next = f->prev = NULL;
 	return f;
 }
@@ -578,12 +579,48 @@ void outbox_channel_died(struct outbox *o, unsigned channel)
 
 		if (!f || f->state != FRAME_OUT)
 			continue;
-		if (f->channel == channel) {
+		if (f->channel == channel && f->pair) {
+			uncharge_all(o, f);
+			f->state = FRAME_HELD;
+		} else if (f->channel == channel) {
 			requeue(o, f);
 		} else if (f->before == channel) {
 			uncharge(o, channel, f);
 			f->before = NO_CHANNEL;
 		}
+	}
+	pthread_cond_broadcast(&o->work);
+	offer(o);
+}
+
+bool outbox_hold(struct outbox *o, struct frame_out *f, uint32_t pair)
+{
+	WITH_LOCK(&o->lock);
+
+	if (!pick_may_write(f))
+		return false;
+	f->pair = pair;
+	return true;
+}
+
+void outbox_unhold(struct outbox *o, struct frame_out *f)
+{
+	WITH_LOCK(&o->lock);
+
+	f->pair = 0;
+}
+
+void outbox_let_go(struct outbox *o, uint32_t pair)
+{
+	WITH_LOCK(&o->lock);
+
+	for (uint64_t s = o->next_seq; s-- > o->base;) {
+		struct frame_out *f = *queue_slot(o, s);
+
+		if (!f || f->pair != pair)
+			continue;
+		f->pair = 0;
+		requeue(o, f);
 	}
 	pthread_cond_broadcast(&o->work);
 	offer(o);

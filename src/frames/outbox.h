@@ -20,6 +20,8 @@
  *  - A frame that is late is written once more, by a channel that has nothing
  *    else to do; the first copy counts.  It is freed when it is acknowledged
  *    and no channel reads it.
+ *  - A frame whose pages another transport writes (outbox_hold()) is neither
+ *    late nor requeued until that has said that nothing arrives any more.
  *  - A channel takes no frame beyond its flow_limit(), and producers wait while
  *    all channels have theirs and a frame for each is queued, so memory and
  *    time in here are bounded, but for the lowest frame that is not
@@ -95,6 +97,16 @@ void outbox_channel_stop(struct outbox *o, unsigned channel);
 /* Neither thread of @channel runs any more: its frames leave over the others.
  */
 void outbox_channel_died(struct outbox *o, unsigned channel);
+/* The channel that took @f has its pages written into the other side's memory,
+ * by @pair: until outbox_let_go() no other one takes it, whatever becomes of
+ * the channel.  False: it may not leave that way (pick_may_write()). */
+bool outbox_hold(struct outbox *o, struct frame_out *f, uint32_t pair);
+/* Nothing was written after all. */
+void outbox_unhold(struct outbox *o, struct frame_out *f);
+/* Nothing that @pair wrote arrives any more: what is not acknowledged leaves
+ * over the channels. */
+void outbox_let_go(struct outbox *o, uint32_t pair);
+
 /* How much it may have on its way, and has. */
 struct outbox_flow {
 	uint64_t rate;             /* bytes a second; 0: not measured yet */

@@ -162,7 +162,7 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 	uint64_t mine;
 
 	if (f->state != FRAME_OUT || f->channel == channel ||
-	    f->before != NO_CHANNEL || !atomic_load(&f->summed))
+	    f->before != NO_CHANNEL || f->pair || !atomic_load(&f->summed))
 		return false;
 	mine = expected_us(o, channel, f->head.len);
 	if (age > LATE_US && age > 4 * usual)
@@ -173,6 +173,15 @@ static bool is_late(const struct outbox *o, const struct frame_out *f,
 		return usual - age > 2 * mine + LATE_MARGIN_US;
 	/* Over its time: as soon as it would have been here long ago. */
 	return age > 2 * mine + LATE_OVER_US;
+}
+
+/* It was never written anywhere: a copy of it that arrived elsewhere would be
+ * acknowledged, and the page's next version sent, while this one may land. */
+bool pick_may_write(const struct frame_out *f)
+{
+	return f->head.kind == FRAME_PAGES && f->iovs > 1 &&
+	       f->press != PRESS_DONE && f->state == FRAME_OUT && !f->resent &&
+	       !f->acked && !f->pair;
 }
 
 struct frame_out *pick_late(const struct outbox *o, unsigned channel)

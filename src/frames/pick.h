@@ -54,6 +54,9 @@ bool pick_is_lean(const struct outbox_channel *c);
 struct frame_out *pick_for_channel(const struct outbox *o, unsigned channel);
 /* NULL: nothing that would be ready before a channel wants it. */
 struct frame_out *pick_for_worker(const struct outbox *o);
+/* @f, which a channel has just taken, may have its pages written into the other
+ * side's memory: docs/rdma.md, 1. */
+bool pick_may_write(const struct frame_out *f);
 /* The first that another channel has and that @channel, which has nothing else
  * to do, should write once more: see "late" in outbox.h.  NULL. */
 struct frame_out *pick_late(const struct outbox *o, unsigned channel);

@@ -39,7 +39,8 @@ enum {
 enum frame_state {
 	FRAME_FREE,
 	FRAME_QUEUED,
-	FRAME_OUT, /* a channel has it, or had it: not acknowledged */
+	FRAME_OUT,  /* a channel has it, or had it: not acknowledged */
+	FRAME_HELD, /* its channel ended, and its pages may still arrive */
 };
 
 /* Whether the compressor workers have to do with a frame of pages. */
@@ -74,6 +75,9 @@ struct frame_out {
 	unsigned channel; /* the last that took it, in FRAME_OUT */
 	unsigned before;  /* the one that had it when it was late */
 	uint64_t sent_us; /* then */
+	/* Through which its pages were written; 0: none.  Until outbox_let_go()
+	 * of that, no other channel has it. */
+	uint32_t pair;
 	struct frame_out *prev, *next;
 };
 

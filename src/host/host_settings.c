@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/setting.h"
 #include "base/text.h"
+#include "nic/rdma_policy.h"
 
 static int parse_name(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
@@ -105,6 +106,9 @@ static const struct ini_key keys[] = {
 	  .example = "open",
 	  .help = "what machines of peers may name: strict, what touches "
 		  "nothing of this host but images; open, anything" },
+	{ "rdma", &setting_word, "prefer", AT(rdma), .words = rdma_uses,
+	  .example = "off",
+	  .help = "pages by RDMA: prefer, where both hosts can; require; off" },
 	{ "image-directories", &directories_kind,
 	  "/srv, /var/lib/drover/images, /var/lib/libvirt/images",
 	  AT(image_directories), .repeatable = true, .example = "/srv/images",

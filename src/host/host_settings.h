@@ -28,6 +28,7 @@ struct host_settings {
 	char *qemu_user;       /* NULL: not set */
 	struct words programs; /* besides it, for machines of peers */
 	unsigned policy;       /* enum host_policy */
+	unsigned rdma;         /* enum rdma_use */
 	struct words image_directories;
 };
 

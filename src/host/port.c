@@ -239,6 +239,7 @@ static struct greeting *greeting_new(struct port *p)
 	g->acceptor.context = g;
 	g->acceptor.outage_limit_us = g->settings->move.outage_limit_us;
 	g->acceptor.networks = &g->settings->networks;
+	g->acceptor.rdma = &g->settings->rdma;
 	return g;
 }
 

@@ -241,7 +241,9 @@ static int complete(struct settings *s, struct error *e)
 	}
 	if (host_settings_complete(&s->host, e) < 0 ||
 	    networks_compose(&s->networks, &s->host.networks,
-			     &s->named_networks, e) < 0)
+			     &s->named_networks, e) < 0 ||
+	    rdma_policy_compose(&s->rdma, s->host.rdma, &s->named_networks, e) <
+		    0)
 		return error_in(e, "%s:1:1",
 				s->files.count ? s->files.at[0] : "settings");
 	return 0;
@@ -405,7 +407,10 @@ void settings_warn(const struct settings *s)
 
 struct move_paths settings_paths(const struct settings *s)
 {
-	return move_settings_paths(&s->move, &s->networks);
+	struct move_paths p = move_settings_paths(&s->move, &s->networks);
+
+	p.rdma = s->rdma;
+	return p;
 }
 
 const struct peer *settings_peer(const struct settings *s, const char *name)

@@ -23,6 +23,7 @@
 #include "host/peers.h"
 #include "move/settings.h"
 #include "nic/networks.h"
+#include "nic/rdma_policy.h"
 #include "qemu/tap.h"
 
 struct error;
@@ -41,7 +42,8 @@ struct settings {
 	struct ini_list peers;          /* struct peer */
 	struct ini_list named_networks; /* struct network_settings */
 	struct ini_list bridges;        /* struct bridge */
-	struct networks networks;       /* all that moves may use; empty: any */
+	struct rdma_policy rdma;  /* for moves that ask for nothing else */
+	struct networks networks; /* all that moves may use; empty: any */
 
 	struct words files; /* that were read, in their order */
 	/* A sentence for each key and section that this version does not

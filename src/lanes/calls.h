@@ -10,14 +10,39 @@
 struct batch_body;
 struct batch_head;
 struct error;
+struct frame_head;
+struct frame_out;
 
 enum { HEARTBEAT_US = 200000 }; /* between signs of life of a lane */
+
+/* What every lane tells when it begins and whenever it has changed. */
+enum lanes_announce {
+	LANES_CARDS, /* our cards */
+	LANES_RDMA,  /* our queue pairs */
+	LANES_ANNOUNCE,
+};
 
 /* Where arriving pages go, expanded.  Called by many threads at once; the pages
  * must stand in memory when it returns. */
 struct page_sink {
 	int (*apply)(void *context, const struct batch_head *batch,
 		     const struct batch_body *body, struct error *e);
+	void *context;
+};
+
+/* How pages may travel beside the channels: RDMA.  As above. */
+struct lane_aside {
+	/* The writer of lane @number has @f.  True: its pages are on their way,
+	 * and the rest of it is what @head says, with flags, length and place.
+	 * May wait for a moment. */
+	bool (*write)(void *context, uint64_t number, struct frame_out *f,
+		      struct frame_head *head);
+	/* What was left of it has come. */
+	int (*came)(void *context, const struct frame_head *head,
+		    const void *meta, struct error *e);
+	/* What the peer has to say of it; -EBADMSG. */
+	int (*words)(void *context, uint64_t generation, const void *text,
+		     size_t len, struct error *e);
 	void *context;
 };
 

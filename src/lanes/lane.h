@@ -45,7 +45,7 @@ struct lane {
 	struct codec_state *codecs;
 
 	/* the writer's */
-	uint64_t announced; /* generation */
+	uint64_t announced[LANES_ANNOUNCE]; /* generations */
 
 	/* guarded by the set */
 	enum lane_state state;
@@ -55,6 +55,7 @@ struct lane {
 
 	/* counters */
 	atomic_uint_fast64_t sent, received;
+	atomic_uint_fast64_t aside; /* of pages, either way, besides these */
 };
 
 struct lanes {
@@ -64,19 +65,22 @@ struct lanes {
 	struct outbox *out;
 	struct inbox *in;
 	struct lane_calls calls;
+	const struct lane_aside *aside; /* NULL: there is none */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct lane lane[CHANNELS_MAX];
-	uint64_t numbers;                  /* that were given */
-	uint64_t sent_gone, received_gone; /* by lanes that are buried */
+	uint64_t numbers; /* that were given */
+	uint64_t sent_gone, received_gone,
+		aside_gone; /* by lanes that are buried */
 	unsigned damaged;
-	char *announcement;
+	char *announcement[LANES_ANNOUNCE];
 	bool closed_failed; /* as the session ended */
 	char closed_why[252];
 
-	atomic_uint_fast64_t announced; /* generation; 0: nothing yet */
-	atomic_bool closed;             /* changes with the lock */
-	atomic_uint_fast64_t heard_us;  /* last sign of life of the peer */
+	/* Generations; 0: nothing yet. */
+	atomic_uint_fast64_t announced[LANES_ANNOUNCE];
+	atomic_bool closed;            /* changes with the lock */
+	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
 	_Atomic(const struct page_sink *) sink;
 	atomic_uint_fast64_t placed, busy_us; /* as in struct ack */
 };

@@ -43,7 +43,8 @@ void lanes_free(struct lanes *l)
 	if (!l)
 		return;
 	pthread_mutex_destroy(&l->lock);
-	free(l->announcement);
+	for (unsigned i = 0; i < LANES_ANNOUNCE; i++)
+		free(l->announcement[i]);
 	free(l);
 }
 
@@ -100,13 +101,14 @@ static struct lane *take_slot(struct lanes *l, struct channel *channel,
 	c->channel = channel;
 	c->number = ++l->numbers;
 	c->owner = owner;
-	c->announced = 0;
+	memset(c->announced, 0, sizeof(c->announced));
 	c->let_go = false;
 	c->why[0] = '\0';
 	c->failed = false;
 	c->connected_us = clock_us();
 	atomic_store(&c->sent, 0);
 	atomic_store(&c->received, 0);
+	atomic_store(&c->aside, 0);
 	outbox_channel_alive(l->out, c->slot);
 	c->state = LANE_STARTING;
 	return c;
@@ -203,6 +205,7 @@ static void view_one(struct lane_view *v, const struct lane *c)
 		.remote = channel->remote,
 		.sent = atomic_load(&c->sent),
 		.received = atomic_load(&c->received),
+		.aside = atomic_load(&c->aside),
 		.acked = outbox_channel_acked(c->lanes->out, c->slot),
 		.flow = outbox_channel_flow(c->lanes->out, c->slot),
 		.retransmissions = st.retransmissions,
@@ -242,12 +245,14 @@ struct lanes_sums lanes_sums(struct lanes *l)
 
 	WITH_LOCK(&l->lock);
 
-	r = (struct lanes_sums){ l->sent_gone, l->received_gone, l->damaged };
+	r = (struct lanes_sums){ l->sent_gone, l->received_gone, l->aside_gone,
+				 l->damaged };
 	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
 		if (l->lane[i].state == LANE_FREE)
 			continue;
 		r.sent += atomic_load(&l->lane[i].sent);
 		r.received += atomic_load(&l->lane[i].received);
+		r.aside += atomic_load(&l->lane[i].aside);
 	}
 	return r;
 }
@@ -269,17 +274,38 @@ void lanes_set_page_sink(struct lanes *l, const struct page_sink *sink)
 	atomic_store(&l->sink, sink);
 }
 
-void lanes_announce(struct lanes *l, char *text)
+void lanes_announce(struct lanes *l, enum lanes_announce what, char *text)
 {
-	WITH_LOCK(&l->lock);
+	{
+		WITH_LOCK(&l->lock);
 
-	if (l->announcement && !strcmp(l->announcement, text)) {
-		free(text);
-		return;
+		if (l->announcement[what] &&
+		    !strcmp(l->announcement[what], text)) {
+			free(text);
+			return;
+		}
+		free(l->announcement[what]);
+		l->announcement[what] = text;
+		atomic_fetch_add(&l->announced[what], 1);
 	}
-	free(l->announcement);
-	l->announcement = text;
-	atomic_fetch_add(&l->announced, 1);
+	/* One writer looks at once; the others do within HEARTBEAT_US. */
+	outbox_ack_due(l->out);
+}
+
+void lanes_set_aside(struct lanes *l, const struct lane_aside *aside)
+{
+	l->aside = aside;
+}
+
+int lanes_place(struct lanes *l, uint64_t seq, const struct iovec *meta,
+		const struct iovec *data, struct error *e)
+{
+	return reader_place(l, seq, meta, data, e);
+}
+
+void lanes_broken(struct lanes *l, const char *why)
+{
+	l->calls.broken(l->calls.context, why);
 }
 
 /* --- ending */
@@ -340,6 +366,7 @@ void lanes_bury(struct lanes *l, uint64_t number)
 			continue;
 		l->sent_gone += atomic_load(&c->sent);
 		l->received_gone += atomic_load(&c->received);
+		l->aside_gone += atomic_load(&c->aside);
 		channel_buffer_free(c->channel, c->buffer);
 		channel_free(c->channel);
 		free(c->pages);

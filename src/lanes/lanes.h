@@ -80,6 +80,7 @@ struct lane_view {
 	struct nic_address local, remote;
 	uint64_t sent, received; /* bytes, frames with their headers */
 	uint64_t acked;          /* of sent: has arrived */
+	uint64_t aside;          /* of pages, by RDMA, besides these */
 	struct outbox_flow flow;
 	uint64_t retransmissions;
 	uint64_t age_us;
@@ -94,7 +95,8 @@ bool lanes_use_port(struct lanes *l, uint16_t local_port);
 
 struct lanes_sums {
 	uint64_t sent, received; /* also by those that are gone */
-	unsigned damaged;        /* frames that arrived so */
+	uint64_t aside;
+	unsigned damaged; /* frames that arrived so */
 };
 
 struct lanes_sums lanes_sums(struct lanes *l);
@@ -108,9 +110,18 @@ void lanes_heard(struct lanes *l); /* now, otherwise than by a frame */
 /* May be NULL: pages that arrive are a mistake then. */
 void lanes_set_page_sink(struct lanes *l, const struct page_sink *sink);
 
-/* Every lane tells @text to the peer as our cards, now and when it begins.
- * Takes it over. */
-void lanes_announce(struct lanes *l, char *text);
+/* Every lane tells @text to the peer, now and when it begins.  Takes it over.
+ */
+void lanes_announce(struct lanes *l, enum lanes_announce what, char *text);
+
+/* Before the first is added; outlives them. */
+void lanes_set_aside(struct lanes *l, const struct lane_aside *aside);
+/* What aside->came() was given, with its pages at @data: to the sink.  A frame
+ * that came before, by whatever way, is dropped. */
+int lanes_place(struct lanes *l, uint64_t seq, const struct iovec *meta,
+		const struct iovec *data, struct error *e);
+/* What comes makes no sense: as lane_calls.broken(). */
+void lanes_broken(struct lanes *l, const char *why);
 
 /* --- ending */
 

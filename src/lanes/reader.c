@@ -18,6 +18,7 @@
 #include "frames/outbox.h"
 #include "lanes/lane.h"
 #include "wire/frame.h"
+#include "wire/reader.h"
 
 enum { DAMAGED_MAX = 16 }; /* frames with a wrong checksum in a session */
 
@@ -99,6 +100,46 @@ static void count_placed(struct lanes *l, const struct batch_head *b,
 	atomic_fetch_add(&l->busy_us, clock_us() - began_us);
 }
 
+int reader_place(struct lanes *l, uint64_t seq, const struct iovec *meta,
+		 const struct iovec *data, struct error *e)
+{
+	const struct page_sink *sink = atomic_load(&l->sink);
+	const uint64_t began = clock_us();
+	struct batch_head batch;
+	struct batch_body body;
+	int r;
+
+	if (!sink)
+		return error_set(e, EBADMSG, "pages, but no memory for them");
+	r = inbox_claim(l->in, seq, e);
+	if (r <= 0)
+		return r;
+	if (batch_apart_read(&batch, meta->iov_base, meta->iov_len,
+			     data->iov_base, data->iov_len, &body, e) < 0 ||
+	    sink->apply(sink->context, &batch, &body, e) < 0)
+		return error_in(e, "frame %" PRIu64, seq);
+	count_placed(l, &batch, began);
+	inbox_pages_applied(l->in, seq);
+	/* Whichever lane brought the head may be silent by now. */
+	outbox_ack_due(l->out);
+	return 0;
+}
+
+/* Its pages come another way: whoever sees to that places them. */
+static int head_came(struct lane *c, const struct frame_head *h,
+		     struct error *e)
+{
+	const struct lane_aside *aside = c->lanes->aside;
+
+	int r = aside->came(aside->context, h, c->buffer, e);
+	struct reader at = reader_of(c->buffer + BATCH_PAGES_AT, 2);
+
+	if (r > 0)
+		atomic_fetch_add(&c->aside,
+				 (uint64_t)read_u16(&at) * WIRE_PAGE);
+	return r;
+}
+
 static int apply_pages(struct lane *c, const struct frame_head *h,
 		       struct error *e)
 {
@@ -153,6 +194,11 @@ static int apply(struct lane *c, const struct frame_head *h, struct error *e)
 	if (h->kind == FRAME_CARDS)
 		return l->calls.cards(l->calls.context, h->offset, c->buffer,
 				      h->len, e);
+	if (h->kind == FRAME_RDMA && l->aside)
+		return l->aside->words(l->aside->context, h->offset, c->buffer,
+				       h->len, e);
+	if (h->kind == FRAME_PAGES && h->flags & PAGES_WRITTEN && l->aside)
+		return head_came(c, h, e);
 	r = inbox_claim(l->in, h->seq, e);
 	if (r <= 0)
 		return r;

@@ -11,5 +11,15 @@
  */
 #pragma once
 
+#include <stdint.h>
+
+struct error;
+struct iovec;
+struct lanes;
+
+/* As lanes_place(). */
+int reader_place(struct lanes *l, uint64_t seq, const struct iovec *meta,
+		 const struct iovec *data, struct error *e);
+
 /* Its thread, from lanes_add() until the channel has ended. */
 void *reader_main(void *lane);

@@ -14,11 +14,32 @@
 #include "lanes/lane.h"
 #include "wire/frame.h"
 
+/* What is left of a frame whose pages travel aside: the part before them. */
+static int write_head_of(struct lane *c, const struct frame_out *f,
+			 struct frame_head *h, struct error *e)
+{
+	uint8_t head[FRAME_HEAD_SIZE];
+	struct iovec iov[2] = { { head, sizeof(head) }, f->iov[0] };
+
+	h->sum = frame_sum(&f->iov[0], 1);
+	frame_head_write(h, c->lanes->session, head);
+	if (c->channel->kind->write(c->channel, iov, 2, e) < 0)
+		return error_code(e);
+	atomic_fetch_add(&c->sent, sizeof(head) + h->len);
+	atomic_fetch_add(&c->aside, f->head.len - h->len);
+	return 0;
+}
+
 static int write_frame(struct lane *c, struct frame_out *f, struct error *e)
 {
+	const struct lane_aside *aside = c->lanes->aside;
+	struct frame_head apart = f->head;
 	struct iovec iov[2 + BATCH_MAX_PAGES];
 	uint8_t head[FRAME_HEAD_SIZE];
 
+	if (aside && f->head.kind == FRAME_PAGES && f->iovs > 1 &&
+	    aside->write(aside->context, c->number, f, &apart))
+		return write_head_of(c, f, &apart, e);
 	if (!atomic_load(&f->summed)) {
 		f->head.sum = frame_sum(f->iov, f->iovs);
 		atomic_store(&f->summed, true);
@@ -103,24 +124,29 @@ static void write_bye(struct lane *c)
 }
 
 /* What is announced, with its generation. */
-static int announcement(struct lanes *l, uint64_t *ret_generation, char **ret,
-			struct error *e)
+static int announcement(struct lanes *l, enum lanes_announce what,
+			uint64_t *ret_generation, char **ret, struct error *e)
 {
 	WITH_LOCK(&l->lock);
 
-	*ret_generation = atomic_load(&l->announced);
-	*ret = strdup(l->announcement);
-	return *ret ? 0 : error_set(e, ENOMEM, "no memory for a list of cards");
+	*ret_generation = atomic_load(&l->announced[what]);
+	*ret = strdup(l->announcement[what]);
+	return *ret ? 0 : error_set(e, ENOMEM, "no memory to tell the peer");
 }
 
-static int write_cards(struct lane *c, struct error *e)
+static int write_announced(struct lane *c, enum lanes_announce what,
+			   struct error *e)
 {
-	struct frame_head h = { .kind = FRAME_CARDS };
+	static const enum frame_kind kind[LANES_ANNOUNCE] = {
+		[LANES_CARDS] = FRAME_CARDS,
+		[LANES_RDMA] = FRAME_RDMA,
+	};
+	struct frame_head h = { .kind = kind[what] };
 	AUTO_FREE char *text = NULL;
 
-	if (announcement(c->lanes, &h.offset, &text, e) < 0)
+	if (announcement(c->lanes, what, &h.offset, &text, e) < 0)
 		return error_code(e);
-	c->announced = h.offset;
+	c->announced[what] = h.offset;
 	h.len = (uint32_t)strlen(text);
 	return write_plain(c, &h, text, e);
 }
@@ -131,8 +157,9 @@ static int write_next(struct lane *c, struct error *e)
 	struct frame_out *f;
 	int r;
 
-	if (c->announced != atomic_load(&c->lanes->announced))
-		return write_cards(c, e);
+	for (unsigned i = 0; i < LANES_ANNOUNCE; i++)
+		if (c->announced[i] != atomic_load(&c->lanes->announced[i]))
+			return write_announced(c, (enum lanes_announce)i, e);
 	switch (outbox_take(o, c->slot, clock_us() + HEARTBEAT_US, &f)) {
 	case OUTBOX_ACK:
 		return write_ack(c, e);

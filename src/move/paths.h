@@ -11,6 +11,7 @@
 #include "compress/client.h"
 #include "nic/networks.h"
 #include "nic/pairs.h"
+#include "nic/rdma_policy.h"
 #include "pages/history.h"
 
 struct error;
@@ -33,6 +34,7 @@ struct move_paths {
 	const struct move_mode *mode;
 	struct networks networks;  /* that may be used; empty: all */
 	struct path_policy policy; /* `all` as the mode says */
+	struct rdma_policy rdma;   /* pages by RDMA */
 	bool never_press;          /* whatever the mode says */
 	struct compressor_policy compressor_policy; /* otherwise */
 	struct history_size repeat_cache;           /* likewise */

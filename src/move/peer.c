@@ -27,7 +27,8 @@ struct session_options peer_session(const struct move_host *host,
 		return o;
 	o.cards = (struct session_cards){ .watch = host->nics,
 					  .networks = &p->networks,
-					  .policy = p->policy };
+					  .policy = p->policy,
+					  .rdma = &p->rdma };
 	/* Over an address that belongs to no known card. */
 	o.channels = p->policy.per_card < p->policy.most ? p->policy.per_card
 							 : p->policy.most;

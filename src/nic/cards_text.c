@@ -55,44 +55,14 @@ struct cards_message {
 
 /* --- strings */
 
-static void show_hex(char *buf, size_t cap, const uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len && 2 * i + 2 < cap; i++)
-		snprintf(buf + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* From 1 to @cap bytes; how many. */
-static int parse_hex(uint8_t *ret, size_t cap, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len < 2 || len % 2 || len / 2 > cap)
-		return -EINVAL;
-	for (size_t i = 0; i < len / 2; i++) {
-		int high = nibble(text[2 * i]), low = nibble(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return -EINVAL;
-		ret[i] = (uint8_t)(high << 4 | low);
-	}
-	return (int)(len / 2);
-}
-
 static void show_mac(char *buf, size_t cap, const void *at)
 {
-	show_hex(buf, cap, at, NIC_MAC_BYTES);
+	text_hex(buf, cap, at, NIC_MAC_BYTES);
 }
 
 static int parse_mac(void *at, const char *text, struct error *e)
 {
-	if (parse_hex(at, NIC_MAC_BYTES, text) != NIC_MAC_BYTES)
+	if (text_parse_hex(at, NIC_MAC_BYTES, text) != NIC_MAC_BYTES)
 		return error_set(e, EINVAL, "12 hex digits");
 	return 0;
 }
@@ -101,13 +71,13 @@ static void show_key(char *buf, size_t cap, const void *at)
 {
 	const struct key *k = at;
 
-	show_hex(buf, cap, k->bytes, k->len);
+	text_hex(buf, cap, k->bytes, k->len);
 }
 
 static int parse_key(void *at, const char *text, struct error *e)
 {
 	struct key *k = at;
-	int len = parse_hex(k->bytes, sizeof(k->bytes), text);
+	int len = text_parse_hex(k->bytes, sizeof(k->bytes), text);
 
 	if (len < 0)
 		return error_set(e, EINVAL, "2 to %d hex digits",

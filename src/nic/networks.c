@@ -13,6 +13,8 @@
 #include "base/words.h"
 #include "nic/address.h"
 
+const char *const rdma_uses[] = { "prefer", "require", "off", NULL };
+
 static const char separators[] = " \t\r\n,";
 
 enum {
@@ -123,6 +125,12 @@ int networks_rank(const struct networks *n, const char *nic,
 		if (has(&n->at[i], nic, a))
 			return n->at[i].rank;
 	return RANK_NONE;
+}
+
+bool networks_have(const struct networks *n, const char *nic,
+		   const struct nic_address *a)
+{
+	return n->count > 0 && networks_rank(n, nic, a) != RANK_NONE;
 }
 
 static void rank_text(char line[static LINE_MAX_LEN], const struct networks *n,
@@ -243,6 +251,12 @@ static const struct ini_key keys[] = {
 	{ "rank", &setting_number, "1", AT(rank), .least = 1,
 	  .most = NETWORKS_MAX, .example = "2",
 	  .help = "1 is the most preferred" },
+	{ "rdma", &setting_word, "prefer", AT(rdma), .words = rdma_uses,
+	  .example = "off",
+	  .help = "pages by RDMA over this network: prefer, require, off" },
+	{ "rdma-plain", &setting_switch, "off", AT(rdma_plain), .example = "on",
+	  .help = "it is private: RDMA, which is not encrypted, also between "
+		  "peers that have TLS" },
 };
 
 static int check(const void *one, struct error *e)
@@ -262,8 +276,8 @@ const struct ini_section network_section = { "network", keys, ARRAY_SIZE(keys),
 					     sizeof(struct network_settings),
 					     check };
 
-static int join_all(struct networks *n, const struct networks *from,
-		    struct error *e)
+int networks_add_all(struct networks *n, const struct networks *from,
+		     struct error *e)
 {
 	for (size_t i = 0; i < from->count; i++)
 		if (join(n, &from->at[i], e) < 0)
@@ -286,8 +300,8 @@ static int join_rank(struct networks *n, const struct networks *lines,
 
 		if (s->rank != (unsigned)rank + 1)
 			continue;
-		if (join_all(n, &s->addresses, e) < 0 ||
-		    join_all(n, &s->cards, e) < 0)
+		if (networks_add_all(n, &s->addresses, e) < 0 ||
+		    networks_add_all(n, &s->cards, e) < 0)
 			return error_in(e, "[network %s]", s->name);
 	}
 	n->ranks += n->count > before;

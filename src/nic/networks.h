@@ -12,6 +12,7 @@
 #pragma once
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/ini.h"
@@ -21,6 +22,12 @@ struct error;
 struct words;
 
 enum { NETWORKS_MAX = 64, RANK_NONE = -1 };
+
+/* Of pages by RDMA. */
+enum rdma_use { RDMA_PREFER, RDMA_REQUIRE, RDMA_OFF, RDMA_USES };
+
+/* By their numbers; NULL at the end. */
+extern const char *const rdma_uses[];
 
 struct network {
 	int rank;
@@ -44,6 +51,14 @@ int networks_add(struct networks *n, const char *line, struct error *e);
 int networks_rank(const struct networks *n, const char *nic,
 		  const struct nic_address *a);
 
+/* The same of a list that allows nothing while it is empty. */
+bool networks_have(const struct networks *n, const char *nic,
+		   const struct nic_address *a);
+
+/* All of @from, at the last rank. */
+int networks_add_all(struct networks *n, const struct networks *from,
+		     struct error *e);
+
 /* Adds a string for each rank, which networks_add() reads back. */
 int networks_words(struct words *ret, const struct networks *n,
 		   struct error *e);
@@ -57,6 +72,8 @@ struct network_settings {
 	struct networks addresses; /* prefixes only; the ranks do not count */
 	struct networks cards;     /* names only */
 	unsigned rank;             /* 1: the best */
+	unsigned rdma;             /* enum rdma_use */
+	bool rdma_plain;           /* also between peers that have TLS */
 };
 
 extern const struct ini_section network_section;

@@ -30,7 +30,7 @@ struct lanes_now {
 };
 
 struct sums {
-	uint64_t sent, received, retransmissions;
+	uint64_t sent, received, rdma, retransmissions;
 };
 
 /* The lanes that it has now, and those that it had. */
@@ -38,6 +38,7 @@ static struct sums sums_of(const struct path *p, const struct lanes_now *now)
 {
 	struct sums r = { .sent = p->sent,
 			  .received = p->received,
+			  .rdma = p->rdma,
 			  .retransmissions = p->retransmissions };
 
 	for (unsigned i = 0; i < now->count; i++) {
@@ -47,6 +48,7 @@ static struct sums sums_of(const struct path *p, const struct lanes_now *now)
 			continue;
 		r.sent += v->sent;
 		r.received += v->received;
+		r.rdma += v->aside;
 		r.retransmissions += v->retransmissions;
 	}
 	return r;
@@ -57,7 +59,9 @@ static void put_channel(struct channel_report *r, const struct lane_view *v)
 	r->slot = v->slot;
 	r->sent = v->sent;
 	r->received = v->received;
-	r->rate = v->age_us ? v->sent * USEC_PER_SEC / v->age_us : 0;
+	r->rdma = v->aside;
+	r->rate =
+		v->age_us ? (v->sent + v->aside) * USEC_PER_SEC / v->age_us : 0;
 	r->retransmissions = v->retransmissions;
 	r->connected_ms = v->age_us / USEC_PER_MS;
 	snprintf(r->transport, sizeof(r->transport), "%s", v->kind);
@@ -68,6 +72,11 @@ static void put_channel(struct channel_report *r, const struct lane_view *v)
 	r->flow = v->flow;
 	if (r->flow.rtt_us == UINT64_MAX)
 		r->flow.rtt_us = 0;
+}
+
+static uint64_t carried(struct sums s)
+{
+	return s.sent + s.rdma;
 }
 
 /* --- lanes that end */
@@ -90,6 +99,7 @@ static void count_gone(struct path *p, const struct lane_view *v)
 {
 	p->sent += v->sent;
 	p->received += v->received;
+	p->rdma += v->aside;
 	p->retransmissions += v->retransmissions;
 	note_gone(p, v);
 }
@@ -170,8 +180,8 @@ void account_measure(struct path_set *set)
 	now.count = lanes_view(set->lanes, now.at);
 	for (unsigned i = 0; i < set->paths; i++)
 		if (is_due(set->path[i], now_us))
-			measure(set->path[i], sums_of(set->path[i], &now).sent,
-				now_us);
+			measure(set->path[i],
+				carried(sums_of(set->path[i], &now)), now_us);
 }
 
 void account_remember(struct path_set *set)
@@ -248,7 +258,8 @@ static int put_path(struct path_report *r, const struct path_set *set,
 	r->drops = p->drops;
 	r->sent = sums.sent;
 	r->received = sums.received;
-	r->rate = age ? sums.sent * USEC_PER_SEC / age : 0;
+	r->rdma = sums.rdma;
+	r->rate = age ? carried(sums) * USEC_PER_SEC / age : 0;
 	r->retransmissions = sums.retransmissions;
 	return put_channels(&r->channels, &r->channels_count, now, p->number,
 			    p);

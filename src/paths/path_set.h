@@ -63,7 +63,7 @@ struct path {
 
 	/* of lanes that are gone, guarded by the set */
 	unsigned drops;
-	uint64_t sent, received, retransmissions;
+	uint64_t sent, received, rdma, retransmissions;
 	struct channel_report *gone;
 	unsigned gone_count;
 

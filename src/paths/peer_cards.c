@@ -59,7 +59,7 @@ void peer_cards_refresh(struct path_set *set)
 	} else {
 		text = cards_text(cards);
 		if (text)
-			lanes_announce(set->lanes, text);
+			lanes_announce(set->lanes, LANES_CARDS, text);
 	}
 	cards_free(cards);
 }

@@ -24,6 +24,7 @@ struct channel_report {
 	char transport[12]; /* "tcp" */
 	char from[CHANNEL_NAME_MAX], to[CHANNEL_NAME_MAX];
 	uint64_t sent, received, rate, retransmissions, connected_ms;
+	uint64_t rdma;                /* of pages, besides these */
 	char why_ended[PATH_WHY_MAX]; /* empty: it has not */
 	bool alive;                   /* what follows is known */
 	struct outbox_flow flow;      /* rtt_us 0: not measured yet */
@@ -39,6 +40,7 @@ struct path_report {
 	unsigned speed_mbit, connections_asked, connections, drops;
 	unsigned order; /* in the plan, from 1; 0: it is not in it */
 	uint64_t sent, received, rate, retransmissions;
+	uint64_t rdma;      /* of pages, besides these */
 	uint64_t delivered; /* bytes/s, here or before; 0: not known */
 	char why[PATH_WHY_MAX], flows[NIC_REASON];
 	char reason[NIC_REASON]; /* it is used, and as it is */

@@ -7,7 +7,7 @@
 static const char *const names[ABILITIES] = {
 	[CAN_HOLDS] = "holds",     [CAN_BLOCKS] = "blocks",
 	[CAN_CARRIES] = "carries", [CAN_STREAMS] = "streams",
-	[CAN_PROVE] = "prove",
+	[CAN_PROVE] = "prove",     [CAN_RDMA] = "rdma",
 };
 
 struct words abilities_words(void)

@@ -16,6 +16,7 @@ enum ability {
 	CAN_BLOCKS,
 	CAN_CARRIES, /* answers "carries" */
 	CAN_STREAMS, /* knows STREAMS_MAX of them, not STREAMS_OLD */
+	CAN_RDMA,    /* knows frames of the kind RDMA, and pages by it */
 	CAN_PROVE,   /* has a block's address proved before it sends pages */
 	ABILITIES
 };

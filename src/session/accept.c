@@ -141,7 +141,9 @@ static int begin(struct session **ret, const struct acceptor *a,
 		.own_name = a->own_name,
 		.peer = h->text,
 		.trust = c->identity[0] ? a->trust : NULL,
-		.cards = { .watch = a->watch, .networks = a->networks },
+		.cards = { .watch = a->watch,
+			   .networks = a->networks,
+			   .rdma = a->rdma },
 		.outage_limit_us = a->outage_limit_us,
 	};
 	struct session *s;

@@ -15,6 +15,7 @@ struct networks;
 struct nic_watch;
 struct pair_answer;
 struct pair_request;
+struct rdma_policy;
 struct session;
 struct trust;
 
@@ -48,6 +49,7 @@ struct acceptor {
 	/* May be NULL: the peer then learns of no cards. */
 	struct nic_watch *watch;
 	const struct networks *networks; /* not NULL when @watch is not */
+	const struct rdma_policy *rdma;  /* NULL: no pages come by RDMA */
 };
 
 /* Shakes hands on a fresh connection and adds it to its session, or refuses

@@ -22,6 +22,7 @@
 #include "paths/peer_cards.h"
 #include "paths/planner.h"
 #include "paths/report.h"
+#include "session/aside.h"
 #include "session/begin.h"
 #include "session/hello.h"
 #include "session/life.h"
@@ -36,6 +37,7 @@ struct session {
 	struct lanes *lanes;
 	struct path_set *paths;
 	struct supervisor supervisor;
+	struct aside aside;            /* RDMA */
 	struct table_entry entry;      /* on the accepting side */
 	struct compressor *compressor; /* NULL: nothing is compressed */
 	struct compressor_client client;
@@ -65,6 +67,7 @@ static void end(struct session *s, bool failed, const char *why)
 		return;
 	/* The lanes first: their goodbye is why. */
 	lanes_close(s->lanes, failed, why);
+	aside_end(&s->aside);
 	paths_end(s->paths);
 	outbox_close(&s->out);
 	inbox_close(&s->in);
@@ -95,9 +98,8 @@ static void fail(void *context, const char *why)
 }
 
 /* Of a peer that was removed meanwhile. */
-static void check_trust(void *context)
+static void check_trust(struct session *s)
 {
-	struct session *s = context;
 	struct error e;
 	unsigned now;
 
@@ -109,6 +111,14 @@ static void check_trust(void *context)
 	s->trusted = now;
 	if (trust_check(s->who.trust, s->who.peer, s->who.serial, &e) < 0)
 		end(s, /* failed */ true, e.text);
+}
+
+static void tend(void *context)
+{
+	struct session *s = context;
+
+	check_trust(s);
+	aside_tend(&s->aside);
 }
 
 static void wake_supervisor(void *context)
@@ -193,8 +203,14 @@ static void fill_in(struct session *s)
 					     .lanes = s->lanes,
 					     .paths = s->paths,
 					     .fail = fail,
-					     .tend = check_trust,
+					     .tend = tend,
 					     .context = s };
+	s->aside.peer = s->who.peer;
+	s->aside.lanes = s->lanes;
+	s->aside.out = &s->out;
+	s->aside.secured = s->who.trust != NULL;
+	s->aside.news = wake_supervisor;
+	s->aside.context = s;
 	s->trusted = UINT_MAX;
 	s->entry = (struct table_entry){ .session = s,
 					 .who = &s->who,
@@ -222,12 +238,17 @@ static int session_new(struct session **ret, const struct session_options *o,
 		return error_code(e);
 	}
 	fill_in(s);
+	s->aside.watch = o->cards.watch;
+	s->aside.used = o->cards.rdma != NULL;
+	if (o->cards.rdma)
+		s->aside.policy = *o->cards.rdma;
 	*ret = s;
 	return 0;
 }
 
 void session_discard(struct session *s)
 {
+	aside_free(&s->aside);
 	paths_free(s->paths);
 	lanes_free(s->lanes);
 	inbox_done(&s->in);
@@ -254,6 +275,10 @@ int session_begin(struct session **ret, const struct session_options *o,
 	while (getrandom(s->who.secret, SECRET_SIZE, 0) < 0)
 		;
 	lanes_set_session(s->lanes, s->who.session);
+	if (aside_accepts(&s->aside, s->who.session, e) < 0) {
+		session_discard(s);
+		return error_code(e);
+	}
 	*ret = s;
 	return 0;
 }
@@ -297,7 +322,8 @@ int session_open(struct session **ret, const struct session_options *o,
 	if (session_new(&s, &dials, e) < 0)
 		return error_code(e);
 	/* The supervisor reads the number that the first hello brings. */
-	if (paths_dial_first(s->paths, lanes, e) < 0 ||
+	if (aside_dials(&s->aside, e) < 0 ||
+	    paths_dial_first(s->paths, lanes, e) < 0 ||
 	    session_start(s, e) < 0) {
 		session_discard(s);
 		return error_code(e);
@@ -392,6 +418,15 @@ int session_say(struct session *s, enum message_type type, struct error *e)
 	return session_send(s, &(struct message){ .type = type }, e);
 }
 
+static void hear_abilities(struct session *s, const struct words *can)
+{
+	const unsigned bits = abilities_read(can);
+	const unsigned before = atomic_fetch_or(&s->abilities, bits);
+
+	if (bits & ~before & 1U << CAN_RDMA)
+		aside_begin(&s->aside, s->who.session);
+}
+
 int session_receive(struct session *s, struct message *ret, struct error *e)
 {
 	eventfd_t ignored;
@@ -405,7 +440,7 @@ int session_receive(struct session *s, struct message *ret, struct error *e)
 	notify(s);
 	if (message_parse(ret, p->data, p->len, e) < 0)
 		return error_in(e, "from %s", s->who.peer);
-	atomic_fetch_or(&s->abilities, abilities_read(&ret->can));
+	hear_abilities(s, &ret->can);
 	return 1;
 }
 
@@ -511,8 +546,41 @@ void session_stats(struct session *s, struct session_stats *ret)
 	ret->presses = s->compressor != NULL;
 	ret->damaged = sums.damaged;
 	ret->channels = n.alive - n.starting;
-	ret->bytes_sent = sums.sent;
-	ret->bytes_received = sums.received;
+	ret->bytes_aside = sums.aside;
+	ret->bytes_sent = sums.sent + (s->aside.source ? sums.aside : 0);
+	ret->bytes_received = sums.received + (s->aside.sink ? sums.aside : 0);
+}
+
+void session_rdma(struct session *s, struct rdma_view *ret)
+{
+	aside_view(&s->aside, ret);
+}
+
+int session_await_rdma(struct session *s, uint64_t deadline_us, struct error *e)
+{
+	struct rdma_view v;
+
+	while (aside_required(&s->aside)) {
+		if (session_check(s, e) < 0)
+			return error_code(e);
+		session_rdma(s, &v);
+		if (v.open > 0)
+			return 0;
+		if (!session_peer_can(s, CAN_RDMA))
+			return error_set(e, EOPNOTSUPP,
+					 "RDMA is required, and the droverd of "
+					 "host %s knows none: install the same "
+					 "version of Drover there",
+					 s->who.peer);
+		if (v.why[0] || clock_us() > deadline_us)
+			return error_set(e, EOPNOTSUPP,
+					 "RDMA to host %s is required: %s",
+					 s->who.peer,
+					 v.why[0] ? v.why
+						  : "no queue pair in time");
+		outbox_wait_change(&s->out);
+	}
+	return 0;
 }
 
 int session_paths(struct session *s, struct paths_report *ret, struct error *e)

@@ -12,6 +12,7 @@
  *     frames/    what has not arrived at the other side, what has arrived here
  *     compress/  idle processors compress what waits
  *     lanes/     the two threads of each channel
+ *     rdma/      pages that are written into the other side's memory
  *     paths/     which ways there are, dialling, what became of them
  *
  *     session.c     what holds these together: beginning, end, messages
@@ -35,6 +36,8 @@
 #include "lanes/calls.h"
 #include "nic/networks.h"
 #include "nic/pairs.h"
+#include "nic/rdma_policy.h"
+#include "rdma/rdma.h"
 #include "session/abilities.h"
 #include "wire/frame.h"
 #include "wire/hello.h"
@@ -53,6 +56,8 @@ struct session_cards {
 	struct nic_watch *watch;         /* outlives the session; may be NULL */
 	const struct networks *networks; /* that may be used */
 	struct path_policy policy;
+	/* NULL: no page travels by RDMA; copied. */
+	const struct rdma_policy *rdma;
 };
 
 struct session_options {
@@ -139,11 +144,18 @@ struct session_stats {
 	uint64_t bytes_sent, bytes_received; /* frames with their headers */
 	uint64_t duplicates, damaged;        /* frames that arrived so */
 	unsigned channels;                   /* alive now */
+	uint64_t bytes_aside;                /* of these, pages by RDMA */
 	bool outage;  /* nothing heard from the peer for a second */
 	bool presses; /* with a compressor */
 };
 
 void session_stats(struct session *s, struct session_stats *ret);
+/* How RDMA does. */
+void session_rdma(struct session *s, struct rdma_view *ret);
+/* Waits until it is open where it is required.  -EOPNOTSUPP with the reason
+ * when it is not by @deadline_us. */
+int session_await_rdma(struct session *s, uint64_t deadline_us,
+		       struct error *e);
 /* Every path that was used or might have been, and the cards of both sides that
  * are on none. */
 int session_paths(struct session *s, struct paths_report *ret, struct error *e);

@@ -21,6 +21,7 @@ static const struct {
 	[FRAME_ACK] = { "ACK", ACK_MAX_PAYLOAD, false },
 	[FRAME_BYE] = { "BYE", BYE_MAX_PAYLOAD, false },
 	[FRAME_CARDS] = { "CARDS", CARDS_MAX_PAYLOAD, false },
+	[FRAME_RDMA] = { "RDMA", RDMA_MAX_PAYLOAD, false },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == FRAME_KINDS, "a limit for every kind");
@@ -213,31 +214,59 @@ static int batch_runs_read(struct batch_head *ret, struct reader *r,
 	return 0;
 }
 
+/* All but the data, which @r is left at. */
+static int meta_read(struct batch_head *ret, struct reader *r,
+		     struct batch_body *ret_body, struct error *e)
+{
+	ret->block = read_u16(r);
+	ret->codec = read_u8(r);
+	read_u8(r);
+	ret->runs = read_u16(r);
+	ret->pages = read_u16(r);
+	ret->side = read_u32(r);
+	if (r->bad || ret->runs == 0 || ret->runs > BATCH_MAX_RUNS)
+		return error_set(e, EBADMSG, "batch of %u runs", ret->runs);
+	if (batch_runs_read(ret, r, e) < 0)
+		return error_code(e);
+	if (ret->side > BATCH_SIDE_MAX || ret->side > reader_left(r))
+		return error_set(e, EBADMSG, "batch of %u side bytes",
+				 ret->side);
+	ret_body->side = reader_take(r, ret->side);
+	return check_side(ret, ret_body->side, e);
+}
+
 int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 		    struct batch_body *ret_body, struct error *e)
 {
 	struct reader r = reader_of(payload, len);
 	struct batch_body body;
 
-	ret->block = read_u16(&r);
-	ret->codec = read_u8(&r);
-	read_u8(&r);
-	ret->runs = read_u16(&r);
-	ret->pages = read_u16(&r);
-	ret->side = read_u32(&r);
-	if (r.bad || ret->runs == 0 || ret->runs > BATCH_MAX_RUNS)
-		return error_set(e, EBADMSG, "batch of %u runs", ret->runs);
-	if (batch_runs_read(ret, &r, e) < 0)
+	if (meta_read(ret, &r, &body, e) < 0)
 		return error_code(e);
-	if (ret->side > BATCH_SIDE_MAX || ret->side > reader_left(&r))
-		return error_set(e, EBADMSG, "batch of %u side bytes",
-				 ret->side);
-	body.side = reader_take(&r, ret->side);
 	body.data = r.at;
 	body.len = reader_left(&r);
-	if (check_side(ret, body.side, e) < 0 ||
-	    check_data(ret, body.len, e) < 0)
+	if (check_data(ret, body.len, e) < 0)
 		return error_code(e);
+	*ret_body = body;
+	return 0;
+}
+
+int batch_apart_read(struct batch_head *ret, const void *meta, size_t meta_len,
+		     const void *data, size_t len, struct batch_body *ret_body,
+		     struct error *e)
+{
+	struct reader r = reader_of(meta, meta_len);
+	struct batch_body body = { .data = data };
+
+	if (meta_read(ret, &r, &body, e) < 0)
+		return error_code(e);
+	body.len = (size_t)ret->pages * WIRE_PAGE;
+	if (!reader_done(&r) || ret->codec != CODEC_RAW || ret->pages == 0 ||
+	    body.len > len)
+		return error_set(e, EBADMSG,
+				 "batch of %u pages, codec %u, written into "
+				 "%zu bytes",
+				 ret->pages, ret->codec, len);
 	*ret_body = body;
 	return 0;
 }

@@ -39,6 +39,7 @@ enum {
 	MESSAGE_MAX_PAYLOAD = 128 * 1024,
 	BYE_MAX_PAYLOAD = 512,
 	CARDS_MAX_PAYLOAD = 128 * 1024,
+	RDMA_MAX_PAYLOAD = 64 * 1024,
 	ACK_MAX_RANGES = 62,
 	ACK_MAX_PAYLOAD = 32 + ACK_MAX_RANGES * 16,
 
@@ -60,14 +61,16 @@ enum frame_kind {
 	FRAME_ACK = 4,   /* not numbered */
 	FRAME_BYE = 5,   /* not numbered */
 	FRAME_CARDS = 6, /* not numbered */
+	FRAME_RDMA = 7,  /* not numbered; only to who can */
 	FRAME_KINDS,
 };
 
 enum {
-	STREAM_FIN = 1,   /* no bytes after these */
-	STREAM_RESET = 2, /* the stream broke: close the connection at once */
-	STREAM_OPEN = 4,  /* without bytes: QEMU has made the connection */
-	BYE_FAILED = 1,   /* the session ends because something failed */
+	STREAM_FIN = 1,    /* no bytes after these */
+	STREAM_RESET = 2,  /* the stream broke: close the connection at once */
+	STREAM_OPEN = 4,   /* without bytes: QEMU has made the connection */
+	PAGES_WRITTEN = 1, /* its data come by RDMA */
+	BYE_FAILED = 1,    /* the session ends because something failed */
 };
 
 struct frame_head {
@@ -77,7 +80,8 @@ struct frame_head {
 	uint32_t len;    /* payload bytes */
 	uint64_t seq;    /* from 1; 0 in frames that are not numbered */
 	uint64_t offset; /* STREAM: of the first byte; MESSAGE: ordinal;
-			  * CARDS: generation */
+			  * CARDS, RDMA: generation; PAGES_WRITTEN: place
+			  * (wire/rdma.h) */
 	uint64_t sum;    /* XXH3-64 of the payload */
 };
 
@@ -115,7 +119,8 @@ struct batch_run {
 
 enum {
 	CODEC_RAW = 0,
-	BATCH_CODEC_AT = 2, /* place of the codec's number in the payload */
+	BATCH_CODEC_AT = 2, /* place of the codec's number in the payload, */
+	BATCH_PAGES_AT = 6, /* and of the number of pages */
 };
 
 struct batch_head {
@@ -142,6 +147,12 @@ struct batch_body {
 
 int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 		    struct batch_body *ret_body, struct error *e);
+
+/* The same of one whose data, the @len bytes at @data, stand elsewhere: pages
+ * as they are. */
+int batch_apart_read(struct batch_head *ret, const void *meta, size_t meta_len,
+		     const void *data, size_t len, struct batch_body *ret_body,
+		     struct error *e);
 
 /* Of WIRE_PAGE bytes.  It proves that both sides mean the same page; that the
  * frame is intact, its own sum does. */

@@ -33,6 +33,7 @@
 #include "trust/members.h"
 #include "trust/pairing.h"
 #include "wire/message.h"
+#include "wire/rdma.h"
 
 enum { NAME_MAX_LEN = 40, NAMES_MAX = 400, SHAPES_MAX = 200, PLACES_MAX = 200 };
 
@@ -54,6 +55,7 @@ static const struct place listed[] = {
 	{ &compressor_report_shape, "api.md", "Report", NULL },
 	{ &journal_entry_shape, "commit.md", "Entries", NULL },
 	{ &cards_shape, "wire.md", "Cards", NULL },
+	{ &rdma_words_shape, "wire.md", "RDMA", NULL },
 	{ &machine_description_shape, "wire.md", "Messages", "machine" },
 	{ &disk_description_shape, "wire.md", "Messages", "disk" },
 	{ &message_block_shape, "wire.md", "Messages", "block" },

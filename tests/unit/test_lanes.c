@@ -321,14 +321,14 @@ static void every_lane_announces_the_cards_when_it_begins(void **state)
 {
 	struct two *t = *state;
 
-	lanes_announce(t->a.lanes, strdup("[1]"));
+	lanes_announce(t->a.lanes, LANES_CARDS, strdup("[1]"));
 	connect_one(t, 1);
 	wait_for(&t->b.came);
 	assert_string_equal(t->b.cards, "[1]");
 	assert_int_equal(atomic_load(&t->b.generation), 1);
 	/* The same is no news. */
-	lanes_announce(t->a.lanes, strdup("[1]"));
-	lanes_announce(t->a.lanes, strdup("[2]"));
+	lanes_announce(t->a.lanes, LANES_CARDS, strdup("[1]"));
+	lanes_announce(t->a.lanes, LANES_CARDS, strdup("[2]"));
 	wait_for(&t->b.came);
 	assert_string_equal(t->b.cards, "[2]");
 	assert_int_equal(atomic_load(&t->b.generation), 2);

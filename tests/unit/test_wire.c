@@ -245,6 +245,7 @@ static void every_kind_of_frame_has_its_limit(void **state)
 		[FRAME_ACK] = ACK_MAX_PAYLOAD,
 		[FRAME_BYE] = BYE_MAX_PAYLOAD,
 		[FRAME_CARDS] = CARDS_MAX_PAYLOAD,
+		[FRAME_RDMA] = RDMA_MAX_PAYLOAD,
 	};
 	struct error e;
 
