@@ -37,6 +37,7 @@ struct queue_pair {
 	struct ibv_mr *mr;
 	uint8_t *memory;
 	bool accepts;
+	bool removed; /* its device is gone */
 };
 
 uint8_t *queue_pair_buffer(const struct queue_pair *q, unsigned n)
@@ -80,6 +81,16 @@ static int begin(struct queue_pair **ret, struct error *e)
 	return 0;
 }
 
+/* librdmacm keeps a device open, and with that its removal waiting, until it
+ * looks again what there is. */
+static void let_go_of_device(const struct verbs *v)
+{
+	struct ibv_context **all = v->get_devices(NULL);
+
+	if (all)
+		v->free_devices(all);
+}
+
 /* In this order: the first is the fence, the second withdraws the key. */
 void queue_pair_destroy(struct queue_pair *q)
 {
@@ -104,6 +115,8 @@ void queue_pair_destroy(struct queue_pair *q)
 		v->destroy_id(q->listener);
 	if (q->events)
 		v->destroy_event_channel(q->events);
+	if (q->removed)
+		let_go_of_device(v);
 	if (q->memory)
 		munmap(q->memory, BYTES);
 	free(q);
@@ -228,13 +241,14 @@ static int next_event(struct queue_pair *q, uint64_t deadline_us, int stop_fd,
 	}
 }
 
-static int event_failed(const struct queue_pair *q, enum rdma_cm_event_type k,
+static int event_failed(struct queue_pair *q, enum rdma_cm_event_type k,
 			int status, struct error *e)
 {
 	if (k == RDMA_CM_EVENT_REJECTED)
 		return error_set(e, ECONNREFUSED,
 				 "the other side refuses the RDMA connection");
-	if (k == RDMA_CM_EVENT_DEVICE_REMOVAL)
+	q->removed = k == RDMA_CM_EVENT_DEVICE_REMOVAL;
+	if (q->removed)
 		return error_set(e, ENODEV, "the RDMA device was removed");
 	if (k == RDMA_CM_EVENT_DISCONNECTED)
 		return error_set(e, ECONNRESET,
