@@ -23,6 +23,7 @@
 #include "control/trust.h"
 #include "control/views.h"
 #include "host/authority.h"
+#include "host/disks.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -213,6 +214,15 @@ static int show_machine(struct host *h, const struct api_call *c, char **ret,
 	struct machine_view v;
 
 	return shown(ret, &v, machine_show(h, c->name, &v, e), e);
+}
+
+static int list_disks(struct host *h, const struct api_call *c, char **ret,
+		      struct error *e)
+{
+	struct disk_views v;
+
+	return given(ret, &disk_views_shape, &v,
+		     machine_disks(h, c->name, &v, e), e);
 }
 
 static int define_machine(struct host *h, const struct api_call *c, char **ret,
@@ -460,6 +470,8 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/machines/*", show_machine, 200 },
 	{ "DELETE", "/v1/machines/*", forget_machine, 200,
 	  .changes = "vm forget" },
+	{ "GET", "/v1/machines/*/disks", list_disks, 200,
+	  .gives = &disk_views_shape },
 	{ "POST", "/v1/machines/*/start", start_machine, 200, API_SHAPE,
 	  .changes = "vm start", .notes = "anyway",
 	  .takes = &start_body_shape },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/views.h"
 
+#include "host/disks.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -100,6 +101,41 @@ static const struct shape_field machines_fields[] = {
 const struct shape machine_views_shape = {
 	.bytes = sizeof(struct machine_views),
 	.fields = machines_fields,
+	.count = 1,
+	.form = SHAPE_BARE,
+};
+
+#define AT(m) SHAPE_AT(struct disk_view, m)
+#define RUNS SHAPE_HAS(struct disk_view, running)
+
+static const struct shape_field disk_fields[] = {
+	{ "name", SHAPE_STRING, 0, AT(name) },
+	{ "path", SHAPE_STRING, SHAPE_NULL, AT(path) },
+	{ "format", SHAPE_STRING, SHAPE_NULL, AT(format) },
+	{ "storage", SHAPE_TEXT, SHAPE_NULL, AT(storage) },
+	{ "size", SHAPE_NUMBER, SHAPE_NULL, AT(size), RUNS },
+	{ "allocated", SHAPE_NUMBER, SHAPE_NULL, AT(allocated), RUNS },
+	{ "read_only", SHAPE_BOOL, SHAPE_NULL, AT(read_only), RUNS },
+	{ "snapshots", SHAPE_NUMBER, SHAPE_NULL, AT(snapshots), RUNS },
+	{ "chain", SHAPE_WORDS, 0, AT(chain) },
+};
+
+#undef AT
+#undef RUNS
+
+static const struct shape disk_view_shape =
+	SHAPE(struct disk_view, disk_fields);
+
+static const struct shape_field disks_fields[] = {
+	{ .kind = SHAPE_LIST,
+	  SHAPE_AT(struct disk_views, at),
+	  SHAPE_COUNT(struct disk_views, count),
+	  .of = &disk_view_shape },
+};
+
+const struct shape disk_views_shape = {
+	.bytes = sizeof(struct disk_views),
+	.fields = disks_fields,
 	.count = 1,
 	.form = SHAPE_BARE,
 };

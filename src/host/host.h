@@ -22,6 +22,7 @@
 #include "nic/view.h"
 #include "wire/description.h"
 
+struct disk_views;
 struct error;
 struct host;
 struct host_view;
@@ -84,6 +85,10 @@ int machine_move(struct host *h, const char *name,
 /* Into the QEMU that is installed now: docs/update.md. */
 int machine_update(struct host *h, const char *name, struct job_view *ret_job,
 		   struct error *e);
+
+/* disk_views_done() of host/disks.h frees them. */
+int machine_disks(struct host *h, const char *name, struct disk_views *ret,
+		  struct error *e);
 
 /* What the two hosts find; findings_done() frees them. */
 struct comparison {

@@ -644,7 +644,7 @@ static struct disk_facts look(const struct disk_description *disk,
 		.hidden = disk->near,
 		.read_only = disk->read_only,
 		.firmware = disk->firmware,
-		.said_shared = words_have(&d->shared, disk->path),
+		.said_shared = definition_says_shared(d, disk->path),
 	};
 
 	if (!f.network && !f.hidden)

@@ -146,6 +146,17 @@ int definition_expand(struct words *w, const char *word,
 	return words_add(w, text, e);
 }
 
+int definition_words(struct words *w, const struct definition *d,
+		     const char *run_dir, struct error *e)
+{
+	for (size_t i = 0; i < d->arguments.count; i++)
+		if (definition_expand(w, d->arguments.at[i], d, run_dir, e) < 0)
+			return error_code(e);
+	/* The user's may say where on a bus they are; these take what is left.
+	 */
+	return defined_disks_argv(w, &d->disks, e);
+}
+
 static int check_monitor(const struct option *o, const char *run_dir,
 			 struct error *e)
 {
@@ -182,9 +193,8 @@ static int add_arguments(struct words *w, const struct definition *d,
 	bool display = false;
 	struct option o;
 
-	for (size_t i = 0; i < d->arguments.count; i++)
-		if (definition_expand(w, d->arguments.at[i], d, run_dir, e) < 0)
-			return error_code(e);
+	if (definition_words(w, d, run_dir, e) < 0)
+		return error_code(e);
 	for (; at < w->count; at += o.words) {
 		o = option_at(w->at, w->count, at);
 		if (check_monitor(&o, run_dir, e) < 0)
@@ -256,7 +266,6 @@ static int build(struct words *w, const struct definition *d,
 		return error_code(e);
 	if (add_arguments(w, d, o->run_dir, e) < 0)
 		return error_code(e);
-	/* Theirs may say where on a bus they are; these take what is left. */
 	return nics_argv(w, &d->nics, o->nic_fds, e);
 }
 

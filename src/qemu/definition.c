@@ -295,6 +295,15 @@ static int set_nic(void *at, const struct ini_key *k, const char *value,
 	return nics_add(&p->definition.nics, value, e);
 }
 
+static int set_disk(void *at, const struct ini_key *k, const char *value,
+		    struct error *e)
+{
+	struct parser *p = at;
+
+	(void)k;
+	return defined_disks_add(&p->definition.disks, value, e);
+}
+
 static int set_arguments(void *at, const struct ini_key *k, const char *value,
 			 struct error *e)
 {
@@ -326,6 +335,7 @@ static const struct ini_key keys[] = {
 	{ "directory", SETS(set_path), "/", FIELD(directory) },
 	{ "shared", SETS(set_shared), .repeatable = true },
 	{ "nic", SETS(set_nic), .repeatable = true, .named = true },
+	{ "disk", SETS(set_disk), .repeatable = true, .named = true },
 	{ "arguments", SETS(set_arguments), .repeatable = true },
 };
 
@@ -349,7 +359,17 @@ void definition_done(struct definition *d)
 	words_done(&d->shared);
 	words_done(&d->arguments);
 	nics_done(&d->nics);
+	defined_disks_done(&d->disks);
 	*d = (struct definition){ 0 };
+}
+
+bool definition_says_shared(const struct definition *d, const char *path)
+{
+	const struct definition_disk *disk =
+		defined_disks_find(&d->disks, path);
+
+	return words_have(&d->shared, path) ||
+	       (disk && disk->storage == DISK_ON_ALL);
 }
 
 bool definition_shares_memory(const struct definition *d)
@@ -600,6 +620,18 @@ static void write_arguments(FILE *out, const struct words *w)
 	}
 }
 
+/* What stands for the disks where nobody knows the key. */
+static bool write_disk_arguments(FILE *out, const struct definition *d)
+{
+	SCOPED(words_done) struct words w = { 0 };
+	struct error ignored;
+
+	if (defined_disks_argv(&w, &d->disks, &ignored) < 0)
+		return false;
+	write_arguments(out, &w);
+	return true;
+}
+
 static void write_memory(FILE *out, const struct definition *d, bool share)
 {
 	const char *more = d->memory_options;
@@ -628,6 +660,7 @@ static char *to_text(const struct definition *d, enum use use)
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
+	bool good = true;
 
 	if (!out)
 		return NULL;
@@ -651,12 +684,16 @@ static char *to_text(const struct definition *d, enum use use)
 	write_key(out, "directory", d->directory);
 	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)
 		write_key(out, "shared", d->shared.at[i]);
-	if (use != FOR_PEERS)
+	if (use != FOR_PEERS) {
+		defined_disks_write(out, &d->disks, use == TO_START);
 		nics_write(out, &d->nics);
+	}
 	write_arguments(out, &d->arguments);
-	if (use == FOR_PEERS)
+	if (use == FOR_PEERS) {
+		good = write_disk_arguments(out, d);
 		nics_write_arguments(out, &d->nics);
-	if (fclose(out)) {
+	}
+	if (fclose(out) || !good) {
 		free(text);
 		return NULL;
 	}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/words.h"
+#include "qemu/defined_disk.h"
 #include "qemu/nic.h"
 
 struct error;
@@ -53,6 +54,7 @@ struct definition {
 	struct words shared;    /* disks that are the same on all hosts */
 	struct words arguments; /* as written, ${dir} not yet expanded */
 	struct definition_nics nics;
+	struct definition_disks disks;
 };
 
 /* What the host adds to a definition for a start. */
@@ -111,6 +113,13 @@ int definition_check_confined(const struct definition *d, struct error *e);
 int definition_expand(struct words *w, const char *word,
 		      const struct definition *d, const char *run_dir,
 		      struct error *e);
+
+/* All that stands for the arguments, filled in, and for the disks. */
+int definition_words(struct words *w, const struct definition *d,
+		     const char *run_dir, struct error *e);
+
+/* Is the image at @path on all hosts, by its word? */
+bool definition_says_shared(const struct definition *d, const char *path);
 
 /* Is its main memory a file that is shared? */
 bool definition_shares_memory(const struct definition *d);

@@ -282,10 +282,8 @@ int files_named(struct named_files *ret, const struct definition *d,
 			    .run_dir = run_dir };
 	int r;
 
-	for (size_t i = 0; i < d->arguments.count; i++)
-		if (definition_expand(&w, d->arguments.at[i], d, run_dir, e) <
-		    0)
-			return error_code(e);
+	if (definition_words(&w, d, run_dir, e) < 0)
+		return error_code(e);
 	r = add_all(&s, &w, e);
 	leave_out_stated(&s);
 	words_done(&s.headed);

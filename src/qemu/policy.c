@@ -187,17 +187,6 @@ static size_t check_words(struct policy_run *r, const struct words *w,
 	return o->alone ? 1 : 2;
 }
 
-static int expand(struct words *ret, const struct policy *p,
-		  const struct definition *d, struct error *e)
-{
-	const struct words *w = &d->arguments;
-
-	for (size_t i = 0; i < w->count; i++)
-		if (definition_expand(ret, w->at[i], d, p->run_dir, e) < 0)
-			return error_code(e);
-	return 0;
-}
-
 static bool all_utf8(struct policy_run *r, const struct words *w)
 {
 	bool all = true;
@@ -236,7 +225,7 @@ int policy_check(const struct policy *p, const struct definition *d,
 	struct policy_run r = { .policy = p, .blame = ret_blame, .error = e };
 	SCOPED(words_done) struct words w = { 0 };
 
-	if (expand(&w, p, d, e) < 0)
+	if (definition_words(&w, d, p->run_dir, e) < 0)
 		return error_code(e);
 	check_keys(&r, d);
 	check_arguments(&r, &w, d->nics.count > 0);

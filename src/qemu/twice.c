@@ -193,10 +193,8 @@ int twice_check(const struct definition *d, const char *run_dir,
 	SCOPED(words_done) struct words w = { 0 };
 	struct option o;
 
-	for (size_t i = 0; i < d->arguments.count; i++)
-		if (definition_expand(&w, d->arguments.at[i], d, run_dir, e) <
-		    0)
-			return error_code(e);
+	if (definition_words(&w, d, run_dir, e) < 0)
+		return error_code(e);
 	for (size_t at = 0; at < w.count; at += o.words) {
 		struct look l = { .run_dir = run_dir, .error = e };
 

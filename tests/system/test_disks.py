@@ -168,6 +168,55 @@ class Disks(Case):
         self.refused(OTHER)
 
 
+class Listed(Case):
+    def test_what_qemu_has_is_listed_with_chains_and_snapshots(self):
+        top, base = (os.path.join(self.folder, name) for name in ("top.qcow2", "base.raw"))
+        shutil.copy(os.path.join(self.here, "web.raw"), os.path.join(self.here, "base.raw"))
+        def image(*words):
+            self.lab.run(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                          f'mount --bind {self.here} {self.folder} && exec "$@"', "sh",
+                          "qemu-img", *words])
+        image("create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", top)
+        image("snapshot", "-c", "one", top)
+        self.start_with("-drive", f"if=none,id=d,format=raw,readonly=on,file={self.disk}",
+                        "-device", "virtio-blk-pci,drive=d,id=second",
+                        key=f"disk root = path={top},format=qcow2,storage=local\n")
+        root, second = sorted((disk for disk in self.listed() if disk["name"] != "floppy"),
+                              key=lambda disk: disk["name"])
+        self.assertEqual((root["name"], root["path"], root["format"], root["storage"]),
+                         ("root", top, "qcow2", "local"))
+        self.assertEqual((root["size"], root["read_only"], root["snapshots"], root["chain"]),
+                         (SIZE, False, 1, [base]))
+        self.assertLess(root["allocated"], SIZE)
+        self.assertEqual((second["name"], second["path"], second["storage"],
+                          second["read_only"], second["chain"]),
+                         ("second", self.disk, None, True, []))
+        text = self.alpha.drover("disk", "list", "web").stdout
+        self.assertIn(f"root stands on {base}\n", text)
+        self.assertIn("root has snapshots inside: 1\n", text)
+        # The definition travels with its disks, to where they are shared.
+        self.alpha.drover("vm", "stop", "web")
+        self.assertEqual([(disk["name"], disk["size"], disk["storage"])
+                          for disk in self.listed()], [("root", None, "local")])
+
+    def test_a_machine_with_disks_in_its_definition_moves_where_they_are_shared(self):
+        self.start_with(key=f"disk root = path={self.disk},format=raw\n",
+                        mount_there=f"mount --bind {self.here} {self.folder}")
+        self.passes(SHARED)
+        self.assertIn(f"disk root = path={self.disk},format=raw,bus=virtio\n",
+                      self.beta.machine("web")["definition"])
+        self.assertEqual([disk["name"] for disk in self.listed(self.beta)
+                          if disk["name"] != "floppy"], ["root"])
+
+    def test_a_machine_that_is_not_there_has_no_list(self):
+        self.start()
+        done = self.alpha.drover("disk", "list", "web9", check=False)
+        self.assertEqual(done.status, 6)
+
+    def listed(self, host=None):
+        return (host or self.alpha).drover("disk", "list", "web", "--json").json
+
+
 class CannotBeTold(Case):
     """A folder in which no file can be made, and no lock that is seen."""
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "host/authority.h"
+#include "host/disks.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -124,6 +125,18 @@ int machine_show(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e)
 {
 	return view_of(h, ret, answer(h, e, "machine_show %s", name));
+}
+
+void disk_views_done(struct disk_views *v)
+{
+	(void)v;
+}
+
+int machine_disks(struct host *h, const char *name, struct disk_views *ret,
+		  struct error *e)
+{
+	*ret = (struct disk_views){ 0 };
+	return answer(h, e, "machine_disks %s", name);
 }
 
 int machine_define(struct host *h, const char *file_name, const char *text,

@@ -42,6 +42,7 @@ static const struct {
 	  "machine_define a b: name = x\n" },
 	{ "PUT", "/v1/machines", "", 200, "machine_define definition: " },
 	{ "DELETE", "/v1/machines/web1", "", 200, "machine_forget web1" },
+	{ "GET", "/v1/machines/web1/disks", "", 200, "machine_disks web1" },
 	{ "POST", "/v1/machines/web1/start", "", 200, "machine_start web1" },
 	{ "POST", "/v1/machines/web1/stop", "", 200, "machine_stop web1" },
 	{ "POST", "/v1/machines/web1/pause", "", 200, "machine_pause web1" },

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/scope.h"
 #include "base/text.h"
 #include "qemu/definition.h"
 #include "qemu/options.h"
@@ -52,6 +53,103 @@ static void assert_refused(const char *lines, const char *expected)
 	snprintf(text, sizeof(text), "%s%s", small, lines);
 	assert_int_equal(definition_parse(&d, "web1", text, &e), -EINVAL);
 	assert_string_equal(e.text, expected);
+}
+
+#define DISKS \
+	"disk root = path=/srv/a b.raw,format=raw,storage=local\n" \
+	"disk data = path=/srv/c.qcow2,format=qcow2,bus=scsi," \
+	"storage=shared\n" \
+	"disk more = path=/srv/d.raw,format=raw,bus=scsi\n" \
+	"disk mine = path=/srv/e.raw,format=raw,bus=none\n"
+
+static void disks_become_nodes_and_devices(void **state)
+{
+	AUTO_FREE char *all =
+		command("[machine]\nname = web1\nmemory = 256M\n"
+			"arguments = -device ide-hd,drive=disk-mine\n" DISKS,
+			false);
+	const char *at = strstr(all, "-device");
+
+	(void)state;
+	assert_non_null(at);
+	assert_string_equal(
+		at,
+		"-device ide-hd,drive=disk-mine "
+		"-blockdev driver=raw,node-name=disk-root,discard=unmap,"
+		"file.driver=file,file.filename=/srv/a b.raw,"
+		"file.discard=unmap "
+		"-device virtio-blk-pci,drive=disk-root,id=disk-root "
+		"-device virtio-scsi-pci,id=disk-scsi "
+		"-blockdev driver=qcow2,node-name=disk-data,discard=unmap,"
+		"file.driver=file,file.filename=/srv/c.qcow2,"
+		"file.discard=unmap "
+		"-device scsi-hd,bus=disk-scsi.0,drive=disk-data,id=disk-data "
+		"-blockdev driver=raw,node-name=disk-more,discard=unmap,"
+		"file.driver=file,file.filename=/srv/d.raw,file.discard=unmap "
+		"-device scsi-hd,bus=disk-scsi.0,drive=disk-more,id=disk-more "
+		"-blockdev driver=raw,node-name=disk-mine,discard=unmap,"
+		"file.driver=file,file.filename=/srv/e.raw,file.discard=unmap "
+		"-display none");
+}
+
+/* A peer that does not know the key starts the same QEMU. */
+static void disks_survive_being_written(void **state)
+{
+	struct definition d =
+		parsed("[machine]\nname = web1\nmemory = 256M\n" DISKS);
+	AUTO_FREE char *text = definition_text(&d);
+	AUTO_FREE char *for_peers = definition_text_for_peers(&d);
+	AUTO_FREE char *there = command(for_peers, false);
+	AUTO_FREE char *here = command(text, false);
+	struct definition again = parsed(text);
+
+	(void)state;
+	assert_string_equal(here, there);
+	assert_null(strstr(for_peers, "\ndisk "));
+	assert_int_equal(again.disks.count, 4);
+	assert_int_equal(again.disks.at[1].storage, DISK_ON_ALL);
+	assert_true(definition_says_shared(&again, "/srv/c.qcow2"));
+	assert_false(definition_says_shared(&again, "/srv/a b.raw"));
+	assert_true(definition_starts_as(&d, &again));
+	/* Where it lies changes nothing of how it is started. */
+	again.disks.at[0].storage = DISK_ON_ALL;
+	assert_true(definition_starts_as(&d, &again));
+	again.disks.at[0].bus = DISK_SATA;
+	assert_false(definition_starts_as(&d, &again));
+	definition_done(&again);
+	definition_done(&d);
+}
+
+static void disks_that_are_wrong_are_refused(void **state)
+{
+	(void)state;
+	assert_refused("disk a = path=/x\n",
+		       "web1:4:10: disk a has no format: write "
+		       "path=/srv/a.raw,format=raw");
+	assert_refused("disk a = format=raw\n",
+		       "web1:4:10: disk a has no path: write "
+		       "path=/srv/a.raw,format=raw");
+	assert_refused("disk a = path=x,format=raw\n",
+		       "web1:4:10: 'path' must be a path that starts "
+		       "with '/'");
+	assert_refused("disk a = path=/x,format=vmdk\n",
+		       "web1:4:10: format=vmdk: write one of raw, qcow2");
+	assert_refused("disk a = path=/x,format=raw,storage=\n",
+		       "web1:4:10: storage=: write one of shared, local");
+	assert_refused("disk a = path=/x,format=raw,cache=none\n",
+		       "web1:4:10: 'cache': a disk has path=, format=, "
+		       "bus= and storage=");
+	assert_refused("disk a = path=/${dir}/x,format=raw\n",
+		       "web1:4:10: '/${dir}/x': nothing is filled in for "
+		       "${ in the path of a disk");
+	assert_refused("disk a = path=/x,format=raw\n"
+		       "disk b = path=/x,format=raw\n",
+		       "web1:5:10: disk b (/x) is there twice");
+	assert_refused("disk a-name-that-is-far-too-long = "
+		       "path=/x,format=raw\n",
+		       "web1:4:36: 'a-name-that-is-far-too-long' is no "
+		       "name of a disk: use letters, digits, '-', '_' and '.', "
+		       "at most 23");
 }
 
 static void a_small_definition_has_sensible_defaults(void **state)
@@ -565,6 +663,9 @@ static void sizes_follow_qemus_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(disks_become_nodes_and_devices),
+		cmocka_unit_test(disks_survive_being_written),
+		cmocka_unit_test(disks_that_are_wrong_are_refused),
 		cmocka_unit_test(a_small_definition_has_sensible_defaults),
 		cmocka_unit_test(the_command_line_has_own_memory_and_a_monitor),
 		cmocka_unit_test(memory_is_shared_where_the_definition_says_so),

@@ -401,6 +401,11 @@ static const struct row of_keys[] = {
 	{ "qemu = /tmp/qemu\n",
 	  "qemu /tmp/qemu: it is not among the QEMUs that this host "
 	  "may start: leave the key out, or add it to drover.conf" },
+	{ "disk a = path=/srv/a.qcow2,format=qcow2,bus=scsi\n"
+	  "disk b = path=/srv/b.raw,format=raw,storage=local\n",
+	  "" },
+	{ "disk a = path=/etc/shadow,format=raw\n",
+	  "-blockdev file.filename=/etc/shadow: " OUTSIDE },
 	{ "nic web = bridge=lan\n", "" },
 	{ "nic web = bridge=br0\n",
 	  "nic br0: it is no bridge for machines of peers: add a "
