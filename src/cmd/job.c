@@ -35,6 +35,7 @@ static const struct output_field list_fields[] = {
 	{ "ROLE", "role", format_text, false },
 	{ "PEER", "peer", format_text, false },
 	{ "STATE", "now", format_text, false },
+	{ "PLACE", "queue.place", format_text, true },
 	{ "DONE", "progress.percent", format_percent, true },
 	{ "STARTED", "started", format_day, false },
 	{ "TOOK", "took", format_took, true },
@@ -49,11 +50,35 @@ static const struct output_field show_fields[] = {
 	{ "Peer", "peer", format_text, false },
 	{ "State", "state", format_text, false },
 	{ "Stage", "stage", format_text, false },
+	{ "Priority", "priority", format_text, false },
+	{ "Waits for", "waits_for", format_text, false },
+	{ "Starts", "starts", format_text, false },
+	{ "Again of", "after", format_text, false },
 	{ "Started", "started", format_wall, false },
 	{ "Ended", "ended", format_wall, false },
 	{ "Took", "took", format_took, false },
 	{ NULL, NULL, NULL, false },
 };
+
+/* Of one that waits: where, why, and how long probably. */
+static void add_queue(json_t *job, double now)
+{
+	const json_t *at = output_find(job, "queue");
+	const json_t *start = output_find(at, "expected_start");
+	char text[OUTPUT_CELL], in[32];
+
+	if (!json_is_object(at))
+		return;
+	snprintf(text, sizeof(text), "place %.0f of %.0f: %s",
+		 output_number(at, "place"), output_number(at, "of"),
+		 output_string(at, "why"));
+	json_object_set_new(job, "waits_for", output_text(text));
+	if (!json_is_number(start))
+		return;
+	progress_time(in, sizeof(in), (json_number_value(start) - now) * 1000);
+	snprintf(text, sizeof(text), "in about %s", in);
+	json_object_set_new(job, "starts", json_string(text));
+}
 
 /* For people: of one that runs, its stage; how long until its end, or now. */
 static void add_words(json_t *job)
@@ -67,6 +92,7 @@ static void add_words(json_t *job)
 	json_object_set_new(job, "now",
 			    json_string(runs ? output_string(job, "stage")
 					     : state));
+	add_queue(job, now);
 	json_object_set_new(job, "took",
 			    json_real(end - output_number(job, "started")));
 }

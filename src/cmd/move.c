@@ -17,6 +17,7 @@ enum {
 	MOVE_MODE,
 	MOVE_NETWORK,
 	MOVE_CONNECTIONS,
+	MOVE_PRIORITY,
 	MOVE_BACKGROUND,
 	MOVE_OPTION, /* until the next version */
 };
@@ -46,6 +47,9 @@ static const struct command_option move_options[] = {
 			   .repeatable = true },
 	[MOVE_CONNECTIONS] = { "connections", "NUMBER",
 			       "at most, over all cards" },
+	[MOVE_PRIORITY] = { "priority", "NUMBER",
+			    "in the queue, where it waits: 0 to 100,\n"
+			    "the highest first (50)" },
 	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
 	[MOVE_OPTION] = { "option", "MODE", .now = "mode" },
 	{ NULL, NULL, NULL },
@@ -61,7 +65,8 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 			     e)) < 0 ||
 	    (r = call_set_ms(body, "timeout_ms", o[MOVE_TIMEOUT], e)) < 0 ||
 	    (r = call_set_number(body, "connections", o[MOVE_CONNECTIONS], e)) <
-		    0)
+		    0 ||
+	    (r = call_set_number(body, "priority", o[MOVE_PRIORITY], e)) < 0)
 		return r;
 	if (o[MOVE_ON_TIMEOUT] && strcmp(o[MOVE_ON_TIMEOUT], "abort") != 0 &&
 	    strcmp(o[MOVE_ON_TIMEOUT], "force") != 0)
@@ -100,7 +105,8 @@ static int run_move(struct call *c, struct error *e)
 const struct command move_commands[] = {
 	{ NULL, "move", "VM HOST", "Moves a running machine to another host",
 	  "Shows how far the move is, then its report.  Ctrl-C cancels the "
-	  "move;\nthe guest then goes on running here.",
+	  "move;\nthe guest then goes on running here.  So many move at once "
+	  "(max-moves), the\nrest waits for its turn.",
 	  move_options, run_move },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

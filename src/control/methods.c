@@ -47,27 +47,10 @@ struct move_body {
 	char *option; /* the mode, as it was called before */
 };
 
-#define AT(member) SHAPE_AT(struct move_body, request.member)
-#define HAS(member) SHAPE_HAS(struct move_body, request.member)
-
 static const struct shape_field move_fields[] = {
-	{ "host", SHAPE_STRING, SHAPE_NEEDED, AT(host) },
-	{ "downtime_limit_ms", SHAPE_SIGNED, 0, AT(downtime_limit_ms),
-	  HAS(has_downtime_limit) },
-	{ "timeout_ms", SHAPE_SIGNED, 0, AT(timeout_ms), HAS(has_timeout) },
-	{ "on_timeout", SHAPE_STRING, 0, AT(on_timeout) },
-	{ "converge", SHAPE_WORDS, 0, AT(converge), HAS(has_converge) },
-	{ "paused", SHAPE_BOOL, 0, AT(paused) },
-	{ "mode", SHAPE_STRING, 0, AT(paths.mode) },
+	MOVE_REQUEST_FIELDS(struct move_body, request),
 	{ "option", SHAPE_STRING, 0, SHAPE_AT(struct move_body, option) },
-	{ "networks", SHAPE_WORDS, 0, AT(paths.networks),
-	  HAS(paths.has_networks) },
-	{ "connections", SHAPE_SIGNED, 0, AT(paths.connections),
-	  HAS(paths.has_connections) },
 };
-
-#undef AT
-#undef HAS
 
 static const struct shape move_body_shape =
 	SHAPE(struct move_body, move_fields);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/admission.h"
 #include "host/belongings.h"
 #include "host/carries.h"
 #include "host/elsewhere.h"
@@ -25,6 +26,7 @@
 #include "host/renew.h"
 #include "host/room.h"
 #include "host/terms.h"
+#include "host/waiting.h"
 #include "move/commit.h"
 #include "move/compare.h"
 #include "move/journal.h"
@@ -261,8 +263,8 @@ static void run_arrival(struct host *h, struct session *s,
 	job_settle(j, r, &e);
 }
 
-static void serve_move(struct host *h, struct session *s,
-		       const struct message *request)
+static void take_move(struct host *h, struct session *s,
+		      const struct message *request)
 {
 	SCOPED(definition_done) struct definition d = { 0 };
 	const char *id = request->move.job;
@@ -271,11 +273,6 @@ static void serve_move(struct host *h, struct session *s,
 	struct error e;
 	struct job *j;
 
-	if (text_check_name("job", id, &e) < 0 ||
-	    check_job_is_new(h, id, &e) < 0) {
-		refuse(s, &e);
-		return;
-	}
 	if (compare_read_definition(&d, &request->move.machine, &e) < 0 ||
 	    machine_expect(h->registry, &d, hold_by_job(id), &m, &e) < 0) {
 		refuse(s, &e);
@@ -299,6 +296,59 @@ static void serve_move(struct host *h, struct session *s,
 	job_drop(j);
 }
 
+/* Who knows that word waits at home; of an older version, the move itself
+ * waits here for a while. */
+static void say_full(struct host *h, struct session *s, bool waits)
+{
+	const struct message m = { .type = MESSAGE_FULL };
+	struct error e;
+
+	if (waits) {
+		answer(s, &m);
+		return;
+	}
+	error_set(&e, EBUSY,
+		  "as many moves come to host %s as may at once: try again "
+		  "later, or raise max-moves in [move] of its drover.conf",
+		  h->settings->name);
+	refuse(s, &e);
+}
+
+static void serve_move(struct host *h, struct session *s,
+		       const struct message *request)
+{
+	const struct admission_ask ask = {
+		.host = session_peer(s),
+		.priority = request->move.priority,
+		.waits = session_peer_can(s, CAN_QUEUE),
+	};
+	const char *id = request->move.job;
+	struct error e;
+
+	if (text_check_name("job", id, &e) < 0 ||
+	    check_job_is_new(h, id, &e) < 0) {
+		refuse(s, &e);
+		return;
+	}
+	if (!waiting_admits(h->waiting, &ask, s)) {
+		say_full(h, s, ask.waits);
+		return;
+	}
+	take_move(h, s, request);
+	waiting_left(h->waiting, false);
+}
+
+static void serve_offer(struct host *h, struct session *s,
+			const struct message *request)
+{
+	struct message m = { .type = MESSAGE_TAKEN };
+
+	(void)request;
+	waiting_offered(h->waiting, session_peer(s), &m.taken.takes,
+			&m.taken.more);
+	answer(s, &m);
+}
+
 static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 					     const struct message *request) = {
 	[MESSAGE_MOVE] = serve_move,       [MESSAGE_COMPARE] = serve_compare,
@@ -306,6 +356,7 @@ static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 	[MESSAGE_HOLDS] = serve_holds,     [MESSAGE_RELAY] = relay_serve,
 	[MESSAGE_PLAN] = paths_serve_plan, [MESSAGE_CARRIES] = serve_carries,
 	[MESSAGE_MEMBERS] = serve_members, [MESSAGE_RENEW] = serve_renew,
+	[MESSAGE_OFFER] = serve_offer,
 };
 
 /* The only place where it is checked what a peer may do. */

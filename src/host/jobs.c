@@ -2,6 +2,7 @@
 #include "host/jobs.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,75 @@ unsigned jobs_running(struct jobs *all)
 	WITH_LOCK(&all->lock);
 
 	return count(all, JOB_RUNNING);
+}
+
+unsigned jobs_doubtful(struct jobs *all, enum role role)
+{
+	unsigned n = 0;
+
+	WITH_LOCK(&all->lock);
+
+	for (struct job *j = all->first; j; j = j->next)
+		n += j->kind == JOB_MOVE && j->role == role &&
+		     job_state(j) == JOB_IN_DOUBT;
+	return n;
+}
+
+/* What some moves took, or will. */
+struct mean {
+	double s;
+	unsigned count;
+};
+
+static void add_time(struct mean *m, double s)
+{
+	m->s += s;
+	m->count++;
+}
+
+/* What a move that runs has left, and takes in all. */
+static double time_left(struct job *j, struct mean *takes)
+{
+	double left, since;
+
+	WITH_LOCK(&j->lock);
+
+	if (j->progress.time_left_ms < 0)
+		return NAN;
+	left = (double)j->progress.time_left_ms / 1000;
+	since = (double)(clock_wall_us() - j->started_us) / USEC_PER_SEC;
+	add_time(takes, left + since);
+	return left;
+}
+
+static bool has_taken(struct job *j, struct mean *took)
+{
+	WITH_LOCK(&j->lock);
+
+	if (j->ended_us == 0)
+		return false;
+	if (j->state == JOB_DONE && j->ended_us > j->started_us)
+		add_time(took,
+			 (double)(j->ended_us - j->started_us) / USEC_PER_SEC);
+	return true;
+}
+
+size_t jobs_time_left(struct jobs *all, double *ret, size_t most,
+		      double *ret_each)
+{
+	struct mean took = { 0 }, takes = { 0 }, *known = &took;
+	size_t n = 0;
+
+	WITH_LOCK(&all->lock);
+
+	for (struct job *j = all->first; j; j = j->next)
+		if (j->kind == JOB_MOVE && j->role == ROLE_SOURCE &&
+		    !has_taken(j, &took) && !job_waits(j) && n < most)
+			ret[n++] = time_left(j, &takes);
+	if (took.count == 0)
+		known = &takes;
+	*ret_each = known->count ? known->s / known->count : NAN;
+	return n;
 }
 
 void job_settle(struct job *j, int r, const struct error *e)
@@ -300,30 +370,6 @@ int host_debug_job(struct host *h, const char *id, struct job_details *ret,
 	if (!j)
 		return error_code(e);
 	r = job_details(j, ret, e);
-	job_drop(j);
-	return r;
-}
-
-int job_cancel(struct host *h, const char *id, struct job_view *ret,
-	       struct error *e)
-{
-	struct job *j = jobs_must(h->jobs, id, e);
-	int r = 0;
-
-	if (!j)
-		return error_code(e);
-	if (job_state(j) == JOB_RUNNING)
-		job_request_cancel(j);
-	else
-		r = error_set(e, EBUSY,
-			      job_state(j) == JOB_IN_DOUBT
-				      ? "job %s is in doubt and cannot be "
-					"cancelled: "
-					"'drover job show' says what to do"
-				      : "job %s has ended already",
-			      id);
-	if (r == 0)
-		r = job_view(j, ret, e);
 	job_drop(j);
 	return r;
 }

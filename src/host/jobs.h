@@ -9,11 +9,13 @@
  * for short times and never while waiting.  Whoever holds it takes no other
  * lock but that of a job.
  *
- * A queue of jobs that wait for their turn would stand before jobs_add().
+ * Moves away that wait for their turn (host/waiting.h) are in the list, and
+ * have no thread.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "move/job.h"
 
@@ -37,6 +39,13 @@ bool jobs_in_doubt(struct jobs *all, const char *id, const char *machine);
 /* Does a source's relay of this name run, to @peer? */
 bool jobs_carry_relay(struct jobs *all, const char *name, const char *peer);
 unsigned jobs_running(struct jobs *all);
+/* Moves in that role of which nobody knows who has the guest. */
+unsigned jobs_doubtful(struct jobs *all, enum role role);
+/* Of the moves away that run, the seconds that each has left, up to @most of
+ * them: NAN where that is not known.  @ret_each: what one takes, by those that
+ * have ended, or else by these. */
+size_t jobs_time_left(struct jobs *all, double *ret, size_t most,
+		      double *ret_each);
 
 /* How it ended: done, cancelled or failed, by what its work returned. */
 void job_settle(struct job *j, int r, const struct error *e);

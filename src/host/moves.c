@@ -18,6 +18,7 @@
 #include "host/registry.h"
 #include "host/room.h"
 #include "host/terms.h"
+#include "host/waiting.h"
 #include "move/compare.h"
 #include "move/disks.h"
 #include "move/job_view.h"
@@ -35,6 +36,7 @@ struct outgoing {
 	struct move_peer peer;
 	struct move_options options;
 	struct room_claim *claim;
+	struct waiter *waiter; /* NULL until it has its turn */
 };
 
 /* --- a move away */
@@ -56,10 +58,24 @@ struct move_machine moves_view(const struct machine *held)
 
 static void outgoing_free(struct outgoing *o)
 {
+	if (!o)
+		return;
 	room_release(o->host->room, o->claim);
 	job_drop(o->job);
 	terms_done(&o->terms);
 	free(o);
+}
+
+/* One that cannot go now for the time being waits once more. */
+static bool waits_again(struct outgoing *o, const struct error *e)
+{
+	struct waiting *all = o->host->waiting;
+
+	if (e->code == EUSERS) /* docs/queue.md: "full" */
+		return waiting_again(all, o->waiter, QUEUE_FULL);
+	if (e->code == EHOSTUNREACH && clock_us() < o->waiter->patient_us)
+		return waiting_again(all, o->waiter, QUEUE_AWAY);
+	return false;
 }
 
 static void *outgoing_main(void *arg)
@@ -73,7 +89,12 @@ static void *outgoing_main(void *arg)
 	/* One that has left is off the list, and gone. */
 	if (r < 0)
 		machine_release(o->host->registry, o->machine);
+	if (r < 0 && waits_again(o, &e)) {
+		outgoing_free(o);
+		return NULL;
+	}
 	job_settle(o->job, r, &e);
+	waiting_end(o->host->waiting, o->waiter, r == -ECANCELED);
 	outgoing_free(o);
 	return NULL;
 }
@@ -152,19 +173,6 @@ static int take_options(struct outgoing *o, const struct move_request *of,
 	return paths_asked(&r->paths, s, &of->paths, e);
 }
 
-static int launch_move(struct outgoing *o, struct job_view *ret_job,
-		       struct error *e)
-{
-	if (job_view(o->job, ret_job, e) < 0)
-		return error_code(e);
-	jobs_add(o->host->jobs, o->job);
-	if (jobs_thread(o->host->jobs, "move out", outgoing_main, o, e) == 0)
-		return 0;
-	shape_done(&job_view_shape, ret_job);
-	job_fail(o->job, e);
-	return error_code(e);
-}
-
 static int claim_room(struct outgoing *o, pid_t pid, struct error *e)
 {
 	const struct room_need need = room_of_departure(o->job->machine, pid);
@@ -172,57 +180,242 @@ static int claim_room(struct outgoing *o, pid_t pid, struct error *e)
 	return room_claim(o->host->room, &o->claim, o->job, &need, e);
 }
 
+/* Takes hold of it; what it needs while it goes. */
+static int check_machine(struct outgoing *o, struct error *e)
+{
+	const struct machine_record *m = machine_record(o->machine);
+
+	if (!m->started)
+		return error_set(e, EBUSY,
+				 "machine %s does not run: start it with "
+				 "'drover vm start %s'",
+				 m->name, m->name);
+	return claim_room(o, m->process.pid, e);
+}
+
+static int take_machine(struct outgoing *o, struct error *e)
+{
+	return machine_take(o->host->registry, o->job->machine,
+			    hold_by_job(o->job->id), &o->machine, e);
+}
+
+static void let_machine_go(struct outgoing *o)
+{
+	machine_release(o->host->registry, o->machine);
+	room_release(o->host->room, o->claim);
+	o->claim = NULL;
+}
+
+static int take_request(struct outgoing *o, const struct move_request *of,
+			struct error *e)
+{
+	if (take_options(o, of, e) < 0 ||
+	    peer_of(&o->terms, of->host, &o->peer, e) < 0)
+		return error_code(e);
+	return 0;
+}
+
+static int take_priority(struct outgoing *o, const struct move_request *of,
+			 struct error *e)
+{
+	const int64_t asked = of->has_priority ? of->priority : QUEUE_PRIORITY;
+
+	if (asked < 0 || asked > QUEUE_PRIORITY_MOST)
+		return error_set(e, EINVAL,
+				 "priority is %" PRId64
+				 ": it must be from 0 to %d",
+				 asked, QUEUE_PRIORITY_MOST);
+	o->job->priority = (int)asked;
+	return 0;
+}
+
 static int begin(struct outgoing *o, const char *name,
 		 const struct move_request *of, struct error *e)
 {
-	int r;
-
-	if (take_options(o, of, e) < 0 ||
-	    peer_of(&o->terms, of->host, &o->peer, e) < 0 ||
+	if (take_request(o, of, e) < 0 ||
 	    job_new(&o->job,
 		    &(struct job_subject){ .kind = JOB_MOVE,
 					   .role = ROLE_SOURCE,
 					   .machine = name,
 					   .peer = of->host },
-		    e) < 0)
+		    e) < 0 ||
+	    take_priority(o, of, e) < 0)
 		return error_code(e);
-	r = machine_take(o->host->registry, name, hold_by_job(o->job->id),
-			 &o->machine, e);
-	if (r < 0)
-		return r;
-	if (!machine_record(o->machine)->started)
-		r = error_set(e, EBUSY,
-			      "machine %s does not run: start it with 'drover "
-			      "vm start %s'",
-			      name, name);
-	else
-		r = claim_room(o, machine_record(o->machine)->process.pid, e);
-	if (r < 0)
-		machine_release(o->host->registry, o->machine);
+	return take_machine(o, e);
+}
+
+/* Its machine is held. */
+static int make_waiter(struct outgoing *o, const struct move_request *of,
+		       struct error *e)
+{
+	struct queue_file asked = { .priority = (unsigned)o->job->priority,
+				    .asked_us = o->job->started_us,
+				    .request = *of };
+	struct queue_file f;
+
+	snprintf(asked.job, sizeof(asked.job), "%s", o->job->id);
+	snprintf(asked.machine, sizeof(asked.machine), "%s", o->job->machine);
+	snprintf(asked.uuid, sizeof(asked.uuid), "%s",
+		 machine_record(o->machine)->uuid);
+	if (shape_copy(&queue_file_shape, &f, &asked, e) < 0)
+		return error_code(e);
+	o->waiter = waiter_new(&f, o->job);
+	if (o->waiter)
+		return 0;
+	queue_file_done(&f);
+	return error_set(e, ENOMEM, "no memory for a move");
+}
+
+/* Its turn: the thread takes @o over. */
+static int launch(struct outgoing *o, struct error *e)
+{
+	if (jobs_thread(o->host->jobs, "move out", outgoing_main, o, e) == 0)
+		return 0;
+	let_machine_go(o);
+	job_fail(o->job, e);
+	waiting_end(o->host->waiting, o->waiter, false);
+	outgoing_free(o);
+	return error_code(e);
+}
+
+static int start_now(struct outgoing *o, struct job_view *ret, struct error *e)
+{
+	if (job_view(o->job, ret, e) < 0) {
+		let_machine_go(o);
+		waiting_end(o->host->waiting, o->waiter, false);
+		outgoing_free(o);
+		return error_code(e);
+	}
+	jobs_add(o->host->jobs, o->job);
+	if (launch(o, e) == 0)
+		return 0;
+	shape_done(&job_view_shape, ret);
+	return error_code(e);
+}
+
+/* Who waits holds nothing. */
+static int wait_for_turn(struct outgoing *o, struct job_view *ret,
+			 struct error *e)
+{
+	struct job *j = o->job;
+	int r;
+
+	let_machine_go(o);
+	/* Nobody can cancel it before it is in the list. */
+	waiting_wait(o->host->waiting, o->waiter);
+	jobs_add(o->host->jobs, j);
+	r = job_view(j, ret, e);
+	if (r < 0) {
+		job_request_cancel(j);
+		waiting_cancel(o->host->waiting, j->id);
+	}
+	outgoing_free(o);
 	return r;
+}
+
+static struct outgoing *outgoing_new(struct host *h, struct error *e)
+{
+	struct outgoing *o = calloc(1, sizeof(*o));
+
+	if (!o) {
+		error_set(e, ENOMEM, "no memory for a move");
+		return NULL;
+	}
+	o->host = h;
+	o->terms = terms_of(h);
+	return o;
 }
 
 int machine_move(struct host *h, const char *name,
 		 const struct move_request *of, struct job_view *ret_job,
 		 struct error *e)
 {
-	struct outgoing *o = calloc(1, sizeof(*o));
+	struct outgoing *o = outgoing_new(h, e);
+	bool starts;
 
-	if (!o)
-		return error_set(e, ENOMEM, "no memory for a move");
-	o->host = h;
-	o->terms = terms_of(h);
-	if (begin(o, name, of, e) < 0) {
+	if (!o || begin(o, name, of, e) < 0) {
+		outgoing_free(o);
+		return error_code(e);
+	}
+	if (check_machine(o, e) < 0 || make_waiter(o, of, e) < 0 ||
+	    waiting_enter(h->waiting, o->waiter, &starts, e) < 0) {
+		let_machine_go(o);
+		waiter_free(o->waiter);
 		outgoing_free(o);
 		return error_code(e);
 	}
 	job_log_begin(o->job);
-	if (launch_move(o, ret_job, e) < 0) {
-		machine_release(h->registry, o->machine);
-		outgoing_free(o);
-		return error_code(e);
+	return starts ? start_now(o, ret_job, e) : wait_for_turn(o, ret_job, e);
+}
+
+/* One of that name may be another one by now. */
+static int check_same(const struct outgoing *o, struct error *e)
+{
+	if (!strcmp(machine_record(o->machine)->uuid, o->waiter->file.uuid))
+		return 0;
+	return error_set(e, ENOENT,
+			 "machine %s is another one than that whose move "
+			 "waited",
+			 o->job->machine);
+}
+
+void moves_start(struct host *h, struct waiter *one)
+{
+	struct error e = { 0 };
+	struct outgoing *o = outgoing_new(h, &e);
+	int r = -ENOMEM;
+
+	if (o) {
+		o->job = job_hold(one->job);
+		o->waiter = one;
+		r = take_request(o, &one->file.request, &e);
 	}
-	return 0;
+	if (r == 0)
+		r = take_machine(o, &e);
+	if (r == -EBUSY && waiting_again(h->waiting, one, QUEUE_HELD)) {
+		outgoing_free(o);
+		return;
+	}
+	if (r == 0 && (check_same(o, &e) < 0 || check_machine(o, &e) < 0)) {
+		let_machine_go(o);
+		r = error_code(&e);
+	}
+	if (r == 0) {
+		job_log_begin(o->job);
+		launch(o, &e);
+		return;
+	}
+	job_settle(one->job, r, &e);
+	waiting_end(h->waiting, one, false);
+	outgoing_free(o);
+}
+
+/* --- an end before its time */
+
+int job_cancel(struct host *h, const char *id, struct job_view *ret,
+	       struct error *e)
+{
+	struct job *j = jobs_must(h->jobs, id, e);
+	int r = 0;
+
+	if (!j)
+		return error_code(e);
+	if (job_state(j) == JOB_RUNNING) {
+		job_request_cancel(j);
+		waiting_cancel(h->waiting, id);
+	} else {
+		r = error_set(e, EBUSY,
+			      job_state(j) == JOB_IN_DOUBT
+				      ? "job %s is in doubt and cannot be "
+					"cancelled: "
+					"'drover job show' says what to do"
+				      : "job %s has ended already",
+			      id);
+	}
+	if (r == 0)
+		r = job_view(j, ret, e);
+	job_drop(j);
+	return r;
 }
 
 /* --- other terms */

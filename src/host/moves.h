@@ -9,7 +9,12 @@
 
 #include "move/move.h"
 
+struct host;
 struct machine;
+struct waiter;
+
+/* One that waited and whose turn it is: a waiting_start_one. */
+void moves_start(struct host *h, struct waiter *one);
 
 /* A machine as a move sees it, for who holds it. */
 struct move_machine moves_view(const struct machine *held);

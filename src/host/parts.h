@@ -6,6 +6,8 @@
  * frees them.  All of it is set before the first thread starts.
  *
  *     jobs         the list of jobs, and threads that are waited for
+ *     waiting      moves that wait for their turn, here and elsewhere
+ *     requeue      those that had started when the last daemon ended
  *     registry     which machines are here, and who holds each
  *     watch        the thread that notices QEMUs that end
  *     room         memory that moves will take
@@ -15,10 +17,10 @@
  *     keeper       the thread that keeps certificates and the list of hosts
  *     live         the settings in force
  *
- * Locks are taken in this order: registry, jobs, a job's own.  Those of room,
- * watch, relay_waits, port, rates and live are taken alone.  None is held
- * across anything that waits: who needs a machine for longer holds it
- * (host/hold.h).
+ * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
+ * own; that of live alone, or under that of waiting.  Those of room, watch,
+ * relay_waits, port and rates are taken alone.  None is held across anything
+ * that waits: who needs a machine for longer holds it (host/hold.h).
  */
 #pragma once
 
@@ -33,9 +35,11 @@ struct port;
 struct rates;
 struct registry;
 struct relay_waits;
+struct requeue;
 struct room;
 struct session_table;
 struct trust;
+struct waiting;
 struct watch;
 
 struct host {
@@ -48,6 +52,8 @@ struct host {
 	struct trust *trust; /* who this host is, and whom it believes */
 	struct compressor *compressor;
 	struct jobs *jobs;
+	struct waiting *waiting;
+	struct requeue *requeue;
 	struct registry *registry;
 	struct watch *watch;
 	struct room *room;

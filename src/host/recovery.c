@@ -13,7 +13,9 @@
 #include "host/moves.h"
 #include "host/parts.h"
 #include "host/registry.h"
+#include "host/requeue.h"
 #include "host/terms.h"
+#include "host/waiting.h"
 #include "move/journal.h"
 
 /* A move that is taken up. */
@@ -39,6 +41,7 @@ static void *leaving_main(void *arg)
 	struct recovery *o = arg;
 	struct move_machine m = moves_view(o->machine);
 	struct error e = { 0 };
+	const bool prepared = o->entry.step == STEP_PREPARE;
 	int r = move_away_resume(o->job, &o->terms.host, &m, &o->peer,
 				 &o->entry, &e);
 
@@ -46,6 +49,8 @@ static void *leaving_main(void *arg)
 	if (r < 0)
 		machine_release(o->host->registry, o->machine);
 	job_settle(o->job, r, &e);
+	waiting_found_ended(o->host->waiting);
+	requeue_ended(o->host->requeue, o->job, r < 0 && prepared);
 	recovery_free(o);
 	return NULL;
 }
@@ -73,6 +78,7 @@ static void *arriving_main(void *arg)
 	if (r < 0)
 		machine_did_not_come(o->host->registry, o->machine);
 	job_settle(o->job, r, &e);
+	waiting_left(o->host->waiting, false);
 	recovery_free(o);
 	return NULL;
 }
@@ -124,12 +130,15 @@ static int launch(struct recovery *o, struct error *e)
 	int r;
 
 	jobs_add(all, o->job);
-	if (o->job->kind == JOB_UPDATE)
+	if (o->job->kind == JOB_UPDATE) {
 		r = jobs_thread(all, "update", updating_main, o, e);
-	else if (o->job->role == ROLE_SOURCE)
+	} else if (o->job->role == ROLE_SOURCE) {
+		waiting_found(o->host->waiting);
 		r = jobs_thread(all, "move out", leaving_main, o, e);
-	else
+	} else {
+		waiting_counts(o->host->waiting);
 		r = jobs_thread(all, "move in", arriving_main, o, e);
+	}
 	if (r < 0) {
 		job_fail(o->job, e);
 		recovery_free(o);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/shape.h"
 #include "base/words.h"
 
 /* Over which networks. */
@@ -28,9 +29,40 @@ struct move_request {
 	struct words converge;
 	bool has_converge;
 	int64_t downtime_limit_ms, timeout_ms;
-	bool has_downtime_limit, has_timeout;
+	int64_t priority; /* in the queue */
+	bool has_downtime_limit, has_timeout, has_priority;
 	bool paused; /* leave it paused there */
 };
+
+/* How it stands in JSON, as a member @m of @type: in the body of a call, and
+ * on disk while the move waits. */
+#define MOVE_REQUEST_FIELDS(type, m) \
+	{ "host", SHAPE_STRING, SHAPE_NEEDED, SHAPE_AT(type, m.host) }, \
+		{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.downtime_limit_ms), \
+		  SHAPE_HAS(type, m.has_downtime_limit) }, \
+		{ "timeout_ms", SHAPE_SIGNED, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.timeout_ms), \
+		  SHAPE_HAS(type, m.has_timeout) }, \
+		{ "on_timeout", SHAPE_STRING, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.on_timeout) }, \
+		{ "converge", SHAPE_WORDS, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.converge), \
+		  SHAPE_HAS(type, m.has_converge) }, \
+		{ "priority", SHAPE_SIGNED, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.priority), \
+		  SHAPE_HAS(type, m.has_priority) }, \
+		{ "paused", SHAPE_BOOL, 0, SHAPE_AT(type, m.paused) }, \
+		{ "mode", SHAPE_STRING, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.paths.mode) }, \
+		{ "networks", SHAPE_WORDS, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.paths.networks), \
+		  SHAPE_HAS(type, m.paths.has_networks) }, \
+	{ \
+		"connections", SHAPE_SIGNED, SHAPE_OMIT, \
+			SHAPE_AT(type, m.paths.connections), \
+			SHAPE_HAS(type, m.paths.has_connections) \
+	}
 
 /* What is not given stays as it is. */
 struct job_request {

@@ -22,14 +22,17 @@
 #include "host/host_view.h"
 #include "host/jobs.h"
 #include "host/keeper.h"
+#include "host/moves.h"
 #include "host/parts.h"
 #include "host/port.h"
 #include "host/rates.h"
 #include "host/recovery.h"
 #include "host/registry.h"
 #include "host/relay_waits.h"
+#include "host/requeue.h"
 #include "host/restore.h"
 #include "host/room.h"
+#include "host/waiting.h"
 #include "host/watch.h"
 #include "nic/networks.h"
 #include "nic/watch.h"
@@ -132,6 +135,8 @@ static void host_free(struct host *h)
 	rates_free(h->rates);
 	port_free(h->port);
 	watch_free(h->watch);
+	requeue_free(h->requeue);
+	waiting_free(h->waiting);
 	registry_free(h->registry);
 	relay_waits_free(h->relay_waits);
 	room_free(h->room);
@@ -152,18 +157,31 @@ static void host_free(struct host *h)
 
 static int start_threads(struct host *h, struct error *e)
 {
-	bool watches;
+	bool watches = false, queues = false;
 
 	if (port_start(h->port, e) < 0)
 		return error_code(e);
 	watches = watch_start(h->watch, h->stop_fd, e) == 0;
-	if (watches && keeper_start(h->keeper, e) == 0)
+	if (watches)
+		queues = waiting_start(h->waiting, e) == 0;
+	if (queues && keeper_start(h->keeper, e) == 0)
 		return 0;
 	eventfd_write(h->stop_fd, 1);
 	port_stop(h->port);
+	if (queues)
+		waiting_stop(h->waiting);
 	if (watches)
 		watch_stop(h->watch);
 	return error_code(e);
+}
+
+/* What the last daemon left of its moves. */
+static int take_up_moves(struct host *h, struct error *e)
+{
+	if (requeue_load(h->requeue, e) < 0 || recovery_start(h, e) < 0)
+		return error_code(e);
+	requeue_take_up(h->requeue);
+	return 0;
 }
 
 static int make_parts(struct host *h, struct error *e)
@@ -172,6 +190,8 @@ static int make_parts(struct host *h, struct error *e)
 
 	h->sessions = session_table_new();
 	h->jobs = jobs_new(name);
+	h->waiting = waiting_new(h, moves_start);
+	h->requeue = requeue_new(h);
 	h->registry = registry_new(h->settings, h->jobs);
 	h->watch = watch_new(h->registry, h->settings->state_directory);
 	h->room = room_new(name);
@@ -182,9 +202,10 @@ static int make_parts(struct host *h, struct error *e)
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!h->sessions || !h->jobs || !h->registry || !h->watch || !h->room ||
-	    !h->relay_waits || !h->port || !h->rates || !h->keeper ||
-	    h->stop_fd < 0 || h->news_fd < 0)
+	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
+	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
+	    !h->port || !h->rates || !h->keeper || h->stop_fd < 0 ||
+	    h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
@@ -228,7 +249,7 @@ int host_start(struct host **ret, struct settings *settings,
 	 * machines takes them: the registry comes first, then the moves. */
 	if (make_parts(h, e) == 0 && make_all_folders(h, e) == 0 &&
 	    start_shared(h, e) == 0 && restore_machines(h, e) == 0) {
-		if (recovery_start(h, e) == 0 && start_threads(h, e) == 0) {
+		if (take_up_moves(h, e) == 0 && start_threads(h, e) == 0) {
 			*ret = h;
 			return 0;
 		}
@@ -243,6 +264,7 @@ int host_start(struct host **ret, struct settings *settings,
 bool host_stop(struct host *h)
 {
 	eventfd_write(h->stop_fd, 1);
+	waiting_stop(h->waiting);
 	port_stop(h->port);
 	watch_stop(h->watch);
 	keeper_stop(h->keeper);

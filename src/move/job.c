@@ -55,6 +55,12 @@ static void set_id(struct job *j, const char *id)
 		snprintf(j->id, sizeof(j->id), "%08" PRIx32, random);
 }
 
+static void forget_progress(struct job *j)
+{
+	j->progress = (struct job_progress){ .downtime_limit_ms = -1 };
+	progress_unknown(&j->progress);
+}
+
 int job_new(struct job **ret, const struct job_subject *of, struct error *e)
 {
 	struct job *j = calloc(1, sizeof(*j));
@@ -71,12 +77,12 @@ int job_new(struct job **ret, const struct job_subject *of, struct error *e)
 	j->role = of->role;
 	snprintf(j->machine, sizeof(j->machine), "%s", of->machine);
 	snprintf(j->peer, sizeof(j->peer), "%s", of->peer);
+	j->priority = -1;
 	j->started_us = clock_wall_us();
 	atomic_store(&j->refs, 1);
 	init_locks(j);
 	j->stage = "check";
-	progress_unknown(&j->progress);
-	j->progress.downtime_limit_ms = -1;
+	forget_progress(j);
 	*ret = j;
 	return 0;
 }
@@ -113,6 +119,38 @@ void job_set_stage(struct job *j, const char *stage)
 	WITH_LOCK(&j->lock);
 
 	j->stage = stage;
+}
+
+void job_set_waiting(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	j->waits = true;
+	j->stage = "waiting";
+	forget_progress(j);
+}
+
+void job_set_queue(struct job *j, const struct job_queue *at)
+{
+	WITH_LOCK(&j->lock);
+
+	j->queue = *at;
+}
+
+void job_set_started(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	j->waits = false;
+	j->stage = "check";
+	j->started_us = clock_wall_us();
+}
+
+bool job_waits(struct job *j)
+{
+	WITH_LOCK(&j->lock);
+
+	return j->waits;
 }
 
 void job_set_progress(struct job *j, const struct job_progress *p)
@@ -176,7 +214,7 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 	WITH_LOCK(&j->lock);
 
 	job_go(j, state, error, advice);
-	j->open_terms = false;
+	j->open_terms = j->waits = false;
 	j->ended_us = clock_wall_us();
 	if (state == JOB_DONE) {
 		j->stage = "done";

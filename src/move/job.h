@@ -49,13 +49,21 @@ struct job_terms {
 	uint64_t timeout_us; /* from the begin of pre-copy; 0: none */
 };
 
+/* Where one stands that waits for its turn: host/queue.h. */
+struct job_queue {
+	unsigned place, of; /* 1: the next */
+	char why[80];
+	uint64_t expected_us; /* to start, since 1970; 0: not known */
+};
+
 struct job {
 	/* set when made */
 	char id[JOB_ID_SIZE];
 	enum job_kind kind;
 	enum role role;
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
-	uint64_t started_us; /* clock_wall_us() */
+	char after[JOB_ID_SIZE]; /* the move that it is again; or empty */
+	int priority;            /* of a move; -1: it has none */
 	/* Readable once somebody asked for something; for its own thread, up
 	 * to job_finish(), which closes it under the lock. */
 	int wake_fd;
@@ -73,6 +81,9 @@ struct job {
 	unsigned refusals, refusals_seen; /* of the operator's word */
 	char refusal[120];
 	enum job_state state;
+	bool waits; /* for its turn: it runs, and does nothing yet */
+	struct job_queue queue;
+	uint64_t started_us; /* clock_wall_us(); while it waits, since when */
 	const char *stage;
 	struct job_terms terms;
 	bool open_terms, new_terms; /* may be changed; have been */
@@ -100,6 +111,11 @@ void job_drop(struct job *j);
 
 /* One line in the log. */
 void job_log_begin(const struct job *j);
+/* It waits for its turn from now on; where it stands; it has its turn. */
+void job_set_waiting(struct job *j);
+void job_set_queue(struct job *j, const struct job_queue *at);
+void job_set_started(struct job *j);
+bool job_waits(struct job *j);
 void job_set_stage(struct job *j, const char *stage);
 void job_set_progress(struct job *j, const struct job_progress *p);
 /* Takes @report over. */

@@ -13,6 +13,19 @@ static void show_kind(char *buf, size_t cap, const void *at)
 
 static const struct shape_code kind_word = { show_kind, NULL };
 
+#define AT(member) SHAPE_AT(struct job_queue, member)
+
+static const struct shape_field queue_fields[] = {
+	{ "place", SHAPE_NUMBER, 0, AT(place) },
+	{ "of", SHAPE_NUMBER, 0, AT(of) },
+	{ "why", SHAPE_TEXT, 0, AT(why) },
+	{ "expected_start", SHAPE_SECONDS, SHAPE_NULL, AT(expected_us) },
+};
+
+#undef AT
+
+static const struct shape queue_shape = SHAPE(struct job_queue, queue_fields);
+
 #define AT(member) SHAPE_AT(struct job_view, member)
 
 static const struct shape_field view_fields[] = {
@@ -22,9 +35,13 @@ static const struct shape_field view_fields[] = {
 	{ "role", SHAPE_NAME, 0, AT(role), .names = role_names, .most = ROLES },
 	{ "machine", SHAPE_TEXT, 0, AT(machine) },
 	{ "peer", SHAPE_TEXT, 0, AT(peer) },
+	{ "priority", SHAPE_SIGNED, SHAPE_NULL, AT(priority) },
+	{ "after", SHAPE_TEXT, SHAPE_NULL, AT(after) },
 	{ "state", SHAPE_NAME, 0, AT(state), .names = job_state_names,
 	  .most = JOB_STATES },
 	{ "stage", SHAPE_TEXT, 0, AT(stage) },
+	{ "queue", SHAPE_OBJECT, SHAPE_NULL, AT(queue),
+	  SHAPE_HAS(struct job_view, waits), .of = &queue_shape },
 	{ "started", SHAPE_SECONDS, 0, AT(started_us) },
 	{ "ended", SHAPE_SECONDS, SHAPE_NULL, AT(ended_us) },
 	{ "error", SHAPE_TEXT, SHAPE_NULL, AT(error) },
@@ -64,7 +81,10 @@ static void look(struct job_view *v, const struct job *j)
 	*v = (struct job_view){
 		.kind = j->kind,
 		.role = j->role,
+		.priority = j->priority,
 		.state = j->state,
+		.waits = j->waits,
+		.queue = j->queue,
 		.started_us = j->started_us,
 		.ended_us = j->ended_us,
 		.failed = j->state == JOB_FAILED,
@@ -76,6 +96,7 @@ static void look(struct job_view *v, const struct job *j)
 	snprintf(v->id, sizeof(v->id), "%s", j->id);
 	snprintf(v->machine, sizeof(v->machine), "%s", j->machine);
 	snprintf(v->peer, sizeof(v->peer), "%s", j->peer);
+	snprintf(v->after, sizeof(v->after), "%s", j->after);
 	snprintf(v->stage, sizeof(v->stage), "%s", j->stage);
 	snprintf(v->error, sizeof(v->error), "%s", j->error);
 	snprintf(v->advice, sizeof(v->advice), "%s", j->advice);

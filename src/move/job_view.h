@@ -20,8 +20,12 @@ struct job_view {
 	enum job_kind kind;
 	enum role role;
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
+	char after[JOB_ID_SIZE];
+	int priority; /* -1: it has none */
 	enum job_state state;
 	char stage[24];
+	bool waits; /* for its turn: what follows is meant */
+	struct job_queue queue;
 	uint64_t started_us, ended_us; /* since 1970; 0: it has not ended */
 	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	bool failed; /* what follows is meant */

@@ -53,6 +53,9 @@ int peer_check_answer(const struct message *answer, enum message_type wanted,
 {
 	if (answer->type == wanted)
 		return 0;
+	if (answer->type == MESSAGE_FULL)
+		return error_set(e, EUSERS, "host %s takes no more moves now",
+				 peer);
 	if (answer->type == MESSAGE_FAILED)
 		return peer_error(&answer->failed, peer, e);
 	return error_set(e, EBADMSG, "host %s answers '%s', not '%s'", peer,

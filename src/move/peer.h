@@ -25,7 +25,8 @@ struct session_options peer_session(const struct move_host *host,
  */
 int peer_error(const struct message_failed *f, const char *peer,
 	       struct error *e);
-/* 0 when it is what was asked for; else as above, or -EBADMSG. */
+/* 0 when it is what was asked for; else as above, -EUSERS for "full", or
+ * -EBADMSG. */
 int peer_check_answer(const struct message *answer, enum message_type wanted,
 		      const char *peer, struct error *e);
 

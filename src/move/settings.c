@@ -172,6 +172,7 @@ static const struct ini_kind converge_kind = { parse_converge, show_converge,
 					       NULL };
 
 #define AT(m) .offset = offsetof(struct move_settings, m)
+#define MOVES_MOST 64
 #define CONNECTIONS .least = 1, .most = CHANNELS_MAX
 
 static const struct ini_key keys[] = {
@@ -205,6 +206,14 @@ static const struct ini_key keys[] = {
 	  .help = "TCP connections over any other card" },
 	{ "connections", &setting_number, "32", AT(connections), CONNECTIONS,
 	  .example = "16", .help = "TCP connections of a move, at most" },
+	{ "max-moves", &setting_number, "2", AT(max_moves), .least = 1,
+	  .most = MOVES_MOST, .example = "4",
+	  .help = "moves away at once, and as many here; the rest waits" },
+	{ "max-disk-moves", &setting_number, "2", AT(max_disk_moves),
+	  .least = 1, .most = MOVES_MOST, .example = "1",
+	  .help = "of these, that copy disks" },
+	{ "requeue", &setting_switch, "on", AT(requeue), .example = "off",
+	  .help = "a move that a restart of droverd undid waits once more" },
 	{ "outage-limit", &setting_limit, "5min", AT(outage_limit_us),
 	  .example = "1min",
 	  .help = "longest time without a path while the guest runs" },

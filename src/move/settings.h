@@ -35,6 +35,9 @@ struct move_settings {
 	const struct move_mode *mode;
 	unsigned connections_per_rss_card, connections_per_card;
 	unsigned connections; /* at most, in all */
+	/* At once, out and in apart; and of these that copy disks. */
+	unsigned max_moves, max_disk_moves;
+	bool requeue; /* one that a restart undid */
 	uint64_t outage_limit_us;
 	uint64_t switchover_outage_limit_us;
 };

@@ -103,6 +103,9 @@ static int ask_prepare(struct source *m, struct error *e)
 		.move = { .paused = m->o->paused || !m->entry.was_running,
 			  .switchover_ack = words_have(&m->capabilities.known,
 						       "switchover-ack"),
+			  .priority = m->job->priority > 0
+					      ? (unsigned)m->job->priority
+					      : 0,
 			  .machine = m->description },
 	};
 

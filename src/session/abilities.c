@@ -8,6 +8,7 @@ static const char *const names[ABILITIES] = {
 	[CAN_HOLDS] = "holds",     [CAN_BLOCKS] = "blocks",
 	[CAN_CARRIES] = "carries", [CAN_STREAMS] = "streams",
 	[CAN_PROVE] = "prove",     [CAN_RDMA] = "rdma",
+	[CAN_QUEUE] = "queue",
 };
 
 struct words abilities_words(void)

@@ -18,6 +18,7 @@ enum ability {
 	CAN_STREAMS, /* knows STREAMS_MAX of them, not STREAMS_OLD */
 	CAN_RDMA,    /* knows frames of the kind RDMA, and pages by it */
 	CAN_PROVE,   /* has a block's address proved before it sends pages */
+	CAN_QUEUE,   /* waits where it hears "full", and answers "offer" */
 	ABILITIES
 };
 

@@ -18,8 +18,9 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_RESOLVE] = "resolve", [MESSAGE_RESOLVED] = "resolved",
 	[MESSAGE_ASK] = "ask",         [MESSAGE_ANSWER] = "answer",
 	[MESSAGE_HOLDS] = "holds",     [MESSAGE_HOLDER] = "holder",
-	[MESSAGE_MEMBERS] = "members", [MESSAGE_RENEW] = "renew",
-	[MESSAGE_RENEWED] = "renewed",
+	[MESSAGE_FULL] = "full",       [MESSAGE_OFFER] = "offer",
+	[MESSAGE_TAKEN] = "taken",     [MESSAGE_MEMBERS] = "members",
+	[MESSAGE_RENEW] = "renew",     [MESSAGE_RENEWED] = "renewed",
 };
 
 static const char *const decisions[DECISIONS] = {
@@ -76,6 +77,8 @@ static const struct shape_field move_fields[] = {
 	  .of = &machine_description_shape },
 	{ "paused", SHAPE_BOOL, 0, OF(move.paused) },
 	{ "switchover_ack", SHAPE_BOOL, 0, OF(move.switchover_ack) },
+	{ "priority", SHAPE_NUMBER, SHAPE_OMIT, OF(move.priority),
+	  .most = 100 },
 };
 
 static const struct shape_field prepared_fields[] = {
@@ -168,6 +171,12 @@ static const struct shape_field holder_fields[] = {
 	{ "host", SHAPE_TEXT, SHAPE_OMIT, OF(holder.host) },
 };
 
+static const struct shape_field taken_fields[] = {
+	HEAD,
+	{ "takes", SHAPE_BOOL, SHAPE_NEEDED, OF(taken.takes) },
+	{ "more", SHAPE_BOOL, 0, OF(taken.more) },
+};
+
 static const struct shape_field members_fields[] = {
 	HEAD,
 	{ "list", SHAPE_STRING, SHAPE_OMIT, OF(members.list), .most = 98304 },
@@ -226,6 +235,9 @@ static const struct {
 	[MESSAGE_ANSWER] = ANSWER(answer_fields),
 	[MESSAGE_HOLDS] = REQUEST(holds_fields, RIGHT_STATE),
 	[MESSAGE_HOLDER] = ANSWER(holder_fields),
+	[MESSAGE_FULL] = ANSWER(head_fields),
+	[MESSAGE_OFFER] = REQUEST(head_fields, RIGHT_OF_PEERS),
+	[MESSAGE_TAKEN] = ANSWER(taken_fields),
 	[MESSAGE_MEMBERS] = REQUEST(members_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEW] = REQUEST(renew_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEWED] = ANSWER(renewed_fields),

@@ -45,6 +45,9 @@ enum message_type {
 	MESSAGE_ANSWER,
 	MESSAGE_HOLDS,
 	MESSAGE_HOLDER,
+	MESSAGE_FULL,
+	MESSAGE_OFFER,
+	MESSAGE_TAKEN,
 	MESSAGE_MEMBERS,
 	MESSAGE_RENEW,
 	MESSAGE_RENEWED,
@@ -118,7 +121,14 @@ struct message_move {
 	/* The source's QEMU; empty: from an older version. */
 	char guest[MESSAGE_GUEST_SIZE];
 	bool paused, switchover_ack;
+	unsigned priority; /* in the queue of who wants to come */
 	struct machine_description machine;
+};
+
+/* What becomes of an offered place. */
+struct message_taken {
+	bool takes; /* a move comes for it */
+	bool more;  /* others wait for another one */
 };
 
 struct message_prepared {
@@ -174,6 +184,7 @@ struct message {
 		struct message_members members;
 		char *renew;   /* a request for a certificate, PEM */
 		char *renewed; /* the certificate */
+		struct message_taken taken;
 		struct {
 			enum message_holder state;
 			char host[64];

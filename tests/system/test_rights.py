@@ -27,6 +27,7 @@ REQUESTS = {
     "carries": ("relay", {"name": "r"}),
     "ask": (None, {"job": "1"}),
     "resolve": (None, {"job": "1", "decision": "commit"}),
+    "offer": (None, {}),
     # These are answered to hosts of the CA alone.
     "members": (None, {}),
     "renew": (None, {"request": "x"}),
@@ -36,7 +37,8 @@ OTHERS = {
     "prepared": {}, "loaded": {}, "commit": {}, "running": {}, "registered": {}, "done": {},
     "failed": {"error": "x"}, "findings": {"findings": []}, "ready": {}, "blocks": {},
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
-    "holder": {"state": "none"}, "renewed": {"certificate": "x"}, "drain": {}, "of-later": {},
+    "holder": {"state": "none"}, "full": {}, "taken": {"takes": True},
+    "renewed": {"certificate": "x"}, "drain": {}, "of-later": {},
 }
 
 

@@ -12,7 +12,7 @@ from .core import BUILD, Failed, wait_for
 
 PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
 # What the last release does not know.
-NEW_KEYS = ("policy",)
+NEW_KEYS = ("policy", "requeue", "max-moves", "max-disk-moves")
 DROVERD = os.path.join(BUILD, PROGRAMS[0])
 
 
@@ -83,7 +83,9 @@ class Host:
                                   "run-directory": self.run_dir, "socket": self.socket,
                                   # Guests' images and sockets are in the lab's own folders.
                                   "policy": "open",
-                                  **({"qemu": qemu} if qemu else {})}}
+                                  **({"qemu": qemu} if qemu else {})},
+                         # A move that a test's fault undid is over.
+                         "move": {"requeue": "off"}}
         for section, values in (settings or {}).items():
             self.settings.setdefault(section, {}).update(values)
         for folder in (self.state, self.run_dir):
