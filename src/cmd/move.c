@@ -19,6 +19,7 @@ enum {
 	MOVE_CONNECTIONS,
 	MOVE_PRIORITY,
 	MOVE_BACKGROUND,
+	MOVE_ANY,
 	MOVE_OPTION, /* until the next version */
 };
 
@@ -51,6 +52,7 @@ static const struct command_option move_options[] = {
 			    "in the queue, where it waits: 0 to 100,\n"
 			    "the highest first (50)" },
 	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
+	[MOVE_ANY] = { "any", NULL, "to the host that a drain would choose" },
 	[MOVE_OPTION] = { "option", "MODE", .now = "mode" },
 	{ NULL, NULL, NULL },
 };
@@ -60,7 +62,14 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	const char *const *o = c->options;
 	int r;
 
+	if (!c->words[1] && !o[MOVE_ANY])
+		return error_set(e, EINVAL, "HOST is missing");
+	if (c->words[1] && o[MOVE_ANY])
+		return error_set(e, EINVAL,
+				 "HOST and --any exclude each other");
 	call_set_text(body, "host", c->words[1]);
+	if (o[MOVE_ANY])
+		json_object_set_new(body, "any", json_true());
 	if ((r = call_set_ms(body, "downtime_limit_ms", o[MOVE_DOWNTIME_LIMIT],
 			     e)) < 0 ||
 	    (r = call_set_ms(body, "timeout_ms", o[MOVE_TIMEOUT], e)) < 0 ||
@@ -103,7 +112,7 @@ static int run_move(struct call *c, struct error *e)
 }
 
 const struct command move_commands[] = {
-	{ NULL, "move", "VM HOST", "Moves a running machine to another host",
+	{ NULL, "move", "VM [HOST]", "Moves a running machine to another host",
 	  "Shows how far the move is, then its report.  Ctrl-C cancels the "
 	  "move;\nthe guest then goes on running here.  So many move at once "
 	  "(max-moves), the\nrest waits for its turn.",

@@ -19,6 +19,7 @@
 #include "control/api.h"
 #include "control/calls.h"
 #include "control/debug.h"
+#include "control/drains.h"
 #include "control/settings.h"
 #include "control/trust.h"
 #include "control/views.h"
@@ -44,11 +45,13 @@ static const struct shape start_body_shape =
 
 struct move_body {
 	struct move_request request;
+	bool any;     /* no host is named: the placement chooses one */
 	char *option; /* the mode, as it was called before */
 };
 
 static const struct shape_field move_fields[] = {
 	MOVE_REQUEST_FIELDS(struct move_body, request),
+	{ "any", SHAPE_BOOL, 0, SHAPE_AT(struct move_body, any) },
 	{ "option", SHAPE_STRING, 0, SHAPE_AT(struct move_body, option) },
 };
 
@@ -267,6 +270,16 @@ static int move_machine(struct host *h, const struct api_call *c, char **ret,
 
 	if (!of.paths.mode)
 		of.paths.mode = body->option;
+	if (!of.host && !body->any)
+		return error_set(e, EINVAL,
+				 "'host' is missing: name one, or say that "
+				 "'any' will do");
+	if (of.host && body->any)
+		return error_set(e, EINVAL,
+				 "'host' and 'any' exclude each other");
+	if (body->any)
+		return told(ret, &v, machine_move_any(h, c->name, &of, &v, e),
+			    e);
 	return told(ret, &v, machine_move(h, c->name, &of, &v, e), e);
 }
 
@@ -474,6 +487,20 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
 	  .changes = "vm adopt", .notes = "pid user",
 	  .takes = &adopt_body_shape },
+	{ "GET", "/v1/drain", drain_show, 200, .gives = &drain_shape },
+	{ "POST", "/v1/drain", drain_host, 202, API_SHAPE,
+	  .changes = "drain", .notes = "to stop_the_rest",
+	  .takes = &drain_body_shape, .gives = &drain_shape },
+	{ "POST", "/v1/drain/plan", drain_plan, 200, API_SHAPE,
+	  .takes = &drain_body_shape, .gives = &drain_shape },
+	{ "POST", "/v1/drain/resume", drain_resume, 202,
+	  .changes = "drain --resume", .gives = &drain_shape },
+	{ "DELETE", "/v1/drain", drain_cancel, 200,
+	  .changes = "drain --cancel", .gives = &drain_shape },
+	{ "POST", "/v1/return", drain_return, 202,
+	  .changes = "return", .gives = &drain_shape },
+	{ "GET", "/v1/capacity", drain_capacity, 200,
+	  .gives = &drain_spare_shape },
 	{ "GET", "/v1/jobs", list_jobs, 200, .gives = &job_views_shape },
 	{ "GET", "/v1/jobs/*", show_job, 200, .gives = &job_view_shape },
 	{ "POST", "/v1/jobs/*/cancel", cancel_job, 200,

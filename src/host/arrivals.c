@@ -13,8 +13,11 @@
 #include "base/text.h"
 #include "host/admission.h"
 #include "host/belongings.h"
+#include "host/callback.h"
 #include "host/carries.h"
+#include "host/drain.h"
 #include "host/elsewhere.h"
+#include "host/facts.h"
 #include "host/jobs.h"
 #include "host/membership.h"
 #include "host/own_words.h"
@@ -84,7 +87,8 @@ static void serve_compare(struct host *h, struct session *s,
 		refuse(s, &e);
 		return;
 	}
-	registry_welcomes(h->registry, &d, &why);
+	if (drain_check(h->drain, &why) == 0)
+		registry_welcomes(h->registry, &d, &why);
 	if (compare_check(&t.host, machine, why.code ? why.text : NULL,
 			  &m.findings, &e) < 0) {
 		refuse(s, &e);
@@ -220,6 +224,18 @@ static void serve_renew(struct host *h, struct session *s,
 	answer_by(h, s, request, renew_answer);
 }
 
+static void serve_facts(struct host *h, struct session *s,
+			const struct message *request)
+{
+	answer_by(h, s, request, facts_answer);
+}
+
+static void serve_return(struct host *h, struct session *s,
+			 const struct message *request)
+{
+	answer_by(h, s, request, callback_answer);
+}
+
 static int check_arrival(struct host *h, const struct terms *t,
 			 const struct machine_description *machine,
 			 struct error *e)
@@ -326,7 +342,7 @@ static void serve_move(struct host *h, struct session *s,
 	struct error e;
 
 	if (text_check_name("job", id, &e) < 0 ||
-	    check_job_is_new(h, id, &e) < 0) {
+	    check_job_is_new(h, id, &e) < 0 || drain_check(h->drain, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}
@@ -356,7 +372,8 @@ static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 	[MESSAGE_HOLDS] = serve_holds,     [MESSAGE_RELAY] = relay_serve,
 	[MESSAGE_PLAN] = paths_serve_plan, [MESSAGE_CARRIES] = serve_carries,
 	[MESSAGE_MEMBERS] = serve_members, [MESSAGE_RENEW] = serve_renew,
-	[MESSAGE_OFFER] = serve_offer,
+	[MESSAGE_OFFER] = serve_offer,     [MESSAGE_FACTS] = serve_facts,
+	[MESSAGE_RETURN] = serve_return,
 };
 
 /* The only place where it is checked what a peer may do. */

@@ -55,6 +55,7 @@ static int arrived(void *context, struct move_arrival *a)
 	const struct hold by = { .kind = HOLD_ARRIVAL };
 	struct host *h = context;
 	struct machine *m = machine_held(h->registry, a->name);
+	char from[STORE_NAME_CAP];
 	struct error e;
 
 	if (!m && machine_reserve_name(h->registry, a->name, by, &m, &e) < 0) {
@@ -63,7 +64,10 @@ static int arrived(void *context, struct move_arrival *a)
 	}
 	assert(m);
 	note_definition(h, m, a->definition);
-	machine_set_arrived(h->registry, m, a->job);
+	/* Noted when it was about to come. */
+	store_last_seen(h->settings->state_directory, machine_record(m)->uuid,
+			from);
+	machine_set_arrived(h->registry, m, a->job, from);
 	note_process(h->registry, m, a);
 	if (machine_save(h->registry, m, &e) < 0) {
 		log_error("%s", e.text);

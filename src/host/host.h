@@ -23,6 +23,8 @@
 #include "wire/description.h"
 
 struct disk_views;
+struct drain_record;
+struct drain_spare;
 struct error;
 struct host;
 struct host_view;
@@ -82,6 +84,11 @@ int machine_move(struct host *h, const char *name,
 		 const struct move_request *of, struct job_view *ret_job,
 		 struct error *e);
 
+/* Likewise, to the host that a drain would choose; @of names none. */
+int machine_move_any(struct host *h, const char *name,
+		     const struct move_request *of, struct job_view *ret_job,
+		     struct error *e);
+
 /* Into the QEMU that is installed now: docs/update.md. */
 int machine_update(struct host *h, const char *name, struct job_view *ret_job,
 		   struct error *e);
@@ -98,6 +105,22 @@ struct comparison {
 
 int machine_compare(struct host *h, const char *name, const char *peer,
 		    struct comparison *ret, struct error *e);
+
+/* Draining this host: docs/drain.md.  drain_record_done() frees a record. */
+int host_drain_show(struct host *h, struct drain_record *ret, struct error *e);
+/* What would be. */
+int host_drain_plan(struct host *h, const struct drain_request *of,
+		    struct drain_record *ret, struct error *e);
+int host_drain(struct host *h, const struct drain_request *of,
+	       struct drain_record *ret, struct error *e);
+int host_drain_resume(struct host *h, struct drain_record *ret,
+		      struct error *e);
+/* What has left stays where it is. */
+int host_drain_cancel(struct host *h, struct drain_record *ret,
+		      struct error *e);
+int host_return(struct host *h, struct drain_record *ret, struct error *e);
+/* Could any one of all hosts that tell fail now? */
+int host_capacity(struct host *h, struct drain_spare *ret, struct error *e);
 
 /* Jobs: moves and relays, both directions; the oldest first.  Views are given
  * back with shape_done(). */

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "host/belongings.h"
+#include "host/drain.h"
 #include "host/elsewhere.h"
 #include "host/host.h"
 #include "host/parts.h"
@@ -221,7 +222,8 @@ static int start_here(struct host *h, struct machine *m, bool anyway,
 {
 	const struct machine_record *c = machine_record(m);
 
-	if (!anyway && elsewhere_check(h, c->name, c->uuid, e) < 0)
+	if (drain_check(h->drain, e) < 0 ||
+	    (!anyway && elsewhere_check(h, c->name, c->uuid, e) < 0))
 		return error_code(e);
 	if (start_qemu(h, m, e) < 0)
 		return error_code(e);

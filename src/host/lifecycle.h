@@ -4,9 +4,6 @@
  * What users do with machines: define, start, stop, pause, resume, forget (and
  * adoption.c: adopt).  The functions of the API are in host/host.h; each holds
  * the machine while it works on it, and no lock.
- *
- * Draining, which would move all machines away, belongs beside this; where to,
- * belongs into a pure function of its own (placement).
  */
 #pragma once
 

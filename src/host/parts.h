@@ -16,11 +16,12 @@
  *     rates        how often peers have asked for what is limited
  *     keeper       the thread that keeps certificates and the list of hosts
  *     live         the settings in force
+ *     drain        whether this host is drained, and how far that is
  *
  * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
  * own; that of live alone, or under that of waiting.  Those of room, watch,
- * relay_waits, port and rates are taken alone.  None is held across anything
- * that waits: who needs a machine for longer holds it (host/hold.h).
+ * relay_waits, port, rates and drain are taken alone.  None is held across
+ * anything that waits: who needs a machine for longer holds it (host/hold.h).
  */
 #pragma once
 
@@ -28,6 +29,7 @@
 #include "move/move.h"
 
 struct compressor;
+struct drain;
 struct jobs;
 struct keeper;
 struct nic_watch;
@@ -61,6 +63,7 @@ struct host {
 	struct port *port;
 	struct rates *rates;
 	struct keeper *keeper;
+	struct drain *drain;
 	int stop_fd; /* readable once the host stops */
 	int news_fd; /* and once the list of hosts has changed here */
 	int lock_fd; /* that the state directory is ours */

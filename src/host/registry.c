@@ -541,11 +541,13 @@ void machine_set_own(struct registry *r, struct machine *m, bool own)
 	m->record.own = own;
 }
 
-void machine_set_arrived(struct registry *r, struct machine *m, const char *job)
+void machine_set_arrived(struct registry *r, struct machine *m, const char *job,
+			 const char *from)
 {
 	WITH_LOCK(&r->lock);
 
 	snprintf(m->record.arrived, sizeof(m->record.arrived), "%s", job);
+	snprintf(m->record.from, sizeof(m->record.from), "%s", from);
 }
 
 /* Locked.  That of one that was updated is beside its own: docs/update.md. */
@@ -648,6 +650,7 @@ int machine_save(struct registry *r, const struct machine *m, struct error *e)
 		snprintf(f.qmp, sizeof(f.qmp), "%s", c->process.qmp_path);
 	}
 	snprintf(f.arrived, sizeof(f.arrived), "%s", c->arrived);
+	snprintf(f.from, sizeof(f.from), "%s", c->from);
 	snprintf(f.lost, sizeof(f.lost), "%s", c->lost);
 	snprintf(f.before, sizeof(f.before), "%s", c->before);
 	return store_save(r->settings->state_directory, c->name, c->text, &f,

@@ -45,6 +45,7 @@ struct machine_record {
 	bool own; /* this host's administrator wrote the definition */
 	struct qemu_process process;  /* while started */
 	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
+	char from[STORE_NAME_CAP];    /* and the host; empty: not known */
 	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
 	char before[STORE_BEFORE_CAP]; /* as in store.h; of @process */
 	char run_dir[PATH_MAX];
@@ -127,8 +128,8 @@ int machine_claim_process(struct registry *r, struct machine *m,
 			  const struct qemu_process *p, struct error *e);
 void machine_set_adopted(struct registry *r, struct machine *m);
 void machine_set_own(struct registry *r, struct machine *m, bool own);
-void machine_set_arrived(struct registry *r, struct machine *m,
-			 const char *job);
+void machine_set_arrived(struct registry *r, struct machine *m, const char *job,
+			 const char *from);
 /* Its run directory is where its QEMU's monitor is or was, @qmp_path; "" when
  * it is about to be started. */
 void machine_set_folder(struct registry *r, struct machine *m,

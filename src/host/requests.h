@@ -37,7 +37,7 @@ struct move_request {
 /* How it stands in JSON, as a member @m of @type: in the body of a call, and
  * on disk while the move waits. */
 #define MOVE_REQUEST_FIELDS(type, m) \
-	{ "host", SHAPE_STRING, SHAPE_NEEDED, SHAPE_AT(type, m.host) }, \
+	{ "host", SHAPE_STRING, SHAPE_OMIT, SHAPE_AT(type, m.host) }, \
 		{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.downtime_limit_ms), \
 		  SHAPE_HAS(type, m.has_downtime_limit) }, \
@@ -81,6 +81,11 @@ struct relay_request {
 	bool has_downtime_limit; /* of before: it has no effect */
 	char *host, *listen;
 	char *socket_user, *socket_mode;
+};
+
+struct drain_request {
+	struct words to; /* hosts; empty: any */
+	bool stop_the_rest;
 };
 
 struct adopt_request {

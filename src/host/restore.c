@@ -137,7 +137,7 @@ static int restore_one(void *context, const char *name, char *definition,
 	machine_set_text(r, m, text);
 	if (f->adopted)
 		machine_set_adopted(r, m);
-	machine_set_arrived(r, m, f->arrived);
+	machine_set_arrived(r, m, f->arrived, f->from);
 	/* Older versions did not note it: one that never came was defined. */
 	machine_set_own(r, m, f->own || !f->arrived[0]);
 	find_process(all, m, f);

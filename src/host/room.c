@@ -209,15 +209,33 @@ static uint64_t still_to_come(const struct room_claim *c)
 }
 
 /* Locked. */
+static uint64_t all_to_come(const struct room *all)
+{
+	uint64_t claimed = 0;
+
+	for (const struct room_claim *o = all->first; o; o = o->next)
+		claimed += still_to_come(o);
+	return claimed;
+}
+
+uint64_t room_left(struct room *all)
+{
+	uint64_t have = room_available(getpid()), claimed;
+
+	WITH_LOCK(&all->lock);
+
+	claimed = all_to_come(all);
+	return have > claimed ? have - claimed : 0;
+}
+
+/* Locked. */
 static int check(const struct room *all, const struct room_need *need,
 		 struct error *e)
 {
 	uint64_t have = room_available(need->leaves ? need->leaves : getpid());
-	uint64_t claimed = 0;
+	const uint64_t claimed = all_to_come(all);
 	char n[32], a[32], c[32];
 
-	for (const struct room_claim *o = all->first; o; o = o->next)
-		claimed += still_to_come(o);
 	if (need->bytes == 0 || have == UINT64_MAX ||
 	    have >= claimed + need->bytes)
 		return 0;

@@ -35,6 +35,8 @@ struct room_need {
 struct room *room_new(const char *host_name);
 void room_free(struct room *all); /* without claims; NULL is fine */
 
+/* What a machine that comes could have beside what is claimed. */
+uint64_t room_left(struct room *all);
 /* Bytes that @pid could still take; UINT64_MAX: not known. */
 uint64_t room_available(pid_t pid);
 /* What a move that comes, one that leaves by this process, and a second QEMU

@@ -18,6 +18,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "compress/compressor.h"
+#include "host/drain.h"
 #include "host/handover.h"
 #include "host/host_view.h"
 #include "host/jobs.h"
@@ -131,6 +132,7 @@ static void host_init(struct host *h, struct settings *first,
 
 static void host_free(struct host *h)
 {
+	drain_free(h->drain);
 	keeper_free(h->keeper);
 	rates_free(h->rates);
 	port_free(h->port);
@@ -199,13 +201,14 @@ static int make_parts(struct host *h, struct error *e)
 	h->port = port_new(h);
 	h->rates = rates_new();
 	h->keeper = keeper_new(h);
+	h->drain = drain_new(h->settings->state_directory, name);
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
 	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
-	    !h->port || !h->rates || !h->keeper || h->stop_fd < 0 ||
-	    h->news_fd < 0)
+	    !h->port || !h->rates || !h->keeper || !h->drain ||
+	    h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
@@ -248,7 +251,8 @@ int host_start(struct host **ret, struct settings *settings,
 	/* Peers may ask as soon as the port is open, and whoever watches the
 	 * machines takes them: the registry comes first, then the moves. */
 	if (make_parts(h, e) == 0 && make_all_folders(h, e) == 0 &&
-	    start_shared(h, e) == 0 && restore_machines(h, e) == 0) {
+	    start_shared(h, e) == 0 && drain_restore(h->drain, e) == 0 &&
+	    restore_machines(h, e) == 0) {
 		if (take_up_moves(h, e) == 0 && start_threads(h, e) == 0) {
 			*ret = h;
 			return 0;

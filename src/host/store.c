@@ -29,6 +29,7 @@ static const struct shape_field machine_fields[] = {
 	{ "start_time", SHAPE_NUMBER, 0, AT(start_time) },
 	{ "qmp", SHAPE_TEXT, 0, AT(qmp) },
 	{ "arrived", SHAPE_TEXT, 0, AT(arrived) },
+	{ "from", SHAPE_TEXT, 0, AT(from) },
 	{ "lost", SHAPE_TEXT, 0, AT(lost) },
 	{ "own", SHAPE_BOOL, 0, AT(own) },
 	{ "before", SHAPE_TEXT, 0, AT(before) },

@@ -35,6 +35,7 @@ struct machine_file {
 	uint64_t start_time;
 	char qmp[108];
 	char arrived[STORE_NAME_CAP]; /* the job by which it came; or empty */
+	char from[STORE_NAME_CAP];    /* and the host */
 	char lost[STORE_WHY_CAP];     /* how its QEMU died; empty: it did not */
 	bool own; /* this host's administrator wrote its definition */
 	/* The QEMUs that had its guest before updates, as launch_identity()

@@ -103,6 +103,14 @@ static int set_name(void *at, const struct ini_key *k, const char *value,
 	return set_text(at, k, value, e);
 }
 
+static int set_group(void *at, const struct ini_key *k, const char *value,
+		     struct error *e)
+{
+	if (text_check_name("group", value, e) < 0)
+		return error_code(e);
+	return set_text(at, k, value, e);
+}
+
 static int set_uuid(void *at, const struct ini_key *k, const char *value,
 		    struct error *e)
 {
@@ -333,6 +341,8 @@ static const struct ini_key keys[] = {
 	{ "huge-pages", SETS(set_huge_pages) },
 	{ "memory-id", SETS(set_id), "pc.ram", FIELD(memory_id) },
 	{ "directory", SETS(set_path), "/", FIELD(directory) },
+	{ "apart", SETS(set_group), FIELD(apart) },
+	{ "together", SETS(set_group), FIELD(together) },
 	{ "shared", SETS(set_shared), .repeatable = true },
 	{ "nic", SETS(set_nic), .repeatable = true, .named = true },
 	{ "disk", SETS(set_disk), .repeatable = true, .named = true },
@@ -356,6 +366,8 @@ void definition_done(struct definition *d)
 	free(d->qemu);
 	free(d->memory_id);
 	free(d->directory);
+	free(d->apart);
+	free(d->together);
 	words_done(&d->shared);
 	words_done(&d->arguments);
 	nics_done(&d->nics);
@@ -682,6 +694,10 @@ static char *to_text(const struct definition *d, enum use use)
 	write_huge_pages(out, d, use);
 	write_key(out, "memory-id", d->memory_id);
 	write_key(out, "directory", d->directory);
+	if (use == TO_KEEP) {
+		write_key(out, "apart", d->apart);
+		write_key(out, "together", d->together);
+	}
 	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)
 		write_key(out, "shared", d->shared.at[i]);
 	if (use != FOR_PEERS) {

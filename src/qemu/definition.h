@@ -55,6 +55,9 @@ struct definition {
 	struct words arguments; /* as written, ${dir} not yet expanded */
 	struct definition_nics nics;
 	struct definition_disks disks;
+	/* Groups of machines that are kept on different hosts, and on one;
+	 * NULL: none. */
+	char *apart, *together;
 };
 
 /* What the host adds to a definition for a start. */

@@ -286,6 +286,18 @@ const char *facts_machine(const struct qemu_facts *f, const char *machine)
 	return json_string_value(json_object_get(f->machines, machine));
 }
 
+int facts_add_machines(const struct qemu_facts *f, struct words *to,
+		       struct error *e)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach (f->machines, name, value)
+		if (words_add(to, name, e) < 0)
+			return error_code(e);
+	return 0;
+}
+
 bool facts_has_device(const struct qemu_facts *f, const char *device)
 {
 	return !f->devices || json_object_get(f->devices, device) != NULL;

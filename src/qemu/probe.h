@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/words.h"
+
 struct error;
 
 /* Immutable, and valid until the program ends. */
@@ -31,6 +33,10 @@ int probe_qemu(const struct qemu_facts **ret, const char *path,
 
 /* "pc-q35-7.2" for "q35" or "pc-q35-7.2"; NULL when it is not known. */
 const char *facts_machine(const struct qemu_facts *f, const char *machine);
+
+/* Adds all of them, aliases too. */
+int facts_add_machines(const struct qemu_facts *f, struct words *to,
+		       struct error *e);
 
 /* Also true when the devices are not known. */
 bool facts_has_device(const struct qemu_facts *f, const char *device);

@@ -8,7 +8,8 @@ static const char *const names[ABILITIES] = {
 	[CAN_HOLDS] = "holds",     [CAN_BLOCKS] = "blocks",
 	[CAN_CARRIES] = "carries", [CAN_STREAMS] = "streams",
 	[CAN_PROVE] = "prove",     [CAN_RDMA] = "rdma",
-	[CAN_QUEUE] = "queue",
+	[CAN_QUEUE] = "queue",     [CAN_FACTS] = "facts",
+	[CAN_RETURN] = "return",
 };
 
 struct words abilities_words(void)

@@ -19,6 +19,8 @@ enum ability {
 	CAN_RDMA,    /* knows frames of the kind RDMA, and pages by it */
 	CAN_PROVE,   /* has a block's address proved before it sends pages */
 	CAN_QUEUE,   /* waits where it hears "full", and answers "offer" */
+	CAN_FACTS,   /* answers "facts" */
+	CAN_RETURN,  /* answers "return" */
 	ABILITIES
 };
 

@@ -21,6 +21,8 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_FULL] = "full",       [MESSAGE_OFFER] = "offer",
 	[MESSAGE_TAKEN] = "taken",     [MESSAGE_MEMBERS] = "members",
 	[MESSAGE_RENEW] = "renew",     [MESSAGE_RENEWED] = "renewed",
+	[MESSAGE_FACTS] = "facts",     [MESSAGE_HOST] = "host",
+	[MESSAGE_RETURN] = "return",   [MESSAGE_RETURNS] = "returns",
 };
 
 static const char *const decisions[DECISIONS] = {
@@ -40,6 +42,13 @@ static const char *const holders[HOLDERS] = {
 	[HOLDER_RUNS] = "runs",
 	[HOLDER_ELSEWHERE] = "elsewhere",
 	[HOLDER_NONE] = "none",
+};
+
+static const char *const returns[RETURNS_STATES] = {
+	[RETURNS_MOVES] = "moves",
+	[RETURNS_FAILED] = "failed",
+	[RETURNS_ELSEWHERE] = "elsewhere",
+	[RETURNS_UNKNOWN] = "unknown",
 };
 
 #define OF(member) SHAPE_AT(struct message, member)
@@ -198,6 +207,28 @@ static const struct shape_field renewed_fields[] = {
 	  .most = 8192 },
 };
 
+static const struct shape_field host_fields[] = {
+	HEAD,
+	{ "facts", SHAPE_OBJECT, SHAPE_NEEDED, OF(host),
+	  .of = &host_facts_shape },
+};
+
+static const struct shape_field return_fields[] = {
+	HEAD,
+	{ "uuid", SHAPE_TEXT, SHAPE_NEEDED, OF(back.uuid) },
+	{ "machine", SHAPE_TEXT, 0, OF(back.machine) },
+	{ "job", SHAPE_TEXT, SHAPE_OMIT, OF(back.job) },
+};
+
+static const struct shape_field returns_fields[] = {
+	HEAD,
+	{ "state", SHAPE_NAME, SHAPE_NEEDED, OF(returns.state),
+	  .names = returns, .most = RETURNS_STATES },
+	{ "job", SHAPE_TEXT, SHAPE_OMIT, OF(returns.job) },
+	{ "host", SHAPE_TEXT, SHAPE_OMIT, OF(returns.host) },
+	{ "error", SHAPE_TEXT, SHAPE_OMIT, OF(returns.error) },
+};
+
 /* What comes within a session, and what opens one. */
 #define ANSWER(fields) \
 	{ \
@@ -241,6 +272,10 @@ static const struct {
 	[MESSAGE_MEMBERS] = REQUEST(members_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEW] = REQUEST(renew_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEWED] = ANSWER(renewed_fields),
+	[MESSAGE_FACTS] = REQUEST(head_fields, RIGHT_PLAN),
+	[MESSAGE_HOST] = ANSWER(host_fields),
+	[MESSAGE_RETURN] = REQUEST(return_fields, RIGHT_RETURN),
+	[MESSAGE_RETURNS] = ANSWER(returns_fields),
 };
 
 static const char *const rights[RIGHTS] = {

@@ -18,6 +18,7 @@
 #include "base/shape.h"
 #include "base/words.h"
 #include "wire/description.h"
+#include "wire/facts.h"
 
 struct error;
 
@@ -51,6 +52,10 @@ enum message_type {
 	MESSAGE_MEMBERS,
 	MESSAGE_RENEW,
 	MESSAGE_RENEWED,
+	MESSAGE_FACTS,
+	MESSAGE_HOST,
+	MESSAGE_RETURN,
+	MESSAGE_RETURNS,
 	MESSAGE_TYPES,
 };
 
@@ -99,6 +104,16 @@ enum message_holder {
 	HOLDER_ELSEWHERE,
 	HOLDER_NONE,
 	HOLDERS
+};
+
+/* How a machine that was called back is. */
+enum message_returns {
+	RETURNS_NONE,
+	RETURNS_MOVES,     /* by this job, or waits for it */
+	RETURNS_FAILED,    /* that job has */
+	RETURNS_ELSEWHERE, /* it is on that host */
+	RETURNS_UNKNOWN,   /* nothing is known of it */
+	RETURNS_STATES
 };
 
 enum { MESSAGE_BLOCKS_MAX = 512, MESSAGE_GUEST_SIZE = 128 };
@@ -154,6 +169,16 @@ struct message_holds {
 	char uuid[40], machine[64];
 };
 
+struct message_return {
+	char uuid[40], machine[64];
+	char job[17]; /* that it was told before; empty: it asks anew */
+};
+
+struct message_returns_answer {
+	enum message_returns state;
+	char job[17], host[64], error[300];
+};
+
 /* The list of hosts that the sender has, and where it is itself. */
 struct message_members {
 	char *list; /* NULL: it has none */
@@ -185,6 +210,9 @@ struct message {
 		char *renew;   /* a request for a certificate, PEM */
 		char *renewed; /* the certificate */
 		struct message_taken taken;
+		struct host_facts host;
+		struct message_return back;
+		struct message_returns_answer returns;
 		struct {
 			enum message_holder state;
 			char host[64];

@@ -22,6 +22,8 @@ REQUESTS = {
     "move": ("move-in", {"job": "1", "machine": DESCRIBED}),
     "compare": ("compare", {"machine": DESCRIBED}),
     "plan": ("plan", {}),
+    "facts": ("plan", {}),
+    "return": ("return", {"uuid": "123e4567-e89b-42d3-a456-426614174000"}),
     "holds": ("state", {"uuid": "123e4567-e89b-42d3-a456-426614174000"}),
     "relay": ("relay", {"name": "r"}),
     "carries": ("relay", {"name": "r"}),
@@ -38,7 +40,8 @@ OTHERS = {
     "failed": {"error": "x"}, "findings": {"findings": []}, "ready": {}, "blocks": {},
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
     "holder": {"state": "none"}, "full": {}, "taken": {"takes": True},
-    "renewed": {"certificate": "x"}, "drain": {}, "of-later": {},
+    "renewed": {"certificate": "x"}, "host": {"facts": {}}, "returns": {"state": "unknown"},
+    "drain": {}, "of-later": {},
 }
 
 

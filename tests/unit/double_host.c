@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "host/authority.h"
 #include "host/disks.h"
+#include "host/drain_record.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -200,6 +201,67 @@ int machine_move(struct host *h, const char *name,
 			     of->on_timeout ? of->on_timeout : "-",
 			     of->has_converge ? " converge" : "",
 			     of->paused ? " paused" : ""));
+}
+
+int machine_move_any(struct host *h, const char *name,
+		     const struct move_request *of, struct job_view *ret_job,
+		     struct error *e)
+{
+	return job_of(h, ret_job,
+		      answer(h, e, "machine_move_any %s %s", name,
+			     of->host ? of->host : "-"));
+}
+
+/* What was asked for as a host of a drain. */
+static int drain_of(struct host *h, struct drain_record *ret, int r)
+{
+	struct double_host *d = (struct double_host *)h;
+	struct error e;
+
+	*ret = (struct drain_record){ .state = DRAIN_DRAINING };
+	return r < 0 ? r : words_add(&ret->to, d->asked, &e);
+}
+
+int host_drain_show(struct host *h, struct drain_record *ret, struct error *e)
+{
+	return drain_of(h, ret, answer(h, e, "host_drain_show"));
+}
+
+int host_drain_plan(struct host *h, const struct drain_request *of,
+		    struct drain_record *ret, struct error *e)
+{
+	return drain_of(h, ret,
+			answer(h, e, "host_drain_plan %zu", of->to.count));
+}
+
+int host_drain(struct host *h, const struct drain_request *of,
+	       struct drain_record *ret, struct error *e)
+{
+	return drain_of(h, ret,
+			answer(h, e, "host_drain %s%s",
+			       of->to.count > 0 ? of->to.at[0] : "-",
+			       of->stop_the_rest ? " stop" : ""));
+}
+
+int host_drain_resume(struct host *h, struct drain_record *ret, struct error *e)
+{
+	return drain_of(h, ret, answer(h, e, "host_drain_resume"));
+}
+
+int host_drain_cancel(struct host *h, struct drain_record *ret, struct error *e)
+{
+	return drain_of(h, ret, answer(h, e, "host_drain_cancel"));
+}
+
+int host_return(struct host *h, struct drain_record *ret, struct error *e)
+{
+	return drain_of(h, ret, answer(h, e, "host_return"));
+}
+
+int host_capacity(struct host *h, struct drain_spare *ret, struct error *e)
+{
+	*ret = (struct drain_spare){ .enough = true };
+	return answer(h, e, "host_capacity");
 }
 
 int machine_update(struct host *h, const char *name, struct job_view *ret_job,

@@ -63,7 +63,19 @@ static const struct {
 	{ "POST", "/v1/machines/web1/move",
 	  "{\"host\":\"beta\",\"option\":\"auto\",\"mode\":\"tcp\"}", 202,
 	  "machine_move web1 beta tcp 0/0 0/0 -" },
+	{ "POST", "/v1/machines/web1/move", "{\"any\":true}", 202,
+	  "machine_move_any web1 -" },
 	{ "POST", "/v1/machines/web1/update", "", 202, "machine_update web1" },
+	{ "GET", "/v1/drain", "", 200, "host_drain_show" },
+	{ "POST", "/v1/drain", "", 202, "host_drain -" },
+	{ "POST", "/v1/drain", "{\"to\":[\"beta\"],\"stop_the_rest\":true}",
+	  202, "host_drain beta stop" },
+	{ "POST", "/v1/drain/plan", "{\"to\":[\"beta\",\"gamma\"]}", 200,
+	  "host_drain_plan 2" },
+	{ "POST", "/v1/drain/resume", "", 202, "host_drain_resume" },
+	{ "DELETE", "/v1/drain", "", 200, "host_drain_cancel" },
+	{ "POST", "/v1/return", "", 202, "host_return" },
+	{ "GET", "/v1/capacity", "", 200, "host_capacity" },
 	{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}", 200,
 	  "machine_compare web1 beta" },
 	{ "POST", "/v1/adopt", "{\"pid\":12}", 200, "machine_adopt 12 - -" },
@@ -599,10 +611,10 @@ static void the_client_gets_the_reply_or_the_sentence(void **state)
 
 /* --- who did what */
 
-/* compare makes nothing at either host. */
+/* compare and a plan make nothing at any host. */
 static bool shows_alone(const struct api_route *r)
 {
-	return !strcmp(r->verb, "GET") ||
+	return !strcmp(r->verb, "GET") || !strcmp(r->path, "/v1/drain/plan") ||
 	       !strcmp(r->path, "/v1/machines/*/compare");
 }
 
@@ -624,7 +636,8 @@ static void by_the_other_socket_nothing_can_be_changed(void **state)
 	p->looks = true;
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
 		bool shows = !strcmp(routes[i].verb, "GET") ||
-			     strstr(routes[i].path, "/compare");
+			     strstr(routes[i].path, "/compare") ||
+			     strstr(routes[i].path, "/drain/plan");
 
 		p->host.asked[0] = '\0';
 		assert_int_equal(ask(p, routes[i].verb, routes[i].path,

@@ -60,6 +60,8 @@ static const struct place listed[] = {
 	{ &disk_description_shape, "wire.md", "Messages", "disk" },
 	{ &message_block_shape, "wire.md", "Messages", "block" },
 	{ &finding_shape, "wire.md", "Messages", "finding" },
+	{ &host_facts_shape, "wire.md", "Messages", "host_facts" },
+	{ &machine_facts_shape, "wire.md", "Messages", "machine_facts" },
 	{ &pair_request_shape, "wire.md", "Pairing", "pair" },
 	{ &pair_answer_shape, "wire.md", "Pairing", "paired" },
 	{ &members_shape, "wire.md", "Pairing", "members" },

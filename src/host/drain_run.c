@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The thread of a drain: puts the moves into the queue in their order, waits
+ * for them, and places anew what has failed, until nothing is left that could
+ * go.
+ */
+#include "host/drain_run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "host/drain.h"
+#include "host/drain_plan.h"
+#include "host/host.h"
+#include "host/jobs.h"
+#include "host/machine_view.h"
+#include "host/parts.h"
+#include "move/job_view.h"
+
+enum {
+	TRIES = 3,
+	TURN_US = 200000,
+};
+
+struct run {
+	struct host *host;
+	struct drain_record record; /* a copy; the thread's */
+	struct drain_wish wish;
+};
+
+static void run_free(struct run *r)
+{
+	drain_wish_done(&r->wish);
+	drain_record_done(&r->record);
+	free(r);
+}
+
+static bool is_stopping(const struct host *h)
+{
+	struct pollfd p = { .fd = h->stop_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+static bool goes_on(const struct run *r)
+{
+	return !is_stopping(r->host) && !drain_cancelled(r->host->drain);
+}
+
+/* The disk may be full meanwhile: what runs goes on. */
+static void note(struct run *r, const struct drain_machine *m)
+{
+	struct error e;
+
+	if (drain_note(r->host->drain, m, &e) < 0)
+		log_error("drain: machine %s: %s", m->name, e.text);
+}
+
+/* --- one machine */
+
+static void stays(struct run *r, struct drain_machine *m, const char *why)
+{
+	m->fate = FATE_STAYS;
+	m->job[0] = '\0';
+	snprintf(m->why, sizeof(m->why), "%s", why);
+	log_warning("drain: machine %s stays: %s", m->name, why);
+	note(r, m);
+}
+
+/* It waits for the next plan, which has another host for it. */
+static void failed(struct run *r, struct drain_machine *m, const char *why)
+{
+	struct error e;
+
+	m->tries++;
+	if (m->tries >= TRIES ||
+	    drain_wish_refuse(&r->wish, m->uuid, m->to, why, &e) < 0) {
+		stays(r, m, why);
+		return;
+	}
+	m->fate = FATE_WAITS;
+	m->job[0] = m->to[0] = '\0';
+	snprintf(m->why, sizeof(m->why), "%s", why);
+	note(r, m);
+}
+
+static void start(struct run *r, struct drain_machine *m)
+{
+	const struct move_request of = { .host = m->to };
+	struct job_view v;
+	struct error e;
+
+	if (machine_move(r->host, m->name, &of, &v, &e) < 0) {
+		failed(r, m, e.text);
+		return;
+	}
+	m->fate = FATE_MOVES;
+	m->why[0] = '\0';
+	snprintf(m->job, sizeof(m->job), "%s", v.id);
+	shape_done(&job_view_shape, &v);
+	note(r, m);
+}
+
+static void settle(struct run *r, struct drain_machine *m,
+		   const struct job_view *v)
+{
+	char why[sizeof(m->why)];
+
+	if (v->state == JOB_DONE) {
+		m->fate = FATE_MOVED;
+		note(r, m);
+	} else if (v->state == JOB_CANCELLED) {
+		stays(r, m, "its move was cancelled");
+	} else if (v->state == JOB_IN_DOUBT) {
+		snprintf(why, sizeof(why),
+			 "job %s is in doubt: 'drover job show %s' says what "
+			 "to do",
+			 v->id, v->id);
+		stays(r, m, why);
+	} else if (v->state == JOB_FAILED) {
+		failed(r, m, v->error);
+	}
+}
+
+/* --- all of them */
+
+static void look(struct run *r, struct drain_machine *m)
+{
+	struct job_view v;
+	struct error e;
+
+	if (job_show(r->host, m->job, &v, &e) < 0) {
+		failed(r, m, e.text);
+		return;
+	}
+	settle(r, m, &v);
+	shape_done(&job_view_shape, &v);
+}
+
+static void cancel_moves(struct run *r)
+{
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		const struct drain_machine *m = &r->record.machines[i];
+		struct job_view v;
+		struct error ignored;
+
+		if (m->fate == FATE_MOVES &&
+		    job_cancel(r->host, m->job, &v, &ignored) == 0)
+			shape_done(&job_view_shape, &v);
+	}
+}
+
+static void pause_a_little(const struct run *r)
+{
+	struct pollfd p = { .fd = r->host->stop_fd, .events = POLLIN };
+
+	poll(&p, 1, TURN_US / USEC_PER_MS);
+}
+
+/* Starts what may start, and looks at what runs; false: all have ended. */
+static bool turn(struct run *r, bool starts)
+{
+	unsigned runs = 0;
+
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+
+		if (m->fate == FATE_MOVES)
+			look(r, m);
+		runs += m->fate == FATE_MOVES;
+	}
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+
+		if (starts && m->fate == FATE_WAITS && m->to[0]) {
+			start(r, m);
+			runs += m->fate == FATE_MOVES;
+		}
+	}
+	return runs > 0;
+}
+
+static void move_all(struct run *r)
+{
+	bool cancels = false;
+
+	while (turn(r, goes_on(r))) {
+		if (is_stopping(r->host))
+			return;
+		if (!cancels && drain_cancelled(r->host->drain)) {
+			cancel_moves(r);
+			cancels = true;
+		}
+		pause_a_little(r);
+	}
+}
+
+/* --- once more */
+
+/* What the new plan says of those that wait, and of any that have come. */
+static void take_plan(struct run *r, const struct drain_record *plan)
+{
+	for (size_t i = 0; i < plan->n_machines; i++) {
+		const struct drain_machine *p = &plan->machines[i];
+		struct drain_machine *m = drain_machine(&r->record, p->uuid);
+
+		if (!m)
+			m = drain_add(&r->record, p->name, p->uuid);
+		if (!m || m->fate != FATE_WAITS)
+			continue;
+		snprintf(m->job, sizeof(m->job), "%s", p->job);
+		m->fate = p->fate;
+		if (p->fate == FATE_STAYS)
+			stays(r, m, p->why);
+		else
+			snprintf(m->to, sizeof(m->to), "%s", p->to);
+	}
+}
+
+static bool anything_to_do(const struct run *r)
+{
+	for (size_t i = 0; i < r->record.n_machines; i++)
+		if (r->record.machines[i].fate == FATE_MOVES ||
+		    (r->record.machines[i].fate == FATE_WAITS &&
+		     r->record.machines[i].to[0]))
+			return true;
+	return false;
+}
+
+/* True: there is something to be moved again. */
+static bool plan_again(struct run *r)
+{
+	SCOPED(drain_record_done) struct drain_record plan = { 0 };
+	struct error e;
+
+	if (!goes_on(r))
+		return false;
+	if (drain_plan_make(r->host, &r->wish, &plan, &e) < 0) {
+		log_error("drain: %s", e.text);
+		return false;
+	}
+	take_plan(r, &plan);
+	/* It has gone, or was stopped. */
+	for (size_t i = 0; i < r->record.n_machines; i++)
+		if (r->record.machines[i].fate == FATE_WAITS &&
+		    !r->record.machines[i].to[0])
+			stays(r, &r->record.machines[i], "does not run");
+	return anything_to_do(r);
+}
+
+static void stop_rest(struct run *r)
+{
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+		struct machine_view v = { 0 };
+		struct error e;
+
+		if (m->fate != FATE_STAYS || !goes_on(r))
+			continue;
+		if (machine_stop(r->host, m->name, &v, &e) < 0) {
+			log_error("drain: machine %s: %s", m->name, e.text);
+			continue;
+		}
+		machine_view_done(&v);
+		m->fate = FATE_STOPPED;
+		note(r, m);
+	}
+}
+
+static void *run_main(void *arg)
+{
+	struct run *r = arg;
+	struct drain *d = r->host->drain;
+	unsigned left;
+
+	do
+		move_all(r);
+	while (plan_again(r));
+	if (r->record.stop_the_rest)
+		stop_rest(r);
+	left = drain_count(&r->record, FATE_STAYS) +
+	       drain_count(&r->record, FATE_WAITS);
+	log_info("drain: %u machines have left, %u stay",
+		 drain_count(&r->record, FATE_MOVED), left);
+	if (is_stopping(r->host))
+		drain_breaks(d);
+	else
+		drain_ends(d, left > 0 ? DRAIN_REMAINS : DRAIN_DRAINED);
+	run_free(r);
+	return NULL;
+}
+
+int drain_run(struct host *h, struct error *e)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	if (!r || drain_copy(h->drain, &r->record, e) < 0) {
+		free(r);
+		drain_ends(h->drain, DRAIN_REMAINS);
+		return error_set(e, ENOMEM, "no memory for a drain");
+	}
+	r->host = h;
+	r->wish.to = &r->record.to;
+	if (jobs_thread(h->jobs, "drain", run_main, r, e) == 0)
+		return 0;
+	run_free(r);
+	drain_ends(h->drain, DRAIN_REMAINS);
+	return error_code(e);
+}

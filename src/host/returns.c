@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Asks each host that has a machine of ours to move it back, and asks again how
+ * that is, until the machine runs here.  The move is that host's.
+ */
+#include "host/returns.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "host/drain.h"
+#include "host/host.h"
+#include "host/jobs.h"
+#include "host/machine_view.h"
+#include "host/parts.h"
+#include "host/registry.h"
+#include "host/terms.h"
+#include "move/peer.h"
+#include "session/abilities.h"
+
+enum {
+	ANSWER_US = 20000000,
+	TURN_MS = 300,
+	ASK_AGAIN_US = 3000000,
+	TRIES = 2,
+};
+
+struct returning {
+	struct host *host;
+	struct drain_record record; /* a copy; the thread's */
+	uint64_t asked_us;          /* when all were asked last */
+};
+
+static void returning_free(struct returning *r)
+{
+	drain_record_done(&r->record);
+	free(r);
+}
+
+static bool is_stopping(const struct host *h)
+{
+	struct pollfd p = { .fd = h->stop_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+static void note(struct returning *r, const struct drain_machine *m)
+{
+	struct error e;
+
+	if (drain_note(r->host->drain, m, &e) < 0)
+		log_error("return: machine %s: %s", m->name, e.text);
+}
+
+/* It is not back, for now. */
+static void away(struct returning *r, struct drain_machine *m, const char *why)
+{
+	m->fate = FATE_MOVED;
+	m->job[0] = '\0';
+	snprintf(m->why, sizeof(m->why), "%s", why);
+	log_warning("return: machine %s is not back: %s", m->name, why);
+	note(r, m);
+}
+
+/* --- asking */
+
+static int ask(struct returning *r, const struct drain_machine *m,
+	       struct message *ret, struct error *e)
+{
+	AUTO_TERMS struct terms t = terms_of(r->host);
+	struct message question = { .type = MESSAGE_RETURN };
+	struct move_peer peer;
+
+	snprintf(question.back.uuid, sizeof(question.back.uuid), "%s", m->uuid);
+	snprintf(question.back.machine, sizeof(question.back.machine), "%s",
+		 m->name);
+	snprintf(question.back.job, sizeof(question.back.job), "%s", m->job);
+	if (peer_of(&t, m->to, &peer, e) < 0)
+		return error_code(e);
+	if (peer_ask(&t.host, &peer, &question, ANSWER_US, ret, e) < 0)
+		return error_in(e, "host %s is not heard", m->to);
+	if (ret->type == MESSAGE_FAILED &&
+	    !(abilities_read(&ret->can) & 1U << CAN_RETURN))
+		return error_set(e, EPROTO,
+				 "host %s has a version of Drover that moves "
+				 "nothing back by itself: 'drover move %s %s' "
+				 "there does",
+				 m->to, m->name, r->host->settings->name);
+	return peer_check_answer(ret, MESSAGE_RETURNS, m->to, e);
+}
+
+static void take_answer(struct returning *r, struct drain_machine *m,
+			const struct message_returns_answer *a)
+{
+	char why[sizeof(m->why)];
+
+	switch ((unsigned)a->state) {
+	case RETURNS_MOVES:
+		snprintf(m->job, sizeof(m->job), "%s", a->job);
+		m->fate = FATE_COMES;
+		m->why[0] = '\0';
+		note(r, m);
+		return;
+	case RETURNS_ELSEWHERE:
+		if (!strcmp(a->host, r->host->settings->name))
+			return; /* it is about to be here */
+		snprintf(why, sizeof(why), "it has moved on to host %s",
+			 a->host);
+		snprintf(m->to, sizeof(m->to), "%s", a->host);
+		break;
+	case RETURNS_FAILED:
+		snprintf(why, sizeof(why), "%s", a->error);
+		break;
+	default:
+		snprintf(why, sizeof(why), "host %s does not know it", m->to);
+		break;
+	}
+	m->tries++;
+	m->job[0] = '\0';
+	m->fate = FATE_WAITS;
+	if (m->tries >= TRIES)
+		away(r, m, why);
+}
+
+static void call_back(struct returning *r, struct drain_machine *m)
+{
+	AUTO_MESSAGE struct message answer = { 0 };
+	struct error e;
+
+	if (ask(r, m, &answer, &e) == 0) {
+		take_answer(r, m, &answer.returns);
+		return;
+	}
+	/* One that comes already may be here before its host is heard again. */
+	if (m->fate == FATE_COMES && ++m->tries < 20)
+		return;
+	away(r, m, e.text);
+}
+
+static bool is_here(struct returning *r, const struct drain_machine *m)
+{
+	char name[STORE_NAME_CAP];
+	struct machine_view v;
+	struct error ignored;
+	bool runs, here;
+
+	if (!registry_find_uuid(r->host->registry, m->uuid, name, &runs) ||
+	    machine_show(r->host, name, &v, &ignored) < 0)
+		return false;
+	here = v.pid > 0 && v.state != MACHINE_INCOMING && !v.job[0];
+	machine_view_done(&v);
+	return here;
+}
+
+/* --- all of them */
+
+static void look(struct returning *r, struct drain_machine *m, bool asks)
+{
+	if (is_here(r, m)) {
+		m->fate = FATE_BACK;
+		m->job[0] = m->to[0] = '\0';
+		note(r, m);
+	} else if (asks) {
+		call_back(r, m);
+	}
+}
+
+/* False: nothing comes any more. */
+static bool turn(struct returning *r)
+{
+	const bool asks = clock_us() >= r->asked_us + ASK_AGAIN_US;
+	unsigned come = 0;
+
+	if (asks)
+		r->asked_us = clock_us();
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+
+		if (m->fate == FATE_COMES)
+			look(r, m, asks);
+		come += m->fate == FATE_COMES;
+	}
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+
+		if (m->fate == FATE_WAITS)
+			look(r, m, true);
+		come += m->fate == FATE_COMES;
+	}
+	for (size_t i = 0; i < r->record.n_machines; i++)
+		come += r->record.machines[i].fate == FATE_WAITS;
+	return come > 0;
+}
+
+static void start_stopped(struct returning *r)
+{
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+		struct machine_view v;
+		struct error e;
+
+		if (m->fate != FATE_STOPPED)
+			continue;
+		if (machine_start(r->host, m->name, false, &v, &e) < 0) {
+			snprintf(m->why, sizeof(m->why), "%s", e.text);
+			log_warning("return: machine %s: %s", m->name, e.text);
+			note(r, m);
+			continue;
+		}
+		machine_view_done(&v);
+		m->fate = FATE_BACK;
+		note(r, m);
+	}
+}
+
+static void *returning_main(void *arg)
+{
+	struct returning *r = arg;
+	struct drain *d = r->host->drain;
+	struct pollfd p = { .fd = r->host->stop_fd, .events = POLLIN };
+	unsigned away;
+
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+
+		m->tries = 0;
+		if (m->fate == FATE_MOVED || m->fate == FATE_COMES)
+			m->fate = FATE_WAITS;
+	}
+	while (!drain_cancelled(d) && !is_stopping(r->host) && turn(r))
+		poll(&p, 1, TURN_MS);
+	if (!drain_cancelled(d) && !is_stopping(r->host))
+		start_stopped(r);
+	away = drain_count(&r->record, FATE_MOVED) +
+	       drain_count(&r->record, FATE_STOPPED) +
+	       drain_count(&r->record, FATE_WAITS) +
+	       drain_count(&r->record, FATE_COMES);
+	log_info("return: %u machines are back, %u are not",
+		 drain_count(&r->record, FATE_BACK), away);
+	if (is_stopping(r->host))
+		drain_breaks(d);
+	else
+		drain_ends(d, away > 0 ? DRAIN_AWAY : DRAIN_NONE);
+	returning_free(r);
+	return NULL;
+}
+
+int returns_run(struct host *h, struct error *e)
+{
+	struct returning *r = calloc(1, sizeof(*r));
+
+	if (!r || drain_copy(h->drain, &r->record, e) < 0) {
+		free(r);
+		drain_ends(h->drain, DRAIN_AWAY);
+		return error_set(e, ENOMEM, "no memory for the way back");
+	}
+	r->host = h;
+	if (jobs_thread(h->jobs, "return", returning_main, r, e) == 0)
+		return 0;
+	returning_free(r);
+	drain_ends(h->drain, DRAIN_AWAY);
+	return error_code(e);
+}
