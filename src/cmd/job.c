@@ -54,6 +54,7 @@ static const struct output_field show_fields[] = {
 	{ "Waits for", "waits_for", format_text, false },
 	{ "Starts", "starts", format_text, false },
 	{ "Again of", "after", format_text, false },
+	{ "Now job", "again", format_text, false },
 	{ "Started", "started", format_wall, false },
 	{ "Ended", "ended", format_wall, false },
 	{ "Took", "took", format_took, false },
@@ -214,7 +215,7 @@ static int run_resolve(struct call *c, struct error *e)
 	return 0;
 }
 
-enum { SET_CONVERGE, SET_DOWNTIME_LIMIT, SET_TIMEOUT };
+enum { SET_CONVERGE, SET_DOWNTIME_LIMIT, SET_TIMEOUT, SET_PRIORITY };
 
 static const struct command_option set_options[] = {
 	[SET_CONVERGE] = { "converge", "WHAT",
@@ -224,6 +225,8 @@ static const struct command_option set_options[] = {
 				 "how long the guest may be paused" },
 	[SET_TIMEOUT] = { "timeout", "DURATION",
 			  "how long it may take, since its begin" },
+	[SET_PRIORITY] = { "priority", "NUMBER",
+			   "in the queue, while it waits: 0 to 100" },
 	{ NULL, NULL, NULL },
 };
 
@@ -238,7 +241,8 @@ static int run_set(struct call *c, struct error *e)
 	if ((r = call_set_words(body, "converge", o[SET_CONVERGE], e)) < 0 ||
 	    (r = call_set_ms(body, "downtime_limit_ms", o[SET_DOWNTIME_LIMIT],
 			     e)) < 0 ||
-	    (r = call_set_ms(body, "timeout_ms", o[SET_TIMEOUT], e)) < 0)
+	    (r = call_set_ms(body, "timeout_ms", o[SET_TIMEOUT], e)) < 0 ||
+	    (r = call_set_number(body, "priority", o[SET_PRIORITY], e)) < 0)
 		return r;
 	if (json_object_size(body) == 0)
 		return error_set(e, EINVAL, "say what is to be set");
@@ -263,8 +267,10 @@ const struct command job_commands[] = {
 	  "A move that is not committed is undone: the guest goes on running "
 	  "at its\nsource.",
 	  NULL, run_cancel },
-	{ "job", "set", "JOB", "Changes what a running move may do",
-	  "As long as its guest still runs here.", set_options, run_set },
+	{ "job", "set", "JOB", "Changes what a move may do",
+	  "As long as its guest still runs here; of one that waits, its "
+	  "priority.",
+	  set_options, run_set },
 	{ "job", "resolve", "JOB", "Decides a job that is in doubt",
 	  "When the hosts lost each other at the very moment of the hand-over, "
 	  "only you\ncan know where the machine runs.  Look at both hosts "

@@ -169,6 +169,10 @@ static void fill(struct line *l, const json_t *job)
 		add(l, 1, "no path to %.24s, waiting",
 		    output_string(job, "peer") ? output_string(job, "peer")
 					       : "the peer");
+	else if (json_is_object(output_find(job, "queue")))
+		add(l, 1, "waiting, place %.0f of %.0f",
+		    output_number(job, "queue.place"),
+		    output_number(job, "queue.of"));
 	else if (!strcmp(stage, "pre-copy"))
 		add_rounds(l, p);
 	else

@@ -23,6 +23,7 @@ enum { LINE_CAP = 512, PATH_CAP = 128 };
 struct watch {
 	struct call *call;
 	const char *id;
+	char now[32]; /* what @id is where a restart has made it another */
 	enum watch_interrupt interrupt;
 	bool terminal;              /* the line stays */
 	bool line_open;             /* the cursor stands behind it */
@@ -90,6 +91,47 @@ static void show(struct watch *w, const json_t *job)
 	fflush(stdout);
 }
 
+/* A restart has undone it, and the move is queued again, as the job @id. */
+static void follow(struct watch *w, const char *id)
+{
+	end_line(w);
+	call_warn(w->call,
+		  "droverd was started again, which undid job %.64s: the move "
+		  "is queued again as job %.31s",
+		  w->id, id);
+	snprintf(w->now, sizeof(w->now), "%s", id);
+	w->id = w->now;
+}
+
+/* Of a job that the service has forgotten; NULL: there is none. */
+static const json_t *find_again(const struct watch *w, const json_t *jobs)
+{
+	const json_t *job;
+	size_t i;
+
+	json_array_foreach (jobs, i, job) {
+		const char *after = output_string(job, "after");
+
+		if (after && !strcmp(after, w->id))
+			return job;
+	}
+	return NULL;
+}
+
+static bool follows_forgotten(struct watch *w)
+{
+	AUTO_JSON json_t *jobs = NULL;
+	const json_t *job = NULL;
+	struct error ignored;
+
+	if (client_get(w->call->client, "/v1/jobs", &jobs, &ignored) == 0)
+		job = find_again(w, jobs);
+	if (!job || !output_string(job, "id"))
+		return false;
+	follow(w, output_string(job, "id"));
+	return true;
+}
+
 /* The service answers, and does not know a job that was seen: it was started
  * again, and remembers only what is not decided. */
 static int explain_forgotten(const struct watch *w, struct error *e)
@@ -151,7 +193,7 @@ static int fetch(struct watch *w, json_t **ret, struct error *e)
 		nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
 	}
 	if (r == -EREMOTEIO && w->seen)
-		return explain_forgotten(w, e);
+		return follows_forgotten(w) ? 0 : explain_forgotten(w, e);
 	if (r < 0)
 		return r;
 	remember(w, *ret);
@@ -247,6 +289,12 @@ int watch_job(struct call *c, const char *id, enum watch_interrupt interrupt,
 		if (r < 0) {
 			end_line(&w);
 			return r;
+		}
+		if (!job)
+			continue;
+		if (has_ended(job) && output_string(job, "again")) {
+			follow(&w, output_string(job, "again"));
+			continue;
 		}
 		show(&w, job);
 		advise(&w, job);

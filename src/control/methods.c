@@ -118,6 +118,7 @@ static const struct shape_field set_fields[] = {
 	{ "downtime_limit_ms", SHAPE_SIGNED, 0, AT(downtime_limit_ms),
 	  HAS(has_downtime_limit) },
 	{ "timeout_ms", SHAPE_SIGNED, 0, AT(timeout_ms), HAS(has_timeout) },
+	{ "priority", SHAPE_SIGNED, 0, AT(priority), HAS(has_priority) },
 };
 
 #undef AT

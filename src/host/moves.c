@@ -24,6 +24,7 @@
 #include "move/job_view.h"
 #include "move/peer.h"
 #include "move/settings.h"
+#include "qemu/definition.h"
 #include "qemu/qmp.h"
 
 enum { MONITOR_US = 5000000, ANSWER_US = 20000000, DAY_MS = 86400000 };
@@ -215,17 +216,41 @@ static int take_request(struct outgoing *o, const struct move_request *of,
 	return 0;
 }
 
-static int take_priority(struct outgoing *o, const struct move_request *of,
-			 struct error *e)
+static int check_priority(unsigned *ret, int64_t asked, struct error *e)
 {
-	const int64_t asked = of->has_priority ? of->priority : QUEUE_PRIORITY;
-
 	if (asked < 0 || asked > QUEUE_PRIORITY_MOST)
 		return error_set(e, EINVAL,
 				 "priority is %" PRId64
 				 ": it must be from 0 to %d",
 				 asked, QUEUE_PRIORITY_MOST);
-	o->job->priority = (int)asked;
+	*ret = (unsigned)asked;
+	return 0;
+}
+
+static int64_t defined_priority(const struct outgoing *o)
+{
+	const struct machine_record *m = machine_record(o->machine);
+	SCOPED(definition_done) struct definition d = { 0 };
+	struct error ignored;
+
+	if (!m->text || definition_parse(&d, m->name, m->text, &ignored) < 0 ||
+	    d.priority == 0)
+		return QUEUE_PRIORITY;
+	return d.priority - 1;
+}
+
+/* Its machine is held. */
+static int take_priority(struct outgoing *o, const struct move_request *of,
+			 struct error *e)
+{
+	const int64_t asked =
+		of->has_priority ? of->priority : defined_priority(o);
+
+	unsigned priority;
+
+	if (check_priority(&priority, asked, e) < 0)
+		return error_code(e);
+	job_set_priority(o->job, priority);
 	return 0;
 }
 
@@ -238,8 +263,7 @@ static int begin(struct outgoing *o, const char *name,
 					   .role = ROLE_SOURCE,
 					   .machine = name,
 					   .peer = of->host },
-		    e) < 0 ||
-	    take_priority(o, of, e) < 0)
+		    e) < 0)
 		return error_code(e);
 	return take_machine(o, e);
 }
@@ -337,7 +361,8 @@ int machine_move(struct host *h, const char *name,
 		outgoing_free(o);
 		return error_code(e);
 	}
-	if (check_machine(o, e) < 0 || make_waiter(o, of, e) < 0 ||
+	if (take_priority(o, of, e) < 0 || check_machine(o, e) < 0 ||
+	    make_waiter(o, of, e) < 0 ||
 	    waiting_enter(h->waiting, o->waiter, &starts, e) < 0) {
 		let_machine_go(o);
 		waiter_free(o->waiter);
@@ -458,6 +483,11 @@ static int set_terms(struct job *j, const struct job_request *of,
 {
 	struct job_terms was, terms;
 
+	if (of->has_priority)
+		return error_set(e, EBUSY,
+				 "job %s does not wait: its priority means "
+				 "nothing any more",
+				 j->id);
 	do {
 		if (!job_terms(j, &was))
 			return not_now(j, e);
@@ -468,6 +498,23 @@ static int set_terms(struct job *j, const struct job_request *of,
 	return 0;
 }
 
+/* What it was asked for was checked as a whole. */
+static int set_waiting(struct host *h, const struct job *j,
+		       const struct job_request *of, struct error *e)
+{
+	unsigned priority;
+
+	if (of->has_converge || of->has_downtime_limit || of->has_timeout)
+		return error_set(e, EBUSY,
+				 "job %s waits for its turn: until then only "
+				 "its priority can be set; cancel it and ask "
+				 "for the move as it shall be",
+				 j->id);
+	if (check_priority(&priority, of->priority, e) < 0)
+		return error_code(e);
+	return waiting_set_priority(h->waiting, j->id, priority, e);
+}
+
 int job_set(struct host *h, const char *id, const struct job_request *of,
 	    struct job_view *ret, struct error *e)
 {
@@ -476,7 +523,7 @@ int job_set(struct host *h, const char *id, const struct job_request *of,
 
 	if (!j)
 		return error_code(e);
-	r = set_terms(j, of, e);
+	r = job_waits(j) ? set_waiting(h, j, of, e) : set_terms(j, of, e);
 	if (r == 0)
 		r = job_view(j, ret, e);
 	job_drop(j);

@@ -48,9 +48,10 @@ static void *leaving_main(void *arg)
 	/* One that has left is off the list, and gone. */
 	if (r < 0)
 		machine_release(o->host->registry, o->machine);
-	job_settle(o->job, r, &e);
 	waiting_found_ended(o->host->waiting);
+	/* Who watches it sees in its last word what it is now. */
 	requeue_ended(o->host->requeue, o->job, r < 0 && prepared);
+	job_settle(o->job, r, &e);
 	recovery_free(o);
 	return NULL;
 }

@@ -68,7 +68,8 @@ struct move_request {
 struct job_request {
 	struct words converge;
 	int64_t downtime_limit_ms, timeout_ms;
-	bool has_converge, has_downtime_limit, has_timeout;
+	int64_t priority; /* of one that waits */
+	bool has_converge, has_downtime_limit, has_timeout, has_priority;
 };
 
 struct relay_request {

@@ -80,7 +80,7 @@ static int new_job(struct job **ret, const struct queue_file *f, const char *id,
 					   .peer = f->request.host },
 		    e) < 0)
 		return error_code(e);
-	(*ret)->priority = (int)f->priority;
+	job_set_priority(*ret, f->priority);
 	(*ret)->started_us = f->asked_us;
 	snprintf((*ret)->after, sizeof((*ret)->after), "%s", f->after);
 	return 0;
@@ -130,7 +130,7 @@ static void check_again(const struct requeue *r, const struct queue_file *f,
 /* Takes @one over.  Its number may be known to the destination. */
 static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 {
-	char why[80], before[JOB_ID_SIZE], advice[64];
+	char why[80], before[JOB_ID_SIZE];
 	struct waiter *again = NULL;
 	struct error e;
 
@@ -156,12 +156,10 @@ static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 		waiter_free(again);
 		return;
 	}
-	snprintf(advice, sizeof(advice), "queued again as job %s",
-		 again->job->id);
 	if (was)
-		job_set_advice(was, advice);
-	log_info("move %s (%s): a restart undid it: %s", again->job->machine,
-		 before, advice);
+		job_set_again(was, again->job->id);
+	log_info("move %s (%s): a restart undid it: queued again as job %s",
+		 again->job->machine, before, again->job->id);
 	jobs_add(r->host->jobs, again->job);
 	waiting_wait(r->host->waiting, again);
 }

@@ -372,16 +372,52 @@ void waiting_end(struct waiting *w, struct waiter *one, bool cancelled)
 }
 
 /* Locked. */
+static struct waiter *find_waiter(struct waiting *w, const char *job)
+{
+	struct queue_item *it = w->queue.first;
+
+	while (it && strcmp(waiter_of(it)->job->id, job) != 0)
+		it = it->next;
+	return it ? waiter_of(it) : NULL;
+}
+
+/* Locked. */
 static struct waiter *take_waiter(struct waiting *w, const char *job)
 {
-	for (struct queue_item *it = w->queue.first; it; it = it->next)
-		if (!strcmp(waiter_of(it)->job->id, job)) {
-			queue_drop(&w->queue, it);
-			tell_places(w);
-			kick(w);
-			return waiter_of(it);
-		}
-	return NULL;
+	struct waiter *one = find_waiter(w, job);
+
+	if (!one)
+		return NULL;
+	queue_drop(&w->queue, &one->item);
+	tell_places(w);
+	kick(w);
+	return one;
+}
+
+int waiting_set_priority(struct waiting *w, const char *job, unsigned priority,
+			 struct error *e)
+{
+	struct waiter *one;
+
+	WITH_LOCK(&w->lock);
+
+	one = find_waiter(w, job);
+	if (!one)
+		return error_set(e, EBUSY,
+				 "job %s does not wait any more: its priority "
+				 "means nothing now",
+				 job);
+	one->file.priority = priority;
+	/* Under the lock: nobody else writes that file meanwhile. */
+	if (queue_file_save(folder_of(w), &one->file, e) < 0)
+		return error_code(e);
+	queue_drop(&w->queue, &one->item);
+	one->item.rank.priority = priority;
+	queue_add(&w->queue, &one->item);
+	job_set_priority(one->job, priority);
+	tell_places(w);
+	kick(w);
+	return 0;
 }
 
 void waiting_cancel(struct waiting *w, const char *job)

@@ -8,7 +8,7 @@
  * that waits is in the queue; one that runs is its thread's.  Any thread may
  * call everything; the lock in here guards the queue, the hosts that wait and
  * the counts, and is held for short times; under it those of the jobs are
- * taken.  Files are written without it.
+ * taken.  Files are written without it, but of one whose priority is set.
  */
 #pragma once
 
@@ -64,6 +64,9 @@ void waiting_end(struct waiting *w, struct waiter *one, bool cancelled);
 /* A job is to be cancelled, who has been asked to end: one that waits has ended
  * then; one that runs is not queued again. */
 void waiting_cancel(struct waiting *w, const char *job);
+/* One that waits; -EBUSY when it does not any more. */
+int waiting_set_priority(struct waiting *w, const char *job, unsigned priority,
+			 struct error *e);
 /* Moves away that were found in the journal begin and end: they count. */
 void waiting_found(struct waiting *w);
 void waiting_found_ended(struct waiting *w);

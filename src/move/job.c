@@ -153,6 +153,20 @@ bool job_waits(struct job *j)
 	return j->waits;
 }
 
+void job_set_priority(struct job *j, unsigned priority)
+{
+	WITH_LOCK(&j->lock);
+
+	j->priority = (int)priority;
+}
+
+void job_set_again(struct job *j, const char *id)
+{
+	WITH_LOCK(&j->lock);
+
+	snprintf(j->again, sizeof(j->again), "%s", id);
+}
+
 void job_set_progress(struct job *j, const struct job_progress *p)
 {
 	WITH_LOCK(&j->lock);

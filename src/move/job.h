@@ -63,7 +63,6 @@ struct job {
 	enum role role;
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
 	char after[JOB_ID_SIZE]; /* the move that it is again; or empty */
-	int priority;            /* of a move; -1: it has none */
 	/* Readable once somebody asked for something; for its own thread, up
 	 * to job_finish(), which closes it under the lock. */
 	int wake_fd;
@@ -83,6 +82,8 @@ struct job {
 	enum job_state state;
 	bool waits; /* for its turn: it runs, and does nothing yet */
 	struct job_queue queue;
+	int priority;            /* of a move; -1: it has none */
+	char again[JOB_ID_SIZE]; /* the job that this move is now; or empty */
 	uint64_t started_us; /* clock_wall_us(); while it waits, since when */
 	const char *stage;
 	struct job_terms terms;
@@ -116,6 +117,9 @@ void job_set_waiting(struct job *j);
 void job_set_queue(struct job *j, const struct job_queue *at);
 void job_set_started(struct job *j);
 bool job_waits(struct job *j);
+void job_set_priority(struct job *j, unsigned priority);
+/* A restart has undone it, and the move is queued again as that job. */
+void job_set_again(struct job *j, const char *id);
 void job_set_stage(struct job *j, const char *stage);
 void job_set_progress(struct job *j, const struct job_progress *p);
 /* Takes @report over. */

@@ -37,6 +37,7 @@ static const struct shape_field view_fields[] = {
 	{ "peer", SHAPE_TEXT, 0, AT(peer) },
 	{ "priority", SHAPE_SIGNED, SHAPE_NULL, AT(priority) },
 	{ "after", SHAPE_TEXT, SHAPE_NULL, AT(after) },
+	{ "again", SHAPE_TEXT, SHAPE_NULL, AT(again) },
 	{ "state", SHAPE_NAME, 0, AT(state), .names = job_state_names,
 	  .most = JOB_STATES },
 	{ "stage", SHAPE_TEXT, 0, AT(stage) },
@@ -97,6 +98,7 @@ static void look(struct job_view *v, const struct job *j)
 	snprintf(v->machine, sizeof(v->machine), "%s", j->machine);
 	snprintf(v->peer, sizeof(v->peer), "%s", j->peer);
 	snprintf(v->after, sizeof(v->after), "%s", j->after);
+	snprintf(v->again, sizeof(v->again), "%s", j->again);
 	snprintf(v->stage, sizeof(v->stage), "%s", j->stage);
 	snprintf(v->error, sizeof(v->error), "%s", j->error);
 	snprintf(v->advice, sizeof(v->advice), "%s", j->advice);

@@ -20,7 +20,7 @@ struct job_view {
 	enum job_kind kind;
 	enum role role;
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
-	char after[JOB_ID_SIZE];
+	char after[JOB_ID_SIZE], again[JOB_ID_SIZE];
 	int priority; /* -1: it has none */
 	enum job_state state;
 	char stage[24];

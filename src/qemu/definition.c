@@ -15,7 +15,11 @@
 #include "base/uuid.h"
 #include "qemu/options.h"
 
-enum { VCPUS_MAX = 4096, RAM_UNIT = 8192 /* QEMU rounds to this */ };
+enum {
+	VCPUS_MAX = 4096,
+	PRIORITY_MOST = 100,
+	RAM_UNIT = 8192 /* QEMU rounds to this */
+};
 
 /* Options that Drover writes itself, and what to use in their place. */
 static const struct owned {
@@ -284,6 +288,19 @@ static int set_vcpus(void *at, const struct ini_key *k, const char *value,
 	return 0;
 }
 
+static int set_priority(void *at, const struct ini_key *k, const char *value,
+			struct error *e)
+{
+	struct definition *d = at;
+	uint64_t v;
+
+	(void)k;
+	if (text_parse_number(&v, value, 0, PRIORITY_MOST, e) < 0)
+		return error_code(e);
+	d->priority = (unsigned)v + 1;
+	return 0;
+}
+
 static int set_shared(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
@@ -334,6 +351,7 @@ static const struct ini_key keys[] = {
 	{ "memory", SETS(set_memory) },
 	{ "memory-kind", SETS(set_memory_kind), "auto" },
 	{ "vcpus", SETS(set_vcpus), "1" },
+	{ "priority", SETS(set_priority) },
 	{ "machine", SETS(set_text), "q35", FIELD(machine) },
 	{ "accelerator", SETS(set_text), "kvm:tcg", FIELD(accelerator) },
 	{ "cpu", SETS(set_text), FIELD(cpu) },
@@ -698,6 +716,8 @@ static char *to_text(const struct definition *d, enum use use)
 		write_key(out, "apart", d->apart);
 		write_key(out, "together", d->together);
 	}
+	if (d->priority && use == TO_KEEP)
+		fprintf(out, "priority = %u\n", d->priority - 1);
 	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)
 		write_key(out, "shared", d->shared.at[i]);
 	if (use != FOR_PEERS) {

@@ -39,6 +39,7 @@ struct definition {
 	char *uuid; /* NULL: none yet; in lower case */
 	uint64_t memory_bytes;
 	char *memory_options; /* NULL, or "slots=2,maxmem=8G" */
+	unsigned priority;    /* 1 + that of its moves; 0: none is said */
 	unsigned vcpus;
 	char *vcpus_options; /* NULL, or "sockets=1,cores=2" */
 	char *machine;       /* "q35" or "q35,usb=off" */

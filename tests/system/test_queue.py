@@ -9,6 +9,7 @@ import os
 import unittest
 
 from lab import Lab, machine, needs, wait_for
+from lab.field import Move
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 
@@ -39,9 +40,9 @@ class Case(unittest.TestCase):
             connect(one, other)
         return found
 
-    def machines(self, host, *names):
+    def machines(self, host, *names, keys=""):
         for name in names:
-            host.define(machine.definition(name, memory="16M"))
+            host.define(machine.definition(name, memory="16M").replace("vcpus", f"{keys}vcpus"))
             host.drover("vm", "start", name)
         return names
 
@@ -104,11 +105,12 @@ class Five(Case):
         self.alpha, self.beta = self.hosts("alpha", "beta")
         self.stand(self.alpha, "source:pre-copy")
         self.beta.start()
-        self.names = self.machines(self.alpha, "m1", "m2", "m3", "m4", "m5")
+        self.names = (*self.machines(self.alpha, "m1", "m2", "m3", "m4"),
+                      *self.machines(self.alpha, "m5", keys="priority = 70\n"))
 
     def five(self):
         """m1 and m2 move, m5, m3 and m4 wait in this order."""
-        ids = {n: self.move(self.alpha, n, self.beta, *(["--priority", "70"] if n == "m5" else []))
+        ids = {n: self.move(self.alpha, n, self.beta, *(["--priority", "45"] if n == "m4" else []))
                for n in self.names}
         self.assertEqual(self.waiting(self.alpha), ["m5", "m3", "m4"])
         self.assertEqual(self.moving(self.alpha), {"m1", "m2"})
@@ -123,12 +125,18 @@ class Five(Case):
         self.assertRegex(shown, r"Waits for +place 2 of 3: 2 moves leave this host at once")
         job = self.alpha.job(ids["m5"])
         self.assertEqual((job["priority"], job["queue"]["of"], job["state"]), (70, 3, "running"))
+        # All three go on as they are asked to stand now.
+        self.alpha.drover("job", "set", ids["m4"], "--priority", "90")
+        self.assertEqual(self.waiting(self.alpha), ["m4", "m5", "m3"])
+        self.assertEqual(self.files(self.alpha)[ids["m4"]]["rank"], 90)
+        late = self.alpha.drover("job", "set", ids["m1"], "--priority", "90", check=False)
+        self.assertEqual(late.status, 8)
         # Who waits holds nothing: there are no more than two there, and two QEMUs.
         self.assertEqual(len(self.jobs(self.beta, "destination")), 2)
         self.go(self.alpha)
         self.arrive(self.beta, self.names)
         self.assertEqual(self.here(self.alpha), set())
-        began = [self.alpha.job(ids[n])["started"] for n in ("m5", "m3", "m4")]
+        began = [self.alpha.job(ids[n])["started"] for n in ("m4", "m5", "m3")]
         self.assertEqual(began, sorted(began))
         wait_for("an empty queue", lambda: not self.files(self.alpha), 10)
 
@@ -155,6 +163,9 @@ class Five(Case):
         ids = self.five()
         self.assertEqual({i: f["started"] for i, f in self.files(self.alpha).items()},
                          {ids[n]: n in ("m1", "m2") for n in self.names})
+        watched = Move(self.alpha, self.alpha.drover_argv("job", "watch", ids["m1"]))
+        wait_for("the watcher", lambda: watched.process.poll() is None and
+                 watched.process.stdout.readline(), 10)
         self.alpha.kill9()
         self.stand(self.alpha, "source:pre-copy")
         # Those that waited have their numbers, those that were undone new ones.
@@ -168,6 +179,9 @@ class Five(Case):
         self.arrive(self.beta, self.names)
         self.assertEqual(self.here(self.alpha), set())
         wait_for("an empty queue", lambda: not self.files(self.alpha), 10)
+        status, said = watched.wait()
+        self.assertEqual(status, 0, said)
+        self.assertIn(f"undid job {ids['m1']}: the move is queued again as job ", said)
 
     def test_a_source_that_ends_takes_them_up_again(self):
         ids = self.five()
