@@ -151,11 +151,12 @@ class Course:
     """Two hosts with a card for each rate; None is one that is not shaped."""
 
     def __init__(self, args, *rates, latency="10ms", guest=Guest(), build=None,
-                 recent=False, trusted=False, huge=None):
+                 recent=False, trusted=False, huge=None, keys=""):
         """build: of another Drover, a folder like build/; recent: as of Host.of().
-        trusted: over TLS.  huge: the size of the guests' pages, from set_apart()."""
+        trusted: over TLS.  huge: the size of the guests' pages, from set_apart().
+        keys: more lines of a machine's definition."""
         self.args, self.guest, self.trusted = args, guest, trusted
-        self.build, self.recent = build, recent
+        self.build, self.recent, self.keys = build, recent, keys
         # What a guest has begun may end before it is moved.
         self.settle_s = 0.3 if args.quick else 1
         self.rates = [bits(r) for r in rates if r]
@@ -236,7 +237,7 @@ class Course:
         name = f"guest{self.number}"
         alpha.define(machine.definition(
             name, *self.guest.arguments(self.args.memory), *console.arguments(),
-            memory=f"{self.args.memory}M", machine="pc", huge=self.huge))
+            memory=f"{self.args.memory}M", machine="pc", huge=self.huge) + f"{self.keys}\n")
         alpha.drover("vm", "start", name)
         console.wait_line("^drover-stress ready", 120)
         try:

@@ -18,6 +18,7 @@ import sys
 import compression
 import distance
 import failures
+import memory
 import model
 import multichannel
 import pause
@@ -32,7 +33,8 @@ from results import Bench
 GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
           "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
-          "tls": tls.PARTS, "update": update.PARTS, "pause": pause.PARTS}
+          "tls": tls.PARTS, "update": update.PARTS, "pause": pause.PARTS,
+          "memory": memory.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

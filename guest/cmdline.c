@@ -91,6 +91,7 @@ static const struct parameter parameters[] = {
 	{ "verify", read_size, offsetof(struct settings, verify_bytes_per_s) },
 	{ "heartbeat", read_positive, offsetof(struct settings, heartbeat_ms) },
 	{ "seed", read_size, offsetof(struct settings, seed) },
+	{ "reads", read_size, offsetof(struct settings, reads) },
 };
 
 static bool word_read(struct settings *s, char *word)

@@ -16,6 +16,8 @@ struct settings {
 	uint64_t hot_bytes;
 	uint64_t heartbeat_ms;
 	uint64_t seed;
+	/* In a loop; 0: none. */
+	uint64_t reads;
 	const struct content *content;
 	bool touch_few;
 };

@@ -15,6 +15,7 @@
 #include "content.h"
 #include "memory.h"
 #include "pace.h"
+#include "reads.h"
 #include "store.h"
 #include "trap.h"
 
@@ -104,10 +105,12 @@ __attribute__((noreturn)) static void run(struct store *s,
 {
 	struct heartbeat beat;
 	struct pace dirty, verify;
+	struct reads reads;
 
 	heartbeat_init(&beat, set->heartbeat_ms);
 	pace_init(&dirty, set->dirty_bytes_per_s, DIRTY_SLICE_MS);
 	pace_init(&verify, set->verify_bytes_per_s, VERIFY_SLICE_MS);
+	reads_init(&reads, s->memory, s->pages, set->reads);
 	for (;;) {
 		uint64_t now;
 
@@ -116,6 +119,11 @@ __attribute__((noreturn)) static void run(struct store *s,
 			heartbeat_do(&beat, s);
 		work_do(&dirty, s, store_dirty_next);
 		work_do(&verify, s, store_check_next);
+		/* They leave no time to sleep. */
+		if (reads.loop > 0) {
+			reads_do(&reads);
+			continue;
+		}
 
 		now = clock_now();
 		clock_sleep(min(beat.next, min(pace_wake(&dirty, now),

@@ -9,6 +9,7 @@ version 10.0; what is missing is skipped. DROVER_STRESS names the guest.
 """
 
 import os
+import re
 import socket
 import statistics
 import struct
@@ -95,6 +96,17 @@ class Behaviour:
         self.check_health(guest, 40 * MIB)
         guest.wait_beat('several rounds', lambda b: b.generation >= 10, 10)
         self.assertEqual(guest.corrupt_lines(), [])
+
+    def test_loops_of_reads_leave_the_rest_on_time(self):
+        guest = self.guest('fill=100M hot=30M rate=4M reads=50000', memory='128M')
+        guest.wait_ready()
+        self.check_health(guest, 4 * MIB)
+        took = [int(t) for t in re.findall(r'^reads 50000 us=(\d+)$', guest.text(), re.M)]
+        self.assertGreater(len(took), 3)
+        self.assertGreater(min(took), 0)
+        guest = self.guest('fill=16M heartbeat=20', memory='64M')
+        guest.wait_beats(10, 10)
+        self.assertNotIn('reads', guest.text())
 
     def test_pages_are_those_of_a_file(self):
         pages = 1000

@@ -9,6 +9,7 @@ from test_memory import GROWTH, Group, resident
 from lab import Lab, core, machine, needs, oracle, wait_for
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
+from lab.huge import huge_pages
 from lab.network import Network
 
 TIME_LIMIT = 150
@@ -18,20 +19,19 @@ MIB = 1 << 20
 STAYS = 20 * MIB
 
 
-def anonymous(pid, size):
-    """KiB of the guest's RAM: {"Rss": there, "AnonHugePages": of these in huge pages}."""
-    start, _ = oracle.private_memory(pid, size)
-    found = {}
+def memory_of(pid, size):
+    """What smaps says of the mapping of this length that the guest has most in: KiB."""
+    found = [{"Rss": 0, "Shared_Hugetlb": 0}]
     with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
         for line in f:
-            if line.startswith(f"{start:x}-"):
-                found = {"": ""}
-            elif found and line.split("-")[0].isalnum() and ":" not in line.split()[0]:
-                break
-            elif found:
-                key, value = line.split(":", 1)
-                found[key] = value.split()[0]
-    return {key: int(found[key]) for key in ("Rss", "AnonHugePages")}
+            key, *words = line.split()
+            if not key.endswith(":"):
+                start, end = (int(x, 16) for x in key.split("-"))
+                found.append({"length": end - start})
+            elif words[-1] == "kB":
+                found[-1][key[:-1]] = int(words[0])
+    return max((x for x in found if x.get("length") == size),
+               key=lambda x: x["Rss"] + x["Shared_Hugetlb"])
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
@@ -48,14 +48,14 @@ class Case(unittest.TestCase):
             for name in ("alpha", "beta")))
         self.console = Console(self.lab)
 
-    def start(self, fill, size=None, **guest):
+    def start(self, fill, size=None, keys="", **guest):
         if size:
             self.size = size
         for host in (self.alpha, self.beta):
             host.start()
         self.alpha.define(machine.definition(
             "web", *machine.stress_arguments(fill=fill, **guest), *self.console.arguments(),
-            memory=f"{self.size // MIB}M"))
+            memory=f"{self.size // MIB}M") + f"{keys}\n")
         self.alpha.drover("vm", "start", "web")
         self.console.wait_line("^drover-stress ready", 60)
 
@@ -75,10 +75,32 @@ class Case(unittest.TestCase):
 class Private(Case):
     def test_all_pages_are_huge_after_a_move(self):
         self.start("960M", size=1024 * MIB, rate="0")
-        has = anonymous(self.move(self.alpha, self.beta), self.size)
+        has = memory_of(self.move(self.alpha, self.beta), self.size)
         print(f"after the move {has}")
         self.assertGreaterEqual(has["Rss"], 960 * 1024)
         self.assertGreaterEqual(has["AnonHugePages"], 0.98 * has["Rss"])
+
+    def seen_by_the_guest(self, pid, *keys):
+        """smaps, once the guest has looked at all of its pages: QEMU maps them then."""
+        def mapped():
+            has = memory_of(pid, self.size)
+            return has if sum(has[key] for key in keys) >= 192 * 1024 else None
+        has = wait_for("all pages to be mapped", mapped, 60)
+        print(f"after the move {has}")
+        return has
+
+    def test_those_of_a_file_are_too(self):
+        self.start("192M", size=256 * MIB, keys="memory-kind = file", rate="0")
+        has = self.seen_by_the_guest(self.move(self.alpha, self.beta), "Rss")
+        self.assertGreaterEqual(has["ShmemPmdMapped"], 0.98 * has["Rss"])
+
+    def test_those_that_are_set_aside_are_used(self):
+        with huge_pages(2 * 256 * MIB):
+            self.start("192M", size=256 * MIB, keys="huge-pages = 2M", rate="0")
+            has = self.seen_by_the_guest(self.move(self.alpha, self.beta), "Shared_Hugetlb",
+                                         "Private_Hugetlb")
+            self.assertEqual((has["KernelPageSize"], has["Rss"]), (2048, 0))
+            self.lab.close()
 
     def test_what_was_never_used_stays_so_three_times(self):
         self.start("128M", rate="2M", hot="4M")
