@@ -13,7 +13,14 @@
 /* Ratios of change and rate: above the first rounds do not get shorter; above
  * the second so little that a smaller limit is not worth its time; below the
  * third they certainly do.  The throttle aims at the last. */
-static const double stuck_at = 0.95, knee = 0.65, well_below = 0.8, aim = 0.5;
+static const double stuck_at = 0.95, knee = 0.65, well_below = 0.8, aim = 0.4;
+
+/* A guest that changes the same pages again and again seems as fast as the
+ * paths, and no faster: how fast it is shows only when it is slower. */
+static const double seems = 1.1, may_be = 2;
+
+/* Below that a guest of which much has been seen is none that is stuck. */
+static const double suspect = 0.15;
 
 static double seconds(uint64_t us)
 {
@@ -147,7 +154,8 @@ static void choose_stuck(struct converge *c, const struct converge_rules *rules,
 /* So that what the guest still changes is to what travels as it should be. */
 static unsigned throttle_for(const struct converge_seen *s)
 {
-	double runs = (100 - s->throttle) * aim / ratio_of(s);
+	double ratio = ratio_of(s) > seems ? ratio_of(s) : may_be;
+	double runs = (100 - s->throttle) * aim / ratio;
 	unsigned throttle = runs < 99 ? 100 - (unsigned)runs : 1;
 
 	if (throttle <= s->throttle)
@@ -156,10 +164,25 @@ static unsigned throttle_for(const struct converge_seen *s)
 						 : CONVERGE_THROTTLE_MOST;
 }
 
+/* QEMU has taken what it was told, or may take. */
+static void note_taken(struct converge *c, const struct converge_rules *rules,
+		       const struct converge_seen *s)
+{
+	if (s->throttle == c->taken)
+		return;
+	c->taken = s->throttle;
+	c->taken_us = s->looked_us;
+	/* What would have ended when counts for a guest that is slow. */
+	c->full_end_us = 0;
+	if (rules->steps & CONVERGE_THROTTLE && s->throttle > c->throttle)
+		c->throttle = s->throttle;
+}
+
 static void choose_throttle(struct converge *c,
 			    const struct converge_rules *rules,
 			    const struct converge_seen *s)
 {
+	note_taken(c, rules, s);
 	if (!(rules->steps & CONVERGE_THROTTLE)) {
 		if (c->throttle > 1)
 			c->throttle =
@@ -182,8 +205,31 @@ static void choose_throttle(struct converge *c,
 	c->throttle = throttle_for(s);
 	c->told_us = s->now_us;
 	c->untaken = c->calm = 0;
-	/* What would have ended when counts for a guest that is slow. */
-	c->full_end_us = 0;
+}
+
+static void tell(struct converge *c, unsigned step, unsigned trigger)
+{
+	c->step = step > 0 ? step : 1; /* QEMU's least */
+	c->trigger = trigger;
+}
+
+/* One finding is had in any case, of the first pass or after a step.  With the
+ * next one QEMU does what was chosen, or, before that, slows a guest down that
+ * is stuck by its own reckoning. */
+static void choose_step(struct converge *c, const struct converge_rules *rules,
+			const struct converge_seen *s)
+{
+	if (!(rules->steps & CONVERGE_THROTTLE))
+		tell(c, c->throttle,
+		     s->throttle > 1 ? CONVERGE_TRIGGER_ALWAYS
+				     : CONVERGE_TRIGGER_NONE);
+	else if (s->throttle < c->throttle ||
+		 s->looked_us < c->taken_us + CONVERGE_FINDING_US)
+		tell(c, c->throttle, CONVERGE_TRIGGER_ALWAYS);
+	else if (s->rounds == 0 || s->zeros || ratio_of(s) < suspect)
+		tell(c, s->throttle, CONVERGE_TRIGGER_NONE);
+	else if (s->fresh || c->trigger != CONVERGE_TRIGGER_STUCK)
+		tell(c, throttle_for(s), CONVERGE_TRIGGER_STUCK);
 }
 
 struct converge converge_next(const struct converge *now,
@@ -194,6 +240,7 @@ struct converge converge_next(const struct converge *now,
 
 	choose_stuck(&c, rules, seen);
 	choose_throttle(&c, rules, seen);
+	choose_step(&c, rules, seen);
 	choose_limit(&c, rules, seen);
 	return c;
 }

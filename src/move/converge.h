@@ -15,7 +15,10 @@
  *
  * The throttle.  A guest that does not converge keeps so much of its processor
  * time that it changes half of what travels, and less each time that it turns
- * out to have been too much.
+ * out to have been too much.  QEMU takes a step when it has found the guest too
+ * fast twice, a second apart at least, and counts from the begin on: so that no
+ * finding is lost it is told, also before anything is chosen, which step it may
+ * take, and what is too fast.
  */
 #pragma once
 
@@ -38,6 +41,13 @@ enum {
 	CONVERGE_PATIENCE_US = 300000, /* which is so much at least */
 	CONVERGE_STUCK_ROUNDS = 2,
 	CONVERGE_THROTTLE_MOST = 99, /* QEMU's, per cent */
+	/* Of what was sent, per cent, that a guest may change before QEMU finds
+	 * it too fast: as much as can be; so that it counts in any case; as a
+	 * guest that is stuck. */
+	CONVERGE_TRIGGER_NONE = 100,
+	CONVERGE_TRIGGER_ALWAYS = 1,
+	CONVERGE_TRIGGER_STUCK = 95,
+	CONVERGE_FINDING_US = 1000000, /* at the soonest */
 	/* A step that QEMU has not taken after so many rounds, and for so long,
 	 * it will not take. */
 	CONVERGE_STEP_ROUNDS = 5,
@@ -60,7 +70,9 @@ struct converge_seen {
 	 * how much. */
 	bool sure;
 	bool fresh; /* QEMU has just looked: both rates are of the same time */
-	unsigned throttle; /* in effect, per cent */
+	bool zeros; /* many pages of them are sent: QEMU reckons otherwise */
+	uint64_t looked_us; /* when it last looked, as now_us; 0: never */
+	unsigned throttle;  /* in effect, per cent */
 };
 
 /* What was chosen; all 0 at first. */
@@ -68,10 +80,15 @@ struct converge {
 	uint64_t limit_us;    /* that QEMU is to be told */
 	uint64_t full_end_us; /* the move's, with the whole limit; 0: later */
 	uint64_t fits_us;     /* since when the rest fits into it; 0: not */
-	unsigned throttle;    /* that QEMU is to be told; 0: none so far */
+	unsigned throttle;    /* that QEMU is to take; 0: none so far */
 	uint64_t told_us;     /* when it was chosen, */
 	unsigned untaken;     /* rounds since then in which QEMU was not, */
 	unsigned calm;        /* the last of them in which it was not stuck */
+	unsigned step;        /* that QEMU is told: the throttle, or one that it
+				 may take by itself */
+	unsigned trigger;     /* that it is told with it */
+	unsigned taken;       /* the last throttle that was in effect, */
+	uint64_t taken_us;    /* since when */
 	bool stuck;           /* as it goes now, it will not converge */
 };
 

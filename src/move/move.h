@@ -5,8 +5,8 @@
  *
  *   source            the source's stages, up to where both QEMUs are complete
  *   destination       the destination's
- *   source_rounds, rounds, converge
- *                     its rounds: what is measured, and chosen by it
+ *   steer, rounds, converge
+ *                     QEMU's rounds: what is measured, and chosen by it
  *   source_estimate, speed, estimate
  *                     its clock: docs/estimate.md
  *   decide            who may run the guest: the table

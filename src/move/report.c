@@ -311,6 +311,17 @@ static void add_pause(struct job_report *to, const struct move_times *t,
 	to->pause.cont_ms = part_ms(from, &last, t->running_wall_us);
 }
 
+static int add_throttled(struct words *to, const struct move_times *t,
+			 const char *what, struct error *e)
+{
+	return t->throttle > 1
+		       ? words_addf(to, e,
+				    "the guest was slowed down by up to %u %% "
+				    "so that the %s could finish",
+				    t->throttle, what)
+		       : 0;
+}
+
 static int add_forced(struct words *to, const struct move_times *t,
 		      const char *what, struct error *e)
 {
@@ -339,11 +350,7 @@ static int add_reasons(struct words *to, const struct move_times *t,
 	if (rs->opaque && words_addf(to, e, "pages stayed in QEMU's stream: %s",
 				     rs->why_opaque) < 0)
 		return error_code(e);
-	if (t->throttle > 1 &&
-	    words_addf(to, e,
-		       "the guest was slowed down by up to %u %% so that the "
-		       "move could finish",
-		       t->throttle) < 0)
+	if (add_throttled(to, t, "move", e) < 0)
 		return error_code(e);
 	if (rs->why_kept[0] &&
 	    words_addf(to, e, "pages went through QEMU: %s", rs->why_kept) < 0)
@@ -391,6 +398,7 @@ struct job_report report_update(const struct migration_info *q,
 
 	struct error ignored;
 
+	(void)add_throttled(&r.reasons, t, "update", &ignored);
 	(void)add_forced(&r.reasons, t, "update", &ignored);
 	r.pages.of[RUN_ZERO] = q->zero_pages;
 	r.pages.of[RUN_DATA] = q->data_pages;

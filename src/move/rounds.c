@@ -52,13 +52,17 @@ void rounds_add(struct rounds *r, const struct rounds_seen *s)
 	if (s->syncs == 0)
 		return;
 	r->fresh = s->syncs != r->last.syncs;
+	if (r->fresh)
+		r->looked_us = s->pass == s->syncs ? s->pass_us : s->at_us;
 	if (r->fresh || r->changed.count == 0) {
 		add(&r->changed, s->pass == s->syncs ? s->pass_us : s->at_us,
 		    s->data + s->zero + s->remaining);
 		r->syncs += r->changed.count > 1 ? s->syncs - r->last.syncs : 0;
 	}
-	if (s->syncs < 2 || r->last.syncs < 2)
+	if (s->syncs < 2 || r->last.syncs < 2) {
 		r->first_zero = s->zero;
+		r->first_data = s->data;
+	}
 	if (data->count == 0 || s->at_us >= point(data, 0)->at_us + APART_US)
 		add(&r->data, s->at_us, s->data + s->zero - r->first_zero);
 	r->last = *s;
@@ -66,7 +70,10 @@ void rounds_add(struct rounds *r, const struct rounds_seen *s)
 
 void rounds_restart(struct rounds *r)
 {
-	*r = (struct rounds){ .last = r->last, .first_zero = r->first_zero };
+	*r = (struct rounds){ .last = r->last,
+			      .looked_us = r->looked_us,
+			      .first_zero = r->first_zero,
+			      .first_data = r->first_data };
 }
 
 uint64_t rounds_dirty_rate(const struct rounds *r)
@@ -103,6 +110,17 @@ bool rounds_change(const struct rounds *r, unsigned back, uint64_t *ret_over_us,
 bool rounds_are_fresh(const struct rounds *r)
 {
 	return r->fresh;
+}
+
+uint64_t rounds_looked_us(const struct rounds *r)
+{
+	return r->looked_us;
+}
+
+bool rounds_have_zeros(const struct rounds *r)
+{
+	return (r->last.zero - r->first_zero) * 8 >
+	       r->last.data - r->first_data;
 }
 
 uint64_t rounds_since_us(const struct rounds *r)

@@ -46,10 +46,11 @@ struct rounds_line {
 };
 
 struct rounds {
-	struct rounds_line changed; /* at each sync: sent and remaining */
-	struct rounds_line data;    /* now and then: sent */
-	uint64_t first_zero;        /* bytes of zeros of the first pass */
+	struct rounds_line changed;      /* at each sync: sent and remaining */
+	struct rounds_line data;         /* now and then: sent */
+	uint64_t first_zero, first_data; /* bytes of the first pass */
 	uint64_t syncs;
+	uint64_t looked_us; /* the last sync */
 	bool fresh;
 	struct rounds_seen last;
 };
@@ -66,6 +67,11 @@ bool rounds_are_fresh(const struct rounds *r);
 /* What was changed in the last round but @back; false: it is not known. */
 bool rounds_change(const struct rounds *r, unsigned back, uint64_t *ret_over_us,
 		   uint64_t *ret_bytes);
+/* When QEMU last looked, at the begin of its newest round; 0: never. */
+uint64_t rounds_looked_us(const struct rounds *r);
+/* After the first pass more than a ninth of the pages were of zeros, which QEMU
+ * does not count where it looks how fast the guest is. */
+bool rounds_have_zeros(const struct rounds *r);
 /* How long QEMU has not looked; UINT64_MAX: it is not known. */
 uint64_t rounds_since_us(const struct rounds *r);
 /* Bytes that would have to be sent if the guest stopped now: those that QEMU

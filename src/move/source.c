@@ -37,9 +37,7 @@ enum {
 	MONITOR_US = 5000000,
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
 	PROGRESS_US = 250000,
-	NEAR_US = 50000,   /* the same when QEMU may soon stop the guest */
-	SYNCED_US = 10000, /* after QEMU looked what has changed */
-	FAR_S = 2,         /* seconds that the rest takes when the end is far */
+	FAR_S = 2, /* seconds that the rest takes when the end is far */
 	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
 };
 
@@ -182,7 +180,7 @@ static int set_up_qemu(struct source *m, struct error *e)
 	if (monitor_set_parameter(m->qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
 		return error_code(e);
-	return source_rounds_begin(m, e);
+	return steer_begin(&m->steer, m->qmp, m->session, &m->capabilities, e);
 }
 
 static void migrate_socket(char *buf, size_t cap, const struct source *m)
@@ -250,21 +248,6 @@ static int on_migration(struct source *m, enum migration_status status,
 	return 0;
 }
 
-static void ask_within(struct source *m, uint64_t us)
-{
-	if (m->next_progress_us > clock_us() + us)
-		m->next_progress_us = clock_us() + us;
-}
-
-/* What it found is asked for a moment later: if it was little enough, the guest
- * has been stopped by then, and its monitor is silent. */
-static void on_pass(struct source *m, uint64_t pass)
-{
-	m->pass = pass;
-	m->pass_us = clock_us();
-	ask_within(m, SYNCED_US);
-}
-
 static int drain_events(struct source *m, struct error *e)
 {
 	struct monitor_event event;
@@ -276,7 +259,7 @@ static int drain_events(struct source *m, struct error *e)
 		if (event.kind == MONITOR_STOPPED)
 			on_stop(m, event.wall_us);
 		else if (event.kind == MONITOR_PASS)
-			on_pass(m, event.pass);
+			steer_pass(&m->steer, event.pass);
 		else if (event.kind == MONITOR_MIGRATION &&
 			 on_migration(m, event.status, e) < 0)
 			return error_code(e);
@@ -315,14 +298,15 @@ static int check_deadline(struct source *m, struct error *e)
 	    m->times.stopped_wall_us)
 		return 0;
 	text_duration(limit, sizeof(limit), m->timeout_us);
-	if (!(m->rules.steps & CONVERGE_PAUSE))
+	if (!(m->steer.rules.steps & CONVERGE_PAUSE))
 		return error_set(e, ETIMEDOUT,
 				 "the move was not done within the time-out of "
 				 "%s: %s",
 				 limit,
-				 m->stuck[0] ? m->stuck
-					     : "the guest changes its memory "
-					       "faster than it travels");
+				 m->steer.stuck[0]
+					 ? m->steer.stuck
+					 : "the guest changes its memory "
+					   "faster than it travels");
 	log_info("move %s: time-out of %s, the guest is paused to finish",
 		 m->job->machine, limit);
 	m->deadline_us = 0;
@@ -343,19 +327,16 @@ static int tell_bandwidth(struct source *m, uint64_t rate, struct error *e)
 	return 0;
 }
 
-/* What QEMU said before it answered belongs to the answer: that it looked what
- * has changed, or stopped the guest. */
 static int ask_round(struct source *m, struct migration_info *ret,
 		     struct error *e)
 {
-	m->next_progress_us = UINT64_MAX;
 	if (monitor_migration(m->qmp, ret, e) < 0 || drain_events(m, e) < 0)
 		return error_code(e);
 	/* Of one that has stopped the guest nothing is left to be chosen. */
 	if (!m->times.stopped_wall_us && ret->status == MIGRATION_ACTIVE &&
-	    source_round(m, ret, e) < 0)
+	    steer_round(&m->steer, ret, e) < 0)
 		return error_code(e);
-	ask_within(m, source_is_near(m) ? NEAR_US : PROGRESS_US);
+	steer_ask_on(&m->steer);
 	return 0;
 }
 
@@ -372,7 +353,7 @@ static int update_progress(struct source *m, struct error *e)
 	struct session_stats st;
 	struct relay_stats rs;
 
-	if (clock_us() < m->next_progress_us || m->completed || is_silent(m))
+	if (m->completed || is_silent(m) || !steer_is_due(&m->steer))
 		return 0;
 	source_estimate_sample(m);
 	if (ask_round(m, &info, e) < 0)
@@ -387,7 +368,7 @@ static int update_progress(struct source *m, struct error *e)
 	relay_stats(m->relay, &rs);
 	progress_update(&m->progress, &info, &st, &rs);
 	m->progress.downtime_limit_ms =
-		(int64_t)(m->converge.limit_us / USEC_PER_MS);
+		(int64_t)(m->steer.converge.limit_us / USEC_PER_MS);
 	source_estimate(m, &info, &st);
 	job_set_progress(m->job, &m->progress);
 	return is_silent(m) ? 0 : tell_bandwidth(m, st.out.rate, e);
@@ -407,9 +388,9 @@ static void wait_for_anything(struct source *m)
 	const uint64_t turn = clock_us() + PROGRESS_US;
 
 	poll(p, ARRAY_SIZE(p),
-	     clock_poll_ms(m->next_progress_us > clock_us() &&
-					   m->next_progress_us < turn
-				   ? m->next_progress_us
+	     clock_poll_ms(m->steer.next_us > clock_us() &&
+					   m->steer.next_us < turn
+				   ? m->steer.next_us
 				   : turn));
 }
 
@@ -426,11 +407,11 @@ static void take_terms(struct source *m)
 
 	if (!job_new_terms(m->job, &terms) || m->times.stopped_wall_us)
 		return;
-	m->rules.steps = terms.converge;
-	m->rules.limit_us = terms.limit_us;
+	m->steer.rules.steps = terms.converge;
+	m->steer.rules.limit_us = terms.limit_us;
 	m->timeout_us = terms.timeout_us;
 	set_deadline(m);
-	m->next_progress_us = 0;
+	m->steer.next_us = 0;
 }
 
 /* Until both QEMUs say that everything has arrived. */
@@ -488,11 +469,11 @@ static int st_precopy(struct source *m, struct error *e)
 		return error_code(e);
 	prepare_commit(m);
 	m->migrating = true;
-	m->times.migrate_us = clock_us();
+	m->times.migrate_us = m->steer.begun_us = clock_us();
 	set_deadline(m);
 	job_open_terms(m->job,
-		       &(struct job_terms){ .converge = m->rules.steps,
-					    .limit_us = m->rules.limit_us,
+		       &(struct job_terms){ .converge = m->steer.rules.steps,
+					    .limit_us = m->steer.rules.limit_us,
 					    .timeout_us = m->timeout_us });
 	if (monitor_migrate(m->qmp, path, e) < 0)
 		return error_code(e);
@@ -565,8 +546,10 @@ int move_away(struct job *job, const struct move_host *host,
 		.peer = peer,
 		.o = o,
 		.entry = journal_entry_of(job),
-		.rules = { .limit_us = o->downtime_limit_us,
-			   .steps = o->converge },
+		.steer = { .rules = { .limit_us = o->downtime_limit_us,
+				      .steps = o->converge },
+			   .job = job,
+			   .what = "move" },
 		.timeout_us = o->timeout_us,
 	};
 	int r;

@@ -12,14 +12,13 @@
 
 #include "base/error.h"
 #include "move/commit.h"
-#include "move/converge.h"
 #include "move/estimate.h"
 #include "move/job.h"
 #include "move/journal.h"
 #include "move/move.h"
 #include "move/report.h"
-#include "move/rounds.h"
 #include "move/speed.h"
+#include "move/steer.h"
 #include "qemu/monitor.h"
 
 enum { SOURCE_REASON_US = 500000 }; /* to say, or hear, what went wrong */
@@ -63,18 +62,11 @@ struct source {
 	bool migrating;         /* QEMU was told to */
 	bool commit_prepared;   /* journal_prepare() */
 	struct move_times times;
-	uint64_t next_progress_us, next_bandwidth_us;
+	uint64_t next_bandwidth_us;
 	uint64_t timeout_us, deadline_us; /* 0: none */
 	struct job_progress progress;
 
-	/* source_rounds.c */
-	struct converge_rules rules;
-	struct converge converge;
-	struct rounds rounds;
-	uint64_t pass, pass_us;      /* QEMU last looked what has changed */
-	unsigned throttle;           /* the last that QEMU said */
-	char stuck[JOB_ADVICE_SIZE]; /* it will not converge, and why */
-
+	struct steer steer;
 	struct source_clock clock;
 	struct commit_side side;
 	struct error why; /* the move failed */
@@ -83,14 +75,6 @@ struct source {
 /* A message of @type, or the other side's "failed" as -EREMOTEIO. */
 int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
 		 struct message *ret, struct error *e);
-
-/* QEMU's own means to come to an end are set up; before it migrates. */
-int source_rounds_begin(struct source *m, struct error *e);
-/* Of @info, which QEMU has just said: it may be told something else now. */
-int source_round(struct source *m, const struct migration_info *info,
-		 struct error *e);
-/* QEMU may soon stop the guest. */
-bool source_is_near(const struct source *m);
 
 /* How full the memory is, and what the guest changes, is looked at; before QEMU
  * migrates. */

@@ -166,7 +166,7 @@ static enum decide_event act_continue(struct commit_side *c)
 	if (m->relay)
 		relay_stop(m->relay);
 	if (!m->migrating && !m->resumed) {
-		if (m->converge.limit_us)
+		if (m->steer.converge.limit_us)
 			monitor_reset_convergence(m->qmp);
 		return EVENT_CONTINUED;
 	}
@@ -194,7 +194,8 @@ static void set_report(struct source *m)
 	if (!m->session || !m->relay)
 		return;
 	m->times.rounds = m->progress.round;
-	m->times.limit_us = m->converge.limit_us;
+	m->times.limit_us = m->steer.converge.limit_us;
+	m->times.throttle = m->steer.most;
 	if (report_move(&report, m->session, m->relay, &m->times, m->o, &e) < 0)
 		log_error("move %s: no report: %s", m->job->machine, e.text);
 	else

@@ -80,8 +80,8 @@ static bool may_sample(const struct source *m)
 {
 	uint64_t rate = speed_rate(&m->clock.speed);
 
-	return rounds_ended(&m->rounds) == 0 && rate > 0 &&
-	       rounds_remaining(&m->rounds) / rate > NEAR_S;
+	return rounds_ended(&m->steer.rounds) == 0 && rate > 0 &&
+	       rounds_remaining(&m->steer.rounds) / rate > NEAR_S;
 }
 
 void source_estimate_sample(struct source *m)
@@ -112,7 +112,7 @@ static void take_changes(struct estimate_seen *s, const struct source *m)
 	struct estimate_change *to = s->change;
 
 	while (s->changes < ESTIMATE_CHANGES - SOURCE_SAMPLES &&
-	       rounds_change(&m->rounds, s->changes, &to->over_us,
+	       rounds_change(&m->steer.rounds, s->changes, &to->over_us,
 			     &to->bytes)) {
 		to++;
 		s->changes++;
@@ -125,7 +125,7 @@ static struct estimate_seen seen_of(const struct source *m,
 				    const struct migration_info *info)
 {
 	const struct source_clock *c = &m->clock;
-	uint64_t since_us = rounds_since_us(&m->rounds);
+	uint64_t since_us = rounds_since_us(&m->steer.rounds);
 	struct estimate_seen s = {
 		.total = info->total,
 		.used = c->used,
@@ -137,8 +137,8 @@ static struct estimate_seen seen_of(const struct source *m,
 		.rate = speed_rate(&c->speed),
 		.rate_error = speed_error(&c->speed),
 		.zero_rate = c->speed.zero_rate,
-		.limit_us = m->rules.limit_us,
-		.steps = m->rules.steps,
+		.limit_us = m->steer.rules.limit_us,
+		.steps = m->steer.rules.steps,
 		.timeout_us = m->timeout_us,
 		.elapsed_us = clock_us() - m->times.migrate_us,
 	};

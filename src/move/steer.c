@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "move/steer.h"
 
-/*
- * What the source does at each of QEMU's rounds: measures, has converge.h
- * choose, and tells QEMU.
- */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +9,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "move/job.h"
-#include "move/source.h"
 #include "qemu/monitor.h"
 #include "session/session.h"
 #include "wire/frame.h"
@@ -20,82 +16,83 @@
 enum {
 	/* A synchronisation so lately tells what is changed exactly. */
 	FRESH_US = 50000,
-	/* Of what was sent, per cent, that a guest may change before QEMU slows
-	 * it down: as much as can be, or, where it is to do as it is told, at
-	 * once, from the first round on. */
-	TRIGGER_NONE = 100,
-	TRIGGER_ALWAYS = 1,
 	NEAR_S = 1, /* the rest takes no longer */
+	ASK_US = 250000,
+	NEAR_US = 50000,   /* the same when QEMU may soon stop the guest */
+	SYNCED_US = 10000, /* after QEMU looked what has changed */
 };
 
-static int tell_limit(struct source *m, uint64_t limit_us, struct error *e)
+static int tell_limit(struct steer *s, uint64_t limit_us, struct error *e)
 {
-	if (monitor_set_parameter(m->qmp, "downtime-limit",
+	if (monitor_set_parameter(s->qmp, "downtime-limit",
 				  limit_us / USEC_PER_MS, e) < 0)
 		return error_code(e);
-	log_debug("move %s: downtime limit of QEMU %llu ms", m->job->machine,
+	log_debug("%s %s: downtime limit of QEMU %llu ms", s->what,
+		  s->job->machine,
 		  (unsigned long long)(limit_us / USEC_PER_MS));
 	return 0;
 }
 
-/* QEMU takes a step each time that it finds the guest too fast, twice in a row
- * and a second apart at least: the one step that it has leads to what was
- * chosen.  0 is as little as it can be told, which is 1. */
-static int tell_throttle(struct source *m, unsigned throttle, unsigned now,
-			 struct error *e)
+/* The one step that QEMU has leads from what is in effect to what was chosen.
+ */
+static int tell_throttle(struct steer *s, const struct converge *to,
+			 unsigned now, struct error *e)
 {
-	unsigned most = throttle ? throttle : 1;
 	const struct monitor_throttle t = {
-		.trigger = m->rules.steps & CONVERGE_THROTTLE || now > 1
-				   ? TRIGGER_ALWAYS
-				   : TRIGGER_NONE,
-		.begin = most,
-		.step = most > now ? most - now : 1,
-		.most = most,
+		.trigger = to->trigger,
+		.begin = to->step,
+		.step = to->step > now ? to->step - now : 1,
+		.most = to->step,
 	};
 
-	return monitor_set_throttle(m->qmp, &t, e);
+	return monitor_set_throttle(s->qmp, &t, e);
 }
 
 /* What it might be told later it has to be able to do from the begin on. */
-int source_rounds_begin(struct source *m, struct error *e)
+int steer_begin(struct steer *s, struct qmp *q, struct session *session,
+		const struct migration_capabilities *c, struct error *e)
 {
 	const struct converge_seen nothing = { 0 };
 
-	m->converge = converge_next(&m->converge, &m->rules, &nothing);
-	if (monitor_set_capability(m->qmp, &m->capabilities, "auto-converge",
-				   true, e) < 0 ||
-	    tell_throttle(m, 0, 0, e) < 0)
+	s->qmp = q;
+	s->session = session;
+	s->converge = converge_next(&s->converge, &s->rules, &nothing);
+	if (monitor_set_capability(q, c, "auto-converge", true, e) < 0 ||
+	    tell_throttle(s, &s->converge, 0, e) < 0)
 		return error_code(e);
-	return tell_limit(m, m->converge.limit_us, e);
+	return tell_limit(s, s->converge.limit_us, e);
 }
 
-static struct converge_seen seen_of(const struct source *m,
+static struct converge_seen seen_of(const struct steer *s,
 				    const struct migration_info *info)
 {
-	const struct rounds *r = &m->rounds;
+	const struct rounds *r = &s->rounds;
 
 	return (struct converge_seen){
-		.now_us = clock_us() - m->times.migrate_us,
+		.now_us = clock_us() - s->begun_us,
 		.remaining = rounds_remaining(r),
 		.rate = rounds_rate(r),
 		.dirty_rate = rounds_dirty_rate(r),
 		.rounds = rounds_ended(r),
 		.sure = rounds_ended(r) > 1 || rounds_since_us(r) < FRESH_US,
 		.fresh = rounds_are_fresh(r),
+		.zeros = rounds_have_zeros(r),
+		.looked_us = rounds_looked_us(r) > s->begun_us
+				     ? rounds_looked_us(r) - s->begun_us
+				     : 0,
 		.throttle = info->throttle,
 	};
 }
 
 /* Cards that it does not use, "eth1"; empty where there are none. */
-static void name_spare(struct source *m, char *buf, size_t cap)
+static void name_spare(struct steer *s, char *buf, size_t cap)
 {
 	struct paths_report paths;
 	struct error e;
 	size_t used = 0;
 
 	buf[0] = '\0';
-	if (session_paths(m->session, &paths, &e) < 0)
+	if (!s->session || session_paths(s->session, &paths, &e) < 0)
 		return;
 	for (size_t i = 0; i < paths.paths_count && used < cap; i++)
 		if (paths.paths[i].state == PATH_SPARE)
@@ -105,83 +102,120 @@ static void name_spare(struct source *m, char *buf, size_t cap)
 	shape_done(&paths_report_shape, &paths);
 }
 
-static void say_stuck(struct source *m, const struct converge_seen *seen)
+static void say_stuck(struct steer *s, const struct converge_seen *seen)
 {
 	char spare[64], text[JOB_ADVICE_SIZE];
 
-	name_spare(m, spare, sizeof(spare));
-	converge_say(text, sizeof(text), &m->rules, seen, spare);
-	log_warning("move %s (%s): %s", m->job->machine, m->job->id, text);
-	snprintf(m->stuck, sizeof(m->stuck), "%s", text);
-	job_set_advice(m->job, text);
+	name_spare(s, spare, sizeof(spare));
+	converge_say(text, sizeof(text), &s->rules, seen, spare);
+	log_warning("%s %s (%s): %s", s->what, s->job->machine, s->job->id,
+		    text);
+	snprintf(s->stuck, sizeof(s->stuck), "%s", text);
+	job_set_advice(s->job, text);
 }
 
-static int tell(struct source *m, const struct converge *next,
+static int tell(struct steer *s, const struct converge *next,
 		const struct migration_info *info, struct error *e)
 {
-	if (next->limit_us != m->converge.limit_us &&
-	    tell_limit(m, next->limit_us, e) < 0)
+	if (next->limit_us != s->converge.limit_us &&
+	    tell_limit(s, next->limit_us, e) < 0)
 		return error_code(e);
-	if (next->throttle == m->converge.throttle)
+	if (next->throttle != s->converge.throttle &&
+	    (next->throttle > 1 || s->converge.throttle > 1))
+		log_info("%s %s (%s): the guest is to be slowed down by %u %%, "
+			 "and is by %u %%",
+			 s->what, s->job->machine, s->job->id, next->throttle,
+			 info->throttle);
+	if (next->step == s->converge.step &&
+	    next->trigger == s->converge.trigger)
 		return 0;
-	log_info("move %s (%s): the guest is to be slowed down by %u %%, and "
-		 "is by %u %%",
-		 m->job->machine, m->job->id, next->throttle, info->throttle);
-	return tell_throttle(m, next->throttle, info->throttle, e);
+	log_debug("%s %s: a step to %u %% at %u %%, from %u %%", s->what,
+		  s->job->machine, next->step, next->trigger, info->throttle);
+	return tell_throttle(s, next, info->throttle, e);
 }
 
-bool source_is_near(const struct source *m)
+static bool is_near(const struct steer *s)
 {
-	uint64_t rate = rounds_rate(&m->rounds);
+	uint64_t rate = rounds_rate(&s->rounds);
 
-	return rate > 0 && rounds_ended(&m->rounds) > 0 &&
-	       rounds_remaining(&m->rounds) / rate <= NEAR_S;
+	return rate > 0 && rounds_ended(&s->rounds) > 0 &&
+	       rounds_remaining(&s->rounds) / rate <= NEAR_S;
 }
 
 /* While nothing is heard of the peer, what leaves says nothing of the paths. */
-static bool is_outage(const struct source *m)
+static bool is_outage(const struct steer *s)
 {
-	struct session_stats st;
+	struct session_stats st = { 0 };
 
-	session_stats(m->session, &st);
+	if (s->session)
+		session_stats(s->session, &st);
 	return st.outage;
 }
 
-static void measure(struct source *m, const struct migration_info *info)
+static void measure(struct steer *s, const struct migration_info *info)
 {
 	/* QEMU's least is no other guest. */
-	bool slower = info->throttle != m->throttle &&
-		      (info->throttle > 1 || m->throttle > 1);
+	bool slower = info->throttle != s->throttle &&
+		      (info->throttle > 1 || s->throttle > 1);
 
-	if (slower || is_outage(m))
-		rounds_restart(&m->rounds);
-	m->throttle = info->throttle;
-	if (info->throttle > m->times.throttle)
-		m->times.throttle = info->throttle;
-	rounds_add(&m->rounds,
+	if (slower || is_outage(s))
+		rounds_restart(&s->rounds);
+	s->throttle = info->throttle;
+	if (info->throttle > s->most)
+		s->most = info->throttle;
+	rounds_add(&s->rounds,
 		   &(struct rounds_seen){ .at_us = clock_us(),
 					  .syncs = info->rounds,
-					  .pass = m->pass,
-					  .pass_us = m->pass_us,
+					  .pass = s->pass,
+					  .pass_us = s->pass_us,
 					  .data = info->data_pages * WIRE_PAGE,
 					  .zero = info->zero_pages * WIRE_PAGE,
 					  .remaining = info->remaining });
 }
 
-int source_round(struct source *m, const struct migration_info *info,
-		 struct error *e)
+static void ask_within(struct steer *s, uint64_t us)
+{
+	if (s->next_us > clock_us() + us)
+		s->next_us = clock_us() + us;
+}
+
+bool steer_is_due(struct steer *s)
+{
+	if (clock_us() < s->next_us)
+		return false;
+	s->next_us = UINT64_MAX;
+	return true;
+}
+
+void steer_ask_on(struct steer *s)
+{
+	ask_within(s, is_near(s) ? NEAR_US : ASK_US);
+}
+
+/* What it found is asked for a moment later: if it was little enough, the guest
+ * has been stopped by then, and its monitor is silent. */
+void steer_pass(struct steer *s, uint64_t pass)
+{
+	s->pass = pass;
+	s->pass_us = clock_us();
+	ask_within(s, SYNCED_US);
+}
+
+int steer_round(struct steer *s, const struct migration_info *info,
+		struct error *e)
 {
 	struct converge_seen seen;
 	struct converge next;
 	bool helpless;
 
-	measure(m, info);
-	seen = seen_of(m, info);
-	next = converge_next(&m->converge, &m->rules, &seen);
-	log_debug("move %s: at %llu ms: %llu rounds, %llu kB left (%llu "
+	measure(s, info);
+	seen = seen_of(s, info);
+	next = converge_next(&s->converge, &s->rules, &seen);
+	log_debug("%s %s: at %llu ms: %llu rounds, %llu kB left (%llu "
 		  "known), "
 		  "%llu kB/s of %llu: limit %llu ms, end %llu ms",
-		  m->job->machine, (unsigned long long)seen.now_us / 1000,
+		  s->what, s->job->machine,
+		  (unsigned long long)seen.now_us / 1000,
 		  (unsigned long long)seen.rounds,
 		  (unsigned long long)seen.remaining >> 10,
 		  (unsigned long long)info->remaining >> 10,
@@ -189,16 +223,16 @@ int source_round(struct source *m, const struct migration_info *info,
 		  (unsigned long long)seen.rate >> 10,
 		  (unsigned long long)next.limit_us / 1000,
 		  (unsigned long long)next.full_end_us / 1000);
-	if (tell(m, &next, info, e) < 0)
+	if (tell(s, &next, info, e) < 0)
 		return error_code(e);
-	helpless = converge_is_helpless(&next, &m->rules, &seen);
-	if (helpless && !m->stuck[0])
-		say_stuck(m, &seen);
+	helpless = converge_is_helpless(&next, &s->rules, &seen);
+	if (helpless && !s->stuck[0])
+		say_stuck(s, &seen);
 	/* Also where the user has allowed what was missing. */
-	if (!helpless && m->stuck[0]) {
-		m->stuck[0] = '\0';
-		job_set_advice(m->job, "");
+	if (!helpless && s->stuck[0]) {
+		s->stuck[0] = '\0';
+		job_set_advice(s->job, "");
 	}
-	m->converge = next;
+	s->converge = next;
 	return 0;
 }

@@ -33,7 +33,7 @@
 
 enum {
 	MONITOR_US = 5000000,
-	TURN_US = 250000,
+	TURN_US = 250000,    /* at most, to what else there is */
 	REASON_US = 500000,  /* for the new QEMU to end, which says why */
 	SLOWEST = 32 << 20,  /* bytes per second from one to the other */
 	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
@@ -215,8 +215,8 @@ static int set_up(struct update *u, struct error *e)
 	if (monitor_set_parameter(u->old.qmp, "max-bandwidth",
 				  (uint64_t)UNLIMITED * 1024, e) < 0)
 		return error_code(e);
-	return monitor_set_parameter(u->old.qmp, "downtime-limit",
-				     u->o->downtime_limit_us / USEC_PER_MS, e);
+	return steer_begin(&u->steer, u->old.qmp, NULL, &u->old.capabilities,
+			   e);
 }
 
 /* Whichever of them noticed: the new QEMU says the reason, and ends. */
@@ -250,20 +250,11 @@ static void show_progress(struct update *u)
 	p->remaining = q->remaining;
 	p->round = q->rounds;
 	p->dirty_rate = q->dirty_rate;
+	p->throttle = q->throttle;
 	p->downtime_estimate_ms = q->expected_downtime_ms;
+	p->downtime_limit_ms =
+		(int64_t)(u->steer.converge.limit_us / USEC_PER_MS);
 	job_set_progress(u->job, p);
-}
-
-/* The old QEMU's monitor does not answer while it switches over. */
-static int ask_progress(struct update *u, struct error *e)
-{
-	if (clock_us() < u->next_progress_us || u->times.stopped_wall_us)
-		return 0;
-	u->next_progress_us = clock_us() + TURN_US;
-	if (monitor_migration(u->old.qmp, &u->info, e) < 0)
-		return error_code(e);
-	show_progress(u);
-	return 0;
 }
 
 static int check_deadline(struct update *u, struct error *e)
@@ -277,9 +268,12 @@ static int check_deadline(struct update *u, struct error *e)
 	if (!(u->o->converge & CONVERGE_PAUSE))
 		return error_set(e, ETIMEDOUT,
 				 "the update was not done within the time-out "
-				 "of %s: the guest changes its memory faster "
-				 "than it is copied",
-				 limit);
+				 "of %s: %s",
+				 limit,
+				 u->steer.stuck[0]
+					 ? u->steer.stuck
+					 : "the guest changes its memory "
+					   "faster than it is copied");
 	u->deadline_us = 0;
 	u->times.forced = true;
 	return monitor_pause(u->old.qmp, e);
@@ -334,6 +328,8 @@ static int drain(struct update *u, struct update_qemu *q, const char *which,
 			limit_load(u);
 			job_set_stage(u->job, "switchover");
 			fault_point("update:switchover");
+		} else if (event.kind == MONITOR_PASS && q == &u->old) {
+			steer_pass(&u->steer, event.pass);
 		} else if (event.kind == MONITOR_MIGRATION &&
 			   on_status(q, event.status, which, e) < 0) {
 			return error_code(e);
@@ -342,6 +338,30 @@ static int drain(struct update *u, struct update_qemu *q, const char *which,
 	if (r == -EPIPE)
 		return error_set(e, EPIPE, "the %s QEMU has ended", which);
 	return r < 0 ? r : 0;
+}
+
+/* The old QEMU's monitor does not answer while it switches over. */
+static int ask_progress(struct update *u, struct error *e)
+{
+	if (u->times.stopped_wall_us || !steer_is_due(&u->steer))
+		return 0;
+	if (monitor_migration(u->old.qmp, &u->info, e) < 0 ||
+	    drain(u, &u->old, "old", e) < 0)
+		return error_code(e);
+	if (!u->times.stopped_wall_us && u->info.status == MIGRATION_ACTIVE &&
+	    steer_round(&u->steer, &u->info, e) < 0)
+		return error_code(e);
+	steer_ask_on(&u->steer);
+	show_progress(u);
+	return 0;
+}
+
+static int turn_ms(const struct update *u)
+{
+	uint64_t turn = clock_us() + TURN_US, next = u->steer.next_us;
+
+	return clock_poll_ms(!u->times.stopped_wall_us && next < turn ? next
+								      : turn);
 }
 
 /* Until both say that everything is there. */
@@ -368,7 +388,7 @@ static int watch(struct update *u, struct error *e)
 			p[0].fd = -1;
 		if (u->fresh.complete)
 			p[1].fd = -1;
-		poll(p, ARRAY_SIZE(p), TURN_US / 1000);
+		poll(p, ARRAY_SIZE(p), turn_ms(u));
 	}
 }
 
@@ -388,7 +408,7 @@ static int transfer(struct update *u, struct error *e)
 	u->prepared = journal_prepare(u->host->state_directory, u->side.entry,
 				      STEP_COMMIT, &why) == 0;
 	u->migrating = true;
-	u->times.migrate_us = clock_us();
+	u->times.migrate_us = u->steer.begun_us = clock_us();
 	if (monitor_migrate(u->old.qmp, path, e) < 0)
 		return error_code(e);
 	fault_point("update:pre-copy");

@@ -17,6 +17,7 @@
 #include "move/journal.h"
 #include "move/move.h"
 #include "move/report.h"
+#include "move/steer.h"
 #include "qemu/launch.h"
 #include "qemu/monitor.h"
 
@@ -46,8 +47,9 @@ struct update {
 	bool left, forgotten; /* as struct source */
 	bool unheard;         /* nobody knows whether the new one runs it */
 	struct move_times times;
-	uint64_t next_progress_us, deadline_us;
+	uint64_t deadline_us;
 	uint64_t load_until_us; /* 0: the guest has not been stopped for it */
+	struct steer steer;
 	struct migration_info info; /* when it was last asked */
 	struct job_progress progress;
 	struct commit_side side;

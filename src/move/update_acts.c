@@ -272,8 +272,11 @@ static enum decide_event act_continue(struct commit_side *c)
 	}
 	fault_point("update:undone");
 	if (launch_alive(&u->machine->process) &&
-	    ((!u->migrating && !u->resumed) || take_back(u, &e) == 0))
+	    ((!u->migrating && !u->resumed) || take_back(u, &e) == 0)) {
+		if (u->steer.converge.limit_us || u->resumed)
+			monitor_reset_convergence(u->old.qmp);
 		return EVENT_CONTINUED;
+	}
 	if (!launch_alive(&u->machine->process)) {
 		/* A daemon that started left them to the new one. */
 		launch_withdraw(u->host->state_directory, c->job->machine,
@@ -299,7 +302,8 @@ static void set_report(struct update *u)
 	if (u->resumed || monitor_migration(u->old.qmp, &u->info, &e) < 0)
 		return;
 	u->times.rounds = u->info.rounds;
-	u->times.limit_us = u->o->downtime_limit_us;
+	u->times.limit_us = u->steer.converge.limit_us;
+	u->times.throttle = u->steer.most;
 	report = report_update(&u->info, &u->times);
 	job_set_report(u->job, &report);
 }
@@ -407,6 +411,12 @@ void update_begin(struct update *u, struct journal_entry *entry)
 
 	u->times.start_us = clock_us();
 	progress_unknown(&u->progress);
+	u->steer = (struct steer){
+		.rules = { .limit_us = u->o->downtime_limit_us,
+			   .steps = u->o->converge },
+		.job = u->job,
+		.what = "update",
+	};
 	u->progress.downtime_limit_ms =
 		u->o->downtime_limit_us
 			? (int64_t)(u->o->downtime_limit_us / USEC_PER_MS)

@@ -17,7 +17,7 @@ TIME_LIMIT = 200
 
 class Case(unittest.TestCase):
     """A guest that changes 60 MiB/s, and a card of 100 Mbit/s."""
-    fill, hot = "48M", "32M"
+    fill, hot, rate, reads = "48M", "32M", "60M", 0
 
     @classmethod
     def setUpClass(cls):
@@ -33,7 +33,8 @@ class Case(unittest.TestCase):
 
     def setUp(self):
         self.console = Console(self.lab)
-        guest = machine.stress_arguments(fill=self.fill, rate="60M", hot=self.hot)
+        guest = machine.stress_arguments(fill=self.fill, rate=self.rate, hot=self.hot)
+        guest[-1] += f" reads={self.reads}"
         self.alpha.define(machine.definition("busy", *guest, *self.console.arguments(),
                                              memory="128M"))
         self.alpha.drover("vm", "start", "busy")
@@ -166,17 +167,18 @@ class BusyGuest(Case):
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Converge(Case):
-    """So little that a round takes a second, and still more than the limit."""
-    fill, hot = "16M", "10M"
+    """So little that a round takes a second, and still more than the limit; and a guest
+    that needs its processor for it, so that it is slower where it has less of that."""
+    fill, hot, rate, reads = "16M", "10M", "24M", 1000000
 
     def test_none_says_so_after_the_second_round_and_a_throttle_ends_it(self):
         job = self.move_in_background()
-        wait_for("an advice", lambda: self.job(job)["advice"], 30)
-        told = self.job(job)
+        told = wait_for("an advice", lambda: next(
+            (x for x in [self.job(job)] if x["advice"]), None), 30)
         self.assertRegex(told["advice"], r"does not converge: the guest dirties .*/s, the paths "
                                          r"carry .*/s: .*--converge throttle")
-        # QEMU's first round is 1: the second has just ended.
-        self.assertEqual(told["progress"]["round"], 3)
+        # QEMU's first round is 1: the second has just ended, if that is shown already.
+        self.assertIn(told["progress"]["round"], (2, 3))
         self.assertEqual(told["state"], "running")
         wait_for("the clock to say so",
                  lambda: self.job(job)["progress"]["ends"] == "never", 10)
@@ -190,6 +192,7 @@ class Converge(Case):
         report = self.job(job)["report"]
         self.assertGreater(report["throttle"], 10)
         self.assertIn(f"slowed down by up to {report['throttle']} %", " ".join(report["reasons"]))
+        print(report["throttle"], report["downtime_ms"], report["pause"])
         self.assertLess(report["downtime_ms"], 500)
         self.assertAlmostEqual(sum(report["pause"].values()), report["downtime_ms"], delta=5)
         self.assertEqual(self.beta.machine("busy")["state"], "running")

@@ -443,6 +443,30 @@ class Kill(Case):
         self.assertIn(self.found(first), self.expected(point, killed))
 
 
+class Steered(Kill):
+    def test_it_ends_as_a_move_does_and_leaves_nothing_to_the_next_migration(self):
+        first = self.begin("-qmp", "unix:${dir}/own.sock,server=on,wait=off")
+        q = QMP(os.path.join(self.host.machine("web")["run_dir"], "own.sock"))
+        self.addCleanup(q.close)
+
+        def converges():
+            return next(x["state"] for x in q("query-migrate-capabilities")
+                        if x["capability"] == "auto-converge")
+        go = self.stop_at("update:listening")
+        # An eighth of the 300 that are the default.
+        self.assertEqual(q("query-migrate-parameters")["downtime-limit"], 37)
+        self.assertTrue(converges())
+        self.host.kill9()
+        with open(go, "w", encoding="ascii"):
+            pass
+        self.host.start()
+        self.command.wait(60)
+        wait_for("the end of the job", lambda: not self.journal()
+                 and not self.host.machine("web")["job"], 40)
+        self.assertFalse(converges())
+        self.whole(first)
+
+
 class Killed(Kill):
     def test_droverd_when_both_are_complete(self):
         self.case("update:before-commit", "droverd")

@@ -28,10 +28,15 @@ static uint64_t stride_of(unsigned hot)
 	}
 }
 
+static unsigned units_of(const struct play *p)
+{
+	return p->units ? p->units : UNITS;
+}
+
 static void guest_runs(struct play *p)
 {
 	const struct guest *g = &p->guest;
-	unsigned hot = g->hot ? g->hot : UNITS;
+	unsigned hot = g->hot && g->hot < units_of(p) ? g->hot : units_of(p);
 
 	if (g->burst_us && p->now_us / g->burst_us % 2)
 		return;
@@ -49,15 +54,36 @@ static void guest_runs(struct play *p)
 	}
 }
 
+/* Twice and a second apart. */
+static void qemu_slows(struct play *p)
+{
+	uint64_t sent = p->data - p->found_data;
+	uint64_t dirty = p->found_dirty * UNIT;
+	unsigned trigger = p->fixed ? 1 : p->c.trigger;
+
+	/* What QEMU can always do, 1 %, is left out where it may do no more. */
+	if (p->now_us < p->found_us + FOUND_US || (!p->steps && !p->fixed))
+		return;
+	p->found_us = p->now_us;
+	p->found_data = p->data;
+	p->found_dirty = 0;
+	if (dirty <= sent * trigger / 100 || ++p->too_fast < 2)
+		return;
+	p->too_fast = 0;
+	p->throttle = p->fixed ? p->fixed : p->c.step;
+}
+
 static void qemu_syncs(struct play *p)
 {
-	for (unsigned i = 0; i < UNITS; i++) {
+	for (unsigned i = 0; i < units_of(p); i++) {
+		p->found_dirty += p->changed[i] && !p->known[i];
 		p->known_count += p->changed[i] && !p->known[i];
 		p->known[i] |= p->changed[i];
 		p->changed[i] = 0;
 	}
 	p->syncs++;
 	p->sync_us = p->now_us;
+	qemu_slows(p);
 }
 
 static bool are_silent(const struct play *p, uint64_t at_us)
@@ -68,17 +94,18 @@ static bool are_silent(const struct play *p, uint64_t at_us)
 /* Units that hold nothing, in the first pass: the links wait. */
 static bool sends_nothing(struct play *p)
 {
-	unsigned first = UNITS - p->empty;
+	unsigned first = units_of(p) - p->empty;
 
 	if (p->empty == 0 || p->at < first || p->syncs > 1)
 		return false;
-	for (unsigned n = 0; n < LOOKED_AT && p->at < UNITS; n++, p->at++) {
+	for (unsigned n = 0; n < LOOKED_AT && p->at < units_of(p);
+	     n++, p->at++) {
 		p->known_count -= p->known[p->at];
 		p->known[p->at] = 0;
 		p->zero += UNIT;
 	}
 	p->room = 0;
-	return p->at < UNITS || p->known_count > 0;
+	return p->at < units_of(p) || p->known_count > 0;
 }
 
 static void qemu_sends(struct play *p)
@@ -96,9 +123,9 @@ static void qemu_sends(struct play *p)
 			p->room = 0;
 			return;
 		}
-		p->at %= UNITS;
+		p->at %= units_of(p);
 		while (!p->known[p->at])
-			p->at = (p->at + 1) % UNITS;
+			p->at = (p->at + 1) % units_of(p);
 		if (sends_nothing(p))
 			return;
 		p->known[p->at] = 0;
@@ -131,8 +158,12 @@ static void source_asks(struct play *p)
 		.remaining = (uint64_t)p->known_count * UNIT,
 	};
 
-	if (are_silent(p, p->now_us) && are_silent(p, p->now_us - USEC_PER_SEC))
+	if ((are_silent(p, p->now_us) &&
+	     are_silent(p, p->now_us - USEC_PER_SEC)) ||
+	    (p->throttle != p->throttle_asked &&
+	     (p->throttle > 1 || p->throttle_asked > 1)))
 		rounds_restart(&p->rounds);
+	p->throttle_asked = p->throttle;
 	rounds_add(&p->rounds, &s);
 	p->seen = (struct converge_seen){
 		.now_us = p->now_us,
@@ -143,6 +174,8 @@ static void source_asks(struct play *p)
 		.sure = rounds_ended(&p->rounds) > 1 ||
 			p->now_us - p->sync_us < ASKED_US,
 		.fresh = rounds_are_fresh(&p->rounds),
+		.zeros = rounds_have_zeros(&p->rounds),
+		.looked_us = rounds_looked_us(&p->rounds),
 		.throttle = p->throttle,
 	};
 	p->c = converge_next(&p->c, &rules, &p->seen);
@@ -154,16 +187,6 @@ static void source_asks(struct play *p)
 	/* The first sync is before all rounds. */
 	if (p->syncs > 3 + CONVERGE_STUCK_ROUNDS && !p->said_us)
 		p->late = true;
-}
-
-/* Twice in a row and a second apart. */
-static void qemu_slows(struct play *p)
-{
-	if (p->c.throttle <= p->throttle || p->now_us < p->slowed_us)
-		return;
-	p->throttle = p->c.throttle;
-	p->slowed_us = p->now_us + SLOW_AGAIN_US;
-	rounds_restart(&p->rounds);
 }
 
 /* True once QEMU has stopped the guest. */
@@ -184,7 +207,6 @@ static bool turn(struct play *p)
 	}
 	if (p->now_us >= p->asked_us) {
 		source_asks(p);
-		qemu_slows(p);
 		p->asked_us = p->now_us + ASKED_US;
 	}
 	return false;
@@ -192,14 +214,17 @@ static bool turn(struct play *p)
 
 struct outcome play_with(const struct play *of)
 {
+	const struct converge_rules rules = { LIMIT_US, of->steps };
+	const struct converge_seen nothing = { 0 };
 	static struct play p;
 	struct outcome o = { 0 };
 
 	p = *of;
 	p.random = 1;
-	memset(p.known, 1, sizeof(p.known));
-	p.known_count = UNITS;
+	memset(p.known, 1, units_of(&p));
+	p.known_count = units_of(&p);
 	p.syncs = 1;
+	p.c = converge_next(&p.c, &rules, &nothing);
 	while (!o.ended && p.now_us < GIVEN_UP_US)
 		o.ended = turn(&p);
 	o.downtime_s = (double)p.known_count * UNIT / PLAY_RATE;

@@ -22,7 +22,7 @@ enum {
 	NOTICED_US = 100000, /* at its limit, */
 	ASKED_US = 50000,    /* and is asked what it does */
 	LIMIT_US = 300000,
-	SLOW_AGAIN_US = 2000000, /* QEMU slows its guest down so often */
+	FOUND_US = 1000000, /* QEMU looks how fast its guest is, */
 	GIVEN_UP_US = 200000000,
 	LOOKED_AT = 240, /* units of nothing in a tick */
 };
@@ -43,7 +43,9 @@ struct play;
 
 struct play {
 	struct guest guest;
-	bool full; /* QEMU has the whole limit from the begin on */
+	unsigned units; /* of memory; 0: all */
+	bool full;      /* QEMU has the whole limit from the begin on */
+	unsigned fixed; /* QEMU has this throttle from the begin on */
 	unsigned steps;
 	/* How QEMU reckons: what it adds to the memory, and how fast it takes
 	 * the paths to be; as they are where that is 0.  Before 9.0 it looks at
@@ -57,7 +59,9 @@ struct play {
 	/* Each time that the source has asked. */
 	void (*asked)(struct play *p);
 
-	uint64_t now_us, sync_us, syncs, noticed_us, asked_us, slowed_us;
+	uint64_t now_us, sync_us, syncs, noticed_us, asked_us;
+	uint64_t found_us, found_data, found_dirty; /* QEMU's reckoning */
+	unsigned too_fast;                          /* how often it was */
 	uint64_t data, zero;
 	/* Since the last sync; ever, for who samples it. */
 	uint8_t known[UNITS], changed[UNITS], sampled[UNITS];
@@ -65,7 +69,7 @@ struct play {
 	double owed, room, drift;
 	unsigned random;
 	uint64_t limit_us; /* that QEMU goes by */
-	unsigned throttle;
+	unsigned throttle, throttle_asked;
 	struct rounds rounds;
 	struct converge c;
 	struct converge_seen seen;
