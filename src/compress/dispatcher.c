@@ -22,15 +22,19 @@ enum {
 
 _Static_assert(BUFFERS_MOST >= 2 * WORKERS_MAX, "one in work, one that waits");
 
-/* Where a frame's first page stands in the guest. */
+/* Where a frame's first page stands in the guest, or on a disk. */
 static struct stretch stretch_of(const struct frame_out *f)
 {
 	const uint8_t *meta = f->iov[0].iov_base;
 	struct reader head = reader_of(meta, BATCH_HEAD_SIZE);
 	struct reader run = reader_of(meta + BATCH_HEAD_SIZE, sizeof(uint64_t));
 
-	return (struct stretch){ .block = read_u16(&head),
-				 .page = read_u64(&run) };
+	uint64_t at = read_u64(&run);
+
+	/* The place of a block is in bytes, and stands there too. */
+	if (f->head.kind == FRAME_BLOCKS)
+		at /= WIRE_PAGE;
+	return (struct stretch){ .block = read_u16(&head), .page = at };
 }
 
 static void learn(struct compressor_client *c, const struct worker *w)

@@ -152,7 +152,8 @@ static void number(struct outbox *o, struct frame_out *f)
 	f->weight = f->head.len;
 	if (f->head.kind != FRAME_MESSAGE)
 		*bytes_of(o, f) += f->weight;
-	if (o->taker && f->head.kind == FRAME_PAGES &&
+	if (o->taker &&
+	    (f->head.kind == FRAME_PAGES || f->head.kind == FRAME_BLOCKS) &&
 	    f->head.len > f->iov[0].iov_len + PRESS_LEAST)
 		f->press = PRESS_WAITING;
 }
@@ -482,6 +483,7 @@ int outbox_acked(struct outbox *o, const struct ack *a, struct error *e)
 		return error_set(e, EBADMSG,
 				 "acknowledges frames that were never sent");
 	hear(&o->stats.far_end, a);
+	o->acks++;
 	for (uint64_t s = o->base; s < a->below; s++)
 		acknowledge(o, s, now);
 	for (unsigned i = 0; i < a->ranges; i++)
@@ -677,6 +679,20 @@ int outbox_wait_change(struct outbox *o)
 
 	if (!o->closed)
 		pthread_cond_timedwait(&o->changed, &o->lock, &until);
+	return o->closed ? -EPIPE : 0;
+}
+
+int outbox_wait_acks(struct outbox *o, uint64_t *seen)
+{
+	const struct timespec until =
+		clock_timespec(clock_us() + 100 * USEC_PER_MS);
+
+	WITH_LOCK(&o->lock);
+
+	while (!o->closed && *seen == o->acks)
+		if (pthread_cond_timedwait(&o->changed, &o->lock, &until))
+			break;
+	*seen = o->acks;
 	return o->closed ? -EPIPE : 0;
 }
 

@@ -129,6 +129,9 @@ int outbox_wait_empty(struct outbox *o, uint64_t deadline_us);
 /* Waits until frames were acknowledged, a tenth of a second at most; -EPIPE
  * once the outbox is closed. */
 int outbox_wait_change(struct outbox *o);
+/* Waits until acknowledgements have come since @seen was set by this call, so
+ * that none is missed between two waits; a tenth of a second at most. */
+int outbox_wait_acks(struct outbox *o, uint64_t *seen);
 /* What waits takes less than half of what may; what travels does not wait. */
 bool outbox_is_small(struct outbox *o);
 /* How long producers have had to wait, all together: it grows while the

@@ -140,6 +140,7 @@ struct outbox {
 	struct outbox_channel channel[CHANNELS_MAX];
 	uint64_t next_seq, base, next_message;
 	uint64_t mark_seq, mark_us; /* outbox_mark(); 0: none, not yet */
+	uint64_t acks;              /* that have come */
 	uint64_t unacked_bytes; /* PAGES and stream 0, queued or in flight */
 	uint64_t side_bytes[STREAMS_MAX];
 	struct frame_out *head, *tail; /* queued */

@@ -9,6 +9,7 @@
 
 struct batch_body;
 struct batch_head;
+struct block_head;
 struct error;
 struct frame_head;
 struct frame_out;
@@ -43,6 +44,14 @@ struct lane_aside {
 	/* What the peer has to say of it; -EBADMSG. */
 	int (*words)(void *context, uint64_t generation, const void *text,
 		     size_t len, struct error *e);
+	void *context;
+};
+
+/* Where blocks of disks go that arrive, expanded.  Likewise; 1: they have not
+ * been applied yet, and whoever has them says so to the inbox later. */
+struct block_sink {
+	int (*apply)(void *context, uint64_t seq, const struct block_head *b,
+		     const uint8_t *data, struct error *e);
 	void *context;
 };
 

@@ -82,6 +82,7 @@ struct lanes {
 	atomic_bool closed;            /* changes with the lock */
 	atomic_uint_fast64_t heard_us; /* last sign of life of the peer */
 	_Atomic(const struct page_sink *) sink;
+	_Atomic(const struct block_sink *) blocks;
 	atomic_uint_fast64_t placed, busy_us; /* as in struct ack */
 };
 

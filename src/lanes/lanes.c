@@ -274,6 +274,11 @@ void lanes_set_page_sink(struct lanes *l, const struct page_sink *sink)
 	atomic_store(&l->sink, sink);
 }
 
+void lanes_set_block_sink(struct lanes *l, const struct block_sink *sink)
+{
+	atomic_store(&l->blocks, sink);
+}
+
 void lanes_announce(struct lanes *l, enum lanes_announce what, char *text)
 {
 	{

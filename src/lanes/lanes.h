@@ -109,6 +109,8 @@ void lanes_heard(struct lanes *l); /* now, otherwise than by a frame */
 
 /* May be NULL: pages that arrive are a mistake then. */
 void lanes_set_page_sink(struct lanes *l, const struct page_sink *sink);
+/* The same for blocks of disks. */
+void lanes_set_block_sink(struct lanes *l, const struct block_sink *sink);
 
 /* Every lane tells @text to the peer, now and when it begins.  Takes it over.
  */

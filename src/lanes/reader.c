@@ -70,11 +70,10 @@ static int read_head(struct lane *c, uint8_t buf[FRAME_HEAD_SIZE],
 	return read_all(c, buf + n, FRAME_HEAD_SIZE - (size_t)n, e);
 }
 
-/* A pressed batch's pages, into the lane's scratch. */
-static int expand(struct lane *c, const struct batch_head *batch,
-		  struct batch_body *body, struct error *e)
+/* What was pressed, into the lane's scratch. */
+static int expand(struct lane *c, struct codec_unit unit, size_t len,
+		  struct error *e)
 {
-	const struct codec_unit unit = { batch->codec, body->data, body->len };
 
 	if (!c->codecs && codec_state_new(&c->codecs, e) < 0)
 		return error_code(e);
@@ -82,21 +81,30 @@ static int expand(struct lane *c, const struct batch_head *batch,
 		c->pages = malloc(CODEC_UNIT_MAX);
 	if (!c->pages)
 		return error_set(e, ENOMEM, "no memory for pressed pages");
-	if (codec_expand(c->codecs, unit, c->pages,
-			 (size_t)batch->pages * WIRE_PAGE, e) < 0)
+	return codec_expand(c->codecs, unit, c->pages, len, e);
+}
+
+/* A batch's pages as they are. */
+static int expand_pages(struct lane *c, const struct batch_head *batch,
+			struct batch_body *body, struct error *e)
+{
+	const struct codec_unit unit = { batch->codec, body->data, body->len };
+	size_t len = (size_t)batch->pages * WIRE_PAGE;
+
+	if (batch->codec == CODEC_RAW)
+		return 0;
+	if (expand(c, unit, len, e) < 0)
 		return error_code(e);
-	body->data = c->pages;
-	body->len = (size_t)batch->pages * WIRE_PAGE;
+	*body = (struct batch_body){ body->side, c->pages, len };
 	return 0;
 }
 
 /* For the choice of codec: of batches without data it could learn nothing. */
-static void count_placed(struct lanes *l, const struct batch_head *b,
-			 uint64_t began_us)
+static void count_placed(struct lanes *l, uint64_t bytes, uint64_t began_us)
 {
-	if (b->pages == 0)
+	if (bytes == 0)
 		return;
-	atomic_fetch_add(&l->placed, (uint64_t)b->pages * WIRE_PAGE);
+	atomic_fetch_add(&l->placed, bytes);
 	atomic_fetch_add(&l->busy_us, clock_us() - began_us);
 }
 
@@ -118,7 +126,7 @@ int reader_place(struct lanes *l, uint64_t seq, const struct iovec *meta,
 			     data->iov_base, data->iov_len, &body, e) < 0 ||
 	    sink->apply(sink->context, &batch, &body, e) < 0)
 		return error_in(e, "frame %" PRIu64, seq);
-	count_placed(l, &batch, began);
+	count_placed(l, (uint64_t)batch.pages * WIRE_PAGE, began);
 	inbox_pages_applied(l->in, seq);
 	/* Whichever lane brought the head may be silent by now. */
 	outbox_ack_due(l->out);
@@ -152,11 +160,42 @@ static int apply_pages(struct lane *c, const struct frame_head *h,
 	if (!sink)
 		return error_set(e, EBADMSG, "pages, but no memory for them");
 	if (batch_head_read(&batch, c->buffer, h->len, &body, e) < 0 ||
-	    (batch.codec != CODEC_RAW && expand(c, &batch, &body, e) < 0) ||
+	    expand_pages(c, &batch, &body, e) < 0 ||
 	    sink->apply(sink->context, &batch, &body, e) < 0)
 		return error_in(e, "frame %" PRIu64, h->seq);
-	count_placed(l, &batch, began);
+	count_placed(l, (uint64_t)batch.pages * WIRE_PAGE, began);
 	inbox_pages_applied(l->in, h->seq);
+	return 0;
+}
+
+static int apply_blocks(struct lane *c, const struct frame_head *h,
+			struct error *e)
+{
+	struct lanes *l = c->lanes;
+	const struct block_sink *sink = atomic_load(&l->blocks);
+	struct block_head block;
+	struct block_body body;
+	uint64_t began = clock_us();
+	int r;
+
+	if (!sink)
+		return error_set(e, EBADMSG, "blocks, but no disk for them");
+	if (block_head_read(&block, c->buffer, h->len, &body, e) < 0)
+		return error_in(e, "frame %" PRIu64, h->seq);
+	if (block.codec != CODEC_RAW) {
+		const struct codec_unit unit = { block.codec, body.data,
+						 body.len };
+
+		if (expand(c, unit, block.len, e) < 0)
+			return error_in(e, "frame %" PRIu64, h->seq);
+		body.data = c->pages;
+	}
+	r = sink->apply(sink->context, h->seq, &block, body.data, e);
+	if (r < 0)
+		return r;
+	count_placed(l, block.kind == BLOCK_DATA ? block.len : 0, began);
+	if (r == 0)
+		inbox_pages_applied(l->in, h->seq);
 	return 0;
 }
 
@@ -204,6 +243,8 @@ static int apply(struct lane *c, const struct frame_head *h, struct error *e)
 		return r;
 	if (h->kind == FRAME_PAGES)
 		return apply_pages(c, h, e);
+	if (h->kind == FRAME_BLOCKS)
+		return apply_blocks(c, h, e);
 	if (h->kind == FRAME_STREAM)
 		return inbox_keep_stream(l->in, h, c->buffer, e);
 	if (inbox_keep_message(l->in, h, c->buffer, e) < 0)

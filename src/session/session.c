@@ -476,6 +476,11 @@ void session_set_page_sink(struct session *s, const struct page_sink *sink)
 	lanes_set_page_sink(s->lanes, sink);
 }
 
+void session_set_block_sink(struct session *s, const struct block_sink *sink)
+{
+	lanes_set_block_sink(s->lanes, sink);
+}
+
 void session_set_phase(struct session *s, enum outbox_phase phase)
 {
 	outbox_set_phase(&s->out, phase);

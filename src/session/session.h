@@ -120,6 +120,7 @@ int session_await(struct session *s, uint64_t deadline_us, struct message *ret,
 		  struct error *e);
 
 void session_set_page_sink(struct session *s, const struct page_sink *sink);
+void session_set_block_sink(struct session *s, const struct block_sink *sink);
 
 /* How far a move has come.  The switchover begins with the call below. */
 void session_set_phase(struct session *s, enum outbox_phase phase);

@@ -22,6 +22,7 @@ static const struct {
 	[FRAME_BYE] = { "BYE", BYE_MAX_PAYLOAD, false },
 	[FRAME_CARDS] = { "CARDS", CARDS_MAX_PAYLOAD, false },
 	[FRAME_RDMA] = { "RDMA", RDMA_MAX_PAYLOAD, false },
+	[FRAME_BLOCKS] = { "BLOCKS", BLOCKS_MAX_PAYLOAD, true },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == FRAME_KINDS, "a limit for every kind");
@@ -268,6 +269,58 @@ int batch_apart_read(struct batch_head *ret, const void *meta, size_t meta_len,
 				 "%zu bytes",
 				 ret->pages, ret->codec, len);
 	*ret_body = body;
+	return 0;
+}
+
+void block_head_write(const struct block_head *b, uint8_t buf[BLOCK_HEAD_SIZE])
+{
+	struct writer w = writer_to(buf, BLOCK_HEAD_SIZE);
+
+	write_u16(&w, b->disk);
+	write_u8(&w, b->codec);
+	write_u8(&w, (uint8_t)b->kind);
+	write_u32(&w, b->len);
+	write_u32(&w, 0);
+	write_u64(&w, b->offset);
+	assert(!w.bad && writer_used(&w) == BLOCK_HEAD_SIZE);
+}
+
+static bool is_block(const struct block_head *b, size_t data)
+{
+	bool raw = b->codec == CODEC_RAW;
+
+	if (b->kind == BLOCK_FLUSH)
+		return raw && b->len == 0 && b->offset == 0 && data == 0;
+	if (b->len == 0 || b->offset > UINT64_MAX - b->len)
+		return false;
+	if (b->kind == BLOCK_ZERO)
+		return raw && data == 0;
+	return b->len <= BLOCK_DATA_MAX &&
+	       (raw ? data == b->len : data > 0 && data < b->len);
+}
+
+int block_head_read(struct block_head *ret, const void *payload, size_t len,
+		    struct block_body *ret_body, struct error *e)
+{
+	struct reader r = reader_of(payload, len);
+	uint32_t zero;
+	uint8_t kind;
+
+	ret->disk = read_u16(&r);
+	ret->codec = read_u8(&r);
+	kind = read_u8(&r);
+	ret->len = read_u32(&r);
+	zero = read_u32(&r);
+	ret->offset = read_u64(&r);
+	if (r.bad || kind >= BLOCK_KINDS || zero != 0)
+		return error_set(e, EBADMSG, "blocks of unknown kind %u", kind);
+	ret->kind = (enum block_kind)kind;
+	if (!is_block(ret, reader_left(&r)))
+		return error_set(e, EBADMSG,
+				 "blocks: %zu bytes for %" PRIu32
+				 " at %" PRIu64,
+				 reader_left(&r), ret->len, ret->offset);
+	*ret_body = (struct block_body){ r.at, reader_left(&r) };
 	return 0;
 }
 

@@ -40,6 +40,9 @@ enum {
 	BYE_MAX_PAYLOAD = 512,
 	CARDS_MAX_PAYLOAD = 128 * 1024,
 	RDMA_MAX_PAYLOAD = 64 * 1024,
+	BLOCK_HEAD_SIZE = 20,
+	BLOCK_DATA_MAX = BATCH_MAX_PAGES * WIRE_PAGE, /* as they are pressed */
+	BLOCKS_MAX_PAYLOAD = BLOCK_HEAD_SIZE + BLOCK_DATA_MAX,
 	ACK_MAX_RANGES = 62,
 	ACK_MAX_PAYLOAD = 32 + ACK_MAX_RANGES * 16,
 
@@ -62,6 +65,7 @@ enum frame_kind {
 	FRAME_BYE = 5,   /* not numbered */
 	FRAME_CARDS = 6, /* not numbered */
 	FRAME_RDMA = 7,  /* not numbered; only to who can */
+	FRAME_BLOCKS = 8,
 	FRAME_KINDS,
 };
 
@@ -157,6 +161,33 @@ int batch_apart_read(struct batch_head *ret, const void *meta, size_t meta_len,
 /* Of WIRE_PAGE bytes.  It proves that both sides mean the same page; that the
  * frame is intact, its own sum does. */
 uint64_t page_sum(const void *page);
+
+/* --- BLOCKS */
+
+enum block_kind {
+	BLOCK_DATA,  /* the bytes of a place of a disk */
+	BLOCK_ZERO,  /* zeros there; no data */
+	BLOCK_FLUSH, /* all that was applied is to be durable; no place */
+	BLOCK_KINDS,
+};
+
+struct block_head {
+	uint16_t disk; /* by its place in the list of "disks" */
+	uint8_t codec; /* stands where that of a batch does */
+	enum block_kind kind;
+	uint32_t len; /* bytes of the place */
+	uint64_t offset;
+};
+
+/* What follows, as it came. */
+struct block_body {
+	const uint8_t *data;
+	size_t len;
+};
+
+void block_head_write(const struct block_head *b, uint8_t buf[BLOCK_HEAD_SIZE]);
+int block_head_read(struct block_head *ret, const void *payload, size_t len,
+		    struct block_body *ret_body, struct error *e);
 
 /* --- ACK */
 

@@ -26,9 +26,30 @@ static void check_head(const uint8_t buf[FRAME_HEAD_SIZE])
 	}
 	assert(h.kind >= FRAME_PAGES && h.kind < FRAME_KINDS);
 	assert(h.len <= FRAME_MAX_PAYLOAD && h.stream < STREAMS_MAX);
-	assert((h.kind <= FRAME_MESSAGE) == (h.seq != 0));
+	assert((h.kind <= FRAME_MESSAGE || h.kind == FRAME_BLOCKS) ==
+	       (h.seq != 0));
 	frame_head_write(&h, SEED, again);
 	assert(!memcmp(again, buf, FRAME_HEAD_SIZE));
+}
+
+static void check_blocks(const uint8_t *data, size_t len)
+{
+	uint8_t again[BLOCK_HEAD_SIZE];
+	struct block_head b;
+	struct block_body body;
+	struct error e = { 0 };
+
+	if (block_head_read(&b, data, len, &body, &e) < 0) {
+		assert(e.code != 0 && e.text[0]);
+		return;
+	}
+	assert(b.kind < BLOCK_KINDS && b.offset <= UINT64_MAX - b.len);
+	assert(body.len == len - BLOCK_HEAD_SIZE);
+	assert((b.kind == BLOCK_DATA) == (body.len > 0));
+	if (b.kind == BLOCK_DATA)
+		assert(b.len <= BLOCK_DATA_MAX && body.len <= b.len);
+	block_head_write(&b, again);
+	assert(!memcmp(again, data, BLOCK_HEAD_SIZE));
 }
 
 static void check_ack(const uint8_t *data, size_t len)
@@ -58,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct writer w = writer_to(summed + FRAME_HEAD_SIZE - 8, 8);
 
 	check_ack(data, len);
+	check_blocks(data, len);
 	if (len < FRAME_HEAD_SIZE)
 		return 0;
 	check_head(data);

@@ -246,6 +246,7 @@ static void every_kind_of_frame_has_its_limit(void **state)
 		[FRAME_BYE] = BYE_MAX_PAYLOAD,
 		[FRAME_CARDS] = CARDS_MAX_PAYLOAD,
 		[FRAME_RDMA] = RDMA_MAX_PAYLOAD,
+		[FRAME_BLOCKS] = BLOCKS_MAX_PAYLOAD,
 	};
 	struct error e;
 
@@ -253,7 +254,8 @@ static void every_kind_of_frame_has_its_limit(void **state)
 	for (int k = FRAME_PAGES; k < FRAME_KINDS; k++) {
 		struct frame_head h = { .kind = (enum frame_kind)k,
 					.len = most[k],
-					.seq = k <= FRAME_MESSAGE };
+					.seq = k <= FRAME_MESSAGE ||
+					       k == FRAME_BLOCKS };
 
 		assert_int_equal(head_reads(&h, &e), 0);
 		h.len++;
