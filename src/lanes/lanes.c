@@ -203,6 +203,7 @@ static void view_one(struct lane_view *v, const struct lane *c)
 		.kind = channel->kind->name,
 		.local = channel->local,
 		.remote = channel->remote,
+		.local_port = channel->local_port,
 		.sent = atomic_load(&c->sent),
 		.received = atomic_load(&c->received),
 		.aside = atomic_load(&c->aside),

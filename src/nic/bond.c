@@ -153,22 +153,60 @@ bool bond_receives_on_one(const struct nic_bond *bond)
 	return modes[bond->mode].receives_on_one;
 }
 
+/* Of a policy that looks at ports: the layer3+4 of a connection's packets. */
+static bool policy_spreads(enum bond_policy policy)
+{
+	return policy == BOND_LAYER34 || policy == BOND_ENCAP34;
+}
+
+/* By load, but not by connection: balance-alb looks at the peer's address
+ * alone, balance-tlb at the policy's hash. */
+static bool load_spreads(const struct nic_bond *bond)
+{
+	return bond->mode == BOND_TLB && policy_spreads(bond->policy);
+}
+
+unsigned bond_sending_flows(const struct nic_bond *bond)
+{
+	const enum sends sends = how_sends(bond);
+
+	if (bond->members < 1)
+		return 1;
+	if (sends == SENDS_HASH && policy_spreads(bond->policy))
+		return bond->members;
+	return sends == SENDS_BY_LOAD && load_spreads(bond) ? bond->members : 1;
+}
+
+unsigned bond_receiving_flows(const struct nic_bond *bond)
+{
+	return bond_receives_on_one(bond) || bond->members < 1 ? 1
+							       : bond->members;
+}
+
 static const char *hash_text(const struct nic_bond *bond)
 {
-	if (bond->mode == BOND_TLB)
-		return bond->policy == BOND_LAYER34
-			       ? "Connections are spread over the members; "
-				 "what "
-				 "comes back arrives on one."
-			       : "One peer's connections leave by one member "
-				 "and arrive on one.";
 	if (bond->policy == BOND_LAYER34)
-		return "Connections are spread over the members by their "
-		       "ports.";
+		return bond->mode == BOND_TLB
+			       ? "Connections are spread over the members; "
+				 "what comes back arrives on one."
+			       : "Connections are spread over the members by "
+				 "their ports.";
 	if (bond->policy == BOND_ENCAP34)
 		return "Connections are spread over the members by chance.";
+	if (bond->mode == BOND_TLB)
+		return "One peer's connections leave by one member and arrive "
+		       "on one.";
 	return "One peer's connections share one member; the policy layer3+4 "
 	       "would spread them.";
+}
+
+static const char *load_text(const struct nic_bond *bond)
+{
+	if (load_spreads(bond))
+		return "Connections are spread over the members by their load; "
+		       "what comes back arrives on one.";
+	return "Peers are spread over the members, not connections: one peer's "
+	       "leave by one member and arrive on one.";
 }
 
 const char *bond_flows_text(const struct nic_bond *bond)
@@ -182,8 +220,7 @@ const char *bond_flows_text(const struct nic_bond *bond)
 	case SENDS_ALL:
 		return "Every packet is sent over every member.";
 	case SENDS_BY_LOAD:
-		return "What is sent is moved between the members by their "
-		       "load; what comes from one peer arrives on one.";
+		return load_text(bond);
 	case SENDS_HASH:
 		break;
 	}

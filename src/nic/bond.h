@@ -31,9 +31,16 @@ bool bond_predictable(const struct nic_bond *bond);
 /* Predictable, and the choice of ports decides. */
 bool bond_heeds_ports(const struct nic_bond *bond);
 
+/* How many connections to one peer it takes to send over all members: 1 where
+ * more of them would not change that. */
+unsigned bond_sending_flows(const struct nic_bond *bond);
+
+/* The same for what one peer sends, at a switch that knows of the bond. */
+unsigned bond_receiving_flows(const struct nic_bond *bond);
+
 /* A switch that knows of no bond sends all that one peer sends to one member:
  * active-backup, balance-tlb and balance-alb. */
 bool bond_receives_on_one(const struct nic_bond *bond);
 
-/* How a peer's connections use the members, as a sentence for people. */
+/* How one peer's connections use the members, as a sentence for people. */
 const char *bond_flows_text(const struct nic_bond *bond);

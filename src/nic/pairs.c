@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "nic/address.h"
+#include "nic/bond.h"
 
 enum {
 	BYTES_PER_MBIT = 1000 * 1000 / 8,
@@ -384,10 +385,46 @@ static unsigned within(unsigned v, unsigned least, unsigned most)
 	return v < most ? v : most;
 }
 
+/* As a setting says. */
+static unsigned configured(const struct pair *p,
+			   const struct path_policy *policy)
+{
+	return p->far->rss ? policy->per_rss_card : policy->per_card;
+}
+
+/* The card whose bond takes so many connections to be used whole; NULL: more
+ * than one add nothing. */
+static const struct card *widest_bond(const struct pair *p, unsigned *ret_flows)
+{
+	const struct card *widest = NULL;
+	unsigned sending = 0, receiving = 0;
+
+	*ret_flows = 1;
+	if (p->near->bonded)
+		sending = bond_sending_flows(&p->near->bond);
+	if (p->far->bonded)
+		receiving = bond_receiving_flows(&p->far->bond);
+	/* What leaves by one member, or arrives on one, is not spread there. */
+	if (sending == 1 || receiving == 1)
+		return NULL;
+	if (sending > *ret_flows) {
+		widest = p->near;
+		*ret_flows = sending;
+	}
+	if (receiving > *ret_flows) {
+		widest = p->far;
+		*ret_flows = receiving;
+	}
+	return widest;
+}
+
 static unsigned wanted(const struct pair *p, const struct path_policy *policy)
 {
-	return within(p->far->rss ? policy->per_rss_card : policy->per_card, 1,
-		      PAIRS_CONNECTIONS_MAX);
+	unsigned flows, most = configured(p, policy);
+
+	if (widest_bond(p, &flows) && flows > most)
+		most = flows;
+	return within(most, 1, PAIRS_CONNECTIONS_MAX);
 }
 
 /* One more for each, in order; what is left afterwards. */
@@ -502,10 +539,17 @@ static void connections_text(char *buf, size_t cap, const struct pair *p,
 			     const struct path_policy *policy)
 {
 	const char *s = p->connections == 1 ? "" : "s";
+	unsigned flows;
+	const struct card *bond = widest_bond(p, &flows);
 
 	if (p->connections < wanted(p, policy))
 		snprintf(buf, cap, "%u connection%s because no more are left",
 			 p->connections, s);
+	else if (bond && flows > configured(p, policy))
+		snprintf(buf, cap,
+			 "%u connection%s because %s%s has %u members",
+			 p->connections, s, bond->name,
+			 bond == p->far ? " there" : "", flows);
 	else if (policy->per_card == policy->per_rss_card)
 		snprintf(buf, cap, "%u connection%s as configured",
 			 p->connections, s);

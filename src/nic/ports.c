@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -98,6 +99,79 @@ static struct candidate *take_best(struct spread *s)
 		use(s, best->cell);
 	}
 	return best;
+}
+
+/* By how much the most used of them is used more than the least used one. */
+static unsigned most_over_least(const unsigned *used, const bool *is,
+				unsigned count)
+{
+	unsigned most = 0, least = UINT_MAX;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!is[i])
+			continue;
+		most = used[i] > most ? used[i] : most;
+		least = used[i] < least ? used[i] : least;
+	}
+	return most > least ? most - least : 0;
+}
+
+/* What connections may fall on. */
+struct places {
+	bool member[MEMBERS_MAX], queue[QUEUES_MAX];
+};
+
+static void find_places(struct places *p, const struct port_wish *w)
+{
+	unsigned members = 1;
+
+	if (w->bond && bond_predictable(w->bond))
+		members = w->bond->members;
+	for (unsigned i = 0; i < members && i < MEMBERS_MAX; i++)
+		p->member[i] = true;
+	p->queue[0] = true;
+	if (!w->rss || !rss_predictable(w->rss))
+		return;
+	p->queue[0] = false;
+	for (unsigned i = 0; i < w->rss->table_size; i++)
+		p->queue[w->rss->table[i] % QUEUES_MAX] = true;
+}
+
+/* The one whose place is used most. */
+static int most_crowded(const struct spread *s, bool queues_first)
+{
+	const struct port_wish *w = s->wish;
+	unsigned most = 0;
+	int found = -1;
+
+	for (size_t i = 0; i < w->held_count; i++) {
+		struct cell c = cell_of(w, w->held[i]);
+		unsigned members = s->members[c.member];
+		unsigned queues = s->queues[c.queue];
+		unsigned here = queues_first ? queues * PORTS_MAX + members
+					     : members * PORTS_MAX + queues;
+
+		if (here > most) {
+			most = here;
+			found = (int)i;
+		}
+	}
+	return found;
+}
+
+int ports_crowded(const struct port_wish *wish, bool surplus)
+{
+	struct spread s = { .wish = wish };
+	struct places p = { 0 };
+
+	for (size_t i = 0; i < wish->held_count; i++)
+		use(&s, cell_of(wish, wish->held[i]));
+	find_places(&p, wish);
+	if (surplus || most_over_least(s.members, p.member, MEMBERS_MAX) > 1)
+		return most_crowded(&s, /* queues_first */ false);
+	if (most_over_least(s.queues, p.queue, QUEUES_MAX) > 1)
+		return most_crowded(&s, /* queues_first */ true);
+	return -1;
 }
 
 int ports_pick(uint16_t *ret, size_t count, const struct port_wish *wish,

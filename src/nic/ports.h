@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,3 +45,8 @@ struct port_wish {
  * they are best opened.  -EADDRNOTAVAIL: the range is too small. */
 int ports_pick(uint16_t *ret, size_t count, const struct port_wish *wish,
 	       struct error *e);
+
+/* Of the connections that are held, the place of one that is best opened anew
+ * from another port, as it shares its member or its queue while one is used
+ * less; -1: there is none.  @surplus: one is to go in any case. */
+int ports_crowded(const struct port_wish *wish, bool surplus);

@@ -9,7 +9,7 @@
 #include "nic/bond.h"
 #include "nic/toeplitz.h"
 
-enum { PORT_LOWEST = 32768, PORT_HIGHEST = 60999 };
+enum { PORT_LOWEST = 32768, PORT_HIGHEST = 60999, NO_LANE = CHANNELS_MAX };
 
 #define SAY(where, ...) snprintf(where, sizeof(where), __VA_ARGS__)
 
@@ -73,9 +73,32 @@ static bool spread_matters(const struct pair *pair)
 	       (pair->far->rss && rss_predictable(&pair->far->hash));
 }
 
-/* Twice as many as there are connections, in case some are taken. */
-static void pick_ports(struct plan_wish *w, const struct plan_facts *f,
-		       const struct pair *pair)
+/* Lanes of a path between the addresses that its ports are chosen for. */
+struct held {
+	unsigned lane[CHANNELS_MAX];
+	uint16_t port[CHANNELS_MAX];
+	unsigned count;
+};
+
+static void find_held(struct held *h, const struct plan_facts *f,
+		      const struct pair *pair, unsigned number)
+{
+	h->count = 0;
+	for (unsigned i = 0; i < f->lanes; i++) {
+		const struct lane_view *v = &f->lane[i];
+
+		if (v->owner != number || !(v->alive || v->starting) ||
+		    !nic_address_equal(&v->local, &pair->route[0].from) ||
+		    !nic_address_equal(&v->remote, &pair->route[0].to))
+			continue;
+		h->lane[h->count] = i;
+		h->port[h->count++] = v->local_port;
+	}
+}
+
+static struct port_wish port_wish_of(const struct plan_facts *f,
+				     const struct pair *pair,
+				     const struct held *h)
 {
 	struct port_wish wish = {
 		.flow = { .family = pair->route[0].from.family,
@@ -87,30 +110,109 @@ static void pick_ports(struct plan_wish *w, const struct plan_facts *f,
 				    f->salt % (PORT_HIGHEST - PORT_LOWEST)),
 		.bond = pair->near->bonded ? &pair->near->bond : NULL,
 		.rss = pair->far->rss ? &pair->far->hash : NULL,
+		.held = h->port,
+		.held_count = h->count,
 	};
-	unsigned count = 2 * pair->connections;
-	struct error ignored;
 
-	if (count > PORTS_MAX)
-		count = PORTS_MAX;
 	memcpy(wish.flow.from, pair->route[0].from.bytes, 16);
 	memcpy(wish.flow.to, pair->route[0].to.bytes, 16);
 	memcpy(wish.flow.from_mac, pair->near->mac, NIC_MAC_BYTES);
 	memcpy(wish.flow.to_mac, pair->far->mac, NIC_MAC_BYTES);
+	return wish;
+}
+
+static void drop(struct plan *p, struct lane_view *v, bool let_go,
+		 const char *why)
+{
+	struct plan_drop *d = &p->drop[p->drops++];
+
+	d->lane = v->number;
+	d->let_go = let_go;
+	SAY(d->why, "%s", why);
+	v->alive = false;
+}
+
+/* Those that are still to come, from the ports that they will have. */
+static void add_coming(struct held *h, struct port_wish *wish, unsigned wanted)
+{
+	struct error ignored;
+
+	while (h->count < wanted) {
+		wish->held_count = h->count;
+		if (ports_pick(&h->port[h->count], 1, wish, &ignored) < 0)
+			break;
+		h->lane[h->count++] = NO_LANE;
+	}
+	wish->held_count = h->count;
+}
+
+/* Where members or queues have changed, or one connection began before the
+ * ports were chosen: those that share one while another is free are opened
+ * anew, and of those that are too many they go first. */
+static void spread_again(struct plan *p, struct plan_facts *f,
+			 const struct pair *pair, unsigned number)
+{
+	const unsigned wanted = pair->connections;
+	struct port_wish wish;
+	struct held h;
+	int i;
+
+	if (wanted < 2 || pair->use != PAIR_USED || !spread_matters(pair))
+		return;
+	find_held(&h, f, pair, number);
+	wish = port_wish_of(f, pair, &h);
+	add_coming(&h, &wish, wanted);
+	while ((i = ports_crowded(&wish, h.count > wanted)) >= 0 &&
+	       h.lane[i] != NO_LANE && f->lane[h.lane[i]].alive) {
+		drop(p, &f->lane[h.lane[i]], /* let_go */ true,
+		     "another source port spreads better");
+		h.port[i] = h.port[--h.count];
+		h.lane[i] = h.lane[h.count];
+		add_coming(&h, &wish, wanted);
+	}
+}
+
+/* Twice as many as there are connections, in case some are taken. */
+static void pick_ports(struct plan_wish *w, const struct plan_facts *f,
+		       const struct pair *pair, unsigned number)
+{
+	unsigned count = 2 * pair->connections;
+	struct port_wish wish;
+	struct error ignored;
+	struct held h;
+
+	if (count > PORTS_MAX)
+		count = PORTS_MAX;
+	find_held(&h, f, pair, number);
+	wish = port_wish_of(f, pair, &h);
 	if (pair->use != PAIR_SPARE && spread_matters(pair) &&
 	    ports_pick(w->port, count, &wish, &ignored) == 0)
 		w->ports = count;
 }
 
+/* What leaves here is what counts; of the bond there, whether all of it has to
+ * arrive on one member. */
 static void describe_flows(struct plan_wish *w, const struct pair *pair)
 {
-	const struct card *bonded = pair->near->bonded  ? pair->near
-				    : pair->far->bonded ? pair->far
-							: NULL;
+	const struct card *near = pair->near, *far = pair->far;
+	const bool on_one = far->bonded && bond_receives_on_one(&far->bond);
 
-	if (bonded)
-		SAY(w->flows, "%s: %s", bonded->name,
-		    bond_flows_text(&bonded->bond));
+	if (near->bonded && on_one)
+		SAY(w->flows, "%s: %s %s there receives it on one.", near->name,
+		    bond_flows_text(&near->bond), far->name);
+	else if (near->bonded)
+		SAY(w->flows, "%s: %s", near->name,
+		    bond_flows_text(&near->bond));
+	else if (on_one)
+		SAY(w->flows,
+		    "%s there receives what one peer sends on one "
+		    "member.",
+		    far->name);
+	else if (far->bonded)
+		SAY(w->flows,
+		    "%s there: the switch decides on which member a "
+		    "connection arrives.",
+		    far->name);
 }
 
 static unsigned slower_mbit(const struct pair *pair)
@@ -120,9 +222,11 @@ static unsigned slower_mbit(const struct pair *pair)
 	return a && b ? (a < b ? a : b) : (a ? a : b);
 }
 
-static void list(struct plan_wish *w, const struct plan_facts *f, size_t i)
+static void list(struct plan *p, struct plan_wish *w, struct plan_facts *f,
+		 size_t i)
 {
 	const struct pair *pair = &f->pairs.at[i];
+	const unsigned number = (unsigned)(w - p->wish) + 1;
 
 	w->listed = w->try_again = true;
 	memcpy(w->route, pair->route, sizeof(w->route));
@@ -134,7 +238,8 @@ static void list(struct plan_wish *w, const struct plan_facts *f, size_t i)
 	w->delivered = pair->delivered;
 	SAY(w->reason, "%s", pair->reason);
 	w->path.wanted = pair->connections;
-	pick_ports(w, f, pair);
+	spread_again(p, f, pair, number);
+	pick_ports(w, f, pair, number);
 	describe_flows(w, pair);
 	/* It is wanted again, and may still have the lanes that it had. */
 	w->says_why =
@@ -172,30 +277,19 @@ static void note_spare(struct plan *p, const struct pair *pair)
 				    : "the session has no room for more paths");
 }
 
-static void list_pairs(struct plan *p, const struct plan_facts *f)
+static void list_pairs(struct plan *p, struct plan_facts *f)
 {
 	for (size_t i = 0; i < f->pairs.count; i++) {
 		struct plan_wish *w = wish_for(p, &f->pairs.at[i]);
 
 		if (w)
-			list(w, f, i);
+			list(p, w, f, i);
 		else
 			note_spare(p, &f->pairs.at[i]);
 	}
 }
 
 /* --- lanes to drop */
-
-static void drop(struct plan *p, struct lane_view *v, bool let_go,
-		 const char *why)
-{
-	struct plan_drop *d = &p->drop[p->drops++];
-
-	d->lane = v->number;
-	d->let_go = let_go;
-	SAY(d->why, "%s", why);
-	v->alive = false;
-}
 
 /* Those of a card here that is down or gone: their threads may not have
  * noticed.

@@ -122,19 +122,21 @@ static void test_modes_say_whether_the_member_can_be_told(void **state)
 	static const struct {
 		struct nic_bond bond;
 		bool predictable, heeds_ports, receives_on_one;
+		unsigned sending, receiving; /* flows, of two members */
 	} cases[] = {
-		{ { BOND_ROUND_ROBIN, BOND_LAYER34, true }, 0, 0, 0 },
-		{ { BOND_ACTIVE_BACKUP, BOND_LAYER34, true }, 0, 0, 1 },
-		{ { BOND_XOR, BOND_LAYER34, true }, 1, 1, 0 },
-		{ { BOND_XOR, BOND_LAYER2, true }, 1, 0, 0 },
-		{ { BOND_BROADCAST, BOND_LAYER34, true }, 0, 0, 0 },
-		{ { BOND_8023AD, BOND_LAYER34, true }, 1, 1, 0 },
-		{ { BOND_8023AD, BOND_LAYER23, true }, 1, 0, 0 },
-		{ { BOND_8023AD, BOND_ENCAP34, true }, 0, 0, 0 },
-		{ { BOND_8023AD, BOND_ENCAP23, true }, 1, 0, 0 },
-		{ { BOND_TLB, BOND_LAYER34, true }, 0, 0, 1 },
-		{ { BOND_TLB, BOND_LAYER34, false }, 1, 1, 1 },
-		{ { BOND_ALB, BOND_LAYER34, true }, 0, 0, 1 },
+		{ { BOND_ROUND_ROBIN, BOND_LAYER34, true }, 0, 0, 0, 1, 2 },
+		{ { BOND_ACTIVE_BACKUP, BOND_LAYER34, true }, 0, 0, 1, 1, 1 },
+		{ { BOND_XOR, BOND_LAYER34, true }, 1, 1, 0, 2, 2 },
+		{ { BOND_XOR, BOND_LAYER2, true }, 1, 0, 0, 1, 2 },
+		{ { BOND_BROADCAST, BOND_LAYER34, true }, 0, 0, 0, 1, 2 },
+		{ { BOND_8023AD, BOND_LAYER34, true }, 1, 1, 0, 2, 2 },
+		{ { BOND_8023AD, BOND_LAYER23, true }, 1, 0, 0, 1, 2 },
+		{ { BOND_8023AD, BOND_ENCAP34, true }, 0, 0, 0, 2, 2 },
+		{ { BOND_8023AD, BOND_ENCAP23, true }, 1, 0, 0, 1, 2 },
+		{ { BOND_TLB, BOND_LAYER2, true }, 0, 0, 1, 1, 1 },
+		{ { BOND_TLB, BOND_LAYER34, true }, 0, 0, 1, 2, 1 },
+		{ { BOND_TLB, BOND_LAYER34, false }, 1, 1, 1, 2, 1 },
+		{ { BOND_ALB, BOND_LAYER34, true }, 0, 0, 1, 1, 1 },
 	};
 
 	(void)state;
@@ -147,8 +149,13 @@ static void test_modes_say_whether_the_member_can_be_told(void **state)
 		assert_int_equal(bond_receives_on_one(&bond),
 				 cases[i].receives_on_one);
 		assert_non_null(strstr(bond_flows_text(&bond), "."));
+		assert_int_equal(bond_sending_flows(&bond), cases[i].sending);
+		assert_int_equal(bond_receiving_flows(&bond),
+				 cases[i].receiving);
 		bond.members = 0;
 		assert_false(bond_predictable(&bond));
+		assert_int_equal(bond_sending_flows(&bond), 1);
+		assert_int_equal(bond_receiving_flows(&bond), 1);
 	}
 }
 
@@ -219,6 +226,78 @@ static void test_members_and_queues_are_spread_together(void **state)
 	check_even(queues, QUEUES, BOTH);
 }
 
+/* Opens one after the other anew, as long as that is better; how many. */
+static unsigned spread_again(struct port_wish *w, uint16_t *held, size_t count)
+{
+	unsigned opened = 0;
+	struct error e;
+	int i;
+
+	w->held = held;
+	w->held_count = count;
+	while ((i = ports_crowded(w, /* surplus */ false)) >= 0) {
+		held[i] = held[count - 1];
+		w->held_count = count - 1;
+		assert_int_equal(ports_pick(&held[count - 1], 1, w, &e), 0);
+		w->held_count = count;
+		assert_true(opened++ < count);
+	}
+	return opened;
+}
+
+static void test_what_shares_a_member_is_opened_anew_and_nothing_else(
+	void **state)
+{
+	struct nic_bond bond = { .mode = BOND_8023AD, .policy = BOND_LAYER34 };
+	struct port_wish w = { .lowest = 40000,
+			       .highest = 40499,
+			       .bond = &bond,
+			       .flow = flow4() };
+
+	(void)state;
+	for (bond.members = 1; bond.members <= 8; bond.members++) {
+		for (size_t count = 1; count <= 16; count++) {
+			unsigned used[8] = { 0 };
+			uint16_t held[16];
+
+			/* Two ports in a row have one member. */
+			for (size_t i = 0; i < count; i++)
+				held[i] = (uint16_t)(41000 + i);
+			spread_again(&w, held, count);
+			for (size_t i = 0; i < count; i++) {
+				w.flow.from_port = held[i];
+				used[bond_member(&bond, &w.flow)]++;
+			}
+			check_even(used, bond.members, count);
+			assert_int_equal(spread_again(&w, held, count), 0);
+		}
+	}
+}
+
+static void test_of_too_many_one_of_the_fullest_member_goes(void **state)
+{
+	struct nic_bond bond = { .mode = BOND_8023AD,
+				 .policy = BOND_LAYER34,
+				 .members = MEMBERS };
+	/* The lowest bit does not count: the first and the last share one. */
+	const uint16_t held[] = { 40000, 40002, 40001 };
+	struct port_wish w = { .lowest = 40000,
+			       .highest = 40499,
+			       .bond = &bond,
+			       .flow = flow4(),
+			       .held = held,
+			       .held_count = 2 };
+
+	(void)state;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), -1);
+	assert_in_range(ports_crowded(&w, /* surplus */ true), 0, 1);
+	w.held_count = 3;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), -1);
+	assert_int_not_equal(ports_crowded(&w, /* surplus */ true), 1);
+	w.held_count = 0;
+	assert_int_equal(ports_crowded(&w, /* surplus */ true), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +311,10 @@ int main(void)
 		cmocka_unit_test(test_modes_say_whether_the_member_can_be_told),
 		cmocka_unit_test(test_chosen_ports_use_every_member_alike),
 		cmocka_unit_test(test_members_and_queues_are_spread_together),
+		cmocka_unit_test(
+			test_what_shares_a_member_is_opened_anew_and_nothing_else),
+		cmocka_unit_test(
+			test_of_too_many_one_of_the_fullest_member_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

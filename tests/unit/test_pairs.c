@@ -535,6 +535,49 @@ static void test_a_pair_that_is_used_says_why(void **state)
 	assert_string_equal(pair(w, "eth0", "ens0")->reason, "");
 }
 
+static void test_a_bond_gets_a_connection_for_each_member(void **state)
+{
+	struct world *w = *state;
+	struct card *near = card(&w->near, "bond0", 4000, "10.0.0.1/24");
+	struct card *far = card(&w->far, "ens0", 4000, "10.0.0.2/24");
+
+	near->bonded = true;
+	near->bond = (struct nic_bond){ .mode = BOND_8023AD,
+					.policy = BOND_LAYER34,
+					.members = 4 };
+	find(w);
+	expect_used(w, "bond0-ens0*4");
+	expect_reason(w, "bond0", "ens0",
+		      "cards of 4000 Mbit/s, same network, 4 connections "
+		      "because bond0 has 4 members");
+	/* One that is lost needs none. */
+	near->bond.members = 3;
+	expect_used(w, "bond0-ens0*3");
+	/* More than are wanted anyway it does not make. */
+	far->rss = true;
+	expect_used(w, "bond0-ens0*4");
+	expect_reason(w, "bond0", "ens0",
+		      "cards of 4000 Mbit/s, same network, 4 connections "
+		      "because ens0 there has RSS");
+	far->rss = false;
+	/* What leaves by one member anyway. */
+	near->bond.policy = BOND_LAYER2;
+	expect_used(w, "bond0-ens0*1");
+	near->bond.policy = BOND_LAYER34;
+	/* The wider bond decides, but where all arrives on one member. */
+	far->bonded = true;
+	far->bond = (struct nic_bond){ .mode = BOND_XOR, .members = 6 };
+	expect_used(w, "bond0-ens0*6");
+	expect_reason(w, "bond0", "ens0",
+		      "cards of 4000 Mbit/s, same network, 6 connections "
+		      "because ens0 there has 6 members");
+	far->bond.mode = BOND_ACTIVE_BACKUP;
+	expect_used(w, "bond0-ens0*1");
+	near->bonded = false;
+	far->bond.mode = BOND_8023AD;
+	expect_used(w, "bond0-ens0*6");
+}
+
 static void test_a_pair_through_a_gateway_says_so(void **state)
 {
 	struct world *w = *state;
@@ -693,6 +736,7 @@ int main(void)
 		TEST(test_the_better_route_of_a_pair_comes_first),
 		TEST(test_equal_ranks_go_by_what_was_delivered_then_by_speed),
 		TEST(test_the_limit_of_connections_is_dealt_in_order),
+		TEST(test_a_bond_gets_a_connection_for_each_member),
 		TEST(test_own_addresses_are_no_pair),
 		TEST(test_cards_that_are_down_there_are_tried_last),
 		TEST(test_a_pair_that_is_used_says_why),

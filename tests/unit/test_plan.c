@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "nic/address.h"
+#include "nic/bond.h"
+#include "nic/flow.h"
 #include "nic/pairs.h"
 #include "paths/plan.h"
 
@@ -326,6 +328,157 @@ static void one_plan_is_like_the_next_when_nothing_changed(void **state)
 	assert_memory_equal(make(w), &first, sizeof(first));
 }
 
+/* Four members at eth0, where the path began from a port of chance. */
+static struct card *bonded(struct world *w)
+{
+	struct card *near = card(&w->near, "bond0", "10.0.0.1/24");
+
+	card(&w->far, "ens0", "10.0.0.2/24");
+	near->bonded = true;
+	near->bond = (struct nic_bond){ .mode = BOND_8023AD,
+					.policy = BOND_LAYER34,
+					.members = 4 };
+	w->f.to_port = 6600;
+	return near;
+}
+
+static void lane_from(struct world *w, unsigned owner, uint16_t port)
+{
+	lane(w, owner, "10.0.0.1", "10.0.0.2");
+	w->f.lane[w->f.lanes - 1].local_port = port;
+}
+
+static unsigned member(const struct card *near, uint16_t port)
+{
+	struct flow f = { .family = AF_INET,
+			  .from = { 10, 0, 0, 1 },
+			  .to = { 10, 0, 0, 2 },
+			  .from_port = port,
+			  .to_port = 6600 };
+
+	return bond_member(&near->bond, &f);
+}
+
+/* By how many of the lanes that are left, and of the ports that come next until
+ * there are as many as wanted, each member is used. */
+static void count_members(unsigned used[4], const struct world *w,
+			  const struct card *near)
+{
+	const struct plan_wish *first = &w->plan.wish[0];
+	unsigned lanes = 0;
+
+	memset(used, 0, 4 * sizeof(used[0]));
+	for (unsigned i = 0; i < w->f.lanes; i++)
+		if (w->f.lane[i].alive) {
+			used[member(near, w->f.lane[i].local_port)]++;
+			lanes++;
+		}
+	for (unsigned i = 0; lanes + i < first->path.wanted; i++)
+		used[member(near, first->port[i])]++;
+}
+
+static void each_member_of_a_bond_gets_one_whatever_the_first_one_has(
+	void **state)
+{
+	struct world *w = *state;
+	const struct card *near = bonded(w);
+	unsigned used[4];
+
+	path(w, NULL, NULL);
+	for (uint16_t port = 50000; port < 50016; port++) {
+		w->f.lanes = 0;
+		lane_from(w, 1, port);
+		assert_int_equal(make(w)->wish[0].path.wanted, 4);
+		assert_int_equal(w->plan.drops, 0);
+		count_members(used, w, near);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(used[i], 1);
+	}
+}
+
+/* Lanes on members as they come, then one member less, then all again. */
+static void lanes_follow_the_members_that_there_are(void **state)
+{
+	struct world *w = *state;
+	struct card *near = bonded(w);
+	unsigned used[4];
+
+	path(w, "bond0", "ens0");
+	for (uint16_t port = 50000; port < 50064; port++) {
+		w->f.lanes = 0;
+		for (unsigned i = 0; i < 4; i++)
+			lane_from(w, 1, (uint16_t)(port + 3 * i));
+		near->bond.members = 4;
+		make(w);
+		count_members(used, w, near);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(used[i], 1);
+		near->bond.members = 3;
+		make(w);
+		assert_int_equal(w->plan.wish[0].path.wanted, 3);
+		count_members(used, w, near);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(used[i], 1);
+		for (unsigned i = 0; i < w->plan.drops; i++)
+			assert_true(w->plan.drop[i].let_go);
+	}
+}
+
+/* Where three are left, they may share members of the four. */
+static void a_member_that_comes_again_is_used(void **state)
+{
+	struct world *w = *state;
+	const struct card *near = bonded(w);
+	unsigned used[4];
+
+	path(w, "bond0", "ens0");
+	for (uint16_t port = 50000; port < 50064; port++) {
+		w->f.lanes = 0;
+		for (unsigned i = 0; i < 3; i++)
+			lane_from(w, 1, (uint16_t)(port + 5 * i));
+		make(w);
+		count_members(used, w, near);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(used[i], 1);
+	}
+}
+
+static void lanes_that_no_port_can_place_are_left_alone(void **state)
+{
+	struct world *w = *state;
+	struct card *near = bonded(w);
+
+	near->bond.policy = BOND_ENCAP34;
+	path(w, "bond0", "ens0");
+	for (uint16_t port = 50000; port < 50004; port++)
+		lane_from(w, 1, port);
+	assert_int_equal(make(w)->drops, 0);
+	assert_int_equal(w->plan.wish[0].ports, 0);
+}
+
+static void a_path_says_of_both_bonds_what_they_do(void **state)
+{
+	struct world *w = *state;
+	struct card *near = bonded(w), *far = &w->far.at[0];
+
+	assert_string_equal(make(w)->wish[0].flows,
+			    "bond0: Connections are spread over the members by "
+			    "their ports.");
+	far->bonded = true;
+	far->bond = (struct nic_bond){ .mode = BOND_TLB, .members = 4 };
+	assert_string_equal(make(w)->wish[0].flows,
+			    "bond0: Connections are spread over the members by "
+			    "their ports. ens0 there receives it on one.");
+	near->bonded = false;
+	assert_string_equal(make(w)->wish[0].flows,
+			    "ens0 there receives what one peer sends on one "
+			    "member.");
+	far->bond.mode = BOND_8023AD;
+	assert_string_equal(make(w)->wish[0].flows,
+			    "ens0 there: the switch decides on which member a "
+			    "connection arrives.");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -341,6 +494,11 @@ int main(void)
 		TEST(a_path_that_failed_is_passed_over_with_one_network),
 		TEST(a_spare_path_that_is_used_again_forgets_why),
 		TEST(a_full_list_of_paths_says_so),
+		TEST(each_member_of_a_bond_gets_one_whatever_the_first_one_has),
+		TEST(lanes_follow_the_members_that_there_are),
+		TEST(a_member_that_comes_again_is_used),
+		TEST(lanes_that_no_port_can_place_are_left_alone),
+		TEST(a_path_says_of_both_bonds_what_they_do),
 		TEST(one_plan_is_like_the_next_when_nothing_changed),
 	};
 
