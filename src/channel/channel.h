@@ -26,6 +26,9 @@ enum { CHANNEL_NAME_MAX = 64 };
 struct channel_stats {
 	uint64_t retransmissions; /* packets, as the transport counts them */
 	uint64_t rtt_us;
+	/* By which its packets come, as the kernel numbers those of all cards;
+	 * 0: not known. */
+	unsigned queue;
 };
 
 /* From one card to one address, and back over the same card; or, where @to is
@@ -104,7 +107,7 @@ struct channel {
 
 	/* Of the connection; family 0: not known. */
 	struct nic_address local, remote;
-	uint16_t local_port;
+	uint16_t local_port, remote_port;
 	/* ifindex of the card over which an accepted connection came in; 0: not
 	 * known. */
 	int arrived;

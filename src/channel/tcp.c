@@ -111,6 +111,10 @@ static void tcp_stats(struct channel *c, struct channel_stats *ret)
 		return;
 	ret->retransmissions = info.tcpi_total_retrans;
 	ret->rtt_us = info.tcpi_rtt;
+	len = sizeof(ret->queue);
+	if (getsockopt(tcp_of(c)->fd, SOL_SOCKET, SO_INCOMING_NAPI_ID,
+		       &ret->queue, &len) < 0)
+		ret->queue = 0;
 }
 
 static size_t tcp_unread(struct channel *c)
@@ -192,7 +196,6 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	struct sockaddr_storage here = { 0 }, there = { 0 };
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 	struct tcp_channel *t;
-	uint16_t ignored;
 
 	if (getsockname(fd, (struct sockaddr *)&here, &here_len) < 0 ||
 	    getpeername(fd, (struct sockaddr *)&there, &there_len) < 0 ||
@@ -213,7 +216,7 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	name_of(t->base.from, (struct sockaddr *)&here, here_len);
 	name_of(t->base.to, (struct sockaddr *)&there, there_len);
 	address_of(&t->base.local, &t->base.local_port, &here);
-	address_of(&t->base.remote, &ignored, &there);
+	address_of(&t->base.remote, &t->base.remote_port, &there);
 	*ret = &t->base;
 	return 0;
 }

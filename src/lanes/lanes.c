@@ -204,6 +204,8 @@ static void view_one(struct lane_view *v, const struct lane *c)
 		.local = channel->local,
 		.remote = channel->remote,
 		.local_port = channel->local_port,
+		.remote_port = channel->remote_port,
+		.queue = st.queue,
 		.sent = atomic_load(&c->sent),
 		.received = atomic_load(&c->received),
 		.aside = atomic_load(&c->aside),

@@ -78,7 +78,8 @@ struct lane_view {
 	unsigned owner;
 	char from[CHANNEL_NAME_MAX], to[CHANNEL_NAME_MAX];
 	struct nic_address local, remote;
-	uint16_t local_port;
+	uint16_t local_port, remote_port;
+	unsigned queue;          /* by which it receives; 0: not known */
 	uint64_t sent, received; /* bytes, frames with their headers */
 	uint64_t acked;          /* of sent: has arrived */
 	uint64_t aside;          /* of pages, by RDMA, besides these */

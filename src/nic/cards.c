@@ -108,6 +108,7 @@ static int take_card(struct card *c, const struct inventory *inv,
 	c->mtu = n->mtu;
 	c->vlan = n->vlan;
 	c->rss = n->rss;
+	c->queues = wire->rx_queues;
 	/* A bond of one vlan is the bond. */
 	c->bonded = wire->kind == NIC_BOND;
 	if (c->bonded)

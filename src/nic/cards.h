@@ -25,6 +25,7 @@ struct error;
 enum {
 	CARDS_MAX = 64,
 	CARD_ADDRESSES_MAX = 16,
+	CARD_ARRIVALS_MAX = 32,
 	CARD_TABLE_MAX = 4096,    /* entries of an indirection table */
 	CARD_KEY_MAX = 512,       /* bytes of a hash key */
 	CARDS_BYTES = 120 * 1024, /* as JSON text, at most */
@@ -33,6 +34,12 @@ enum {
 struct card_address {
 	struct nic_address address;
 	int rank; /* of the owner's networks; never RANK_NONE */
+};
+
+/* A connection of the peer's that a card receives. */
+struct card_arrival {
+	uint16_t port;  /* the peer's */
+	unsigned queue; /* by which it comes, in numbers of the owner's */
 };
 
 struct card {
@@ -44,7 +51,11 @@ struct card {
 	unsigned speed_mbit; /* 0: not known */
 	unsigned mtu, vlan;
 	bool rss;
+	unsigned queues;     /* that receive; 0: not known */
 	struct nic_rss hash; /* owned; of the wire */
+	/* Of this session, where the hash is not known. */
+	struct card_arrival arrival[CARD_ARRIVALS_MAX];
+	size_t arrivals;
 	bool bonded;
 	struct nic_bond bond; /* when bonded */
 	struct card_address address[CARD_ADDRESSES_MAX];

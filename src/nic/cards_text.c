@@ -164,6 +164,23 @@ static const struct shape address_shape = {
 };
 
 #undef AT
+#define AT(member) SHAPE_AT(struct card_arrival, member)
+
+static const struct shape_field arrival_fields[] = {
+	{ "port", SHAPE_NUMBER, SHAPE_NEEDED, AT(port), .least = 1,
+	  .most = UINT16_MAX },
+	{ "queue", SHAPE_NUMBER, SHAPE_NEEDED, AT(queue), .least = 1,
+	  .most = UINT32_MAX },
+};
+
+static const struct shape arrival_shape = {
+	sizeof(struct card_arrival),
+	arrival_fields,
+	ARRAY_SIZE(arrival_fields),
+	SHAPE_TUPLE,
+};
+
+#undef AT
 #define AT(member) SHAPE_AT(struct card_message, member)
 
 static const struct shape_field card_fields[] = {
@@ -176,6 +193,11 @@ static const struct shape_field card_fields[] = {
 	{ "mtu", SHAPE_NUMBER, SHAPE_OMIT, AT(card.mtu), .most = MTU_MAX },
 	{ "vlan", SHAPE_NUMBER, SHAPE_OMIT, AT(card.vlan), .most = VLAN_MAX },
 	{ "rss", SHAPE_BOOL, SHAPE_OMIT, AT(card.rss) },
+	{ "queues", SHAPE_NUMBER, SHAPE_OMIT, AT(card.queues),
+	  .most = QUEUE_MAX },
+	{ "arrivals", SHAPE_LIST, SHAPE_OMIT | SHAPE_INSIDE, AT(card.arrival),
+	  SHAPE_COUNT(struct card_message, card.arrivals),
+	  .most = CARD_ARRIVALS_MAX, .of = &arrival_shape },
 	{ "bond", SHAPE_OBJECT, SHAPE_OMIT, AT(card.bond),
 	  SHAPE_HAS(struct card_message, card.bonded), .of = &bond_shape },
 	{ "addresses", SHAPE_LIST, SHAPE_OMIT | SHAPE_INSIDE, AT(card.address),
@@ -251,6 +273,7 @@ static void put_card(struct card *to, const struct card *c)
 	to->speed_mbit = at_most(c->speed_mbit, SPEED_MAX);
 	to->mtu = at_most(c->mtu, MTU_MAX);
 	to->vlan = at_most(c->vlan, VLAN_MAX);
+	to->queues = at_most(c->queues, QUEUE_MAX);
 	to->bond.members = at_most(c->bond.members, MEMBERS_MAX);
 }
 

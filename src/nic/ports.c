@@ -159,6 +159,27 @@ static int most_crowded(const struct spread *s, bool queues_first)
 	return found;
 }
 
+/* Of what was measured: one that shares its queue while another has none. */
+static int sharing(const struct port_wish *w)
+{
+	unsigned used = 0;
+	int shared = -1;
+
+	for (size_t i = 0; i < w->held_count; i++) {
+		bool seen = false;
+
+		if (w->held_queue[i] == 0)
+			return -1;
+		for (size_t k = 0; k < i; k++)
+			seen = seen || w->held_queue[k] == w->held_queue[i];
+		if (seen)
+			shared = (int)i;
+		else
+			used++;
+	}
+	return used < w->queues ? shared : -1;
+}
+
 int ports_crowded(const struct port_wish *wish, bool surplus)
 {
 	struct spread s = { .wish = wish };
@@ -171,7 +192,7 @@ int ports_crowded(const struct port_wish *wish, bool surplus)
 		return most_crowded(&s, /* queues_first */ false);
 	if (most_over_least(s.queues, p.queue, QUEUES_MAX) > 1)
 		return most_crowded(&s, /* queues_first */ true);
-	return -1;
+	return wish->held_queue ? sharing(wish) : -1;
 }
 
 int ports_pick(uint16_t *ret, size_t count, const struct port_wish *wish,

@@ -7,6 +7,10 @@
  * the ports, so nothing is left to chance where the kernel and the card tell
  * what they use.
  *
+ * Where the hash of the card there is not known, only what has arrived shows
+ * the queue: ports_crowded() then says which connection to open anew, from a
+ * port of chance, as long as several share a queue while another has none.
+ *
  * Each port of the range falls into one cell of members times queues.  A
  * connection takes a port of the least used member and, among those, of the
  * least used queue: members come first, because a member's rate is a hard limit
@@ -36,6 +40,10 @@ struct port_wish {
 	/* Connections that are there already: they count in the spread. */
 	const uint16_t *held;
 	size_t held_count;
+	/* Or NULL: by which queue each of them comes, as was measured at a card
+	 * of so many queues whose hash is not known; 0: not known yet. */
+	const unsigned *held_queue;
+	unsigned queues;
 	/* Ports that turned out to be in use. */
 	const uint16_t *avoid;
 	size_t avoid_count;

@@ -57,6 +57,7 @@ struct path {
 				  * lane */
 	bool proved;             /* it worked once: the other end is our peer */
 	char why[252];           /* it failed, or is not used */
+	unsigned opened_anew;    /* lanes, for another receive queue */
 	unsigned failures;       /* since it worked, or since there was news */
 	uint64_t next_us, pause_us;
 	struct channel *greeting; /* its hello is awaited */
@@ -88,6 +89,10 @@ struct path_set {
 	struct path_calls calls;
 	struct nic_listener listener;
 	pthread_t planner;
+
+	/* the supervisor's: what it announced of arrivals */
+	struct card_arrival arrival[CHANNELS_MAX];
+	unsigned arrivals;
 
 	pthread_mutex_t lock;   /* guards what follows */
 	pthread_cond_t changed; /* planner, diallers and who asks wait */

@@ -162,7 +162,9 @@ static bool take_due(struct path_set *set)
 
 void paths_tend(struct path_set *set)
 {
-	if (take_due(set))
+	const bool due = take_due(set);
+
+	if (peer_cards_arrived(set) || due)
 		peer_cards_refresh(set);
 	account_measure(set);
 }

@@ -10,6 +10,7 @@
 #include "lanes/lanes.h"
 #include "nic/address.h"
 #include "nic/cards.h"
+#include "nic/toeplitz.h"
 #include "paths/path_set.h"
 
 /* Why nothing comes or goes over the card of @v any more; false: it may. */
@@ -46,6 +47,58 @@ static void drop_dead(struct lanes *lanes, const struct inventory *inv)
 				   why);
 }
 
+/* Enough for the queue to be that of data, not of a greeting. */
+enum { ARRIVED_BYTES = 64 * 1024 };
+
+static bool has_arrived(const struct lane_view *v)
+{
+	return v->alive && v->queue > 0 && v->remote_port > 0 &&
+	       v->received >= ARRIVED_BYTES;
+}
+
+bool peer_cards_arrived(struct path_set *set)
+{
+	struct lane_view all[CHANNELS_MAX];
+	struct card_arrival now[CHANNELS_MAX];
+	unsigned n, count = 0;
+	bool changed;
+
+	if (set->addresses || !set->watch)
+		return false;
+	n = lanes_view(set->lanes, all);
+	for (unsigned i = 0; i < n; i++)
+		if (has_arrived(&all[i]))
+			now[count++] =
+				(struct card_arrival){ all[i].remote_port,
+						       all[i].queue };
+	changed = count != set->arrivals;
+	for (unsigned i = 0; i < count; i++) {
+		changed = changed || now[i].port != set->arrival[i].port ||
+			  now[i].queue != set->arrival[i].queue;
+		set->arrival[i] = now[i];
+	}
+	set->arrivals = count;
+	return changed;
+}
+
+/* Of the lanes that the peer dialled. */
+static void put_arrivals(struct cards *cards, struct path_set *set)
+{
+	struct lane_view all[CHANNELS_MAX];
+	unsigned n = lanes_view(set->lanes, all);
+
+	for (unsigned i = 0; i < n && !set->addresses; i++) {
+		const struct card *at = cards_by_address(cards, &all[i].local);
+		struct card *c = at ? &cards->at[at - cards->at] : NULL;
+
+		if (c && c->rss && !rss_predictable(&c->hash) &&
+		    has_arrived(&all[i]) && c->arrivals < CARD_ARRIVALS_MAX)
+			c->arrival[c->arrivals++] =
+				(struct card_arrival){ all[i].remote_port,
+						       all[i].queue };
+	}
+}
+
 void peer_cards_refresh(struct path_set *set)
 {
 	AUTO_INVENTORY struct inventory *inv = nic_watch_get(set->watch);
@@ -57,6 +110,7 @@ void peer_cards_refresh(struct path_set *set)
 	if (cards_of(&cards, inv, &set->networks, &e) < 0) {
 		log_warning("session with %s: %s", set->peer, e.text);
 	} else {
+		put_arrivals(cards, set);
 		text = cards_text(cards);
 		if (text)
 			lanes_announce(set->lanes, LANES_CARDS, text);

@@ -19,6 +19,11 @@ struct path_set;
  * supervisor's. */
 void peer_cards_refresh(struct path_set *set);
 
+/* Whether connections arrive by other queues than was announced: only a card
+ * whose hash is not known has such, and only where the peer dials.  The
+ * supervisor's. */
+bool peer_cards_arrived(struct path_set *set);
+
 /* The peer's, by a lane's reader.  -EBADMSG for what is no list of cards. */
 int peer_cards_came(struct path_set *set, uint64_t generation, const void *text,
 		    size_t len, struct error *e);

@@ -11,6 +11,9 @@
 
 enum { PORT_LOWEST = 32768, PORT_HIGHEST = 60999, NO_LANE = CHANNELS_MAX };
 
+/* A card may put all on one queue whatever the ports are. */
+enum { OPENED_ANEW_MAX = 32 };
+
 #define SAY(where, ...) snprintf(where, sizeof(where), __VA_ARGS__)
 
 /* --- whose pair is which */
@@ -73,12 +76,26 @@ static bool spread_matters(const struct pair *pair)
 	       (pair->far->rss && rss_predictable(&pair->far->hash));
 }
 
+static bool is_measured(const struct pair *pair)
+{
+	return pair->far->arrivals > 0 && !rss_predictable(&pair->far->hash);
+}
+
 /* Lanes of a path between the addresses that its ports are chosen for. */
 struct held {
 	unsigned lane[CHANNELS_MAX];
 	uint16_t port[CHANNELS_MAX];
+	unsigned queue[CHANNELS_MAX]; /* that was measured; 0: none was */
 	unsigned count;
 };
+
+static unsigned queue_of(const struct card *far, uint16_t port)
+{
+	for (size_t i = 0; i < far->arrivals; i++)
+		if (far->arrival[i].port == port)
+			return far->arrival[i].queue;
+	return 0;
+}
 
 static void find_held(struct held *h, const struct plan_facts *f,
 		      const struct pair *pair, unsigned number)
@@ -92,13 +109,14 @@ static void find_held(struct held *h, const struct plan_facts *f,
 		    !nic_address_equal(&v->remote, &pair->route[0].to))
 			continue;
 		h->lane[h->count] = i;
+		h->queue[h->count] = queue_of(pair->far, v->local_port);
 		h->port[h->count++] = v->local_port;
 	}
 }
 
 static struct port_wish port_wish_of(const struct plan_facts *f,
 				     const struct pair *pair,
-				     const struct held *h)
+				     const struct held *h, unsigned anew)
 {
 	struct port_wish wish = {
 		.flow = { .family = pair->route[0].from.family,
@@ -107,11 +125,14 @@ static struct port_wish port_wish_of(const struct plan_facts *f,
 		.lowest = PORT_LOWEST,
 		.highest = PORT_HIGHEST,
 		.start = (uint16_t)(PORT_LOWEST +
-				    f->salt % (PORT_HIGHEST - PORT_LOWEST)),
+				    (f->salt + anew * PORTS_MAX) %
+					    (PORT_HIGHEST - PORT_LOWEST)),
 		.bond = pair->near->bonded ? &pair->near->bond : NULL,
 		.rss = pair->far->rss ? &pair->far->hash : NULL,
 		.held = h->port,
 		.held_count = h->count,
+		.held_queue = is_measured(pair) ? h->queue : NULL,
+		.queues = pair->far->queues,
 	};
 
 	memcpy(wish.flow.from, pair->route[0].from.bytes, 16);
@@ -141,6 +162,7 @@ static void add_coming(struct held *h, struct port_wish *wish, unsigned wanted)
 		wish->held_count = h->count;
 		if (ports_pick(&h->port[h->count], 1, wish, &ignored) < 0)
 			break;
+		h->queue[h->count] = 0;
 		h->lane[h->count++] = NO_LANE;
 	}
 	wish->held_count = h->count;
@@ -152,22 +174,28 @@ static void add_coming(struct held *h, struct port_wish *wish, unsigned wanted)
 static void spread_again(struct plan *p, struct plan_facts *f,
 			 const struct pair *pair, unsigned number)
 {
+	unsigned *anew = &p->wish[number - 1].path.opened_anew;
 	const unsigned wanted = pair->connections;
 	struct port_wish wish;
 	struct held h;
 	int i;
 
-	if (wanted < 2 || pair->use != PAIR_USED || !spread_matters(pair))
+	if (wanted < 2 || pair->use != PAIR_USED ||
+	    !(spread_matters(pair) || is_measured(pair)))
 		return;
 	find_held(&h, f, pair, number);
-	wish = port_wish_of(f, pair, &h);
+	wish = port_wish_of(f, pair, &h, *anew);
+	if (*anew >= OPENED_ANEW_MAX)
+		wish.held_queue = NULL;
 	add_coming(&h, &wish, wanted);
 	while ((i = ports_crowded(&wish, h.count > wanted)) >= 0 &&
 	       h.lane[i] != NO_LANE && f->lane[h.lane[i]].alive) {
 		drop(p, &f->lane[h.lane[i]], /* let_go */ true,
 		     "another source port spreads better");
+		*anew += wish.held_queue != NULL;
 		h.port[i] = h.port[--h.count];
 		h.lane[i] = h.lane[h.count];
+		h.queue[i] = h.queue[h.count];
 		add_coming(&h, &wish, wanted);
 	}
 }
@@ -184,7 +212,7 @@ static void pick_ports(struct plan_wish *w, const struct plan_facts *f,
 	if (count > PORTS_MAX)
 		count = PORTS_MAX;
 	find_held(&h, f, pair, number);
-	wish = port_wish_of(f, pair, &h);
+	wish = port_wish_of(f, pair, &h, w->path.opened_anew);
 	if (pair->use != PAIR_SPARE && spread_matters(pair) &&
 	    ports_pick(w->port, count, &wish, &ignored) == 0)
 		w->ports = count;

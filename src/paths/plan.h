@@ -38,6 +38,8 @@ struct plan_path {
 	bool failed;
 	bool spare; /* says the last plan */
 	unsigned wanted;
+	/* How often a lane was opened anew for another queue. */
+	unsigned opened_anew;
 	char near[IF_NAMESIZE], far[IF_NAMESIZE];
 };
 

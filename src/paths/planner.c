@@ -92,6 +92,7 @@ static void find_paths(struct path_set *set, struct plan_facts *f)
 		to->failed = p->failed;
 		to->spare = p->use == PAIR_SPARE;
 		to->wanted = p->wanted;
+		to->opened_anew = p->opened_anew;
 		memcpy(to->near, p->near, sizeof(to->near));
 		memcpy(to->far, p->far, sizeof(to->far));
 	}
@@ -125,6 +126,7 @@ static void take_wish(struct path *p, const struct plan_wish *w, bool news)
 	memcpy(p->near, w->path.near, sizeof(p->near));
 	memcpy(p->far, w->path.far, sizeof(p->far));
 	p->wanted = w->path.wanted;
+	p->opened_anew = w->path.opened_anew;
 	if (w->says_why)
 		snprintf(p->why, sizeof(p->why), "%s", w->why);
 	if (!p->given)

@@ -298,6 +298,35 @@ static void test_of_too_many_one_of_the_fullest_member_goes(void **state)
 	assert_int_equal(ports_crowded(&w, /* surplus */ true), -1);
 }
 
+static void test_of_what_was_measured_one_that_shares_its_queue_goes(
+	void **state)
+{
+	const uint16_t held[] = { 40000, 40002, 40004, 40006 };
+	unsigned queue[] = { 7, 9, 7, 8 };
+	struct port_wish w = { .lowest = 40000,
+			       .highest = 40499,
+			       .flow = flow4(),
+			       .held = held,
+			       .held_count = ARRAY_SIZE(held),
+			       .held_queue = queue,
+			       .queues = 4 };
+
+	(void)state;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), 2);
+	/* There is no other queue. */
+	w.queues = 3;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), -1);
+	w.queues = 0;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), -1);
+	w.queues = 4;
+	queue[2] = 6;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), -1);
+	/* Nothing is done before all of them have been seen. */
+	queue[2] = 7;
+	queue[3] = 0;
+	assert_int_equal(ports_crowded(&w, /* surplus */ false), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +344,8 @@ int main(void)
 			test_what_shares_a_member_is_opened_anew_and_nothing_else),
 		cmocka_unit_test(
 			test_of_too_many_one_of_the_fullest_member_goes),
+		cmocka_unit_test(
+			test_of_what_was_measured_one_that_shares_its_queue_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

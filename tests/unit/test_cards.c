@@ -181,8 +181,17 @@ static void test_the_other_host_reads_what_was_written(void **state)
 					  .policy = BOND_LAYER34,
 					  .members = 2 };
 	c = take(&h.inv, &everything);
+	c->at[0].queues = 8;
+	c->at[0].arrival[0] = (struct card_arrival){ 40000, 513 };
+	c->at[0].arrival[1] = (struct card_arrival){ 65535, UINT32_MAX };
+	c->at[0].arrivals = 2;
 	there = send_over(c);
 	assert_int_equal(there->count, c->count);
+	assert_int_equal(there->at[0].queues, 8);
+	assert_int_equal(there->at[0].arrivals, 2);
+	assert_int_equal(there->at[0].arrival[0].port, 40000);
+	assert_int_equal(there->at[0].arrival[1].queue, UINT32_MAX);
+	assert_int_equal(there->at[1].arrivals, 0);
 	eth0 = find(there, "eth0");
 	assert_int_equal(eth0->speed_mbit, 25000);
 	assert_int_equal(eth0->mtu, 9000);
@@ -351,6 +360,12 @@ static void test_every_member_of_a_stranger_is_checked(void **state)
 		{ "\"mtu\":\"\"", "'mtu' must be" },
 		{ "\"vlan\":4096", "'vlan' must be from 0 to 4095" },
 		{ "\"rss\":1", "'rss' must be" },
+		{ "\"queues\":65536", "'queues' must be from 0 to 65535" },
+		{ "\"arrivals\":[[0,1]]",
+		  "arrivals: number 1: 'port' must be" },
+		{ "\"arrivals\":[[1,0]]",
+		  "arrivals: number 1: 'queue' must be" },
+		{ "\"arrivals\":[[1]]", "arrivals: number 1: " },
 		{ "\"bond\":7", "bond: " },
 		{ "\"bond\":{}", "bond: 'mode' is missing" },
 		{ "\"bond\":{\"mode\":\"802.3ad\",\"policy\":\"x\"}",

@@ -479,6 +479,41 @@ static void a_path_says_of_both_bonds_what_they_do(void **state)
 			    "connection arrives.");
 }
 
+/* What the card there tells of four lanes, on whose queue the ports have no
+ * hash that is known. */
+static void lanes_that_share_a_queue_are_opened_anew_some_times(void **state)
+{
+	struct world *w = *state;
+	struct card *far;
+	const struct plan *p;
+
+	card(&w->near, "eth0", "10.0.0.1/24");
+	far = card(&w->far, "ens0", "10.0.0.2/24");
+	far->rss = true;
+	far->queues = 4;
+	path(w, "eth0", "ens0");
+	for (unsigned i = 0; i < 4; i++) {
+		lane_from(w, 1, (uint16_t)(50000 + i));
+		far->arrival[i] =
+			(struct card_arrival){ .port = (uint16_t)(50000 + i),
+					       .queue = 10 + i / 2 };
+	}
+	/* Nothing is known of the last one. */
+	far->arrivals = 3;
+	assert_int_equal(make(w)->drops, 0);
+	far->arrivals = 4;
+	p = make(w);
+	assert_int_equal(p->drops, 1);
+	assert_true(p->drop[0].let_go);
+	assert_int_equal(p->wish[0].path.opened_anew, 1);
+	assert_int_equal(p->wish[0].ports, 0);
+	/* Not for ever. */
+	for (unsigned i = 0; i < w->f.lanes; i++)
+		w->f.lane[i].alive = true;
+	w->f.path[0].opened_anew = 32;
+	assert_int_equal(make(w)->drops, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -499,6 +534,7 @@ int main(void)
 		TEST(a_member_that_comes_again_is_used),
 		TEST(lanes_that_no_port_can_place_are_left_alone),
 		TEST(a_path_says_of_both_bonds_what_they_do),
+		TEST(lanes_that_share_a_queue_are_opened_anew_some_times),
 		TEST(one_plan_is_like_the_next_when_nothing_changed),
 	};
 

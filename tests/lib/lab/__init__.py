@@ -11,6 +11,7 @@
     labhost   one or two hosts with another kernel
     agent     what runs in them
     within    a file of tests that runs in one
+    resident  a droverd in one, for a test out here
     console   serial lines with the host's time; heartbeat gaps
     tap       recording the migration stream inside QEMU
     progress  what a move says of itself, and where it stood still

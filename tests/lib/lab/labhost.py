@@ -114,9 +114,10 @@ class Begun:
 class LabHost:
     def __init__(self, lab, number, *, kernel="6.1", packages=(), modules=(), cards=(),
                  memory="1G", vcpus=2, qemu=None, machine_type="pc", arguments=(), append="",
-                 kvm=False, mtu=1500, bare=False):
+                 kvm=False, mtu=1500, bare=False, namespace=None):
         """cards: QEMU's words for them.  kvm: guests in it have KVM.  bare: its cards are
-        left without names, addresses and state."""
+        left without names, addresses and state.  namespace: where its QEMU runs, which has
+        the taps of its cards."""
         self.lab, self.number, self.name = lab, number, f"lab host {number}"
         folder, tools = need(kernel, packages, qemu)
         shared = lab.path("out")
@@ -147,7 +148,8 @@ class LabHost:
                 *share("tools", os.path.join(tools, "root"), ",readonly=on"),
                 *share("out", shared, ",multidevs=remap"),
                 *(word for card in cards for word in card), *arguments]
-        self.process = lab.spawn(argv, log=lab.path(f"labhost{number}.log"))
+        self.process = lab.spawn(argv, namespace=namespace,
+                                 log=lab.path(f"labhost{number}.log"))
         lab.cleanup(self.close)
         self._port = self._accepted(listener)
         self.qmp = QMP(lab.path(f"labhost{number}.qmp"))
@@ -270,13 +272,27 @@ def wires(lab, number, cards, card):
             for c in range(cards)]
 
 
+def tap_card(lab, namespace, card, model, queues):
+    """The words of a card of lab host 1 on a tap with so many queues, which is up in a
+    namespace as tapC, 10.78.C.9."""
+    tap = f"tap{card}"
+    namespace.run("ip", "tuntap", "add", "dev", tap, "mode", "tap",
+                  *(["multi_queue"] if queues > 1 else []))
+    namespace.run("ip", "address", "add", f"10.78.{card}.9/24", "dev", tap)
+    namespace.run("ip", "link", "set", tap, "up")
+    many = f",queues={queues}" if queues > 1 else ""
+    return ("-netdev", f"tap,id=net{card},ifname={tap},script=no,downscript=no,vhost=off{many}",
+            "-device", f"{model},netdev=net{card},id=card{card},mac={mac(1, card)},romfile=")
+
+
 def boot(lab, hosts=1, cards=1, card="virtio-net-pci,speed=10000,duplex=full", vcpus=None,
-         **options):
-    """A list of lab hosts that are up; two have so many cards that join them."""
+         taps=(), **options):
+    """A list of lab hosts that are up; two have so many cards that join them, one those on
+    taps (tap_card())."""
     need(**options)
     booted = []
     for number in range(1, hosts + 1):
-        words = wires(lab, number, cards, card) if hosts == 2 else []
+        words = wires(lab, number, cards, card) if hosts == 2 else taps
         booted.append(LabHost(lab, number, vcpus=vcpus or (2 if hosts == 1 else 1),
                               cards=words, **options))
         if hosts == 2 and number == 1:
