@@ -125,7 +125,7 @@ static struct port_wish port_wish_of(const struct plan_facts *f,
 		.lowest = PORT_LOWEST,
 		.highest = PORT_HIGHEST,
 		.start = (uint16_t)(PORT_LOWEST +
-				    (f->salt + anew * PORTS_MAX) %
+				    (f->salt + (uint64_t)anew * PORTS_MAX) %
 					    (PORT_HIGHEST - PORT_LOWEST)),
 		.bond = pair->near->bonded ? &pair->near->bond : NULL,
 		.rss = pair->far->rss ? &pair->far->hash : NULL,

@@ -43,6 +43,7 @@ class There:
         self.lab = core.Lab()
         try:
             self.host, = labhost.boot(self.lab, **self.options)
+            self.lab.cleanup(self.show)
         except labhost.Impossible as e:
             self.why = str(e)
             return
@@ -81,12 +82,14 @@ class There:
             return
         if self.begun and not self.ended():
             self.begun.ended.wait(20)
-        if self.host:
-            log = os.path.join(self.host.folder, "log")
-            if os.path.exists(log):
-                with open(log, encoding="utf-8", errors="replace") as f:
-                    print(f.read())
         self.lab.close()
+
+    def show(self):
+        """What was said in the lab host, also where the suite is ended from outside."""
+        log = os.path.join(self.host.folder, "log")
+        if os.path.exists(log):
+            with open(log, encoding="utf-8", errors="replace") as f:
+                print(f.read(), flush=True)
 
 
 def patterns():
