@@ -183,6 +183,23 @@ unsigned bond_receiving_flows(const struct nic_bond *bond)
 							       : bond->members;
 }
 
+unsigned bond_sending_mbit(const struct nic_bond *bond, unsigned mbit)
+{
+	const enum sends sends = how_sends(bond);
+	const bool by_peer = sends == SENDS_HASH || sends == SENDS_BY_LOAD;
+
+	if (by_peer && bond->members > 1 && bond_sending_flows(bond) == 1)
+		return mbit / bond->members;
+	return mbit;
+}
+
+unsigned bond_receiving_mbit(const struct nic_bond *bond, unsigned mbit)
+{
+	if (bond_receives_on_one(bond) && bond->members > 1)
+		return mbit / bond->members;
+	return mbit;
+}
+
 static const char *hash_text(const struct nic_bond *bond)
 {
 	if (bond->policy == BOND_LAYER34)

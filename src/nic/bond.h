@@ -38,6 +38,11 @@ unsigned bond_sending_flows(const struct nic_bond *bond);
 /* The same for what one peer sends, at a switch that knows of the bond. */
 unsigned bond_receiving_flows(const struct nic_bond *bond);
 
+/* Of the speed of all its members, which is what the kernel says, as much as
+ * one peer's connections can be sent by, and can arrive by. */
+unsigned bond_sending_mbit(const struct nic_bond *bond, unsigned mbit);
+unsigned bond_receiving_mbit(const struct nic_bond *bond, unsigned mbit);
+
 /* A switch that knows of no bond sends all that one peer sends to one member:
  * active-backup, balance-tlb and balance-alb. */
 bool bond_receives_on_one(const struct nic_bond *bond);

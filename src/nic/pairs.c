@@ -207,12 +207,16 @@ static void try_routes(struct finder *f, struct found *all,
 	}
 }
 
-static uint64_t slower(const struct card *a, const struct card *b)
+/* For one peer's connections; 0: not known. */
+static uint64_t slower(const struct card *near, const struct card *far)
 {
-	unsigned mbit =
-		a->speed_mbit < b->speed_mbit ? a->speed_mbit : b->speed_mbit;
+	unsigned a = near->speed_mbit, b = far->speed_mbit;
 
-	return (uint64_t)mbit * BYTES_PER_MBIT;
+	if (near->bonded)
+		a = bond_sending_mbit(&near->bond, a);
+	if (far->bonded)
+		b = bond_receiving_mbit(&far->bond, b);
+	return (uint64_t)(a < b ? a : b) * BYTES_PER_MBIT;
 }
 
 static void add(struct pairs *all, const struct pair *p)

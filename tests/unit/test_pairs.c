@@ -578,6 +578,34 @@ static void test_a_bond_gets_a_connection_for_each_member(void **state)
 	expect_used(w, "bond0-ens0*6");
 }
 
+/* The kernel says of a bond what all members have. */
+static void test_a_bond_is_as_fast_as_one_peer_can_use_it(void **state)
+{
+	struct world *w = *state;
+	struct card *near = card(&w->near, "bond0", 4000, "10.0.0.1/24");
+	struct card *far = card(&w->far, "bond1", 6000, "10.0.0.2/24");
+
+	near->bonded = far->bonded = true;
+	near->bond = (struct nic_bond){ .mode = BOND_8023AD,
+					.policy = BOND_LAYER34,
+					.members = 4 };
+	far->bond = (struct nic_bond){ .mode = BOND_XOR, .members = 6 };
+	find(w);
+	assert_int_equal(pair(w, "bond0", "bond1")->speed, 4000 * MBIT);
+	near->bond.policy = BOND_LAYER23;
+	find(w);
+	assert_int_equal(pair(w, "bond0", "bond1")->speed, 1000 * MBIT);
+	near->bond.mode = BOND_ROUND_ROBIN;
+	far->bond.mode = BOND_ALB;
+	find(w);
+	assert_int_equal(pair(w, "bond0", "bond1")->speed, 1000 * MBIT);
+	/* Of this it says what the active one has. */
+	far->bond.mode = BOND_ACTIVE_BACKUP;
+	far->bond.members = 1;
+	find(w);
+	assert_int_equal(pair(w, "bond0", "bond1")->speed, 4000 * MBIT);
+}
+
 static void test_a_pair_through_a_gateway_says_so(void **state)
 {
 	struct world *w = *state;
@@ -737,6 +765,7 @@ int main(void)
 		TEST(test_equal_ranks_go_by_what_was_delivered_then_by_speed),
 		TEST(test_the_limit_of_connections_is_dealt_in_order),
 		TEST(test_a_bond_gets_a_connection_for_each_member),
+		TEST(test_a_bond_is_as_fast_as_one_peer_can_use_it),
 		TEST(test_own_addresses_are_no_pair),
 		TEST(test_cards_that_are_down_there_are_tried_last),
 		TEST(test_a_pair_that_is_used_says_why),
