@@ -15,6 +15,8 @@
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/returns.h"
+#include "host/store.h"
+#include "move/job_view.h"
 
 int host_drain_show(struct host *h, struct drain_record *ret, struct error *e)
 {
@@ -42,24 +44,47 @@ int host_drain_plan(struct host *h, const struct drain_request *of,
 	return make_plan(h, &of->to, of->stop_the_rest, ret, e);
 }
 
+/* How one is that is not in the new plan: it has left, is about to, or FATES:
+ * it is of no account any more.  Its daemon may have died while it moved. */
+static enum drain_fate fate_now(struct host *h, struct drain_machine *m)
+{
+	struct job_view v;
+	struct error ignored;
+	char peer[STORE_NAME_CAP];
+
+	if (m->fate == FATE_MOVED || m->fate == FATE_STOPPED)
+		return m->fate;
+	if (m->fate == FATE_COMES)
+		return FATE_MOVED;
+	if (m->fate == FATE_BACK)
+		return FATES;
+	if (store_last_seen(h->settings->state_directory, m->uuid, peer)) {
+		snprintf(m->to, sizeof(m->to), "%s", peer);
+		return FATE_MOVED;
+	}
+	if (!m->job[0] || job_show(h, m->job, &v, &ignored) < 0)
+		return FATES;
+	shape_done(&job_view_shape, &v);
+	return FATE_MOVES;
+}
+
 /* What has left before, and is not back. */
-static int keep_gone(struct drain_record *to, const struct drain_record *before,
-		     struct error *e)
+static int keep_gone(struct host *h, struct drain_record *to,
+		     const struct drain_record *before, struct error *e)
 {
 	for (size_t i = 0; i < before->n_machines; i++) {
-		const struct drain_machine *m = &before->machines[i];
+		struct drain_machine m = before->machines[i];
 		struct drain_machine *copy;
 
-		if ((m->fate != FATE_MOVED && m->fate != FATE_STOPPED &&
-		     m->fate != FATE_COMES) ||
-		    drain_machine(to, m->uuid))
+		if (drain_machine(to, m.uuid))
 			continue;
-		copy = drain_add(to, m->name, m->uuid);
+		m.fate = fate_now(h, &m);
+		if (m.fate == FATES)
+			continue;
+		copy = drain_add(to, m.name, m.uuid);
 		if (!copy)
 			return error_set(e, ENOMEM, "no memory for a drain");
-		*copy = *m;
-		if (copy->fate == FATE_COMES)
-			copy->fate = FATE_MOVED;
+		*copy = m;
 	}
 	return 0;
 }
@@ -73,7 +98,7 @@ static int begin(struct host *h, struct drain_record *fresh,
 
 	*fresh = (struct drain_record){ 0 };
 	if (drain_copy(h->drain, &before, e) < 0 ||
-	    keep_gone(&r, &before, e) < 0)
+	    keep_gone(h, &r, &before, e) < 0)
 		return error_code(e);
 	r.state = DRAIN_DRAINING;
 	r.since_us = before.since_us ? before.since_us : clock_wall_us();
@@ -116,6 +141,39 @@ int host_drain_resume(struct host *h, struct drain_record *ret, struct error *e)
 	return begin(h, &plan, ret, e);
 }
 
+static bool is_leaving(const struct drain_record *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_machines; i++)
+		if ((r->machines[i].fate == FATE_MOVES ||
+		     r->machines[i].fate == FATE_WAITS) &&
+		    !strcmp(r->machines[i].name, name))
+			return true;
+	return false;
+}
+
+/* Moves of the drain that the queue has kept, with nobody waiting for them. */
+static int cancel_departures(struct host *h, struct drain_record *r,
+			     struct error *e)
+{
+	struct job_views all;
+
+	if (job_list(h, &all, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < all.count; i++) {
+		const struct job_view *v = &all.at[i];
+		struct error ignored;
+		struct job_view now;
+
+		if (v->kind != JOB_MOVE || v->role != ROLE_SOURCE ||
+		    v->state != JOB_RUNNING || !is_leaving(r, v->machine))
+			continue;
+		if (job_cancel(h, v->id, &now, &ignored) == 0)
+			shape_done(&job_view_shape, &now);
+	}
+	shape_done(&job_views_shape, &all);
+	return 0;
+}
+
 int host_drain_cancel(struct host *h, struct drain_record *ret, struct error *e)
 {
 	struct drain_record before = { 0 };
@@ -126,6 +184,10 @@ int host_drain_cancel(struct host *h, struct drain_record *ret, struct error *e)
 	if (!worked && before.state == DRAIN_NONE)
 		return error_set(e, EBUSY, "%s is not drained",
 				 h->settings->name);
+	if (cancel_departures(h, &before, e) < 0) {
+		drain_record_done(&before);
+		return error_code(e);
+	}
 	drain_ends(h->drain, DRAIN_NONE);
 	log_info("drain: cancelled; machines come and start here again");
 	*ret = before;
@@ -146,7 +208,13 @@ int host_return(struct host *h, struct drain_record *ret, struct error *e)
 				 h->settings->name);
 	r.state = DRAIN_RETURNING;
 	*ret = (struct drain_record){ 0 };
-	if (drain_begin(h->drain, &r, e) < 0 || returns_run(h, e) < 0)
+	if (drain_begin(h->drain, &r, e) < 0)
+		return error_code(e);
+	if (cancel_departures(h, &r, e) < 0) {
+		drain_ends(h->drain, DRAIN_AWAY);
+		return error_code(e);
+	}
+	if (returns_run(h, e) < 0)
 		return error_code(e);
 	*ret = r;
 	r = (struct drain_record){ 0 };

@@ -23,6 +23,7 @@
 #include "host/jobs.h"
 #include "host/machine_view.h"
 #include "host/parts.h"
+#include "host/store.h"
 #include "move/job_view.h"
 
 enum {
@@ -118,13 +119,19 @@ static void settle(struct run *r, struct drain_machine *m,
 		m->fate = FATE_MOVED;
 		note(r, m);
 	} else if (v->state == JOB_CANCELLED) {
+		/* At its end the service cancels all. */
+		if (is_stopping(r->host))
+			return;
 		stays(r, m, "its move was cancelled");
 	} else if (v->state == JOB_IN_DOUBT) {
+		/* Its job stays with it: it may end by itself. */
 		snprintf(why, sizeof(why),
 			 "job %s is in doubt: 'drover job show %s' says what "
 			 "to do",
 			 v->id, v->id);
 		stays(r, m, why);
+		snprintf(m->job, sizeof(m->job), "%s", v->id);
+		note(r, m);
 	} else if (v->state == JOB_FAILED) {
 		failed(r, m, v->error);
 	}
@@ -235,6 +242,21 @@ static bool anything_to_do(const struct run *r)
 	return false;
 }
 
+/* It has left by a job that is not known any more, or was stopped. */
+static void runs_no_more(struct run *r, struct drain_machine *m)
+{
+	char peer[STORE_NAME_CAP];
+
+	if (!store_last_seen(r->host->settings->state_directory, m->uuid,
+			     peer)) {
+		stays(r, m, "does not run");
+		return;
+	}
+	m->fate = FATE_MOVED;
+	snprintf(m->to, sizeof(m->to), "%s", peer);
+	note(r, m);
+}
+
 /* True: there is something to be moved again. */
 static bool plan_again(struct run *r)
 {
@@ -248,11 +270,10 @@ static bool plan_again(struct run *r)
 		return false;
 	}
 	take_plan(r, &plan);
-	/* It has gone, or was stopped. */
 	for (size_t i = 0; i < r->record.n_machines; i++)
 		if (r->record.machines[i].fate == FATE_WAITS &&
 		    !r->record.machines[i].to[0])
-			stays(r, &r->record.machines[i], "does not run");
+			runs_no_more(r, &r->record.machines[i]);
 	return anything_to_do(r);
 }
 

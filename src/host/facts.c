@@ -218,7 +218,8 @@ static int understand(struct facts_of *of, struct message *answer)
 	if (!(abilities_read(&answer->can) & 1U << CAN_FACTS))
 		return error_set(&of->why, EPROTO,
 				 "has a version of Drover that does not tell "
-				 "what it has: name it with --to");
+				 "what it has: only --to brings machines "
+				 "there");
 	return peer_check_answer(answer, MESSAGE_HOST, of->name, &of->why);
 }
 
@@ -234,6 +235,7 @@ static int ask(struct host *h, struct facts_of *of)
 	if (peer_ask(&t.host, &peer, &question, ANSWER_US, &answer, &of->why) <
 	    0)
 		return error_in(&of->why, "is not heard");
+	of->heard = true;
 	return understand(of, &answer);
 }
 
@@ -278,7 +280,7 @@ static int fill_all(struct host *h, struct facts_all *all, struct error *e)
 	}
 	if (own_facts(h, &all->at[0].facts, e) < 0)
 		return error_code(e);
-	all->at[0].known = true;
+	all->at[0].known = all->at[0].heard = true;
 	ask_all(q, n);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct session;
 struct facts_of {
 	char name[64];
 	bool known;       /* it has told */
+	bool heard;       /* it has answered at least */
 	struct error why; /* else; a sentence without its name */
 	struct host_facts facts;
 };

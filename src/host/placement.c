@@ -140,6 +140,23 @@ static void add_rest(struct sentence *s, const struct left *l, unsigned host)
 		add(s, "gets one that it is kept apart from");
 }
 
+/* What two hosts have found is a sentence, which may begin with the name. */
+static void add_name(struct sentence *s, const struct left *l, unsigned host,
+		     enum reach_bar bar)
+{
+	const char *name = l->r->of->hosts[host].name;
+	const size_t len = strlen(name);
+	const char *why;
+
+	if (bar != BAR_REFUSED) {
+		add(s, "%s ", name);
+		return;
+	}
+	why = reach_refusal(l->r, l->machine, host)->why;
+	if (strncmp(why, name, len) != 0 || why[len] != ' ')
+		add(s, "%s: ", name);
+}
+
 /* Of a group the first that cannot go there. */
 static void add_host(struct sentence *s, struct left *l, unsigned host)
 {
@@ -147,7 +164,7 @@ static void add_host(struct sentence *s, struct left *l, unsigned host)
 	const unsigned asked = l->machine;
 	enum reach_bar bar = reach_bar(l->r, asked, host);
 
-	add(s, "%s ", l->r->of->hosts[host].name);
+	add_name(s, l, host, bar);
 	for (size_t i = 0; bar == BAR_NONE && i < u->count; i++) {
 		l->machine = l->r->members[u->first + i];
 		bar = reach_bar(l->r, l->machine, host);

@@ -22,7 +22,7 @@ static const char *why_closed(const struct facts_of *f, const struct words *to,
 	if (to && to->count > 0 && !named)
 		return "is none of those that were named";
 	if (!f->known)
-		return named && f->why.code == EPROTO ? NULL : f->why.text;
+		return named && f->heard ? NULL : f->why.text;
 	return f->facts.closed[0] ? f->facts.closed : NULL;
 }
 

@@ -48,7 +48,7 @@ struct placement_machine {
 /* What two hosts have found out about one machine. */
 struct placement_refusal {
 	unsigned machine, host;
-	const char *why; /* a sentence without the host's name */
+	const char *why; /* a sentence */
 };
 
 struct placement {

@@ -145,30 +145,39 @@ static void call_back(struct returning *r, struct drain_machine *m)
 	away(r, m, e.text);
 }
 
-static bool is_here(struct returning *r, const struct drain_machine *m)
+enum home { NOT_HERE, HELD_HERE, RUNS_HERE };
+
+/* One that is held comes, or has not left yet. */
+static enum home is_here(struct returning *r, const struct drain_machine *m)
 {
 	char name[STORE_NAME_CAP];
 	struct machine_view v;
 	struct error ignored;
-	bool runs, here;
+	enum home at = NOT_HERE;
+	bool runs;
 
 	if (!registry_find_uuid(r->host->registry, m->uuid, name, &runs) ||
 	    machine_show(r->host, name, &v, &ignored) < 0)
-		return false;
-	here = v.pid > 0 && v.state != MACHINE_INCOMING && !v.job[0];
+		return NOT_HERE;
+	if (v.job[0])
+		at = HELD_HERE;
+	else if (v.pid > 0)
+		at = RUNS_HERE;
 	machine_view_done(&v);
-	return here;
+	return at;
 }
 
 /* --- all of them */
 
 static void look(struct returning *r, struct drain_machine *m, bool asks)
 {
-	if (is_here(r, m)) {
+	const enum home at = is_here(r, m);
+
+	if (at == RUNS_HERE) {
 		m->fate = FATE_BACK;
 		m->job[0] = m->to[0] = '\0';
 		note(r, m);
-	} else if (asks) {
+	} else if (at == NOT_HERE && asks) {
 		call_back(r, m);
 	}
 }
@@ -232,7 +241,8 @@ static void *returning_main(void *arg)
 		struct drain_machine *m = &r->record.machines[i];
 
 		m->tries = 0;
-		if (m->fate == FATE_MOVED || m->fate == FATE_COMES)
+		if (m->fate == FATE_MOVED || m->fate == FATE_COMES ||
+		    (m->fate == FATE_MOVES && m->to[0]))
 			m->fate = FATE_WAITS;
 	}
 	while (!drain_cancelled(d) && !is_stopping(r->host) && turn(r))

@@ -639,7 +639,8 @@ static void test_whoever_is_left_is_told_why(void **state)
 	struct placement_host hosts[] = { host("alpha", 0), host("beta", 2),
 					  host("gamma", 9) };
 	struct placement_machine m[] = { guest("web1", 4), guest("web2", 1) };
-	const struct placement_refusal no_disk = { 0, 2, "has no /srv/a" };
+	const struct placement_refusal no_disk = { 0, 2,
+						   "gamma has no /srv/a" };
 	struct placement of = { .hosts = hosts,
 				.n_hosts = 3,
 				.machines = m,
