@@ -2,11 +2,16 @@
 
 /* drover move: a running machine goes to another host. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "cmd/command.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
 #include "cmd/watch.h"
+
+enum { TITLE_WIDTH = 15, WIDTH = 80 };
 
 enum {
 	MOVE_DOWNTIME_LIMIT,
@@ -20,6 +25,7 @@ enum {
 	MOVE_PRIORITY,
 	MOVE_BACKGROUND,
 	MOVE_ANY,
+	MOVE_ESTIMATE,
 	MOVE_OPTION, /* until the next version */
 };
 
@@ -53,6 +59,8 @@ static const struct command_option move_options[] = {
 			    "the highest first (50)" },
 	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
 	[MOVE_ANY] = { "any", NULL, "to the host that a drain would choose" },
+	[MOVE_ESTIMATE] = { "estimate", NULL,
+			    "say how long it would take, and start nothing" },
 	[MOVE_OPTION] = { "option", "MODE", .now = "mode" },
 	{ NULL, NULL, NULL },
 };
@@ -93,6 +101,104 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	return 0;
 }
 
+/* --- before it */
+
+static void print_line(const char *title, const char *text)
+{
+	output_wrapped(stdout, title, TITLE_WIDTH, text, WIDTH);
+}
+
+static void print_memory(const json_t *found)
+{
+	char all[OUTPUT_CELL], used[OUTPUT_CELL], text[2 * OUTPUT_CELL + 32];
+
+	format_bytes(all, output_find(found, "memory"));
+	format_bytes(used, output_find(found, "used"));
+	snprintf(text, sizeof(text), "%s, of which %s hold something", all,
+		 used);
+	print_line("Memory", text);
+}
+
+static void print_rates(const json_t *found)
+{
+	const json_t *dirty = output_find(found, "dirty_rate");
+	const json_t *rate = output_find(found, "rate");
+	char cell[OUTPUT_CELL], text[OUTPUT_CELL + 64];
+
+	format_bytes(cell, dirty);
+	if (json_is_number(dirty))
+		snprintf(text, sizeof(text), "%s/s, sampled", cell);
+	else
+		snprintf(text, sizeof(text), "not known: QEMU does not say");
+	print_line("Guest dirties", text);
+	format_bytes(cell, rate);
+	if (!json_is_number(rate))
+		snprintf(text, sizeof(text), "not known");
+	else if (json_is_true(output_find(found, "rate_measured")))
+		snprintf(text, sizeof(text), "%s/s, as in moves before", cell);
+	else
+		snprintf(text, sizeof(text),
+			 "%s/s, by what the cards say: no move has been there "
+			 "since droverd was started",
+			 cell);
+	print_line("Paths carry", text);
+}
+
+static void time_text(char *buf, size_t cap, const json_t *ms)
+{
+	if (json_is_number(ms))
+		progress_time(buf, cap, json_number_value(ms));
+	else
+		snprintf(buf, cap, "?");
+}
+
+static void print_time(const json_t *found)
+{
+	const char *ends = output_string(found, "ends");
+	const char *sure = output_string(found, "sure");
+	char least[16], likely[16], most[16], text[128];
+
+	time_text(least, sizeof(least), output_find(found, "time_least_ms"));
+	time_text(likely, sizeof(likely), output_find(found, "time_ms"));
+	time_text(most, sizeof(most), output_find(found, "time_most_ms"));
+	snprintf(text, sizeof(text), "%s, %s to %s", likely, least, most);
+	print_line("Takes",
+		   json_is_number(output_find(found, "time_ms")) ? text : "?");
+	time_text(likely, sizeof(likely), output_find(found, "downtime_ms"));
+	print_line("Stands still", likely);
+	print_line("Ends", ends ? ends : "?");
+	print_line("Sure", sure ? sure : "?");
+}
+
+static void show_estimate(struct call *c, const json_t *found)
+{
+	const char *advice = output_string(found, "advice");
+
+	if (c->json) {
+		output_json(stdout, found);
+		return;
+	}
+	print_memory(found);
+	print_rates(found);
+	print_time(found);
+	if (advice)
+		print_line("Advice", advice);
+}
+
+static int ask_estimate(struct call *c, json_t *body, struct error *e)
+{
+	AUTO_JSON json_t *found = NULL;
+	char path[128];
+	int r;
+
+	if ((r = call_path(path, sizeof(path), "/v1/machines/", c->words[0],
+			   "/estimate", e)) < 0 ||
+	    (r = client_post(c->client, path, body, &found, e)) < 0)
+		return r;
+	show_estimate(c, found);
+	return STATUS_DONE;
+}
+
 static int run_move(struct call *c, struct error *e)
 {
 	AUTO_JSON json_t *body = json_object();
@@ -104,6 +210,8 @@ static int run_move(struct call *c, struct error *e)
 			   "/move", e)) < 0 ||
 	    (r = fill_body(body, c, e)) < 0)
 		return r;
+	if (c->options[MOVE_ESTIMATE])
+		return ask_estimate(c, body, e);
 	if (!c->options[MOVE_BACKGROUND])
 		watch_prepare();
 	if ((r = client_post(c->client, path, body, &job, e)) < 0)

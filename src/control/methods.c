@@ -25,6 +25,7 @@
 #include "control/views.h"
 #include "host/authority.h"
 #include "host/disks.h"
+#include "host/estimate_view.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -262,15 +263,22 @@ static int forget_machine(struct host *h, const struct api_call *c, char **ret,
 	return shown(ret, &v, machine_forget(h, c->name, &v, e), e);
 }
 
+static struct move_request request_of(const struct move_body *body)
+{
+	struct move_request of = body->request;
+
+	if (!of.paths.mode)
+		of.paths.mode = body->option;
+	return of;
+}
+
 static int move_machine(struct host *h, const struct api_call *c, char **ret,
 			struct error *e)
 {
 	const struct move_body *body = c->object;
-	struct move_request of = body->request;
+	const struct move_request of = request_of(body);
 	struct job_view v;
 
-	if (!of.paths.mode)
-		of.paths.mode = body->option;
 	if (!of.host && !body->any)
 		return error_set(e, EINVAL,
 				 "'host' is missing: name one, or say that "
@@ -282,6 +290,18 @@ static int move_machine(struct host *h, const struct api_call *c, char **ret,
 		return told(ret, &v, machine_move_any(h, c->name, &of, &v, e),
 			    e);
 	return told(ret, &v, machine_move(h, c->name, &of, &v, e), e);
+}
+
+static int estimate_machine(struct host *h, const struct api_call *c,
+			    char **ret, struct error *e)
+{
+	const struct move_request of = request_of(c->object);
+	struct estimate_view v;
+
+	if (!of.host)
+		return error_set(e, EINVAL, "'host' is missing");
+	return given(ret, &estimate_view_shape, &v,
+		     machine_estimate(h, c->name, &of, &v, e), e);
 }
 
 static int update_machine(struct host *h, const struct api_call *c, char **ret,
@@ -481,6 +501,9 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/machines/*/move", move_machine, 202, API_SHAPE,
 	  .changes = "move", .notes = "host mode paused",
 	  .takes = &move_body_shape, .gives = &job_view_shape },
+	{ "POST", "/v1/machines/*/estimate", estimate_machine, 200, API_SHAPE,
+	  .changes = "move --estimate", .notes = "host mode",
+	  .takes = &move_body_shape, .gives = &estimate_view_shape },
 	{ "POST", "/v1/machines/*/update", update_machine, 202,
 	  .changes = "vm update", .gives = &job_view_shape },
 	{ "POST", "/v1/machines/*/compare", compare_machine, 200, API_SHAPE,

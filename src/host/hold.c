@@ -13,6 +13,7 @@ static const char *const names[HOLDS] = {
 	[HOLD_ADOPT] = "vm adopt",
 	[HOLD_FORGET] = "vm forget",
 	[HOLD_COMPARE] = "compare",
+	[HOLD_ESTIMATE] = "move --estimate",
 	[HOLD_ARRIVAL] = "its arrival",
 	[HOLD_END] = "the end of its QEMU",
 	[HOLD_JOB] = "job",

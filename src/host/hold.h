@@ -22,6 +22,7 @@ enum hold_kind {
 	HOLD_ADOPT,
 	HOLD_FORGET,
 	HOLD_COMPARE,
+	HOLD_ESTIMATE,
 	HOLD_ARRIVAL, /* of a move that a daemon before this one finished */
 	HOLD_END,     /* the watch has seen its QEMU end */
 	HOLD_JOB,

@@ -26,6 +26,7 @@ struct disk_views;
 struct drain_record;
 struct drain_spare;
 struct error;
+struct estimate_view;
 struct host;
 struct host_view;
 struct job_details;
@@ -87,6 +88,10 @@ int machine_move(struct host *h, const char *name,
 /* Likewise, to the host that a drain would choose; @of names none. */
 int machine_move_any(struct host *h, const char *name,
 		     const struct move_request *of, struct job_view *ret_job,
+		     struct error *e);
+/* What that would take; nothing is started.  For some seconds. */
+int machine_estimate(struct host *h, const char *name,
+		     const struct move_request *of, struct estimate_view *ret,
 		     struct error *e);
 
 /* Into the QEMU that is installed now: docs/update.md. */

@@ -155,12 +155,10 @@ static int take_converge(struct move_options *r, const struct move_request *of,
 	return converge_check(r->converge, r->timeout_us, e);
 }
 
-static int take_options(struct outgoing *o, const struct move_request *of,
-			struct error *e)
+int moves_options(struct move_options *r, const struct settings *s,
+		  const struct move_request *of, struct error *e)
 {
-	const struct settings *s = o->terms.settings;
 	const struct move_settings *d = &s->move;
-	struct move_options *r = &o->options;
 
 	r->downtime_limit_us = d->downtime_limit_us;
 	r->timeout_us = d->timeout_us;
@@ -210,7 +208,7 @@ static void let_machine_go(struct outgoing *o)
 static int take_request(struct outgoing *o, const struct move_request *of,
 			struct error *e)
 {
-	if (take_options(o, of, e) < 0 ||
+	if (moves_options(&o->options, o->terms.settings, of, e) < 0 ||
 	    peer_of(&o->terms, of->host, &o->peer, e) < 0)
 		return error_code(e);
 	return 0;

@@ -9,8 +9,11 @@
 
 #include "move/move.h"
 
+struct error;
 struct host;
 struct machine;
+struct move_request;
+struct settings;
 struct waiter;
 
 /* One that waited and whose turn it is: a waiting_start_one. */
@@ -18,3 +21,6 @@ void moves_start(struct host *h, struct waiter *one);
 
 /* A machine as a move sees it, for who holds it. */
 struct move_machine moves_view(const struct machine *held);
+/* What a move is asked for, with the settings for what it is not. */
+int moves_options(struct move_options *r, const struct settings *s,
+		  const struct move_request *of, struct error *e);

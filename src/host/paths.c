@@ -150,32 +150,39 @@ static int ask_plan(struct session *s, struct paths_report *ret,
 	return r;
 }
 
+int paths_plan(const struct terms *t, const struct move_peer *peer,
+	       const struct move_paths *paths, struct paths_report *ret,
+	       struct error *e)
+{
+	struct session_options o = peer_session(&t->host, peer, paths, PLAN_US);
+	struct session *s = NULL;
+	int r;
+
+	/* No page will travel: its share of the buffers is for those that do.
+	 */
+	o.compressor = NULL;
+	r = session_open(&s, &o, e);
+	if (r == 0)
+		r = ask_plan(s, ret, e);
+	session_free(s);
+	return r < 0 ? peer_failed(e) : 0;
+}
+
 int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	     struct plan_view *ret, struct error *e)
 {
 	AUTO_TERMS struct terms t = terms_of(h);
 	struct move_paths paths = settings_paths(t.settings);
-	struct session_options o;
-	struct session *s = NULL;
 	struct move_peer peer;
 	struct plan_view plan = { 0 };
-	int r;
 
 	if (take_mode(&paths, mode, e) < 0 ||
 	    peer_of(&t, peer_name, &peer, e) < 0)
 		return error_code(e);
-	o = peer_session(&t.host, &peer, &paths, PLAN_US);
-	/* No page will travel: its share of the buffers is for those that do.
-	 */
-	o.compressor = NULL;
 	snprintf(plan.host, sizeof(plan.host), "%s", peer_name);
 	snprintf(plan.mode, sizeof(plan.mode), "%s", paths.mode->name);
-	r = session_open(&s, &o, e);
-	if (r == 0)
-		r = ask_plan(s, &plan.report, e);
-	session_free(s);
-	if (r < 0)
-		return peer_failed(e);
+	if (paths_plan(&t, &peer, &paths, &plan.report, e) < 0)
+		return error_code(e);
 	*ret = plan;
 	return 0;
 }

@@ -16,11 +16,14 @@ struct channel;
 struct error;
 struct host;
 struct move_paths;
+struct move_peer;
 struct networks;
 struct message;
+struct paths_report;
 struct paths_request;
 struct session;
 struct settings;
+struct terms;
 
 /* What a request asks for, else what the settings say. */
 int paths_asked(struct move_paths *ret, const struct settings *s,
@@ -29,6 +32,11 @@ int paths_asked(struct move_paths *ret, const struct settings *s,
  * the reason. */
 int paths_admit(const struct host *h, const struct networks *networks,
 		const struct channel *c, struct error *e);
+/* Over which paths a move to @peer would travel, for some seconds;
+ * shape_done() gives it back. */
+int paths_plan(const struct terms *t, const struct move_peer *peer,
+	       const struct move_paths *paths, struct paths_report *ret,
+	       struct error *e);
 /* Answers a peer's "plan" request; takes @s over. */
 void paths_serve_plan(struct host *h, struct session *s,
 		      const struct message *request);

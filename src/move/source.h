@@ -76,6 +76,8 @@ struct source {
 int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
 		 struct message *ret, struct error *e);
 
+/* Bytes of its guest's memory that hold something; 0: not known. */
+uint64_t source_memory_used(pid_t pid);
 /* How full the memory is, and what the guest changes, is looked at; before QEMU
  * migrates. */
 void source_estimate_begin(struct source *m);

@@ -17,25 +17,10 @@
 #include "wire/frame.h"
 
 enum {
-	OVER_MOST_S = 60,
+	OVER_MOST_S = 16,
 	LATE_US = 100000, /* until QEMU has compared */
-	/* Pages that are compared, of all the memory, and of a GiB what QEMU
-	 * takes. */
-	SAMPLE_PAGES = 8192,
-	PER_GIB_LEAST = 128,
-	PER_GIB_MOST = 4096,
-	GIB_SHIFT = 30,
-	NEAR_S = 1, /* its monitor may soon be silent */
+	NEAR_S = 1,       /* its monitor may soon be silent */
 };
-
-static unsigned per_gib(uint64_t bytes)
-{
-	uint64_t pages = SAMPLE_PAGES / ((bytes >> GIB_SHIFT) + 1);
-
-	if (pages < PER_GIB_LEAST)
-		return PER_GIB_LEAST;
-	return pages > PER_GIB_MOST ? PER_GIB_MOST : (unsigned)pages;
-}
 
 static void sample(struct source *m, unsigned over_s)
 {
@@ -43,7 +28,7 @@ static void sample(struct source *m, unsigned over_s)
 	struct error e;
 
 	c->over_s = 0;
-	if (monitor_sample(m->qmp, over_s, per_gib(c->used), &e) < 0) {
+	if (monitor_sample(m->qmp, over_s, c->used, &e) < 0) {
 		log_debug("move %s: %s", m->job->machine, e.text);
 		return;
 	}
@@ -51,13 +36,17 @@ static void sample(struct source *m, unsigned over_s)
 	c->due_us = clock_us() + over_s * USEC_PER_SEC + LATE_US;
 }
 
-void source_estimate_begin(struct source *m)
+uint64_t source_memory_used(pid_t pid)
 {
-	pid_t pid = m->machine->process.pid;
 	uint64_t mapped = process_ram_bytes(pid);
 	uint64_t filled = backends_use(pid).filled;
 
-	m->clock.used = mapped > filled ? mapped : filled;
+	return mapped > filled ? mapped : filled;
+}
+
+void source_estimate_begin(struct source *m)
+{
+	m->clock.used = source_memory_used(m->machine->process.pid);
 	m->clock.told = estimate_make(&(struct estimate_seen){ .rate = 0 });
 	sample(m, 1);
 }

@@ -12,7 +12,16 @@
 #include "base/text.h"
 #include "qemu/qmp.h"
 
-enum { PAGE = 4096, CANCEL_POLL_US = 20000 };
+enum {
+	PAGE = 4096,
+	CANCEL_POLL_US = 20000,
+	/* Pages that are compared, of all the memory, and of a GiB what QEMU
+	 * takes. */
+	SAMPLE_PAGES = 8192,
+	PER_GIB_LEAST = 128,
+	PER_GIB_MOST = 4096,
+	GIB_SHIFT = 30,
+};
 
 static enum migration_status status_of(const char *name)
 {
@@ -280,12 +289,33 @@ int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
 		       NULL, e);
 }
 
-int monitor_sample(struct qmp *q, unsigned over_s, unsigned per_gib,
+int monitor_memory(struct qmp *q, uint64_t *ret_bytes, struct error *e)
+{
+	json_t *info;
+
+	if (qmp_run(q, "query-memory-size-summary", NULL, &info, e) < 0)
+		return error_code(e);
+	*ret_bytes =
+		number(info, "base-memory") + number(info, "plugged-memory");
+	json_decref(info);
+	return 0;
+}
+
+static unsigned per_gib(uint64_t bytes)
+{
+	uint64_t pages = SAMPLE_PAGES / ((bytes >> GIB_SHIFT) + 1);
+
+	if (pages < PER_GIB_LEAST)
+		return PER_GIB_LEAST;
+	return pages > PER_GIB_MOST ? PER_GIB_MOST : (unsigned)pages;
+}
+
+int monitor_sample(struct qmp *q, unsigned over_s, uint64_t bytes,
 		   struct error *e)
 {
 	return qmp_run(q, "calc-dirty-rate",
 		       json_pack("{s:i,s:i}", "calc-time", (int)over_s,
-				 "sample-pages", (int)per_gib),
+				 "sample-pages", (int)per_gib(bytes)),
 		       NULL, e);
 }
 

@@ -108,10 +108,13 @@ struct monitor_throttle {
 int monitor_set_throttle(struct qmp *q, const struct monitor_throttle *t,
 			 struct error *e);
 
-/* How much the guest changes: QEMU compares samples of its pages, @per_gib of
- * each GiB, @over_s seconds apart.  -EREMOTEIO: it cannot, or does so already.
+/* All of the guest's memory, in bytes. */
+int monitor_memory(struct qmp *q, uint64_t *ret_bytes, struct error *e);
+/* How much the guest changes: QEMU compares samples of its pages, some
+ * thousand of @bytes of memory, @over_s seconds apart.  -EREMOTEIO: it cannot,
+ * or does so already.
  */
-int monitor_sample(struct qmp *q, unsigned over_s, unsigned per_gib,
+int monitor_sample(struct qmp *q, unsigned over_s, uint64_t bytes,
 		   struct error *e);
 /* 1: bytes a second, of that; 0: it has not been measured, or not yet. */
 int monitor_sampled(struct qmp *q, uint64_t *ret_rate, struct error *e);

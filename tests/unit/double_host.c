@@ -11,6 +11,7 @@
 #include "host/authority.h"
 #include "host/disks.h"
 #include "host/drain_record.h"
+#include "host/estimate_view.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -275,6 +276,14 @@ int machine_compare(struct host *h, const char *name, const char *peer,
 {
 	*ret = (struct comparison){ .ok = true };
 	return answer(h, e, "machine_compare %s %s", name, peer);
+}
+
+int machine_estimate(struct host *h, const char *name,
+		     const struct move_request *of, struct estimate_view *ret,
+		     struct error *e)
+{
+	*ret = (struct estimate_view){ .time_ms = -1 };
+	return answer(h, e, "machine_estimate %s %s", name, of->host);
 }
 
 int job_list(struct host *h, struct job_views *ret, struct error *e)
