@@ -71,7 +71,7 @@ void api_refuse(struct api_reply *ret, unsigned status, const char *text)
 {
 	enum error_kind kind = ERROR_INVALID;
 
-	if (status == 403)
+	if (status == 403 || status == 503)
 		kind = ERROR_REFUSED;
 	else if (status == 404)
 		kind = ERROR_NOT_FOUND;
@@ -238,6 +238,8 @@ static int route_run(const struct api_route *route, struct host *h,
 		call.file = "definition";
 	if (take_body(&body, route, request, e) < 0)
 		return error_code(e);
+	if (route->stream)
+		return error_set(e, EINVAL, "%s is a stream", route->path);
 	call.text = body.text;
 	call.object = body.object;
 	note_body(r, route, &call);
@@ -365,6 +367,14 @@ static void answer(struct api_reply *ret, struct host *h,
 		run(ret, h, name, route, request);
 	else
 		refuse_path(ret, request, allow);
+}
+
+bool api_is_stream(const struct api_request *request)
+{
+	char name[NAME_CAP], allow[API_MAX_ALLOW];
+	const struct api_route *route = route_find(name, allow, request);
+
+	return route && route->stream;
 }
 
 void api_answer(struct api_reply *ret, struct host *h,

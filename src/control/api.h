@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct caller;
@@ -74,6 +75,9 @@ struct api_route {
 	/* Of API_SHAPE: the body; what is not given is zero. */
 	const struct shape *takes;
 	const struct shape *gives; /* the answer; docs/api.md is held to it */
+	/* The answer is a line for each of them, and has no end: who has the
+	 * connection makes it, and there is no @run. */
+	bool stream;
 };
 
 /* {"error": ..., "kind": ...} */
@@ -82,6 +86,9 @@ extern const struct shape refusal_shape;
 /* The table is in methods.c. */
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;
+
+/* Is it one of a stream? */
+bool api_is_stream(const struct api_request *request);
 
 /* Always gives a status and a body, which the caller frees. */
 void api_answer(struct api_reply *ret, struct host *h,

@@ -27,12 +27,15 @@
 #include "control/caller.h"
 #include "control/calls.h"
 #include "control/gate.h"
+#include "host/events.h"
+#include "host/host.h"
 
 enum {
 	CONNECTIONS = 64,
 	IDLE_S = 30,
 	FIRST_CAP = 4096,
 	DISCARD_MAX = 64 << 20,
+	LINE_CAP = 2048, /* of a stream: a piece */
 };
 
 /* A socket, and the server behind it. */
@@ -93,12 +96,102 @@ static enum MHD_Result send_reply(struct MHD_Connection *conn,
 		return MHD_NO;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
 				"application/json");
+	/* Who may come again later does not hold a place until then. */
+	if (reply->status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (reply->allow[0])
 		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, reply->allow);
 	sent = MHD_queue_response(conn, reply->status, r);
 	MHD_destroy_response(r);
 	return sent;
 }
+
+static enum MHD_Result refuse(struct MHD_Connection *conn, unsigned status,
+			      const char *why)
+{
+	struct api_reply reply = { 0 };
+	enum MHD_Result sent;
+
+	log_warning("control socket: %s", why);
+	api_refuse(&reply, status, why);
+	sent = send_reply(conn, &reply);
+	free(reply.body);
+	return sent;
+}
+
+/* --- events */
+
+/* A line is sent as a whole, in one piece or several. */
+struct stream {
+	struct events_reader *reader;
+	char *line;
+	size_t len, sent;
+};
+
+/* In the connection's own thread, which may wait. */
+static ssize_t next_piece(void *context, uint64_t at, char *buf, size_t max)
+{
+	struct stream *s = context;
+	struct event e;
+	size_t n;
+
+	(void)at;
+	if (!s->line) {
+		if (!events_next(s->reader, &e))
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		s->line = shape_text(&event_shape, &e);
+		if (!s->line)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+		s->len = strlen(s->line);
+		s->line[s->len++] = '\n'; /* in place of the end */
+		s->sent = 0;
+	}
+	n = s->len - s->sent < max ? s->len - s->sent : max;
+	memcpy(buf, s->line + s->sent, n);
+	s->sent += n;
+	if (s->sent == s->len) {
+		free(s->line);
+		s->line = NULL;
+	}
+	return (ssize_t)n;
+}
+
+static void stream_end(void *context)
+{
+	struct stream *s = context;
+
+	events_close(s->reader);
+	free(s->line);
+	free(s);
+}
+
+static enum MHD_Result stream(const struct door *d, struct MHD_Connection *conn)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	struct MHD_Response *r;
+	enum MHD_Result sent;
+	struct error e;
+
+	if (!s)
+		return MHD_NO;
+	if (events_open(host_events(d->of->host), &s->reader, &e) < 0) {
+		free(s);
+		return refuse(conn, MHD_HTTP_SERVICE_UNAVAILABLE, e.text);
+	}
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LINE_CAP,
+					      next_piece, s, stream_end);
+	if (!r) {
+		stream_end(s);
+		return MHD_NO;
+	}
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
+				"application/x-ndjson");
+	sent = MHD_queue_response(conn, MHD_HTTP_OK, r);
+	MHD_destroy_response(r);
+	return sent;
+}
+
+/* --- requests */
 
 static enum MHD_Result answer(const struct door *d, struct MHD_Connection *conn,
 			      const struct api_request *rq)
@@ -107,18 +200,6 @@ static enum MHD_Result answer(const struct door *d, struct MHD_Connection *conn,
 	enum MHD_Result sent;
 
 	api_answer(&reply, d->of->host, rq);
-	sent = send_reply(conn, &reply);
-	free(reply.body);
-	return sent;
-}
-
-static enum MHD_Result refuse(struct MHD_Connection *conn, const char *why)
-{
-	struct api_reply reply = { 0 };
-	enum MHD_Result sent;
-
-	log_warning("control socket: %s", why);
-	api_refuse(&reply, MHD_HTTP_FORBIDDEN, why);
 	sent = send_reply(conn, &reply);
 	free(reply.body);
 	return sent;
@@ -138,7 +219,7 @@ static enum MHD_Result begin(const struct door *d, struct MHD_Connection *conn,
 	if (!info)
 		return MHD_NO;
 	if (gate_check(&who, info->connect_fd, d->gate.group, &e) < 0)
-		return refuse(conn, e.text);
+		return refuse(conn, MHD_HTTP_FORBIDDEN, e.text);
 	*state = u = calloc(1, sizeof(*u));
 	if (!u)
 		return MHD_NO;
@@ -184,6 +265,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 	if (!rq.mode)
 		rq.mode = argument(conn, "option");
 	rq.last = argument(conn, "last");
+	if (api_is_stream(&rq))
+		return stream(d, conn);
 	return answer(d, conn, &rq);
 }
 
@@ -311,6 +394,9 @@ void control_stop(struct control *c)
 {
 	if (!c)
 		return;
+	/* Those that read events wait for the next. */
+	if (c->host)
+		events_end(host_events(c->host));
 	door_close(&c->look);
 	door_close(&c->act);
 	calls_free(c->calls);

@@ -26,6 +26,7 @@
 #include "host/authority.h"
 #include "host/disks.h"
 #include "host/estimate_view.h"
+#include "host/events.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
@@ -481,6 +482,8 @@ const struct api_route api_routes[] = {
 	  .changes = "host set", .notes = "setting values",
 	  .takes = &setting_body_shape,
 	  .gives = &setting_view_shape },
+	{ "GET", "/v1/events", NULL, 200, .stream = true,
+	  .gives = &event_shape },
 	{ "GET", "/v1/machines", list_machines, 200 },
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT,
 	  .changes = "vm define" },

@@ -18,6 +18,7 @@
 #include "host/drain.h"
 #include "host/elsewhere.h"
 #include "host/facts.h"
+#include "host/hooks.h"
 #include "host/jobs.h"
 #include "host/membership.h"
 #include "host/own_words.h"
@@ -250,6 +251,14 @@ static int check_arrival(struct host *h, const struct terms *t,
 	return compare_verdict(&findings, e);
 }
 
+static int ask_hooks(struct host *h, struct job *j, struct error *e)
+{
+	const struct hook_event before = hook_of_job(j, HOOK_BEFORE_MOVE);
+
+	job_set_stage(j, "hooks");
+	return hooks_ask(h, &before, j, e);
+}
+
 static void run_arrival(struct host *h, struct session *s,
 			const struct message_move *request, struct machine *m,
 			struct job *j, const struct room_need *need)
@@ -264,6 +273,8 @@ static void run_arrival(struct host *h, struct session *s,
 		r = check_arrival(h, &t, &request->machine, &e);
 	if (r == 0 && peer_of(&t, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
+	if (r == 0)
+		r = ask_hooks(h, j, &e);
 	if (r < 0) {
 		refuse(s, &e);
 		machine_did_not_come(h->registry, m);
@@ -277,6 +288,7 @@ static void run_arrival(struct host *h, struct session *s,
 	}
 	room_release(h->room, claim);
 	job_settle(j, r, &e);
+	hooks_tell_end(h, j);
 }
 
 static void take_move(struct host *h, struct session *s,

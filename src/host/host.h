@@ -27,6 +27,7 @@ struct drain_record;
 struct drain_spare;
 struct error;
 struct estimate_view;
+struct events;
 struct host;
 struct host_view;
 struct job_details;
@@ -51,6 +52,9 @@ bool host_stop(struct host *h);
 
 /* host_view_done() frees it. */
 int host_show(struct host *h, struct host_view *ret, struct error *e);
+
+/* What happens; see host/events.h. */
+struct events *host_events(struct host *h);
 
 /* The settings; see host/live.h. */
 int host_settings_list(struct host *h, struct settings_view *ret,

@@ -113,6 +113,11 @@ static const struct ini_key keys[] = {
 	  "/srv, /var/lib/drover/images, /var/lib/libvirt/images",
 	  AT(image_directories), .repeatable = true, .example = "/srv/images",
 	  .help = "where files lie that machines of peers may name" },
+	{ "hooks-directory", &setting_path, "/etc/drover/hooks.d",
+	  AT(hooks_directory), .example = "/srv/hooks",
+	  .help = "programs that are asked before a move and told after it" },
+	{ "hook-user", &setting_text, "drover-hook", AT(hook_user),
+	  .example = "nobody", .help = "user that they run as, never root" },
 };
 
 const struct ini_section host_section = { "host", keys, ARRAY_SIZE(keys) };

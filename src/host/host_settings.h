@@ -30,6 +30,8 @@ struct host_settings {
 	unsigned policy;       /* enum host_policy */
 	unsigned rdma;         /* enum rdma_use */
 	struct words image_directories;
+	char *hooks_directory;
+	char *hook_user; /* as whom hooks run */
 };
 
 extern const struct ini_section host_section;

@@ -23,7 +23,9 @@ enum {
 };
 
 struct jobs {
-	const char *host_name; /* set when made */
+	const char *host_name; /* set when made, and these before jobs */
+	void (*changed)(void *context, struct job *j);
+	void *changed_context;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t ended; /* a thread has */
@@ -78,7 +80,14 @@ static void forget_old(struct jobs *all)
 	}
 }
 
-void jobs_add(struct jobs *all, struct job *j)
+void jobs_watch(struct jobs *all, void (*changed)(void *context, struct job *j),
+		void *context)
+{
+	all->changed = changed;
+	all->changed_context = context;
+}
+
+static void enlist(struct jobs *all, struct job *j)
 {
 	WITH_LOCK(&all->lock);
 
@@ -89,6 +98,15 @@ void jobs_add(struct jobs *all, struct job *j)
 	if (all->stopping)
 		job_request_cancel(j);
 	forget_old(all);
+}
+
+void jobs_add(struct jobs *all, struct job *j)
+{
+	j->changed = all->changed;
+	j->changed_context = all->changed_context;
+	enlist(all, j);
+	if (j->changed)
+		j->changed(j->changed_context, j);
 }
 
 struct job *jobs_find(struct jobs *all, const char *id, enum role role)

@@ -26,6 +26,9 @@ struct jobs;
 struct jobs *jobs_new(const char *host_name);
 void jobs_free(struct jobs *all); /* no thread may be left; NULL is fine */
 
+/* @changed: as in struct job, of each that is added from now on. */
+void jobs_watch(struct jobs *all, void (*changed)(void *context, struct job *j),
+		void *context);
 /* The list takes a reference.  Once jobs_cancel_all() was called, the job
  * hears of it here. */
 void jobs_add(struct jobs *all, struct job *j);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/hooks.h"
 #include "host/host.h"
 #include "host/jobs.h"
 #include "host/parts.h"
@@ -79,13 +80,26 @@ static bool waits_again(struct outgoing *o, const struct error *e)
 	return false;
 }
 
+static int ask_hooks(struct outgoing *o, struct error *e)
+{
+	const struct hook_event before = hook_of_job(o->job, HOOK_BEFORE_MOVE);
+
+	job_set_stage(o->job, "hooks");
+	return hooks_ask(o->host, &before, o->job, e);
+}
+
 static void *outgoing_main(void *arg)
 {
 	struct outgoing *o = arg;
+	struct host *h = o->host;
+	struct job *j = o->job;
 	struct move_machine m = moves_view(o->machine);
 	struct error e = { 0 };
-	int r = move_away(o->job, &o->terms.host, &m, &o->peer, &o->options,
-			  &e);
+	int r = ask_hooks(o, &e);
+
+	if (r == 0)
+		r = move_away(o->job, &o->terms.host, &m, &o->peer, &o->options,
+			      &e);
 
 	/* One that has left is off the list, and gone. */
 	if (r < 0)
@@ -96,7 +110,11 @@ static void *outgoing_main(void *arg)
 	}
 	job_settle(o->job, r, &e);
 	waiting_end(o->host->waiting, o->waiter, r == -ECANCELED);
+	/* Who is told takes his time: nothing waits for him. */
+	job_hold(j);
 	outgoing_free(o);
+	hooks_tell_end(h, j);
+	job_drop(j);
 	return NULL;
 }
 

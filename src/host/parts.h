@@ -14,14 +14,16 @@
  *     relay_waits  relays that wait for their source
  *     port         the peer port
  *     rates        how often peers have asked for what is limited
+ *     events       what happened lately, and who reads it
  *     keeper       the thread that keeps certificates and the list of hosts
  *     live         the settings in force
  *     drain        whether this host is drained, and how far that is
  *
  * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
  * own; that of live alone, or under that of waiting.  Those of room, watch,
- * relay_waits, port, rates and drain are taken alone.  None is held across
- * anything that waits: who needs a machine for longer holds it (host/hold.h).
+ * relay_waits, port, rates and drain are taken alone, that of events last.
+ * None is held across anything that waits: who needs a machine for longer
+ * holds it (host/hold.h).
  */
 #pragma once
 
@@ -30,6 +32,7 @@
 
 struct compressor;
 struct drain;
+struct events;
 struct jobs;
 struct keeper;
 struct nic_watch;
@@ -56,6 +59,7 @@ struct host {
 	struct jobs *jobs;
 	struct waiting *waiting;
 	struct requeue *requeue;
+	struct events *events;
 	struct registry *registry;
 	struct watch *watch;
 	struct room *room;

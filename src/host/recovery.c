@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "host/hooks.h"
 #include "host/jobs.h"
 #include "host/moves.h"
 #include "host/parts.h"
@@ -42,6 +43,8 @@ static void *leaving_main(void *arg)
 	struct move_machine m = moves_view(o->machine);
 	struct error e = { 0 };
 	const bool prepared = o->entry.step == STEP_PREPARE;
+	struct host *h = o->host;
+	struct job *j = job_hold(o->job);
 	int r = move_away_resume(o->job, &o->terms.host, &m, &o->peer,
 				 &o->entry, &e);
 
@@ -53,6 +56,8 @@ static void *leaving_main(void *arg)
 	requeue_ended(o->host->requeue, o->job, r < 0 && prepared);
 	job_settle(o->job, r, &e);
 	recovery_free(o);
+	hooks_tell_end(h, j);
+	job_drop(j);
 	return NULL;
 }
 
@@ -73,6 +78,8 @@ static void *arriving_main(void *arg)
 {
 	struct recovery *o = arg;
 	struct error e = { 0 };
+	struct host *h = o->host;
+	struct job *j = job_hold(o->job);
 	int r = move_in_resume(o->job, &o->terms.host, &o->entry, &o->peer, &e);
 
 	/* One with a definition had arrived before the daemon died. */
@@ -81,6 +88,8 @@ static void *arriving_main(void *arg)
 	job_settle(o->job, r, &e);
 	waiting_left(o->host->waiting, false);
 	recovery_free(o);
+	hooks_tell_end(h, j);
+	job_drop(j);
 	return NULL;
 }
 

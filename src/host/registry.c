@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/events.h"
 #include "host/host_settings.h"
 #include "host/jobs.h"
 #include "move/journal.h"
@@ -23,22 +24,25 @@ struct machine {
 	struct machine_record record;
 	char *coming; /* its definition while it comes in; else NULL */
 	struct hold hold;
-	char status[24];       /* what QEMU said last; empty: nothing */
-	unsigned asked;        /* in which turn */
-	uint64_t ask_again_us; /* not before */
+	char status[24];        /* what QEMU said last; empty: nothing */
+	char told[EVENT_STATE]; /* the state that was, of all */
+	unsigned asked;         /* in which turn */
+	uint64_t ask_again_us;  /* not before */
 	struct machine *next;
 };
 
 struct registry {
 	const struct host_settings *settings; /* set when made, */
 	struct jobs *jobs;                    /* as this */
+	struct events *events;                /* likewise; may be NULL */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct machine *first;
 	unsigned turn; /* of asking their QEMUs */
 };
 
-struct registry *registry_new(const struct host_settings *s, struct jobs *jobs)
+struct registry *registry_new(const struct host_settings *s, struct jobs *jobs,
+			      struct events *events)
 {
 	struct registry *r = calloc(1, sizeof(*r));
 
@@ -46,6 +50,7 @@ struct registry *registry_new(const struct host_settings *s, struct jobs *jobs)
 		return NULL;
 	r->settings = s;
 	r->jobs = jobs;
+	r->events = events;
 	pthread_mutex_init(&r->lock, NULL);
 	return r;
 }
@@ -664,6 +669,8 @@ void machine_release(struct registry *r, struct machine *m)
 	free(m->coming);
 	m->coming = NULL;
 	m->hold = (struct hold){ .kind = HOLD_NONE };
+	events_tell_machine(r->events, m->record.name, m->told,
+			    machine_state_names[state_of(r, m)]);
 }
 
 void machine_did_not_come(struct registry *r, struct machine *m)
@@ -691,6 +698,7 @@ void machine_unlist(struct registry *r, struct machine *m)
 	{
 		WITH_LOCK(&r->lock);
 
+		events_tell_machine(r->events, m->record.name, m->told, "gone");
 		for (struct machine **p = &r->first; *p; p = &(*p)->next) {
 			if (*p == m) {
 				*p = m->next;

@@ -30,6 +30,7 @@
 
 struct definition;
 struct error;
+struct events;
 struct host_settings;
 struct jobs;
 struct machine;
@@ -52,7 +53,9 @@ struct machine_record {
 };
 
 /* @s and @jobs outlive it.  NULL: no memory. */
-struct registry *registry_new(const struct host_settings *s, struct jobs *jobs);
+/* @events may be NULL. */
+struct registry *registry_new(const struct host_settings *s, struct jobs *jobs,
+			      struct events *events);
 void registry_free(struct registry *r); /* QEMUs run on; NULL is fine */
 
 /* --- looking */

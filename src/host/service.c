@@ -19,7 +19,9 @@
 #include "base/text.h"
 #include "compress/compressor.h"
 #include "host/drain.h"
+#include "host/events.h"
 #include "host/handover.h"
+#include "host/hooks.h"
 #include "host/host_view.h"
 #include "host/jobs.h"
 #include "host/keeper.h"
@@ -142,6 +144,7 @@ static void host_free(struct host *h)
 	registry_free(h->registry);
 	relay_waits_free(h->relay_waits);
 	room_free(h->room);
+	events_free(h->events);
 	jobs_free(h->jobs);
 	session_table_free(h->sessions);
 	nic_watch_free(h->nics);
@@ -194,7 +197,8 @@ static int make_parts(struct host *h, struct error *e)
 	h->jobs = jobs_new(name);
 	h->waiting = waiting_new(h, moves_start);
 	h->requeue = requeue_new(h);
-	h->registry = registry_new(h->settings, h->jobs);
+	h->events = events_new();
+	h->registry = registry_new(h->settings, h->jobs, h->events);
 	h->watch = watch_new(h->registry, h->settings->state_directory);
 	h->room = room_new(name);
 	h->relay_waits = relay_waits_new();
@@ -207,7 +211,7 @@ static int make_parts(struct host *h, struct error *e)
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
 	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
-	    !h->port || !h->rates || !h->keeper || !h->drain ||
+	    !h->port || !h->rates || !h->keeper || !h->drain || !h->events ||
 	    h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
@@ -224,6 +228,18 @@ static void load_members(struct host *h)
 			  e.text);
 }
 
+static void job_changed(void *context, struct job *j)
+{
+	struct host *h = context;
+
+	events_tell_job(h->events, j);
+	if (j->kind == JOB_MOVE && job_state(j) == JOB_IN_DOUBT) {
+		const struct hook_event fault = hook_of_job(j, HOOK_FAULT);
+
+		hooks_tell_later(h, &fault);
+	}
+}
+
 /* What all sessions share. */
 static int start_shared(struct host *h, struct error *e)
 {
@@ -234,6 +250,8 @@ static int start_shared(struct host *h, struct error *e)
 	    compressor_new(&h->compressor, 0, e) < 0)
 		return error_code(e);
 	load_members(h);
+	events_follow(h->events, h->nics);
+	jobs_watch(h->jobs, job_changed, h);
 	h->move.nics = h->nics;
 	h->move.trust = h->trust;
 	h->move.compressor = h->compressor;
@@ -350,4 +368,9 @@ int host_settings_list(struct host *h, struct settings_view *ret,
 		       struct error *e)
 {
 	return live_view(&h->live, ret, e);
+}
+
+struct events *host_events(struct host *h)
+{
+	return h->events;
 }

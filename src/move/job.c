@@ -111,14 +111,22 @@ void job_log_begin(const struct job *j)
 		 j->peer);
 }
 
+static void say_changed(struct job *j)
+{
+	if (j->changed)
+		j->changed(j->changed_context, j);
+}
+
 void job_set_stage(struct job *j, const char *stage)
 {
 	log_debug("%s %s (%s): %s", job_kind_names[j->kind], j->machine, j->id,
 		  stage);
+	{
+		WITH_LOCK(&j->lock);
 
-	WITH_LOCK(&j->lock);
-
-	j->stage = stage;
+		j->stage = stage;
+	}
+	say_changed(j);
 }
 
 void job_set_waiting(struct job *j)
@@ -169,9 +177,16 @@ void job_set_again(struct job *j, const char *id)
 
 void job_set_progress(struct job *j, const struct job_progress *p)
 {
-	WITH_LOCK(&j->lock);
+	bool outage;
 
-	j->progress = *p;
+	{
+		WITH_LOCK(&j->lock);
+
+		outage = p->outage != j->progress.outage;
+		j->progress = *p;
+	}
+	if (outage)
+		say_changed(j);
 }
 
 void job_set_report(struct job *j, const struct job_report *report)
@@ -202,10 +217,12 @@ void job_set_doubt(struct job *j, const char *error, const char *fmt, ...)
 	va_end(ap);
 	log_warning("%s %s (%s) in doubt: %s", job_kind_names[j->kind],
 		    j->machine, j->id, error);
+	{
+		WITH_LOCK(&j->lock);
 
-	WITH_LOCK(&j->lock);
-
-	job_go(j, JOB_IN_DOUBT, error, advice);
+		job_go(j, JOB_IN_DOUBT, error, advice);
+	}
+	say_changed(j);
 }
 
 void job_set_advice(struct job *j, const char *advice)
@@ -215,16 +232,9 @@ void job_set_advice(struct job *j, const char *advice)
 	snprintf(j->advice, sizeof(j->advice), "%s", advice);
 }
 
-void job_finish(struct job *j, enum job_state state, const char *error,
+static void end(struct job *j, enum job_state state, const char *error,
 		const char *advice)
 {
-	if (error)
-		log_error("%s %s (%s): %s", job_kind_names[j->kind], j->machine,
-			  j->id, error);
-	else
-		log_info("%s %s (%s): %s", job_kind_names[j->kind], j->machine,
-			 j->id, job_state_names[state]);
-
 	WITH_LOCK(&j->lock);
 
 	job_go(j, state, error, advice);
@@ -238,6 +248,20 @@ void job_finish(struct job *j, enum job_state state, const char *error,
 	/* Its thread sleeps no more, and the registry remembers many jobs. */
 	scope_close(&j->wake_fd);
 	j->wake_fd = -1;
+}
+
+void job_finish(struct job *j, enum job_state state, const char *error,
+		const char *advice)
+{
+	if (error)
+		log_error("%s %s (%s): %s", job_kind_names[j->kind], j->machine,
+			  j->id, error);
+	else
+		log_info("%s %s (%s): %s", job_kind_names[j->kind], j->machine,
+			 j->id, job_state_names[state]);
+
+	end(j, state, error, advice);
+	say_changed(j);
 }
 
 /* Of a failure deep in a job only some kinds mean the job: that a file was not

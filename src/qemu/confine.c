@@ -71,6 +71,7 @@ int confine_find(struct confinement *ret, const char *user, const char *uuid,
 
 	if (c.on) {
 		c.number = confine_number(uuid);
+		c.group = c.number;
 		if (find_groups(&c, user, e) < 0)
 			return error_code(e);
 	}
@@ -189,12 +190,14 @@ static int drop_capabilities(void)
 int confine_enter(const struct confinement *c)
 {
 	uid_t n = c->number;
+	gid_t group = c->group;
 
 	if (!c->on)
 		return 0;
 	if (drop_bounds() < 0 ||
 	    syscall(SET_GROUPS, c->groups_count, c->groups) < 0 ||
-	    syscall(SET_GROUP, n, n, n) < 0 || syscall(SET_USERS, n, n, n) < 0)
+	    syscall(SET_GROUP, group, group, group) < 0 ||
+	    syscall(SET_USERS, n, n, n) < 0)
 		return -1;
 	return drop_capabilities();
 }

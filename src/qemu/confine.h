@@ -30,8 +30,9 @@ enum {
 };
 
 struct confinement {
-	bool on;      /* else QEMU is who this process is */
-	uid_t number; /* of user and group */
+	bool on; /* else QEMU is who this process is */
+	uid_t number;
+	gid_t group; /* of a QEMU the same number */
 	gid_t groups[CONFINE_GROUPS];
 	int groups_count;
 };

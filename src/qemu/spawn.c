@@ -55,7 +55,8 @@ static int take_files(struct child *c)
 {
 	const struct spawn *s = c->s;
 
-	if (syscall(SYS_dup3, c->null_fd, 0, 0) < 0 ||
+	if (syscall(SYS_dup3, s->input_fd ? s->input_fd : c->null_fd, 0, 0) <
+		    0 ||
 	    syscall(SYS_dup3, s->log_fd, 1, 0) < 0 ||
 	    syscall(SYS_dup3, s->log_fd, 2, 0) < 0 ||
 	    syscall(SYS_close_range, FIRST_KEPT, UINT_MAX,
@@ -147,7 +148,7 @@ static const struct {
 	{ "its log and descriptors", take_files },
 	{ "its control group", enter_group },
 	{ "normal pages", keep_pages_small },
-	{ "become QEMU's user", become },
+	{ "become its user", become },
 	{ "its files", look_at_files },
 	{ "its signals", reset_signals },
 	{ NULL, enter_directory },

@@ -18,7 +18,8 @@ struct named_files;
 struct spawn {
 	char *const *argv; /* the program by its path */
 	const char *directory;
-	int log_fd; /* standard output and error */
+	int input_fd; /* standard input; 0: there is none */
+	int log_fd;   /* standard output and error */
 	const struct confinement *who;
 	int cgroup_fd; /* of cgroup_make() */
 	/* It shall be able to open them. */

@@ -33,7 +33,7 @@ static void begin(struct place *p)
 	scratch_folder(p->folder);
 	p->settings.name = name;
 	p->settings.run_directory = p->folder;
-	p->registry = registry_new(&p->settings, NULL);
+	p->registry = registry_new(&p->settings, NULL, NULL);
 	assert_non_null(p->registry);
 }
 

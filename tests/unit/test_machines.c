@@ -94,7 +94,7 @@ static int fresh(void **state)
 	host = (struct host){ .settings = &settings.host };
 	live_init(&host.live, settings_hold(&settings), &nowhere);
 	host.jobs = jobs_new(own_name);
-	host.registry = registry_new(&settings.host, host.jobs);
+	host.registry = registry_new(&settings.host, host.jobs, NULL);
 	sync_error = signal_error = 0;
 	synced_empty = false;
 	return 0;
@@ -412,7 +412,8 @@ static void a_guest_lives_on_in_the_qemu_that_it_went_on_in(void **state)
 		first[strlen(first) - 1]--;
 		if (again == 0) {
 			registry_free(host.registry);
-			host.registry = registry_new(&settings.host, host.jobs);
+			host.registry =
+				registry_new(&settings.host, host.jobs, NULL);
 			restore();
 		}
 	}
