@@ -396,20 +396,10 @@ void hooks_tell(struct host *h, const struct hook_event *event)
 			    event->machine, e.text);
 }
 
-void hooks_tell_end(struct host *h, struct job *j)
-{
-	struct hook_event event = hook_of_job(j, HOOK_AFTER_MOVE);
-
-	hooks_tell(h, &event);
-	if (job_state(j) != JOB_FAILED)
-		return;
-	event.when = HOOK_FAULT;
-	hooks_tell(h, &event);
-}
-
 struct later {
 	struct host *host;
 	struct hook_event event;
+	bool fault; /* as well */
 };
 
 static void *later_main(void *arg)
@@ -417,20 +407,36 @@ static void *later_main(void *arg)
 	struct later *l = arg;
 
 	hooks_tell(l->host, &l->event);
+	l->event.when = HOOK_FAULT;
+	if (l->fault)
+		hooks_tell(l->host, &l->event);
 	free(l);
 	return NULL;
 }
 
-void hooks_tell_later(struct host *h, const struct hook_event *event)
+static void tell_later(struct host *h, const struct hook_event *event,
+		       bool fault)
 {
 	struct later *l = malloc(sizeof(*l));
 	struct error e;
 
 	if (l)
-		*l = (struct later){ h, *event };
+		*l = (struct later){ h, *event, fault };
 	if (l && jobs_thread(h->jobs, "hook", later_main, l, &e) == 0)
 		return;
 	log_warning("%s %s: no thread for its hooks",
 		    hook_when_names[event->when], event->machine);
 	free(l);
+}
+
+void hooks_tell_later(struct host *h, const struct hook_event *event)
+{
+	tell_later(h, event, false);
+}
+
+void hooks_tell_end(struct host *h, struct job *j)
+{
+	const struct hook_event event = hook_of_job(j, HOOK_AFTER_MOVE);
+
+	tell_later(h, &event, job_state(j) == JOB_FAILED);
 }

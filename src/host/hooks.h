@@ -51,10 +51,10 @@ int hooks_ask(struct host *h, const struct hook_event *event, struct job *j,
 	      struct error *e);
 /* What was done: a failure is a line in the log. */
 void hooks_tell(struct host *h, const struct hook_event *event);
-/* A move has ended; one that failed is a fault besides. */
-void hooks_tell_end(struct host *h, struct job *j);
 /* As hooks_tell(), in a thread of its own. */
 void hooks_tell_later(struct host *h, const struct hook_event *event);
+/* Likewise, that a move has ended; one that failed is a fault besides. */
+void hooks_tell_end(struct host *h, struct job *j);
 
 /* What hooks_ask() does with the files of @directory, for tests: @user is
  * whose they run as, @stop_fd readable ends them; -1: nothing does. */

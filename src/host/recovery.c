@@ -43,8 +43,6 @@ static void *leaving_main(void *arg)
 	struct move_machine m = moves_view(o->machine);
 	struct error e = { 0 };
 	const bool prepared = o->entry.step == STEP_PREPARE;
-	struct host *h = o->host;
-	struct job *j = job_hold(o->job);
 	int r = move_away_resume(o->job, &o->terms.host, &m, &o->peer,
 				 &o->entry, &e);
 
@@ -55,9 +53,8 @@ static void *leaving_main(void *arg)
 	/* Who watches it sees in its last word what it is now. */
 	requeue_ended(o->host->requeue, o->job, r < 0 && prepared);
 	job_settle(o->job, r, &e);
+	hooks_tell_end(o->host, o->job);
 	recovery_free(o);
-	hooks_tell_end(h, j);
-	job_drop(j);
 	return NULL;
 }
 
@@ -78,8 +75,6 @@ static void *arriving_main(void *arg)
 {
 	struct recovery *o = arg;
 	struct error e = { 0 };
-	struct host *h = o->host;
-	struct job *j = job_hold(o->job);
 	int r = move_in_resume(o->job, &o->terms.host, &o->entry, &o->peer, &e);
 
 	/* One with a definition had arrived before the daemon died. */
@@ -87,9 +82,8 @@ static void *arriving_main(void *arg)
 		machine_did_not_come(o->host->registry, o->machine);
 	job_settle(o->job, r, &e);
 	waiting_left(o->host->waiting, false);
+	hooks_tell_end(o->host, o->job);
 	recovery_free(o);
-	hooks_tell_end(h, j);
-	job_drop(j);
 	return NULL;
 }
 
