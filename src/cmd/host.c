@@ -86,6 +86,7 @@ static int show_settings(struct call *c, struct error *e)
 }
 
 enum { SHOW_SETTINGS };
+enum { POWER_WIDTH = 15 };
 
 static const struct command_option show_options[] = {
 	[SHOW_SETTINGS] = { "settings", NULL,
@@ -93,6 +94,17 @@ static const struct command_option show_options[] = {
 			    "and whether a change of it needs a restart" },
 	{ NULL, NULL, NULL },
 };
+
+/* What its processors' settings cost moves. */
+static void print_power(const json_t *host)
+{
+	const json_t *says = output_find(host, "power");
+
+	for (size_t i = 0; i < json_array_size(says); i++)
+		output_wrapped(stdout, "Power", POWER_WIDTH,
+			       json_string_value(json_array_get(says, i)),
+			       output_width());
+}
 
 static int run_show(struct call *c, struct error *e)
 {
@@ -109,6 +121,7 @@ static int run_show(struct call *c, struct error *e)
 		return 0;
 	}
 	output_fields(stdout, show_fields, host);
+	print_power(host);
 	putchar('\n');
 	output_table(stdout, peer_fields, output_find(host, "peers"),
 		     "No peers are configured.");

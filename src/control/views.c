@@ -54,6 +54,7 @@ static const struct shape_field host_fields[] = {
 	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &memory_shape },
 	{ "cpus", SHAPE_NUMBER, 0, AT(cpus) },
 	{ "qemu", SHAPE_STRING, 0, AT(qemu) },
+	{ "power", SHAPE_WORDS, 0, AT(power) },
 	{ "peers", SHAPE_LIST, 0, AT(peers),
 	  SHAPE_COUNT(struct host_view, peers_count), .of = &peer_shape },
 };

@@ -24,6 +24,7 @@
 #include "host/own_words.h"
 #include "host/parts.h"
 #include "host/paths.h"
+#include "host/power.h"
 #include "host/rates.h"
 #include "host/registry.h"
 #include "host/relays.h"
@@ -267,6 +268,7 @@ static void run_arrival(struct host *h, struct session *s,
 	struct room_claim *claim = NULL;
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
+	AUTO_CLOSE int power = -1; /* held while it comes */
 	int r = room_claim(h->room, &claim, j, need, &e);
 
 	if (r == 0)
@@ -282,6 +284,7 @@ static void run_arrival(struct host *h, struct session *s,
 		store_note_elsewhere(h->settings->state_directory,
 				     machine_record(m)->uuid,
 				     machine_record(m)->name, peer.name, NULL);
+		power = power_hold(&t.settings->power);
 		r = move_in(j, &t.host, s, request, &peer, &e);
 		if (r < 0)
 			machine_did_not_come(h->registry, m);

@@ -10,6 +10,7 @@ void host_view_done(struct host_view *v)
 	free(v->peers);
 	words_done(&v->listen);
 	words_done(&v->networks);
+	words_done(&v->power);
 	free(v->qemu);
 	*v = (struct host_view){ .peers_count = 0 };
 }

@@ -34,6 +34,7 @@ struct host_view {
 	struct words listen, networks;
 	unsigned port, machines, jobs, cpus;
 	char *qemu;
+	struct words power; /* what its processors' settings cost moves */
 	struct host_peer_view *peers;
 	size_t peers_count;
 };

@@ -16,6 +16,7 @@
 #include "host/jobs.h"
 #include "host/parts.h"
 #include "host/paths.h"
+#include "host/power.h"
 #include "host/registry.h"
 #include "host/room.h"
 #include "host/terms.h"
@@ -88,18 +89,26 @@ static int ask_hooks(struct outgoing *o, struct error *e)
 	return hooks_ask(o->host, &before, o->job, e);
 }
 
+static int move_with_power(struct outgoing *o, struct move_machine *m,
+			   struct error *e)
+{
+	const struct power_settings *power = &o->terms.settings->power;
+	AUTO_CLOSE int held = power_hold(power);
+
+	o->options.cpu_latency_us = held < 0 ? -1 : power->cpu_latency_us;
+	return move_away(o->job, &o->terms.host, m, &o->peer, &o->options, e);
+}
+
 static void *outgoing_main(void *arg)
 {
 	struct outgoing *o = arg;
 	struct host *h = o->host;
-	struct job *j = o->job;
 	struct move_machine m = moves_view(o->machine);
 	struct error e = { 0 };
 	int r = ask_hooks(o, &e);
 
 	if (r == 0)
-		r = move_away(o->job, &o->terms.host, &m, &o->peer, &o->options,
-			      &e);
+		r = move_with_power(o, &m, &e);
 
 	/* One that has left is off the list, and gone. */
 	if (r < 0)
@@ -110,11 +119,8 @@ static void *outgoing_main(void *arg)
 	}
 	job_settle(o->job, r, &e);
 	waiting_end(o->host->waiting, o->waiter, r == -ECANCELED);
-	/* Who is told takes his time: nothing waits for him. */
-	job_hold(j);
+	hooks_tell_end(h, o->job);
 	outgoing_free(o);
-	hooks_tell_end(h, j);
-	job_drop(j);
 	return NULL;
 }
 

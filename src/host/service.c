@@ -28,6 +28,7 @@
 #include "host/moves.h"
 #include "host/parts.h"
 #include "host/port.h"
+#include "host/power.h"
 #include "host/rates.h"
 #include "host/recovery.h"
 #include "host/registry.h"
@@ -43,6 +44,8 @@
 #include "trust/list.h"
 #include "trust/trust.h"
 #include "wire/hello.h"
+
+#define PROCESSORS "/sys/devices/system/cpu"
 
 /* Folders on the way are made too: /run/drover is not there after a boot. */
 static int make_folders(const char *path, struct error *e)
@@ -346,6 +349,7 @@ int host_show(struct host *h, struct host_view *ret, struct error *e)
 		return error_set(e, ENOMEM, "no memory for the host");
 	if (words_add_all(&v.listen, &s->listen, e) < 0 ||
 	    networks_words(&v.networks, &now->networks, e) < 0 ||
+	    power_costs(&v.power, PROCESSORS, e) < 0 ||
 	    copy_peers(&v, now, e) < 0)
 		return error_code(e);
 	*ret = v;

@@ -17,14 +17,15 @@
 enum { ONE_SECTION_MAX = 256 }; /* peers, networks */
 
 const struct ini_section *const settings_sections[] = {
-	&host_section,   &move_section, &network_section,
-	&bridge_section, &peer_section,
+	&host_section,    &move_section,   &power_section,
+	&network_section, &bridge_section, &peer_section,
 };
 const size_t settings_sections_count = ARRAY_SIZE(settings_sections);
 
 static const size_t places[ARRAY_SIZE(settings_sections)] = {
 	offsetof(struct settings, host),
 	offsetof(struct settings, move),
+	offsetof(struct settings, power),
 	offsetof(struct settings, named_networks),
 	offsetof(struct settings, bridges),
 	offsetof(struct settings, peers),

@@ -21,6 +21,7 @@
 #include "base/words.h"
 #include "host/host_settings.h"
 #include "host/peers.h"
+#include "host/power.h"
 #include "move/settings.h"
 #include "nic/networks.h"
 #include "nic/rdma_policy.h"
@@ -39,6 +40,7 @@ struct setting_origin {
 struct settings {
 	struct host_settings host;
 	struct move_settings move;
+	struct power_settings power;
 	struct ini_list peers;          /* struct peer */
 	struct ini_list named_networks; /* struct network_settings */
 	struct ini_list bridges;        /* struct bridge */

@@ -113,6 +113,7 @@ struct move_options {
 	uint64_t timeout_us; /* 0: none */
 	unsigned converge;   /* what is allowed for that: converge.h */
 	bool paused;         /* leave the guest paused at the destination */
+	int cpu_latency_us;  /* held meanwhile; -1: none; for the report */
 	uint64_t outage_limit_us;
 	struct move_paths paths;
 };

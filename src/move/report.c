@@ -120,6 +120,7 @@ static const struct shape_field report_fields[] = {
 	{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_OMIT,
 	  AT(downtime_limit_ms) },
 	{ "throttle", SHAPE_SIGNED, SHAPE_OMIT, AT(throttle) },
+	{ "cpu_latency_us", SHAPE_SIGNED, SHAPE_OMIT, AT(cpu_latency_us) },
 	{ "bytes", SHAPE_OBJECT, 0, AT(bytes), .of = &bytes_shape },
 	{ "pages", SHAPE_OBJECT, 0, AT(pages), .of = &pages_shape },
 	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
@@ -241,6 +242,7 @@ static int report_begin(struct job_report *ret, struct session *s,
 		.rounds = -1,
 		.downtime_limit_ms = -1,
 		.throttle = -1,
+		.cpu_latency_us = -1,
 		.bytes = bytes_of(&st, rs),
 		.pages = rs->pages,
 		.rate = took_us ? st.bytes_sent * USEC_PER_SEC / took_us : 0,
@@ -369,6 +371,7 @@ int report_move(struct job_report *ret, struct session *s, struct relay *r,
 	relay_stats(r, &rs);
 	if (report_begin(&of, s, &rs, t->running_us - t->migrate_us, e) < 0)
 		return error_code(e);
+	of.cpu_latency_us = o->cpu_latency_us;
 	add_times(&of, t);
 	add_pause(&of, t, &rs, o->paused);
 	snprintf(of.mode_asked, sizeof(of.mode_asked), "%s", mode->name);
@@ -389,6 +392,7 @@ struct job_report report_update(const struct migration_info *q,
 	uint64_t took_us = t->completed_us - t->migrate_us;
 	uint64_t pages = q->data_pages * WIRE_PAGE;
 	struct job_report r = {
+		.cpu_latency_us = -1,
 		.bytes = { .zero = q->zero_pages * WIRE_PAGE,
 			   .raw = pages,
 			   .stream = q->sent > pages ? q->sent - pages : 0,

@@ -108,7 +108,8 @@ struct job_report {
 	int64_t total_ms, downtime_ms; /* -1: not known */
 	/* Of a move only: -1, or empty, of a relay. */
 	int64_t setup_ms, transfer_ms, rounds, downtime_limit_ms;
-	int throttle; /* per cent, the most; -1 of a relay */
+	int throttle;       /* per cent, the most; -1 of a relay */
+	int cpu_latency_us; /* that was held; -1: none */
 	char mode_asked[16], mode_got[16];
 	bool has_switchover; /* likewise */
 	struct switchover_report switchover;

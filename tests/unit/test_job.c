@@ -301,6 +301,7 @@ static struct job_report report_with(const char *reason)
 				.rounds = -1,
 				.downtime_limit_ms = -1,
 				.throttle = -1,
+				.cpu_latency_us = -1,
 				.session.known = true };
 	struct error e;
 
