@@ -165,6 +165,25 @@ static int parse_limit(void *at, const struct ini_key *k, const char *value,
 
 const struct ini_kind setting_limit = { parse_limit, show_duration, NULL };
 
+static int parse_rate(void *at, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	(void)k;
+	return text_parse_rate(at, value, e);
+}
+
+static int show_rate(struct words *ret, const void *at, const struct ini_key *k,
+		     struct error *e)
+{
+	char text[NUMBER_TEXT];
+
+	(void)k;
+	text_exact_rate(text, sizeof(text), *(const uint64_t *)at);
+	return words_add(ret, text, e);
+}
+
+const struct ini_kind setting_rate = { parse_rate, show_rate, NULL };
+
 /* --- words */
 
 static int parse_switch(void *at, const struct ini_key *k, const char *value,

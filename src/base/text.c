@@ -35,6 +35,13 @@ static const struct unit time_units[] = {
 	{ "h", 3600 * USEC_PER_SEC },
 };
 
+/* In bytes; one bit a second would be less than that. */
+static const struct unit rate_units[] = {
+	{ "kbit", 125 },
+	{ "Mbit", 125000 },
+	{ "Gbit", 125000000 },
+};
+
 static int parse_digits(uint64_t *ret, const char **ret_rest, const char *text)
 {
 	char *end;
@@ -109,6 +116,27 @@ int text_parse_duration(uint64_t *ret_us, const char *text, struct error *e)
 		return error_set(e, EINVAL,
 				 "'%s' is not a duration: write 300ms, 5s or "
 				 "10min",
+				 text);
+	return 0;
+}
+
+void text_exact_rate(char *buf, size_t cap, uint64_t rate)
+{
+	exact(buf, cap, rate, rate_units, ARRAY_SIZE(rate_units));
+}
+
+int text_parse_rate(uint64_t *ret_rate, const char *text, struct error *e)
+{
+	if (!strcmp(text, "0")) {
+		*ret_rate = 0;
+		return 0;
+	}
+	if (parse_units(ret_rate, text, rate_units, ARRAY_SIZE(rate_units)) <
+		    0 ||
+	    *ret_rate == 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is not a rate: write 500Mbit, 2Gbit "
+				 "or 0",
 				 text);
 	return 0;
 }

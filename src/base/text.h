@@ -23,10 +23,15 @@ int text_parse_bytes(uint64_t *ret_bytes, const char *text, struct error *e);
 /* "300ms", "5s", "5min", "2h"; a plain number is seconds. */
 int text_parse_duration(uint64_t *ret_us, const char *text, struct error *e);
 
+/* "500Mbit", "2Gbit", "0" into bytes a second. */
+int text_parse_rate(uint64_t *ret_rate, const char *text, struct error *e);
+
 /* As text_parse_bytes() and text_parse_duration() read them back: "256M",
  * "300ms", "0". */
 void text_exact_bytes(char *buf, size_t cap, uint64_t bytes);
 void text_exact_duration(char *buf, size_t cap, uint64_t us);
+/* "500Mbit", of bytes a second that are whole kilobits. */
+void text_exact_rate(char *buf, size_t cap, uint64_t rate);
 
 /* A decimal number from @least to @most. */
 int text_parse_number(uint64_t *ret, const char *text, uint64_t least,

@@ -29,6 +29,19 @@ struct channel_stats {
 	/* By which its packets come, as the kernel numbers those of all cards;
 	 * 0: not known. */
 	unsigned queue;
+	/* Sent and arrived, or received, and in how many packets; 0: not known.
+	 */
+	uint64_t sent_bytes, sent_packets;
+	uint64_t left_bytes; /* the same with what was sent again */
+	uint64_t received_bytes, received_packets;
+};
+
+#define CHANNEL_FREE UINT64_MAX
+
+/* -1: as it is. */
+struct channel_marks {
+	int priority; /* SO_PRIORITY, also a class of tc's as 0x10010 */
+	int dscp;     /* 0 to 63 */
 };
 
 /* From one card to one address, and back over the same card; or, where @to is
@@ -78,6 +91,13 @@ struct channel_kind {
 
 	/* What is sent leaves over this card from now on. */
 	int (*keep_to)(struct channel *c, const char *device, struct error *e);
+
+	/* At most so many bytes a second leave from now on, in both NULL: the
+	 * transport cannot be told.  CHANNEL_FREE: as many as it can. */
+	int (*pace)(struct channel *c, uint64_t rate, struct error *e);
+	/* What the network knows its packets by. */
+	int (*mark)(struct channel *c, const struct channel_marks *m,
+		    struct error *e);
 
 	/* No more writes; the peer reads what was written, then the end. */
 	void (*finish)(struct channel *c);

@@ -584,6 +584,19 @@ static int secure_keep_to(struct channel *c, const char *device,
 	return inner->kind->keep_to(inner, device, e);
 }
 
+static int secure_pace(struct channel *c, uint64_t rate, struct error *e)
+{
+	c = secure_of(c)->inner;
+	return c->kind->pace ? c->kind->pace(c, rate, e) : -EOPNOTSUPP;
+}
+
+static int secure_mark(struct channel *c, const struct channel_marks *m,
+		       struct error *e)
+{
+	c = secure_of(c)->inner;
+	return c->kind->mark ? c->kind->mark(c, m, e) : 0;
+}
+
 static void secure_finish(struct channel *c)
 {
 	struct secure_channel *s = secure_of(c);
@@ -654,6 +667,8 @@ static const struct channel_kind channel_tls = {
 	.write = secure_write,
 	.read = secure_read,
 	.keep_to = secure_keep_to,
+	.pace = secure_pace,
+	.mark = secure_mark,
 	.finish = secure_finish,
 	.shutdown = secure_shutdown,
 	.stats = secure_stats,

@@ -126,6 +126,22 @@ int call_set_ms(json_t *body, const char *key, const char *value,
 	return 0;
 }
 
+int call_set_rate(json_t *body, const char *key, const char *value,
+		  struct error *e)
+{
+	uint64_t rate;
+	int r;
+
+	if (!value)
+		return 0;
+	if ((r = text_parse_rate(&rate, value, e)) < 0)
+		return r;
+	if (rate > INT64_MAX)
+		return error_set(e, EINVAL, "'%.80s' is too much", value);
+	json_object_set_new(body, key, json_integer((json_int_t)rate));
+	return 0;
+}
+
 int call_set_number(json_t *body, const char *key, const char *value,
 		    struct error *e)
 {

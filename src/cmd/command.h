@@ -90,5 +90,8 @@ int call_set_words(json_t *body, const char *key, const char *value,
 		   struct error *e);
 int call_set_ms(json_t *body, const char *key, const char *value,
 		struct error *e);
+/* "500Mbit" as bytes a second. */
+int call_set_rate(json_t *body, const char *key, const char *value,
+		  struct error *e);
 int call_set_number(json_t *body, const char *key, const char *value,
 		    struct error *e);

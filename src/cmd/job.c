@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
@@ -26,6 +27,16 @@ static void format_day(char buf[static OUTPUT_CELL], const json_t *value)
 static void format_took(char buf[static OUTPUT_CELL], const json_t *value)
 {
 	progress_time(buf, OUTPUT_CELL, json_number_value(value) * 1000);
+}
+
+static void format_limit(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	json_int_t rate = json_integer_value(value);
+
+	if (rate > 0)
+		text_exact_rate(buf, OUTPUT_CELL, (uint64_t)rate);
+	else
+		snprintf(buf, OUTPUT_CELL, "none");
 }
 
 static const struct output_field list_fields[] = {
@@ -55,6 +66,8 @@ static const struct output_field show_fields[] = {
 	{ "Starts", "starts", format_text, false },
 	{ "Again of", "after", format_text, false },
 	{ "Now job", "again", format_text, false },
+	{ "Weight", "weight", format_text, false },
+	{ "Limit", "limit", format_limit, false },
 	{ "Started", "started", format_wall, false },
 	{ "Ended", "ended", format_wall, false },
 	{ "Took", "took", format_took, false },
@@ -215,7 +228,14 @@ static int run_resolve(struct call *c, struct error *e)
 	return 0;
 }
 
-enum { SET_CONVERGE, SET_DOWNTIME_LIMIT, SET_TIMEOUT, SET_PRIORITY };
+enum {
+	SET_CONVERGE,
+	SET_DOWNTIME_LIMIT,
+	SET_TIMEOUT,
+	SET_PRIORITY,
+	SET_WEIGHT,
+	SET_LIMIT
+};
 
 static const struct command_option set_options[] = {
 	[SET_CONVERGE] = { "converge", "WHAT",
@@ -227,6 +247,11 @@ static const struct command_option set_options[] = {
 			  "how long it may take, since its begin" },
 	[SET_PRIORITY] = { "priority", "NUMBER",
 			   "in the queue, while it waits: 0 to 100" },
+	[SET_WEIGHT] = { "weight", "NUMBER",
+			 "its part beside the host's other moves" },
+	[SET_LIMIT] = { "limit", "RATE",
+			"what it sends at most, such as 500Mbit; 0 for\n"
+			"no limit" },
 	{ NULL, NULL, NULL },
 };
 
@@ -242,7 +267,9 @@ static int run_set(struct call *c, struct error *e)
 	    (r = call_set_ms(body, "downtime_limit_ms", o[SET_DOWNTIME_LIMIT],
 			     e)) < 0 ||
 	    (r = call_set_ms(body, "timeout_ms", o[SET_TIMEOUT], e)) < 0 ||
-	    (r = call_set_number(body, "priority", o[SET_PRIORITY], e)) < 0)
+	    (r = call_set_number(body, "priority", o[SET_PRIORITY], e)) < 0 ||
+	    (r = call_set_number(body, "weight", o[SET_WEIGHT], e)) < 0 ||
+	    (r = call_set_rate(body, "limit", o[SET_LIMIT], e)) < 0)
 		return r;
 	if (json_object_size(body) == 0)
 		return error_set(e, EINVAL, "say what is to be set");

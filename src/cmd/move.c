@@ -23,6 +23,8 @@ enum {
 	MOVE_NETWORK,
 	MOVE_CONNECTIONS,
 	MOVE_PRIORITY,
+	MOVE_WEIGHT,
+	MOVE_LIMIT,
 	MOVE_BACKGROUND,
 	MOVE_ANY,
 	MOVE_ESTIMATE,
@@ -57,6 +59,11 @@ static const struct command_option move_options[] = {
 	[MOVE_PRIORITY] = { "priority", "NUMBER",
 			    "in the queue, where it waits: 0 to 100,\n"
 			    "the highest first (50)" },
+	[MOVE_WEIGHT] = { "weight", "NUMBER",
+			  "its part beside the host's other moves, by\n"
+			  "default 100" },
+	[MOVE_LIMIT] = { "limit", "RATE",
+			 "what it sends at most, such as 500Mbit" },
 	[MOVE_BACKGROUND] = { "background", NULL, "do not wait for the end" },
 	[MOVE_ANY] = { "any", NULL, "to the host that a drain would choose" },
 	[MOVE_ESTIMATE] = { "estimate", NULL,
@@ -83,7 +90,9 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	    (r = call_set_ms(body, "timeout_ms", o[MOVE_TIMEOUT], e)) < 0 ||
 	    (r = call_set_number(body, "connections", o[MOVE_CONNECTIONS], e)) <
 		    0 ||
-	    (r = call_set_number(body, "priority", o[MOVE_PRIORITY], e)) < 0)
+	    (r = call_set_number(body, "priority", o[MOVE_PRIORITY], e)) < 0 ||
+	    (r = call_set_number(body, "weight", o[MOVE_WEIGHT], e)) < 0 ||
+	    (r = call_set_rate(body, "limit", o[MOVE_LIMIT], e)) < 0)
 		return r;
 	if (o[MOVE_ON_TIMEOUT] && strcmp(o[MOVE_ON_TIMEOUT], "abort") != 0 &&
 	    strcmp(o[MOVE_ON_TIMEOUT], "force") != 0)

@@ -121,6 +121,8 @@ static const struct shape_field set_fields[] = {
 	  HAS(has_downtime_limit) },
 	{ "timeout_ms", SHAPE_SIGNED, 0, AT(timeout_ms), HAS(has_timeout) },
 	{ "priority", SHAPE_SIGNED, 0, AT(priority), HAS(has_priority) },
+	{ "weight", SHAPE_SIGNED, 0, AT(weight), HAS(has_weight) },
+	{ "limit", SHAPE_SIGNED, 0, AT(limit), HAS(has_limit) },
 };
 
 #undef AT

@@ -48,6 +48,15 @@ void flow_idled(struct flow_control *f)
 	f->sample_idle = true;
 }
 
+/* What was measured so far was another link. */
+void flow_slowed(struct flow_control *f, uint64_t rate, uint64_t now_us)
+{
+	f->rate = rate;
+	f->sample_start_us = now_us;
+	f->sample_bytes = f->before_us = f->before_bytes = 0;
+	f->sample_full = f->sample_idle = false;
+}
+
 static uint64_t bytes_in(uint64_t rate, uint64_t us, uint64_t most)
 {
 	uint64_t bytes;

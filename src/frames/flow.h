@@ -64,6 +64,8 @@ void flow_acked(struct flow_control *f, uint64_t bytes, uint64_t rtt_us,
 		uint64_t now_us);
 void flow_waited(struct flow_control *f);
 void flow_idled(struct flow_control *f);
+/* It is held to @rate from now on, which is less. */
+void flow_slowed(struct flow_control *f, uint64_t rate, uint64_t now_us);
 uint64_t flow_limit(const struct flow_control *f);
 /* What a round trip delivers, of that: it does not wait, it travels. */
 uint64_t flow_travels(const struct flow_control *f);

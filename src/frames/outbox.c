@@ -284,18 +284,23 @@ static bool holds_up_all(const struct outbox *o, const struct frame_out *f)
 	       is_lowest(o, f);
 }
 
+static bool is_held(const struct outbox_channel *c)
+{
+	return c->pace > 0 && clock_us() < c->next_us;
+}
+
 /* The first of the queue that @channel may take, or NULL. */
 static struct frame_out *find_queued(const struct outbox *o, unsigned channel)
 {
 	const struct outbox_channel *c = &o->channel[channel];
 	struct frame_out *f = pick_for_channel(o, channel);
 
-	if (f && pick_has_room(c, f->weight))
+	if (f && pick_has_room(c, f->weight) && !is_held(c))
 		return f;
 	f = o->head;
 	while (f && is_bounded(f))
 		f = f->next;
-	if (!f && o->head && holds_up_all(o, o->head))
+	if (!f && o->head && !is_held(c) && holds_up_all(o, o->head))
 		return o->head;
 	return f;
 }
@@ -326,6 +331,18 @@ static void uncharge_all(struct outbox *o, const struct frame_out *f)
 		uncharge(o, f->before, f);
 }
 
+/* The next one has to wait for as long as this one takes at its pace. */
+static void hold_to_pace(struct outbox_channel *c, const struct frame_out *f)
+{
+	const uint64_t now_us = clock_us();
+
+	if (c->pace == 0)
+		return;
+	if (c->next_us < now_us)
+		c->next_us = now_us;
+	c->next_us += f->head.len * USEC_PER_SEC / c->pace;
+}
+
 /* A frame for @channel, or NULL. */
 static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 {
@@ -350,6 +367,7 @@ static struct frame_out *take_frame(struct outbox *o, unsigned channel)
 	f->channel = channel;
 	f->sent_us = clock_us();
 	charge(o, channel, f);
+	hold_to_pace(&o->channel[channel], f);
 	return f;
 }
 
@@ -367,6 +385,8 @@ static void wait_work(struct outbox *o, unsigned channel, uint64_t deadline_us)
 
 	if (o->base == o->next_seq || until > deadline_us)
 		until = deadline_us;
+	if (o->head && is_held(c) && c->next_us < until)
+		until = c->next_us;
 	t = clock_timespec(until);
 	if (o->head)
 		flow_waited(&c->flow);
@@ -555,6 +575,54 @@ struct outbox_flow outbox_channel_flow(struct outbox *o, unsigned channel)
 				     .rtt_us = c->flow.rtt_us,
 				     .limit = flow_limit(&c->flow),
 				     .in_flight = c->bytes };
+}
+
+/* Of bytes as they leave, what @f, of bytes before they are pressed, is. */
+static uint64_t on_wire(const struct outbox *o, const struct flow_control *f)
+{
+	if (o->flow.rate == 0)
+		return f->rate;
+	return (uint64_t)((double)f->rate * (double)o->wire.rate /
+			  (double)o->flow.rate);
+}
+
+/* What was measured is not waited for to come down: QEMU goes by it, and so
+ * does what may wait. */
+static void slow_down(struct outbox *o, struct flow_control *f, uint64_t rate)
+{
+	const uint64_t now_us = clock_us(), is = on_wire(o, f);
+	uint64_t before = 0, after = 0;
+
+	if (is <= rate)
+		return;
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		before += o->channel[i].alive ? o->channel[i].flow.rate : 0;
+	after = before - f->rate;
+	flow_slowed(f, (uint64_t)((double)f->rate * (double)rate / (double)is),
+		    now_us);
+	after += f->rate;
+	if (before == 0)
+		return;
+	flow_slowed(&o->flow,
+		    (uint64_t)((double)o->flow.rate * (double)after /
+			       (double)before),
+		    now_us);
+	flow_slowed(&o->wire,
+		    (uint64_t)((double)o->wire.rate * (double)after /
+			       (double)before),
+		    now_us);
+}
+
+void outbox_channel_pace(struct outbox *o, unsigned channel, uint64_t rate,
+			 bool paced)
+{
+	struct outbox_channel *c = &o->channel[channel];
+
+	WITH_LOCK(&o->lock);
+
+	c->pace = paced || rate == UINT64_MAX ? 0 : rate;
+	slow_down(o, &c->flow, rate);
+	pthread_cond_broadcast(&o->work);
 }
 
 /* Back into the queue before the first frame with a higher number. */

@@ -118,6 +118,11 @@ struct outbox_flow outbox_channel_flow(struct outbox *o, unsigned channel);
 /* Bytes of frames that it was the last to take, and that arrived. */
 uint64_t outbox_channel_acked(struct outbox *o, unsigned channel);
 
+/* It may send @rate bytes a second from now on; UINT64_MAX: any.  @paced: its
+ * transport sees to that; where not, it takes frames no faster. */
+void outbox_channel_pace(struct outbox *o, unsigned channel, uint64_t rate,
+			 bool paced);
+
 bool outbox_is_acked(struct outbox *o, uint64_t seq);
 /* All frames so far are marked, once; when the last of them had been
  * acknowledged, 0: not yet. */

@@ -127,6 +127,9 @@ struct outbox_channel {
 			    * acknowledged */
 	uint64_t delay_us; /* usual, 0: not known */
 	struct flow_control flow;
+	/* It takes frames no faster, bytes a second, and the next one not
+	 * before; 0: as it can. */
+	uint64_t pace, next_us;
 };
 
 struct outbox {

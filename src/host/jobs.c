@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -26,6 +28,7 @@ struct jobs {
 	const char *host_name; /* set when made, and these before jobs */
 	void (*changed)(void *context, struct job *j);
 	void *changed_context;
+	int news_fd; /* set when made */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t ended; /* a thread has */
@@ -41,6 +44,11 @@ struct jobs *jobs_new(const char *host_name)
 	if (!all)
 		return NULL;
 	all->host_name = host_name;
+	all->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (all->news_fd < 0) {
+		free(all);
+		return NULL;
+	}
 	pthread_mutex_init(&all->lock, NULL);
 	clock_cond_init(&all->ended);
 	return all;
@@ -58,6 +66,7 @@ void jobs_free(struct jobs *all)
 	}
 	pthread_cond_destroy(&all->ended);
 	pthread_mutex_destroy(&all->lock);
+	close(all->news_fd);
 	free(all);
 }
 
@@ -98,6 +107,24 @@ static void enlist(struct jobs *all, struct job *j)
 	if (all->stopping)
 		job_request_cancel(j);
 	forget_old(all);
+	eventfd_write(all->news_fd, 1);
+}
+
+int jobs_news_fd(const struct jobs *all)
+{
+	return all->news_fd;
+}
+
+unsigned jobs_hold_running(struct jobs *all, struct job **ret, unsigned cap)
+{
+	unsigned n = 0;
+
+	WITH_LOCK(&all->lock);
+
+	for (struct job *j = all->first; j && n < cap; j = j->next)
+		if (job_state(j) == JOB_RUNNING)
+			ret[n++] = job_hold(j);
+	return n;
 }
 
 void jobs_add(struct jobs *all, struct job *j)

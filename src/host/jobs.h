@@ -41,6 +41,10 @@ struct job *jobs_must(struct jobs *all, const char *id, struct error *e);
 bool jobs_in_doubt(struct jobs *all, const char *id, const char *machine);
 /* Does a source's relay of this name run, to @peer? */
 bool jobs_carry_relay(struct jobs *all, const char *name, const char *peer);
+/* A reference to each that runs, for the caller, at most @cap; how many. */
+unsigned jobs_hold_running(struct jobs *all, struct job **ret, unsigned cap);
+/* Readable once one was added, for who reads it. */
+int jobs_news_fd(const struct jobs *all);
 unsigned jobs_running(struct jobs *all);
 /* Moves in that role of which nobody knows who has the guest. */
 unsigned jobs_doubtful(struct jobs *all, enum role role);

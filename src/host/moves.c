@@ -19,6 +19,7 @@
 #include "host/power.h"
 #include "host/registry.h"
 #include "host/room.h"
+#include "host/shares.h"
 #include "host/terms.h"
 #include "host/waiting.h"
 #include "move/compare.h"
@@ -152,6 +153,28 @@ static int take_limits(struct move_options *r, const struct move_request *of,
 	return 0;
 }
 
+/* How it stands beside the host's other moves. */
+static int take_share(struct move_options *r, const struct move_request *of,
+		      struct error *e)
+{
+	if (of->has_weight && (of->weight < 1 || of->weight > MOVE_WEIGHT_MOST))
+		return error_set(e, EINVAL,
+				 "weight is %" PRId64
+				 ": it must be from 1 to %d",
+				 of->weight, MOVE_WEIGHT_MOST);
+	if (of->has_limit && of->limit != 0 && of->limit < SHARES_LEAST)
+		return error_set(e, EINVAL,
+				 "the limit is %" PRId64
+				 " bytes a second: it must be 0, for none, or "
+				 "at least %d (1Mbit)",
+				 of->limit, SHARES_LEAST);
+	if (of->has_weight)
+		r->weight = (unsigned)of->weight;
+	if (of->has_limit)
+		r->rate = (uint64_t)of->limit;
+	return 0;
+}
+
 /* What on_timeout says of the guest's pause counts with converge left out, as
  * it did before there was that. */
 static int take_converge(struct move_options *r, const struct move_request *of,
@@ -189,7 +212,9 @@ int moves_options(struct move_options *r, const struct settings *s,
 	r->outage_limit_us = d->outage_limit_us;
 	r->converge = move_settings_converge(d);
 	r->paused = of->paused;
-	if (take_limits(r, of, e) < 0)
+	r->weight = d->weight;
+	r->rate = d->limit;
+	if (take_limits(r, of, e) < 0 || take_share(r, of, e) < 0)
 		return error_code(e);
 	if (take_converge(r, of, e) < 0)
 		return error_code(e);
@@ -471,16 +496,25 @@ static int change_terms(struct job_terms *t, const struct job_request *of,
 			struct error *e)
 {
 	struct move_options limits = { .downtime_limit_us = t->limit_us,
-				       .timeout_us = t->timeout_us };
+				       .timeout_us = t->timeout_us,
+				       .weight = t->weight,
+				       .rate = t->rate };
 	const struct move_request as_of_move = {
 		.downtime_limit_ms = of->downtime_limit_ms,
 		.timeout_ms = of->timeout_ms,
 		.has_downtime_limit = of->has_downtime_limit,
 		.has_timeout = of->has_timeout,
+		.weight = of->weight,
+		.has_weight = of->has_weight,
+		.limit = of->limit,
+		.has_limit = of->has_limit,
 	};
 
-	if (take_limits(&limits, &as_of_move, e) < 0)
+	if (take_limits(&limits, &as_of_move, e) < 0 ||
+	    take_share(&limits, &as_of_move, e) < 0)
 		return error_code(e);
+	t->weight = limits.weight;
+	t->rate = limits.rate;
 	t->limit_us = limits.downtime_limit_us;
 	t->timeout_us = limits.timeout_us;
 	if (of->has_converge &&

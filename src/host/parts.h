@@ -16,6 +16,7 @@
  *     rates        how often peers have asked for what is limited
  *     events       what happened lately, and who reads it
  *     keeper       the thread that keeps certificates and the list of hosts
+ *     arbiter      the thread that shares the cards among the moves
  *     live         the settings in force
  *     drain        whether this host is drained, and how far that is
  *
@@ -30,6 +31,7 @@
 #include "host/live.h"
 #include "move/move.h"
 
+struct arbiter;
 struct compressor;
 struct drain;
 struct events;
@@ -68,6 +70,7 @@ struct host {
 	struct rates *rates;
 	struct keeper *keeper;
 	struct drain *drain;
+	struct arbiter *arbiter;
 	int stop_fd; /* readable once the host stops */
 	int news_fd; /* and once the list of hosts has changed here */
 	int lock_fd; /* that the state directory is ours */

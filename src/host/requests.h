@@ -31,7 +31,9 @@ struct move_request {
 	int64_t downtime_limit_ms, timeout_ms;
 	int64_t priority; /* in the queue */
 	bool has_downtime_limit, has_timeout, has_priority;
-	bool paused; /* leave it paused there */
+	bool paused;           /* leave it paused there */
+	int64_t weight, limit; /* bytes a second; 0: none */
+	bool has_weight, has_limit;
 };
 
 /* How it stands in JSON, as a member @m of @type: in the body of a call, and
@@ -52,6 +54,10 @@ struct move_request {
 		{ "priority", SHAPE_SIGNED, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.priority), \
 		  SHAPE_HAS(type, m.has_priority) }, \
+		{ "weight", SHAPE_SIGNED, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.weight), SHAPE_HAS(type, m.has_weight) }, \
+		{ "limit", SHAPE_SIGNED, SHAPE_OMIT, SHAPE_AT(type, m.limit), \
+		  SHAPE_HAS(type, m.has_limit) }, \
 		{ "paused", SHAPE_BOOL, 0, SHAPE_AT(type, m.paused) }, \
 		{ "mode", SHAPE_STRING, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.paths.mode) }, \
@@ -70,6 +76,8 @@ struct job_request {
 	int64_t downtime_limit_ms, timeout_ms;
 	int64_t priority; /* of one that waits */
 	bool has_converge, has_downtime_limit, has_timeout, has_priority;
+	int64_t weight, limit; /* as of a move */
+	bool has_weight, has_limit;
 };
 
 struct relay_request {

@@ -18,6 +18,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "compress/compressor.h"
+#include "host/arbiter.h"
 #include "host/drain.h"
 #include "host/events.h"
 #include "host/handover.h"
@@ -137,6 +138,7 @@ static void host_init(struct host *h, struct settings *first,
 
 static void host_free(struct host *h)
 {
+	arbiter_free(h->arbiter);
 	drain_free(h->drain);
 	keeper_free(h->keeper);
 	rates_free(h->rates);
@@ -165,14 +167,16 @@ static void host_free(struct host *h)
 
 static int start_threads(struct host *h, struct error *e)
 {
-	bool watches = false, queues = false;
+	bool watches = false, queues = false, keeps = false;
 
 	if (port_start(h->port, e) < 0)
 		return error_code(e);
 	watches = watch_start(h->watch, h->stop_fd, e) == 0;
 	if (watches)
 		queues = waiting_start(h->waiting, e) == 0;
-	if (queues && keeper_start(h->keeper, e) == 0)
+	if (queues)
+		keeps = keeper_start(h->keeper, e) == 0;
+	if (keeps && arbiter_start(h->arbiter, e) == 0)
 		return 0;
 	eventfd_write(h->stop_fd, 1);
 	port_stop(h->port);
@@ -180,10 +184,11 @@ static int start_threads(struct host *h, struct error *e)
 		waiting_stop(h->waiting);
 	if (watches)
 		watch_stop(h->watch);
+	if (keeps)
+		keeper_stop(h->keeper);
 	return error_code(e);
 }
 
-/* What the last daemon left of its moves. */
 static int take_up_moves(struct host *h, struct error *e)
 {
 	if (requeue_load(h->requeue, e) < 0 || recovery_start(h, e) < 0)
@@ -209,13 +214,14 @@ static int make_parts(struct host *h, struct error *e)
 	h->rates = rates_new();
 	h->keeper = keeper_new(h);
 	h->drain = drain_new(h->settings->state_directory, name);
+	h->arbiter = arbiter_new(h);
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
 	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
 	    !h->port || !h->rates || !h->keeper || !h->drain || !h->events ||
-	    h->stop_fd < 0 || h->news_fd < 0)
+	    !h->arbiter || h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
@@ -293,6 +299,7 @@ bool host_stop(struct host *h)
 	port_stop(h->port);
 	watch_stop(h->watch);
 	keeper_stop(h->keeper);
+	arbiter_stop(h->arbiter);
 	jobs_cancel_all(h->jobs);
 	if (!jobs_wait_idle(h->jobs))
 		return false;

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel/channel.h"
 #include "frames/queue.h"
 #include "lanes/calls.h"
 
-struct channel;
 struct codec_state;
 struct error;
 struct inbox;
@@ -52,6 +52,8 @@ struct lane {
 	bool failed;   /* one of its threads has ended */
 	bool let_go;   /* because it was not needed any more */
 	char why[252]; /* it ended */
+	uint64_t pace; /* bytes a second; CHANNEL_FREE: any */
+	struct channel_marks marks;
 
 	/* counters */
 	atomic_uint_fast64_t sent, received;

@@ -105,6 +105,8 @@ static struct lane *take_slot(struct lanes *l, struct channel *channel,
 	c->let_go = false;
 	c->why[0] = '\0';
 	c->failed = false;
+	c->pace = CHANNEL_FREE;
+	c->marks = (struct channel_marks){ -1, -1 };
 	c->connected_us = clock_us();
 	atomic_store(&c->sent, 0);
 	atomic_store(&c->received, 0);
@@ -153,6 +155,50 @@ void lanes_drop(struct lanes *l, uint64_t number, bool let_go, const char *why)
 {
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		lane_drop(&l->lane[i], number, let_go, why);
+}
+
+/* Locked. */
+static struct lane *living(struct lanes *l, uint64_t number)
+{
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
+		if (l->lane[i].state == LANE_ALIVE &&
+		    l->lane[i].number == number)
+			return &l->lane[i];
+	return NULL;
+}
+
+void lanes_pace(struct lanes *l, uint64_t number, uint64_t rate)
+{
+	struct channel *channel;
+	struct error ignored;
+	struct lane *c;
+	bool paced;
+
+	WITH_LOCK(&l->lock);
+
+	c = living(l, number);
+	if (!c || c->pace == rate)
+		return;
+	c->pace = rate;
+	channel = c->channel;
+	paced = channel->kind->pace &&
+		channel->kind->pace(channel, rate, &ignored) == 0;
+	outbox_channel_pace(l->out, c->slot, rate, paced);
+}
+
+int lanes_mark(struct lanes *l, uint64_t number,
+	       const struct channel_marks *marks, struct error *e)
+{
+	struct lane *c;
+
+	WITH_LOCK(&l->lock);
+
+	c = living(l, number);
+	if (!c || !c->channel->kind->mark ||
+	    memcmp(&c->marks, marks, sizeof(*marks)) == 0)
+		return 0;
+	c->marks = *marks;
+	return c->channel->kind->mark(c->channel, marks, e);
 }
 
 /* --- looking */
@@ -212,6 +258,8 @@ static void view_one(struct lane_view *v, const struct lane *c)
 		.acked = outbox_channel_acked(c->lanes->out, c->slot),
 		.flow = outbox_channel_flow(c->lanes->out, c->slot),
 		.retransmissions = st.retransmissions,
+		.wire = st,
+		.pace = c->pace,
 		.age_us = clock_us() - c->connected_us,
 	};
 	memcpy(v->from, channel->from, sizeof(v->from));

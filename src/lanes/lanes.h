@@ -59,6 +59,13 @@ int lanes_add(struct lanes *l, struct channel *c, unsigned owner,
  * @let_go: nothing is wrong with it. */
 void lanes_drop(struct lanes *l, uint64_t number, bool let_go, const char *why);
 
+/* At most so many bytes a second leave over it; CHANNEL_FREE: as many as can.
+ */
+void lanes_pace(struct lanes *l, uint64_t number, uint64_t rate);
+/* Its packets bear these marks from now on. */
+int lanes_mark(struct lanes *l, uint64_t number,
+	       const struct channel_marks *marks, struct error *e);
+
 /* --- looking */
 
 struct lanes_count {
@@ -85,6 +92,8 @@ struct lane_view {
 	uint64_t aside;          /* of pages, by RDMA, besides these */
 	struct outbox_flow flow;
 	uint64_t retransmissions;
+	struct channel_stats wire; /* what its transport says */
+	uint64_t pace; /* bytes a second that it may; CHANNEL_FREE: any */
 	uint64_t age_us;
 	bool alive, starting, let_go;
 	char why[252]; /* it ended; empty: it has not */

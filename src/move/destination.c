@@ -356,6 +356,7 @@ static void let_go(struct destination *d)
 	if (d->facts & FACT_LATER_QEMU)
 		launch_forget(&d->arrival.process);
 	relay_stop(d->relay);
+	job_set_session(d->job, NULL);
 	session_free(d->session);
 	relay_free(d->relay);
 	memory_free(d->memory);
@@ -378,6 +379,7 @@ int move_in(struct job *job, const struct move_host *host, struct session *s,
 
 	destination_begin(&d, &d.entry);
 	job_begin(job, DEST_LOADING);
+	job_set_session(job, s);
 	if (prepare(&d, request, &d.why) == 0 && load(&d, &d.why) == 0) {
 		job_set_stage(job, "commit");
 		commit_run(&d.side, EVENT_LOADED);

@@ -336,7 +336,8 @@ bool job_terms(struct job *j, struct job_terms *ret)
 static bool are_terms(const struct job_terms *a, const struct job_terms *b)
 {
 	return a->converge == b->converge && a->limit_us == b->limit_us &&
-	       a->timeout_us == b->timeout_us;
+	       a->timeout_us == b->timeout_us && a->weight == b->weight &&
+	       a->rate == b->rate;
 }
 
 bool job_change_terms(struct job *j, const struct job_terms *was,
@@ -352,6 +353,31 @@ bool job_change_terms(struct job *j, const struct job_terms *was,
 	if (j->wake_fd >= 0)
 		eventfd_write(j->wake_fd, 1);
 	return true;
+}
+
+void job_set_near(struct job *j, bool near)
+{
+	WITH_LOCK(&j->lock);
+
+	/* A guest that has stopped is near whatever is measured. */
+	if (!near && !j->open_terms)
+		return;
+	if (near != (j->near_us > 0))
+		j->near_us = near ? clock_us() : 0;
+}
+
+void job_look(struct job *j,
+	      void (*look)(void *context, struct session *s,
+			   const struct job_share *share),
+	      void *context)
+{
+	WITH_LOCK(&j->lock);
+
+	if (j->session)
+		look(context, j->session,
+		     &(struct job_share){ .weight = j->terms.weight,
+					  .rate = j->terms.rate,
+					  .near_us = j->near_us });
 }
 
 void job_request_cancel(struct job *j)

@@ -47,6 +47,15 @@ struct job_terms {
 	unsigned converge;   /* of enum converge_step */
 	uint64_t limit_us;   /* of downtime */
 	uint64_t timeout_us; /* from the begin of pre-copy; 0: none */
+	unsigned weight;     /* against the host's other moves */
+	uint64_t rate;       /* bytes a second at most; 0: any */
+};
+
+/* How it stands beside the host's other moves. */
+struct job_share {
+	unsigned weight;  /* 0: nobody has said */
+	uint64_t rate;    /* bytes a second at most; 0: any */
+	uint64_t near_us; /* since when its switchover is near; 0: it is not */
 };
 
 /* Where one stands that waits for its turn: host/queue.h. */
@@ -93,6 +102,7 @@ struct job {
 	const char *stage;
 	struct job_terms terms;
 	bool open_terms, new_terms; /* may be changed; have been */
+	uint64_t near_us;           /* its switchover is, since; 0: it is not */
 	uint64_t ended_us;
 	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	enum error_kind failure; /* of what failed */
@@ -144,6 +154,14 @@ void job_close_terms(struct job *j);
 bool job_terms(struct job *j, struct job_terms *ret);
 bool job_change_terms(struct job *j, const struct job_terms *was,
 		      const struct job_terms *terms);
+/* Whoever shares the cards out hears that its switchover is near, or not. */
+void job_set_near(struct job *j, bool near);
+/* Calls @look with its session, under the job's lock; nothing happens where it
+ * has none. */
+void job_look(struct job *j,
+	      void (*look)(void *context, struct session *s,
+			   const struct job_share *share),
+	      void *context);
 /* The last word; @error may be NULL. */
 void job_finish(struct job *j, enum job_state state, const char *error,
 		const char *advice);

@@ -30,6 +30,10 @@ struct job_view {
 	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	bool failed; /* what follows is meant */
 	enum error_kind failure;
+	/* Of a move away, from its pre-copy on: job_terms. */
+	bool shares;
+	unsigned weight;
+	uint64_t rate_limit; /* 0: none */
 	struct job_progress progress;
 	bool has_report;
 	struct job_report report;

@@ -114,6 +114,8 @@ struct move_options {
 	unsigned converge;   /* what is allowed for that: converge.h */
 	bool paused;         /* leave the guest paused at the destination */
 	int cpu_latency_us;  /* held meanwhile; -1: none; for the report */
+	unsigned weight;     /* against this host's other moves */
+	uint64_t rate;       /* bytes a second at most; 0: any */
 	uint64_t outage_limit_us;
 	struct move_paths paths;
 };

@@ -17,6 +17,8 @@
 
 enum on_timeout { ON_TIMEOUT_ABORT, ON_TIMEOUT_FORCE };
 
+enum { MOVE_WEIGHT_MOST = 10000 };
+
 enum compress { COMPRESS_IDLE, COMPRESS_ALWAYS, COMPRESS_NEVER };
 
 struct codec_setting {
@@ -37,7 +39,10 @@ struct move_settings {
 	unsigned connections; /* at most, in all */
 	/* At once, out and in apart; and of these that copy disks. */
 	unsigned max_moves, max_disk_moves;
-	bool requeue; /* one that a restart undid */
+	bool requeue;         /* one that a restart undid */
+	unsigned weight;      /* of a move against this host's others */
+	uint64_t limit;       /* bytes a second of a move; 0: none */
+	uint64_t total_limit; /* of all of them together */
 	uint64_t outage_limit_us;
 	uint64_t switchover_outage_limit_us;
 };

@@ -227,6 +227,7 @@ static void on_stop(struct source *m, uint64_t wall_us)
 {
 	m->times.stopped_wall_us = wall_us;
 	job_close_terms(m->job);
+	job_set_near(m->job, true);
 	job_set_stage(m->job, "switchover");
 	/* The splitter has said so earlier, unless it is blind. */
 	session_switchover(m->session, m->host->switchover_outage_us);
@@ -474,7 +475,9 @@ static int st_precopy(struct source *m, struct error *e)
 	job_open_terms(m->job,
 		       &(struct job_terms){ .converge = m->steer.rules.steps,
 					    .limit_us = m->steer.rules.limit_us,
-					    .timeout_us = m->timeout_us });
+					    .timeout_us = m->timeout_us,
+					    .weight = m->o->weight,
+					    .rate = m->o->rate });
 	if (monitor_migrate(m->qmp, path, e) < 0)
 		return error_code(e);
 	fault_point("source:pre-copy");

@@ -17,6 +17,9 @@ enum {
 	/* A synchronisation so lately tells what is changed exactly. */
 	FRESH_US = 50000,
 	NEAR_S = 1, /* the rest takes no longer */
+	/* The same of one that is near: others have made way, and it is faster
+	 * for that. */
+	NEAR_STILL_S = 3,
 	ASK_US = 250000,
 	NEAR_US = 50000,   /* the same when QEMU may soon stop the guest */
 	SYNCED_US = 10000, /* after QEMU looked what has changed */
@@ -139,7 +142,8 @@ static bool is_near(const struct steer *s)
 	uint64_t rate = rounds_rate(&s->rounds);
 
 	return rate > 0 && rounds_ended(&s->rounds) > 0 &&
-	       rounds_remaining(&s->rounds) / rate <= NEAR_S;
+	       rounds_remaining(&s->rounds) / rate <=
+		       (s->near ? NEAR_STILL_S : NEAR_S);
 }
 
 /* While nothing is heard of the peer, what leaves says nothing of the paths. */
@@ -189,7 +193,9 @@ bool steer_is_due(struct steer *s)
 
 void steer_ask_on(struct steer *s)
 {
-	ask_within(s, is_near(s) ? NEAR_US : ASK_US);
+	s->near = is_near(s);
+	job_set_near(s->job, s->near);
+	ask_within(s, s->near ? NEAR_US : ASK_US);
 }
 
 /* What it found is asked for a moment later: if it was little enough, the guest

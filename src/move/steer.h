@@ -33,8 +33,9 @@ struct steer {
 
 	struct converge converge;
 	struct rounds rounds;
-	uint64_t pass, pass_us;      /* QEMU last looked what has changed */
-	uint64_t next_us;            /* it is asked again */
+	uint64_t pass, pass_us; /* QEMU last looked what has changed */
+	uint64_t next_us;       /* it is asked again */
+	bool near; /* its end is, and the host's other moves make way */
 	unsigned throttle, most;     /* the last that QEMU said, and the most */
 	char stuck[JOB_ADVICE_SIZE]; /* it will not converge, and why */
 };

@@ -14,6 +14,7 @@
  *     sysfs.c      NUMA node and RDMA device, where /sys shows this namespace
  *     usable.c     whether a card may carry a migration, and why not
  *     describe.c   in words
+ *     counters.c   what each has carried
  *     view.c       as the control API shows it
  *
  * What a driver cannot tell is left at "not known"; that is no error.

@@ -239,6 +239,134 @@ static const struct ini_kind prefixes_kind = { parse_prefixes, show_lines,
 static const struct ini_kind cards_kind = { parse_cards, show_lines,
 					    clear_networks };
 
+/* "500Mbit", "50%" */
+static int parse_amount(void *at, const struct ini_key *k, const char *value,
+			struct error *e)
+{
+	struct network_amount *to = at;
+	size_t len = strcspn(value, "%");
+	uint64_t percent = 0;
+	char number[8];
+
+	*to = (struct network_amount){ 0 };
+	if (!value[len])
+		return text_parse_rate(&to->rate, value, e);
+	snprintf(number, sizeof(number), "%.*s", (int)(len < 7 ? len : 7),
+		 value);
+	if (strcmp(value + len, "%") != 0 ||
+	    text_parse_number(&percent, number, 1, 100, e) < 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no part of a card, for '%s': "
+				 "write 50%%, 500Mbit or 0",
+				 value, k->key);
+	to->percent = (unsigned)percent;
+	return 0;
+}
+
+static int show_amount(struct words *ret, const void *at,
+		       const struct ini_key *k, struct error *e)
+{
+	const struct network_amount *a = at;
+	char text[32];
+
+	(void)k;
+	if (a->percent)
+		return words_addf(ret, e, "%u%%", a->percent);
+	text_exact_rate(text, sizeof(text), a->rate);
+	return words_add(ret, text, e);
+}
+
+static const struct ini_kind amount_kind = { parse_amount, show_amount, NULL };
+
+/* "none", "5", "0x10010" of tc's "1:10" */
+static int parse_priority(void *at, const struct ini_key *k, const char *value,
+			  struct error *e)
+{
+	unsigned major, minor;
+	uint64_t n;
+	int end = 0;
+
+	(void)k;
+	if (!strcmp(value, "none")) {
+		*(int *)at = -1;
+		return 0;
+	}
+	if (sscanf(value, "%4x:%4x%n", &major, &minor, &end) == 2 &&
+	    !value[end] && major > 0 && major < 0x8000) {
+		*(int *)at = (int)(major << 16 | minor);
+		return 0;
+	}
+	if (text_parse_number(&n, value, 0, 15, e) < 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no priority: write a number from "
+				 "0 to 15, a class of tc's such as 1:10, or "
+				 "none",
+				 value);
+	*(int *)at = (int)n;
+	return 0;
+}
+
+static int show_priority(struct words *ret, const void *at,
+			 const struct ini_key *k, struct error *e)
+{
+	const int p = *(const int *)at;
+
+	(void)k;
+	if (p < 0)
+		return words_add(ret, "none", e);
+	if (p > 15)
+		return words_addf(ret, e, "%x:%x", (unsigned)p >> 16,
+				  (unsigned)p & 0xffff);
+	return words_addf(ret, e, "%d", p);
+}
+
+static const struct ini_kind priority_kind = { parse_priority, show_priority,
+					       NULL };
+
+static const struct {
+	const char *name;
+	int dscp;
+} dscp_names[] = {
+	{ "none", -1 }, { "le", 1 },    { "cs1", 8 },  { "af11", 10 },
+	{ "af12", 12 }, { "af13", 14 }, { "cs2", 16 }, { "af21", 18 },
+	{ "af22", 20 }, { "af23", 22 }, { "cs3", 24 }, { "af31", 26 },
+	{ "af32", 28 }, { "af33", 30 }, { "cs4", 32 }, { "af41", 34 },
+	{ "af42", 36 }, { "af43", 38 }, { "cs5", 40 }, { "ef", 46 },
+	{ "cs6", 48 },  { "cs7", 56 },
+};
+
+static int parse_dscp(void *at, const struct ini_key *k, const char *value,
+		      struct error *e)
+{
+	uint64_t n;
+
+	(void)k;
+	for (size_t i = 0; i < ARRAY_SIZE(dscp_names); i++)
+		if (!strcmp(value, dscp_names[i].name)) {
+			*(int *)at = dscp_names[i].dscp;
+			return 0;
+		}
+	if (text_parse_number(&n, value, 0, 63, e) < 0)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no DSCP: write a number from 0 to "
+				 "63, a name such as cs1 or af11, or none",
+				 value);
+	*(int *)at = (int)n;
+	return 0;
+}
+
+static int show_dscp(struct words *ret, const void *at, const struct ini_key *k,
+		     struct error *e)
+{
+	(void)k;
+	for (size_t i = 0; i < ARRAY_SIZE(dscp_names); i++)
+		if (dscp_names[i].dscp == *(const int *)at)
+			return words_add(ret, dscp_names[i].name, e);
+	return words_addf(ret, e, "%d", *(const int *)at);
+}
+
+static const struct ini_kind dscp_kind = { parse_dscp, show_dscp, NULL };
+
 #define AT(m) .offset = offsetof(struct network_settings, m)
 
 static const struct ini_key keys[] = {
@@ -257,6 +385,18 @@ static const struct ini_key keys[] = {
 	{ "rdma-plain", &setting_switch, "off", AT(rdma_plain), .example = "on",
 	  .help = "it is private: RDMA, which is not encrypted, also between "
 		  "peers that have TLS" },
+	{ "limit", &amount_kind, "0", AT(share.limit), .example = "80%",
+	  .help = "what moves send at most over each card, as 500Mbit or "
+		  "50%; 0 for no limit" },
+	{ "yield", &setting_switch, "no", AT(share.yield), .example = "yes",
+	  .help = "moves give way to others' traffic on a card that is full" },
+	{ "guarantee", &amount_kind, "0", AT(share.guarantee), .example = "50%",
+	  .help = "what they keep then, of each card" },
+	{ "priority", &priority_kind, "none", AT(share.priority),
+	  .example = "1:10",
+	  .help = "of their packets here, 0 to 15, or a class of tc's" },
+	{ "dscp", &dscp_kind, "none", AT(share.dscp), .example = "cs1",
+	  .help = "what their packets are marked with in the network" },
 };
 
 static int check(const void *one, struct error *e)
@@ -270,6 +410,23 @@ static int check(const void *one, struct error *e)
 				 "[network %s] has no addresses and no cards",
 				 s->name);
 	return 0;
+}
+
+const struct network_settings *networks_section(const struct ini_list *sections,
+						const char *nic,
+						const struct nic_address *a)
+{
+	for (size_t i = 0; i < sections->count; i++) {
+		const struct network_settings *s = sections->at[i];
+
+		for (size_t k = 0; k < s->cards.count; k++)
+			if (has(&s->cards.at[k], nic, a))
+				return s;
+		for (size_t k = 0; k < s->addresses.count; k++)
+			if (has(&s->addresses.at[k], nic, a))
+				return s;
+	}
+	return NULL;
 }
 
 const struct ini_section network_section = { "network", keys, ARRAY_SIZE(keys),

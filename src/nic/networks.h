@@ -66,6 +66,20 @@ int networks_words(struct words *ret, const struct networks *n,
 /* Of the lines of the key `networks`: a struct networks. */
 extern const struct ini_kind networks_kind;
 
+/* Bytes a second, or a part of what a card takes; both 0: none. */
+struct network_amount {
+	uint64_t rate;
+	unsigned percent;
+};
+
+/* What migrations may have of each card in the network. */
+struct network_share {
+	struct network_amount limit, guarantee;
+	bool yield;   /* they give way to others' traffic */
+	int priority; /* SO_PRIORITY; -1: as it is */
+	int dscp;     /* 0 to 63; -1: as it is */
+};
+
 /* A section [network NAME]. */
 struct network_settings {
 	char name[INI_NAME_CAP];
@@ -74,9 +88,16 @@ struct network_settings {
 	unsigned rank;             /* 1: the best */
 	unsigned rdma;             /* enum rdma_use */
 	bool rdma_plain;           /* also between peers that have TLS */
+	struct network_share share;
 };
 
 extern const struct ini_section network_section;
+
+/* The first of the sections that the card, or its address, is in; NULL: none.
+ */
+const struct network_settings *networks_section(const struct ini_list *sections,
+						const char *nic,
+						const struct nic_address *a);
 
 /* The lines of `networks` and the sections, of network_section, as one list in
  * order of rank. */

@@ -9,7 +9,7 @@ static const char *const names[ABILITIES] = {
 	[CAN_CARRIES] = "carries", [CAN_STREAMS] = "streams",
 	[CAN_PROVE] = "prove",     [CAN_RDMA] = "rdma",
 	[CAN_QUEUE] = "queue",     [CAN_FACTS] = "facts",
-	[CAN_RETURN] = "return",
+	[CAN_RETURN] = "return",   [CAN_BUSY] = "busy",
 };
 
 struct words abilities_words(void)

@@ -21,6 +21,7 @@ enum ability {
 	CAN_QUEUE,   /* waits where it hears "full", and answers "offer" */
 	CAN_FACTS,   /* answers "facts" */
 	CAN_RETURN,  /* answers "return" */
+	CAN_BUSY,    /* hears what others send over its cards */
 	ABILITIES
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,10 @@ struct session {
 	struct life life;
 	struct outbox out;
 	struct inbox in;
+
+	pthread_mutex_t busy_lock; /* guards what follows */
+	unsigned busy_count;
+	struct message_busy busy[SESSION_BUSY_MAX];
 
 	atomic_uint abilities;  /* the peer's: bits of enum ability */
 	atomic_bool introduced; /* the first message has left */
@@ -230,6 +235,7 @@ static int session_new(struct session **ret, const struct session_options *o,
 		return error_code(e);
 	}
 	inbox_init(&s->in);
+	pthread_mutex_init(&s->busy_lock, NULL);
 	snprintf(s->who.own_name, sizeof(s->who.own_name), "%s", o->own_name);
 	snprintf(s->who.peer, sizeof(s->who.peer), "%s", o->peer);
 	s->who.trust = o->trust;
@@ -255,6 +261,7 @@ void session_discard(struct session *s)
 	outbox_done(&s->out);
 	close(s->event_fd);
 	life_done(&s->life);
+	pthread_mutex_destroy(&s->busy_lock);
 	free(s);
 }
 
@@ -427,21 +434,51 @@ static void hear_abilities(struct session *s, const struct words *can)
 		aside_begin(&s->aside, s->who.session);
 }
 
+/* Of one card, in the place of what was said of it before. */
+static void note_busy(struct session *s, const struct message_busy *m)
+{
+	unsigned i = 0;
+
+	WITH_LOCK(&s->busy_lock);
+
+	while (i < s->busy_count && strcmp(s->busy[i].address, m->address) != 0)
+		i++;
+	if (i == SESSION_BUSY_MAX)
+		return;
+	s->busy[i] = *m;
+	s->busy_count += i == s->busy_count;
+}
+
+unsigned session_busy(struct session *s,
+		      struct message_busy ret[static SESSION_BUSY_MAX])
+{
+	WITH_LOCK(&s->busy_lock);
+
+	memcpy(ret, s->busy, s->busy_count * sizeof(s->busy[0]));
+	return s->busy_count;
+}
+
 int session_receive(struct session *s, struct message *ret, struct error *e)
 {
 	eventfd_t ignored;
-	AUTO_FREE struct piece *p = NULL;
 
 	eventfd_read(s->event_fd, &ignored);
-	p = inbox_message(&s->in);
-	if (!p)
-		return session_check(s, e);
-	/* More may be waiting: keep the descriptor readable. */
-	notify(s);
-	if (message_parse(ret, p->data, p->len, e) < 0)
-		return error_in(e, "from %s", s->who.peer);
-	hear_abilities(s, &ret->can);
-	return 1;
+	for (;;) {
+		AUTO_FREE struct piece *p = inbox_message(&s->in);
+
+		if (!p)
+			return session_check(s, e);
+		/* More may be waiting: keep the descriptor readable. */
+		notify(s);
+		if (message_parse(ret, p->data, p->len, e) < 0)
+			return error_in(e, "from %s", s->who.peer);
+		hear_abilities(s, &ret->can);
+		if (ret->type != MESSAGE_BUSY)
+			return 1;
+		/* It is nobody's answer, and comes at any time. */
+		note_busy(s, &ret->busy);
+		message_done(ret);
+	}
 }
 
 int session_skip(struct session *s, struct error *e)

@@ -119,6 +119,12 @@ int session_skip(struct session *s, struct error *e);
 int session_await(struct session *s, uint64_t deadline_us, struct message *ret,
 		  struct error *e);
 
+/* What the peer has said last of each of its cards, MESSAGE_BUSY, which nobody
+ * else receives; how many. */
+enum { SESSION_BUSY_MAX = 16 };
+unsigned session_busy(struct session *s,
+		      struct message_busy ret[static SESSION_BUSY_MAX]);
+
 void session_set_page_sink(struct session *s, const struct page_sink *sink);
 void session_set_block_sink(struct session *s, const struct block_sink *sink);
 

@@ -23,6 +23,7 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_RENEW] = "renew",     [MESSAGE_RENEWED] = "renewed",
 	[MESSAGE_FACTS] = "facts",     [MESSAGE_HOST] = "host",
 	[MESSAGE_RETURN] = "return",   [MESSAGE_RETURNS] = "returns",
+	[MESSAGE_BUSY] = "busy",
 };
 
 static const char *const decisions[DECISIONS] = {
@@ -229,6 +230,19 @@ static const struct shape_field returns_fields[] = {
 	{ "error", SHAPE_TEXT, SHAPE_OMIT, OF(returns.error) },
 };
 
+static const struct shape_field busy_fields[] = {
+	HEAD,
+	{ "address", SHAPE_TEXT, SHAPE_NEEDED, OF(busy.address) },
+	{ "others", SHAPE_NUMBER, SHAPE_NEEDED, OF(busy.others) },
+	{ "yield", SHAPE_BOOL, 0, OF(busy.yield) },
+	{ "limit", SHAPE_NUMBER, 0, OF(busy.limit) },
+	{ "limit_percent", SHAPE_NUMBER, 0, OF(busy.limit_percent),
+	  .most = 100 },
+	{ "guarantee", SHAPE_NUMBER, 0, OF(busy.guarantee) },
+	{ "guarantee_percent", SHAPE_NUMBER, 0, OF(busy.guarantee_percent),
+	  .most = 100 },
+};
+
 /* What comes within a session, and what opens one. */
 #define ANSWER(fields) \
 	{ \
@@ -276,6 +290,7 @@ static const struct {
 	[MESSAGE_HOST] = ANSWER(host_fields),
 	[MESSAGE_RETURN] = REQUEST(return_fields, RIGHT_RETURN),
 	[MESSAGE_RETURNS] = ANSWER(returns_fields),
+	[MESSAGE_BUSY] = ANSWER(busy_fields),
 };
 
 static const char *const rights[RIGHTS] = {

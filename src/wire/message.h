@@ -56,6 +56,7 @@ enum message_type {
 	MESSAGE_HOST,
 	MESSAGE_RETURN,
 	MESSAGE_RETURNS,
+	MESSAGE_BUSY,
 	MESSAGE_TYPES,
 };
 
@@ -187,6 +188,15 @@ struct message_members {
 	unsigned port;
 };
 
+/* What others send over a card of the sender's, and what moves may have of it
+ * there: bytes a second, or per cent of what it takes; 0: none. */
+struct message_busy {
+	char address[64]; /* of the card, as connections name it */
+	uint64_t others, limit, guarantee;
+	unsigned limit_percent, guarantee_percent;
+	bool yield;
+};
+
 struct message {
 	enum message_type type;
 	char name[64];    /* of one that is not known here */
@@ -207,6 +217,7 @@ struct message {
 		enum message_decision answer;
 		struct message_holds holds;
 		struct message_members members;
+		struct message_busy busy;
 		char *renew;   /* a request for a certificate, PEM */
 		char *renewed; /* the certificate */
 		struct message_taken taken;

@@ -56,6 +56,12 @@ static void durations_have_units(void **state)
 	assert_int_equal(text_parse_duration(&v, "7", &e), 0);
 	assert_int_equal(v, 7 * USEC_PER_SEC);
 	assert_int_equal(text_parse_duration(&v, "7 apples", &e), -EINVAL);
+	assert_int_equal(text_parse_rate(&v, "500Mbit", &e), 0);
+	assert_int_equal(v, 62500000);
+	assert_int_equal(text_parse_rate(&v, "0", &e), 0);
+	assert_int_equal(v, 0);
+	assert_int_equal(text_parse_rate(&v, "0Mbit", &e), -EINVAL);
+	assert_int_equal(text_parse_rate(&v, "500", &e), -EINVAL);
 }
 
 static void names_cannot_leave_their_folder(void **state)

@@ -128,10 +128,27 @@ static void the_least_round_trip_counts(void **state)
 	assert_int_equal(f.rtt_us, 300);
 }
 
+/* What was fast before says nothing of it, and what may wait is less at once.
+ */
+static void one_that_is_slowed_down_holds_less_at_once(void **state)
+{
+	struct flow_control f;
+	uint64_t now;
+
+	(void)state;
+	flow_init(&f, 0);
+	now = run(&f, 0, 120 * MB, 1000);
+	flow_slowed(&f, 12 * MB, now);
+	assert_int_equal(flow_limit(&f), FLOW_LEAST);
+	run(&f, now, 12 * MB, 200);
+	assert_in_range(f.rate, 11 * MB, 13 * MB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_unmeasured_link_gets_the_least),
+		cmocka_unit_test(one_that_is_slowed_down_holds_less_at_once),
 		cmocka_unit_test(the_bound_is_a_round_trip_and_the_queue),
 		cmocka_unit_test(the_bound_has_an_upper_end),
 		cmocka_unit_test(

@@ -325,6 +325,8 @@ static void all_are_shown_as_a_file_has_them(void **state)
 	assert_shown(&v, "move.on-timeout", "force|", "t:12");
 	assert_shown(&v, "move.mode", "auto|", "t:13");
 	assert_shown(&v, "move.repeat-cache", "256M|", "t:14");
+	assert_shown(&v, "move.weight", "100|", "default");
+	assert_shown(&v, "move.limit", "0|", "default");
 	assert_shown(&v, "move.outage-limit", "5min|", "default");
 	assert_shown(&v, "peer.beta.tls", "off|", "t:21");
 	assert_shown(&v, "peer.gamma.port", "6601|", "t:24");
