@@ -20,6 +20,7 @@ enum {
 	MOVE_CONVERGE,
 	MOVE_PAUSED,
 	MOVE_MODE,
+	MOVE_RDMA,
 	MOVE_NETWORK,
 	MOVE_CONNECTIONS,
 	MOVE_PRIORITY,
@@ -49,6 +50,9 @@ static const struct command_option move_options[] = {
 	[MOVE_MODE] = { "mode", "MODE",
 			"tcp or compression, over one pair of cards\n"
 			"at a time; multichannel or auto, over all" },
+	[MOVE_RDMA] = { "rdma", "WHAT",
+			"pages by RDMA: prefer, where both hosts can;\n"
+			"require; off" },
 	[MOVE_NETWORK] = { "network", "LINE",
 			   "use only these networks, such as\n"
 			   "'10.0.0.0/24 eth1'; give it again for those\n"
@@ -104,6 +108,7 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 		return r;
 	/* 0.1 knows the field by this name only. */
 	call_set_text(body, "option", o[MOVE_MODE]);
+	call_set_text(body, "rdma", o[MOVE_RDMA]);
 	call_set_list(body, "networks", c, MOVE_NETWORK);
 	if (o[MOVE_PAUSED])
 		json_object_set_new(body, "paused", json_true());

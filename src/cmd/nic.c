@@ -95,6 +95,14 @@ static const struct output_field show_fields[] = {
 	{ NULL, NULL, NULL, false },
 };
 
+static const struct output_field rdma_fields[] = {
+	{ "RDMA port", "port", format_text, false },
+	{ "RDMA kind", "kind", format_text, false },
+	{ "RDMA state", "state", format_text, false },
+	{ "GIDs", "gids", format_list, false },
+	{ NULL, NULL, NULL, false },
+};
+
 static const struct output_field bond_fields[] = {
 	{ "Bond mode", "mode", format_text, false },
 	{ "Hash policy", "policy", format_text, false },
@@ -168,7 +176,7 @@ static int run_list(struct call *c, struct error *e)
 static int run_show(struct call *c, struct error *e)
 {
 	AUTO_JSON json_t *nic = NULL;
-	const json_t *bond;
+	const json_t *bond, *rdma;
 	char path[PATH_CAP];
 	int r;
 
@@ -185,6 +193,11 @@ static int run_show(struct call *c, struct error *e)
 	if (json_is_object(bond)) {
 		putchar('\n');
 		output_fields(stdout, bond_fields, bond);
+	}
+	rdma = output_find(nic, "rdma_port");
+	if (json_is_object(rdma)) {
+		putchar('\n');
+		output_fields(stdout, rdma_fields, rdma);
 	}
 	return 0;
 }

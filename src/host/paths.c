@@ -36,6 +36,20 @@ static int take_mode(struct move_paths *p, const char *name, struct error *e)
 	return 0;
 }
 
+static int take_rdma(struct move_paths *p, const char *name, struct error *e)
+{
+	for (unsigned i = 0; name && rdma_uses[i]; i++) {
+		if (strcmp(name, rdma_uses[i]) != 0)
+			continue;
+		p->rdma.use = (enum rdma_use)i;
+		return 0;
+	}
+	return name ? error_set(e, EINVAL,
+				"rdma is prefer, require or off, not '%.40s'",
+				name)
+		    : 0;
+}
+
 static int take_networks(struct move_paths *p, const struct words *lines,
 			 struct error *e)
 {
@@ -56,7 +70,7 @@ int paths_asked(struct move_paths *ret, const struct settings *s,
 {
 	struct move_paths p = settings_paths(s);
 
-	if (take_mode(&p, of->mode, e) < 0 ||
+	if (take_mode(&p, of->mode, e) < 0 || take_rdma(&p, of->rdma, e) < 0 ||
 	    (of->has_networks && take_networks(&p, &of->networks, e) < 0))
 		return error_code(e);
 	if (of->has_connections &&

@@ -17,6 +17,7 @@
 /* Over which networks. */
 struct paths_request {
 	char *mode;
+	char *rdma;            /* "prefer", "require", "off" */
 	struct words networks; /* a line for each rank */
 	bool has_networks, has_connections;
 	int64_t connections; /* at most, over all cards */
@@ -61,6 +62,8 @@ struct move_request {
 		{ "paused", SHAPE_BOOL, 0, SHAPE_AT(type, m.paused) }, \
 		{ "mode", SHAPE_STRING, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.paths.mode) }, \
+		{ "rdma", SHAPE_STRING, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.paths.rdma) }, \
 		{ "networks", SHAPE_WORDS, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.paths.networks), \
 		  SHAPE_HAS(type, m.paths.has_networks) }, \

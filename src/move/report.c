@@ -31,6 +31,7 @@ static const struct shape pages_shape = SHAPE(struct relay_pages, pages_fields);
 static const struct shape_field progress_fields[] = {
 	{ "percent", SHAPE_SIGNED, 0, AT(percent) },
 	{ "bytes_sent", SHAPE_NUMBER, 0, AT(bytes_sent) },
+	{ "rdma", SHAPE_NUMBER, 0, AT(rdma) },
 	{ "ram_total", SHAPE_NUMBER, 0, AT(ram_total) },
 	{ "rate", SHAPE_NUMBER, 0, AT(rate) },
 	{ "round", SHAPE_NUMBER, 0, AT(round) },
@@ -164,6 +165,7 @@ struct job_progress progress_of(const struct session_stats *s,
 				const struct relay_stats *r)
 {
 	struct job_progress p = {
+		.rdma = s->bytes_aside,
 		.downtime_limit_ms = -1,
 		.channels = s->channels,
 		.outage = s->outage,
@@ -360,6 +362,20 @@ static int add_reasons(struct words *to, const struct move_times *t,
 	return add_forced(to, t, "move", e);
 }
 
+/* Hosts without such cards have nothing to hear of it. */
+static int add_rdma(struct words *to, struct session *s, struct error *e)
+{
+	struct rdma_view v;
+
+	session_rdma(s, &v);
+	if (!v.possible || !v.why[0] || (v.open > 0 && v.ended == 0))
+		return 0;
+	return v.ended > 0
+		       ? words_addf(to, e, "pages by RDMA were interrupted: %s",
+				    v.why)
+		       : words_addf(to, e, "no pages went by RDMA: %s", v.why);
+}
+
 int report_move(struct job_report *ret, struct session *s, struct relay *r,
 		const struct move_times *t, const struct move_options *o,
 		struct error *e)
@@ -377,7 +393,8 @@ int report_move(struct job_report *ret, struct session *s, struct relay *r,
 	snprintf(of.mode_asked, sizeof(of.mode_asked), "%s", mode->name);
 	snprintf(of.mode_got, sizeof(of.mode_got), "%s",
 		 move_mode_got(mode, move_paths_press(&o->paths)));
-	if (add_reasons(&of.reasons, t, o, &rs, e) < 0) {
+	if (add_reasons(&of.reasons, t, o, &rs, e) < 0 ||
+	    add_rdma(&of.reasons, s, e) < 0) {
 		shape_done(&job_report_shape, &of);
 		return error_code(e);
 	}

@@ -26,6 +26,7 @@ struct session_stats;
 
 struct job_progress {
 	int percent;
+	uint64_t rdma; /* bytes of pages by it so far */
 	uint64_t bytes_sent, ram_total, rate, round, dirty_rate, remaining;
 	/* -1: not known; the same with the latest: or never */
 	int64_t time_left_ms, time_left_least_ms, time_left_most_ms;

@@ -36,6 +36,7 @@
 enum {
 	MONITOR_US = 5000000,
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
+	RDMA_US = 10000000,    /* where it is required */
 	PROGRESS_US = 250000,
 	FAR_S = 2, /* seconds that the rest takes when the end is far */
 	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
@@ -150,6 +151,8 @@ static int st_prepare(struct source *m, struct error *e)
 	disks_unmark(m->marks);
 	m->marks = NULL;
 	m->peer_switchover_ack = answer.prepared.switchover_ack;
+	if (session_await_rdma(m->session, clock_us() + RDMA_US, e) < 0)
+		return error_code(e);
 	return blocks_take(&m->blocks, &answer.prepared.blocks, m->peer->name,
 			   e);
 }

@@ -123,6 +123,16 @@ enum nic_feature {
 	NIC_FEATURES,
 };
 
+/* Of a card that does RDMA. */
+enum { NIC_GIDS = 4, NIC_GID_TEXT = 40 };
+
+struct nic_rdma_port {
+	unsigned port;
+	char kind[16];                    /* "RoCE", "iWARP", "InfiniBand" */
+	char state[16];                   /* "ACTIVE" */
+	char gid[NIC_GIDS][NIC_GID_TEXT]; /* the first ones; empty: no more */
+};
+
 struct nic {
 	char name[IF_NAMESIZE];
 	int ifindex;
@@ -150,6 +160,7 @@ struct nic {
 	bool features_known;
 	int numa_node; /* -1: none or not known */
 	char rdma[32]; /* "mlx5_0"; "": none */
+	struct nic_rdma_port rdma_port;
 };
 
 struct inventory {

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "nic/inventory.h"
 
-enum { LINE = 128, PORTS_MAX = 32 };
+enum { LINE = 128, PORTS_MAX = 32, GIDS_MAX = 16 };
 
 static void close_dir(DIR **d)
 {
@@ -33,6 +33,40 @@ static bool is_shown(const struct nic *n)
 	       !strcmp(line, mac);
 }
 
+/* The text behind the number in "4: ACTIVE". */
+static void put_word(char *to, size_t cap, const char *line)
+{
+	const char *colon = strstr(line, ": ");
+
+	snprintf(to, cap, "%s", colon ? colon + 2 : line);
+}
+
+static void read_port(struct nic_rdma_port *p, const char *device,
+		      unsigned port)
+{
+	static const char of[] = "/sys/class/infiniband/%s/ports/%u/%s";
+	char line[LINE] = "", name[LINE];
+	unsigned gids = 0;
+
+	*p = (struct nic_rdma_port){ .port = port };
+	if (text_read_line(line, LINE, of, device, port, "state"))
+		put_word(p->state, sizeof(p->state), line);
+	line[0] = '\0';
+	text_read_line(line, LINE, "/sys/class/infiniband/%s/node_type",
+		       device);
+	if (strstr(line, "RNIC"))
+		snprintf(p->kind, sizeof(p->kind), "iWARP");
+	else if (text_read_line(line, LINE, of, device, port, "link_layer"))
+		snprintf(p->kind, sizeof(p->kind), "%s",
+			 strcmp(line, "Ethernet") ? line : "RoCE");
+	for (unsigned i = 0; i < GIDS_MAX && gids < NIC_GIDS; i++) {
+		snprintf(name, sizeof(name), "gids/%u", i);
+		if (text_read_line(line, LINE, of, device, port, name) &&
+		    strspn(line, "0:") < strlen(line))
+			snprintf(p->gid[gids++], NIC_GID_TEXT, "%s", line);
+	}
+}
+
 static void read_rdma(struct inventory *inv, const char *device)
 {
 	char name[LINE];
@@ -47,8 +81,10 @@ static void read_rdma(struct inventory *inv, const char *device)
 				    device, port))
 			return;
 		n = inventory_by_name(inv, name);
-		if (n && is_shown(n))
-			snprintf(n->rdma, sizeof(n->rdma), "%s", device);
+		if (!n || !is_shown(n))
+			continue;
+		snprintf(n->rdma, sizeof(n->rdma), "%s", device);
+		read_port(&n->rdma_port, device, port);
 	}
 }
 

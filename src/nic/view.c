@@ -60,6 +60,18 @@ static const struct shape_field hash_fields[] = {
 static const struct shape hash_shape = SHAPE(struct nic_hash_view, hash_fields);
 
 #undef AT
+#define AT(member) SHAPE_AT(struct nic_rdma_view, member)
+
+static const struct shape_field rdma_fields[] = {
+	{ "port", SHAPE_NUMBER, 0, AT(port) },
+	{ "kind", SHAPE_TEXT, 0, AT(kind) },
+	{ "state", SHAPE_TEXT, 0, AT(state) },
+	{ "gids", SHAPE_WORDS, 0, AT(gids) },
+};
+
+static const struct shape rdma_shape = SHAPE(struct nic_rdma_view, rdma_fields);
+
+#undef AT
 #define AT(member) SHAPE_AT(struct nic_view, member)
 
 static const struct shape_field view_fields[] = {
@@ -84,6 +96,8 @@ static const struct shape_field view_fields[] = {
 	  SHAPE_HAS(struct nic_view, features_known) },
 	{ "numa_node", SHAPE_SIGNED, SHAPE_NULL, AT(numa_node) },
 	{ "rdma", SHAPE_TEXT, SHAPE_NULL, AT(rdma) },
+	{ "rdma_port", SHAPE_OBJECT, SHAPE_NULL, AT(rdma_port),
+	  SHAPE_HAS(struct nic_view, has_rdma), .of = &rdma_shape },
 	{ "master", SHAPE_TEXT, SHAPE_NULL, AT(master) },
 	{ "lower", SHAPE_TEXT, SHAPE_NULL, AT(lower) },
 	{ "vlan", SHAPE_NUMBER, SHAPE_NULL, AT(vlan) },
@@ -141,6 +155,11 @@ static void put_simple(struct nic_view *v, const struct inventory *inv,
 	memcpy(v->mac, n->mac, sizeof(v->mac));
 	memcpy(v->driver, n->driver, sizeof(v->driver));
 	memcpy(v->rdma, n->rdma, sizeof(v->rdma));
+	v->has_rdma = n->rdma[0];
+	v->rdma_port.port = n->rdma_port.port;
+	memcpy(v->rdma_port.kind, n->rdma_port.kind, sizeof(n->rdma_port.kind));
+	memcpy(v->rdma_port.state, n->rdma_port.state,
+	       sizeof(n->rdma_port.state));
 	memcpy(v->wire, inventory_wire(inv, n)->name, sizeof(v->wire));
 	put_name(v->master, inv, n->master);
 	put_name(v->lower, inv, n->lower);
@@ -172,6 +191,9 @@ static int put_lists(struct nic_view *v, const struct inventory *inv,
 		if (words_add(&v->addresses, text, e) < 0)
 			return error_code(e);
 	}
+	for (unsigned i = 0; i < NIC_GIDS && n->rdma_port.gid[i][0]; i++)
+		if (words_add(&v->rdma_port.gids, n->rdma_port.gid[i], e) < 0)
+			return error_code(e);
 	for (int f = 0; f < NIC_FEATURES; f++)
 		if (nic_has(n, f) &&
 		    words_add(&v->features, nic_feature_name(f), e) < 0)

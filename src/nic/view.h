@@ -33,6 +33,12 @@ struct nic_hash_view {
 	bool toeplitz;
 };
 
+struct nic_rdma_view {
+	unsigned port;
+	char kind[16], state[16];
+	struct words gids;
+};
+
 struct nic_view {
 	char name[IF_NAMESIZE];
 	int index;
@@ -49,11 +55,12 @@ struct nic_view {
 	struct words features;
 	int numa_node;
 	char rdma[32];
+	struct nic_rdma_view rdma_port;
 
 	char master[IF_NAMESIZE], lower[IF_NAMESIZE], wire[IF_NAMESIZE];
 	unsigned vlan;
 	struct words members;
-	bool is_bond, with_hash;
+	bool is_bond, with_hash, has_rdma;
 	struct nic_bond_view bond;
 	struct nic_hash_view hash;
 };

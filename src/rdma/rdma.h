@@ -35,6 +35,7 @@ struct rdma_view {
 	unsigned open;      /* queue pairs through which pages go */
 	uint64_t ended;     /* that were */
 	char why[RDMA_WHY]; /* there is none, as far as one has failed */
+	bool possible;      /* a card here does RDMA */
 };
 
 /* --- the side that dials */

@@ -81,6 +81,7 @@ struct rdma_source {
 	struct source_pair *pair[RDMA_PAIRS_MAX];
 	uint64_t next_us, again_us;
 	uint64_t closed; /* queue pairs that were open */
+	bool possible;   /* a card here does RDMA */
 	char why[RDMA_WHY];
 };
 
@@ -479,13 +480,14 @@ static bool may_ask(struct rdma_source *s, const struct lane_view *v)
 	if (!v->alive || v->local.family == 0 || v->remote.family == 0 ||
 	    of_lane(s, v->number))
 		return false;
-	if (!s->o.may(s->o.context, v, why)) {
-		memcpy(s->why, why, sizeof(s->why));
+	if (queue_pair_possible(&v->local, &e) < 0) {
+		snprintf(s->why, sizeof(s->why), "%s", e.text);
 		return false;
 	}
-	if (queue_pair_possible(&v->local, &e) == 0)
+	s->possible = true;
+	if (s->o.may(s->o.context, v, why))
 		return true;
-	snprintf(s->why, sizeof(s->why), "%s", e.text);
+	memcpy(s->why, why, sizeof(s->why));
 	return false;
 }
 
@@ -592,7 +594,8 @@ void rdma_source_view(struct rdma_source *s, struct rdma_view *ret)
 {
 	WITH_LOCK(&s->lock);
 
-	*ret = (struct rdma_view){ .ended = s->closed };
+	*ret = (struct rdma_view){ .ended = s->closed,
+				   .possible = s->possible };
 	for (unsigned i = 0; i < RDMA_PAIRS_MAX; i++)
 		ret->open += s->pair[i] && fence_may_write(&s->pair[i]->facts);
 	memcpy(ret->why, s->why, sizeof(ret->why));

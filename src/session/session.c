@@ -609,13 +609,13 @@ int session_await_rdma(struct session *s, uint64_t deadline_us, struct error *e)
 		if (v.open > 0)
 			return 0;
 		if (!session_peer_can(s, CAN_RDMA))
-			return error_set(e, EOPNOTSUPP,
+			return error_set(e, EPERM,
 					 "RDMA is required, and the droverd of "
 					 "host %s knows none: install the same "
 					 "version of Drover there",
 					 s->who.peer);
 		if (v.why[0] || clock_us() > deadline_us)
-			return error_set(e, EOPNOTSUPP,
+			return error_set(e, EPERM,
 					 "RDMA to host %s is required: %s",
 					 s->who.peer,
 					 v.why[0] ? v.why

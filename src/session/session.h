@@ -159,7 +159,7 @@ struct session_stats {
 void session_stats(struct session *s, struct session_stats *ret);
 /* How RDMA does. */
 void session_rdma(struct session *s, struct rdma_view *ret);
-/* Waits until it is open where it is required.  -EOPNOTSUPP with the reason
+/* Waits until it is open where it is required.  -EPERM with the reason
  * when it is not by @deadline_us. */
 int session_await_rdma(struct session *s, uint64_t deadline_us,
 		       struct error *e);

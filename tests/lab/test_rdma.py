@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""RDMA between two lab hosts (rxe): pages are written by the card, and go over TCP when
+that breaks."""
+import json
+import os
+import threading
+import time
+import unittest
+
+from lab import BUILD, Failed, Lab, labhost, wait_for, within
+from lab.machine import STRESS
+
+TIME_LIMIT = 1500
+MEMORY, FILL = 96, 56
+PAGES = FILL << 20
+ENOUGH = 0.3  # of the pages, before something is done to them
+
+
+class Daemon:
+    """droverd in a lab host."""
+
+    def __init__(self, host, name):
+        self.host, self.name, self.begun = host, name, None
+        self.dir = f"/run/{name}"
+
+    def start(self, other, keys="", peer="tls = off", sections="", limit="unlimited"):
+        config = (f"[host]\nname = {self.name}\nstate-directory = {self.dir}/state\n"
+                  f"run-directory = {self.dir}/run\nsocket = {self.dir}/sock\n"
+                  f"policy = open\n{keys}\n"
+                  f"[peer {other.name}]\naddress = 10.78.0.{other.host.number}\n{peer}\n"
+                  f"may = move-in, return, compare, plan, state, relay\n{sections}\n")
+        script = (f"mkdir -p {self.dir}/state {self.dir}/run; cat >{self.dir}/conf; "
+                  f"ulimit -l {limit}; exec {BUILD}/src/cmd/droverd -c {self.dir}/conf "
+                  f">{self.dir}/log 2>&1")
+        self.begun = self.host.begin("sh", "-c", script, stdin=config, timeout=TIME_LIMIT,
+                                     check=False)
+        wait_for(f"droverd {self.name}", self.answers, 60)
+
+    def answers(self):
+        if self.begun.ended.is_set():
+            raise Failed(f"droverd {self.name} ended: {self.log()}")
+        return self.drover("host", "show", check=False).returncode == 0
+
+    def drover(self, *words, check=True, timeout=240):
+        return self.host.run(f"{BUILD}/src/cmd/drover", "-S", f"{self.dir}/sock", *words,
+                             check=check, timeout=timeout)
+
+    def log(self):
+        return self.host.run("cat", f"{self.dir}/log", check=False).stdout
+
+    def job(self):
+        jobs = json.loads(self.drover("job", "list", "--json").stdout)
+        return max(jobs, key=lambda j: j["started"])
+
+    def signal(self, name):
+        self.host.run("pkill", f"-{name}", "-f", f"^{BUILD}/src/cmd/droverd -c {self.dir}/conf")
+
+    def stop(self):
+        if self.begun and not self.begun.ended.is_set():
+            self.signal("TERM")
+            self.begun.wait()
+
+
+@within.labhosts
+class TwoHosts(unittest.TestCase):
+    KERNEL = "6.1"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.close)
+        try:
+            cls.hosts = labhost.boot(
+                cls.lab, hosts=2, cards=1, mtu=9000, kvm=True, memory="768M",
+                kernel=cls.KERNEL, modules=["rdma_rxe", "rdma_ucm", "ib_uverbs"],
+                packages=["librdmacm1", "ibverbs-providers"])
+        except labhost.Impossible as e:
+            raise unittest.SkipTest(str(e)) from None
+
+    def setUp(self):
+        self.source, self.target = Daemon(self.hosts[0], "alpha"), Daemon(self.hosts[1], "beta")
+        for daemon in (self.source, self.target):
+            self.addCleanup(self.device, daemon, False)
+            self.addCleanup(daemon.stop)
+
+    def device(self, daemon, there):
+        """New ones for each test: they do not survive a link that was down."""
+        run = daemon.host.run
+        run("ip", "link", "set", "eth0", "up")
+        if "rxe0" in run("rdma", "link", check=False).stdout:
+            run("rdma", "link", "delete", "rxe0")
+        if there:
+            run("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "eth0")
+
+    def begin(self, devices=(True, True), machine=True, **keys):
+        for daemon, there in zip((self.source, self.target), devices):
+            self.device(daemon, there)
+        self.source.start(self.target, **keys)
+        self.target.start(self.source, **keys)
+        if machine:
+            self.define()
+
+    def define(self):
+        console = "/run/console"
+        for daemon in (self.source, self.target):
+            daemon.host.run("rm", "-f", console)
+        text = ("[machine]\nname = demo\nvcpus = 1\nmachine = pc\naccelerator = kvm\n"
+                f"memory = {MEMORY}M\narguments = -nodefaults -display none -kernel {STRESS} "
+                f"-append 'fill={FILL}M content=random rate=512K hot=2M heartbeat=20 seed=1 "
+                f"touch=page' -serial file:{console}\n")
+        self.source.host.run("sh", "-c", f"cat >{self.source.dir}/demo", stdin=text)
+        self.source.drover("vm", "define", f"{self.source.dir}/demo")
+        self.source.drover("vm", "start", "demo")
+        wait_for("the guest", lambda: "ready" in self.console(self.source), 120)
+        self.addCleanup(self.away)
+
+    def away(self):
+        for daemon in (self.source, self.target):
+            daemon.drover("vm", "stop", "demo", "--force", check=False)
+            daemon.drover("vm", "forget", "demo", check=False)
+
+    def console(self, daemon):
+        return daemon.host.run("cat", "/run/console", check=False).stdout
+
+    def move(self, *words, check=True):
+        return self.source.drover("move", "demo", "beta", "--mode", "tcp", *words, check=check)
+
+    def move_and(self, act):
+        """Do that once some of the pages have gone by RDMA; the report."""
+        ended = []
+        moving = threading.Thread(target=lambda: ended.append(self.move(check=False)))
+        moving.start()
+        try:
+            wait_for("pages by RDMA", lambda: self.rdma(self.source) > ENOUGH * PAGES, 200)
+            act()
+        finally:
+            moving.join()
+        self.assertEqual(ended[0].returncode, 0, ended[0].stderr + self.source.log()[-2000:])
+        return self.source.job()["report"]
+
+    def rdma(self, daemon):
+        """Bytes of pages so far, by what the job says."""
+        return (daemon.job().get("progress") or {}).get("rdma", 0)
+
+    def check_whole(self):
+        """The guest has looked at all of its memory there, and none is another."""
+        def verified():
+            lines = [dict(w.split("=") for w in line.split()[2:] if "=" in w)
+                     for line in self.console(self.target).split("\n")[:-1]
+                     if line.startswith("hb ") and "corrupt=" in line]
+            for line in lines:
+                self.assertEqual(line["corrupt"], "0")
+            return lines and int(lines[-1]["verified"]) - int(lines[0]["verified"]) > PAGES // 4096
+        wait_for("the guest to look at its memory", verified, 240)
+
+    def test_pages_are_written_by_the_card_and_the_guest_is_whole(self):
+        self.begin()
+        self.move("--rdma", "require")
+        report = self.source.job()["report"]
+        pages = report["bytes"]["raw"]
+        by_rdma = sum(p["rdma"] for p in report["paths"])
+        there = self.target.job()["progress"]["rdma"]
+        print(f"pages {pages}, by RDMA {by_rdma}, of them there {there}")
+        self.assertEqual(there, by_rdma)
+        self.assertGreater(by_rdma, 0.95 * pages)
+        self.check_whole()
+
+    def interrupted(self, act, within_log):
+        self.begin()
+        report = self.move_and(act)
+        by_rdma = sum(p["rdma"] for p in report["paths"])
+        self.assertLess(by_rdma, 0.95 * report["bytes"]["raw"])
+        self.assertRegex(" ".join(report["reasons"]), within_log)
+        self.check_whole()
+
+    def test_the_sources_device_is_removed(self):
+        def remove():
+            begin = time.monotonic()
+            self.source.host.run("rdma", "link", "delete", "rxe0", timeout=30)
+            print(f"removed after {time.monotonic() - begin:.1f} s")
+        self.interrupted(remove, "interrupted: the RDMA device was removed")
+
+    def test_the_destinations_device_is_removed(self):
+        self.interrupted(lambda: self.target.host.run("rdma", "link", "delete", "rxe0",
+                                                      timeout=30),
+                         "interrupted: ")
+
+    def test_the_destination_is_stopped_for_a_while(self):
+        def stop():
+            self.target.signal("STOP")
+            time.sleep(5)  # it shall be silent for so long
+            self.target.signal("CONT")
+        self.interrupted(stop, "interrupted: ")
+
+    def test_the_link_is_down_for_a_while(self):
+        def down():
+            self.source.host.run("ip", "link", "set", "eth0", "down")
+            time.sleep(3)  # likewise
+            self.source.host.run("ip", "link", "set", "eth0", "up")
+        self.interrupted(down, "interrupted: ")
+
+    def refused(self, why, *words, **keys):
+        self.begin(**keys)
+        ended = self.move(*words, check=False)
+        self.assertEqual((ended.returncode, len(ended.stderr.strip().splitlines())), (8, 1),
+                         ended.stderr)
+        self.assertRegex(ended.stderr, why)
+        self.assertEqual(json.loads(self.target.drover("vm", "list", "--json").stdout), [])
+        self.assertIn("running", self.source.drover("vm", "list").stdout)
+
+    def test_required_without_a_device_here(self):
+        self.refused("10.78.0.1 is no address of an RDMA device|no RDMA device",
+                     "--rdma", "require", devices=(False, True))
+
+    def test_required_without_a_device_there(self):
+        self.refused("10.78.0.2 is no address of an RDMA device|no RDMA device",
+                     "--rdma", "require", devices=(True, False))
+
+    def test_off_means_off_and_the_report_is_silent(self):
+        self.begin()
+        self.move("--rdma", "off")
+        report = self.source.job()["report"]
+        self.assertEqual(sum(p["rdma"] for p in report["paths"]), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
