@@ -262,6 +262,17 @@ static void print_flows(FILE *to, const json_t *paths)
 	}
 }
 
+static void print_rdma(FILE *to, const json_t *plan)
+{
+	const json_t *rdma = json_object_get(plan, "rdma");
+	const char *title = "RDMA";
+
+	if (json_is_null(rdma))
+		row(to, &title, "pages would go by it");
+	else if (rdma) /* 0.1 says nothing of it */
+		row(to, &title, json_string_value(rdma));
+}
+
 void paths_print_plan(FILE *to, const json_t *plan)
 {
 	const json_t *paths = output_find(plan, "paths");
@@ -276,4 +287,5 @@ void paths_print_plan(FILE *to, const json_t *plan)
 	print_reasons(to, paths);
 	print_flows(to, paths);
 	print_unused(to, plan, is_used);
+	print_rdma(to, plan);
 }

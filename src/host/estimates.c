@@ -143,7 +143,7 @@ static int ask_paths(struct estimate_seen *s, struct estimate_view *v,
 {
 	struct paths_report report;
 
-	if (paths_plan(t, peer, paths, &report, e) < 0)
+	if (paths_plan(t, peer, paths, &report, /* rdma */ NULL, e) < 0)
 		return error_code(e);
 	take_rate(s, v, &report,
 		  paths->mode->compresses && !paths->never_press);

@@ -21,6 +21,8 @@
 enum {
 	TRIED_US = 6000000, /* longer than a hello is waited for */
 	PLAN_US = 10000000,
+	ANSWER_US = 1000000,
+	RDMA_US = 3000000,
 	LIST_TEXT = 128,
 };
 
@@ -130,43 +132,54 @@ void paths_serve_plan(struct host *h, struct session *s,
 
 	(void)h;
 	(void)request;
+	/* Who knows RDMA waits for this, to hear that we do. */
+	if (session_peer_can(s, CAN_RDMA))
+		session_say(s, MESSAGE_PLAN, &e);
 	while (session_await(s, deadline, &m, &e) >= 0)
 		message_done(&m);
 	session_free(s);
 }
 
-/* A peer of an older version knows no plans, and says so. */
-static int check_answer(struct session *s, struct error *e)
+/* A peer of an older version knows no plans, and says so, or has no answer. */
+static int await_answer(struct session *s, uint64_t deadline_us,
+			struct error *e)
 {
 	AUTO_MESSAGE struct message m = { 0 };
-	int r = session_receive(s, &m, e);
+	int r = session_await(s, deadline_us, &m, e);
 
-	if (r <= 0)
-		return r;
+	if (r == -ETIMEDOUT)
+		return 0;
+	if (r < 0 || m.type == MESSAGE_PLAN)
+		return r < 0 ? r : 0;
 	return error_set(e, EPROTO, "%s: %.200s", session_peer(s),
 			 m.type == MESSAGE_FAILED ? m.failed.error
 						  : "answers nonsense");
 }
 
-static int ask_plan(struct session *s, struct paths_report *ret,
+/* With the answer RDMA begins to be tried. */
+static int ask_plan(struct session *s, struct paths_report *ret, char *rdma,
 		    struct error *e)
 {
 	int r = session_say(s, MESSAGE_PLAN, e);
 
+	if (r == 0 && rdma)
+		r = await_answer(s, clock_us() + ANSWER_US, e);
 	if (r < 0)
 		return r;
 	session_wait_tried(s, clock_us() + TRIED_US);
-	r = check_answer(s, e);
-	if (r < 0)
-		return r;
-	r = session_paths(s, ret, e);
+	if (rdma)
+		session_try_rdma(s, clock_us() + RDMA_US, rdma);
+	else
+		r = await_answer(s, clock_us(), e);
+	if (r == 0)
+		r = session_paths(s, ret, e);
 	session_end(s, "done");
 	return r;
 }
 
 int paths_plan(const struct terms *t, const struct move_peer *peer,
 	       const struct move_paths *paths, struct paths_report *ret,
-	       struct error *e)
+	       char *rdma, struct error *e)
 {
 	struct session_options o = peer_session(&t->host, peer, paths, PLAN_US);
 	struct session *s = NULL;
@@ -175,9 +188,11 @@ int paths_plan(const struct terms *t, const struct move_peer *peer,
 	/* No page will travel: its share of the buffers is for those that do.
 	 */
 	o.compressor = NULL;
+	if (!rdma)
+		o.cards.rdma = NULL;
 	r = session_open(&s, &o, e);
 	if (r == 0)
-		r = ask_plan(s, ret, e);
+		r = ask_plan(s, ret, rdma, e);
 	session_free(s);
 	return r < 0 ? peer_failed(e) : 0;
 }
@@ -195,7 +210,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 		return error_code(e);
 	snprintf(plan.host, sizeof(plan.host), "%s", peer_name);
 	snprintf(plan.mode, sizeof(plan.mode), "%s", paths.mode->name);
-	if (paths_plan(&t, &peer, &paths, &plan.report, e) < 0)
+	if (paths_plan(&t, &peer, &paths, &plan.report, plan.rdma, e) < 0)
 		return error_code(e);
 	*ret = plan;
 	return 0;

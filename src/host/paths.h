@@ -33,10 +33,11 @@ int paths_asked(struct move_paths *ret, const struct settings *s,
 int paths_admit(const struct host *h, const struct networks *networks,
 		const struct channel *c, struct error *e);
 /* Over which paths a move to @peer would travel, for some seconds;
- * shape_done() gives it back. */
+ * shape_done() gives it back.  @rdma: why pages would not go by it, as in
+ * struct plan_view; NULL: nobody asks. */
 int paths_plan(const struct terms *t, const struct move_peer *peer,
 	       const struct move_paths *paths, struct paths_report *ret,
-	       struct error *e);
+	       char *rdma, struct error *e);
 /* Answers a peer's "plan" request; takes @s over. */
 void paths_serve_plan(struct host *h, struct session *s,
 		      const struct message *request);

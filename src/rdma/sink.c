@@ -30,7 +30,7 @@
 #include "rdma/rdma.h"
 #include "wire/frame.h"
 
-enum { ACCEPT_US = 10000000 };
+enum { ACCEPT_US = 15000000 };
 
 /* Of a batch, what has come so far. */
 struct sink_slot {

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/thread.h"
@@ -171,6 +172,7 @@ static int dial(struct source_pair *p, struct error *e)
 				      .greeting = &greeting };
 	struct queue_pair *q;
 
+	fault_point("rdma:dial");
 	{
 		WITH_LOCK(&p->source->lock);
 

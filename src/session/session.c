@@ -598,31 +598,37 @@ void session_rdma(struct session *s, struct rdma_view *ret)
 	aside_view(&s->aside, ret);
 }
 
-int session_await_rdma(struct session *s, uint64_t deadline_us, struct error *e)
+void session_try_rdma(struct session *s, uint64_t deadline_us,
+		      char why[static RDMA_WHY])
 {
 	struct rdma_view v;
 
-	while (aside_required(&s->aside)) {
-		if (session_check(s, e) < 0)
-			return error_code(e);
+	session_rdma(s, &v);
+	while (v.open == 0 && !v.why[0] && session_peer_can(s, CAN_RDMA) &&
+	       clock_us() < deadline_us && outbox_wait_change(&s->out) == 0)
 		session_rdma(s, &v);
-		if (v.open > 0)
-			return 0;
-		if (!session_peer_can(s, CAN_RDMA))
-			return error_set(e, EPERM,
-					 "RDMA is required, and the droverd of "
-					 "host %s knows none: install the same "
-					 "version of Drover there",
-					 s->who.peer);
-		if (v.why[0] || clock_us() > deadline_us)
-			return error_set(e, EPERM,
-					 "RDMA to host %s is required: %s",
-					 s->who.peer,
-					 v.why[0] ? v.why
-						  : "no queue pair in time");
-		outbox_wait_change(&s->out);
-	}
-	return 0;
+	if (v.open > 0)
+		v.why[0] = '\0';
+	else if (!session_peer_can(s, CAN_RDMA))
+		snprintf(v.why, sizeof(v.why),
+			 "the droverd of host %s knows none", s->who.peer);
+	else if (!v.why[0])
+		snprintf(v.why, sizeof(v.why), "no queue pair in time");
+	memcpy(why, v.why, sizeof(v.why));
+}
+
+int session_await_rdma(struct session *s, uint64_t deadline_us, struct error *e)
+{
+	char why[RDMA_WHY];
+
+	if (!aside_required(&s->aside))
+		return 0;
+	session_try_rdma(s, deadline_us, why);
+	if (session_check(s, e) < 0)
+		return error_code(e);
+	return why[0] ? error_set(e, EPERM, "RDMA to host %s is required: %s",
+				  s->who.peer, why)
+		      : 0;
 }
 
 int session_paths(struct session *s, struct paths_report *ret, struct error *e)

@@ -159,6 +159,9 @@ struct session_stats {
 void session_stats(struct session *s, struct session_stats *ret);
 /* How RDMA does. */
 void session_rdma(struct session *s, struct rdma_view *ret);
+/* Waits until it is open or known not to be, and says why not; "": it is. */
+void session_try_rdma(struct session *s, uint64_t deadline_us,
+		      char why[static RDMA_WHY]);
 /* Waits until it is open where it is required.  -EPERM with the reason
  * when it is not by @deadline_us. */
 int session_await_rdma(struct session *s, uint64_t deadline_us,

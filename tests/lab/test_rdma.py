@@ -23,17 +23,21 @@ class Daemon:
         self.host, self.name, self.begun = host, name, None
         self.dir = f"/run/{name}"
 
-    def start(self, other, keys="", peer="tls = off", sections="", limit="unlimited"):
+    def start(self, other, keys="", peer="tls = off", sections="", limit="unlimited",
+              fault=None):
         config = (f"[host]\nname = {self.name}\nstate-directory = {self.dir}/state\n"
                   f"run-directory = {self.dir}/run\nsocket = {self.dir}/sock\n"
                   f"policy = open\n{keys}\n"
                   f"[peer {other.name}]\naddress = 10.78.0.{other.host.number}\n{peer}\n"
                   f"may = move-in, return, compare, plan, state, relay\n{sections}\n")
         script = (f"mkdir -p {self.dir}/state {self.dir}/run; cat >{self.dir}/conf; "
-                  f"ulimit -l {limit}; exec {BUILD}/src/cmd/droverd -c {self.dir}/conf "
+                  # as its unit has it
+                  f"ulimit -l {limit}; exec setpriv --bounding-set=-ipc_lock "
+                  f"{BUILD}/src/cmd/droverd -c {self.dir}/conf "
                   f">{self.dir}/log 2>&1")
         self.begun = self.host.begin("sh", "-c", script, stdin=config, timeout=TIME_LIMIT,
-                                     check=False)
+                                     check=False,
+                                     environ={"DROVER_FAULT": fault} if fault else None)
         wait_for(f"droverd {self.name}", self.answers, 60)
 
     def answers(self):
@@ -55,14 +59,15 @@ class Daemon:
     def signal(self, name):
         self.host.run("pkill", f"-{name}", "-f", f"^{BUILD}/src/cmd/droverd -c {self.dir}/conf")
 
-    def stop(self):
+    def clear(self):
+        """Nothing of it is left, nor of its machine: in this lab host there is no other."""
         if self.begun and not self.begun.ended.is_set():
             self.signal("TERM")
             self.begun.wait()
+        self.host.run("sh", "-c", f"pkill -KILL -x qemu-system-x86; rm -rf {self.dir}")
 
 
-@within.labhosts
-class TwoHosts(unittest.TestCase):
+class Base(unittest.TestCase):
     KERNEL = "6.1"
 
     @classmethod
@@ -73,7 +78,7 @@ class TwoHosts(unittest.TestCase):
             cls.hosts = labhost.boot(
                 cls.lab, hosts=2, cards=1, mtu=9000, kvm=True, memory="768M",
                 kernel=cls.KERNEL, modules=["rdma_rxe", "rdma_ucm", "ib_uverbs"],
-                packages=["librdmacm1", "ibverbs-providers"])
+                packages=["librdmacm1", "ibverbs-providers", "rdmacm-utils"])
         except labhost.Impossible as e:
             raise unittest.SkipTest(str(e)) from None
 
@@ -81,7 +86,7 @@ class TwoHosts(unittest.TestCase):
         self.source, self.target = Daemon(self.hosts[0], "alpha"), Daemon(self.hosts[1], "beta")
         for daemon in (self.source, self.target):
             self.addCleanup(self.device, daemon, False)
-            self.addCleanup(daemon.stop)
+            self.addCleanup(daemon.clear)
 
     def device(self, daemon, there):
         """New ones for each test: they do not survive a link that was down."""
@@ -92,13 +97,12 @@ class TwoHosts(unittest.TestCase):
         if there:
             run("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "eth0")
 
-    def begin(self, devices=(True, True), machine=True, **keys):
+    def begin(self, devices=(True, True), fault=None, **keys):
         for daemon, there in zip((self.source, self.target), devices):
             self.device(daemon, there)
-        self.source.start(self.target, **keys)
+        self.source.start(self.target, fault=fault, **keys)
         self.target.start(self.source, **keys)
-        if machine:
-            self.define()
+        self.define()
 
     def define(self):
         console = "/run/console"
@@ -112,12 +116,6 @@ class TwoHosts(unittest.TestCase):
         self.source.drover("vm", "define", f"{self.source.dir}/demo")
         self.source.drover("vm", "start", "demo")
         wait_for("the guest", lambda: "ready" in self.console(self.source), 120)
-        self.addCleanup(self.away)
-
-    def away(self):
-        for daemon in (self.source, self.target):
-            daemon.drover("vm", "stop", "demo", "--force", check=False)
-            daemon.drover("vm", "forget", "demo", check=False)
 
     def console(self, daemon):
         return daemon.host.run("cat", "/run/console", check=False).stdout
@@ -153,8 +151,12 @@ class TwoHosts(unittest.TestCase):
             return lines and int(lines[-1]["verified"]) - int(lines[0]["verified"]) > PAGES // 4096
         wait_for("the guest to look at its memory", verified, 240)
 
-    def test_pages_are_written_by_the_card_and_the_guest_is_whole(self):
+    def by_rdma(self):
         self.begin()
+        shown = self.source.drover("nic", "show", "eth0").stdout
+        self.assertRegex(shown, r"(?s)RDMA device +rxe0.*RDMA kind +RoCE\n.*ACTIVE")
+        self.assertIn("pages would go by it",
+                      self.source.drover("nic", "plan", "beta").stdout)
         self.move("--rdma", "require")
         report = self.source.job()["report"]
         pages = report["bytes"]["raw"]
@@ -165,6 +167,16 @@ class TwoHosts(unittest.TestCase):
         self.assertGreater(by_rdma, 0.95 * pages)
         self.check_whole()
 
+    def remove(self, daemon):
+        begin = time.monotonic()
+        daemon.host.run("rdma", "link", "delete", "rxe0", timeout=30)
+        print(f"removed after {time.monotonic() - begin:.1f} s")
+
+    def down(self):
+        self.source.host.run("ip", "link", "set", "eth0", "down")
+        time.sleep(3)  # it shall be down for so long
+        self.source.host.run("ip", "link", "set", "eth0", "up")
+
     def interrupted(self, act, within_log):
         self.begin()
         report = self.move_and(act)
@@ -173,17 +185,18 @@ class TwoHosts(unittest.TestCase):
         self.assertRegex(" ".join(report["reasons"]), within_log)
         self.check_whole()
 
+
+@within.labhosts
+class TwoHosts(Base):
+    def test_pages_are_written_by_the_card_and_the_guest_is_whole(self):
+        self.by_rdma()
+
     def test_the_sources_device_is_removed(self):
-        def remove():
-            begin = time.monotonic()
-            self.source.host.run("rdma", "link", "delete", "rxe0", timeout=30)
-            print(f"removed after {time.monotonic() - begin:.1f} s")
-        self.interrupted(remove, "interrupted: the RDMA device was removed")
+        self.interrupted(lambda: self.remove(self.source),
+                         "interrupted: the RDMA device was removed")
 
     def test_the_destinations_device_is_removed(self):
-        self.interrupted(lambda: self.target.host.run("rdma", "link", "delete", "rxe0",
-                                                      timeout=30),
-                         "interrupted: ")
+        self.interrupted(lambda: self.remove(self.target), "interrupted: ")
 
     def test_the_destination_is_stopped_for_a_while(self):
         def stop():
@@ -193,11 +206,26 @@ class TwoHosts(unittest.TestCase):
         self.interrupted(stop, "interrupted: ")
 
     def test_the_link_is_down_for_a_while(self):
-        def down():
-            self.source.host.run("ip", "link", "set", "eth0", "down")
-            time.sleep(3)  # likewise
-            self.source.host.run("ip", "link", "set", "eth0", "up")
-        self.interrupted(down, "interrupted: ")
+        self.interrupted(self.down, "interrupted: ")
+
+    def test_who_does_not_know_the_secret_is_refused(self):
+        self.begin(fault="rdma:dial=wait:/run/go")
+        self.addCleanup(self.source.host.run, "rm", "-f", "/run/go", "/run/go.reached")
+        moving = self.source.host.begin(
+            f"{BUILD}/src/cmd/drover", "-S", f"{self.source.dir}/sock", "move", "demo", "beta",
+            "--mode", "tcp", timeout=240)
+        self.source.host.run("sh", "-c", "until [ -e /run/go.reached ]; do sleep 0.05; done")
+        listening = json.loads(self.target.host.run("rdma", "-j", "resource", "show",
+                                                    "cm_id").stdout)
+        port = next(str(c["src-addr"]).rsplit(":", 1)[-1] if ":" in str(c["src-addr"])
+                    else str(c["src-port"]) for c in listening if c.get("state") == "LISTEN")
+        stranger = self.source.host.run("rping", "-c", "-a", "10.78.0.2", "-p", port, "-C", "1",
+                                        check=False, timeout=20)
+        self.assertNotEqual(stranger.returncode, 0)
+        self.source.host.run("touch", "/run/go")
+        moving.wait()
+        self.assertGreater(sum(p["rdma"] for p in self.source.job()["report"]["paths"]), 0)
+        self.assertIn("without the secret were refused", self.target.log())
 
     def refused(self, why, *words, **keys):
         self.begin(**keys)
@@ -216,11 +244,27 @@ class TwoHosts(unittest.TestCase):
         self.refused("10.78.0.2 is no address of an RDMA device|no RDMA device",
                      "--rdma", "require", devices=(True, False))
 
+    def test_required_with_too_little_locked_memory(self):
+        self.refused("4M more of locked memory.*limit is 1M: set LimitMEMLOCK=infinity",
+                     "--rdma", "require", limit="1024")
+
     def test_off_means_off_and_the_report_is_silent(self):
         self.begin()
         self.move("--rdma", "off")
         report = self.source.job()["report"]
         self.assertEqual(sum(p["rdma"] for p in report["paths"]), 0)
+
+
+@within.labhosts
+class NewerKernel(Base):
+    """Its rxe is another one."""
+    KERNEL = "6.12"
+
+    def test_pages_are_written_by_the_card_and_the_guest_is_whole(self):
+        self.by_rdma()
+
+    def test_the_link_is_down_for_a_while(self):
+        self.interrupted(self.down, "interrupted: ")
 
 
 if __name__ == "__main__":
