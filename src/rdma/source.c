@@ -381,8 +381,12 @@ static void hear(struct source_pair *p, const struct rdma_pair_words *w)
 		p->far = (struct queue_pair_far){ w->at, w->key };
 		note_open(p);
 	} else if (w->state == RDMA_DESTROYED && !p->facts.destroyed_there) {
+		char why[RDMA_WHY];
+
+		snprintf(why, sizeof(why), "host %s: %.180s", p->source->o.peer,
+			 w->why);
 		p->facts.destroyed_there = true;
-		over(p, w->why);
+		over(p, why);
 	}
 }
 

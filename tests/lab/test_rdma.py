@@ -53,8 +53,9 @@ class Daemon:
         return self.host.run("cat", f"{self.dir}/log", check=False).stdout
 
     def job(self):
+        """Its newest; {}: it has none yet."""
         jobs = json.loads(self.drover("job", "list", "--json").stdout)
-        return max(jobs, key=lambda j: j["started"])
+        return max(jobs, key=lambda j: j["started"], default={})
 
     def signal(self, name):
         self.host.run("pkill", f"-{name}", "-f", f"^{BUILD}/src/cmd/droverd -c {self.dir}/conf")
