@@ -31,10 +31,10 @@ USED = 512 * 1024
 USED_WITHIN_S = 2.0
 LONGEST_STALL_S = 1.5
 PATH_KEYS = {"from_nic", "from", "to_nic", "to", "network", "speed_mbit", "state",
-             "connections_asked", "connections", "bytes", "received", "rate",
+             "connections_asked", "connections", "bytes", "received", "rdma", "rate",
              "retransmissions", "drops", "order", "delivered", "reason", "why", "flows",
              "channels"}
-CHANNEL_KEYS = {"channel", "transport", "from", "to", "bytes", "received", "rate",
+CHANNEL_KEYS = {"channel", "transport", "from", "to", "bytes", "received", "rdma", "rate",
                 "retransmissions", "connected_ms", "flow", "why_ended"}
 
 
