@@ -209,6 +209,7 @@ static void *pair_main(void *arg)
 {
 	struct source_pair *p = arg;
 	struct rdma_source *s = p->source;
+	struct queue_pair_device device;
 	struct error e = { 0 };
 
 	if (dial(p, &e) == 0)
@@ -221,7 +222,8 @@ static void *pair_main(void *arg)
 		while (p->users > 0)
 			pthread_cond_wait(&s->unused, &s->lock);
 	}
-	queue_pair_destroy(p->q);
+	queue_pair_destroy(p->q, &device);
+	queue_pair_let_go(&device);
 	{
 		WITH_LOCK(&s->lock);
 
