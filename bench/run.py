@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 
+import clock
 import compression
 import distance
 import failures
@@ -34,7 +35,7 @@ GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
           "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
           "tls": tls.PARTS, "update": update.PARTS, "pause": pause.PARTS,
-          "memory": memory.PARTS}
+          "memory": memory.PARTS, "clock": clock.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

@@ -12,6 +12,7 @@
 #include "host/drain.h"
 #include "host/drain_plan.h"
 #include "host/drain_run.h"
+#include "host/hooks.h"
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/returns.h"
@@ -117,7 +118,8 @@ int host_drain(struct host *h, const struct drain_request *of,
 {
 	struct drain_record plan;
 
-	if (make_plan(h, &of->to, of->stop_the_rest, &plan, e) < 0)
+	if (hooks_ask_drain(h, e) < 0 ||
+	    make_plan(h, &of->to, of->stop_the_rest, &plan, e) < 0)
 		return error_code(e);
 	return begin(h, &plan, ret, e);
 }
@@ -136,7 +138,8 @@ int host_drain_resume(struct host *h, struct drain_record *ret, struct error *e)
 				 "is '%s'",
 				 h->settings->name,
 				 drain_state_names[before.state]);
-	if (make_plan(h, &before.to, before.stop_the_rest, &plan, e) < 0)
+	if (hooks_ask_drain(h, e) < 0 ||
+	    make_plan(h, &before.to, before.stop_the_rest, &plan, e) < 0)
 		return error_code(e);
 	return begin(h, &plan, ret, e);
 }
@@ -189,6 +192,7 @@ int host_drain_cancel(struct host *h, struct drain_record *ret, struct error *e)
 		return error_code(e);
 	}
 	drain_ends(h->drain, DRAIN_NONE);
+	hooks_tell_drain(h, drain_state_names[DRAIN_NONE]);
 	log_info("drain: cancelled; machines come and start here again");
 	*ret = before;
 	ret->state = DRAIN_NONE;

@@ -19,6 +19,7 @@
 #include "base/scope.h"
 #include "host/drain.h"
 #include "host/drain_plan.h"
+#include "host/hooks.h"
 #include "host/host.h"
 #include "host/jobs.h"
 #include "host/machine_view.h"
@@ -296,6 +297,12 @@ static void stop_rest(struct run *r)
 	}
 }
 
+static void end(struct host *h, enum drain_state state)
+{
+	drain_ends(h->drain, state);
+	hooks_tell_drain(h, drain_state_names[state]);
+}
+
 static void *run_main(void *arg)
 {
 	struct run *r = arg;
@@ -314,7 +321,7 @@ static void *run_main(void *arg)
 	if (is_stopping(r->host))
 		drain_breaks(d);
 	else
-		drain_ends(d, left > 0 ? DRAIN_REMAINS : DRAIN_DRAINED);
+		end(r->host, left > 0 ? DRAIN_REMAINS : DRAIN_DRAINED);
 	run_free(r);
 	return NULL;
 }

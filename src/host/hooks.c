@@ -29,6 +29,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "host/events.h"
 #include "host/jobs.h"
 #include "host/parts.h"
 #include "host/terms.h"
@@ -439,4 +440,34 @@ void hooks_tell_end(struct host *h, struct job *j)
 	const struct hook_event event = hook_of_job(j, HOOK_AFTER_MOVE);
 
 	tell_later(h, &event, job_state(j) == JOB_FAILED);
+}
+
+/* --- drains */
+
+static void show_drain(struct host *h, const char *state)
+{
+	struct event e = { .kind = EVENT_DRAIN };
+
+	snprintf(e.name, sizeof(e.name), "%s", h->settings->name);
+	snprintf(e.state, sizeof(e.state), "%s", state);
+	events_tell(h->events, &e);
+}
+
+int hooks_ask_drain(struct host *h, struct error *e)
+{
+	const struct hook_event before = { .when = HOOK_BEFORE_DRAIN };
+
+	if (hooks_ask(h, &before, NULL, e) < 0)
+		return error_code(e);
+	show_drain(h, "draining");
+	return 0;
+}
+
+void hooks_tell_drain(struct host *h, const char *state)
+{
+	struct hook_event after = { .when = HOOK_AFTER_DRAIN };
+
+	snprintf(after.state, sizeof(after.state), "%s", state);
+	show_drain(h, state);
+	hooks_tell_later(h, &after);
 }

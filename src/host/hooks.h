@@ -56,6 +56,11 @@ void hooks_tell_later(struct host *h, const struct hook_event *event);
 /* Likewise, that a move has ended; one that failed is a fault besides. */
 void hooks_tell_end(struct host *h, struct job *j);
 
+/* This host is about to be drained: as hooks_ask().  It has been, or as much of
+ * it as could be: @state is the drain's.  Who reads events hears both. */
+int hooks_ask_drain(struct host *h, struct error *e);
+void hooks_tell_drain(struct host *h, const char *state);
+
 /* What hooks_ask() does with the files of @directory, for tests: @user is
  * whose they run as, @stop_fd readable ends them; -1: nothing does. */
 struct hooks {

@@ -169,6 +169,22 @@ class Hooks(unittest.TestCase):
         self.assertRegex(self.alpha.log_text(), "after-move web: hook .*/10-late refuses: too bad")
         self.assertEqual(self.alpha.newest_job()["state"], "done")
 
+    def test_a_drain_is_asked_for_and_told_of(self):
+        hook = self.hook(self.alpha, "10-no", "grep -q before-drain || exit 0\n"
+                                              "echo the others are full of work; exit 1\n")
+        answer = self.alpha.drover("drain", check=False)
+        self.assertEqual(answer.status, 8)
+        self.assertIn("refuses: the others are full of work", answer.stderr)
+        self.assertEqual(self.alpha.api("GET", "/v1/drain")["state"], "none")
+        os.unlink(hook)
+        self.recorder(self.alpha)
+        self.alpha.drover("drain", timeout=90)
+        wait_for("the end", lambda: "after-drain" in self.heard(self.alpha), 20)
+        heard = self.heard(self.alpha)
+        self.assertEqual({"before-drain", "before-move", "after-move", "after-drain"}, set(heard))
+        self.assertEqual(heard["after-drain"][0]["state"], "drained")
+        self.assertIsNone(heard["after-drain"][0]["machine"])
+
     def test_a_move_that_fails_is_a_fault(self):
         self.recorder(self.alpha)
         self.beta.stop()
