@@ -18,6 +18,7 @@
 #include "host/paths.h"
 #include "host/power.h"
 #include "host/registry.h"
+#include "host/requeue.h"
 #include "host/room.h"
 #include "host/shares.h"
 #include "host/terms.h"
@@ -77,8 +78,12 @@ static bool waits_again(struct outgoing *o, const struct error *e)
 
 	if (e->code == EUSERS) /* docs/queue.md: "full" */
 		return waiting_again(all, o->waiter, QUEUE_FULL);
-	if (e->code == EHOSTUNREACH && clock_us() < o->waiter->patient_us)
+	if (e->code == EHOSTUNREACH && waiting_is_patient(all, o->waiter))
 		return waiting_again(all, o->waiter, QUEUE_AWAY);
+	/* There the machine is held by what is left of the move before. */
+	if (e->code == EREMOTEIO && error_kind(e) == ERROR_REFUSED &&
+	    clock_us() < o->waiter->refused_us)
+		return waiting_again(all, o->waiter, QUEUE_HELD);
 	return false;
 }
 
@@ -100,6 +105,27 @@ static int move_with_power(struct outgoing *o, struct move_machine *m,
 	return move_away(o->job, &o->terms.host, m, &o->peer, &o->options, e);
 }
 
+/* The destination's daemon ended in the middle of it. */
+static bool is_undone(struct outgoing *o, const struct error *e)
+{
+	return e->code == ENETRESET && o->terms.settings->move.requeue &&
+	       !atomic_load(&o->job->cancel_asked);
+}
+
+static void end_outgoing(struct outgoing *o, int r, const struct error *e)
+{
+	struct host *h = o->host;
+
+	if (r < 0 && is_undone(o, e)) {
+		waiting_leave(h->waiting, o->waiter);
+		requeue_again(h->requeue, o->waiter);
+		job_settle(o->job, r, e);
+	} else {
+		job_settle(o->job, r, e);
+		waiting_end(h->waiting, o->waiter, r == -ECANCELED);
+	}
+}
+
 static void *outgoing_main(void *arg)
 {
 	struct outgoing *o = arg;
@@ -118,8 +144,7 @@ static void *outgoing_main(void *arg)
 		outgoing_free(o);
 		return NULL;
 	}
-	job_settle(o->job, r, &e);
-	waiting_end(o->host->waiting, o->waiter, r == -ECANCELED);
+	end_outgoing(o, r, &e);
 	hooks_tell_end(h, o->job);
 	outgoing_free(o);
 	return NULL;

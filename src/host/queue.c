@@ -9,6 +9,7 @@
 #define HEAD_START_US (10 * USEC_PER_SEC) /* of a point of priority */
 #define ASK_US (5 * USEC_PER_SEC)         /* the first time */
 #define ASK_MOST_US (60 * USEC_PER_SEC)
+#define AWAY_US (10 * USEC_PER_SEC)
 #define KEEP_AFTER_US (300 * USEC_PER_SEC)
 
 enum { RUNNING_MOST = 64 };
@@ -96,7 +97,8 @@ struct queue_item *queue_next(const struct queue *q,
 
 	for (struct queue_item *it = q->first; it && places > 0;
 	     it = it->next) {
-		bool may = (!it->disks || disks) && goes_to(it, peer);
+		bool may = (!it->disks || disks) && goes_to(it, peer) &&
+			   !it->reserved;
 
 		if (may && now_us >= it->again_us)
 			return it;
@@ -138,6 +140,7 @@ void queue_was_full(struct queue *q, struct queue_item *it, uint64_t now_us)
 		it->fulls = 0;
 	}
 	it->why = QUEUE_FULL;
+	it->away_since_us = 0;
 	it->fulls++;
 	it->again_us = now_us + ask_after(it);
 	for (struct queue_item *o = q->first; o; o = o->next) {
@@ -146,9 +149,34 @@ void queue_was_full(struct queue *q, struct queue_item *it, uint64_t now_us)
 		if (!is_full(o))
 			o->full_since_us = it->full_since_us;
 		o->why = QUEUE_FULL;
+		o->away_since_us = 0;
 		o->fulls = it->fulls;
 		/* It is asked for the first of them. */
 		o->again_us = it->again_us;
+	}
+}
+
+void queue_was_away(struct queue *q, struct queue_item *it, uint64_t now_us)
+{
+	if (it->away_since_us == 0)
+		it->away_since_us = now_us;
+	queue_put_off(it, QUEUE_AWAY, now_us + AWAY_US);
+	for (struct queue_item *o = q->first; o; o = o->next) {
+		if (o == it || !goes_to(o, it->peer))
+			continue;
+		o->away_since_us = it->away_since_us;
+		queue_put_off(o, QUEUE_AWAY, it->again_us);
+	}
+}
+
+void queue_is_heard(struct queue *q, const char *peer)
+{
+	for (struct queue_item *it = q->first; it; it = it->next) {
+		if (!goes_to(it, peer))
+			continue;
+		it->away_since_us = 0;
+		if (it->why == QUEUE_AWAY)
+			queue_put_off(it, QUEUE_TURN, 0);
 	}
 }
 

@@ -45,10 +45,15 @@ struct queue_item {
 	struct queue_rank rank;
 	bool disks; /* it copies some */
 
+	/* It has a place, and may not start: whoever asked for it still holds
+	 * its machine.  The owner's. */
+	bool reserved;
+
 	/* the queue's */
 	enum queue_why why;
 	uint64_t again_us;      /* not before; 0: at once */
 	uint64_t full_since_us; /* where QUEUE_FULL: the first time */
+	uint64_t away_since_us; /* its destination; 0: it was heard last */
 	unsigned fulls;         /* times that it was told so by itself */
 	struct queue_item *next;
 };
@@ -76,6 +81,9 @@ uint64_t queue_due(const struct queue *q);
 /* What became of @it, which had started and is in the queue again.  Full: all
  * moves to its destination wait. */
 void queue_was_full(struct queue *q, struct queue_item *it, uint64_t now_us);
+/* Its destination was not reached, whoever wants to go there; or is heard. */
+void queue_was_away(struct queue *q, struct queue_item *it, uint64_t now_us);
+void queue_is_heard(struct queue *q, const char *peer);
 void queue_put_off(struct queue_item *it, enum queue_why why,
 		   uint64_t again_us);
 /* @peer has offered a place: one that may start for it.  NULL: none may, and

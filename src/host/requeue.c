@@ -17,7 +17,10 @@
 #include "host/terms.h"
 #include "host/waiting.h"
 
-#define PATIENT_US (300 * USEC_PER_SEC) /* with a destination that is away */
+/* A destination that was started again lets go of what it has of a move once
+ * it has asked what became of that. */
+#define SETTLES_US (5 * USEC_PER_SEC)  /* what it has of the move before */
+#define SETTLED_US (60 * USEC_PER_SEC) /* at the latest */
 
 enum { UNDONE_MAX = 3 };
 
@@ -105,7 +108,6 @@ static struct waiter *read_back(struct queue_file *f, const char *id,
 		return NULL;
 	}
 	snprintf(one->file.job, sizeof(one->file.job), "%s", one->job->id);
-	one->patient_us = clock_us() + PATIENT_US;
 	return one;
 }
 
@@ -130,6 +132,7 @@ static void check_again(const struct requeue *r, const struct queue_file *f,
 /* Takes @one over.  Its number may be known to the destination. */
 static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 {
+	const uint64_t refused_us = one->refused_us;
 	char why[80], before[JOB_ID_SIZE];
 	struct waiter *again = NULL;
 	struct error e;
@@ -160,6 +163,10 @@ static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 		job_set_again(was, again->job->id);
 	log_info("move %s (%s): a restart undid it: queued again as job %s",
 		 again->job->machine, before, again->job->id);
+	again->refused_us = refused_us;
+	if (refused_us)
+		queue_put_off(&again->item, QUEUE_AWAY,
+			      clock_us() + SETTLES_US);
 	jobs_add(r->host->jobs, again->job);
 	waiting_wait(r->host->waiting, again);
 }
@@ -248,6 +255,15 @@ static struct waiter *take(struct requeue *r, const char *job)
 			: !is_job(r, (*p)->file.job))
 			return take_first(p);
 	return NULL;
+}
+
+void requeue_again(struct requeue *r, struct waiter *one)
+{
+	struct job *was = job_hold(one->job);
+
+	one->refused_us = clock_us() + SETTLED_US;
+	queue_again(r, one, was);
+	job_drop(was);
 }
 
 void requeue_take_up(struct requeue *r)

@@ -17,6 +17,7 @@ struct error;
 struct host;
 struct job;
 struct requeue;
+struct waiter;
 
 /* @h outlives it.  NULL: no memory. */
 struct requeue *requeue_new(struct host *h);
@@ -25,5 +26,8 @@ void requeue_free(struct requeue *r); /* files stay; NULL is fine */
 /* Before recovery; after it, for those that it does not know. */
 int requeue_load(struct requeue *r, struct error *e);
 void requeue_take_up(struct requeue *r);
+/* One whose destination was started again in the middle, and which counts no
+ * more: takes @one over. */
+void requeue_again(struct requeue *r, struct waiter *one);
 /* A move away of the journal has ended; @undone: by the restart. */
 void requeue_ended(struct requeue *r, struct job *j, bool undone);

@@ -21,11 +21,11 @@
 #include "move/peer.h"
 #include "session/session.h"
 
-#define TURN_US USEC_PER_SEC        /* while somebody waits */
-#define HELD_US USEC_PER_SEC        /* a machine by somebody else */
-#define AWAY_US (10 * USEC_PER_SEC) /* a destination after a restart */
-#define OFFER_US (5 * USEC_PER_SEC) /* for its answer */
-#define HERE_US (60 * USEC_PER_SEC) /* for who cannot wait elsewhere */
+#define TURN_US USEC_PER_SEC            /* while somebody waits */
+#define HELD_US USEC_PER_SEC            /* a machine by somebody else */
+#define PATIENT_US (300 * USEC_PER_SEC) /* with a destination */
+#define OFFER_US (5 * USEC_PER_SEC)     /* for its answer */
+#define HERE_US (60 * USEC_PER_SEC)     /* for who cannot wait elsewhere */
 
 enum { WAITERS_MAX = 1000, RUNNING_MAX = 64 };
 
@@ -221,7 +221,8 @@ static void tell_places(struct waiting *w)
 		double s = starts[place++];
 
 		say_why(&at, it, o.most);
-		if (!isnan(s))
+		/* Of what the destination does nothing is known. */
+		if (!isnan(s) && it->why != QUEUE_FULL && it->why != QUEUE_AWAY)
 			at.expected_us =
 				now_us + (uint64_t)(s * (double)USEC_PER_SEC);
 		job_set_queue(waiter_of(it)->job, &at);
@@ -277,7 +278,7 @@ static int enter_locked(struct waiting *w, struct waiter *one, struct error *e)
 	}
 	/* It has a place, and does not start before its time. */
 	queue_add(&w->queue, &one->item);
-	one->item.again_us = USEC_NEVER;
+	one->item.reserved = true;
 	return 0;
 }
 
@@ -285,13 +286,14 @@ void waiting_wait(struct waiting *w, struct waiter *one)
 {
 	WITH_LOCK(&w->lock);
 
-	if (one->item.rank.number)
-		queue_drop(&w->queue, &one->item);
-	else
-		one->item.rank.number = ++w->number; /* of before a restart */
-	one->item.why = QUEUE_TURN;
-	one->item.again_us = 0;
-	queue_add(&w->queue, &one->item);
+	/* One that was entered has its place. */
+	if (one->item.reserved) {
+		one->item.reserved = false;
+	} else {
+		one->item.rank.number = ++w->number;
+		queue_add(&w->queue, &one->item);
+	}
+	one->waited = true;
 	job_set_waiting(one->job);
 	tell_places(w);
 	kick(w);
@@ -344,15 +346,33 @@ bool waiting_again(struct waiting *w, struct waiter *one, enum queue_why why)
 	count(&w->out, one->item.disks, -1);
 	if (why == QUEUE_FULL)
 		queue_was_full(&w->queue, &one->item, clock_us());
+	else if (why == QUEUE_AWAY)
+		queue_was_away(&w->queue, &one->item, clock_us());
 	else
-		queue_put_off(&one->item, why,
-			      clock_us() +
-				      (why == QUEUE_AWAY ? AWAY_US : HELD_US));
+		queue_put_off(&one->item, why, clock_us() + HELD_US);
+	one->waited = true;
 	queue_add(&w->queue, &one->item);
 	job_set_waiting(one->job);
 	tell_places(w);
 	kick(w);
 	return true;
+}
+
+bool waiting_is_patient(struct waiting *w, struct waiter *one)
+{
+	WITH_LOCK(&w->lock);
+
+	return one->waited &&
+	       (one->item.away_since_us == 0 ||
+		clock_us() - one->item.away_since_us < PATIENT_US);
+}
+
+void waiting_leave(struct waiting *w, struct waiter *one)
+{
+	WITH_LOCK(&w->lock);
+
+	count(&w->out, one->item.disks, -1);
+	kick(w);
 }
 
 void waiting_end(struct waiting *w, struct waiter *one, bool cancelled)
@@ -364,6 +384,8 @@ void waiting_end(struct waiting *w, struct waiter *one, bool cancelled)
 
 		count(&w->out, one->item.disks, -1);
 		stays = cancelled && w->stopping;
+		if (job_state(one->job) == JOB_DONE)
+			queue_is_heard(&w->queue, one->item.peer);
 		kick(w);
 	}
 	if (!stays)

@@ -26,7 +26,8 @@ struct waiter {
 	struct queue_item item;
 	struct queue_file file;
 	struct job *job;     /* a reference */
-	uint64_t patient_us; /* until then its destination may be away */
+	bool waited;         /* it did not start when it was asked for */
+	uint64_t refused_us; /* until then a refusal may be of before */
 	struct waiter *next; /* host/requeue.h */
 };
 
@@ -59,6 +60,10 @@ void waiting_wait(struct waiting *w, struct waiter *one);
 /* One that has had its turn cannot start for @why, and holds nothing.  False:
  * its job was cancelled meanwhile. */
 bool waiting_again(struct waiting *w, struct waiter *one, enum queue_why why);
+/* Its destination may be away for a while: it has waited before. */
+bool waiting_is_patient(struct waiting *w, struct waiter *one);
+/* It counts no more, and is the caller's; likewise, and all is over. */
+void waiting_leave(struct waiting *w, struct waiter *one);
 /* Its move has ended; @cancelled: because somebody asked. */
 void waiting_end(struct waiting *w, struct waiter *one, bool cancelled);
 /* A job is to be cancelled, who has been asked to end: one that waits has ended

@@ -133,9 +133,11 @@ struct move_machine {
 
 /* Moves @m away.  0: the guest is the destination's, @m's QEMU has ended, and
  * the host was told by left(): @m is gone.  Negative: it stays here, and runs
- * if it ran before; @e says why.  While who has it is in doubt the job says so,
- * and this waits.  @entry is one of the journal: the move is taken up where a
- * daemon left it, and the entry, the caller's, written on. */
+ * if it ran before; @e says why: -ENETRESET, the peer's droverd ended in the
+ * middle of it; -EHOSTUNREACH, it was not reached; -EUSERS, it is full.  While
+ * who has it is in doubt the job says so, and this waits.  @entry is one of the
+ * journal: the move is taken up where a daemon left it, and the entry, the
+ * caller's, written on. */
 int move_away(struct job *job, const struct move_host *host,
 	      struct move_machine *m, const struct move_peer *peer,
 	      const struct move_options *o, struct error *e);

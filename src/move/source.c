@@ -90,6 +90,8 @@ static int st_connect(struct source *m, struct error *e)
 
 	if (r == 0)
 		job_set_session(m->job, m->session);
+	/* What the other host says itself, it will say again. */
+	m->unreached = r < 0 && r != -EBADE && r != -ECANCELED;
 	return r;
 }
 
@@ -541,6 +543,14 @@ static void let_go(struct source *m)
 	blocks_done(&m->blocks);
 }
 
+/* For the queue; its user is told what it was. */
+static int ended_as(struct error *e, int code)
+{
+	e->kind = error_kind(e);
+	e->code = code;
+	return error_code(e);
+}
+
 int move_away(struct job *job, const struct move_host *host,
 	      struct move_machine *machine, const struct move_peer *peer,
 	      const struct move_options *o, struct error *e)
@@ -571,6 +581,10 @@ int move_away(struct job *job, const struct move_host *host,
 		commit_run(&m.side, EVENT_FAILED);
 	}
 	r = outcome(&m, e);
+	if (r == -ECONNABORTED && m.session && session_lost_peer(m.session))
+		r = ended_as(e, ENETRESET);
+	else if (r < 0 && m.unreached)
+		r = ended_as(e, EHOSTUNREACH);
 	let_go(&m);
 	return r;
 }

@@ -57,6 +57,7 @@ struct source {
 	bool peer_switchover_ack;
 
 	bool resumed;           /* after a restart of the daemon */
+	bool unreached;         /* it came to no session */
 	bool left, forgotten;   /* given up; out of the registry */
 	bool completed, loaded; /* says the source's, the destination's QEMU */
 	bool migrating;         /* QEMU was told to */

@@ -57,6 +57,7 @@ struct session {
 
 	atomic_uint abilities;  /* the peer's: bits of enum ability */
 	atomic_bool introduced; /* the first message has left */
+	atomic_bool lost_peer;
 };
 
 /* --- what the parts say */
@@ -100,6 +101,14 @@ static void bye_came(void *context, bool failed, const char *why)
 static void fail(void *context, const char *why)
 {
 	end(context, /* failed */ true, why);
+}
+
+static void lose_peer(void *context, const char *why)
+{
+	struct session *s = context;
+
+	atomic_store(&s->lost_peer, true);
+	fail(s, why);
 }
 
 /* Of a peer that was removed meanwhile. */
@@ -177,7 +186,7 @@ static int make_paths(struct session *s, const struct session_options *o,
 					 .policy = o->cards.policy,
 					 .lanes = s->lanes,
 					 .calls = { .greet = greet,
-						    .fail = fail,
+						    .fail = lose_peer,
 						    .news = wake_supervisor,
 						    .context = s },
 					 .stop_fd = s->life.end_fd };
@@ -386,6 +395,11 @@ void session_free(struct session *s)
 int session_check(struct session *s, struct error *e)
 {
 	return life_check(&s->life, e);
+}
+
+bool session_lost_peer(struct session *s)
+{
+	return atomic_load(&s->lost_peer);
 }
 
 bool session_failed(struct session *s)

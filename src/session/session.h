@@ -97,6 +97,9 @@ bool session_kept(const struct session *s);
  * end that was no failure. */
 int session_check(struct session *s, struct error *e);
 
+/* It has ended because the peer's droverd had, or does not know it any more. */
+bool session_lost_peer(struct session *s);
+
 /* It has ended, and not as "done": somebody said so, or nobody was heard. */
 bool session_failed(struct session *s);
 

@@ -143,6 +143,53 @@ static void an_offer_without_a_place_here_is_declined(void **state)
 	assert_null(queue_offered(&q, &nothing, &two, now, "c"));
 }
 
+static void a_reserved_place_is_nobodys_turn(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item a = item("b", 90, S, 0), b = item("b", 50, S, 1);
+
+	(void)state;
+	a.reserved = true;
+	queue_add(&q, &a);
+	queue_add(&q, &b);
+	assert_int_equal(queue_place(&q, &b), 2);
+	assert_ptr_equal(queue_next(&q, &nothing, &two, S, NULL), &b);
+	/* Whatever becomes of others that go there. */
+	queue_drop(&q, &b);
+	queue_was_full(&q, &b, S);
+	queue_add(&q, &b);
+	assert_ptr_equal(queue_offered(&q, &nothing, &two, 9 * S, "b"), &b);
+	a.reserved = false;
+	assert_ptr_equal(queue_next(&q, &nothing, &two, 9 * S, NULL), &a);
+}
+
+static void a_destination_that_is_away_is_tried_for_all_by_one(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item a = item("b", 50, S, 0), b = item("b", 50, S, 1);
+	struct queue_item c = item("c", 50, S, 2);
+
+	(void)state;
+	queue_add(&q, &b);
+	queue_add(&q, &c);
+	queue_was_away(&q, &a, 10 * S);
+	queue_add(&q, &a);
+	assert_ptr_equal(queue_next(&q, &nothing, &two, 10 * S, NULL), &c);
+	assert_int_equal(queue_due(&q), 20 * S);
+	assert_int_equal(b.away_since_us, 10 * S);
+	queue_drop(&q, &a);
+	queue_was_away(&q, &a, 20 * S);
+	queue_add(&q, &a);
+	assert_int_equal(a.away_since_us, 10 * S);
+	/* It answers, if only that it is full. */
+	queue_drop(&q, &a);
+	queue_was_full(&q, &a, 30 * S);
+	assert_int_equal(a.away_since_us + b.away_since_us, 0);
+	queue_was_away(&q, &a, 40 * S);
+	queue_is_heard(&q, "b");
+	assert_ptr_equal(queue_next(&q, &nothing, &two, 40 * S, "b"), &b);
+}
+
 static void a_place_is_kept_for_who_was_passed_for_long(void **state)
 {
 	static const struct queue_load one = { 1, 1 };
@@ -468,6 +515,9 @@ int main(void)
 			a_destination_that_is_full_holds_up_nobody_else),
 		cmocka_unit_test(who_asks_by_himself_asks_ever_more_seldom),
 		cmocka_unit_test(an_offer_without_a_place_here_is_declined),
+		cmocka_unit_test(a_reserved_place_is_nobodys_turn),
+		cmocka_unit_test(
+			a_destination_that_is_away_is_tried_for_all_by_one),
 		cmocka_unit_test(a_place_is_kept_for_who_was_passed_for_long),
 		cmocka_unit_test(nobody_starves_behind_higher_priorities),
 		cmocka_unit_test(
