@@ -169,6 +169,24 @@ static int child_main(void *arg)
 	return 0;
 }
 
+/* Whether huge pages are given is of a memory, and so of this process as well
+ * until the child has one of its own: it is as it was then, before another is
+ * started. */
+static int clone_alone(struct child *c, char *stack)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	int had, pid;
+
+	pthread_mutex_lock(&one);
+	had = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0);
+	pid = clone(child_main, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD,
+		    c);
+	if (c->s->small_pages && had == 0)
+		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+	pthread_mutex_unlock(&one);
+	return pid;
+}
+
 static int start_child(struct child *c, struct error *e)
 {
 	sigset_t all, before;
@@ -180,8 +198,7 @@ static int start_child(struct child *c, struct error *e)
 		return error_sys(e, "a stack");
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pid = clone(child_main, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD,
-		    c);
+	pid = clone_alone(c, stack);
 	if (pid < 0)
 		error_sys(e, "a process");
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
