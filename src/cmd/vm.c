@@ -44,6 +44,7 @@ static const struct output_field show_fields[] = {
 	{ "Process", "pid", format_text, false },
 	{ "Memory", "memory", format_bytes, false },
 	{ "In huge pages", "huge_pages", format_bytes, false },
+	{ "None because", "why_small", format_text, false },
 	{ "Processors", "vcpus", format_text, false },
 	{ "Machine type", "machine", format_text, false },
 	{ "QEMU", "qemu", format_text, false },

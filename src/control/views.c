@@ -79,6 +79,7 @@ static const struct shape_field machine_fields[] = {
 	{ "memory", SHAPE_NUMBER, 0, AT(memory_bytes) },
 	{ "huge_pages", SHAPE_NUMBER, SHAPE_NULL, AT(huge_bytes),
 	  SHAPE_HAS(struct machine_view, has_huge) },
+	{ "why_small", SHAPE_TEXT, SHAPE_NULL, AT(why_small) },
 	{ "vcpus", SHAPE_NUMBER, 0, AT(vcpus) },
 	{ "machine", SHAPE_STRING, 0, AT(machine) },
 	{ "qemu", SHAPE_STRING, 0, AT(qemu) },

@@ -7,6 +7,7 @@
 #include "host/parts.h"
 #include "host/registry.h"
 #include "host/updates.h"
+#include "qemu/huge.h"
 #include "qemu/monitor.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
@@ -71,5 +72,8 @@ int machine_show(struct host *h, const char *name, struct machine_view *ret,
 	ret->has_huge = ret->pid > 0;
 	if (ret->has_huge)
 		ret->huge_bytes = process_huge_bytes(ret->pid);
+	if (ret->has_huge && ret->huge_bytes == 0)
+		(void)huge_say_why(ret->why_small, sizeof(ret->why_small),
+				   ret->pid);
 	return 0;
 }

@@ -16,8 +16,10 @@
 #include "move/move.h"
 #include "move/permit.h"
 #include "qemu/confine.h"
+#include "qemu/huge.h"
 #include "qemu/monitor.h"
 #include "qemu/probe.h"
+#include "qemu/process.h"
 #include "qemu/qmp.h"
 #include "qemu/tap.h"
 
@@ -139,11 +141,13 @@ static int ask_qemu(struct machine_description *to, struct qmp *q,
 
 /* As the definition has it. */
 static int copy_definition(struct machine_description *to, struct definition *d,
-			   struct error *e)
+			   pid_t pid, struct error *e)
 {
 	name_type_as_run(d, to->type);
 	snprintf(to->uuid, sizeof(to->uuid), "%s", d->uuid ? d->uuid : "");
 	to->memory_bytes = d->memory_bytes;
+	to->huge_bytes = pid > 0 ? process_huge_bytes(pid) : 0;
+	to->small_pages = pid > 0 && huge_are_refused(pid);
 	to->definition = definition_text_for_peers(d);
 	to->full_definition = definition_text(d);
 	to->cpu_flags = to->kvm ? cpu_flags() : NULL;
@@ -163,7 +167,7 @@ static int describe(struct machine_description *to, struct qmp *q,
 	snprintf(to->name, sizeof(to->name), "%s", m->name);
 	if (definition_parse(&d, m->name, m->definition, e) < 0 ||
 	    definition_check(&d, e) < 0 || ask_qemu(to, q, e) < 0 ||
-	    copy_definition(to, &d, e) < 0)
+	    copy_definition(to, &d, m->process.pid, e) < 0)
 		return error_code(e);
 	return disks_describe(q, &d, m, to, ret_marks, e);
 }
@@ -373,6 +377,18 @@ static void check_start(const struct check *c)
 	}
 }
 
+/* With "auto" it has what it had, where that is to be had. */
+static void check_pages(const struct check *c)
+{
+	if (c->definition->huge_pages == HUGE_PAGES_AUTO &&
+	    c->machine->huge_bytes > 0 && huge_are_off())
+		findings_add(c->findings, SEVERITY_WARNING,
+			     "its memory is in huge pages and would not be on "
+			     "%s, where they are switched off: write madvise "
+			     "into " HUGE_SWITCH " there",
+			     c->host->own_name);
+}
+
 /* Checks that need this host's QEMU. */
 static void check_qemu(struct check *c)
 {
@@ -429,6 +445,7 @@ int compare_check(const struct move_host *host,
 	check_files(&c);
 	check_disks(&c);
 	check_processor(&c);
+	check_pages(&c);
 	return 0;
 }
 

@@ -64,6 +64,8 @@ static int read_request(struct destination *d,
 				 d->definition.name, d->job->machine);
 	d->arrival.definition = definition_text(&d->definition);
 	d->arrival.paused = request->paused;
+	d->small_pages = request->machine.small_pages &&
+			 d->definition.huge_pages == HUGE_PAGES_AUTO;
 	name_arrival(d);
 	return d->arrival.definition ? 0 : error_set(e, ENOMEM, "no memory");
 }
@@ -116,6 +118,7 @@ static int start_qemu(struct destination *d, struct error *e)
 		.run_directory = d->host->run_directory,
 		.incoming = true,
 		.shared = wants_file(d),
+		.small_pages = d->small_pages,
 		.user = d->host->qemu_user,
 		.state_directory = d->host->state_directory,
 		.image_directories = d->host->image_directories,

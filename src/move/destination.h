@@ -26,6 +26,7 @@ struct destination {
 	struct move_arrival arrival;
 
 	struct definition definition;
+	bool small_pages; /* as the source's QEMU */
 	char run_dir[PATH_MAX];
 	struct journal_entry entry; /* of a move that is not taken up */
 	struct qmp *qmp;

@@ -120,6 +120,8 @@ static int start_qemu(struct update *u, const struct definition *d,
 		.memory_fd = u->memory_fd,
 		.incoming = true,
 		.beside = true,
+		.small_pages = u->description.small_pages &&
+			       d->huge_pages == HUGE_PAGES_AUTO,
 		.user = u->host->qemu_user,
 		.state_directory = u->host->state_directory,
 		.image_directories = u->host->image_directories,

@@ -69,6 +69,7 @@ struct launch_options {
 	bool incoming;    /* wait, paused, for a move to come in */
 	bool beside; /* a QEMU of the machine runs in the other directory */
 	bool shared; /* memory that is a file, whatever it asks for */
+	bool small_pages; /* no transparent huge pages, likewise */
 	/* Memory of the kind "file": of the QEMU that had it so far; 0: a new
 	 * one is made. */
 	int memory_fd;

@@ -332,8 +332,9 @@ static int start_argv(struct qemu_process *p, char *const *argv,
 				    .who = &s->who,
 				    .kept = s->kept,
 				    .kept_count = s->kept_count,
-				    .small_pages = s->definition->huge_pages ==
-						   HUGE_PAGES_OFF,
+				    .small_pages = o->small_pages ||
+						   s->definition->huge_pages ==
+							   HUGE_PAGES_OFF,
 				    .cgroup_fd = cgroup_fd,
 				    .files = &s->files };
 	struct stat st = { 0 };

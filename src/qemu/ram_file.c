@@ -22,6 +22,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "qemu/definition.h"
+#include "qemu/huge.h"
 
 #define FOLDER "memory"
 
@@ -46,19 +47,13 @@ static uint64_t pages_of(uint64_t page_bytes, const char *which)
 
 static int check_transparent(const struct definition *d, struct error *e)
 {
-	static const char path[] =
-		"/sys/kernel/mm/transparent_hugepage/enabled";
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[64] = "";
-
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
-	    !strstr(text, "[never]"))
+	if (!huge_are_off())
 		return 0;
 	return error_set(e, EOPNOTSUPP,
 			 "machine %s asks for transparent huge pages "
 			 "(huge-pages = thp), which are switched off here: "
-			 "write madvise into %s",
-			 d->name, path);
+			 "write madvise into " HUGE_SWITCH,
+			 d->name);
 }
 
 int ram_file_check_pages(const struct definition *d, struct error *e)

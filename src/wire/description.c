@@ -63,6 +63,8 @@ static const struct shape_field machine_fields[] = {
 	{ "type", SHAPE_TEXT, 0, OF(type) },
 	{ "qemu", SHAPE_OBJECT, 0, OF(qemu), .of = &version_shape },
 	{ "memory", SHAPE_NUMBER, 0, OF(memory_bytes) },
+	{ "huge", SHAPE_NUMBER, SHAPE_OMIT, OF(huge_bytes) },
+	{ "small_pages", SHAPE_BOOL, SHAPE_OMIT, OF(small_pages) },
 	{ "kvm", SHAPE_BOOL, 0, OF(kvm) },
 	{ "cpu_flags", SHAPE_STRING, SHAPE_OMIT, OF(cpu_flags),
 	  .most = TEXT_MOST },

@@ -47,6 +47,10 @@ struct machine_description {
 	bool kvm;
 	bool has_disks; /* an older version does not list them */
 	uint64_t memory_bytes;
+	/* How the source's QEMU has it: so much in huge pages, or none of the
+	 * transparent ones for certain; an older version does not say. */
+	uint64_t huge_bytes;
+	bool small_pages;
 	struct file_description *files;
 	size_t n_files;
 	struct disk_description *disks;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Memory that a QEMU has for itself, written from outside by a move that comes."""
 import os
+import shlex
 import subprocess
 import unittest
 
@@ -140,6 +141,58 @@ class Private(Case):
         self.assertTrue(oracle.memory_file(pid, self.size))
         self.assertIn("its memory is a shared file here: droverd lacks CAP_SYS_PTRACE",
                       self.beta.log_text())
+
+
+# It, and whatever it starts, has no transparent huge pages: PR_SET_THP_DISABLE.
+WITHOUT = ("python3", "-c", "import ctypes, os, sys; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0); "
+           "os.execvp(sys.argv[1], sys.argv[1:])")
+# Only droverd reads that here: QEMU's pages are the kernel's matter.
+SWITCHED_OFF = ("unshare", "--mount", "--propagation", "private", "sh", "-c",
+                'mount --bind "$0" /sys/kernel/mm/transparent_hugepage/enabled && exec "$@"')
+
+
+class AsAtTheSource(Case):
+    """huge-pages = auto."""
+
+    def huge(self, host):
+        shown = host.machine("web")
+        return memory_of(shown["pid"], self.size)["AnonHugePages"], shown["why_small"]
+
+    def test_small_pages_stay_small(self):
+        self.alpha.settings["host"]["qemu"] = wrapper = self.lab.path("qemu-without")
+        with open(wrapper, "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\nexec {shlex.join(WITHOUT)} {machine.QEMU} \"$@\"\n")
+        os.chmod(wrapper, 0o755)
+        self.start("64M", size=128 * MIB)
+        why = "its QEMU was started so that it has none"
+        self.assertEqual(self.huge(self.alpha), (0, why))
+        self.move(self.alpha, self.beta)
+        self.assertEqual(self.huge(self.beta), (0, why))
+        self.assertIn(why, self.beta.drover("vm", "show", "web").stdout)
+
+    def test_a_host_that_has_none_says_so_and_the_next_one_has_them_again(self):
+        self.beta.wrap = WITHOUT
+        self.start("64M", size=128 * MIB)
+        self.assertGreaterEqual(self.huge(self.alpha)[0], 64 * 1024)
+        self.move(self.alpha, self.beta)
+        has, why = self.huge(self.beta)
+        self.assertEqual(has, 0)
+        self.assertIn("droverd was started so", why)
+        self.move(self.beta, self.alpha)
+        has, why = self.huge(self.alpha)
+        self.assertGreaterEqual(has, 64 * 1024)
+        self.assertIsNone(why)
+
+    def test_compare_says_that_they_are_switched_off_there(self):
+        off = self.lab.path("enabled")
+        with open(off, "w", encoding="ascii") as f:
+            f.write("always madvise [never]\n")
+        self.beta.wrap = (*SWITCHED_OFF, off)
+        self.start("64M", size=128 * MIB)
+        done = self.alpha.drover("compare", "web", "beta", "--json").json
+        self.assertTrue(done["ok"])
+        self.assertEqual([(x["severity"], "in huge pages and would not be on beta" in x["text"])
+                          for x in done["findings"]], [("warning", True)])
 
 
 class Charged(Case):
