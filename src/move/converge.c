@@ -69,7 +69,8 @@ static double full_s(const struct converge *c,
 			      : end_s(s, rules->limit_us);
 }
 
-/* So long a smaller limit may take beyond @end. */
+/* So long beyond @end QEMU is waited for: it looks at its limit ten times a
+ * second, which says nothing. */
 static double patience_s(double end)
 {
 	double part = end / CONVERGE_PATIENCE;
@@ -79,12 +80,20 @@ static double patience_s(double end)
 		       : seconds(CONVERGE_PATIENCE_US);
 }
 
+/* Beyond @full, by a smaller limit.  Where the guest may be slowed down the
+ * rates may soon be of another. */
+static double spare_s(const struct converge_rules *rules, double full)
+{
+	return rules->steps & CONVERGE_THROTTLE ? patience_s(full)
+						: full / CONVERGE_PATIENCE;
+}
+
 static bool is_in_time(const struct converge_seen *s, uint64_t limit_us,
-		       double full)
+		       double latest)
 {
 	double end = end_s(s, limit_us);
 
-	return end >= 0 && end <= full + patience_s(full) && ratio_of(s) < knee;
+	return end >= 0 && end <= latest && ratio_of(s) < knee;
 }
 
 /* The least one with which it ends in time. */
@@ -92,8 +101,9 @@ static uint64_t least_limit(const struct converge_rules *rules,
 			    const struct converge_seen *s, double full)
 {
 	uint64_t most = rules->limit_us, limit = first_limit(rules);
+	double latest = full + spare_s(rules, full);
 
-	while (limit < most && !is_in_time(s, limit, full))
+	while (limit < most && !is_in_time(s, limit, latest))
 		limit = limit * 2 < most ? limit * 2 : most;
 	return limit;
 }

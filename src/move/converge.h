@@ -8,7 +8,7 @@
  * The limit.  QEMU stops the guest as soon as the rest takes no longer than the
  * limit, so it nearly always takes all of it.  It is told an eighth at first.
  * From the moment that the whole limit would have been enough, at full_end_us,
- * a smaller one may cost the move a 40th of its time, or 0.3 s: it is doubled,
+ * a smaller one may cost the move a 40th of its time: it is doubled,
  * up to the whole, when by the measured rates it would cost more, which is also
  * what happens when rounds do not get shorter any more, and when QEMU does not
  * stop the guest although by these rates it should have.
@@ -37,8 +37,8 @@ enum converge_step {
 
 enum {
 	CONVERGE_FIRST = 8,            /* the part of the limit to begin with */
-	CONVERGE_PATIENCE = 40,        /* and of the time that less may cost, */
-	CONVERGE_PATIENCE_US = 300000, /* which is so much at least */
+	CONVERGE_PATIENCE = 40,        /* and of the time that less may cost */
+	CONVERGE_PATIENCE_US = 300000, /* so long QEMU is waited for at least */
 	CONVERGE_STUCK_ROUNDS = 2,
 	CONVERGE_THROTTLE_MOST = 99, /* QEMU's, per cent */
 	/* Of what was sent, per cent, that a guest may change before QEMU finds

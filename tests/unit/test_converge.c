@@ -52,6 +52,33 @@ static void less_than_the_whole_limit_costs_little(void **state)
 	}
 }
 
+/* What is little of a long move is much of a short one. */
+static void nor_of_a_short_move(void **state)
+{
+	static const unsigned sizes[] = { UNITS / 4, UNITS / 8 };
+	static const double shares[] = { 0, 0.05, 0.2, 0.5, 0.6 };
+	static struct play p;
+
+	(void)state;
+	for (size_t n = 0; n < ARRAY_SIZE(sizes); n++)
+		for (size_t i = 0; i < ARRAY_SIZE(shares); i++) {
+			struct outcome all, o;
+
+			p = (struct play){ .guest = { .share = shares[i],
+						      .hot = 1024 },
+					   .units = sizes[n],
+					   .full = true };
+			all = play_with(&p);
+			p.full = false;
+			o = play_with(&p);
+			/* QEMU looks 20 times a second. */
+			assert_true(o.total_s <= all.total_s * 1.05 + 0.05);
+			if (shares[i] <= 0.05)
+				assert_true(o.downtime_s * USEC_PER_SEC <=
+					    LIMIT_US / CONVERGE_FIRST);
+		}
+}
+
 static void most_guests_stand_still_for_an_eighth(void **state)
 {
 	(void)state;
@@ -563,6 +590,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(less_than_the_whole_limit_costs_little),
+		cmocka_unit_test(nor_of_a_short_move),
 		cmocka_unit_test(most_guests_stand_still_for_an_eighth),
 		cmocka_unit_test(bursts_cost_no_more_than_one_of_them),
 		cmocka_unit_test(any_guest_that_converges_is_held_to_its_limit),
