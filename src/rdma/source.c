@@ -480,6 +480,13 @@ static bool is_there(const struct lane_view *lanes, unsigned n, uint64_t lane)
 	return false;
 }
 
+/* Why none is asked for.  Why one that was open has ended says more. */
+static void note_why(struct rdma_source *s, const char *why)
+{
+	if (s->closed == 0)
+		snprintf(s->why, sizeof(s->why), "%s", why);
+}
+
 static bool may_ask(struct rdma_source *s, const struct lane_view *v)
 {
 	char why[RDMA_WHY];
@@ -489,13 +496,13 @@ static bool may_ask(struct rdma_source *s, const struct lane_view *v)
 	    of_lane(s, v->number))
 		return false;
 	if (queue_pair_possible(&v->local, &e) < 0) {
-		snprintf(s->why, sizeof(s->why), "%s", e.text);
+		note_why(s, e.text);
 		return false;
 	}
 	s->possible = true;
 	if (s->o.may(s->o.context, v, why))
 		return true;
-	memcpy(s->why, why, sizeof(s->why));
+	note_why(s, why);
 	return false;
 }
 
