@@ -388,7 +388,7 @@ static const struct ini_key keys[] = {
 	{ "limit", &amount_kind, "0", AT(share.limit), .example = "80%",
 	  .help = "what moves send at most over each card, as 500Mbit or "
 		  "50%; 0 for no limit" },
-	{ "yield", &setting_switch, "no", AT(share.yield), .example = "yes",
+	{ "yield", &setting_switch, "off", AT(share.yield), .example = "on",
 	  .help = "moves give way to others' traffic on a card that is full" },
 	{ "guarantee", &amount_kind, "0", AT(share.guarantee), .example = "50%",
 	  .help = "what they keep then, of each card" },
