@@ -13,6 +13,7 @@ from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
 
 TIME_LIMIT = 300
+ALONE = True
 MBIT = 125000  # bytes a second
 CARD = 100
 WINDOW_S = 2.0
