@@ -146,9 +146,14 @@ static void open_pass(const struct estimate_seen *s, const struct links *l,
 {
 	double left = (double)s->left, data = left;
 	double sent = (double)(s->data + s->zero);
+	double seen = (double)(s->data + s->among);
 
+	/* Of what is there some pages hold nothing all the same: as many in
+	 * what is left as in what was sent. */
 	if (s->first && s->used)
-		data = fmin(left, fmax(0, (double)s->used - (double)s->data));
+		data = fmin(left,
+			    fmax(0, (double)s->used - seen) *
+				    (seen > 0 ? (double)s->data / seen : 1));
 	else if (s->first && sent > 0)
 		data = left * (double)s->data / sent;
 	*ret_data = data;

@@ -38,6 +38,7 @@ struct estimate_seen {
 	uint64_t total, used, left;
 	bool first;          /* not all of it was sent once */
 	uint64_t data, zero; /* sent in the first pass */
+	uint64_t among;      /* of @zero, what came among content */
 	uint64_t since_us;   /* QEMU last looked what has changed */
 	struct estimate_change change[ESTIMATE_CHANGES]; /* the newest first */
 	unsigned changes;

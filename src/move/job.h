@@ -66,17 +66,17 @@ struct job_queue {
 };
 
 struct job {
+	/* It is in another stage or state, or an outage begins or ends: called
+	 * without its lock, by its own thread; set before that starts.  May be
+	 * NULL. */
+	void (*changed)(void *context, struct job *j);
+	void *changed_context;
 	/* set when made */
 	char id[JOB_ID_SIZE];
 	enum job_kind kind;
 	enum role role;
 	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
 	char after[JOB_ID_SIZE]; /* the move that it is again; or empty */
-	/* It is in another stage or state, or an outage begins or ends: called
-	 * without its lock, by its own thread; set before that starts.  May be
-	 * NULL. */
-	void (*changed)(void *context, struct job *j);
-	void *changed_context;
 	/* Readable once somebody asked for something; for its own thread, up
 	 * to job_finish(), which closes it under the lock. */
 	int wake_fd;

@@ -8,6 +8,7 @@ enum {
 	LEAST_US = 300000, /* less says nothing */
 	ERROR_LEAST = 5,   /* per cent: what is left may be of another kind */
 	ERROR_MOST = 40,
+	AMONG = 4,         /* and one in which it is mostly holes */
 	FEW = 20,          /* a part of what was looked at */
 	LOOKS = 1500,      /* MB of nothing a second, unless measured */
 	MOST_OF_TIME = 10, /* looking takes no more than 9 of so many parts */
@@ -31,6 +32,8 @@ static void see_zeros(struct speed *s, const struct speed_point *from,
 
 	if (data < zero / FEW && rate > s->zero_rate)
 		s->zero_rate = rate;
+	if (data > zero / AMONG)
+		s->among += zero;
 }
 
 void speed_add(struct speed *s, const struct speed_point *p)
@@ -50,7 +53,7 @@ void speed_add(struct speed *s, const struct speed_point *p)
 
 void speed_restart(struct speed *s)
 {
-	*s = (struct speed){ .zero_rate = s->zero_rate };
+	*s = (struct speed){ .zero_rate = s->zero_rate, .among = s->among };
 }
 
 static double rate_between(const struct speed *s,

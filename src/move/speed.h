@@ -21,6 +21,7 @@ struct speed {
 	unsigned count;
 	uint64_t apart_us;  /* two points */
 	uint64_t zero_rate; /* bytes a second, the most that was seen */
+	uint64_t among;     /* bytes of nothing that came among content */
 };
 
 void speed_add(struct speed *s, const struct speed_point *p);

@@ -75,6 +75,7 @@ static struct estimate_seen seen_of(const struct play *p)
 		.first = p->syncs <= 1,
 		.data = p->data,
 		.zero = p->zero,
+		.among = its.speed.among,
 		.since_us = since_us == UINT64_MAX ? 0 : since_us,
 		.rate = speed_rate(&its.speed),
 		.rate_error = speed_error(&its.speed),
@@ -379,6 +380,31 @@ static void what_takes_longer_than_it_may_is_said(void **state)
 	assert_int_equal(estimate_make(&s).end, ESTIMATE_CONVERGES);
 }
 
+/* A quarter of what is there are pages of zeros, which the process has all the
+ * same: so it is in what is left. */
+static void zeros_among_content_are_expected_in_what_is_left(void **state)
+{
+	const struct estimate_seen s = {
+		.total = 2000000000,
+		.used = 1000000000,
+		.left = 1600000000,
+		.first = true,
+		.data = 300000000,
+		.zero = 100000000,
+		.among = 100000000,
+		.change = { { 1000000, 0 } },
+		.changes = 1,
+		.rate = 100000000,
+		.rate_error = 5,
+		.zero_rate = 100000000000,
+		.limit_us = 300000,
+	};
+	struct estimate e = estimate_make(&s);
+
+	(void)state;
+	assert_in_range(e.left.likely_us, 4400000, 4700000);
+}
+
 static void nothing_is_told_of_paths_that_carry_nothing(void **state)
 {
 	struct estimate_seen s = fast;
@@ -464,6 +490,8 @@ int main(void)
 		cmocka_unit_test(the_downtime_is_within_a_factor_of_two),
 		cmocka_unit_test(what_never_ends_is_said),
 		cmocka_unit_test(what_takes_longer_than_it_may_is_said),
+		cmocka_unit_test(
+			zeros_among_content_are_expected_in_what_is_left),
 		cmocka_unit_test(nothing_is_told_of_paths_that_carry_nothing),
 		cmocka_unit_test(
 			before_the_begin_nine_of_ten_are_within_30_per_cent),
