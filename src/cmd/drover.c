@@ -20,7 +20,7 @@
 
 #define DEFAULT_SOCKET "/run/drover/drover.sock"
 
-enum { OPTIONS_MAX = 12, OPTION_BASE = 256, TEXT_CAP = 160 };
+enum { OPTIONS_MAX = 16, OPTION_BASE = 256, TEXT_CAP = 160 };
 
 static const struct command *const tables[] = {
 	vm_commands,      move_commands,  compare_commands, disk_commands,

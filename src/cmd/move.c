@@ -18,6 +18,7 @@ enum {
 	MOVE_TIMEOUT,
 	MOVE_ON_TIMEOUT,
 	MOVE_CONVERGE,
+	MOVE_DISKS,
 	MOVE_PAUSED,
 	MOVE_MODE,
 	MOVE_RDMA,
@@ -45,6 +46,9 @@ static const struct command_option move_options[] = {
 			    "about a guest that is too fast: none, or\n"
 			    "throttle (it is slowed down), pause (it is\n"
 			    "paused at the time-out), throttle,pause" },
+	[MOVE_DISKS] = { "disks", NULL,
+			 "its disks go with it, those that the definition\n"
+			 "does not call shared" },
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },
 	[MOVE_MODE] = { "mode", "MODE",
@@ -110,6 +114,8 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	call_set_text(body, "option", o[MOVE_MODE]);
 	call_set_text(body, "rdma", o[MOVE_RDMA]);
 	call_set_list(body, "networks", c, MOVE_NETWORK);
+	if (o[MOVE_DISKS])
+		json_object_set_new(body, "disks", json_true());
 	if (o[MOVE_PAUSED])
 		json_object_set_new(body, "paused", json_true());
 	return 0;

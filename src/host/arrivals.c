@@ -15,6 +15,7 @@
 #include "host/belongings.h"
 #include "host/callback.h"
 #include "host/carries.h"
+#include "host/copies.h"
 #include "host/drain.h"
 #include "host/elsewhere.h"
 #include "host/facts.h"
@@ -269,6 +270,8 @@ static void run_arrival(struct host *h, struct session *s,
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
 	AUTO_CLOSE int power = -1; /* held while it comes */
+	struct copy *copy =
+		copies_claim(h->copies, request->job, session_peer(s));
 	int r = room_claim(h->room, &claim, j, need, &e);
 
 	if (r == 0)
@@ -289,6 +292,7 @@ static void run_arrival(struct host *h, struct session *s,
 		if (r < 0)
 			machine_did_not_come(h->registry, m);
 	}
+	copies_drop(h->copies, copy, r == 0);
 	room_release(h->room, claim);
 	job_settle(j, r, &e);
 	hooks_tell_end(h, j);
@@ -388,7 +392,7 @@ static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 	[MESSAGE_PLAN] = paths_serve_plan, [MESSAGE_CARRIES] = serve_carries,
 	[MESSAGE_MEMBERS] = serve_members, [MESSAGE_RENEW] = serve_renew,
 	[MESSAGE_OFFER] = serve_offer,     [MESSAGE_FACTS] = serve_facts,
-	[MESSAGE_RETURN] = serve_return,
+	[MESSAGE_RETURN] = serve_return,   [MESSAGE_DISKS] = copies_serve,
 };
 
 /* The only place where it is checked what a peer may do. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "host/copies.h"
 #include "host/own_words.h"
 #include "host/parts.h"
 #include "host/registry.h"
@@ -155,6 +156,20 @@ static bool has_arrived(void *context, const char *job)
 	return registry_came_by(h->registry, job);
 }
 
+static bool has_copy(void *context, const char *job, const char *path)
+{
+	struct host *h = context;
+
+	return copies_have(h->copies, job, path);
+}
+
+static int seal_copy(void *context, const char *job, struct error *e)
+{
+	struct host *h = context;
+
+	return copies_seal(h->copies, job, e);
+}
+
 static bool is_own(void *context, const struct definition *d)
 {
 	return own_words(context, d);
@@ -169,5 +184,7 @@ void handover_init(struct move_host *ret, struct host *h)
 	ret->guest_lives = guest_lives;
 	ret->has_arrived = has_arrived;
 	ret->is_own = is_own;
+	ret->has_copy = has_copy;
+	ret->seal_copy = seal_copy;
 	ret->context = h;
 }

@@ -237,6 +237,7 @@ int moves_options(struct move_options *r, const struct settings *s,
 	r->outage_limit_us = d->outage_limit_us;
 	r->converge = move_settings_converge(d);
 	r->paused = of->paused;
+	r->disks = of->disks;
 	r->weight = d->weight;
 	r->rate = d->limit;
 	if (take_limits(r, of, e) < 0 || take_share(r, of, e) < 0)

@@ -15,6 +15,7 @@
  *     port         the peer port
  *     rates        how often peers have asked for what is limited
  *     events       what happened lately, and who reads it
+ *     copies       disks that come to this host
  *     keeper       the thread that keeps certificates and the list of hosts
  *     arbiter      the thread that shares the cards among the moves
  *     live         the settings in force
@@ -33,6 +34,7 @@
 
 struct arbiter;
 struct compressor;
+struct copies;
 struct drain;
 struct events;
 struct jobs;
@@ -68,6 +70,7 @@ struct host {
 	struct relay_waits *relay_waits;
 	struct port *port;
 	struct rates *rates;
+	struct copies *copies;
 	struct keeper *keeper;
 	struct drain *drain;
 	struct arbiter *arbiter;

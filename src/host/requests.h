@@ -33,6 +33,7 @@ struct move_request {
 	int64_t priority; /* in the queue */
 	bool has_downtime_limit, has_timeout, has_priority;
 	bool paused;           /* leave it paused there */
+	bool disks;            /* they go with it */
 	int64_t weight, limit; /* bytes a second; 0: none */
 	bool has_weight, has_limit;
 };
@@ -60,6 +61,7 @@ struct move_request {
 		{ "limit", SHAPE_SIGNED, SHAPE_OMIT, SHAPE_AT(type, m.limit), \
 		  SHAPE_HAS(type, m.has_limit) }, \
 		{ "paused", SHAPE_BOOL, 0, SHAPE_AT(type, m.paused) }, \
+		{ "disks", SHAPE_BOOL, 0, SHAPE_AT(type, m.disks) }, \
 		{ "mode", SHAPE_STRING, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.paths.mode) }, \
 		{ "rdma", SHAPE_STRING, SHAPE_OMIT, \

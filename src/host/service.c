@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "host/copies.h"
 #include "host/host.h"
 
 #include <errno.h>
@@ -141,6 +142,7 @@ static void host_free(struct host *h)
 	arbiter_free(h->arbiter);
 	drain_free(h->drain);
 	keeper_free(h->keeper);
+	copies_free(h->copies);
 	rates_free(h->rates);
 	port_free(h->port);
 	watch_free(h->watch);
@@ -212,6 +214,7 @@ static int make_parts(struct host *h, struct error *e)
 	h->relay_waits = relay_waits_new();
 	h->port = port_new(h);
 	h->rates = rates_new();
+	h->copies = copies_new();
 	h->keeper = keeper_new(h);
 	h->drain = drain_new(h->settings->state_directory, name);
 	h->arbiter = arbiter_new(h);
@@ -220,8 +223,8 @@ static int make_parts(struct host *h, struct error *e)
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
 	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
-	    !h->port || !h->rates || !h->keeper || !h->drain || !h->events ||
-	    !h->arbiter || h->stop_fd < 0 || h->news_fd < 0)
+	    !h->port || !h->rates || !h->copies || !h->keeper || !h->drain ||
+	    !h->events || !h->arbiter || h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }

@@ -309,7 +309,7 @@ static void check_files(const struct check *c)
 
 static void check_disks(const struct check *c)
 {
-	disks_check(c->machine, c->definition, c->host->own_name, c->findings);
+	disks_check(c->machine, c->definition, c->host, c->findings);
 }
 
 /* Only a processor that is handed through shows the host's flags. */

@@ -162,7 +162,12 @@ static enum decide_event act_continue(struct commit_side *c)
 	/* It was given to another doubt. */
 	(void)job_take_verdict(d->job);
 	fault_point("destination:commit-received");
-	r = continue_guest(d, &e);
+	/* Who could still write to its disks does so no more. */
+	r = d->host->seal_copy(d->host->context, d->job->id, &e);
+	if (r < 0)
+		r = error_as(&e, EREMOTEIO);
+	else
+		r = continue_guest(d, &e);
 	if (r >= 0)
 		return EVENT_CONTINUED;
 	d->why = e;

@@ -48,6 +48,8 @@ enum disk_outcome disk_judge(const struct disk_facts *f)
 	enum disk_outcome unproved =
 		f->said_shared ? DISK_TRUSTED : DISK_UNKNOWN;
 
+	if (f->copied)
+		return DISK_COPIED;
 	if (f->network || f->lock_seen)
 		return DISK_SHARED;
 	if (f->absent)
@@ -637,9 +639,12 @@ static void look_at_file(struct disk_facts *f,
 }
 
 static struct disk_facts look(const struct disk_description *disk,
-			      const struct definition *d)
+			      const struct definition *d,
+			      const struct move_host *host)
 {
 	struct disk_facts f = {
+		.copied = disk->copy[0] &&
+			  host->has_copy(host->context, disk->copy, disk->path),
 		.network = disk->network,
 		.hidden = disk->near,
 		.read_only = disk->read_only,
@@ -647,7 +652,7 @@ static struct disk_facts look(const struct disk_description *disk,
 		.said_shared = definition_says_shared(d, disk->path),
 	};
 
-	if (!f.network && !f.hidden)
+	if (!f.copied && !f.network && !f.hidden)
 		look_at_file(&f, disk);
 	return f;
 }
@@ -659,10 +664,12 @@ static void say(struct findings *findings, enum disk_outcome outcome,
 		[DISK_SHARED] = "is the disk that the guest has: shared",
 		[DISK_EQUAL] = "is only read, and has the same content",
 		[DISK_FLASH] = "is of the same size, and only read at a start",
+		[DISK_COPIED] = "comes with the machine",
 		[DISK_TRUSTED] = "is shared, says the definition; that could "
 				 "not be looked at",
 		[DISK_MISSING] = "is not there: put it on storage that both "
-				 "hosts share, under the same path",
+				 "hosts share, under the same path, or let it "
+				 "move along (--disks)",
 		[DISK_OTHER] = "is another disk, not the one that the guest "
 			       "has: put it on storage that both hosts share, "
 			       "under the same path",
@@ -679,19 +686,19 @@ static void say(struct findings *findings, enum disk_outcome outcome,
 }
 
 void disks_check(const struct machine_description *m,
-		 const struct definition *d, const char *own_name,
+		 const struct definition *d, const struct move_host *host,
 		 struct findings *findings)
 {
 	if (m->n_disks > DISKS_MAX) {
 		findings_add(findings, SEVERITY_ERROR,
 			     "the machine has %zu images open; %s checks at "
 			     "most %d",
-			     m->n_disks, own_name, DISKS_MAX);
+			     m->n_disks, host->own_name, DISKS_MAX);
 		return;
 	}
 	for (size_t i = 0; i < m->n_disks; i++) {
-		struct disk_facts f = look(&m->disks[i], d);
+		struct disk_facts f = look(&m->disks[i], d, host);
 
-		say(findings, disk_judge(&f), m->disks[i].path, own_name);
+		say(findings, disk_judge(&f), m->disks[i].path, host->own_name);
 	}
 }

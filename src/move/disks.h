@@ -21,11 +21,13 @@ struct disk_marks;
 struct error;
 struct findings;
 struct machine_description;
+struct move_host;
 struct move_machine;
 struct qmp;
 
 /* What the destination knows of one disk. */
 struct disk_facts {
+	bool copied;  /* its content comes by a session for disks */
 	bool network; /* at a URL that means the same on every host */
 	bool absent;  /* nothing is at that path here */
 	bool hidden;  /* this host may not look */
@@ -44,6 +46,7 @@ enum disk_outcome {
 	DISK_SHARED,  /* proved */
 	DISK_EQUAL,   /* only read, and the same content */
 	DISK_FLASH,   /* only fills flash memory, which travels itself */
+	DISK_COPIED,  /* comes with the machine */
 	DISK_TRUSTED, /* nothing is proved; the definition says so */
 	DISK_MISSING,
 	DISK_OTHER,   /* another one: the guest would lose data */
@@ -64,7 +67,7 @@ void disks_unmark(struct disk_marks *m); /* NULL is fine */
 
 /* A finding for each of @m's disks: ok or error. */
 void disks_check(const struct machine_description *m,
-		 const struct definition *d, const char *own_name,
+		 const struct definition *d, const struct move_host *host,
 		 struct findings *findings);
 /* Is @path one of them? */
 bool disks_have(const struct machine_description *m, const char *path);

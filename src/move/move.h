@@ -88,6 +88,11 @@ struct move_host {
 	bool (*guest_lives)(void *context, const char *machine,
 			    const char *guest);
 	bool (*has_arrived)(void *context, const char *job);
+	/* Disks that come with a machine, by the job that brings it: is there
+	 * one at @path?  Nothing of ours writes them any more, and all is
+	 * durable. */
+	bool (*has_copy)(void *context, const char *job, const char *path);
+	int (*seal_copy)(void *context, const char *job, struct error *e);
 	/* Is that what this host's administrator wrote himself? */
 	bool (*is_own)(void *context, const struct definition *d);
 	void *context;
@@ -112,6 +117,7 @@ struct move_options {
 	uint64_t downtime_limit_us;
 	uint64_t timeout_us; /* 0: none */
 	unsigned converge;   /* what is allowed for that: converge.h */
+	bool disks;          /* go with it, where they are not shared */
 	bool paused;         /* leave the guest paused at the destination */
 	int cpu_latency_us;  /* held meanwhile; -1: none; for the report */
 	unsigned weight;     /* against this host's other moves */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "move/permit.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,22 @@ int permit_check(const struct move_host *host,
 		findings_add(ret, SEVERITY_ERROR, "%s refuses %s",
 			     host->own_name, blame.at[i]);
 	return blame.count > 0;
+}
+
+int permit_file(const struct move_host *host, const char *path, struct error *e)
+{
+	SCOPED(words_done) struct words blame = { 0 };
+	const struct policy p = { .image_directories = host->image_directories,
+				  .run_dir = "/",
+				  .real_path = policy_real_path };
+
+	if (!host->strict)
+		return 0;
+	if (policy_check_file(&p, path, &blame, e) < 0)
+		return error_code(e);
+	return blame.count == 0 ? 0
+				: error_set(e, EPERM, "%s refuses %s",
+					    host->own_name, blame.at[0]);
 }
 
 int permit_opened(const struct move_host *host, pid_t pid, const char *run_dir,

@@ -28,6 +28,10 @@ int permit_check(const struct move_host *host,
 		 const struct definition *d, struct findings *ret,
 		 struct error *e);
 
+/* A file that a peer has made here: -EPERM. */
+int permit_file(const struct move_host *host, const char *path,
+		struct error *e);
+
 /* What a QEMU has open that was started from a definition that was judged:
  * -EPERM. */
 int permit_opened(const struct move_host *host, pid_t pid, const char *run_dir,

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "move/commit.h"
 #include "move/compare.h"
+#include "move/copy.h"
 #include "move/disks.h"
 #include "move/job.h"
 #include "move/journal.h"
@@ -38,7 +39,8 @@ enum {
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
 	RDMA_US = 10000000,    /* where it is required */
 	PROGRESS_US = 250000,
-	FAR_S = 2, /* seconds that the rest takes when the end is far */
+	COPY_MS = 100, /* between looks at the disks */
+	FAR_S = 2,     /* seconds that the rest takes when the end is far */
 	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
 };
 
@@ -68,6 +70,7 @@ static int st_check(struct source *m, struct error *e)
 	if (check_guest(m, e) < 0 ||
 	    monitor_capabilities(m->qmp, &m->capabilities, e) < 0)
 		return error_code(e);
+	copy_sweep(m->qmp);
 	/* Before there is a session: what is only read may take long to sum,
 	 * and the destination waits for its first message. */
 	if (compare_describe(m->qmp, m->machine, &m->description, &m->marks,
@@ -76,6 +79,64 @@ static int st_check(struct source *m, struct error *e)
 	source_estimate_begin(m);
 	return journal_write(m->host->state_directory, &m->entry, STEP_PREPARE,
 			     e);
+}
+
+/* --- disks */
+
+static void show_copy(struct source *m, const struct copy_progress *p)
+{
+	m->progress.bytes_sent = p->done;
+	m->progress.percent = p->all ? (int)(p->done * 99 / p->all) : 0;
+	job_set_progress(m->job, &m->progress);
+}
+
+/* Ahead of the memory: the guest goes on, and what it writes is on both sides
+ * from then on. */
+static int st_disks(struct source *m, struct error *e)
+{
+	struct copy_progress p;
+	int r;
+
+	if (!m->o->disks)
+		return 0;
+	if (copy_begin(&m->copy, m->job, m->host, m->machine, m->peer, m->o,
+		       m->qmp, &m->description, e) < 0)
+		return error_code(e);
+	while ((r = copy_look(m->copy, m->qmp, &p, e)) == 0) {
+		struct pollfd wake = { .fd = m->job->wake_fd,
+				       .events = POLLIN };
+
+		if (job_check_cancel(m->job, e) < 0)
+			return error_code(e);
+		show_copy(m, &p);
+		poll(&wake, 1, COPY_MS);
+	}
+	m->progress.bytes_sent = 0;
+	m->progress.percent = 0;
+	return r < 0 ? r : 0;
+}
+
+/* The guest stands still, and what it has written is on its way no more. */
+static int switch_over(struct source *m, struct error *e)
+{
+	const uint64_t deadline = clock_us() + m->host->switchover_outage_us;
+	struct copy_progress p;
+	int r;
+
+	while ((r = copy_look(m->copy, m->qmp, &p, e)) == 0) {
+		if (clock_us() > deadline)
+			return error_set(e, ETIMEDOUT,
+					 "the disks are not in step");
+		poll(NULL, 0, 1);
+	}
+	return r < 0 ? r : monitor_switch_over(m->qmp, e);
+}
+
+/* Before anything is decided: the other side's files are whole, and written by
+ * nobody. */
+static int st_seal(struct source *m, struct error *e)
+{
+	return m->copy ? copy_seal(m->copy, m->qmp, e) : 0;
 }
 
 /* --- connect */
@@ -174,7 +235,7 @@ static int set_up_qemu(struct source *m, struct error *e)
 		{ "multifd", false },
 		{ "postcopy-ram", false },
 		{ "x-ignore-shared", false },
-		{ "pause-before-switchover", false },
+		{ "pause-before-switchover", m->copy != NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
@@ -239,9 +300,13 @@ static void on_stop(struct source *m, uint64_t wall_us)
 	fault_point("source:switchover");
 }
 
-static int on_migration(struct source *m, enum migration_status status,
+static int on_migration(struct source *m, const struct monitor_event *event,
 			struct error *e)
 {
+	const enum migration_status status = event->status;
+
+	if (event->waits && m->copy)
+		return switch_over(m, e);
 	if (status == MIGRATION_FAILED)
 		return migration_ended(m, "failed", e);
 	if (status == MIGRATION_CANCELLED)
@@ -267,7 +332,7 @@ static int drain_events(struct source *m, struct error *e)
 		else if (event.kind == MONITOR_PASS)
 			steer_pass(&m->steer, event.pass);
 		else if (event.kind == MONITOR_MIGRATION &&
-			 on_migration(m, event.status, e) < 0)
+			 on_migration(m, &event, e) < 0)
 			return error_code(e);
 	}
 	if (r == -EPIPE)
@@ -429,7 +494,8 @@ static int watch(struct source *m, struct error *e)
 		if (m->completed && m->loaded)
 			return 0;
 		take_terms(m);
-		if (relay_check(m->relay, e) < 0 ||
+		if ((m->copy && copy_check(m->copy, e) < 0) ||
+		    relay_check(m->relay, e) < 0 ||
 		    job_check_cancel(m->job, e) < 0 ||
 		    check_deadline(m, e) < 0 || update_progress(m, e) < 0)
 			return error_code(e);
@@ -508,10 +574,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct source *m, struct error *e);
 } stages[] = {
-	{ "check", st_check },
-	{ "connect", st_connect },
-	{ "prepare", st_prepare },
-	{ "pre-copy", st_precopy },
+	{ "check", st_check },      { "disks", st_disks },
+	{ "connect", st_connect },  { "prepare", st_prepare },
+	{ "pre-copy", st_precopy }, { "seal", st_seal },
 };
 
 static int run_stages(struct source *m, struct error *e)
@@ -536,6 +601,7 @@ static void let_go(struct source *m)
 	job_set_session(m->job, NULL);
 	session_free(m->session);
 	relay_free(m->relay);
+	copy_end(m->copy, m->qmp);
 	qmp_close(m->qmp);
 	migration_capabilities_done(&m->capabilities);
 	shape_done(&machine_description_shape, &m->description);

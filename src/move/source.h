@@ -51,6 +51,7 @@ struct source {
 	/* Of the machine, for the destination. */
 	struct machine_description description;
 	struct disk_marks *marks; /* until that is prepared */
+	struct copy *copy;        /* of its disks; NULL: they stay */
 	struct session *session;
 	struct relay *relay;
 	struct relay_blocks blocks;

@@ -240,10 +240,17 @@ static uint64_t event_wall_us(const json_t *event)
 	return number(t, "seconds") * USEC_PER_SEC + number(t, "microseconds");
 }
 
+int monitor_switch_over(struct qmp *q, struct error *e)
+{
+	return qmp_run(q, "migrate-continue",
+		       json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
+}
+
 int monitor_event(struct qmp *q, uint64_t deadline_us,
 		  struct monitor_event *ret, struct error *e)
 {
 	const char *name;
+	const char *status;
 	const json_t *data;
 	json_t *event;
 	int r = qmp_event(q, deadline_us, &event, e);
@@ -252,10 +259,11 @@ int monitor_event(struct qmp *q, uint64_t deadline_us,
 		return r;
 	name = json_string_value(json_object_get(event, "event"));
 	data = json_object_get(event, "data");
+	status = json_string_value(json_object_get(data, "status"));
 	*ret = (struct monitor_event){
 		.kind = MONITOR_OTHER,
-		.status = status_of(
-			json_string_value(json_object_get(data, "status"))),
+		.status = status_of(status),
+		.waits = status && !strcmp(status, "pre-switchover"),
 		.wall_us = event_wall_us(event),
 		.pass = number(data, "pass"),
 	};

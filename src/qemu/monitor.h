@@ -89,7 +89,13 @@ struct monitor_event {
 	enum migration_status status;
 	uint64_t wall_us; /* since 1970, by QEMU's clock */
 	uint64_t pass;    /* that begins: as migration_info.rounds */
+	/* MONITOR_MIGRATION: the guest stands still, and QEMU waits for
+	 * monitor_switch_over(). */
+	bool waits;
 };
+
+/* With the capability pause-before-switchover: it goes on. */
+int monitor_switch_over(struct qmp *q, struct error *e);
 
 /* As qmp_event(). */
 int monitor_event(struct qmp *q, uint64_t deadline_us,

@@ -30,6 +30,7 @@ static const struct shape_field disk_fields[] = {
 	{ "firmware", SHAPE_BOOL, SHAPE_OMIT, DISK(firmware) },
 	{ "network", SHAPE_BOOL, SHAPE_OMIT, DISK(network) },
 	{ "near", SHAPE_BOOL, SHAPE_OMIT, DISK(near) },
+	{ "copy", SHAPE_TEXT, SHAPE_OMIT, DISK(copy) },
 };
 const struct shape disk_description_shape =
 	SHAPE(struct disk_description, disk_fields);

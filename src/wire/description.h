@@ -23,8 +23,9 @@ struct disk_description {
 	char sum[40];  /* of what is only read; empty: none */
 	bool has_inode, has_size, has_lock;
 	bool read_only, firmware;
-	bool network; /* means the same on every host */
-	bool near;    /* nobody can compare it */
+	bool network;  /* means the same on every host */
+	bool near;     /* nobody can compare it */
+	char copy[17]; /* job by which its content comes; empty: none */
 };
 
 struct file_description {

@@ -21,6 +21,8 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_FULL] = "full",       [MESSAGE_OFFER] = "offer",
 	[MESSAGE_TAKEN] = "taken",     [MESSAGE_MEMBERS] = "members",
 	[MESSAGE_RENEW] = "renew",     [MESSAGE_RENEWED] = "renewed",
+	[MESSAGE_DISKS] = "disks",     [MESSAGE_TAKES] = "takes",
+	[MESSAGE_SEAL] = "seal",       [MESSAGE_SEALED] = "sealed",
 	[MESSAGE_FACTS] = "facts",     [MESSAGE_HOST] = "host",
 	[MESSAGE_RETURN] = "return",   [MESSAGE_RETURNS] = "returns",
 	[MESSAGE_BUSY] = "busy",
@@ -77,7 +79,28 @@ static const struct shape_field block_fields[] = {
 const struct shape message_block_shape =
 	SHAPE(struct message_block, block_fields);
 
+#define DISK(member) SHAPE_AT(struct message_disk, member)
+
+static const struct shape_field disk_fields[] = {
+	{ "path", SHAPE_STRING, SHAPE_NEEDED, DISK(path), .most = 4096 },
+	{ "format", SHAPE_TEXT, SHAPE_NEEDED, DISK(format) },
+	{ "size", SHAPE_NUMBER, SHAPE_NEEDED, DISK(size_bytes), .least = 1,
+	  .most = 1ULL << 60 },
+	{ "allocated", SHAPE_NUMBER, 0, DISK(allocated_bytes),
+	  .most = 1ULL << 60 },
+};
+const struct shape message_disk_shape = SHAPE(struct message_disk, disk_fields);
+
 static const struct shape_field head_fields[] = { HEAD };
+
+static const struct shape_field disks_fields[] = {
+	HEAD,
+	{ "job", SHAPE_TEXT, SHAPE_NEEDED, OF(disks.job) },
+	{ "machine", SHAPE_TEXT, SHAPE_NEEDED, OF(disks.machine) },
+	{ "disks", SHAPE_LIST, SHAPE_NEEDED, OF(disks.at),
+	  OF_COUNT(disks.count), .most = MESSAGE_DISKS_MAX,
+	  .of = &message_disk_shape },
+};
 
 static const struct shape_field move_fields[] = {
 	HEAD,
@@ -286,6 +309,10 @@ static const struct {
 	[MESSAGE_MEMBERS] = REQUEST(members_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEW] = REQUEST(renew_fields, RIGHT_OF_MEMBERS),
 	[MESSAGE_RENEWED] = ANSWER(renewed_fields),
+	[MESSAGE_DISKS] = REQUEST(disks_fields, RIGHT_MOVE_IN),
+	[MESSAGE_TAKES] = ANSWER(head_fields),
+	[MESSAGE_SEAL] = ANSWER(head_fields),
+	[MESSAGE_SEALED] = ANSWER(head_fields),
 	[MESSAGE_FACTS] = REQUEST(head_fields, RIGHT_PLAN),
 	[MESSAGE_HOST] = ANSWER(host_fields),
 	[MESSAGE_RETURN] = REQUEST(return_fields, RIGHT_RETURN),

@@ -52,6 +52,10 @@ enum message_type {
 	MESSAGE_MEMBERS,
 	MESSAGE_RENEW,
 	MESSAGE_RENEWED,
+	MESSAGE_DISKS,
+	MESSAGE_TAKES,
+	MESSAGE_SEAL,
+	MESSAGE_SEALED,
 	MESSAGE_FACTS,
 	MESSAGE_HOST,
 	MESSAGE_RETURN,
@@ -117,7 +121,11 @@ enum message_returns {
 	RETURNS_STATES
 };
 
-enum { MESSAGE_BLOCKS_MAX = 512, MESSAGE_GUEST_SIZE = 128 };
+enum {
+	MESSAGE_BLOCKS_MAX = 512,
+	MESSAGE_GUEST_SIZE = 128,
+	MESSAGE_DISKS_MAX = 64,
+};
 
 /* A RAM block of the destination; its place in the list is its number. */
 struct message_block {
@@ -150,6 +158,20 @@ struct message_taken {
 struct message_prepared {
 	struct message_blocks blocks;
 	bool switchover_ack;
+};
+
+/* One that is copied; its place in the list is its number. */
+struct message_disk {
+	char *path;
+	char format[16];
+	uint64_t size_bytes, allocated_bytes;
+};
+
+struct message_disks {
+	char job[17]; /* of the move that follows */
+	char machine[64];
+	struct message_disk *at; /* on the heap */
+	size_t count;
 };
 
 struct message_failed {
@@ -218,6 +240,7 @@ struct message {
 		struct message_holds holds;
 		struct message_members members;
 		struct message_busy busy;
+		struct message_disks disks;
 		char *renew;   /* a request for a certificate, PEM */
 		char *renewed; /* the certificate */
 		struct message_taken taken;
@@ -239,6 +262,7 @@ const char *message_right_name(enum message_right r);
 /* How one stands in JSON. */
 const struct shape *message_shape(enum message_type t);
 extern const struct shape message_block_shape;
+extern const struct shape message_disk_shape;
 
 /* On the heap; NULL: no memory. */
 char *message_text(const struct message *m);

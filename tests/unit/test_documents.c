@@ -59,6 +59,7 @@ static const struct place listed[] = {
 	{ &machine_description_shape, "wire.md", "Messages", "machine" },
 	{ &disk_description_shape, "wire.md", "Messages", "disk" },
 	{ &message_block_shape, "wire.md", "Messages", "block" },
+	{ &message_disk_shape, "wire.md", "Messages", "copied" },
 	{ &finding_shape, "wire.md", "Messages", "finding" },
 	{ &host_facts_shape, "wire.md", "Messages", "host_facts" },
 	{ &machine_facts_shape, "wire.md", "Messages", "machine_facts" },

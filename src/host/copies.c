@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/copies.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "disks/sink.h"
+#include "host/parts.h"
+#include "host/terms.h"
+#include "move/permit.h"
+#include "session/session.h"
+#include "wire/message.h"
+
+enum { TURN_US = 500000 };
+
+struct copy {
+	struct copy *next;
+	char job[17], peer[64];
+	struct disk_sink *sink;
+	struct words paths;
+	unsigned owners;         /* guarded by the list */
+	bool here;               /* likewise */
+	pthread_mutex_t sealing; /* one seals, the other hears so */
+};
+
+struct copies {
+	pthread_mutex_t lock; /* guards the list and owners */
+	struct copy *first;
+};
+
+struct copies *copies_new(void)
+{
+	struct copies *all = calloc(1, sizeof(*all));
+
+	if (all)
+		pthread_mutex_init(&all->lock, NULL);
+	return all;
+}
+
+void copies_free(struct copies *all)
+{
+	if (!all)
+		return;
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
+
+/* Locked. */
+static struct copy *find(struct copies *all, const char *job)
+{
+	struct copy *c = all->first;
+
+	while (c && strcmp(c->job, job) != 0)
+		c = c->next;
+	return c;
+}
+
+struct copy *copies_claim(struct copies *all, const char *job, const char *peer)
+{
+	struct copy *c;
+
+	WITH_LOCK(&all->lock);
+
+	c = find(all, job);
+	if (!c || strcmp(c->peer, peer) != 0)
+		return NULL;
+	c->owners++;
+	return c;
+}
+
+static void copy_free(struct copy *c)
+{
+	sink_free(c->sink, c->here);
+	words_done(&c->paths);
+	pthread_mutex_destroy(&c->sealing);
+	free(c);
+}
+
+void copies_drop(struct copies *all, struct copy *c, bool here)
+{
+	struct copy **at;
+
+	if (!c)
+		return;
+	{
+		WITH_LOCK(&all->lock);
+
+		c->here |= here;
+		if (--c->owners > 0)
+			return;
+		for (at = &all->first; *at != c; at = &(*at)->next)
+			;
+		*at = c->next;
+	}
+	copy_free(c);
+}
+
+bool copies_have(struct copies *all, const char *job, const char *path)
+{
+	const struct copy *c;
+
+	WITH_LOCK(&all->lock);
+
+	c = find(all, job);
+	return c && words_have(&c->paths, path);
+}
+
+static int seal(struct copy *c, struct error *e)
+{
+	WITH_LOCK(&c->sealing);
+
+	return sink_is_sealed(c->sink) ? 0 : sink_seal(c->sink, e);
+}
+
+int copies_seal(struct copies *all, const char *job, struct error *e)
+{
+	struct copy *c;
+	int r;
+
+	{
+		WITH_LOCK(&all->lock);
+
+		c = find(all, job);
+		if (!c)
+			return 0;
+		c->owners++;
+	}
+	r = seal(c, e);
+	copies_drop(all, c, false);
+	return r;
+}
+
+/* --- the session */
+
+static int check_room(const struct message_disks *m, const char *own_name,
+		      struct error *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const struct message_disk *d = &m->at[i];
+		AUTO_FREE char *folder = strdup(d->path);
+		char *slash = folder ? strrchr(folder, '/') : NULL;
+		struct statvfs fs;
+		uint64_t left;
+
+		if (!slash)
+			return error_set(e, EINVAL, "'%.200s' is no path",
+					 d->path);
+		slash[slash == folder] = '\0';
+		if (statvfs(folder, &fs) < 0)
+			return error_sys(e, "the folder %s on %s", folder,
+					 own_name);
+		left = (uint64_t)fs.f_bavail * fs.f_frsize;
+		if (left < d->allocated_bytes)
+			return error_set(e, ENOSPC,
+					 "%s has %" PRIu64
+					 " bytes left in %s, and %s takes "
+					 "%" PRIu64,
+					 own_name, left, folder, d->path,
+					 d->allocated_bytes);
+	}
+	return 0;
+}
+
+static int check_disks(struct host *h, const struct message_disks *m,
+		       struct error *e)
+{
+	AUTO_TERMS struct terms t = terms_of(h);
+
+	if (text_check_name("job", m->job, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < m->count; i++) {
+		if (strcmp(m->at[i].format, "raw") != 0)
+			return error_set(e, EOPNOTSUPP,
+					 "%s takes copies of raw disks only, "
+					 "and %.200s is %s",
+					 t.host.own_name, m->at[i].path,
+					 m->at[i].format);
+		if (permit_file(&t.host, m->at[i].path, e) < 0)
+			return error_code(e);
+	}
+	return check_room(m, t.host.own_name, e);
+}
+
+static int make_sink(struct copy *c, struct session *s,
+		     const struct message_disks *m, struct error *e)
+{
+	struct disk_file *files = calloc(m->count + 1, sizeof(*files));
+	int r = 0;
+
+	if (!files)
+		return error_set(e, ENOMEM, "no memory for disks");
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		files[i] = (struct disk_file){ m->at[i].path,
+					       m->at[i].size_bytes };
+		r = words_add(&c->paths, m->at[i].path, e);
+	}
+	if (r == 0)
+		r = sink_new(&c->sink, s, files, m->count, e);
+	free(files);
+	if (r == -EEXIST)
+		return error_in(e, "what is there is not overwritten: move it "
+				   "away, or remove it");
+	return r;
+}
+
+static int begin(struct host *h, struct session *s,
+		 const struct message_disks *m, struct copy **ret,
+		 struct error *e)
+{
+	struct copy *c;
+
+	if (check_disks(h, m, e) < 0)
+		return error_code(e);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return error_set(e, ENOMEM, "no memory for disks");
+	pthread_mutex_init(&c->sealing, NULL);
+	c->owners = 1;
+	snprintf(c->job, sizeof(c->job), "%s", m->job);
+	snprintf(c->peer, sizeof(c->peer), "%s", session_peer(s));
+	if (make_sink(c, s, m, e) < 0) {
+		copy_free(c);
+		return error_code(e);
+	}
+
+	WITH_LOCK(&h->copies->lock);
+
+	c->next = h->copies->first;
+	h->copies->first = c;
+	*ret = c;
+	return 0;
+}
+
+static void say_failed(struct session *s, const struct error *why)
+{
+	struct message m = { .type = MESSAGE_FAILED };
+	struct error e;
+
+	log_warning("disks from %s: %s", session_peer(s), why->text);
+	snprintf(m.failed.error, sizeof(m.failed.error), "%s", why->text);
+	snprintf(m.failed.kind, sizeof(m.failed.kind), "%s",
+		 error_kind_name(error_kind(why)));
+	(void)session_send(s, &m, &e);
+}
+
+/* Until the source has heard that it is sealed, and ends the session. */
+static void follow(struct session *s, struct copy *c)
+{
+	struct error e;
+	int r = -ETIMEDOUT;
+
+	while (r >= 0 || r == -ETIMEDOUT) {
+		AUTO_MESSAGE struct message got = { 0 };
+
+		r = session_await(s, clock_us() + TURN_US, &got, &e);
+		if (r < 0 || got.type != MESSAGE_SEAL)
+			continue;
+		if (seal(c, &e) < 0)
+			say_failed(s, &e);
+		else
+			(void)session_say(s, MESSAGE_SEALED, &e);
+	}
+	log_debug("disks from %s: %s", session_peer(s), e.text);
+}
+
+/* A move that has begun with the copy goes on with what is in it: then it is
+ * durable, whatever has ended the session. */
+static void part(struct host *h, struct copy *c)
+{
+	struct error e;
+
+	if (seal(c, &e) < 0)
+		log_error("disks of job %s: %s", c->job, e.text);
+	copies_drop(h->copies, c, false);
+}
+
+void copies_serve(struct host *h, struct session *s,
+		  const struct message *request)
+{
+	struct copy *c = NULL;
+	struct error e;
+
+	if (begin(h, s, &request->disks, &c, &e) < 0) {
+		AUTO_MESSAGE struct message ignored = { 0 };
+		struct error why = e;
+
+		say_failed(s, &why);
+		session_await(s, clock_us() + 2000000, &ignored, &e);
+		session_free(s);
+		return;
+	}
+	if (session_say(s, MESSAGE_TAKES, &e) == 0)
+		follow(s, c);
+	sink_stop(c->sink);
+	session_free(s);
+	part(h, c);
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "move/copy.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/text.h"
+#include "disks/server.h"
+#include "move/job.h"
+#include "move/paths.h"
+#include "move/peer.h"
+#include "qemu/definition.h"
+#include "qemu/drives.h"
+#include "qemu/mirror.h"
+#include "session/session.h"
+
+enum {
+	ANSWER_US = 20000000,
+	SEAL_US = 60000000, /* of a disk that is slow to sync */
+	END_US = 20000000,
+	TURN_MS = 20,
+};
+
+struct copied {
+	struct mirror mirror;
+	char *node, *path;
+	char socket[PATH_MAX];
+	uint64_t size, allocated;
+	struct disk_server *server;
+	bool started;
+};
+
+struct copy {
+	const struct move_peer *peer;
+	struct session *session;
+	struct copied *at;
+	size_t count;
+};
+
+/* --- which disks */
+
+static struct disk_description *described_as(struct machine_description *m,
+					     const char *path)
+{
+	for (size_t i = 0; i < m->n_disks; i++)
+		if (!strcmp(m->disks[i].path, path))
+			return &m->disks[i];
+	return NULL;
+}
+
+static int refuse(const struct drive *d, const char *why, struct error *e)
+{
+	return error_set(e, EOPNOTSUPP, "disk %s (%.200s) cannot be copied: %s",
+			 d->name, d->file ? d->file : "?", why);
+}
+
+static int check_drive(const struct drive *d, struct error *e)
+{
+	struct stat st;
+
+	if (!d->file || d->file[0] != '/')
+		return refuse(d, "it is no file of this host", e);
+	if (d->filtered || !d->node)
+		return refuse(d, "a filter stands in front of its image", e);
+	if (!d->format || strcmp(d->format, "raw") != 0)
+		return refuse(d, "only raw disks are copied so far", e);
+	if (d->chain.count > 0 || d->snapshots > 0)
+		return refuse(d, "what is below it, or inside, is not copied",
+			      e);
+	if (stat(d->file, &st) < 0 || !S_ISREG(st.st_mode))
+		return refuse(d, "it is no regular file", e);
+	if (d->size == 0)
+		return refuse(d, "its size is not known", e);
+	return 0;
+}
+
+static void name_mirror(struct mirror *m, size_t number)
+{
+	snprintf(m->id, sizeof(m->id), "drover-copy%zu", number);
+}
+
+static int add_disk(struct copy *c, const struct drive *d,
+		    const struct move_machine *m, struct error *e)
+{
+	struct copied *to = &c->at[c->count];
+
+	to->node = strdup(d->node);
+	to->path = strdup(d->file);
+	to->size = d->size;
+	to->allocated = d->allocated;
+	c->count++;
+	if (!to->node || !to->path)
+		return error_set(e, ENOMEM, "no memory for disks");
+	snprintf(to->socket, sizeof(to->socket), "%s/copy%zu.sock", m->run_dir,
+		 c->count - 1);
+	name_mirror(&to->mirror, c->count - 1);
+	to->mirror.node = to->node;
+	to->mirror.socket = to->socket;
+	to->mirror.export = to->mirror.id;
+	to->mirror.raw = true;
+	return 0;
+}
+
+/* Those that are written and that the definition does not call shared. */
+static int choose(struct copy *c, const struct job *job,
+		  const struct move_machine *m, struct qmp *q,
+		  struct machine_description *described, struct error *e)
+{
+	SCOPED(definition_done) struct definition d = { 0 };
+	SCOPED(drives_done) struct drives drives = { .count = 0 };
+
+	if (definition_parse(&d, m->name, m->definition, e) < 0 ||
+	    drives_list(q, &drives, e) < 0)
+		return error_code(e);
+	c->at = calloc(drives.count + 1, sizeof(*c->at));
+	if (!c->at)
+		return error_set(e, ENOMEM, "no memory for disks");
+	for (size_t i = 0; i < drives.count; i++) {
+		const struct drive *one = &drives.at[i];
+		struct disk_description *as;
+
+		if (one->read_only ||
+		    (one->file && definition_says_shared(&d, one->file)))
+			continue;
+		if (check_drive(one, e) < 0)
+			return error_code(e);
+		as = described_as(described, one->file);
+		if (!as)
+			return refuse(one, "it is named in another way", e);
+		snprintf(as->copy, sizeof(as->copy), "%s", job->id);
+		if (add_disk(c, one, m, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
+
+/* --- the session */
+
+static int ask(struct copy *c, const struct job *job, struct error *e)
+{
+	AUTO_MESSAGE struct message answer = { 0 };
+	AUTO_MESSAGE struct message m = { .type = MESSAGE_DISKS };
+	int r;
+
+	snprintf(m.disks.job, sizeof(m.disks.job), "%s", job->id);
+	snprintf(m.disks.machine, sizeof(m.disks.machine), "%s", job->machine);
+	m.disks.at = calloc(c->count, sizeof(*m.disks.at));
+	if (!m.disks.at)
+		return error_set(e, ENOMEM, "no memory for disks");
+	for (; m.disks.count < c->count; m.disks.count++) {
+		struct message_disk *d = &m.disks.at[m.disks.count];
+
+		d->path = strdup(c->at[m.disks.count].path);
+		d->size_bytes = c->at[m.disks.count].size;
+		d->allocated_bytes = c->at[m.disks.count].allocated;
+		snprintf(d->format, sizeof(d->format), "raw");
+	}
+	if (session_send(c->session, &m, e) < 0)
+		return error_code(e);
+	r = session_await(c->session, clock_us() + ANSWER_US, &answer, e);
+	return r < 0 ? r
+		     : peer_check_answer(&answer, MESSAGE_TAKES, c->peer->name,
+					 e);
+}
+
+static uid_t user_of(const struct move_machine *m)
+{
+	struct stat st;
+
+	return lstat(m->run_dir, &st) < 0 ? 0 : st.st_uid;
+}
+
+static int mirror_all(struct copy *c, const struct move_machine *m,
+		      struct qmp *q, struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct copied *d = &c->at[i];
+		const struct disk_server_options o = {
+			.session = c->session,
+			.disk = (unsigned)i,
+			.name = d->mirror.export,
+			.size = d->size,
+			.path = d->socket,
+			.owner = { .number = user_of(m) },
+		};
+
+		if (disk_server_new(&d->server, &o, e) < 0)
+			return error_code(e);
+		d->started = true;
+		if (mirror_start(q, &d->mirror, e) < 0)
+			return error_in(e, "mirror %s", d->path);
+	}
+	return 0;
+}
+
+int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
+	       const struct move_machine *machine, const struct move_peer *peer,
+	       const struct move_options *o, struct qmp *q,
+	       struct machine_description *described, struct error *e)
+{
+	const struct session_options so =
+		peer_session(host, peer, &o->paths, o->outage_limit_us);
+	struct copy *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return error_set(e, ENOMEM, "no memory for disks");
+	c->peer = peer;
+	if (choose(c, job, machine, q, described, e) == 0 &&
+	    (c->count == 0 ||
+	     (session_open(&c->session, &so, e) == 0 && ask(c, job, e) == 0 &&
+	      mirror_all(c, machine, q, e) == 0))) {
+		*ret = c;
+		return 0;
+	}
+	copy_end(c, q);
+	return error_code(e);
+}
+
+/* --- while it goes on */
+
+static int drain_messages(struct copy *c, struct error *e)
+{
+	struct message got;
+	int r = session_receive(c->session, &got, e);
+
+	if (r <= 0)
+		return r;
+	r = got.type == MESSAGE_FAILED
+		    ? peer_error(&got.failed, c->peer->name, e)
+		    : 0;
+	message_done(&got);
+	return r;
+}
+
+int copy_check(struct copy *c, struct error *e)
+{
+	if (c->count == 0)
+		return 0;
+	if (session_check(c->session, e) < 0 || drain_messages(c, e) < 0)
+		return error_in(e, "the disks");
+	return 0;
+}
+
+static int look_at(struct copied *d, struct qmp *q, struct copy_progress *ret,
+		   struct error *e)
+{
+	struct mirror_state now;
+	struct disk_server_stats st;
+
+	if (mirror_look(q, &d->mirror, &now, e) < 0)
+		return error_code(e);
+	ret->done += now.done;
+	ret->all += now.all;
+	if (now.step == MIRROR_COPIES || now.step == MIRROR_READY)
+		return now.step == MIRROR_READY;
+	disk_server_stats(d->server, &st);
+	return error_set(e, EIO, "the copy of disk %s has stopped%s%s%s%s",
+			 d->path, now.why[0] ? ": " : "", now.why,
+			 st.why[0] ? ": " : "", st.why);
+}
+
+int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
+	      struct error *e)
+{
+	int ready = 1;
+
+	*ret = (struct copy_progress){ 0 };
+	if (copy_check(c, e) < 0)
+		return error_code(e);
+	for (size_t i = 0; i < c->count; i++) {
+		int r = look_at(&c->at[i], q, ret, e);
+
+		if (r < 0)
+			return r;
+		ready &= r;
+	}
+	return ready;
+}
+
+/* --- its end */
+
+static int await_end(struct copied *d, struct qmp *q, uint64_t deadline_us,
+		     struct error *e)
+{
+	struct mirror_state now;
+
+	do {
+		if (mirror_look(q, &d->mirror, &now, e) < 0)
+			return error_code(e);
+		if (now.step == MIRROR_NONE || now.step == MIRROR_ENDED)
+			return now.why[0] ? error_set(e, EIO,
+						      "the copy of disk %s: %s",
+						      d->path, now.why)
+					  : 0;
+		poll(NULL, 0, TURN_MS);
+	} while (clock_us() < deadline_us);
+	return error_set(e, ETIMEDOUT, "the copy of disk %s does not end",
+			 d->path);
+}
+
+int copy_seal(struct copy *c, struct qmp *q, struct error *e)
+{
+	AUTO_MESSAGE struct message answer = { 0 };
+	int r;
+
+	if (c->count == 0)
+		return 0;
+	for (size_t i = 0; i < c->count; i++)
+		if (mirror_end(q, &c->at[i].mirror, false, e) < 0)
+			return error_code(e);
+	for (size_t i = 0; i < c->count; i++) {
+		if (await_end(&c->at[i], q, clock_us() + END_US, e) < 0)
+			return error_code(e);
+		(void)mirror_clear(q, &c->at[i].mirror);
+		c->at[i].started = false;
+	}
+	if (session_say(c->session, MESSAGE_SEAL, e) < 0)
+		return error_code(e);
+	r = session_await(c->session, clock_us() + SEAL_US, &answer, e);
+	return r < 0 ? r
+		     : peer_check_answer(&answer, MESSAGE_SEALED, c->peer->name,
+					 e);
+}
+
+static bool sweep_one(struct copied *d, struct qmp *q)
+{
+	struct mirror_state now;
+	struct error e;
+
+	if (mirror_look(q, &d->mirror, &now, &e) < 0)
+		return false;
+	if (now.step != MIRROR_NONE) {
+		(void)mirror_end(q, &d->mirror, true, &e);
+		(void)await_end(d, q, clock_us() + END_US, &e);
+	}
+	return mirror_clear(q, &d->mirror) || now.step != MIRROR_NONE;
+}
+
+void copy_sweep(struct qmp *q)
+{
+	struct copied d = { .path = (char[]){ "of before" } };
+	size_t n = 0;
+
+	do
+		name_mirror(&d.mirror, n);
+	while (sweep_one(&d, q) && ++n < MESSAGE_DISKS_MAX);
+}
+
+static void stop_mirror(struct copied *d, struct qmp *q)
+{
+	struct error e;
+
+	if (!d->started || !q)
+		return;
+	(void)mirror_end(q, &d->mirror, true, &e);
+	if (await_end(d, q, clock_us() + END_US, &e) < 0)
+		log_debug("disk %s: %s", d->path, e.text);
+	(void)mirror_clear(q, &d->mirror);
+}
+
+void copy_end(struct copy *c, struct qmp *q)
+{
+	if (!c)
+		return;
+	/* A job that waits for an answer ends when the connection does. */
+	if (c->session)
+		session_end(c->session, "the disks are copied no longer");
+	for (size_t i = 0; i < c->count; i++)
+		disk_server_stop(c->at[i].server);
+	for (size_t i = 0; i < c->count; i++)
+		stop_mirror(&c->at[i], q);
+	session_free(c->session);
+	for (size_t i = 0; i < c->count; i++) {
+		disk_server_free(c->at[i].server);
+		free(c->at[i].node);
+		free(c->at[i].path);
+	}
+	free(c->at);
+	free(c);
+}

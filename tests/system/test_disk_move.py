@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Machines whose disks are their host's own move with them: drover move --disks."""
+import os
+import subprocess
+import unittest
+
+from lab import Lab, machine, needs
+from lab.core import qemu10, slow, wait_for
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+from lab.qmp import QMP
+
+TIME_LIMIT = 240
+PARALLEL = True
+SIZE = 48 << 20
+DATA = 12 << 20
+
+
+@needs(*PROGRAMS)
+class DiskMove(unittest.TestCase):
+    """Each host has a folder of its own behind the one path."""
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        network = Network(self.lab, ("alpha", "beta"))
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, network[name], network.addresses(name))
+            for name in ("alpha", "beta")))
+        self.images = self.lab.path("images")
+        self.folders = {host: self.lab.path(f"of-{host.name}") for host in (self.alpha, self.beta)}
+        for folder in (self.images, *self.folders.values()):
+            os.mkdir(folder)
+        for host, folder in self.folders.items():
+            host.wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                         f'mount --bind {folder} {self.images} && exec "$@"', "sh"]
+            host.start()
+        self.disk = os.path.join(self.images, "web.raw")
+        with open(self.at(self.alpha), "wb") as f:
+            f.write(os.urandom(DATA))
+            f.truncate(SIZE)
+
+    def at(self, host, name="web.raw"):
+        return os.path.join(self.folders[host], name)
+
+    def begin(self, disk=None):
+        text = machine.definition("web", *machine.boot_sector_arguments(self.lab), memory="16M")
+        self.alpha.define(text + (disk or f"disk root = path={self.disk},format=raw\n"))
+        self.alpha.drover("vm", "start", "web")
+
+    def move(self, *options, check=True):
+        return self.alpha.drover("move", "web", "beta", "--disks", *options, check=check)
+
+    def compared(self):
+        return subprocess.run(["qemu-img", "compare", "-U", "-f", "raw", "-F", "raw",
+                               self.at(self.alpha), self.at(self.beta)], text=True,
+                              capture_output=True, check=False).stdout.strip()
+
+    def guest_writes(self, host, *commands):
+        """As its disk's driver would, through the device."""
+        directory = host.machine("web")["run_dir"]
+        qmp = QMP(os.path.join(directory, "qmp.sock"))
+        try:
+            for command in commands:
+                qmp.hmp("qemu-io -d /machine/peripheral/disk-root/virtio-backend "
+                        f'"{command}"')
+        finally:
+            qmp.close()
+
+    def test_disk_and_memory_arrive_together(self):
+        self.begin()
+        self.guest_writes(self.alpha, "write -P 9 20M 1M", "write -P 7 4095 2")
+        self.move()
+        self.assertEqual(self.compared(), "Images are identical.")
+        self.assertEqual(self.beta.machine("web")["state"], "running")
+        self.assertEqual(self.alpha.api("GET", "/v1/machines"), [])
+        # Thin as it was, and the guest writes into it.
+        here, there = (os.stat(self.at(host)).st_blocks for host in (self.alpha, self.beta))
+        self.assertLessEqual(there, here * 1.02)
+        self.guest_writes(self.beta, "write -P 3 30M 64k")
+        self.assertNotEqual(self.compared(), "Images are identical.")
+        self.assertEqual([name for name in os.listdir(self.folders[self.beta])], ["web.raw"])
+
+    @slow
+    def test_to_and_between_newer_qemus(self):
+        newer, why = qemu10()
+        if not newer:
+            self.skipTest(why)
+        self.beta.stop()
+        self.beta.settings["host"]["qemu"] = newer
+        self.beta.start()
+        self.begin()
+        self.guest_writes(self.alpha, "write -P 9 20M 1M")
+        self.move()
+        self.assertEqual(self.compared(), "Images are identical.")
+        # And back, between two of them; what was left here is in the way.
+        os.rename(self.at(self.alpha), self.at(self.alpha, "old.raw"))
+        self.alpha.stop()
+        self.alpha.settings["host"]["qemu"] = newer
+        self.alpha.start()
+        self.guest_writes(self.beta, "write -P 4 40M 64k")
+        self.beta.drover("move", "web", "alpha", "--disks")
+        self.assertEqual(self.compared(), "Images are identical.")
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+
+    def test_a_move_that_fails_leaves_nothing_and_can_be_tried_again(self):
+        self.begin()
+        with open(self.at(self.beta), "wb") as f:
+            f.write(b"somebody's")
+        moved = self.move(check=False)
+        self.assertIn("what is there is not overwritten", moved.stderr)
+        self.assertIn(self.disk, moved.stderr)
+        with open(self.at(self.beta), "rb") as f:
+            self.assertEqual(f.read(), b"somebody's")
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        os.unlink(self.at(self.beta))
+        self.move()
+        self.assertEqual(self.compared(), "Images are identical.")
+
+    def test_what_cannot_be_copied_is_refused_with_a_sentence(self):
+        path = os.path.join(self.images, "web.qcow2")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", self.at(self.alpha, "web.qcow2"),
+                        "8M"], check=True)
+        self.begin(f"disk root = path={path},format=qcow2\n")
+        moved = self.move(check=False)
+        self.assertIn("only raw disks are copied so far", moved.stderr)
+        self.assertEqual(os.listdir(self.folders[self.beta]), [])
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+
+    def test_a_source_that_was_killed_leaves_nothing_in_the_way_of_the_next_move(self):
+        self.alpha.kill9()
+        self.alpha.restart(fault="source:prepare=wait")
+        self.begin()
+        moved = self.alpha.drover("move", "web", "beta", "--disks", "--background", "--json").json
+        wait_for("the memory's turn",
+                 lambda: self.alpha.job(moved["id"])["stage"] == "prepare", 60)
+        self.alpha.kill9()
+        self.alpha.restart()
+        wait_for("the guest at alpha", lambda: self.alpha.machine("web")["state"] == "running", 20)
+        self.guest_writes(self.alpha, "write -P 5 10M 64k")
+        # Beta holds its copy until the outage limit.
+        os.unlink(self.at(self.beta))
+        self.move()
+        self.assertEqual(self.compared(), "Images are identical.")
+
+    def test_a_destination_that_dies_costs_the_guest_nothing(self):
+        self.begin()
+        self.beta.kill9()
+        self.beta.restart(fault="destination:prepare=wait")
+        moved = self.alpha.drover("move", "web", "beta", "--disks", "--background", "--json").json
+        wait_for("the copy at beta", lambda: os.path.exists(self.at(self.beta)), 30)
+        wait_for("the memory's turn",
+                 lambda: self.alpha.job(moved["id"])["stage"] == "prepare", 60)
+        self.beta.kill9()
+        job = self.alpha.wait_job(moved["id"], "failed", timeout=120)
+        self.assertIsNotNone(job["error"])
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.guest_writes(self.alpha, "write -P 5 10M 64k")
+
+
+if __name__ == "__main__":
+    unittest.main()
