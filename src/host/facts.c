@@ -14,6 +14,7 @@
 #include "host/drain.h"
 #include "host/machine_view.h"
 #include "host/parts.h"
+#include "host/queue.h"
 #include "host/registry.h"
 #include "host/room.h"
 #include "host/terms.h"
@@ -122,10 +123,13 @@ static int take_machine(struct machine_facts *m, const struct machine_view *v,
 	snprintf(m->uuid, sizeof(m->uuid), "%s", v->uuid);
 	m->memory_bytes = v->memory_bytes;
 	m->vcpus = v->vcpus;
+	m->priority = QUEUE_PRIORITY;
 	if (!v->definition ||
 	    definition_parse(&d, v->name, v->definition, &ignored) < 0)
 		return 0;
 	m->huge = d.huge_page_bytes > 0;
+	if (d.priority > 0)
+		m->priority = d.priority - 1;
 	snprintf(m->apart, sizeof(m->apart), "%s", d.apart ? d.apart : "");
 	snprintf(m->together, sizeof(m->together), "%s",
 		 d.together ? d.together : "");
