@@ -375,7 +375,8 @@ int control_start(struct control **ret, struct host *h,
 		free(c);
 		return error_set(e, ENOMEM, "no memory for the control API");
 	}
-	if (open_act(c, o, e) < 0 || open_look(c, o, e) < 0) {
+	/* Who finds the first has the other, too. */
+	if (open_look(c, o, e) < 0 || open_act(c, o, e) < 0) {
 		control_stop(c);
 		return error_code(e);
 	}

@@ -43,6 +43,8 @@ OTHERS = {
     "renewed": {"certificate": "x"}, "host": {"facts": {}}, "returns": {"state": "unknown"},
     "drain": {}, "of-later": {},
 }
+# Is kept by the session itself, whoever has one, and answered by nothing.
+KEPT = {"busy": {"address": "10.0.0.1", "others": 1}}
 
 
 def names(table):
@@ -54,7 +56,8 @@ def names(table):
 
 class Complete(unittest.TestCase):
     def test_all_messages_and_all_rights_are_walked(self):
-        self.assertEqual(names("types"), set(REQUESTS) | set(OTHERS) - {"drain", "of-later"})
+        self.assertEqual(names("types"),
+                         set(REQUESTS) | set(KEPT) | set(OTHERS) - {"drain", "of-later"})
         self.assertEqual(names("rights"), set(RIGHTS))
 
 
@@ -74,7 +77,7 @@ class Rights(unittest.TestCase):
         self.assertEqual(peer.answer()[0], ACCEPT)
         peer.message({"type": kind, **more})
         # A plan is answered by nothing: only the peer ends it.
-        reply = None if kind == "plan" else peer.reply()
+        reply = None if kind in {"plan", *KEPT} else peer.reply()
         peer.frame(BYE)
         for _ in peer.frames():
             pass
@@ -85,6 +88,8 @@ class Rights(unittest.TestCase):
         before, idle = len(self.beta.log_text()), self.idle
         for kind, more in OTHERS.items():
             self.assertIn(f"unknown request '{kind}'", self.say(kind, more), (given, kind))
+        for kind, more in KEPT.items():
+            self.assertEqual(self.say(kind, more), "")
         said = {kind: self.say(kind, more) for kind, (_, more) in REQUESTS.items()}
         wait_for("all sessions have ended", lambda: self.beta.descriptors() <= idle, 20, 0.02)
         log = self.beta.log_text()[before:]
