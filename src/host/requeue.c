@@ -152,7 +152,7 @@ static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 	}
 	waiter_free(one);
 	remove_file(r, before);
-	if (why[0]) {
+	if (!again || why[0]) {
 		log_warning("move (%s): a restart undid it, and it is not "
 			    "queued again: %s",
 			    before, why);
