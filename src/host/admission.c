@@ -9,16 +9,32 @@
 
 #define OFFER_US (10 * USEC_PER_SEC) /* to be answered */
 #define KEEP_US (30 * USEC_PER_SEC)  /* for a move that was announced */
+/* Who let a place lapse goes behind who asks, by default, within so long. */
+#define LATE_US (600 * USEC_PER_SEC)
 
-/* One that waits, or for which a place is kept. */
+enum stage {
+	WAITS,
+	OFFERED, /* a place is kept for it; it has not answered */
+	KEPT,    /* likewise, and it has said that its move comes */
+	LATE,    /* it let such a place lapse */
+};
+
+/* One host has one at most that waits, one with a place, and one that is late.
+ */
 struct admission_host {
 	char name[ADMISSION_NAME];
 	struct queue_rank rank;
 	bool disks;
-	bool offered;      /* and has not answered */
-	uint64_t until_us; /* the place is kept; 0: it waits */
+	enum stage stage;
+	bool more;         /* others of it wait, once the place is used */
+	uint64_t until_us; /* unless it waits */
 	struct admission_host *next;
 };
+
+static bool has_place(const struct admission_host *h)
+{
+	return h->stage == OFFERED || h->stage == KEPT;
+}
 
 void admission_done(struct admission *a)
 {
@@ -40,23 +56,70 @@ static void drop(struct admission *a, struct admission_host **at)
 	a->hosts--;
 }
 
-static void expire(struct admission *a, uint64_t now_us)
-{
-	for (struct admission_host **p = &a->first; *p;)
-		if ((*p)->until_us && (*p)->until_us <= now_us)
-			drop(a, p);
-		else
-			p = &(*p)->next;
-}
-
-/* The entry of @host that waits, or one of those with a place; NULL: none. */
+/* The entry of @host that is at @stage; NULL: none. */
 static struct admission_host **find(struct admission *a, const char *host,
-				    bool kept)
+				    enum stage stage)
 {
 	for (struct admission_host **p = &a->first; *p; p = &(*p)->next)
-		if (!(*p)->until_us != kept && !strcmp((*p)->name, host))
+		if ((*p)->stage == stage && !strcmp((*p)->name, host))
 			return p;
 	return NULL;
+}
+
+static struct admission_host **find_place(struct admission *a, const char *host)
+{
+	struct admission_host **p = find(a, host, OFFERED);
+
+	return p ? p : find(a, host, KEPT);
+}
+
+/* Its turn, should it ask again, is that of who asks when this ends: nobody
+ * keeps a place from others by saying that a move comes which does not. */
+static void is_late(struct admission *a, struct admission_host *h,
+		    uint64_t now_us)
+{
+	struct admission_host **p = find(a, h->name, LATE);
+
+	if (p)
+		drop(a, p);
+	h->stage = LATE;
+	h->until_us = now_us + LATE_US;
+	p = find(a, h->name, WAITS);
+	if (p)
+		drop(a, p);
+}
+
+static struct admission_host *first_over(struct admission *a, uint64_t now_us)
+{
+	struct admission_host *h = a->first;
+
+	while (h && (h->stage == WAITS || h->until_us > now_us))
+		h = h->next;
+	return h;
+}
+
+static void expire(struct admission *a, uint64_t now_us)
+{
+	struct admission_host *h;
+
+	while ((h = first_over(a, now_us)))
+		if (has_place(h))
+			is_late(a, h, now_us);
+		else
+			drop(a, find(a, h->name, LATE));
+}
+
+static struct queue_rank rank_of(struct admission *a,
+				 const struct admission_ask *of,
+				 uint64_t now_us)
+{
+	struct admission_host **late = find(a, of->host, LATE);
+
+	return (struct queue_rank){
+		.priority = late ? QUEUE_PRIORITY : of->priority,
+		.asked_us = late ? (*late)->until_us : now_us,
+		.number = a->number++,
+	};
 }
 
 static void enter(struct admission *a, const struct admission_ask *of,
@@ -64,16 +127,14 @@ static void enter(struct admission *a, const struct admission_ask *of,
 {
 	struct admission_host *h, **p = &a->first;
 
-	if (a->hosts >= ADMISSION_HOSTS || find(a, of->host, false))
+	if (a->hosts >= ADMISSION_HOSTS || find(a, of->host, WAITS))
 		return;
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return;
 	snprintf(h->name, sizeof(h->name), "%s", of->host);
 	h->disks = of->disks;
-	h->rank = (struct queue_rank){ .priority = of->priority,
-				       .asked_us = now_us,
-				       .number = a->number++ };
+	h->rank = rank_of(a, of, now_us);
 	while (*p && queue_compare(&(*p)->rank, &h->rank) <= 0)
 		p = &(*p)->next;
 	h->next = *p;
@@ -89,8 +150,8 @@ static struct queue_load free_places(const struct admission *a,
 	struct queue_load taken = *runs;
 
 	for (const struct admission_host *h = a->first; h; h = h->next) {
-		taken.moves += h->until_us != 0;
-		taken.disk_moves += h->until_us && h->disks;
+		taken.moves += has_place(h);
+		taken.disk_moves += has_place(h) && h->disks;
 	}
 	return (struct queue_load){
 		.moves = most->moves > taken.moves ? most->moves - taken.moves
@@ -110,13 +171,30 @@ static bool fits(const struct queue_load *room, bool disks)
 static void serve_before(const struct admission *a, const char *host,
 			 struct queue_load *room)
 {
-	for (const struct admission_host *h = a->first;
-	     h && strcmp(h->name, host) != 0; h = h->next) {
-		if (h->until_us || !fits(room, h->disks))
+	for (const struct admission_host *h = a->first; h; h = h->next) {
+		if (h->stage != WAITS)
+			continue;
+		if (!strcmp(h->name, host))
+			return;
+		if (!fits(room, h->disks))
 			continue;
 		room->moves--;
 		room->disk_moves -= h->disks;
 	}
+}
+
+/* The place that @at has is used. */
+static void redeem(struct admission *a, struct admission_host **at,
+		   uint64_t now_us)
+{
+	const struct admission_host was = **at;
+	const struct admission_ask again = { .host = was.name,
+					     .priority = was.rank.priority,
+					     .disks = was.disks };
+
+	drop(a, at);
+	if (was.more)
+		enter(a, &again, now_us);
 }
 
 bool admission_asks(struct admission *a, const struct admission_ask *of,
@@ -127,9 +205,9 @@ bool admission_asks(struct admission *a, const struct admission_ask *of,
 	struct queue_load room;
 
 	expire(a, now_us);
-	at = find(a, of->host, true);
+	at = find_place(a, of->host);
 	if (at && (*at)->disks >= of->disks) {
-		drop(a, at);
+		redeem(a, at, now_us);
 		return true;
 	}
 	if (of->waits)
@@ -138,12 +216,13 @@ bool admission_asks(struct admission *a, const struct admission_ask *of,
 	serve_before(a, of->host, &room);
 	if (!fits(&room, of->disks))
 		return false;
-	at = find(a, of->host, false);
+	at = find(a, of->host, WAITS);
 	if (at)
 		drop(a, at);
 	return true;
 }
 
+/* One place for each at a time: it shall use that before it has another. */
 bool admission_offer(struct admission *a, const struct queue_load *runs,
 		     const struct queue_load *most, uint64_t now_us,
 		     char ret_host[static ADMISSION_NAME])
@@ -153,10 +232,11 @@ bool admission_offer(struct admission *a, const struct queue_load *runs,
 	expire(a, now_us);
 	room = free_places(a, runs, most);
 	for (struct admission_host *h = a->first; h; h = h->next) {
-		if (h->until_us || !fits(&room, h->disks))
+		if (h->stage != WAITS || !fits(&room, h->disks) ||
+		    find_place(a, h->name))
 			continue;
+		h->stage = OFFERED;
 		h->until_us = now_us + OFFER_US;
-		h->offered = true;
 		snprintf(ret_host, ADMISSION_NAME, "%s", h->name);
 		return true;
 	}
@@ -166,23 +246,17 @@ bool admission_offer(struct admission *a, const struct queue_load *runs,
 void admission_answered(struct admission *a, const char *host, bool takes,
 			bool more, uint64_t now_us)
 {
-	struct admission_host **p = &a->first, *h;
-	struct admission_ask again;
+	struct admission_host **at = find(a, host, OFFERED);
 
-	while (*p && (strcmp((*p)->name, host) != 0 || !(*p)->offered))
-		p = &(*p)->next;
-	h = *p;
-	if (!h)
+	if (!at)
 		return;
-	again = (struct admission_ask){ .host = host,
-					.priority = h->rank.priority,
-					.disks = h->disks };
-	h->offered = false;
-	h->until_us = now_us + KEEP_US;
-	if (!takes)
-		drop(a, p);
-	else if (more)
-		enter(a, &again, now_us);
+	if (!takes) {
+		drop(a, at);
+		return;
+	}
+	(*at)->stage = KEPT;
+	(*at)->more = more;
+	(*at)->until_us = now_us + KEEP_US;
 }
 
 uint64_t admission_due(const struct admission *a)
@@ -190,7 +264,7 @@ uint64_t admission_due(const struct admission *a)
 	uint64_t due = USEC_NEVER;
 
 	for (const struct admission_host *h = a->first; h; h = h->next)
-		if (h->until_us && h->until_us < due)
+		if (has_place(h) && h->until_us < due)
 			due = h->until_us;
 	return due;
 }
@@ -200,6 +274,6 @@ unsigned admission_waiting(const struct admission *a)
 	unsigned n = 0;
 
 	for (const struct admission_host *h = a->first; h; h = h->next)
-		n += !h->until_us;
+		n += h->stage == WAITS;
 	return n;
 }

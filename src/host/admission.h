@@ -4,8 +4,10 @@
  * Which host's move may come to this one now.  docs/queue.md.
  *
  * Hosts that were told "full" wait in their order, one entry each, and are
- * offered the next place.  What is kept for one, because it was offered, goes
- * back by time.  A plain value without lock, thread or clock of its own.
+ * offered the next place, one at a time for each.  What is kept for one,
+ * because it was offered, goes back by time, and who let that happen goes
+ * behind the others for a while.  A plain value without lock, thread or clock
+ * of its own.
  */
 #pragma once
 
@@ -42,7 +44,8 @@ bool admission_asks(struct admission *a, const struct admission_ask *of,
 bool admission_offer(struct admission *a, const struct queue_load *runs,
 		     const struct queue_load *most, uint64_t now_us,
 		     char ret_host[static ADMISSION_NAME]);
-/* What it says to that; @more: has it others that wait? */
+/* What it says to that; @more: has it others that wait?  They are heard of once
+ * it has used the place. */
 void admission_answered(struct admission *a, const char *host, bool takes,
 			bool more, uint64_t now_us);
 /* When something that is kept goes back; USEC_NEVER. */

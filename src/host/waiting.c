@@ -502,6 +502,9 @@ static bool admit(struct waiting *w, const struct admission_ask *of)
 	if (!admission_asks(&w->admission, of, &runs, &most, clock_us()))
 		return false;
 	count(&w->in, of->disks, 1);
+	/* With its place used, its host may be offered another one. */
+	if (admission_waiting(&w->admission))
+		kick(w);
 	return true;
 }
 

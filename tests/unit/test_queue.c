@@ -328,6 +328,38 @@ static void what_is_kept_goes_back_by_time(void **state)
 	admission_done(&a);
 }
 
+/* It takes what it is offered, has always more, and nothing comes. */
+static void who_lets_a_place_lapse_keeps_none_from_others(void **state)
+{
+	struct admission a = { 0 };
+	const struct queue_load full = { 2, 0 };
+	const struct admission_ask high = { .host = "x",
+					    .priority = QUEUE_PRIORITY_MOST,
+					    .waits = true };
+
+	(void)state;
+	assert_false(admission_asks(&a, &high, &full, &two, S));
+	assert_string_equal(offered(&a, 0, S), "x");
+	admission_answered(&a, "x", true, true, S);
+	/* One place, whatever it says and asks for. */
+	assert_string_equal(offered(&a, 0, S), "");
+	assert_true(asks(&a, "y", 0, S));
+	assert_int_equal(admission_due(&a), 31 * S);
+	/* That it has more was for when it uses the place. */
+	assert_string_equal(offered(&a, 0, 31 * S), "");
+	assert_int_equal(admission_waiting(&a), 0);
+	/* Its priority counts no more: it is behind who comes later. */
+	assert_false(admission_asks(&a, &high, &full, &two, 40 * S));
+	assert_false(asks(&a, "y", 2, 500 * S));
+	assert_string_equal(offered(&a, 1, 500 * S), "y");
+	admission_answered(&a, "y", true, false, 500 * S);
+	assert_true(asks(&a, "y", 1, 500 * S));
+	/* Not for ever. */
+	assert_false(asks(&a, "z", 2, 640 * S));
+	assert_string_equal(offered(&a, 1, 640 * S), "x");
+	admission_done(&a);
+}
+
 static void a_free_place_goes_past_who_cannot_use_it(void **state)
 {
 	static const struct queue_load most = { 3, 1 }, runs = { 1, 1 };
@@ -524,6 +556,7 @@ int main(void)
 			a_start_is_expected_by_what_the_others_have_left),
 		cmocka_unit_test(hosts_are_offered_places_in_their_turn),
 		cmocka_unit_test(what_is_kept_goes_back_by_time),
+		cmocka_unit_test(who_lets_a_place_lapse_keeps_none_from_others),
 		cmocka_unit_test(a_free_place_goes_past_who_cannot_use_it),
 		cmocka_unit_test(no_peer_makes_it_remember_more_and_more),
 		cmocka_unit_test(two_hosts_that_drain_into_each_other_end),
