@@ -64,7 +64,8 @@ static const char *first_error(const struct findings *f)
 	return "";
 }
 
-/* 1: something speaks against it. */
+/* 1: something speaks against it.  One that somebody holds for a moment says
+ * nothing of the host: its move compares again before it begins. */
 static int compare(struct making *m, const struct placement_move *v,
 		   struct error *e)
 {
@@ -74,7 +75,7 @@ static int compare(struct making *m, const struct placement_move *v,
 	struct error why;
 	int r = machine_compare(m->host, of->name, host, &found, &why);
 
-	if (r == 0 && found.ok) {
+	if (r == -EBUSY || (r == 0 && found.ok)) {
 		findings_done(&found.findings);
 		return 0;
 	}

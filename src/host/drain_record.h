@@ -49,6 +49,8 @@ struct drain_machine {
 	char why[400];
 	unsigned tries;
 	double starts_s, ends_s; /* as planned, from the beginning */
+	bool kept; /* it stays, and not for want of a host: it is not stopped
+		    * with the rest; of the run, not of the file */
 };
 
 /* Could any one host fail? */

@@ -30,12 +30,16 @@
 enum {
 	TRIES = 3,
 	TURN_US = 200000,
+	/* How long one that somebody holds is waited for, once nothing else
+	 * moves: an update takes less. */
+	HELD_US = 120000000,
 };
 
 struct run {
 	struct host *host;
 	struct drain_record record; /* a copy; the thread's */
 	struct drain_wish wish;
+	uint64_t held_until_us; /* those that are held are waited for */
 };
 
 static void run_free(struct run *r)
@@ -77,6 +81,14 @@ static void stays(struct run *r, struct drain_machine *m, const char *why)
 	note(r, m);
 }
 
+/* Not for want of a host: what an administrator has cancelled, or nobody knows
+ * of, is not for the drain to stop. */
+static void stays_kept(struct run *r, struct drain_machine *m, const char *why)
+{
+	m->kept = true;
+	stays(r, m, why);
+}
+
 /* It waits for the next plan, which has another host for it. */
 static void failed(struct run *r, struct drain_machine *m, const char *why)
 {
@@ -94,6 +106,23 @@ static void failed(struct run *r, struct drain_machine *m, const char *why)
 	note(r, m);
 }
 
+/* It runs, and its move was refused for another reason than a host's. */
+static bool is_held(const struct run *r, const struct drain_machine *m,
+		    const struct error *why)
+{
+	struct machine_view v;
+	struct error ignored;
+	bool held;
+
+	if (why->code != EBUSY ||
+	    machine_show(r->host, m->name, &v, &ignored) < 0)
+		return false;
+	held = v.pid > 0 && v.state != MACHINE_IN_DOUBT;
+	machine_view_done(&v);
+	return held;
+}
+
+/* One that is held is started at a later turn. */
 static void start(struct run *r, struct drain_machine *m)
 {
 	const struct move_request of = { .host = m->to };
@@ -101,7 +130,10 @@ static void start(struct run *r, struct drain_machine *m)
 	struct error e;
 
 	if (machine_move(r->host, m->name, &of, &v, &e) < 0) {
-		failed(r, m, e.text);
+		if (!is_held(r, m, &e))
+			failed(r, m, e.text);
+		else if (clock_us() >= r->held_until_us)
+			stays_kept(r, m, e.text);
 		return;
 	}
 	m->fate = FATE_MOVES;
@@ -123,15 +155,18 @@ static void settle(struct run *r, struct drain_machine *m,
 		/* At its end the service cancels all. */
 		if (is_stopping(r->host))
 			return;
-		stays(r, m, "its move was cancelled");
+		stays_kept(r, m, "its move was cancelled");
 	} else if (v->state == JOB_IN_DOUBT) {
 		/* Its job stays with it: it may end by itself. */
 		snprintf(why, sizeof(why),
 			 "job %s is in doubt: 'drover job show %s' says what "
 			 "to do",
 			 v->id, v->id);
-		stays(r, m, why);
+		stays_kept(r, m, why);
 		snprintf(m->job, sizeof(m->job), "%s", v->id);
+		note(r, m);
+	} else if (v->state == JOB_FAILED && v->again[0]) {
+		snprintf(m->job, sizeof(m->job), "%s", v->again);
 		note(r, m);
 	} else if (v->state == JOB_FAILED) {
 		failed(r, m, v->error);
@@ -173,6 +208,11 @@ static void pause_a_little(const struct run *r)
 	poll(&p, 1, TURN_US / USEC_PER_MS);
 }
 
+static bool may_start(const struct drain_machine *m)
+{
+	return m->fate == FATE_WAITS && m->to[0];
+}
+
 /* Starts what may start, and looks at what runs; false: all have ended. */
 static bool turn(struct run *r, bool starts)
 {
@@ -185,12 +225,14 @@ static bool turn(struct run *r, bool starts)
 			look(r, m);
 		runs += m->fate == FATE_MOVES;
 	}
+	if (runs > 0 || !r->held_until_us)
+		r->held_until_us = clock_us() + HELD_US;
 	for (size_t i = 0; i < r->record.n_machines; i++) {
 		struct drain_machine *m = &r->record.machines[i];
 
-		if (starts && m->fate == FATE_WAITS && m->to[0]) {
+		if (starts && may_start(m)) {
 			start(r, m);
-			runs += m->fate == FATE_MOVES;
+			runs += m->fate == FATE_MOVES || may_start(m);
 		}
 	}
 	return runs > 0;
@@ -237,8 +279,7 @@ static bool anything_to_do(const struct run *r)
 {
 	for (size_t i = 0; i < r->record.n_machines; i++)
 		if (r->record.machines[i].fate == FATE_MOVES ||
-		    (r->record.machines[i].fate == FATE_WAITS &&
-		     r->record.machines[i].to[0]))
+		    may_start(&r->record.machines[i]))
 			return true;
 	return false;
 }
@@ -250,7 +291,7 @@ static void runs_no_more(struct run *r, struct drain_machine *m)
 
 	if (!store_last_seen(r->host->settings->state_directory, m->uuid,
 			     peer)) {
-		stays(r, m, "does not run");
+		stays_kept(r, m, "does not run");
 		return;
 	}
 	m->fate = FATE_MOVED;
@@ -285,7 +326,7 @@ static void stop_rest(struct run *r)
 		struct machine_view v = { 0 };
 		struct error e;
 
-		if (m->fate != FATE_STAYS || !goes_on(r))
+		if (m->fate != FATE_STAYS || m->kept || !goes_on(r))
 			continue;
 		if (machine_stop(r->host, m->name, &v, &e) < 0) {
 			log_error("drain: machine %s: %s", m->name, e.text);

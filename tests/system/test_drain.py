@@ -317,8 +317,8 @@ class Broken(Case):
             host.settings["move"] = {"outage-limit": "4s", "max-moves": 2}
         self.start()
 
-    def begin(self):
-        self.alpha.drover("drain", "--background")
+    def begin(self, *words):
+        self.alpha.drover("drain", "--background", *words)
         wait_for("a move that copies", lambda: any(
             j["state"] == "running" and j["stage"] == "pre-copy"
             for j in self.alpha.api("GET", "/v1/jobs")), 30, 0.05)
@@ -366,6 +366,17 @@ class Faults(Broken):
         self.alpha.drover("vm", "stop", name)
         self.alpha.drover("vm", "start", name)
         self.assertEqual(self.alpha.drover("drain", "--resume", check=False).status, 8)
+
+    def test_one_whose_move_is_cancelled_is_not_stopped_with_the_rest(self):
+        self.begin("--stop-the-rest")
+        job = next(j for j in self.alpha.api("GET", "/v1/jobs")
+                   if j["state"] == "running" and j["stage"] == "pre-copy")
+        self.alpha.drover("job", "cancel", job["id"])
+        self.faster()
+        self.assertEqual(self.wait_end()["state"], "remains")
+        self.assertEqual(self.fates()[job["machine"]], "stays")
+        self.assertEqual(self.where()[job["machine"]], ["alpha"])
+        self.assert_each_runs_once()
 
     def test_a_host_that_is_gone_is_left_out(self):
         self.begin()
