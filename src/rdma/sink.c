@@ -55,10 +55,12 @@ struct sink_pair {
 	uint16_t port;
 	unsigned users; /* who place */
 	struct sink_slot slot[QUEUE_PAIR_BUFFERS];
+	struct queue_pair_far near; /* of one that is open */
 	char why[RDMA_WHY];
 	pthread_t thread;
 
-	/* its thread's; those of the users as well */
+	/* its thread's; those of the users as well: nobody else may look into
+	 * it, since it is destroyed without the lock */
 	struct queue_pair *q;
 };
 
@@ -93,10 +95,8 @@ static void put(struct rdma_pair_words *to, const struct sink_pair *p)
 		to->secret = p->secret;
 		to->port = p->port;
 	} else if (p->state == RDMA_OPEN) {
-		const struct queue_pair_far near = queue_pair_near(p->q);
-
-		to->at = near.at;
-		to->key = near.key;
+		to->at = p->near.at;
+		to->key = p->near.key;
 		to->buffers = QUEUE_PAIR_BUFFERS;
 		to->buffer_bytes = QUEUE_PAIR_BUFFER;
 	} else {
@@ -247,6 +247,15 @@ static int listen_there(struct sink_pair *p, struct error *e)
 	return 0;
 }
 
+static void note_open(struct sink_pair *p)
+{
+	WITH_LOCK(&p->sink->lock);
+
+	p->near = queue_pair_near(p->q);
+	p->state = RDMA_OPEN;
+	say(p->sink);
+}
+
 static int take_connection(struct sink_pair *p, struct error *e)
 {
 	const struct rdma_greeting expected = { p->sink->o.session, p->number,
@@ -260,7 +269,7 @@ static int take_connection(struct sink_pair *p, struct error *e)
 			    "secret were refused",
 			    p->sink->o.peer, refused);
 	if (r == 0)
-		set_state(p, RDMA_OPEN);
+		note_open(p);
 	return r;
 }
 
