@@ -45,6 +45,9 @@ struct disk_sink {
 	uint64_t *flush;  /* numbers of frames that wait for the flusher */
 	size_t flushes;
 	struct sink_stats stats;
+	/* The first sync that failed.  The kernel says so once: a later one may
+	 * succeed without what is lost. */
+	struct error failure;
 };
 
 /* --- writing */
@@ -218,6 +221,19 @@ static int sync_all(const struct disk_sink *sink, struct error *e)
 	return 0;
 }
 
+/* Nobody flushes any more; whoever seals hears why. */
+static void flusher_failed(struct disk_sink *sink, const struct error *why)
+{
+	{
+		WITH_LOCK(&sink->lock);
+
+		sink->failure = *why;
+		sink->flushing = false;
+		pthread_cond_broadcast(&sink->changed);
+	}
+	session_fail(sink->session, why->text);
+}
+
 /* What waits, in @ret; 0: the sink stops. */
 static size_t take_flushes(struct disk_sink *sink, uint64_t *ret)
 {
@@ -247,7 +263,7 @@ static void *flusher_main(void *arg)
 
 	while (seq && (n = take_flushes(sink, seq)) > 0) {
 		if (sync_all(sink, &e) < 0) {
-			session_fail(sink->session, e.text);
+			flusher_failed(sink, &e);
 			return NULL;
 		}
 		for (size_t i = 0; i < n; i++)
@@ -255,8 +271,10 @@ static void *flusher_main(void *arg)
 					    seq[i]);
 		outbox_ack_due(session_outbox(sink->session));
 	}
-	if (!seq)
-		session_fail(sink->session, "no memory for a disk");
+	if (!seq) {
+		(void)error_set(&e, ENOMEM, "no memory for a disk");
+		flusher_failed(sink, &e);
+	}
 	return NULL;
 }
 
@@ -349,24 +367,39 @@ int sink_new(struct disk_sink **ret, struct session *s,
 	return error_code(e);
 }
 
+/* Locked.  Who uses the files is waited for in any case: they are closed next.
+ * Flushes that wait are, while there is somebody who takes them. */
+static bool is_busy(const struct disk_sink *sink)
+{
+	return sink->writers > 0 || sink->flushing ||
+	       (sink->flushes > 0 && !sink->stopping && !sink->failure.code);
+}
+
+static void await_idle(struct disk_sink *sink, struct error *ret_failure)
+{
+	WITH_LOCK(&sink->lock);
+
+	sink->sealing = true;
+	while (is_busy(sink))
+		pthread_cond_wait(&sink->changed, &sink->lock);
+	*ret_failure = sink->failure;
+}
+
 int sink_seal(struct disk_sink *sink, struct error *e)
 {
-	int r;
+	struct error failure;
 
-	{
-		WITH_LOCK(&sink->lock);
-
-		sink->sealing = true;
-		while (!sink->stopping && (sink->writers > 0 ||
-					   sink->flushes > 0 || sink->flushing))
-			pthread_cond_wait(&sink->changed, &sink->lock);
-	}
-	r = sync_all(sink, e);
-	if (r < 0)
-		return r;
+	await_idle(sink, &failure);
+	if (!failure.code)
+		(void)sync_all(sink, &failure);
 
 	WITH_LOCK(&sink->lock);
 
+	sink->failure = failure;
+	if (failure.code) {
+		*e = failure;
+		return error_code(e);
+	}
 	for (size_t i = 0; i < sink->count; i++)
 		close(take_fd(&sink->disk[i].fd));
 	sink->sealed = true;

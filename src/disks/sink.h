@@ -33,7 +33,8 @@ enum { SINK_DISKS_MAX = 64 };
 int sink_new(struct disk_sink **ret, struct session *s,
 	     const struct disk_file *files, size_t count, struct error *e);
 
-/* Nothing is written from here on, and all of it is durable.  Once. */
+/* Nothing is written from here on, and all of it is durable.  Once; never after
+ * a sync that failed, that of a flush too. */
 int sink_seal(struct disk_sink *sink, struct error *e);
 bool sink_is_sealed(struct disk_sink *sink);
 

@@ -319,6 +319,49 @@ static void a_sealed_copy_takes_nothing_more(void **state)
 	end(true);
 }
 
+/* The copy's descriptor in this process. */
+static int fd_of_copy(void)
+{
+	struct stat want, st;
+
+	assert_int_equal(stat(t.file, &want), 0);
+	for (int fd = 3; fd < 1024; fd++)
+		if (fstat(fd, &st) == 0 && st.st_dev == want.st_dev &&
+		    st.st_ino == want.st_ino)
+			return fd;
+	fail_msg("nobody has %s open", t.file);
+	return -1;
+}
+
+/* Also when a second sync would find nothing wrong: the kernel tells of a write
+ * that it lost once. */
+static void a_flush_that_fails_is_the_seals_failure(void **state)
+{
+	struct error e;
+	int fd, saved, pipes[2];
+
+	(void)state;
+	begin(9);
+	write_disk(0, "abc", 3);
+	fd = fd_of_copy();
+	saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(dup2(pipes[1], fd), fd); /* which nobody can sync */
+	ask(NBD_FLUSH, 0, 0, NULL);
+	assert_parted();
+	assert_int_equal(dup2(saved, fd), fd);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sink_seal(t.sink, &e), -EINVAL);
+		assert_non_null(strstr(e.text, "sync "));
+		assert_non_null(strstr(e.text, t.file));
+		assert_false(sink_is_sealed(t.sink));
+	}
+	close(saved);
+	close(pipes[0]);
+	close(pipes[1]);
+	end(false);
+}
+
 static void a_client_that_goes_makes_room_for_the_next(void **state)
 {
 	static uint8_t data[600000];
@@ -421,6 +464,7 @@ int main(void)
 			what_cannot_be_is_refused_and_the_rest_goes_on),
 		cmocka_unit_test(random_writes_over_a_bad_network_arrive),
 		cmocka_unit_test(a_sealed_copy_takes_nothing_more),
+		cmocka_unit_test(a_flush_that_fails_is_the_seals_failure),
 		cmocka_unit_test(a_client_that_goes_makes_room_for_the_next),
 		cmocka_unit_test(a_session_that_ends_ends_the_connection),
 		cmocka_unit_test(what_is_there_is_not_overwritten),
