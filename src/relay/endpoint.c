@@ -195,8 +195,9 @@ static int find_owner(struct foreign_owner *ret,
 	return 0;
 }
 
-/* Linux makes the file with the mode that the socket has before. */
-static int bind_unix(struct endpoint *p, int fd,
+/* Linux makes the file with the mode that the socket has before.  Who waits for
+ * the file is heard as soon as it is there. */
+static int bind_unix(struct endpoint *p, int fd, int backlog,
 		     const struct endpoint_owner *owner, struct error *e)
 {
 	struct stat st = { .st_ino = 0 };
@@ -207,7 +208,8 @@ static int bind_unix(struct endpoint *p, int fd,
 		return error_code(e);
 	if (fchmod(fd, OWNER_MODE) < 0)
 		return error_sys(e, "set the mode of a socket");
-	if (bind(fd, (const struct sockaddr *)&p->address, p->len) < 0)
+	if (bind(fd, (const struct sockaddr *)&p->address, p->len) < 0 ||
+	    listen(fd, backlog) < 0)
 		return error_sys(e, "listen on %s", p->text);
 	r = foreign_give(&st, path_of(p), &to, e);
 	p->dev = st.st_dev;
@@ -215,12 +217,14 @@ static int bind_unix(struct endpoint *p, int fd,
 	return r;
 }
 
-static int bind_tcp(const struct endpoint *p, int fd, struct error *e)
+static int bind_tcp(const struct endpoint *p, int fd, int backlog,
+		    struct error *e)
 {
 	const int on = 1;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (const struct sockaddr *)&p->address, p->len) < 0)
+	    bind(fd, (const struct sockaddr *)&p->address, p->len) < 0 ||
+	    listen(fd, backlog) < 0)
 		return error_sys(e, "listen on %s", p->text);
 	return 0;
 }
@@ -235,10 +239,8 @@ int endpoint_listen(struct endpoint *p, const struct endpoint_owner *owner,
 
 	if (fd < 0)
 		return error_sys(e, "socket");
-	r = endpoint_is_unix(p) ? bind_unix(p, fd, owner, e)
-				: bind_tcp(p, fd, e);
-	if (r == 0 && listen(fd, backlog) < 0)
-		r = error_sys(e, "listen on %s", p->text);
+	r = endpoint_is_unix(p) ? bind_unix(p, fd, backlog, owner, e)
+				: bind_tcp(p, fd, backlog, e);
 	if (r < 0) {
 		endpoint_remove(p);
 		return r;
