@@ -322,19 +322,31 @@ int waiting_enter(struct waiting *w, struct waiter *one, bool *ret_starts,
 	return error_code(e);
 }
 
+/* The file of one whose cancel has been asked for is not made again: under the
+ * lock, which waiting_cancel() takes before it removes the file. */
+static int save_started(struct waiting *w, struct waiter *one, struct error *e)
+{
+	WITH_LOCK(&w->lock);
+
+	if (atomic_load(&one->job->cancel_asked))
+		return error_set(e, ECANCELED, "cancelled");
+	one->file.started = true;
+	return queue_file_save(folder_of(w), &one->file, e);
+}
+
 /* That it has its turn is on disk before anything else is: whoever reads it
  * back knows that the destination may have heard of this job. */
 static void start_one(struct waiting *w, struct waiter *one)
 {
 	struct error e;
+	int r = save_started(w, one, &e);
 
-	one->file.started = true;
-	if (queue_file_save(folder_of(w), &one->file, &e) == 0) {
+	if (r == 0) {
 		w->start(w->host, one);
 		return;
 	}
-	job_fail(one->job, &e);
-	waiting_end(w, one, false);
+	job_settle(one->job, r, &e);
+	waiting_end(w, one, r == -ECANCELED);
 }
 
 bool waiting_again(struct waiting *w, struct waiter *one, enum queue_why why)
@@ -424,7 +436,7 @@ int waiting_set_priority(struct waiting *w, const char *job, unsigned priority,
 	WITH_LOCK(&w->lock);
 
 	one = find_waiter(w, job);
-	if (!one)
+	if (!one || atomic_load(&one->job->cancel_asked))
 		return error_set(e, EBUSY,
 				 "job %s does not wait any more: its priority "
 				 "means nothing now",
@@ -446,12 +458,13 @@ void waiting_cancel(struct waiting *w, const char *job)
 {
 	struct waiter *one;
 
-	remove_file(w, job);
 	{
 		WITH_LOCK(&w->lock);
 
 		one = take_waiter(w, job);
 	}
+	/* Nobody finds it, so nobody makes the file again. */
+	remove_file(w, job);
 	if (!one)
 		return;
 	job_finish(one->job, JOB_CANCELLED, "cancelled", NULL);

@@ -8,7 +8,8 @@
  * that waits is in the queue; one that runs is its thread's.  Any thread may
  * call everything; the lock in here guards the queue, the hosts that wait and
  * the counts, and is held for short times; under it those of the jobs are
- * taken.  Files are written without it, but of one whose priority is set.
+ * taken.  The file of one that can be cancelled is written under it, and not
+ * after its cancel was asked for; removed it is without it.
  */
 #pragma once
 
