@@ -349,12 +349,28 @@ static void start_one(struct waiting *w, struct waiter *one)
 	waiting_end(w, one, r == -ECANCELED);
 }
 
+/* Locked.  Of this turn the destination has kept nothing: a restart is to let
+ * it wait under its number.  Where a cancel was asked for, the file is gone or
+ * stays as it is. */
+static void save_waiting(struct waiting *w, struct waiter *one)
+{
+	struct error e;
+
+	one->file.started = false;
+	if (!atomic_load(&one->job->cancel_asked) &&
+	    queue_file_save(folder_of(w), &one->file, &e) < 0)
+		log_warning("job %s: %s: a restart would queue it again under "
+			    "another number",
+			    one->job->id, e.text);
+}
+
 bool waiting_again(struct waiting *w, struct waiter *one, enum queue_why why)
 {
 	WITH_LOCK(&w->lock);
 
 	if (atomic_load(&one->job->cancel_asked) && !w->stopping)
 		return false;
+	save_waiting(w, one);
 	count(&w->out, one->item.disks, -1);
 	if (why == QUEUE_FULL)
 		queue_was_full(&w->queue, &one->item, clock_us());
