@@ -80,7 +80,7 @@ static unsigned left_of(unsigned most, unsigned runs)
 	return most > runs ? most - runs : 0;
 }
 
-/* The first place is kept for one that was passed for too long. */
+/* A place is kept for one that was passed for too long. */
 static bool keeps_place(const struct queue_item *it, uint64_t now_us)
 {
 	return is_full(it) && now_us - it->full_since_us >= KEEP_AFTER_US;
@@ -93,7 +93,9 @@ struct queue_item *queue_next(const struct queue *q,
 {
 	unsigned places = left_of(most->moves, runs->moves);
 	bool disks = most->disk_moves > runs->disk_moves;
-	bool kept = false;
+	/* Of a single place nothing is kept: all others would stand still for
+	 * a host that is full.  Who was passed asks in his turn. */
+	bool kept = most->moves <= 1;
 
 	for (struct queue_item *it = q->first; it && places > 0;
 	     it = it->next) {

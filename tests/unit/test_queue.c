@@ -208,8 +208,27 @@ static void a_place_is_kept_for_who_was_passed_for_long(void **state)
 	/* One of two places, whoever else waits for that host. */
 	assert_ptr_equal(queue_next(&q, &nothing, &two, later, NULL), &c);
 	assert_null(queue_next(&q, &one, &two, later, NULL));
-	assert_null(queue_next(&q, &nothing, &one, later, NULL));
 	assert_ptr_equal(queue_offered(&q, &one, &two, later, "b"), &a);
+}
+
+static void a_host_with_one_place_does_not_stand_still_for_a_full_one(
+	void **state)
+{
+	static const struct queue_load one = { 1, 1 };
+	struct queue q = { 0 };
+	struct queue_item a = item("b", 50, S, 0), c = item("c", 50, S, 1);
+	uint64_t later = 301 * S;
+
+	(void)state;
+	queue_add(&q, &c);
+	queue_was_full(&q, &a, S);
+	queue_add(&q, &a);
+	a.again_us = later + S;
+	assert_ptr_equal(queue_next(&q, &nothing, &one, later, NULL), &c);
+	assert_null(queue_next(&q, &one, &one, later, NULL));
+	/* Once it asks again, or is offered a place, it is before the other. */
+	assert_ptr_equal(queue_next(&q, &nothing, &one, later + S, NULL), &a);
+	assert_ptr_equal(queue_offered(&q, &nothing, &one, later, "b"), &a);
 }
 
 static void nobody_starves_behind_higher_priorities(void **state)
@@ -551,6 +570,8 @@ int main(void)
 		cmocka_unit_test(
 			a_destination_that_is_away_is_tried_for_all_by_one),
 		cmocka_unit_test(a_place_is_kept_for_who_was_passed_for_long),
+		cmocka_unit_test(
+			a_host_with_one_place_does_not_stand_still_for_a_full_one),
 		cmocka_unit_test(nobody_starves_behind_higher_priorities),
 		cmocka_unit_test(
 			a_start_is_expected_by_what_the_others_have_left),
