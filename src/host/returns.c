@@ -31,12 +31,18 @@ enum {
 	TURN_MS = 300,
 	ASK_AGAIN_US = 3000000,
 	TRIES = 2,
+	COMING_TRIES = 20, /* where it may be here at any moment */
 };
+
+/* Moves wait there behind others, maybe for long; when nothing has come for so
+ * long, nobody waits any more. */
+#define SILENT_US (3600 * USEC_PER_SEC)
 
 struct returning {
 	struct host *host;
 	struct drain_record record; /* a copy; the thread's */
 	uint64_t asked_us;          /* when all were asked last */
+	uint64_t news_us;           /* when a machine was last seen to come */
 };
 
 static void returning_free(struct returning *r)
@@ -97,37 +103,61 @@ static int ask(struct returning *r, const struct drain_machine *m,
 	return peer_check_answer(ret, MESSAGE_RETURNS, m->to, e);
 }
 
+static void moves(struct drain_machine *m, const char *job, uint64_t silent_us)
+{
+	m->fate = silent_us < SILENT_US ? FATE_COMES : FATE_MOVED;
+	m->why[0] = '\0';
+	if (m->fate == FATE_COMES) {
+		snprintf(m->job, sizeof(m->job), "%s", job);
+		return;
+	}
+	snprintf(m->why, sizeof(m->why),
+		 "host %s says that it moves it, by job %.40s there, and no "
+		 "machine has come for an hour: see what holds that up, then "
+		 "'drover return' asks again",
+		 m->to, job);
+	m->job[0] = '\0';
+}
+
+void returns_heard(struct drain_machine *m, const char *own,
+		   const struct message_returns_answer *a, uint64_t silent_us)
+{
+	const bool here =
+		a->state == RETURNS_ELSEWHERE && !strcmp(a->host, own);
+
+	if (a->state == RETURNS_MOVES) {
+		moves(m, a->job, silent_us);
+		return;
+	}
+	if (here)
+		snprintf(m->why, sizeof(m->why),
+			 "host %s says that it is here, and it is not", m->to);
+	else if (a->state == RETURNS_ELSEWHERE)
+		snprintf(m->why, sizeof(m->why), "it has moved on to host %s",
+			 a->host);
+	else if (a->state == RETURNS_FAILED)
+		snprintf(m->why, sizeof(m->why), "%s", a->error);
+	else
+		snprintf(m->why, sizeof(m->why), "host %s does not know it",
+			 m->to);
+	if (a->state == RETURNS_ELSEWHERE && !here)
+		snprintf(m->to, sizeof(m->to), "%s", a->host);
+	m->tries++;
+	m->fate = m->tries < (here ? COMING_TRIES : TRIES) ? FATE_WAITS
+							   : FATE_MOVED;
+	m->job[0] = '\0';
+}
+
 static void take_answer(struct returning *r, struct drain_machine *m,
 			const struct message_returns_answer *a)
 {
-	char why[sizeof(m->why)];
-
-	switch ((unsigned)a->state) {
-	case RETURNS_MOVES:
-		snprintf(m->job, sizeof(m->job), "%s", a->job);
-		m->fate = FATE_COMES;
-		m->why[0] = '\0';
-		note(r, m);
+	returns_heard(m, r->host->settings->name, a, clock_us() - r->news_us);
+	if (m->fate == FATE_WAITS)
 		return;
-	case RETURNS_ELSEWHERE:
-		if (!strcmp(a->host, r->host->settings->name))
-			return; /* it is about to be here */
-		snprintf(why, sizeof(why), "it has moved on to host %s",
-			 a->host);
-		snprintf(m->to, sizeof(m->to), "%s", a->host);
-		break;
-	case RETURNS_FAILED:
-		snprintf(why, sizeof(why), "%s", a->error);
-		break;
-	default:
-		snprintf(why, sizeof(why), "host %s does not know it", m->to);
-		break;
-	}
-	m->tries++;
-	m->job[0] = '\0';
-	m->fate = FATE_WAITS;
-	if (m->tries >= TRIES)
-		away(r, m, why);
+	if (m->fate == FATE_MOVED)
+		log_warning("return: machine %s is not back: %s", m->name,
+			    m->why);
+	note(r, m);
 }
 
 static void call_back(struct returning *r, struct drain_machine *m)
@@ -140,7 +170,7 @@ static void call_back(struct returning *r, struct drain_machine *m)
 		return;
 	}
 	/* One that comes already may be here before its host is heard again. */
-	if (m->fate == FATE_COMES && ++m->tries < 20)
+	if (m->fate == FATE_COMES && ++m->tries < COMING_TRIES)
 		return;
 	away(r, m, e.text);
 }
@@ -173,9 +203,11 @@ static void look(struct returning *r, struct drain_machine *m, bool asks)
 {
 	const enum home at = is_here(r, m);
 
+	if (at != NOT_HERE)
+		r->news_us = clock_us();
 	if (at == RUNS_HERE) {
 		m->fate = FATE_BACK;
-		m->job[0] = m->to[0] = '\0';
+		m->job[0] = m->to[0] = m->why[0] = '\0';
 		note(r, m);
 	} else if (at == NOT_HERE && asks) {
 		call_back(r, m);
@@ -273,6 +305,7 @@ int returns_run(struct host *h, struct error *e)
 		return error_set(e, ENOMEM, "no memory for the way back");
 	}
 	r->host = h;
+	r->news_us = clock_us();
 	if (jobs_thread(h->jobs, "return", returning_main, r, e) == 0)
 		return 0;
 	returning_free(r);

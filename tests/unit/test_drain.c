@@ -15,7 +15,9 @@
 #include "host/drain.h"
 #include "host/placement.h"
 #include "host/placement_facts.h"
+#include "host/returns.h"
 #include "scratch.h"
+#include "wire/message.h"
 
 static char folder[SCRATCH_CAP];
 
@@ -271,6 +273,44 @@ static void test_what_a_machine_needs_is_what_its_host_tells(void **state)
 	placement_facts_done(&p);
 }
 
+/* Whatever it says, and however long. */
+static void test_no_answer_keeps_a_return_waiting_for_ever(void **state)
+{
+	struct message_returns_answer a = { .state = RETURNS_ELSEWHERE };
+	struct drain_machine m = { .fate = FATE_WAITS, .to = "beta" };
+	unsigned asked = 0;
+
+	(void)state;
+	/* "It is on your side." */
+	snprintf(a.host, sizeof(a.host), "alpha");
+	for (; m.fate != FATE_MOVED && asked < 100; asked++)
+		returns_heard(&m, "alpha", &a, 0);
+	assert_int_equal(asked, 20);
+	assert_string_equal(m.why,
+			    "host beta says that it is here, and it is not");
+	assert_string_equal(m.to, "beta");
+	/* Others that send it round and round. */
+	m = (struct drain_machine){ .fate = FATE_WAITS, .to = "beta" };
+	snprintf(a.host, sizeof(a.host), "gamma");
+	returns_heard(&m, "alpha", &a, 0);
+	assert_int_equal(m.fate, FATE_WAITS);
+	assert_string_equal(m.to, "gamma");
+	returns_heard(&m, "alpha", &a, 0);
+	assert_int_equal(m.fate, FATE_MOVED);
+	/* "I move it." */
+	m = (struct drain_machine){ .fate = FATE_WAITS, .to = "beta" };
+	a = (struct message_returns_answer){ .state = RETURNS_MOVES,
+					     .job = "17" };
+	for (asked = 0; asked < 100; asked++)
+		returns_heard(&m, "alpha", &a, 3599000000);
+	assert_int_equal(m.fate, FATE_COMES);
+	assert_string_equal(m.job, "17");
+	returns_heard(&m, "alpha", &a, 3600000000);
+	assert_int_equal(m.fate, FATE_MOVED);
+	assert_non_null(strstr(m.why, "host beta says that it moves it"));
+	assert_string_equal(m.job, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup(test_what_cannot_be_read_keeps_it_closed,
 				       begin_folder),
 		cmocka_unit_test(test_nothing_begins_that_cannot_be_noted),
+		cmocka_unit_test(
+			test_no_answer_keeps_a_return_waiting_for_ever),
 		cmocka_unit_test(test_who_may_be_chosen),
 		cmocka_unit_test(
 			test_what_a_machine_needs_is_what_its_host_tells),
