@@ -42,6 +42,8 @@ enum {
 	LIMIT_US = 30000000,
 	ALL_US = 60000000, /* all of them: the other host waits */
 	WORD_CAP = 200,
+	READ_CAP = 1024,
+	LEFT_READS = 64, /* what a pipe holds */
 	TURN_MS = 250,
 	USER_CAP = 4096,
 };
@@ -200,7 +202,7 @@ static void end_line(struct running *r)
 /* False at the end. */
 static bool read_output(struct running *r)
 {
-	char buf[1024];
+	char buf[READ_CAP];
 	ssize_t n = read(r->output_fd, buf, sizeof(buf));
 
 	for (ssize_t i = 0; i < n; i++)
@@ -243,7 +245,7 @@ static int wait_end(struct running *r, uint64_t deadline_us, struct error *e)
 	}
 }
 
-/* All that it started is in its session. */
+/* What it started is in its group, or has left that and may write for ever. */
 static int collect(struct running *r, bool ended, struct error *e)
 {
 	int status = 0;
@@ -253,7 +255,7 @@ static int collect(struct running *r, bool ended, struct error *e)
 		;
 	if (!ended)
 		return error_code(e);
-	while (read_output(r))
+	for (int i = 0; i < LEFT_READS && read_output(r); i++)
 		;
 	end_line(r);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
