@@ -75,6 +75,7 @@ int queue_pair_write(struct queue_pair *q, unsigned n, size_t len,
 		     const struct queue_pair_far *far, struct error *e);
 
 /* What has happened: 1 with the buffer, from which a write is complete, or into
- * which one has come; 0 when @stop_fd is readable; negative: it has broken. */
+ * which one has come; 0 when @stop_fd is readable and no buffer is left, so who
+ * stops it takes no more; negative: it has broken. */
 int queue_pair_next(struct queue_pair *q, int stop_fd, unsigned *ret_buffer,
 		    struct error *e);

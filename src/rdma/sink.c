@@ -216,8 +216,10 @@ static int pages_came(struct sink_pair *p, unsigned n, struct error *e)
 	{
 		WITH_LOCK(&s->lock);
 
+		/* Not the next one: who writes without a pause would keep the
+		 * thread, and all that waits for it, for ever. */
 		if (p->over)
-			return 0;
+			return error_set(e, ECANCELED, "not needed any more");
 		if (p->slot[n].written)
 			return error_set(e, EBADMSG,
 					 "buffer %u was written twice", n);
