@@ -26,6 +26,7 @@ enum {
 	LET_GO_LOOK_MS = 20,
 	RETRIES = 6,          /* 7 is for ever on some cards */
 	RECEIVER_RETRIES = 1, /* receives are there before they are needed */
+	STRANGERS_MAX = 32,   /* refused by one queue pair */
 };
 
 struct queue_pair {
@@ -241,7 +242,8 @@ static socklen_t sockaddr_of(struct sockaddr_storage *ret,
 	return sizeof(v6);
 }
 
-/* Waits for the next one; -ECANCELED, -ETIMEDOUT. */
+/* Waits for the next one; -ECANCELED, -ETIMEDOUT: also where one waits, since
+ * strangers may make them without end. */
 static int next_event(struct queue_pair *q, uint64_t deadline_us, int stop_fd,
 		      struct rdma_cm_event **ret, struct error *e)
 {
@@ -250,18 +252,17 @@ static int next_event(struct queue_pair *q, uint64_t deadline_us, int stop_fd,
 			{ .fd = q->events->fd, .events = POLLIN },
 			{ .fd = stop_fd, .events = POLLIN },
 		};
-		int n;
+		int n = poll(p, 2, clock_poll_ms(deadline_us));
 
+		if (n > 0 && p[1].revents)
+			return error_set(e, ECANCELED, "not needed any more");
+		if (clock_us() >= deadline_us)
+			return error_set(e, ETIMEDOUT,
+					 "no RDMA connection in time");
 		if (q->verbs->get_cm_event(q->events, ret) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EINTR)
 			return error_sys(e, "events of an RDMA connection");
-		n = poll(p, 2, clock_poll_ms(deadline_us));
-		if (n == 0)
-			return error_set(e, ETIMEDOUT,
-					 "no RDMA connection in time");
-		if (n > 0 && p[1].revents)
-			return error_set(e, ECANCELED, "not needed any more");
 	}
 }
 
@@ -493,6 +494,11 @@ int queue_pair_accept(struct queue_pair *q,
 			q->verbs->destroy_id(stranger);
 		else if (!q->id)
 			return event_failed(q, kind, status, e);
+		if (*refused == STRANGERS_MAX)
+			return error_set(e, ECONNABORTED,
+					 "%d RDMA connections without the "
+					 "secret came before the right one",
+					 STRANGERS_MAX);
 	}
 	/* The secret counts once. */
 	q->verbs->destroy_id(q->listener);

@@ -37,8 +37,8 @@ int queue_pair_possible(const struct nic_address *from, struct error *e);
 int queue_pair_listen(struct queue_pair **ret, const struct nic_address *at,
 		      uint16_t *ret_port, struct error *e);
 /* Waits for who knows @expected, and accepts: receives for all buffers are
- * posted then.  @refused is how many did not.  -ECANCELED when @stop_fd becomes
- * readable, -ETIMEDOUT. */
+ * posted then.  @refused is how many did not: many make it give up.  -ECANCELED
+ * when @stop_fd becomes readable, -ETIMEDOUT. */
 int queue_pair_accept(struct queue_pair *q,
 		      const struct rdma_greeting *expected,
 		      uint64_t deadline_us, int stop_fd, unsigned *refused,
