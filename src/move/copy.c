@@ -28,6 +28,9 @@ enum {
 	SEAL_US = 60000000, /* of a disk that is slow to sync */
 	END_US = 20000000,
 	TURN_MS = 20,
+	/* A write of the guest's waits until the other host has it.  Without a
+	 * path it is the copy that ends, and not the guest that stands. */
+	HELD_US = 1000000,
 };
 
 struct copied {
@@ -202,6 +205,17 @@ static int mirror_all(struct copy *c, const struct move_machine *m,
 	return 0;
 }
 
+static int begin(struct copy *c, const struct job *job,
+		 const struct session_options *so, const struct move_machine *m,
+		 struct qmp *q, struct error *e)
+{
+	if (session_open(&c->session, so, e) < 0 || ask(c, job, e) < 0)
+		return error_code(e);
+	if (so->outage_limit_us > HELD_US)
+		session_set_outage_limit(c->session, HELD_US);
+	return mirror_all(c, m, q, e);
+}
+
 int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 	       const struct move_machine *machine, const struct move_peer *peer,
 	       const struct move_options *o, struct qmp *q,
@@ -215,9 +229,7 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 		return error_set(e, ENOMEM, "no memory for disks");
 	c->peer = peer;
 	if (choose(c, job, machine, q, described, e) == 0 &&
-	    (c->count == 0 ||
-	     (session_open(&c->session, &so, e) == 0 && ask(c, job, e) == 0 &&
-	      mirror_all(c, machine, q, e) == 0))) {
+	    (c->count == 0 || begin(c, job, &so, machine, q, e) == 0)) {
 		*ret = c;
 		return 0;
 	}
@@ -226,6 +238,12 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 }
 
 /* --- while it goes on */
+
+void copy_switchover(struct copy *c, uint64_t outage_limit_us)
+{
+	if (c->count > 0)
+		session_switchover(c->session, outage_limit_us);
+}
 
 static int drain_messages(struct copy *c, struct error *e)
 {

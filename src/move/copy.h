@@ -31,6 +31,9 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 /* 1: all are in step; 0: not yet; negative: it does not go on. */
 int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 	      struct error *e);
+/* The guest stands still: it waits for no write, and a path may be missing for
+ * @outage_limit_us. */
+void copy_switchover(struct copy *c, uint64_t outage_limit_us);
 /* Does its session live?  Asks no QEMU. */
 int copy_check(struct copy *c, struct error *e);
 /* Both QEMUs have all of the memory: the mirrors end, and the other host has

@@ -123,6 +123,7 @@ static int switch_over(struct source *m, struct error *e)
 	struct copy_progress p;
 	int r;
 
+	copy_switchover(m->copy, m->host->switchover_outage_us);
 	while ((r = copy_look(m->copy, m->qmp, &p, e)) == 0) {
 		if (clock_us() > deadline)
 			return error_set(e, ETIMEDOUT,

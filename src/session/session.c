@@ -537,6 +537,11 @@ void session_set_phase(struct session *s, enum outbox_phase phase)
 	outbox_set_phase(&s->out, phase);
 }
 
+void session_set_outage_limit(struct session *s, uint64_t us)
+{
+	life_set_outage_limit(&s->life, us);
+}
+
 void session_switchover(struct session *s, uint64_t outage_limit_us)
 {
 	outbox_set_phase(&s->out, PHASE_SWITCHOVER);

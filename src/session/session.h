@@ -133,6 +133,9 @@ void session_set_block_sink(struct session *s, const struct block_sink *sink);
 
 /* How far a move has come.  The switchover begins with the call below. */
 void session_set_phase(struct session *s, enum outbox_phase phase);
+/* Without any sign of life from the peer for @us, the session ends from now on.
+ */
+void session_set_outage_limit(struct session *s, uint64_t us);
 /* The guest has stopped, and somebody waits for all that was sent: what a slow
  * channel still holds is sent again over a fast one.  Without any sign of life
  * from the peer for @outage_limit_us, the session ends; 0: the limit stays. */

@@ -2,6 +2,7 @@
 """Machines whose disks are their host's own move with them: drover move --disks."""
 import os
 import subprocess
+import time
 import unittest
 
 from lab import Lab, machine, needs
@@ -23,9 +24,9 @@ class DiskMove(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        network = Network(self.lab, ("alpha", "beta"))
+        self.network = Network(self.lab, ("alpha", "beta"))
         self.alpha, self.beta = connect(*(
-            Host(self.lab, name, network[name], network.addresses(name))
+            Host(self.lab, name, self.network[name], self.network.addresses(name))
             for name in ("alpha", "beta")))
         self.images = self.lab.path("images")
         self.folders = {host: self.lab.path(f"of-{host.name}") for host in (self.alpha, self.beta)}
@@ -156,6 +157,23 @@ class DiskMove(unittest.TestCase):
         self.assertIsNotNone(job["error"])
         self.assertEqual(self.alpha.machine("web")["state"], "running")
         self.guest_writes(self.alpha, "write -P 5 10M 64k")
+
+    def test_without_a_path_the_guest_writes_on_and_the_move_is_undone(self):
+        self.begin()
+        for link in self.network.links:
+            link.shape("8mbit")
+        moved = self.alpha.drover("move", "web", "beta", "--disks", "--background", "--json").json
+        wait_for("the copy at beta", lambda: os.path.exists(self.at(self.beta))
+                 and os.stat(self.at(self.beta)).st_blocks > 0, 30)
+        for link in self.network.links:
+            link.blackhole()
+        begun = time.monotonic()
+        self.guest_writes(self.alpha, "write -P 5 10M 64k")
+        self.assertLess(time.monotonic() - begun, 15)  # and not the outage limit of 5 minutes
+        job = self.alpha.wait_job(moved["id"], "failed", timeout=60)
+        self.assertIn("no path to host beta", job["error"])
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+        self.guest_writes(self.alpha, "write -P 6 10M 64k")
 
 
 if __name__ == "__main__":
