@@ -22,7 +22,11 @@
 #include "session/session.h"
 #include "wire/message.h"
 
-enum { TURN_US = 500000 };
+enum {
+	TURN_US = 500000,
+	/* Beyond what the source waits for without a path. */
+	LATER_US = 2000000,
+};
 
 struct copy {
 	struct copy *next;
@@ -285,6 +289,15 @@ static void part(struct host *h, struct copy *c)
 	copies_drop(h->copies, c, false);
 }
 
+/* The source gives a copy up at the limit of switchovers at the latest, and may
+ * not be able to say so: the next try finds the files gone. */
+static void limit_silence(struct host *h, struct session *s)
+{
+	AUTO_TERMS struct terms t = terms_of(h);
+
+	session_set_outage_limit(s, t.host.switchover_outage_us + LATER_US);
+}
+
 void copies_serve(struct host *h, struct session *s,
 		  const struct message *request)
 {
@@ -300,6 +313,7 @@ void copies_serve(struct host *h, struct session *s,
 		session_free(s);
 		return;
 	}
+	limit_silence(h, s);
 	if (session_say(s, MESSAGE_TAKES, &e) == 0)
 		follow(s, c);
 	sink_stop(c->sink);

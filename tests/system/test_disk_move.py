@@ -139,8 +139,10 @@ class DiskMove(unittest.TestCase):
         self.alpha.restart()
         wait_for("the guest at alpha", lambda: self.alpha.machine("web")["state"] == "running", 20)
         self.guest_writes(self.alpha, "write -P 5 10M 64k")
-        # Beta holds its copy until the outage limit.
-        os.unlink(self.at(self.beta))
+        # Which beta has to find out.
+        wait_for("beta's side of the job to end",
+                 lambda: self.beta.job(moved["id"])["state"] != "running", 60)
+        wait_for("the half copy to go", lambda: not os.path.exists(self.at(self.beta)), 30)
         self.move()
         self.assertEqual(self.compared(), "Images are identical.")
 
@@ -174,6 +176,7 @@ class DiskMove(unittest.TestCase):
         self.assertIn("no path to host beta", job["error"])
         self.assertEqual(self.alpha.machine("web")["state"], "running")
         self.guest_writes(self.alpha, "write -P 6 10M 64k")
+        wait_for("the half copy to go", lambda: not os.path.exists(self.at(self.beta)), 30)
 
 
 if __name__ == "__main__":
