@@ -128,6 +128,8 @@ enum { SESSION_BUSY_MAX = 16 };
 unsigned session_busy(struct session *s,
 		      struct message_busy ret[static SESSION_BUSY_MAX]);
 
+/* NULL: none.  Nobody waits for a reader that has just taken the one before:
+ * what was set outlives the session. */
 void session_set_page_sink(struct session *s, const struct page_sink *sink);
 void session_set_block_sink(struct session *s, const struct block_sink *sink);
 
