@@ -40,6 +40,7 @@ struct move_request {
 
 /* How it stands in JSON, as a member @m of @type: in the body of a call, and
  * on disk while the move waits. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type */
 #define MOVE_REQUEST_FIELDS(type, m) \
 	{ "host", SHAPE_STRING, SHAPE_OMIT, SHAPE_AT(type, m.host) }, \
 		{ "downtime_limit_ms", SHAPE_SIGNED, SHAPE_OMIT, \
@@ -74,6 +75,7 @@ struct move_request {
 			SHAPE_AT(type, m.paths.connections), \
 			SHAPE_HAS(type, m.paths.has_connections) \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* What is not given stays as it is. */
 struct job_request {

@@ -94,20 +94,20 @@ struct job {
 	unsigned refusals, refusals_seen; /* of the operator's word */
 	char refusal[120];
 	enum job_state state;
-	bool waits; /* for its turn: it runs, and does nothing yet */
+	int priority; /* of a move; -1: it has none */
 	struct job_queue queue;
-	int priority;            /* of a move; -1: it has none */
-	char again[JOB_ID_SIZE]; /* the job that this move is now; or empty */
 	uint64_t started_us; /* clock_wall_us(); while it waits, since when */
 	const char *stage;
 	struct job_terms terms;
-	bool open_terms, new_terms; /* may be changed; have been */
-	uint64_t near_us;           /* its switchover is, since; 0: it is not */
+	uint64_t near_us; /* its switchover is, since; 0: it is not */
 	uint64_t ended_us;
+	bool waits; /* for its turn: it runs, and does nothing yet */
+	bool open_terms, new_terms; /* may be changed; have been */
+	bool has_report;
+	char again[JOB_ID_SIZE]; /* the job that this move is now; or empty */
 	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	enum error_kind failure; /* of what failed */
 	struct job_progress progress;
-	bool has_report;
 	struct job_report report;
 	struct session *session; /* while it can be looked into */
 	struct job *next;        /* the registry's */
