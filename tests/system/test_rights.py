@@ -20,6 +20,7 @@ DESCRIBED = {"name": "web", "definition": "no definition", "type": "pc", "qemu":
 # The right that each needs, and what it has to say to be understood; None: no right.
 REQUESTS = {
     "move": ("move-in", {"job": "1", "machine": DESCRIBED}),
+    "disks": ("move-in", {"job": "1234abcd", "machine": "web1", "disks": []}),
     "compare": ("compare", {"machine": DESCRIBED}),
     "plan": ("plan", {}),
     "facts": ("plan", {}),
@@ -41,6 +42,7 @@ OTHERS = {
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
     "holder": {"state": "none"}, "full": {}, "taken": {"takes": True},
     "renewed": {"certificate": "x"}, "host": {"facts": {}}, "returns": {"state": "unknown"},
+    "takes": {}, "seal": {}, "sealed": {},
     "drain": {}, "of-later": {},
 }
 # Is kept by the session itself, whoever has one, and answered by nothing.
