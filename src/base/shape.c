@@ -312,10 +312,18 @@ static int read_real(const struct reading *r, const struct shape_field *f,
 		     void *at, const json_t *j)
 {
 	double v = json_number_value(j);
+	char must[64];
 
 	if (!json_is_number(j))
 		return refuse(r, f, "a number");
 	if (f->kind == SHAPE_REAL) {
+		if (f->most &&
+		    !(v >= (double)f->least && v <= (double)f->most)) {
+			snprintf(must, sizeof(must),
+				 "from %" PRId64 " to %" PRIu64, f->least,
+				 f->most);
+			return refuse(r, f, must);
+		}
 		*(double *)at = v;
 		return 0;
 	}

@@ -73,8 +73,8 @@ struct shape_field {
 	size_t offset, bytes;
 	size_t has;   /* 1 + offset of a bool; 0: none */
 	size_t count; /* SHAPE_LIST: offset of its length, a size_t */
-	/* Numbers: limits, where .most is not 0.  SHAPE_STRING: bytes.
-	 * Lists: elements. */
+	/* Numbers, real ones too: limits, where .most is not 0.  SHAPE_STRING:
+	 * bytes. Lists: elements. */
 	int64_t least;
 	uint64_t most;
 	const struct shape *of;

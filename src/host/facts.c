@@ -2,6 +2,7 @@
 #include "host/facts.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,7 +178,7 @@ static int fill_own(struct host *h, struct host_facts *ret, struct error *e)
 	ret->huge_bytes = free_huge_pages();
 	ret->cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (getloadavg(&load, 1) == 1)
-		ret->load = load / ret->cpus;
+		ret->load = fmin(load / ret->cpus, FACTS_LOAD_MOST);
 	ret->speed = speed_of_cards(h, now);
 	if (add_types(&ret->types, now->host.qemu, e) < 0 ||
 	    add_bridges(&ret->bridges, h, now, e) < 0)

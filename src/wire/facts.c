@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/facts.h"
 
+/* What a host says of itself is summed up and compared with what others say:
+ * no sum of it may overflow, nor one host win by a number that none has. */
+#define HOST_MOST (1ULL << 50)
+#define MACHINE_MOST (1ULL << 48)
+
 enum { TYPES_MOST = 2048, BRIDGES_MOST = 1024, MACHINES_MOST = 8192 };
 
 #define OF(member) SHAPE_AT(struct machine_facts, member)
@@ -11,7 +16,7 @@ static const struct shape_field machine_fields[] = {
 	{ "type", SHAPE_TEXT, SHAPE_OMIT, OF(type) },
 	{ "apart", SHAPE_TEXT, SHAPE_OMIT, OF(apart) },
 	{ "together", SHAPE_TEXT, SHAPE_OMIT, OF(together) },
-	{ "memory", SHAPE_NUMBER, 0, OF(memory_bytes), .most = 1ULL << 60 },
+	{ "memory", SHAPE_NUMBER, 0, OF(memory_bytes), .most = MACHINE_MOST },
 	{ "huge", SHAPE_BOOL, SHAPE_OMIT, OF(huge) },
 	{ "vcpus", SHAPE_NUMBER, 0, OF(vcpus), .most = 1 << 16 },
 	{ "priority", SHAPE_NUMBER, 0, OF(priority), .most = 1000 },
@@ -27,12 +32,11 @@ const struct shape machine_facts_shape =
 
 static const struct shape_field host_fields[] = {
 	{ "closed", SHAPE_TEXT, SHAPE_OMIT, OF(closed) },
-	{ "total", SHAPE_NUMBER, 0, OF(total_bytes), .most = 1ULL << 60 },
-	{ "memory", SHAPE_NUMBER, 0, OF(memory_bytes), .most = 1ULL << 60 },
-	{ "huge", SHAPE_NUMBER, SHAPE_OMIT, OF(huge_bytes),
-	  .most = 1ULL << 60 },
+	{ "total", SHAPE_NUMBER, 0, OF(total_bytes), .most = HOST_MOST },
+	{ "memory", SHAPE_NUMBER, 0, OF(memory_bytes), .most = HOST_MOST },
+	{ "huge", SHAPE_NUMBER, SHAPE_OMIT, OF(huge_bytes), .most = HOST_MOST },
 	{ "cpus", SHAPE_NUMBER, 0, OF(cpus), .most = 1 << 20 },
-	{ "load", SHAPE_REAL, 0, OF(load) },
+	{ "load", SHAPE_REAL, 0, OF(load), .most = FACTS_LOAD_MOST },
 	{ "speed", SHAPE_NUMBER, SHAPE_OMIT, OF(speed), .most = 1ULL << 50 },
 	{ "types", SHAPE_WORDS, SHAPE_OMIT, OF(types), .most = TYPES_MOST },
 	{ "bridges", SHAPE_WORDS, SHAPE_OMIT, OF(bridges),

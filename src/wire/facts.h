@@ -14,6 +14,8 @@
 #include "base/shape.h"
 #include "base/words.h"
 
+enum { FACTS_LOAD_MOST = 1000 };
+
 struct machine_facts {
 	char name[64], uuid[40];
 	char type[128]; /* the machine type, without an alias */

@@ -311,6 +311,36 @@ static void test_no_answer_keeps_a_return_waiting_for_ever(void **state)
 	assert_string_equal(m.job, "");
 }
 
+static bool is_told(const char *text)
+{
+	struct host_facts f = { 0 };
+	struct error e;
+	const int r = shape_parse(&host_facts_shape, &f, text, strlen(text),
+				  SHAPE_MESSAGE, &e);
+
+	if (r == 0)
+		host_facts_done(&f);
+	else
+		assert_non_null(strstr(e.text, " must be "));
+	return r == 0;
+}
+
+static void test_no_host_tells_what_none_has(void **state)
+{
+	(void)state;
+	assert_true(is_told("{\"load\":0,\"memory\":1125899906842624}"));
+	assert_true(is_told("{\"load\":1000,\"machines\":[]}"));
+	assert_false(is_told("{\"load\":-1e300}"));
+	assert_false(is_told("{\"load\":-0.001}"));
+	assert_false(is_told("{\"load\":1000.5}"));
+	assert_false(is_told("{\"load\":\"nan\"}"));
+	assert_false(is_told("{\"memory\":1125899906842625}"));
+	assert_false(is_told("{\"total\":1152921504606846976}"));
+	assert_false(is_told("{\"huge\":1152921504606846976}"));
+	assert_false(is_told("{\"machines\":[{\"name\":\"a\","
+			     "\"memory\":281474976710657}]}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_begins_that_cannot_be_noted),
 		cmocka_unit_test(
 			test_no_answer_keeps_a_return_waiting_for_ever),
+		cmocka_unit_test(test_no_host_tells_what_none_has),
 		cmocka_unit_test(test_who_may_be_chosen),
 		cmocka_unit_test(
 			test_what_a_machine_needs_is_what_its_host_tells),
