@@ -410,13 +410,15 @@ static int check_right(struct host *h, const struct session *s,
 	if (!p)
 		return error_set(e, EACCES, "%s does not know host %s any more",
 				 t.host.own_name, peer);
-	if (right == RIGHT_OF_PEERS)
+	if (right == RIGHT_OF_DOUBT)
 		return 0;
 	if (session_kept(s))
 		return error_set(e, EBUSY,
 				 "%s has too many sessions open with %s: try "
 				 "again later",
 				 t.host.own_name, peer);
+	if (right == RIGHT_OF_PEERS)
+		return 0;
 	if (right == RIGHT_OF_MEMBERS)
 		return rates_take(h->rates, peer, request->type, e);
 	if (p->may & 1U << right)

@@ -67,9 +67,9 @@ enum message_type {
 /* What a peer needs leave for: it may open a session with such a request.
  * drover.conf(5), "may". */
 enum message_right {
-	RIGHT_NEVER, /* nobody does: it is no request */
-	/* Every peer does: of a move that it has part in; */
-	RIGHT_OF_PEERS,
+	RIGHT_NEVER,      /* nobody does: it is no request */
+	RIGHT_OF_DOUBT,   /* each peer does, of a move that it has part in */
+	RIGHT_OF_PEERS,   /* each peer does */
 	RIGHT_OF_MEMBERS, /* of the CA, so many times (host/rates.h) */
 	RIGHT_MOVE_IN,
 	RIGHT_RETURN,
