@@ -285,8 +285,10 @@ static void run_arrival(struct host *h, struct session *s,
 		machine_did_not_come(h->registry, m);
 	} else {
 		store_note_elsewhere(h->settings->state_directory,
-				     machine_record(m)->uuid,
-				     machine_record(m)->name, peer.name, NULL);
+				     &(struct elsewhere_note){
+					     .uuid = machine_record(m)->uuid,
+					     .name = machine_record(m)->name,
+					     .peer = peer.name });
 		power = power_hold(&t.settings->power);
 		r = move_in(j, &t.host, s, request, &peer, &e);
 		if (r < 0)

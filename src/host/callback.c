@@ -21,14 +21,16 @@ struct callback {
 	char uuid[UUID_CAP], name[STORE_NAME_CAP];
 };
 
-/* Where it is, if it is not here. */
+/* Where it is, if it is not here, to who had sent it here: where others'
+ * machines go is not the peer's to know. */
 static void say_elsewhere(const struct callback *c, struct message *ret)
 {
+	const char *dir = c->host->settings->state_directory;
 	char other[STORE_NAME_CAP];
 
 	ret->returns.state = RETURNS_UNKNOWN;
-	if (!store_last_seen(c->host->settings->state_directory, c->uuid,
-			     other))
+	if (!store_came_from(dir, c->uuid, c->peer) ||
+	    !store_last_seen(dir, c->uuid, other))
 		return;
 	ret->returns.state = RETURNS_ELSEWHERE;
 	snprintf(ret->returns.host, sizeof(ret->returns.host), "%s", other);

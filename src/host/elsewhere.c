@@ -47,7 +47,10 @@ void elsewhere_answer(struct host *h, const char *peer,
 			 other);
 	} else if (here) {
 		/* It may start it now. */
-		store_note_elsewhere(state_directory, uuid, name, peer, NULL);
+		store_note_elsewhere(state_directory,
+				     &(struct elsewhere_note){ .uuid = uuid,
+							       .name = name,
+							       .peer = peer });
 	}
 }
 

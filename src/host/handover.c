@@ -100,8 +100,13 @@ static int left(void *context, const char *name, const char *peer)
 	c = machine_record(m);
 	launch_clean(c->run_dir);
 	granted_forget(h->settings->state_directory, confine_number(c->uuid));
-	store_note_elsewhere(h->settings->state_directory, c->uuid, name, peer,
-			     c->own ? c->text : NULL);
+	store_note_elsewhere(h->settings->state_directory,
+			     &(struct elsewhere_note){ .uuid = c->uuid,
+						       .name = name,
+						       .peer = peer,
+						       .from = c->from,
+						       .own = c->own ? c->text
+								     : NULL });
 	if (machine_erase(h->registry, m, &e) == 0) {
 		machine_unlist(h->registry, m);
 		return 0;

@@ -41,12 +41,14 @@ static const struct shape machine_shape =
 
 struct note {
 	char machine[STORE_NAME_CAP], peer[STORE_NAME_CAP];
+	char from[STORE_NAME_CAP]; /* empty: not known, or from none */
 	char *own; /* NULL: no definition of this host's administrator */
 };
 
 static const struct shape_field note_fields[] = {
 	{ "machine", SHAPE_TEXT, 0, SHAPE_AT(struct note, machine) },
 	{ "peer", SHAPE_TEXT, 0, SHAPE_AT(struct note, peer) },
+	{ "from", SHAPE_TEXT, SHAPE_OMIT, SHAPE_AT(struct note, from) },
 	{ "own", SHAPE_STRING, SHAPE_OMIT, SHAPE_AT(struct note, own) },
 };
 static const struct shape note_shape = SHAPE(struct note, note_fields);
@@ -187,29 +189,31 @@ static void note_read(struct note *ret, const char *state_directory,
 		read_file(&note_shape, ret, path);
 }
 
-void store_note_elsewhere(const char *state_directory, const char *uuid,
-			  const char *name, const char *peer, const char *own)
+void store_note_elsewhere(const char *state_directory,
+			  const struct elsewhere_note *of)
 {
 	SCOPED(note_done) struct note n = { 0 };
 	char folder[PATH_MAX], file[UUID_CAP + 8];
 	AUTO_FREE char *text = NULL;
 	struct error e;
 
-	if (own)
-		n.own = strdup(own);
+	if (of->own)
+		n.own = strdup(of->own);
 	else
-		note_read(&n, state_directory, uuid);
-	snprintf(n.machine, sizeof(n.machine), "%s", name);
-	snprintf(n.peer, sizeof(n.peer), "%s", peer);
+		note_read(&n, state_directory, of->uuid);
+	snprintf(n.machine, sizeof(n.machine), "%s", of->name);
+	snprintf(n.peer, sizeof(n.peer), "%s", of->peer);
+	if (of->from)
+		snprintf(n.from, sizeof(n.from), "%s", of->from);
 	text = shape_file_text(&note_shape, &n);
-	if (!text || !uuid[0])
+	if (!text || !of->uuid[0])
 		return;
 	snprintf(folder, sizeof(folder), "%s/elsewhere", state_directory);
-	snprintf(file, sizeof(file), "%s.json", uuid);
+	snprintf(file, sizeof(file), "%s.json", of->uuid);
 	if (file_save(folder, file, text, 0600, &e) < 0)
 		log_error("machine %s: that it is on host %s cannot be noted: "
 			  "%s",
-			  name, peer, e.text);
+			  of->name, of->peer, e.text);
 	folder_prune(folder, NOTES_MAX);
 }
 
@@ -230,6 +234,15 @@ bool store_last_seen(const char *state_directory, const char *uuid,
 	note_read(&n, state_directory, uuid);
 	snprintf(ret_peer, STORE_NAME_CAP, "%s", n.peer);
 	return n.peer[0];
+}
+
+bool store_came_from(const char *state_directory, const char *uuid,
+		     const char *peer)
+{
+	SCOPED(note_done) struct note n = { 0 };
+
+	note_read(&n, state_directory, uuid);
+	return n.from[0] && !strcmp(n.from, peer);
 }
 
 char *store_own_definition(const char *state_directory, const char *uuid)

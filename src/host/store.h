@@ -56,10 +56,19 @@ int store_each(const char *state_directory,
 			  const struct machine_file *f, struct error *e),
 	       void *context, struct error *e);
 
-/* The machine is, or is about to be, on @peer.  What fails is logged.  @own:
- * its definition, by this host's administrator; NULL: what was noted before. */
-void store_note_elsewhere(const char *state_directory, const char *uuid,
-			  const char *name, const char *peer, const char *own);
+struct elsewhere_note {
+	const char *uuid, *name, *peer;
+	const char *from; /* the host that it came here from; NULL: as before */
+	/* Its definition, by this host's administrator; NULL: as before. */
+	const char *own;
+};
+
+/* The machine is, or is about to be, on .peer.  What fails is logged. */
+void store_note_elsewhere(const char *state_directory,
+			  const struct elsewhere_note *of);
+/* It was noted to have come from @peer. */
+bool store_came_from(const char *state_directory, const char *uuid,
+		     const char *peer);
 /* The definition in that note, on the heap; NULL: there is none. */
 char *store_own_definition(const char *state_directory, const char *uuid);
 /* It is here. */
