@@ -174,7 +174,8 @@ static enum MHD_Result stream(const struct door *d, struct MHD_Connection *conn)
 
 	if (!s)
 		return MHD_NO;
-	if (events_open(host_events(d->of->host), &s->reader, &e) < 0) {
+	if (events_open(host_events(d->of->host), d->changes, &s->reader, &e) <
+	    0) {
 		free(s);
 		return refuse(conn, MHD_HTTP_SERVICE_UNAVAILABLE, e.text);
 	}

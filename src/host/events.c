@@ -56,7 +56,7 @@ struct events {
 	pthread_cond_t told;
 	struct event kept[EVENTS_KEPT]; /* number n at n % EVENTS_KEPT */
 	uint64_t next;                  /* number; the first is 1 */
-	unsigned readers;
+	unsigned readers[2];            /* who may look; who may change */
 	bool ended;
 
 	/* Of the thread that watches cards. */
@@ -70,7 +70,7 @@ struct events {
 struct events_reader {
 	struct events *all;
 	uint64_t next; /* that it has not heard */
-	bool greeted;
+	bool greeted, changes;
 };
 
 struct events *events_new(void)
@@ -231,7 +231,8 @@ void events_follow(struct events *all, struct nic_watch *nics)
 
 /* --- readers */
 
-int events_open(struct events *all, struct events_reader **ret, struct error *e)
+int events_open(struct events *all, bool changes, struct events_reader **ret,
+		struct error *e)
 {
 	struct events_reader *r = calloc(1, sizeof(*r));
 
@@ -240,15 +241,17 @@ int events_open(struct events *all, struct events_reader **ret, struct error *e)
 
 	WITH_LOCK(&all->lock);
 
-	if (all->ended || all->readers == EVENTS_READERS) {
+	if (all->ended || all->readers[changes] == EVENTS_READERS) {
 		free(r);
 		return error_set(e, EBUSY,
 				 "%d read the events already, which are as "
 				 "many as may: try again later",
 				 EVENTS_READERS);
 	}
-	all->readers++;
-	*r = (struct events_reader){ .all = all, .next = all->next };
+	all->readers[changes]++;
+	*r = (struct events_reader){ .all = all,
+				     .next = all->next,
+				     .changes = changes };
 	*ret = r;
 	return 0;
 }
@@ -301,12 +304,13 @@ bool events_next(struct events_reader *r, struct event *ret)
 void events_close(struct events_reader *r)
 {
 	struct events *all = r->all;
+	const bool changes = r->changes;
 
 	free(r);
 
 	WITH_LOCK(&all->lock);
 
-	all->readers--;
+	all->readers[changes]--;
 }
 
 void events_end(struct events *all)

@@ -67,10 +67,11 @@ void events_tell_job(struct events *all, struct job *j);
 void events_tell_machine(struct events *all, const char *name,
 			 char told[static EVENT_STATE], const char *state);
 
-/* -EBUSY: there are EVENTS_READERS already, or the service ends.  What it hears
- * is what is told from now on. */
+/* -EBUSY: there are EVENTS_READERS already of those who may change something
+ * (@changes), or of those who may only look, so that these keep nobody of those
+ * out; or the service ends.  What it hears is what is told from now on. */
 struct events_reader;
-int events_open(struct events *all, struct events_reader **ret,
+int events_open(struct events *all, bool changes, struct events_reader **ret,
 		struct error *e);
 /* The next one, or EVENT_ALIVE after a while without any; false: the service
  * ends. */
