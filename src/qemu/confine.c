@@ -24,10 +24,12 @@ enum { USER_TEXT = 4096, WAY = 2 /* run directory and "machines" */ };
 /* Where there are old ones of 16 bits as well. */
 #ifdef SYS_setresuid32
 #define SET_USERS SYS_setresuid32
+#define SET_LOOKS SYS_setfsuid32
 #define SET_GROUP SYS_setresgid32
 #define SET_GROUPS SYS_setgroups32
 #else
 #define SET_USERS SYS_setresuid
+#define SET_LOOKS SYS_setfsuid
 #define SET_GROUP SYS_setresgid
 #define SET_GROUPS SYS_setgroups
 #endif
@@ -172,7 +174,6 @@ static int drop_bounds(void)
 	return 0;
 }
 
-/* Of the files of programs, too, nothing comes back. */
 static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = {
@@ -180,14 +181,13 @@ static int drop_capabilities(void)
 	};
 	const struct __user_cap_data_struct none[2] = { { 0 } };
 
-	if (syscall(SYS_capset, &head, none) < 0)
-		return -1;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return (int)syscall(SYS_capset, &head, none);
 }
 
 /* The library's functions of these names change all threads, and wait for
- * them. */
-int confine_enter(const struct confinement *c)
+ * them.  The call that lets files be looked at does not fail: the second one
+ * changes nothing, and tells. */
+int confine_look(const struct confinement *c)
 {
 	uid_t n = c->number;
 	gid_t group = c->group;
@@ -196,7 +196,23 @@ int confine_enter(const struct confinement *c)
 		return 0;
 	if (drop_bounds() < 0 ||
 	    syscall(SET_GROUPS, c->groups_count, c->groups) < 0 ||
-	    syscall(SET_GROUP, group, group, group) < 0 ||
+	    syscall(SET_GROUP, group, group, group) < 0)
+		return -1;
+	syscall(SET_LOOKS, n);
+	if ((uid_t)syscall(SET_LOOKS, -1) == n)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
+/* Of the files of programs, too, nothing comes back. */
+int confine_enter(const struct confinement *c)
+{
+	uid_t n = c->number;
+
+	if (!c->on)
+		return 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    syscall(SET_USERS, n, n, n) < 0)
 		return -1;
 	return drop_capabilities();

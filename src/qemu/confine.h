@@ -56,5 +56,10 @@ int confine_folder(const char *run_dir, const struct confinement *c,
 		   struct error *e);
 
 /* In the process that becomes QEMU, which is a child of a program with threads:
- * system calls and nothing else.  0, or -1 with errno. */
+ * system calls and nothing else.  0, or -1 with errno.
+ *
+ * First its groups, and files as its user sees them; no process of that user's
+ * can send it a signal yet.  Then all the rest, after which they can: it goes
+ * last. */
+int confine_look(const struct confinement *c);
 int confine_enter(const struct confinement *c);

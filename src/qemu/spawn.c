@@ -16,6 +16,7 @@
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,14 +26,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "qemu/confine.h"
 #include "qemu/files.h"
 #include "qemu/grant.h"
 
-enum { STACK = 64 * 1024, FIRST_KEPT = 3, SIGNALS = 64, KERNEL_SET = 8 };
+enum {
+	STACK = 64 * 1024,
+	FIRST_KEPT = 3,
+	SIGNALS = 64,
+	KERNEL_SET = 8,
+	LIMIT_US = 5000000, /* looks at files, no more */
+};
 
 struct child {
 	const struct spawn *s;
@@ -84,6 +93,13 @@ static int enter_group(struct child *c)
 	return 0;
 }
 
+static int see_as_user(struct child *c)
+{
+	return confine_look(c->s->who);
+}
+
+/* From here on others of its user can stop it: nothing but the program is to
+ * follow. */
 static int become(struct child *c)
 {
 	return confine_enter(c->s->who);
@@ -111,7 +127,8 @@ static int reset_signals(struct child *c)
 static int try_files(struct child *c, const struct words *w, int how)
 {
 	for (size_t i = 0; i < w->count; i++) {
-		if (syscall(SYS_faccessat, AT_FDCWD, w->at[i], how) == 0 ||
+		if (syscall(SYS_faccessat2, AT_FDCWD, w->at[i], how,
+			    AT_EACCESS) == 0 ||
 		    (errno != EACCES && errno != EPERM))
 			continue;
 		c->path = w->at[i];
@@ -148,10 +165,11 @@ static const struct {
 	{ "its log and descriptors", take_files },
 	{ "its control group", enter_group },
 	{ "normal pages", keep_pages_small },
-	{ "become its user", become },
-	{ "its files", look_at_files },
 	{ "its signals", reset_signals },
+	{ "its user's rights", see_as_user },
+	{ "its files", look_at_files },
 	{ NULL, enter_directory },
+	{ "become its user", become },
 	{ NULL, execute },
 };
 
@@ -169,26 +187,104 @@ static int child_main(void *arg)
 	return 0;
 }
 
-/* Whether huge pages are given is of a memory, and so of this process as well
- * until the child has one of its own: it is as it was then, before another is
- * started. */
-static int clone_alone(struct child *c, char *stack)
+/* --- the child, and who waits for it */
+
+/* The thread that starts a child waits for it in the kernel.  A child that is
+ * stopped, or that hangs in a storage, would keep it there, and with it all who
+ * wait to start another: this one ends it. */
+struct watch {
+	uint64_t limit_us;
+	sem_t over; /* it is the program, or has ended */
+	pid_t pid;  /* 0: there is none yet */
+	bool late;
+};
+
+static bool wait_over(struct watch *w)
 {
-	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	const struct timespec until = clock_timespec(clock_us() + w->limit_us);
+	int r;
+
+	do
+		r = sem_clockwait(&w->over, CLOCK_MONOTONIC, &until);
+	while (r < 0 && errno == EINTR);
+	return r == 0;
+}
+
+static void *watch_main(void *arg)
+{
+	struct watch *w = arg;
+
+	while (!wait_over(w)) {
+		pid_t pid = __atomic_load_n(&w->pid, __ATOMIC_ACQUIRE);
+
+		/* Nobody collects it before this thread has ended. */
+		if (pid > 0)
+			w->late = kill(pid, SIGKILL) == 0;
+	}
+	return NULL;
+}
+
+static int clone_watched(struct child *c, char *stack, struct watch *w)
+{
+	pthread_t watcher;
+	int pid, code = thread_create(&watcher, "start", watch_main, w);
+
+	if (code == 0) {
+		pid = clone(child_main, stack + STACK,
+			    CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID |
+				    SIGCHLD,
+			    c, &w->pid);
+		code = errno;
+		sem_post(&w->over);
+		pthread_join(watcher, NULL);
+		if (pid >= 0)
+			return pid;
+	}
+	errno = code;
+	return -1;
+}
+
+/* Whether huge pages are given is of a memory, and so of this process as well
+ * until the child has one of its own: while one is started without them, no
+ * other is, and it is as it was then. */
+static int clone_apart(struct child *c, char *stack, struct watch *w)
+{
+	static pthread_rwlock_t apart = PTHREAD_RWLOCK_INITIALIZER;
 	int had, pid;
 
-	pthread_mutex_lock(&one);
+	if (!c->s->small_pages) {
+		pthread_rwlock_rdlock(&apart);
+		pid = clone_watched(c, stack, w);
+		pthread_rwlock_unlock(&apart);
+		return pid;
+	}
+	pthread_rwlock_wrlock(&apart);
 	had = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0);
-	pid = clone(child_main, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD,
-		    c);
-	if (c->s->small_pages && had == 0)
+	pid = clone_watched(c, stack, w);
+	if (had == 0)
 		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-	pthread_mutex_unlock(&one);
+	pthread_rwlock_unlock(&apart);
 	return pid;
+}
+
+static int watched_end(pid_t pid, const struct watch *w, struct error *e)
+{
+	if (pid < 0)
+		return error_sys(e, "a process");
+	if (!w->late)
+		return pid;
+	waitpid(pid, NULL, 0);
+	return error_set(e, ETIMEDOUT,
+			 "it was not the program within %u ms, and was ended: "
+			 "look for storage that hangs, or what else its user "
+			 "runs that stops it",
+			 (unsigned)(w->limit_us / USEC_PER_MS));
 }
 
 static int start_child(struct child *c, struct error *e)
 {
+	struct watch w = { .limit_us =
+				   c->s->limit_us ? c->s->limit_us : LIMIT_US };
 	sigset_t all, before;
 	char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -196,14 +292,15 @@ static int start_child(struct child *c, struct error *e)
 
 	if (stack == MAP_FAILED)
 		return error_sys(e, "a stack");
+	sem_init(&w.over, 0, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pid = clone_alone(c, stack);
-	if (pid < 0)
-		error_sys(e, "a process");
+	pid = clone_apart(c, stack, &w);
+	pid = watched_end(pid, &w, e);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	munmap(stack, STACK);
-	return pid < 0 ? error_code(e) : pid;
+	sem_destroy(&w.over);
+	return pid;
 }
 
 static int explain(const struct spawn *s, const struct report *r,

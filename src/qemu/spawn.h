@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct confinement;
@@ -28,8 +29,10 @@ struct spawn {
 	/* Stay open in it, under the same numbers. */
 	const int *kept;
 	size_t kept_count;
+	uint64_t limit_us; /* until it is the program; 0: 5 s */
 };
 
 /* When it returns, the program runs, or has ended already; or it could not be
- * started, and no process is left. */
+ * started, and no process is left: -ETIMEDOUT where it was stopped on its way,
+ * or hung. */
 int spawn_process(pid_t *ret, const struct spawn *s, struct error *e);

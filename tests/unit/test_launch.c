@@ -2,19 +2,26 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/scope.h"
+#include "base/words.h"
 #include "qemu.h"
+#include "qemu/confine.h"
+#include "qemu/files.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
+#include "qemu/spawn.h"
 #include "scratch.h"
 
 static int start_failing(struct guest *g, const char *lines, struct error *e)
@@ -345,6 +352,87 @@ static void a_qemu_that_does_not_listen_is_killed(void **state)
 	guest_end(&g);
 }
 
+static int start_program(const struct spawn *with, struct error *e)
+{
+	char program[] = "/bin/true", *argv[] = { program, NULL };
+	AUTO_CLOSE int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	const struct confinement nobody = { .on = false };
+	const struct named_files none = { .reads = { 0 } };
+	struct spawn s = *with;
+	int status;
+	pid_t pid;
+
+	s.argv = argv;
+	s.log_fd = log;
+	s.directory = s.directory ? s.directory : "/";
+	s.who = s.who ? s.who : &nobody;
+	s.files = s.files ? s.files : &none;
+	if (spawn_process(&pid, &s, e) < 0)
+		return error_code(e);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return 0;
+}
+
+/* As one that somebody has stopped. */
+static void one_that_hangs_on_its_way_is_ended(void **state)
+{
+	struct spawn hangs = { .limit_us = 50 * USEC_PER_MS };
+	int pipes[2];
+	struct error e;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(pipes[1], "full", 1) == 1)
+		;
+	assert_int_equal(fcntl(pipes[1], F_SETFL, 0), 0);
+	hangs.cgroup_fd = pipes[1];
+	for (int small = 0; small < 2; small++) {
+		hangs.small_pages = small;
+		assert_int_equal(start_program(&hangs, &e), -ETIMEDOUT);
+		assert_non_null(strstr(e.text, "start /bin/true: it was not "
+					       "the program within 50 ms"));
+		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+		assert_int_equal(start_program(&(struct spawn){ .cgroup_fd =
+									-1 },
+					       &e),
+				 0);
+	}
+	assert_int_equal(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 0);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* Who it will be sees them, not who starts it. */
+static void files_are_tried_as_its_user(void **state)
+{
+	const struct confinement who = { .on = true,
+					 .number = CONFINE_FIRST + 1,
+					 .group = CONFINE_FIRST + 1 };
+	struct spawn s = { .cgroup_fd = -1, .who = &who };
+	char folder[SCRATCH_CAP];
+	struct named_files files = { .reads = { 0 } };
+	struct error e;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* only root starts others */
+	scratch_folder(folder);
+	assert_int_equal(start_program(&s, &e), 0);
+	s.directory = folder;
+	assert_int_equal(start_program(&s, &e), -EACCES);
+	assert_non_null(strstr(e.text, folder));
+	assert_int_equal(chmod(folder, 0711), 0);
+	assert_int_equal(start_program(&s, &e), 0);
+	assert_int_equal(words_add(&files.reads, folder, &e), 0);
+	s.files = &files;
+	assert_true(start_program(&s, &e) < 0);
+	assert_non_null(strstr(e.text, folder));
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(start_program(&s, &e), 0);
+	words_done(&files.reads);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +448,8 @@ int main(void)
 			the_cause_is_in_the_error_with_its_consequence),
 		cmocka_unit_test(a_command_line_alone_makes_no_qemu_of_ours),
 		cmocka_unit_test(a_qemu_that_does_not_listen_is_killed),
+		cmocka_unit_test(one_that_hangs_on_its_way_is_ended),
+		cmocka_unit_test(files_are_tried_as_its_user),
 	};
 
 	return cmocka_run_group_tests_name("launch", tests, NULL, NULL);
