@@ -270,6 +270,7 @@ static void run_arrival(struct host *h, struct session *s,
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
 	AUTO_CLOSE int power = -1; /* held while it comes */
+	bool asked;
 	struct copy *copy =
 		copies_claim(h->copies, request->job, session_peer(s));
 	int r = room_claim(h->room, &claim, j, need, &e);
@@ -278,7 +279,8 @@ static void run_arrival(struct host *h, struct session *s,
 		r = check_arrival(h, &t, &request->machine, &e);
 	if (r == 0 && peer_of(&t, session_peer(s), &peer, &e) < 0)
 		r = -e.code;
-	if (r == 0)
+	asked = r == 0;
+	if (asked)
 		r = ask_hooks(h, j, &e);
 	if (r < 0) {
 		refuse(s, &e);
@@ -297,7 +299,9 @@ static void run_arrival(struct host *h, struct session *s,
 	copies_drop(h->copies, copy, r == 0);
 	room_release(h->room, claim);
 	job_settle(j, r, &e);
-	hooks_tell_end(h, j);
+	/* What no hook has heard of has not ended for any. */
+	if (asked)
+		hooks_tell_end(h, j);
 }
 
 static void take_move(struct host *h, struct session *s,

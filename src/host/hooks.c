@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ enum {
 	LEFT_READS = 64, /* what a pipe holds */
 	TURN_MS = 250,
 	USER_CAP = 4096,
+	LATER_MOST = 128,
 };
 
 const char *const hook_when_names[HOOK_WHENS] = {
@@ -400,21 +402,91 @@ void hooks_tell(struct host *h, const struct hook_event *event)
 }
 
 struct later {
-	struct host *host;
+	struct later *next;
 	struct hook_event event;
 	bool fault; /* as well */
 };
 
+struct hook_queue {
+	pthread_mutex_t lock; /* guards the rest */
+	struct later *first, **end;
+	unsigned count;
+	bool told; /* a thread takes them */
+};
+
+struct hook_queue *hook_queue_new(void)
+{
+	struct hook_queue *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
+	pthread_mutex_init(&q->lock, NULL);
+	q->end = &q->first;
+	return q;
+}
+
+static struct later *take_first(struct hook_queue *q)
+{
+	WITH_LOCK(&q->lock);
+
+	struct later *l = q->first;
+
+	q->told = l;
+	if (!l)
+		return NULL;
+	q->first = l->next;
+	if (!q->first)
+		q->end = &q->first;
+	q->count--;
+	return l;
+}
+
+void hook_queue_free(struct hook_queue *q)
+{
+	struct later *l;
+
+	if (!q)
+		return;
+	while ((l = take_first(q)))
+		free(l);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
 static void *later_main(void *arg)
 {
-	struct later *l = arg;
+	struct host *h = arg;
+	struct later *l;
 
-	hooks_tell(l->host, &l->event);
-	l->event.when = HOOK_FAULT;
-	if (l->fault)
-		hooks_tell(l->host, &l->event);
-	free(l);
+	while ((l = take_first(h->hooks))) {
+		hooks_tell(h, &l->event);
+		l->event.when = HOOK_FAULT;
+		if (l->fault)
+			hooks_tell(h, &l->event);
+		free(l);
+	}
 	return NULL;
+}
+
+/* Each move that a peer asks for, and that fails, is one to be told of: they
+ * must not be as many threads and programs. */
+static int put_last(struct host *h, struct later *l, struct error *e)
+{
+	struct hook_queue *q = h->hooks;
+
+	WITH_LOCK(&q->lock);
+
+	if (q->count == LATER_MOST)
+		return error_set(e, EBUSY,
+				 "no hook is told: %d others wait for theirs",
+				 LATER_MOST);
+	if (!q->told && jobs_thread(h->jobs, "hook", later_main, h, e) < 0)
+		return error_code(e);
+	q->told = true;
+	*q->end = l;
+	q->end = &l->next;
+	q->count++;
+	return 0;
 }
 
 static void tell_later(struct host *h, const struct hook_event *event,
@@ -422,13 +494,18 @@ static void tell_later(struct host *h, const struct hook_event *event,
 {
 	struct later *l = malloc(sizeof(*l));
 	struct error e;
+	int r;
 
-	if (l)
-		*l = (struct later){ h, *event, fault };
-	if (l && jobs_thread(h->jobs, "hook", later_main, l, &e) == 0)
+	if (l) {
+		*l = (struct later){ .event = *event, .fault = fault };
+		r = put_last(h, l, &e);
+	} else {
+		r = error_set(&e, ENOMEM, "no memory for its hooks");
+	}
+	if (r == 0)
 		return;
-	log_warning("%s %s: no thread for its hooks",
-		    hook_when_names[event->when], event->machine);
+	log_warning("%s %s: %s", hook_when_names[event->when], event->machine,
+		    e.text);
 	free(l);
 }
 

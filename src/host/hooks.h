@@ -51,10 +51,16 @@ int hooks_ask(struct host *h, const struct hook_event *event, struct job *j,
 	      struct error *e);
 /* What was done: a failure is a line in the log. */
 void hooks_tell(struct host *h, const struct hook_event *event);
-/* As hooks_tell(), in a thread of its own. */
+/* As hooks_tell(), after what was to be told before, in a thread of its own for
+ * all of it; where too much waits already, a line in the log instead. */
 void hooks_tell_later(struct host *h, const struct hook_event *event);
 /* Likewise, that a move has ended; one that failed is a fault besides. */
 void hooks_tell_end(struct host *h, struct job *j);
+
+/* What waits to be told.  NULL: no memory; nobody tells any more when it is
+ * freed; NULL is fine. */
+struct hook_queue *hook_queue_new(void);
+void hook_queue_free(struct hook_queue *q);
 
 /* This host is about to be drained: as hooks_ask().  It has been, or as much of
  * it as could be: @state is the drain's.  Who reads events hears both. */

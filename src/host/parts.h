@@ -15,6 +15,7 @@
  *     port         the peer port
  *     rates        how often peers have asked for what is limited
  *     events       what happened lately, and who reads it
+ *     hooks        what hooks are still to be told
  *     copies       disks that come to this host
  *     keeper       the thread that keeps certificates and the list of hosts
  *     arbiter      the thread that shares the cards among the moves
@@ -22,10 +23,10 @@
  *     drain        whether this host is drained, and how far that is
  *
  * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
- * own; that of live alone, or under that of waiting.  Those of room, watch,
- * relay_waits, port, rates and drain are taken alone, that of events last.
- * None is held across anything that waits: who needs a machine for longer
- * holds it (host/hold.h).
+ * own; that of hooks before that of jobs, that of live alone, or under that of
+ * waiting.  Those of room, watch, relay_waits, port, rates and drain are taken
+ * alone, that of events last.  None is held across anything that waits: who
+ * needs a machine for longer holds it (host/hold.h).
  */
 #pragma once
 
@@ -37,6 +38,7 @@ struct compressor;
 struct copies;
 struct drain;
 struct events;
+struct hook_queue;
 struct jobs;
 struct keeper;
 struct nic_watch;
@@ -64,6 +66,7 @@ struct host {
 	struct waiting *waiting;
 	struct requeue *requeue;
 	struct events *events;
+	struct hook_queue *hooks;
 	struct registry *registry;
 	struct watch *watch;
 	struct room *room;

@@ -151,6 +151,7 @@ static void host_free(struct host *h)
 	registry_free(h->registry);
 	relay_waits_free(h->relay_waits);
 	room_free(h->room);
+	hook_queue_free(h->hooks);
 	events_free(h->events);
 	jobs_free(h->jobs);
 	session_table_free(h->sessions);
@@ -208,6 +209,7 @@ static int make_parts(struct host *h, struct error *e)
 	h->waiting = waiting_new(h, moves_start);
 	h->requeue = requeue_new(h);
 	h->events = events_new();
+	h->hooks = hook_queue_new();
 	h->registry = registry_new(h->settings, h->jobs, h->events);
 	h->watch = watch_new(h->registry, h->settings->state_directory);
 	h->room = room_new(name);
@@ -224,7 +226,8 @@ static int make_parts(struct host *h, struct error *e)
 	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
 	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
 	    !h->port || !h->rates || !h->copies || !h->keeper || !h->drain ||
-	    !h->events || !h->arbiter || h->stop_fd < 0 || h->news_fd < 0)
+	    !h->events || !h->hooks || !h->arbiter || h->stop_fd < 0 ||
+	    h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
