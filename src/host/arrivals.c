@@ -304,6 +304,19 @@ static void run_arrival(struct host *h, struct session *s,
 		hooks_tell_end(h, j);
 }
 
+/* It is held before it is asked once more whether this host is closed: a drain
+ * that has begun since then finds it. */
+static int expect(struct host *h, const struct definition *d, const char *job,
+		  struct machine **ret, struct error *e)
+{
+	if (machine_expect(h->registry, d, hold_by_job(job), ret, e) < 0)
+		return error_code(e);
+	if (drain_check(h->drain, e) == 0)
+		return 0;
+	machine_did_not_come(h->registry, *ret);
+	return error_code(e);
+}
+
 static void take_move(struct host *h, struct session *s,
 		      const struct message *request)
 {
@@ -315,7 +328,7 @@ static void take_move(struct host *h, struct session *s,
 	struct job *j;
 
 	if (compare_read_definition(&d, &request->move.machine, &e) < 0 ||
-	    machine_expect(h->registry, &d, hold_by_job(id), &m, &e) < 0) {
+	    expect(h, &d, id, &m, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}

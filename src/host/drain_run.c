@@ -24,6 +24,7 @@
 #include "host/jobs.h"
 #include "host/machine_view.h"
 #include "host/parts.h"
+#include "host/registry.h"
 #include "host/store.h"
 #include "move/job_view.h"
 
@@ -143,11 +144,22 @@ static void start(struct run *r, struct drain_machine *m)
 	note(r, m);
 }
 
-static void settle(struct run *r, struct drain_machine *m,
-		   const struct job_view *v)
+/* The job stays with it: it may end by itself. */
+static void doubtful(struct run *r, struct drain_machine *m, const char *job)
 {
 	char why[sizeof(m->why)];
 
+	snprintf(why, sizeof(why),
+		 "job %s is in doubt: 'drover job show %s' says what to do",
+		 job, job);
+	stays_kept(r, m, why);
+	snprintf(m->job, sizeof(m->job), "%s", job);
+	note(r, m);
+}
+
+static void settle(struct run *r, struct drain_machine *m,
+		   const struct job_view *v)
+{
 	if (v->state == JOB_DONE) {
 		m->fate = FATE_MOVED;
 		note(r, m);
@@ -157,14 +169,7 @@ static void settle(struct run *r, struct drain_machine *m,
 			return;
 		stays_kept(r, m, "its move was cancelled");
 	} else if (v->state == JOB_IN_DOUBT) {
-		/* Its job stays with it: it may end by itself. */
-		snprintf(why, sizeof(why),
-			 "job %s is in doubt: 'drover job show %s' says what "
-			 "to do",
-			 v->id, v->id);
-		stays_kept(r, m, why);
-		snprintf(m->job, sizeof(m->job), "%s", v->id);
-		note(r, m);
+		doubtful(r, m, v->id);
 	} else if (v->state == JOB_FAILED && v->again[0]) {
 		snprintf(m->job, sizeof(m->job), "%s", v->again);
 		note(r, m);
@@ -253,7 +258,72 @@ static void move_all(struct run *r)
 	}
 }
 
+/* --- what was coming when the host was closed */
+
+static bool is_in_doubt(const struct machine_view *v)
+{
+	return v->comes && v->state == MACHINE_IN_DOUBT;
+}
+
+static int view_all(struct run *r, struct machine_views *ret)
+{
+	struct error e;
+
+	if (registry_view(r->host->registry, "", ret, &e) == 0)
+		return 0;
+	log_error("drain: %s", e.text);
+	return -1;
+}
+
+static bool anything_comes(struct run *r)
+{
+	SCOPED(machine_views_done) struct machine_views all = { 0 };
+
+	if (view_all(r, &all) < 0)
+		return false;
+	for (size_t i = 0; i < all.count; i++)
+		if (all.at[i].comes && !is_in_doubt(&all.at[i]))
+			return true;
+	return false;
+}
+
+/* Nothing new does: once this is over, the next plan has all of it. */
+static void await_coming(struct run *r)
+{
+	while (goes_on(r) && anything_comes(r))
+		pause_a_little(r);
+}
+
+/* Nobody knows whether they are here: that is not drained. */
+static void name_doubtful(struct run *r)
+{
+	SCOPED(machine_views_done) struct machine_views all = { 0 };
+
+	if (view_all(r, &all) < 0)
+		return;
+	for (size_t i = 0; i < all.count; i++) {
+		const struct machine_view *v = &all.at[i];
+		struct drain_machine *m;
+
+		if (!is_in_doubt(v))
+			continue;
+		m = drain_machine(&r->record, v->uuid);
+		if (!m)
+			m = drain_add(&r->record, v->name, v->uuid);
+		if (m)
+			doubtful(r, m, v->job);
+	}
+}
+
 /* --- once more */
+
+/* It was gone, and may be here again by a move or a start that had begun before
+ * the host was closed. */
+static bool may_be_here_again(enum drain_fate fate)
+{
+	return fate == FATE_MOVED || fate == FATE_STOPPED ||
+	       fate == FATE_COMES || fate == FATE_BACK;
+}
 
 /* What the new plan says of those that wait, and of any that have come. */
 static void take_plan(struct run *r, const struct drain_record *plan)
@@ -264,6 +334,8 @@ static void take_plan(struct run *r, const struct drain_record *plan)
 
 		if (!m)
 			m = drain_add(&r->record, p->name, p->uuid);
+		if (m && may_be_here_again(m->fate))
+			m->fate = FATE_WAITS;
 		if (!m || m->fate != FATE_WAITS)
 			continue;
 		snprintf(m->job, sizeof(m->job), "%s", p->job);
@@ -350,9 +422,11 @@ static void *run_main(void *arg)
 	struct drain *d = r->host->drain;
 	unsigned left;
 
-	do
+	do {
 		move_all(r);
-	while (plan_again(r));
+		await_coming(r);
+	} while (plan_again(r));
+	name_doubtful(r);
 	if (r->record.stop_the_rest)
 		stop_rest(r);
 	left = drain_count(&r->record, FATE_STAYS) +

@@ -38,6 +38,7 @@ struct machine_view {
 	uint64_t huge_bytes; /* of its QEMU in huge pages */
 	bool has_huge;       /* that is known; a list does not ask */
 	char why_small[128]; /* it has none; empty: not known why */
+	bool comes; /* somebody holds it who may be about to start it */
 	bool adopted;
 	bool has_outdated;        /* that is known */
 	bool outdated;            /* its QEMU is older than the one installed */

@@ -209,6 +209,7 @@ static void view(const struct registry *r, const struct machine *m,
 	*ret = (struct machine_view){ .state = state_of(r, m),
 				      .pid = c->started ? c->process.pid : 0,
 				      .adopted = c->adopted };
+	ret->comes = !is_free(m) && (!c->started || m->coming);
 	snprintf(ret->name, sizeof(ret->name), "%s", c->name);
 	snprintf(ret->uuid, sizeof(ret->uuid), "%s", c->uuid);
 	snprintf(ret->job, sizeof(ret->job), "%s", m->hold.job);

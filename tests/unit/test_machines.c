@@ -483,9 +483,33 @@ static void one_that_comes_shows_what_it_is(void **state)
 	assert_int_equal(machine_show(&host, "web", &shown, &e), 0);
 	assert_int_equal(shown.memory_bytes, 32 << 20);
 	assert_int_equal(shown.vcpus, 1);
+	assert_true(shown.comes);
 	machine_view_done(&shown);
 	machine_did_not_come(host.registry, m);
 	assert_int_equal(registry_count(host.registry), 0);
+}
+
+static void assert_comes(bool comes)
+{
+	struct machine_view shown;
+	struct error e;
+
+	assert_int_equal(machine_show(&host, "web", &shown, &e), 0);
+	assert_int_equal(shown.comes, comes);
+	machine_view_done(&shown);
+}
+
+static void one_that_is_held_may_be_about_to_start(void **state)
+{
+	struct machine *m;
+
+	(void)state;
+	define();
+	assert_comes(false);
+	m = take();
+	assert_comes(true);
+	machine_release(host.registry, m);
+	assert_comes(false);
 }
 
 int main(void)
@@ -518,6 +542,8 @@ int main(void)
 			fresh, gone),
 		cmocka_unit_test_setup_teardown(one_that_comes_shows_what_it_is,
 						fresh, gone),
+		cmocka_unit_test_setup_teardown(
+			one_that_is_held_may_be_about_to_start, fresh, gone),
 	};
 
 	return cmocka_run_group_tests_name("machines", tests, NULL, NULL);
