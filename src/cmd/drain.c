@@ -176,8 +176,12 @@ static int conclude(const struct call *c, const json_t *record,
 
 	if (is_state(record, good))
 		return STATUS_DONE;
-	snprintf(text, sizeof(text), "its state is '%s': %zu machine%s",
-		 text_of(record, "state"), n, n == 1 ? "" : "s");
+	if (n == 0) /* what is here, and does not run */
+		snprintf(text, sizeof(text), "its state is '%s'",
+			 text_of(record, "state"));
+	else
+		snprintf(text, sizeof(text), "its state is '%s': %zu machine%s",
+			 text_of(record, "state"), n, n == 1 ? "" : "s");
 	return call_fail(c, outcome_of_code(-EIO), text, advice);
 }
 

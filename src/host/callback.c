@@ -36,7 +36,28 @@ static void say_elsewhere(const struct callback *c, struct message *ret)
 	snprintf(ret->returns.host, sizeof(ret->returns.host), "%s", other);
 }
 
-/* How the job is that the peer was told; false: it is not known any more. */
+static void say_state(const struct callback *c, const struct job_view *v,
+		      struct message *ret)
+{
+	const bool again = v->state == JOB_FAILED && v->again[0];
+
+	ret->returns.state = RETURNS_FAILED;
+	if (v->state == JOB_RUNNING || again)
+		ret->returns.state = RETURNS_MOVES;
+	snprintf(ret->returns.job, sizeof(ret->returns.job), "%s",
+		 again ? v->again : v->id);
+	if (v->state == JOB_IN_DOUBT)
+		snprintf(ret->returns.error, sizeof(ret->returns.error),
+			 "job %s is in doubt: 'drover job show %s' on %s says "
+			 "what to do",
+			 v->id, v->id, c->host->settings->name);
+	else
+		snprintf(ret->returns.error, sizeof(ret->returns.error), "%s",
+			 v->error);
+}
+
+/* How the job is that the peer was told; false: it is not known any more, or
+ * has done all: where the machine is now is another question. */
 static bool say_job(const struct callback *c, const char *id,
 		    struct message *ret)
 {
@@ -46,13 +67,9 @@ static bool say_job(const struct callback *c, const char *id,
 	bool theirs = j && !strcmp(j->peer, c->peer);
 
 	if (theirs && job_view(j, &v, &ignored) == 0) {
-		ret->returns.state =
-			v.state == JOB_FAILED || v.state == JOB_CANCELLED
-				? RETURNS_FAILED
-				: RETURNS_MOVES;
-		snprintf(ret->returns.job, sizeof(ret->returns.job), "%s", id);
-		snprintf(ret->returns.error, sizeof(ret->returns.error), "%s",
-			 v.error);
+		theirs = v.state != JOB_DONE;
+		if (theirs)
+			say_state(c, &v, ret);
 		shape_done(&job_view_shape, &v);
 	} else {
 		theirs = false;

@@ -76,6 +76,19 @@ static void away(struct returning *r, struct drain_machine *m, const char *why)
 	note(r, m);
 }
 
+/* Nobody has to bring it, and whether it is to run is not ours to say. */
+static void here(struct returning *r, struct drain_machine *m)
+{
+	m->fate = FATE_STAYS;
+	m->kept = true;
+	m->job[0] = m->to[0] = '\0';
+	snprintf(m->why, sizeof(m->why),
+		 "it is here and does not run: 'drover vm start %s' starts it",
+		 m->name);
+	log_warning("return: machine %s: %s", m->name, m->why);
+	note(r, m);
+}
+
 /* --- asking */
 
 static int ask(struct returning *r, const struct drain_machine *m,
@@ -175,24 +188,36 @@ static void call_back(struct returning *r, struct drain_machine *m)
 	away(r, m, e.text);
 }
 
-enum home { NOT_HERE, HELD_HERE, RUNS_HERE };
+enum home { NOT_HERE, HELD_HERE, RUNS_HERE, STOPPED_HERE, DOUBT_HERE };
 
-/* One that is held comes, or has not left yet. */
-static enum home is_here(struct returning *r, const struct drain_machine *m)
+/* One that is held comes, or has not left yet.  A definition of one that is
+ * noted elsewhere is none of it. */
+static enum home home_of(const struct machine_view *v, bool elsewhere)
 {
-	char name[STORE_NAME_CAP];
+	if (v->job[0] || v->comes)
+		return v->state == MACHINE_IN_DOUBT ? DOUBT_HERE : HELD_HERE;
+	if (v->pid > 0)
+		return RUNS_HERE;
+	return elsewhere ? NOT_HERE : STOPPED_HERE;
+}
+
+/* @job: that which is in doubt. */
+static enum home is_here(struct returning *r, const struct drain_machine *m,
+			 char job[static JOB_ID_SIZE])
+{
+	char name[STORE_NAME_CAP], peer[STORE_NAME_CAP];
 	struct machine_view v;
 	struct error ignored;
-	enum home at = NOT_HERE;
+	enum home at;
 	bool runs;
 
+	job[0] = '\0';
 	if (!registry_find_uuid(r->host->registry, m->uuid, name, &runs) ||
 	    machine_show(r->host, name, &v, &ignored) < 0)
 		return NOT_HERE;
-	if (v.job[0])
-		at = HELD_HERE;
-	else if (v.pid > 0)
-		at = RUNS_HERE;
+	at = home_of(&v, store_last_seen(r->host->settings->state_directory,
+					 m->uuid, peer));
+	snprintf(job, JOB_ID_SIZE, "%s", v.job);
 	machine_view_done(&v);
 	return at;
 }
@@ -201,11 +226,20 @@ static enum home is_here(struct returning *r, const struct drain_machine *m)
 
 static void look(struct returning *r, struct drain_machine *m, bool asks)
 {
-	const enum home at = is_here(r, m);
+	char job[JOB_ID_SIZE], why[160];
+	const enum home at = is_here(r, m, job);
 
 	if (at != NOT_HERE)
 		r->news_us = clock_us();
-	if (at == RUNS_HERE) {
+	if (at == DOUBT_HERE && ++m->tries >= COMING_TRIES) {
+		snprintf(why, sizeof(why),
+			 "job %s is in doubt: 'drover job show %s' says what "
+			 "to do",
+			 job, job);
+		away(r, m, why);
+	} else if (at == STOPPED_HERE) {
+		here(r, m);
+	} else if (at == RUNS_HERE) {
 		m->fate = FATE_BACK;
 		m->job[0] = m->to[0] = m->why[0] = '\0';
 		note(r, m);
@@ -267,7 +301,7 @@ static void *returning_main(void *arg)
 	struct returning *r = arg;
 	struct drain *d = r->host->drain;
 	struct pollfd p = { .fd = r->host->stop_fd, .events = POLLIN };
-	unsigned away;
+	unsigned away = 0;
 
 	for (size_t i = 0; i < r->record.n_machines; i++) {
 		struct drain_machine *m = &r->record.machines[i];
@@ -281,10 +315,12 @@ static void *returning_main(void *arg)
 		poll(&p, 1, TURN_MS);
 	if (!drain_cancelled(d) && !is_stopping(r->host))
 		start_stopped(r);
-	away = drain_count(&r->record, FATE_MOVED) +
-	       drain_count(&r->record, FATE_STOPPED) +
-	       drain_count(&r->record, FATE_WAITS) +
-	       drain_count(&r->record, FATE_COMES);
+	for (size_t i = 0; i < r->record.n_machines; i++)
+		away += r->record.machines[i].kept;
+	away += drain_count(&r->record, FATE_MOVED) +
+		drain_count(&r->record, FATE_STOPPED) +
+		drain_count(&r->record, FATE_WAITS) +
+		drain_count(&r->record, FATE_COMES);
 	log_info("return: %u machines are back, %u are not",
 		 drain_count(&r->record, FATE_BACK), away);
 	if (is_stopping(r->host))
