@@ -296,6 +296,32 @@ static void start_stopped(struct returning *r)
 	}
 }
 
+/* What a drain has left in doubt and called staying may have left since. */
+static bool has_left(struct returning *r, struct drain_machine *m)
+{
+	char peer[STORE_NAME_CAP], job[JOB_ID_SIZE];
+
+	if (is_here(r, m, job) == DOUBT_HERE)
+		return true;
+	if (!store_last_seen(r->host->settings->state_directory, m->uuid, peer))
+		return false;
+	snprintf(m->to, sizeof(m->to), "%s", peer);
+	return true;
+}
+
+static void begin(struct returning *r)
+{
+	for (size_t i = 0; i < r->record.n_machines; i++) {
+		struct drain_machine *m = &r->record.machines[i];
+
+		m->tries = 0;
+		if (m->fate == FATE_MOVED || m->fate == FATE_COMES ||
+		    (m->fate == FATE_MOVES && m->to[0]) ||
+		    (m->fate == FATE_STAYS && has_left(r, m)))
+			m->fate = FATE_WAITS;
+	}
+}
+
 static void *returning_main(void *arg)
 {
 	struct returning *r = arg;
@@ -303,14 +329,7 @@ static void *returning_main(void *arg)
 	struct pollfd p = { .fd = r->host->stop_fd, .events = POLLIN };
 	unsigned away = 0;
 
-	for (size_t i = 0; i < r->record.n_machines; i++) {
-		struct drain_machine *m = &r->record.machines[i];
-
-		m->tries = 0;
-		if (m->fate == FATE_MOVED || m->fate == FATE_COMES ||
-		    (m->fate == FATE_MOVES && m->to[0]))
-			m->fate = FATE_WAITS;
-	}
+	begin(r);
 	while (!drain_cancelled(d) && !is_stopping(r->host) && turn(r))
 		poll(&p, 1, TURN_MS);
 	if (!drain_cancelled(d) && !is_stopping(r->host))
