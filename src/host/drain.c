@@ -2,10 +2,12 @@
 #include "host/drain.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -19,6 +21,7 @@ struct drain {
 	pthread_cond_t ended; /* the work has */
 	struct drain_record record;
 	bool works, cancel;
+	bool unreadable; /* the file is there, and is none of ours to lose */
 };
 
 struct drain *drain_new(const char *state_directory, const char *host_name)
@@ -51,14 +54,43 @@ int drain_restore(struct drain *d, struct error *e)
 
 	if (drain_load(d->state_directory, &d->record, e) < 0) {
 		log_error("drain: %s: no machine comes or starts here until "
-			  "'drover return' or 'drover drain --cancel'",
+			  "'drover drain --cancel'",
 			  e->text);
 		d->record.state = DRAIN_REMAINS;
+		d->unreadable = true;
 	} else if (d->record.state == DRAIN_DRAINING) {
 		d->record.state = DRAIN_INTERRUPTED;
 	} else if (d->record.state == DRAIN_RETURNING) {
 		d->record.state = DRAIN_AWAY;
 	}
+	return 0;
+}
+
+int drain_known(struct drain *d, struct error *e)
+{
+	WITH_LOCK(&d->lock);
+
+	if (!d->unreadable)
+		return 0;
+	return error_set(e, EIO,
+			 "the list of what left %s could not be read: "
+			 "%s/drain.json: after 'drover drain --cancel' move "
+			 "each back from the host where it is",
+			 d->host_name, d->state_directory);
+}
+
+/* Locked.  By a second name: the first stays until another file is there. */
+static int set_aside(const struct drain *d, struct error *e)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	if (!d->unreadable)
+		return 0;
+	snprintf(from, sizeof(from), "%s/drain.json", d->state_directory);
+	snprintf(to, sizeof(to), "%s/drain.json.bad", d->state_directory);
+	unlink(to); /* of an earlier time */
+	if (link(from, to) < 0 && errno != ENOENT)
+		return error_sys(e, "keep %s as %s", from, to);
 	return 0;
 }
 
@@ -124,14 +156,15 @@ int drain_begin(struct drain *d, const struct drain_record *r, struct error *e)
 				 drain_state_names[d->record.state]);
 	if (shape_copy(&drain_shape, &copy, r, e) < 0)
 		return error_code(e);
-	if (drain_save(d->state_directory, &copy, e) < 0) {
+	if (set_aside(d, e) < 0 ||
+	    drain_save(d->state_directory, &copy, e) < 0) {
 		drain_record_done(&copy);
 		return error_code(e);
 	}
 	drain_record_done(&d->record);
 	d->record = copy;
 	d->works = true;
-	d->cancel = false;
+	d->cancel = d->unreadable = false;
 	return 0;
 }
 
@@ -158,14 +191,18 @@ void drain_ends(struct drain *d, enum drain_state state)
 	WITH_LOCK(&d->lock);
 
 	d->record.state = state;
+	r = set_aside(d, &e);
 	if (state == DRAIN_NONE) {
-		r = drain_erase(d->state_directory, &e);
+		if (r == 0)
+			r = drain_erase(d->state_directory, &e);
 		drain_record_done(&d->record);
-	} else {
+	} else if (r == 0) {
 		r = drain_save(d->state_directory, &d->record, &e);
 	}
 	if (r < 0)
 		log_error("drain: %s", e.text);
+	else
+		d->unreadable = false;
 	d->works = false;
 	pthread_cond_broadcast(&d->ended);
 }

@@ -25,6 +25,9 @@ struct drain *drain_new(const char *state_directory, const char *host_name);
 void drain_free(struct drain *d); /* NULL is fine */
 /* What the last daemon left. */
 int drain_restore(struct drain *d, struct error *e);
+/* -EIO: what the last daemon left could not be read; so it is until something
+ * is written in its place, which keeps it as drain.json.bad. */
+int drain_known(struct drain *d, struct error *e);
 
 /* Why this host takes and starts no machine; false, and empty: it does. */
 bool drain_closed(struct drain *d, char *why, size_t cap);

@@ -210,6 +210,8 @@ int host_return(struct host *h, struct drain_record *ret, struct error *e)
 				 "%s is not drained: there is nothing to bring "
 				 "back",
 				 h->settings->name);
+	if (drain_known(h->drain, e) < 0)
+		return error_code(e);
 	r.state = DRAIN_RETURNING;
 	*ret = (struct drain_record){ 0 };
 	if (drain_begin(h->drain, &r, e) < 0)

@@ -140,6 +140,7 @@ static void test_one_works_on_it_at_a_time(void **state)
 static void test_what_cannot_be_read_keeps_it_closed(void **state)
 {
 	char path[SCRATCH_CAP + 16];
+	struct error e;
 	struct drain *d;
 	FILE *f;
 
@@ -153,10 +154,15 @@ static void test_what_cannot_be_read_keeps_it_closed(void **state)
 	assert_non_null(d);
 	assert_int_equal(drain_restore(d, &(struct error){ 0 }), 0);
 	assert_true(closed(d));
+	assert_int_equal(drain_known(d, &e), -EIO);
+	assert_non_null(strstr(e.text, path));
 	drain_ends(d, DRAIN_NONE);
 	assert_false(closed(d));
+	assert_int_equal(drain_known(d, &e), 0);
 	drain_free(d);
 	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "%s/drain.json.bad", folder);
+	assert_int_equal(access(path, F_OK), 0);
 }
 
 static void test_nothing_begins_that_cannot_be_noted(void **state)
