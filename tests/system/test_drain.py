@@ -367,6 +367,24 @@ class Faults(Broken):
         self.alpha.drover("vm", "start", name)
         self.assertEqual(self.alpha.drover("drain", "--resume", check=False).status, 8)
 
+    def test_one_that_comes_when_the_host_is_closed_is_moved_away_in_turn(self):
+        for name in self.names:
+            self.alpha.drover("vm", "stop", name)
+        self.define(self.beta, "late")
+        self.beta.drover("vm", "start", "late")
+        for link in self.network.links:
+            link.shape("1mbit")
+        self.beta.drover("move", "late", "alpha", "--background")
+        wait_for("what comes", lambda: any(
+            m["name"] == "late" and m["state"] == "incoming"
+            for m in self.alpha.api("GET", "/v1/machines")), 30, 0.05)
+        self.alpha.drover("drain", "--background")
+        self.assertEqual(self.drained()["state"], "draining")
+        self.faster()
+        self.assertEqual(self.wait_end()["state"], "drained")
+        self.assertNotEqual(self.where()["late"], ["alpha"])
+        self.assert_each_runs_once(["late"])
+
     def test_one_whose_move_is_cancelled_is_not_stopped_with_the_rest(self):
         self.begin("--stop-the-rest")
         job = next(j for j in self.alpha.api("GET", "/v1/jobs")
