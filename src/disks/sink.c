@@ -442,7 +442,7 @@ void sink_free(struct disk_sink *sink, bool keep)
 {
 	if (!sink)
 		return;
-	for (size_t i = 0; i < sink->count; i++) {
+	for (size_t i = 0; sink->disk && i < sink->count; i++) {
 		if (sink->disk[i].fd >= 0)
 			close(sink->disk[i].fd);
 		if (!keep)

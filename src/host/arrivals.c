@@ -269,7 +269,6 @@ static void run_arrival(struct host *h, struct session *s,
 	struct room_claim *claim = NULL;
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
-	AUTO_CLOSE int power = -1; /* held while it comes */
 	bool asked;
 	struct copy *copy =
 		copies_claim(h->copies, request->job, session_peer(s));
@@ -286,12 +285,13 @@ static void run_arrival(struct host *h, struct session *s,
 		refuse(s, &e);
 		machine_did_not_come(h->registry, m);
 	} else {
+		AUTO_CLOSE int power = power_hold(&t.settings->power);
+
 		store_note_elsewhere(h->settings->state_directory,
 				     &(struct elsewhere_note){
 					     .uuid = machine_record(m)->uuid,
 					     .name = machine_record(m)->name,
 					     .peer = peer.name });
-		power = power_hold(&t.settings->power);
 		r = move_in(j, &t.host, s, request, &peer, &e);
 		if (r < 0)
 			machine_did_not_come(h->registry, m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "move/copy.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -96,6 +97,7 @@ static int add_disk(struct copy *c, const struct drive *d,
 {
 	struct copied *to = &c->at[c->count];
 
+	assert(d->node && d->file); /* check_drive() */
 	to->node = strdup(d->node);
 	to->path = strdup(d->file);
 	to->size = d->size;
@@ -216,6 +218,7 @@ static int begin(struct copy *c, const struct job *job,
 	return mirror_all(c, m, q, e);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): all that a move is made of */
 int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 	       const struct move_machine *machine, const struct move_peer *peer,
 	       const struct move_options *o, struct qmp *q,

@@ -3,8 +3,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -282,17 +284,20 @@ static const struct ini_kind amount_kind = { parse_amount, show_amount, NULL };
 static int parse_priority(void *at, const struct ini_key *k, const char *value,
 			  struct error *e)
 {
-	unsigned major, minor;
+	unsigned long major, minor;
 	uint64_t n;
-	int end = 0;
+	char *end;
 
 	(void)k;
 	if (!strcmp(value, "none")) {
 		*(int *)at = -1;
 		return 0;
 	}
-	if (sscanf(value, "%4x:%4x%n", &major, &minor, &end) == 2 &&
-	    !value[end] && major > 0 && major < 0x8000) {
+	major = strtoul(value, &end, 16);
+	minor = *end == ':' && isxdigit((unsigned char)end[1])
+			? strtoul(end + 1, &end, 16)
+			: ULONG_MAX;
+	if (!*end && major > 0 && major < 0x8000 && minor <= 0xffff) {
 		*(int *)at = (int)(major << 16 | minor);
 		return 0;
 	}

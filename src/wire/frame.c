@@ -252,6 +252,7 @@ int batch_head_read(struct batch_head *ret, const void *payload, size_t len,
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as batch_read(), in two parts */
 int batch_apart_read(struct batch_head *ret, const void *meta, size_t meta_len,
 		     const void *data, size_t len, struct batch_body *ret_body,
 		     struct error *e)
