@@ -40,7 +40,8 @@ install: all
 
 asan:; @$(MAKE) --no-print-directory unit B=build-asan \
 	SETUP='-Db_sanitize=address,undefined -Db_lundef=false'
-tsan:; @$(MAKE) --no-print-directory unit B=build-tsan \
+# A child that shares our memory until it is the program is no fork to it.
+tsan:; @TSAN_OPTIONS=die_after_fork=0 $(MAKE) --no-print-directory unit B=build-tsan \
 	SETUP='-Db_sanitize=thread -Db_lundef=false'
 
 lint:

