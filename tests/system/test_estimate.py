@@ -74,7 +74,8 @@ class Estimate(unittest.TestCase):
         # At the 10 Gbit/s that its card claims it is not.
         self.alpha.drover("move", "web", "beta", "--timeout", "6s", check=False, timeout=60)
         found = self.estimate()
-        self.assertGreater(found["dirty_rate"], 20 * MIB)
+        # A page counts once in the three seconds that QEMU looks: 64 MiB of it.
+        self.assertGreaterEqual(found["dirty_rate"], 20 * MIB)
         self.assertEqual(found["ends"], "never")
         self.assertIsNone(found["time_ms"])
         self.assertRegex(found["advice"], "does not converge: .*--converge throttle")
