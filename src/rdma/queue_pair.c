@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -22,9 +21,7 @@ enum {
 	BYTES = QUEUE_PAIR_BUFFERS * QUEUE_PAIR_BUFFER,
 	RESOLVE_MS = 2000,
 	ACK_TIMEOUT = 14, /* 4.096 us * 2^14; less breaks healthy connections */
-	LET_GO_US = 3000000,
-	LET_GO_LOOK_MS = 20,
-	RETRIES = 6,          /* 7 is for ever on some cards */
+	RETRIES = 6,      /* 7 is for ever on some cards */
 	RECEIVER_RETRIES = 1, /* receives are there before they are needed */
 	STRANGERS_MAX = 32,   /* refused by one queue pair */
 };
@@ -40,7 +37,6 @@ struct queue_pair {
 	struct ibv_mr *mr;
 	uint8_t *memory;
 	bool accepts;
-	bool removed; /* its device is gone */
 };
 
 uint8_t *queue_pair_buffer(const struct queue_pair *q, unsigned n)
@@ -54,14 +50,6 @@ struct queue_pair_far queue_pair_near(const struct queue_pair *q)
 }
 
 /* --- making and unmaking it */
-
-/* One that never stood. */
-static void discard(struct queue_pair *q)
-{
-	struct queue_pair_device ignored;
-
-	queue_pair_destroy(q, &ignored);
-}
 
 static int begin(struct queue_pair **ret, struct error *e)
 {
@@ -85,47 +73,21 @@ static int begin(struct queue_pair **ret, struct error *e)
 	}
 	if (fcntl(q->events->fd, F_SETFL, O_NONBLOCK) < 0) {
 		error_sys(e, "RDMA events");
-		discard(q);
+		queue_pair_destroy(q);
 		return error_code(e);
 	}
 	*ret = q;
 	return 0;
 }
 
-/* librdmacm keeps a device open, and with that its removal waiting, until it
- * looks again what there is; the kernel takes the name away only after our part
- * of it is gone. */
-void queue_pair_let_go(const struct queue_pair_device *d)
-{
-	const uint64_t until = clock_us() + LET_GO_US;
-	const struct verbs *v;
-	struct ibv_context **all;
-	struct error ignored;
-	char path[128];
-
-	if (!d->name[0])
-		return;
-	snprintf(path, sizeof(path), "/sys/class/infiniband_verbs/%s", d->name);
-	while (access(path, F_OK) == 0 && clock_us() < until)
-		poll(NULL, 0, LET_GO_LOOK_MS);
-	v = verbs_get(&ignored);
-	all = v ? v->get_devices(NULL) : NULL;
-	if (all)
-		v->free_devices(all);
-}
-
 /* In this order: the first is the fence, the second withdraws the key. */
-void queue_pair_destroy(struct queue_pair *q, struct queue_pair_device *ret)
+void queue_pair_destroy(struct queue_pair *q)
 {
 	const struct verbs *v;
 
-	*ret = (struct queue_pair_device){ 0 };
 	if (!q)
 		return;
 	v = q->verbs;
-	if (q->removed && q->id && q->id->verbs)
-		snprintf(ret->name, sizeof(ret->name), "%.30s",
-			 q->id->verbs->device->dev_name);
 	if (q->id && q->id->qp)
 		v->destroy_qp(q->id);
 	if (q->mr)
@@ -272,8 +234,7 @@ static int event_failed(struct queue_pair *q, enum rdma_cm_event_type k,
 	if (k == RDMA_CM_EVENT_REJECTED)
 		return error_set(e, ECONNREFUSED,
 				 "the other side refuses the RDMA connection");
-	q->removed = k == RDMA_CM_EVENT_DEVICE_REMOVAL;
-	if (q->removed)
+	if (k == RDMA_CM_EVENT_DEVICE_REMOVAL)
 		return error_set(e, ENODEV, "the RDMA device was removed");
 	if (k == RDMA_CM_EVENT_DISCONNECTED)
 		return error_set(e, ECONNRESET,
@@ -359,7 +320,7 @@ int queue_pair_dial(struct queue_pair **ret, const struct queue_pair_way *way,
 	if (resolve(q, way, deadline_us, stop_fd, e) < 0 ||
 	    make_pair(q, e) < 0 ||
 	    connect_to(q, way, deadline_us, stop_fd, e) < 0) {
-		discard(q);
+		queue_pair_destroy(q);
 		return error_code(e);
 	}
 	*ret = q;
@@ -396,7 +357,7 @@ int queue_pair_possible(const struct nic_address *from, struct error *e)
 	if (r < 0)
 		return r;
 	r = bind_to(q, from, e);
-	discard(q);
+	queue_pair_destroy(q);
 	return r;
 }
 
@@ -409,12 +370,12 @@ int queue_pair_listen(struct queue_pair **ret, const struct nic_address *at,
 		return error_code(e);
 	q->accepts = true;
 	if (bind_to(q, at, e) < 0) {
-		discard(q);
+		queue_pair_destroy(q);
 		return error_code(e);
 	}
 	if (q->verbs->listen(q->listener, 1) < 0) {
 		error_sys(e, "listen for RDMA");
-		discard(q);
+		queue_pair_destroy(q);
 		return error_code(e);
 	}
 	*ret_port = ntohs(q->verbs->get_src_port(q->listener));

@@ -53,17 +53,9 @@ struct queue_pair_way {
 int queue_pair_dial(struct queue_pair **ret, const struct queue_pair_way *way,
 		    uint64_t deadline_us, int stop_fd, struct error *e);
 
-/* Of a queue pair whose device was removed; "": it was not. */
-struct queue_pair_device {
-	char name[32]; /* "uverbs0" */
-};
-
 /* After a failure, too; NULL is fine.  No write of the other side lands any
  * more once it returns.  May take some seconds. */
-void queue_pair_destroy(struct queue_pair *q, struct queue_pair_device *ret);
-/* After that, where the device is being removed, which waits for us.  May take
- * some seconds as well. */
-void queue_pair_let_go(const struct queue_pair_device *d);
+void queue_pair_destroy(struct queue_pair *q);
 
 uint8_t *queue_pair_buffer(const struct queue_pair *q, unsigned n);
 /* What the other side has to know of them. */

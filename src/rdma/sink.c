@@ -51,7 +51,6 @@ struct sink_pair {
 	/* guarded by the sink */
 	enum rdma_state state;
 	bool over, listed; /* the source still names it */
-	bool done;         /* its thread has nothing left to do */
 	uint16_t port;
 	unsigned users; /* who place */
 	struct sink_slot slot[QUEUE_PAIR_BUFFERS];
@@ -290,7 +289,6 @@ static void *pair_main(void *arg)
 {
 	struct sink_pair *p = arg;
 	struct rdma_sink *s = p->sink;
-	struct queue_pair_device device;
 	struct error e = { 0 };
 
 	if (listen_there(p, &e) == 0 && take_connection(p, &e) == 0)
@@ -302,16 +300,11 @@ static void *pair_main(void *arg)
 		while (p->users > 0)
 			pthread_cond_wait(&s->unused, &s->lock);
 	}
-	queue_pair_destroy(p->q, &device);
+	queue_pair_destroy(p->q);
 	for (unsigned i = 0; i < QUEUE_PAIR_BUFFERS; i++)
 		free(p->slot[i].meta);
-	/* The fence: not before that has returned. */
+	/* The fence: not before that has returned.  The last that it does. */
 	set_state(p, RDMA_DESTROYED);
-	queue_pair_let_go(&device);
-
-	WITH_LOCK(&s->lock);
-
-	p->done = true;
 	return NULL;
 }
 
@@ -416,7 +409,7 @@ static void forget_gone(struct rdma_sink *s)
 
 		if (p && !p->listed && p->state != RDMA_DESTROYED)
 			over(p, "the source has forgotten it");
-		else if (p && !p->listed && (p->done || p->stop_fd < 0))
+		else if (p && !p->listed)
 			forget(&s->pair[i]);
 	}
 }

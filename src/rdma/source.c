@@ -209,7 +209,6 @@ static void *pair_main(void *arg)
 {
 	struct source_pair *p = arg;
 	struct rdma_source *s = p->source;
-	struct queue_pair_device device;
 	struct error e = { 0 };
 
 	if (dial(p, &e) == 0)
@@ -222,8 +221,7 @@ static void *pair_main(void *arg)
 		while (p->users > 0)
 			pthread_cond_wait(&s->unused, &s->lock);
 	}
-	queue_pair_destroy(p->q, &device);
-	queue_pair_let_go(&device);
+	queue_pair_destroy(p->q);
 	{
 		WITH_LOCK(&s->lock);
 

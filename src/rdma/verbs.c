@@ -47,8 +47,6 @@ static const struct symbol cm_symbols[] = {
 	SYMBOL(get_cm_event),
 	SYMBOL(ack_cm_event),
 	SYMBOL(event_str),
-	SYMBOL(get_devices),
-	SYMBOL(free_devices),
 };
 
 static const struct symbol ibv_symbols[] = {

@@ -32,8 +32,6 @@ struct verbs {
 	__typeof__(rdma_get_cm_event) *get_cm_event;
 	__typeof__(rdma_ack_cm_event) *ack_cm_event;
 	__typeof__(rdma_event_str) *event_str;
-	__typeof__(rdma_get_devices) *get_devices;
-	__typeof__(rdma_free_devices) *free_devices;
 	struct ibv_pd *(*alloc_pd)(struct ibv_context *);
 	int (*dealloc_pd)(struct ibv_pd *);
 	/* In the headers it is a macro as well. */
