@@ -334,10 +334,11 @@ static void uncharge_all(struct outbox *o, const struct frame_out *f)
 /* The next one has to wait for as long as this one takes at its pace. */
 static void hold_to_pace(struct outbox_channel *c, const struct frame_out *f)
 {
-	const uint64_t now_us = clock_us();
+	uint64_t now_us;
 
 	if (c->pace == 0)
 		return;
+	now_us = clock_us();
 	if (c->next_us < now_us)
 		c->next_us = now_us;
 	c->next_us += f->head.len * USEC_PER_SEC / c->pace;
