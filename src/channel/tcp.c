@@ -28,6 +28,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "channel/channel.h"
+#include "nic/address.h"
 
 enum {
 	DEAD_AFTER_MS = 1000,       /* unanswered data on a path */
@@ -175,25 +176,6 @@ static void address_of(struct nic_address *ret, uint16_t *ret_port,
 	}
 }
 
-static socklen_t sockaddr_of(struct sockaddr_storage *ret,
-			     const struct nic_address *a, uint16_t port)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(port) };
-
-	*ret = (struct sockaddr_storage){ 0 };
-	if (a->family == AF_INET) {
-		memcpy(&v4.sin_addr, a->bytes, sizeof(v4.sin_addr));
-		memcpy(ret, &v4, sizeof(v4));
-		return sizeof(v4);
-	}
-	memcpy(&v6.sin6_addr, a->bytes, sizeof(v6.sin6_addr));
-	memcpy(ret, &v6, sizeof(v6));
-	return sizeof(v6);
-}
-
 static int set_option(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value));
@@ -335,7 +317,7 @@ static int bind_device(int fd, const char *device, struct error *e)
 static int bind_way(int fd, const struct channel_way *way, struct error *e)
 {
 	struct sockaddr_storage from;
-	socklen_t len = sockaddr_of(&from, way->from, way->from_port);
+	socklen_t len = nic_address_socket(&from, way->from, way->from_port);
 	char name[CHANNEL_NAME_MAX];
 
 	/* Without a port of its own the connection gets one that is free
@@ -357,7 +339,7 @@ static int dial_pair(int *ret_fd, const struct channel_way *way,
 		     uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	struct sockaddr_storage to;
-	socklen_t len = sockaddr_of(&to, way->to, way->port);
+	socklen_t len = nic_address_socket(&to, way->to, way->port);
 	AUTO_CLOSE int fd = -1;
 
 	if (socket_for(&fd, way->to->family, e) < 0 ||

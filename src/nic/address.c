@@ -104,3 +104,22 @@ bool nic_address_is_host(const struct nic_address *a)
 {
 	return a->family == AF_INET ? is_host4(a->bytes) : is_host6(a->bytes);
 }
+
+socklen_t nic_address_socket(struct sockaddr_storage *ret,
+			     const struct nic_address *a, uint16_t port)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port) };
+
+	*ret = (struct sockaddr_storage){ 0 };
+	if (a->family == AF_INET) {
+		memcpy(&v4.sin_addr, a->bytes, sizeof(v4.sin_addr));
+		memcpy(ret, &v4, sizeof(v4));
+		return sizeof(v4);
+	}
+	memcpy(&v6.sin6_addr, a->bytes, sizeof(v6.sin6_addr));
+	memcpy(ret, &v6, sizeof(v6));
+	return sizeof(v6);
+}

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
 
 #include "nic/inventory.h"
 
@@ -33,3 +35,7 @@ void nic_address_mask(struct nic_address *a);
 /* A single host's, that a peer can reach: not loopback, multicast, link-local
  * IPv6 (which means nothing without a card) or an IPv4 address in disguise. */
 bool nic_address_is_host(const struct nic_address *a);
+
+/* For connect() and bind(): @port there; how long it is. */
+socklen_t nic_address_socket(struct sockaddr_storage *ret,
+			     const struct nic_address *a, uint16_t port);

@@ -185,25 +185,6 @@ static int make_pair(struct queue_pair *q, struct error *e)
 
 /* --- events of the connection */
 
-static socklen_t sockaddr_of(struct sockaddr_storage *ret,
-			     const struct nic_address *a, uint16_t port)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(port) };
-
-	*ret = (struct sockaddr_storage){ 0 };
-	if (a->family == AF_INET) {
-		memcpy(&v4.sin_addr, a->bytes, sizeof(v4.sin_addr));
-		memcpy(ret, &v4, sizeof(v4));
-		return sizeof(v4);
-	}
-	memcpy(&v6.sin6_addr, a->bytes, sizeof(v6.sin6_addr));
-	memcpy(ret, &v6, sizeof(v6));
-	return sizeof(v6);
-}
-
 /* Waits for the next one; -ECANCELED, -ETIMEDOUT: also where one waits, since
  * strangers may make them without end. */
 static int next_event(struct queue_pair *q, uint64_t deadline_us, int stop_fd,
@@ -272,8 +253,8 @@ static int resolve(struct queue_pair *q, const struct queue_pair_way *way,
 	char host[NIC_ADDRESS_TEXT];
 
 	nic_address_host(host, way->from);
-	sockaddr_of(&from, way->from, 0);
-	sockaddr_of(&to, way->to, way->port);
+	nic_address_socket(&from, way->from, 0);
+	nic_address_socket(&to, way->to, way->port);
 	if (v->create_id(q->events, &q->id, NULL, RDMA_PS_TCP) < 0 ||
 	    v->resolve_addr(q->id, (struct sockaddr *)&from,
 			    (struct sockaddr *)&to, RESOLVE_MS) < 0)
@@ -337,7 +318,7 @@ static int bind_to(struct queue_pair *q, const struct nic_address *at,
 	struct sockaddr_storage a;
 
 	nic_address_host(host, at);
-	sockaddr_of(&a, at, 0);
+	nic_address_socket(&a, at, 0);
 	if (q->verbs->create_id(q->events, &q->listener, NULL, RDMA_PS_TCP) < 0)
 		return error_sys(e, "RDMA at %s", host);
 	if (q->verbs->bind_addr(q->listener, (struct sockaddr *)&a) < 0 &&
