@@ -8,7 +8,6 @@
 #include "host/drain_run.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,16 +49,9 @@ static void run_free(struct run *r)
 	free(r);
 }
 
-static bool is_stopping(const struct host *h)
-{
-	struct pollfd p = { .fd = h->stop_fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) != 0;
-}
-
 static bool goes_on(const struct run *r)
 {
-	return !is_stopping(r->host) && !drain_cancelled(r->host->drain);
+	return !host_stops(r->host, 0) && !drain_cancelled(r->host->drain);
 }
 
 /* The disk may be full meanwhile: what runs goes on. */
@@ -165,7 +157,7 @@ static void settle(struct run *r, struct drain_machine *m,
 		note(r, m);
 	} else if (v->state == JOB_CANCELLED) {
 		/* At its end the service cancels all. */
-		if (is_stopping(r->host))
+		if (host_stops(r->host, 0))
 			return;
 		stays_kept(r, m, "its move was cancelled");
 	} else if (v->state == JOB_IN_DOUBT) {
@@ -208,9 +200,7 @@ static void cancel_moves(struct run *r)
 
 static void pause_a_little(const struct run *r)
 {
-	struct pollfd p = { .fd = r->host->stop_fd, .events = POLLIN };
-
-	poll(&p, 1, TURN_US / USEC_PER_MS);
+	host_stops(r->host, TURN_US / USEC_PER_MS);
 }
 
 static bool may_start(const struct drain_machine *m)
@@ -248,7 +238,7 @@ static void move_all(struct run *r)
 	bool cancels = false;
 
 	while (turn(r, goes_on(r))) {
-		if (is_stopping(r->host))
+		if (host_stops(r->host, 0))
 			return;
 		if (!cancels && drain_cancelled(r->host->drain)) {
 			cancel_moves(r);
@@ -433,7 +423,7 @@ static void *run_main(void *arg)
 	       drain_count(&r->record, FATE_WAITS);
 	log_info("drain: %u machines have left, %u stay",
 		 drain_count(&r->record, FATE_MOVED), left);
-	if (is_stopping(r->host))
+	if (host_stops(r->host, 0))
 		drain_breaks(d);
 	else
 		end(r->host, left > 0 ? DRAIN_REMAINS : DRAIN_DRAINED);

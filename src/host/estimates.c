@@ -7,7 +7,6 @@
 #include "host/estimate_view.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,9 +53,7 @@ struct sampling {
 
 static int turn(const struct sampling *a, struct error *e)
 {
-	struct pollfd stop = { .fd = a->host->stop_fd, .events = POLLIN };
-
-	if (poll(&stop, 1, TURN_MS) > 0)
+	if (host_stops(a->host, TURN_MS))
 		return error_set(e, ECANCELED, "droverd is stopping");
 	return 0;
 }

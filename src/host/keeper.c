@@ -47,13 +47,6 @@ void keeper_free(struct keeper *k)
 	free(k);
 }
 
-static bool is_stopping(const struct keeper *k)
-{
-	struct pollfd p = { .fd = k->host->stop_fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) != 0;
-}
-
 /* --- the list */
 
 /* A peer that does not hear it now asks for it when it is back. */
@@ -62,7 +55,7 @@ static void tell_all(struct keeper *k)
 	AUTO_SETTINGS struct settings *s = live_now(&k->host->live);
 	struct error e;
 
-	for (size_t i = 0; i < s->peers.count && !is_stopping(k); i++) {
+	for (size_t i = 0; i < s->peers.count && !host_stops(k->host, 0); i++) {
 		const struct peer *p = s->peers.at[i];
 
 		if (p->tls && membership_exchange(k->host, p->name, &e) < 0)
@@ -87,7 +80,7 @@ static void ask_others(struct keeper *k, const char *silent)
 	AUTO_SETTINGS struct settings *s = live_now(&k->host->live);
 	struct error ignored;
 
-	for (size_t i = 0; i < s->peers.count && !is_stopping(k); i++) {
+	for (size_t i = 0; i < s->peers.count && !host_stops(k->host, 0); i++) {
 		const struct peer *p = s->peers.at[i];
 
 		if (p->tls && strcmp(p->name, silent) != 0 &&
@@ -199,7 +192,7 @@ static void *keeper_main(void *arg)
 		else
 			turn(k);
 		poll(p, 2, TURN_MS);
-	} while (!is_stopping(k));
+	} while (!host_stops(k->host, 0));
 	return NULL;
 }
 

@@ -30,6 +30,8 @@
  */
 #pragma once
 
+#include <poll.h>
+
 #include "host/live.h"
 #include "move/move.h"
 
@@ -81,3 +83,11 @@ struct host {
 	int news_fd; /* and once the list of hosts has changed here */
 	int lock_fd; /* that the state directory is ours */
 };
+
+/* Does it stop, or will it within @ms?  Any thread may wait so. */
+static inline bool host_stops(const struct host *h, int ms)
+{
+	struct pollfd p = { .fd = h->stop_fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) != 0;
+}

@@ -7,7 +7,6 @@
 #include "host/returns.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +48,6 @@ static void returning_free(struct returning *r)
 {
 	drain_record_done(&r->record);
 	free(r);
-}
-
-static bool is_stopping(const struct host *h)
-{
-	struct pollfd p = { .fd = h->stop_fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) != 0;
 }
 
 static void note(struct returning *r, const struct drain_machine *m)
@@ -326,13 +318,12 @@ static void *returning_main(void *arg)
 {
 	struct returning *r = arg;
 	struct drain *d = r->host->drain;
-	struct pollfd p = { .fd = r->host->stop_fd, .events = POLLIN };
 	unsigned away = 0;
 
 	begin(r);
-	while (!drain_cancelled(d) && !is_stopping(r->host) && turn(r))
-		poll(&p, 1, TURN_MS);
-	if (!drain_cancelled(d) && !is_stopping(r->host))
+	while (!drain_cancelled(d) && !host_stops(r->host, 0) && turn(r))
+		host_stops(r->host, TURN_MS);
+	if (!drain_cancelled(d) && !host_stops(r->host, 0))
 		start_stopped(r);
 	for (size_t i = 0; i < r->record.n_machines; i++)
 		away += r->record.machines[i].kept;
@@ -342,7 +333,7 @@ static void *returning_main(void *arg)
 		drain_count(&r->record, FATE_COMES);
 	log_info("return: %u machines are back, %u are not",
 		 drain_count(&r->record, FATE_BACK), away);
-	if (is_stopping(r->host))
+	if (host_stops(r->host, 0))
 		drain_breaks(d);
 	else
 		drain_ends(d, away > 0 ? DRAIN_AWAY : DRAIN_NONE);
