@@ -200,6 +200,15 @@ bool process_has_open(pid_t pid, const struct stat *st, bool to_write)
 	return false;
 }
 
+/* "Rss:  12 kB", of which @kind is the word. */
+static uint64_t kib_of(const char *line, const char *kind)
+{
+	const size_t len = strlen(kind);
+
+	return strncmp(line, kind, len) == 0 ? strtoull(line + len, NULL, 10)
+					     : 0;
+}
+
 uint64_t process_huge_bytes(pid_t pid)
 {
 	static const char *const kinds[] = {
@@ -214,9 +223,7 @@ uint64_t process_huge_bytes(pid_t pid)
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
 		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-			if (!strncmp(line, kinds[i], strlen(kinds[i])))
-				kib += strtoull(line + strlen(kinds[i]), NULL,
-						10);
+			kib += kib_of(line, kinds[i]);
 	if (f)
 		fclose(f);
 	return kib * 1024;
@@ -255,9 +262,7 @@ uint64_t process_ram_bytes(pid_t pid)
 			continue;
 		}
 		for (size_t i = 0; counts && i < ARRAY_SIZE(kinds); i++)
-			if (!strncmp(line, kinds[i], strlen(kinds[i])))
-				kib += strtoull(line + strlen(kinds[i]), NULL,
-						10);
+			kib += kib_of(line, kinds[i]);
 	}
 	if (f)
 		fclose(f);
