@@ -195,26 +195,57 @@ static int find_owner(struct foreign_owner *ret,
 	return 0;
 }
 
-/* Linux makes the file with the mode that the socket has before.  Who waits for
- * the file is heard as soon as it is there. */
+/* Where it is made, if there is room for another letter: who waits for the file
+ * could otherwise come in between and be refused, since nobody listens yet. */
+static struct sockaddr_un aside_of(const struct endpoint *p)
+{
+	struct sockaddr_un a = *(const struct sockaddr_un *)&p->address;
+	const size_t len = strlen(a.sun_path);
+	struct stat st;
+
+	if (len + 1 >= sizeof(a.sun_path))
+		return a;
+	memcpy(a.sun_path + len, "~", 2);
+	/* Left by a process that was killed in between. */
+	if (lstat(a.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(a.sun_path);
+	return a;
+}
+
+static int show(const struct endpoint *p, const char *made)
+{
+	return strcmp(made, path_of(p)) == 0
+		       ? 0
+		       : renameat2(AT_FDCWD, made, AT_FDCWD, path_of(p),
+				   RENAME_NOREPLACE);
+}
+
+/* Linux makes the file with the mode that the socket has before. */
 static int bind_unix(struct endpoint *p, int fd, int backlog,
 		     const struct endpoint_owner *owner, struct error *e)
 {
 	struct stat st = { .st_ino = 0 };
 	struct foreign_owner to;
-	int r;
+	struct sockaddr_un a;
 
 	if (find_owner(&to, owner, e) < 0)
 		return error_code(e);
 	if (fchmod(fd, OWNER_MODE) < 0)
 		return error_sys(e, "set the mode of a socket");
-	if (bind(fd, (const struct sockaddr *)&p->address, p->len) < 0 ||
-	    listen(fd, backlog) < 0)
+	a = aside_of(p);
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
 		return error_sys(e, "listen on %s", p->text);
-	r = foreign_give(&st, path_of(p), &to, e);
-	p->dev = st.st_dev;
-	p->ino = st.st_ino;
-	return r;
+	if (listen(fd, backlog) < 0)
+		error_sys(e, "listen on %s", p->text);
+	else if (foreign_give(&st, a.sun_path, &to, e) == 0) {
+		p->dev = st.st_dev;
+		p->ino = st.st_ino;
+		if (show(p, a.sun_path) == 0)
+			return 0;
+		error_sys(e, "listen on %s", p->text);
+	}
+	unlink(a.sun_path);
+	return error_code(e);
 }
 
 static int bind_tcp(const struct endpoint *p, int fd, int backlog,
