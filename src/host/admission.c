@@ -66,6 +66,14 @@ static struct admission_host **find(struct admission *a, const char *host,
 	return NULL;
 }
 
+static void drop_at(struct admission *a, const char *host, enum stage stage)
+{
+	struct admission_host **p = find(a, host, stage);
+
+	if (p)
+		drop(a, p);
+}
+
 static struct admission_host **find_place(struct admission *a, const char *host)
 {
 	struct admission_host **p = find(a, host, OFFERED);
@@ -78,15 +86,10 @@ static struct admission_host **find_place(struct admission *a, const char *host)
 static void is_late(struct admission *a, struct admission_host *h,
 		    uint64_t now_us)
 {
-	struct admission_host **p = find(a, h->name, LATE);
-
-	if (p)
-		drop(a, p);
+	drop_at(a, h->name, LATE);
 	h->stage = LATE;
 	h->until_us = now_us + LATE_US;
-	p = find(a, h->name, WAITS);
-	if (p)
-		drop(a, p);
+	drop_at(a, h->name, WAITS);
 }
 
 static struct admission_host *first_over(struct admission *a, uint64_t now_us)
@@ -106,7 +109,7 @@ static void expire(struct admission *a, uint64_t now_us)
 		if (has_place(h))
 			is_late(a, h, now_us);
 		else
-			drop(a, find(a, h->name, LATE));
+			drop_at(a, h->name, LATE);
 }
 
 static struct queue_rank rank_of(struct admission *a,
@@ -216,9 +219,7 @@ bool admission_asks(struct admission *a, const struct admission_ask *of,
 	serve_before(a, of->host, &room);
 	if (!fits(&room, of->disks))
 		return false;
-	at = find(a, of->host, WAITS);
-	if (at)
-		drop(a, at);
+	drop_at(a, of->host, WAITS);
 	return true;
 }
 

@@ -70,17 +70,23 @@ static struct copy *find(struct copies *all, const char *job)
 	return c;
 }
 
-struct copy *copies_claim(struct copies *all, const char *job, const char *peer)
+/* @peer NULL: of whichever. */
+static struct copy *claim(struct copies *all, const char *job, const char *peer)
 {
 	struct copy *c;
 
 	WITH_LOCK(&all->lock);
 
 	c = find(all, job);
-	if (!c || strcmp(c->peer, peer) != 0)
+	if (!c || (peer && strcmp(c->peer, peer) != 0))
 		return NULL;
 	c->owners++;
 	return c;
+}
+
+struct copy *copies_claim(struct copies *all, const char *job, const char *peer)
+{
+	return claim(all, job, peer);
 }
 
 static void copy_free(struct copy *c)
@@ -129,17 +135,11 @@ static int seal(struct copy *c, struct error *e)
 
 int copies_seal(struct copies *all, const char *job, struct error *e)
 {
-	struct copy *c;
+	struct copy *c = claim(all, job, NULL);
 	int r;
 
-	{
-		WITH_LOCK(&all->lock);
-
-		c = find(all, job);
-		if (!c)
-			return 0;
-		c->owners++;
-	}
+	if (!c)
+		return 0;
 	r = seal(c, e);
 	copies_drop(all, c, false);
 	return r;
@@ -218,32 +218,33 @@ static int make_sink(struct copy *c, struct session *s,
 	return r;
 }
 
-static int begin(struct host *h, struct session *s,
-		 const struct message_disks *m, struct copy **ret,
-		 struct error *e)
+/* NULL: @e says why. */
+static struct copy *begin(struct host *h, struct session *s,
+			  const struct message_disks *m, struct error *e)
 {
 	struct copy *c;
 
 	if (check_disks(h, m, e) < 0)
-		return error_code(e);
+		return NULL;
 	c = calloc(1, sizeof(*c));
-	if (!c)
-		return error_set(e, ENOMEM, "no memory for disks");
+	if (!c) {
+		error_set(e, ENOMEM, "no memory for disks");
+		return NULL;
+	}
 	pthread_mutex_init(&c->sealing, NULL);
 	c->owners = 1;
 	snprintf(c->job, sizeof(c->job), "%s", m->job);
 	snprintf(c->peer, sizeof(c->peer), "%s", session_peer(s));
 	if (make_sink(c, s, m, e) < 0) {
 		copy_free(c);
-		return error_code(e);
+		return NULL;
 	}
 
 	WITH_LOCK(&h->copies->lock);
 
 	c->next = h->copies->first;
 	h->copies->first = c;
-	*ret = c;
-	return 0;
+	return c;
 }
 
 static void say_failed(struct session *s, const struct error *why)
@@ -301,10 +302,10 @@ static void limit_silence(struct host *h, struct session *s)
 void copies_serve(struct host *h, struct session *s,
 		  const struct message *request)
 {
-	struct copy *c = NULL;
 	struct error e;
+	struct copy *c = begin(h, s, &request->disks, &e);
 
-	if (begin(h, s, &request->disks, &c, &e) < 0) {
+	if (!c) {
 		AUTO_MESSAGE struct message ignored = { 0 };
 		struct error why = e;
 
