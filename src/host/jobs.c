@@ -332,6 +332,13 @@ void jobs_cancel_all(struct jobs *all)
 		job_request_cancel(j);
 }
 
+bool jobs_stopping(struct jobs *all)
+{
+	WITH_LOCK(&all->lock);
+
+	return all->stopping;
+}
+
 bool jobs_wait_idle(struct jobs *all)
 {
 	uint64_t deadline = clock_us() + STOP_US;

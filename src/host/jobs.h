@@ -62,6 +62,8 @@ int jobs_thread(struct jobs *all, const char *name, void *(*run)(void *),
 		void *arg, struct error *e);
 
 void jobs_cancel_all(struct jobs *all);
+/* It was called: that a job was asked to end does not mean that a user did. */
+bool jobs_stopping(struct jobs *all);
 /* Waits, for a while, until only jobs in doubt have threads, which go on for
  * as long as it takes; the journal keeps them.  True when no thread is left. */
 bool jobs_wait_idle(struct jobs *all);

@@ -122,7 +122,8 @@ static void end_outgoing(struct outgoing *o, int r, const struct error *e)
 		job_settle(o->job, r, e);
 	} else {
 		job_settle(o->job, r, e);
-		waiting_end(h->waiting, o->waiter, r == -ECANCELED);
+		waiting_end(h->waiting, o->waiter,
+			    r == -ECANCELED || r == -ENETRESET);
 	}
 }
 

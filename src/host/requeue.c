@@ -282,7 +282,9 @@ void requeue_ended(struct requeue *r, struct job *j, bool undone)
 		queue_again(r, one, j);
 		return;
 	}
-	if (one)
+	/* A user's cancel has removed the file; that of a host that stops
+	 * leaves it to the next start. */
+	if (one && !(undone && jobs_stopping(r->host->jobs)))
 		remove_file(r, one->file.job);
 	waiter_free(one);
 }

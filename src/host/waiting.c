@@ -403,7 +403,7 @@ void waiting_leave(struct waiting *w, struct waiter *one)
 	kick(w);
 }
 
-void waiting_end(struct waiting *w, struct waiter *one, bool cancelled)
+void waiting_end(struct waiting *w, struct waiter *one, bool undone)
 {
 	bool stays;
 
@@ -411,7 +411,7 @@ void waiting_end(struct waiting *w, struct waiter *one, bool cancelled)
 		WITH_LOCK(&w->lock);
 
 		count(&w->out, one->item.disks, -1);
-		stays = cancelled && w->stopping;
+		stays = undone && w->stopping;
 		if (job_state(one->job) == JOB_DONE)
 			queue_is_heard(&w->queue, one->item.peer);
 		kick(w);

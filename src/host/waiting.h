@@ -65,8 +65,9 @@ bool waiting_again(struct waiting *w, struct waiter *one, enum queue_why why);
 bool waiting_is_patient(struct waiting *w, struct waiter *one);
 /* It counts no more, and is the caller's; likewise, and all is over. */
 void waiting_leave(struct waiting *w, struct waiter *one);
-/* Its move has ended; @cancelled: because somebody asked. */
-void waiting_end(struct waiting *w, struct waiter *one, bool cancelled);
+/* Its move has ended; @undone: it was cancelled, or its destination was started
+ * again: while the host stops it is left to the next start. */
+void waiting_end(struct waiting *w, struct waiter *one, bool undone);
 /* A job is to be cancelled, who has been asked to end: one that waits has ended
  * then; one that runs is not queued again. */
 void waiting_cancel(struct waiting *w, const char *job);
