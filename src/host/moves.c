@@ -491,6 +491,25 @@ void moves_start(struct host *h, struct waiter *one)
 
 /* --- an end before its time */
 
+static void cancel(struct host *h, struct job *j)
+{
+	job_request_cancel(j);
+	waiting_cancel(h->waiting, j->id);
+}
+
+/* It may be queued again at this moment: host/requeue.c, wait_again(). */
+static void cancel_again(struct host *h, struct job *was)
+{
+	char id[JOB_ID_SIZE];
+	struct job *j;
+
+	job_again(was, id);
+	j = id[0] ? jobs_find(h->jobs, id, ROLE_SOURCE) : NULL;
+	if (j)
+		cancel(h, j);
+	job_drop(j);
+}
+
 int job_cancel(struct host *h, const char *id, struct job_view *ret,
 	       struct error *e)
 {
@@ -500,8 +519,8 @@ int job_cancel(struct host *h, const char *id, struct job_view *ret,
 	if (!j)
 		return error_code(e);
 	if (job_state(j) == JOB_RUNNING) {
-		job_request_cancel(j);
-		waiting_cancel(h->waiting, id);
+		cancel(h, j);
+		cancel_again(h, j);
 	} else {
 		r = error_set(e, EBUSY,
 			      job_state(j) == JOB_IN_DOUBT

@@ -129,6 +129,25 @@ static void check_again(const struct requeue *r, const struct queue_file *f,
 		snprintf(why, cap, "that was so %u times", f->undone);
 }
 
+/* Who cancels @was meanwhile means this one as well: either he finds it in
+ * @was, or it is found here that he has asked. */
+static void wait_again(struct requeue *r, struct waiter *again, struct job *was)
+{
+	struct job *j = job_hold(again->job);
+
+	jobs_add(r->host->jobs, j);
+	waiting_wait(r->host->waiting, again);
+	if (was) {
+		job_set_again(was, j->id);
+		if (atomic_load(&was->cancel_asked) &&
+		    !jobs_stopping(r->host->jobs)) {
+			job_request_cancel(j);
+			waiting_cancel(r->host->waiting, j->id);
+		}
+	}
+	job_drop(j);
+}
+
 /* Takes @one over.  Its number may be known to the destination. */
 static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 {
@@ -159,16 +178,13 @@ static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 		waiter_free(again);
 		return;
 	}
-	if (was)
-		job_set_again(was, again->job->id);
 	log_info("move %s (%s): a restart undid it: queued again as job %s",
 		 again->job->machine, before, again->job->id);
 	again->refused_us = refused_us;
 	if (refused_us)
 		queue_put_off(&again->item, QUEUE_AWAY,
 			      clock_us() + SETTLES_US);
-	jobs_add(r->host->jobs, again->job);
-	waiting_wait(r->host->waiting, again);
+	wait_again(r, again, was);
 }
 
 /* --- reading back */

@@ -175,6 +175,13 @@ void job_set_again(struct job *j, const char *id)
 	snprintf(j->again, sizeof(j->again), "%s", id);
 }
 
+void job_again(struct job *j, char ret[static JOB_ID_SIZE])
+{
+	WITH_LOCK(&j->lock);
+
+	snprintf(ret, JOB_ID_SIZE, "%s", j->again);
+}
+
 void job_set_progress(struct job *j, const struct job_progress *p)
 {
 	bool outage;

@@ -135,6 +135,7 @@ bool job_waits(struct job *j);
 void job_set_priority(struct job *j, unsigned priority);
 /* A restart has undone it, and the move is queued again as that job. */
 void job_set_again(struct job *j, const char *id);
+void job_again(struct job *j, char ret[static JOB_ID_SIZE]); /* or empty */
 void job_set_stage(struct job *j, const char *stage);
 void job_set_progress(struct job *j, const struct job_progress *p);
 /* Takes @report over. */
