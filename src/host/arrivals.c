@@ -105,8 +105,17 @@ static void serve_compare(struct host *h, struct session *s,
 	answer(s, &m);
 }
 
-/* A second move of that name would write over the first one's entry. */
-static int check_job_is_new(struct host *h, const char *id, struct error *e)
+/* Refused before anything was made for it: nobody asks for how it ended. */
+static bool has_come_to_nothing(struct job *j, const char *peer)
+{
+	return j->kind == JOB_MOVE && job_wait_ended(j, 0) &&
+	       job_course(j) == DECIDE_NONE && !strcmp(j->peer, peer);
+}
+
+/* A second move of that name would write over the first one's entry.  One that
+ * came to nothing has none, and the same move is tried once more. */
+static int check_job_is_new(struct host *h, const char *id, const char *peer,
+			    struct error *e)
 {
 	SCOPED(journal_entry_done) struct journal_entry entry = { .pid = 0 };
 	struct job *j = jobs_find(h->jobs, id, ROLE_DESTINATION);
@@ -114,6 +123,11 @@ static int check_job_is_new(struct host *h, const char *id, struct error *e)
 	int r = journal_find(h->settings->state_directory, id, ROLE_DESTINATION,
 			     &entry, &ignored);
 
+	if (r == -ENOENT && j && has_come_to_nothing(j, peer)) {
+		jobs_remove(h->jobs, j);
+		job_drop(j);
+		return 0;
+	}
 	if (!j && r == -ENOENT)
 		return 0;
 	job_drop(j);
@@ -269,7 +283,7 @@ static void run_arrival(struct host *h, struct session *s,
 	struct room_claim *claim = NULL;
 	struct move_peer peer = { 0 };
 	struct error e = { 0 };
-	bool asked;
+	bool asked, begins;
 	struct copy *copy =
 		copies_claim(h->copies, request->job, session_peer(s));
 	int r = room_claim(h->room, &claim, j, need, &e);
@@ -281,10 +295,8 @@ static void run_arrival(struct host *h, struct session *s,
 	asked = r == 0;
 	if (asked)
 		r = ask_hooks(h, j, &e);
-	if (r < 0) {
-		refuse(s, &e);
-		machine_did_not_come(h->registry, m);
-	} else {
+	begins = r == 0;
+	if (begins) {
 		AUTO_CLOSE int power = power_hold(&t.settings->power);
 
 		store_note_elsewhere(h->settings->state_directory,
@@ -293,12 +305,15 @@ static void run_arrival(struct host *h, struct session *s,
 					     .name = machine_record(m)->name,
 					     .peer = peer.name });
 		r = move_in(j, &t.host, s, request, &peer, &e);
-		if (r < 0)
-			machine_did_not_come(h->registry, m);
 	}
+	if (r < 0)
+		machine_did_not_come(h->registry, m);
 	copies_drop(h->copies, copy, r == 0);
 	room_release(h->room, claim);
 	job_settle(j, r, &e);
+	/* Now that it has ended: whoever hears it may try again at once. */
+	if (!begins)
+		refuse(s, &e);
 	/* What no hook has heard of has not ended for any. */
 	if (asked)
 		hooks_tell_end(h, j);
@@ -380,7 +395,8 @@ static void serve_move(struct host *h, struct session *s,
 	struct error e;
 
 	if (text_check_name("job", id, &e) < 0 ||
-	    check_job_is_new(h, id, &e) < 0 || drain_check(h->drain, &e) < 0) {
+	    check_job_is_new(h, id, ask.host, &e) < 0 ||
+	    drain_check(h->drain, &e) < 0) {
 		refuse(s, &e);
 		return;
 	}

@@ -136,6 +136,18 @@ void jobs_add(struct jobs *all, struct job *j)
 		j->changed(j->changed_context, j);
 }
 
+void jobs_remove(struct jobs *all, struct job *j)
+{
+	WITH_LOCK(&all->lock);
+
+	for (struct job **p = &all->first; *p; p = &(*p)->next)
+		if (*p == j) {
+			*p = j->next;
+			job_drop(j);
+			return;
+		}
+}
+
 struct job *jobs_find(struct jobs *all, const char *id, enum role role)
 {
 	WITH_LOCK(&all->lock);

@@ -32,6 +32,8 @@ void jobs_watch(struct jobs *all, void (*changed)(void *context, struct job *j),
 /* The list takes a reference.  Once jobs_cancel_all() was called, the job
  * hears of it here. */
 void jobs_add(struct jobs *all, struct job *j);
+/* One that has ended, of which the caller has a reference. */
+void jobs_remove(struct jobs *all, struct job *j);
 /* A reference for the caller; NULL when there is none.  On a test's single
  * host both sides of a move are here: the role tells them apart; ROLES: any. */
 struct job *jobs_find(struct jobs *all, const char *id, enum role role);
