@@ -210,6 +210,8 @@ class Full(Case):
         self.move(gamma, "g1", beta)
         wait_for("the stranger waits", lambda: self.waiting(gamma) == ["g1"], 20)
         self.assertEqual(self.jobs(gamma)["g1"]["queue"]["why"], "host beta takes no more for now")
+        # A restart would find that it waits.
+        self.assertEqual([f["started"] for f in self.files(gamma).values()], [False])
         self.assertEqual(alpha.machine(self.waiting(alpha)[0])["job"], None)
         self.assertEqual(len(self.jobs(beta, "destination")), 1)
         self.go(beta)
