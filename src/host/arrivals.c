@@ -465,6 +465,12 @@ static int check_right(struct host *h, const struct session *s,
 			 message_right_name(right), peer, t.host.own_name);
 }
 
+/* Or tries how they would come. */
+static bool has_pages(enum message_type t)
+{
+	return t == MESSAGE_MOVE || t == MESSAGE_RELAY || t == MESSAGE_PLAN;
+}
+
 void arrivals_serve(struct host *h, struct session *s)
 {
 	AUTO_MESSAGE struct message request = { 0 };
@@ -477,6 +483,8 @@ void arrivals_serve(struct host *h, struct session *s)
 	} else if (r == -EBADMSG || check_right(h, s, &request, &e) < 0) {
 		refuse(s, &e);
 	} else {
+		if (has_pages(request.type))
+			session_admit_rdma(s);
 		purposes[request.type](h, s, &request);
 	}
 }

@@ -224,12 +224,13 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 	       const struct move_options *o, struct qmp *q,
 	       struct machine_description *described, struct error *e)
 {
-	const struct session_options so =
+	struct session_options so =
 		peer_session(host, peer, &o->paths, o->outage_limit_us);
 	struct copy *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return error_set(e, ENOMEM, "no memory for disks");
+	so.cards.rdma = NULL; /* it has no pages */
 	c->peer = peer;
 	if (choose(c, job, machine, q, described, e) == 0 &&
 	    (c->count == 0 || begin(c, job, &so, machine, q, e) == 0)) {

@@ -37,7 +37,12 @@ static void source_news(void *context)
 static bool sink_refuses(void *context, const struct nic_address *at,
 			 char why[static RDMA_WHY])
 {
-	return !may(context, at, why);
+	const struct aside *a = context;
+
+	if (atomic_load(&a->admitted))
+		return !may(a, at, why);
+	snprintf(why, RDMA_WHY, "nothing was asked for that has pages");
+	return true;
 }
 
 int aside_dials(struct aside *a, struct error *e)
@@ -71,6 +76,11 @@ int aside_accepts(struct aside *a, uint64_t session, struct error *e)
 		return error_code(e);
 	lanes_set_aside(a->lanes, rdma_sink_aside(a->sink));
 	return 0;
+}
+
+void aside_admit(struct aside *a)
+{
+	atomic_store(&a->admitted, true);
 }
 
 void aside_begin(struct aside *a, uint64_t session)

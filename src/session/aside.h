@@ -4,6 +4,7 @@
  * side of rdma/rdma.h.  It outlives the lanes' threads. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ struct aside {
 	void (*news)(void *context);
 	void *context;
 
+	atomic_bool admitted; /* the peer has a right to what pages come for */
+
 	/* one of them, or none */
 	struct rdma_source *source;
 	struct rdma_sink *sink;
@@ -35,6 +38,8 @@ struct aside {
 /* On the side that dials; without `used` nothing happens, here as below. */
 int aside_dials(struct aside *a, struct error *e);
 int aside_accepts(struct aside *a, uint64_t session, struct error *e);
+/* Until then it refuses every queue pair: each is memory that stays locked. */
+void aside_admit(struct aside *a);
 /* The peer can. */
 void aside_begin(struct aside *a, uint64_t session);
 void aside_tend(struct aside *a); /* the supervisor's */

@@ -612,6 +612,11 @@ void session_stats(struct session *s, struct session_stats *ret)
 	ret->bytes_received = sums.received + (s->aside.sink ? sums.aside : 0);
 }
 
+void session_admit_rdma(struct session *s)
+{
+	aside_admit(&s->aside);
+}
+
 void session_rdma(struct session *s, struct rdma_view *ret)
 {
 	aside_view(&s->aside, ret);

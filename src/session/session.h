@@ -165,6 +165,9 @@ struct session_stats {
 };
 
 void session_stats(struct session *s, struct session_stats *ret);
+/* On the accepting side: the peer has asked for what pages come for, and may.
+ * Before the first answer, since it asks for queue pairs after that. */
+void session_admit_rdma(struct session *s);
 /* How RDMA does. */
 void session_rdma(struct session *s, struct rdma_view *ret);
 /* Waits until it is open or known not to be, and says why not; "": it is. */
