@@ -319,9 +319,13 @@ class Broken(Case):
 
     def begin(self, *words):
         self.alpha.drover("drain", "--background", *words)
-        wait_for("a move that copies", lambda: any(
-            j["state"] == "running" and j["stage"] == "pre-copy"
-            for j in self.alpha.api("GET", "/v1/jobs")), 30, 0.05)
+
+        def copies():
+            jobs = self.alpha.api("GET", "/v1/jobs")
+            ended = self.drained()["state"] not in ("draining", "none")
+            self.assertFalse(ended, (jobs, self.drained()))
+            return any(j["state"] == "running" and j["stage"] == "pre-copy" for j in jobs)
+        wait_for("a move that copies", copies, 30, 0.05)
 
     def faster(self):
         for link in self.network.links:
