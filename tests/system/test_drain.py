@@ -18,6 +18,7 @@ MACHINES = 6
 class Case(unittest.TestCase):
     count, memory, rate = MACHINES, "64M", None
     busy = True  # guests that change their memory; else such as halt
+    fill = None  # a stress guest with so much that no compression makes less
 
     def setUp(self):
         self.lab = Lab()
@@ -32,6 +33,9 @@ class Case(unittest.TestCase):
 
     def define(self, host, name, more="", **kwargs):
         guest = machine.boot_sector_arguments(self.lab) if self.busy else ()
+        if self.fill:
+            guest = machine.stress_arguments(fill=self.fill, content="random", rate="64K",
+                                             hot="1M")
         host.define(machine.definition(name, *guest, memory=kwargs.pop("memory", self.memory),
                                        **kwargs) + more)
 
@@ -309,7 +313,7 @@ class Capacity(Case):
 class Broken(Case):
     """Over links on which a move takes seconds."""
 
-    memory, rate = "64M", "8mbit"
+    memory, rate, fill = "64M", "8mbit", "6M"
 
     def setUp(self):
         super().setUp()
