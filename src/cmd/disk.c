@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* drover disk: the disks of a machine. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "cmd/command.h"
@@ -65,7 +67,78 @@ static int run_list(struct call *c, struct error *e)
 	return 0;
 }
 
+enum { OLD_REMOVE };
+
+static const struct command_option old_options[] = {
+	[OLD_REMOVE] = { "remove", NULL, "removes those of VM", false, NULL },
+	{ NULL, NULL, NULL, false, NULL },
+};
+
+static const struct output_field old_fields[] = {
+	{ "MACHINE", "machine", format_text, false },
+	{ "WENT TO", "host", format_text, false },
+	{ "AT", "left", format_wall, false },
+	{ "ALLOCATED", "allocated", format_bytes, true },
+	{ "STATE", "state", format_text, false },
+	{ "PATH", "path", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+/* Those of @machine in the place of all. */
+static json_t *only_of(const json_t *all, const char *machine)
+{
+	json_t *some = json_array();
+	const json_t *disk;
+	size_t i;
+
+	json_array_foreach (all, i, disk) {
+		const char *its = output_string(disk, "machine");
+
+		if (!machine || (its && !strcmp(its, machine)))
+			json_array_append_new(some, json_deep_copy(disk));
+	}
+	return some;
+}
+
+static int ask_old(struct call *c, json_t **ret, struct error *e)
+{
+	char path[256];
+	const struct client_request rq = { .verb = "DELETE", .path = path };
+	int r;
+
+	if (!c->options[OLD_REMOVE])
+		return client_get(c->client, "/v1/old-disks", ret, e);
+	if (!c->words[0])
+		return error_set(e, EINVAL,
+				 "--remove needs the machine whose disks go");
+	r = call_path(path, sizeof(path), "/v1/old-disks/", c->words[0], "", e);
+	return r < 0 ? r : client_call(c->client, &rq, ret, e);
+}
+
+static int run_old(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *all = NULL;
+	AUTO_JSON json_t *shown = NULL;
+	int r = ask_old(c, &all, e);
+
+	if (r < 0)
+		return r;
+	shown = only_of(all, c->words[0]);
+	if (c->json)
+		output_json(stdout, shown);
+	else
+		output_table(stdout, old_fields, shown,
+			     "This host keeps no disks of machines that have "
+			     "left.");
+	return 0;
+}
+
 const struct command disk_commands[] = {
+	{ "disk", "old", "[VM]", "Lists disks of machines that have left",
+	  "A machine that moves with --disks leaves its files here, as "
+	  "PATH.old-UUID.  With\n--remove those of VM go, but for one that "
+	  "was changed since (state 'changed').",
+	  old_options, run_old },
 	{ "disk", "list", "VM", "Lists the disks of a machine",
 	  "Of a machine that runs its QEMU is asked; of one that does not, the "
 	  "keys 'disk'\nof its definition are shown.",

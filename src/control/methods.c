@@ -30,6 +30,7 @@
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
+#include "host/old_disks.h"
 #include "move/job_view.h"
 
 /* --- bodies */
@@ -214,6 +215,25 @@ static int list_disks(struct host *h, const struct api_call *c, char **ret,
 
 	return given(ret, &disk_views_shape, &v,
 		     machine_disks(h, c->name, &v, e), e);
+}
+
+static int list_old_disks(struct host *h, const struct api_call *c, char **ret,
+			  struct error *e)
+{
+	struct old_disks all;
+
+	(void)c;
+	return given(ret, &old_disks_shape, &all, host_old_disks(h, &all, e),
+		     e);
+}
+
+static int remove_old_disks(struct host *h, const struct api_call *c,
+			    char **ret, struct error *e)
+{
+	struct old_disks all;
+
+	return given(ret, &old_disks_shape, &all,
+		     host_remove_old_disks(h, c->name, &all, e), e);
 }
 
 static int define_machine(struct host *h, const struct api_call *c, char **ret,
@@ -494,6 +514,10 @@ const struct api_route api_routes[] = {
 	  .changes = "vm forget" },
 	{ "GET", "/v1/machines/*/disks", list_disks, 200,
 	  .gives = &disk_views_shape },
+	{ "GET", "/v1/old-disks", list_old_disks, 200,
+	  .gives = &old_disks_shape },
+	{ "DELETE", "/v1/old-disks/*", remove_old_disks, 200,
+	  .changes = "disk old --remove", .gives = &old_disks_shape },
 	{ "POST", "/v1/machines/*/start", start_machine, 200, API_SHAPE,
 	  .changes = "vm start", .notes = "anyway",
 	  .takes = &start_body_shape },

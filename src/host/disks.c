@@ -14,6 +14,7 @@
 #include "base/scope.h"
 #include "host/host.h"
 #include "host/machine_view.h"
+#include "host/old_disks.h"
 #include "host/parts.h"
 #include "host/registry.h"
 #include "qemu/definition.h"
@@ -150,4 +151,15 @@ int machine_disks(struct host *h, const char *name, struct disk_views *ret,
 	else
 		*ret = all;
 	return r;
+}
+
+int host_old_disks(struct host *h, struct old_disks *ret, struct error *e)
+{
+	return old_disks_list(h->settings->state_directory, ret, e);
+}
+
+int host_remove_old_disks(struct host *h, const char *machine,
+			  struct old_disks *ret, struct error *e)
+{
+	return old_disks_remove(h->settings->state_directory, machine, ret, e);
 }

@@ -2,11 +2,13 @@
 #include "host/handover.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "host/copies.h"
+#include "host/old_disks.h"
 #include "host/own_words.h"
 #include "host/parts.h"
 #include "host/registry.h"
@@ -88,7 +90,20 @@ static void released(void *context, const char *name)
 	machine_release(h->registry, m);
 }
 
-static int left(void *context, const char *name, const char *peer)
+/* A redo after a restart finds what is done. */
+static void keep_disks(struct host *h, const struct machine_record *c,
+		       const char *peer, const struct words *disks)
+{
+	struct old_disk of = { .state = OLD_DISK_KEPT };
+
+	snprintf(of.machine, sizeof(of.machine), "%s", c->name);
+	snprintf(of.uuid, sizeof(of.uuid), "%s", c->uuid);
+	snprintf(of.host, sizeof(of.host), "%s", peer);
+	old_disks_leave(h->settings->state_directory, &of, disks);
+}
+
+static int left(void *context, const char *name, const char *peer,
+		const struct words *disks)
 {
 	struct host *h = context;
 	struct machine *m = machine_held(h->registry, name);
@@ -100,6 +115,7 @@ static int left(void *context, const char *name, const char *peer)
 	c = machine_record(m);
 	launch_clean(c->run_dir);
 	granted_forget(h->settings->state_directory, confine_number(c->uuid));
+	keep_disks(h, c, peer, disks);
 	store_note_elsewhere(h->settings->state_directory,
 			     &(struct elsewhere_note){ .uuid = c->uuid,
 						       .name = name,

@@ -35,6 +35,7 @@ struct job_view;
 struct job_views;
 struct machine_view;
 struct machine_views;
+struct old_disks;
 struct settings;
 struct settings_source;
 struct settings_view;
@@ -105,6 +106,11 @@ int machine_update(struct host *h, const char *name, struct job_view *ret_job,
 /* disk_views_done() of host/disks.h frees them. */
 int machine_disks(struct host *h, const char *name, struct disk_views *ret,
 		  struct error *e);
+/* What machines left here that took their disks along.  old_disks_done() of
+ * host/old_disks.h frees them. */
+int host_old_disks(struct host *h, struct old_disks *ret, struct error *e);
+int host_remove_old_disks(struct host *h, const char *machine,
+			  struct old_disks *ret, struct error *e);
 
 /* What the two hosts find; findings_done() frees them. */
 struct comparison {

@@ -162,6 +162,7 @@ static int recover_one(struct host *h, struct journal_entry *entry,
 	o->terms = terms_of(h);
 	o->entry = *entry;
 	entry->definition = NULL;
+	entry->disks = (struct words){ 0 };
 	entry = &o->entry;
 	if (job_new(&o->job,
 		    &(struct job_subject){ .id = entry->job,

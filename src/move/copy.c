@@ -243,6 +243,14 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 
 /* --- while it goes on */
 
+int copy_paths(const struct copy *c, struct words *ret, struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (words_add(ret, c->at[i].path, e) < 0)
+			return error_code(e);
+	return 0;
+}
+
 void copy_switchover(struct copy *c, uint64_t outage_limit_us)
 {
 	if (c->count > 0)

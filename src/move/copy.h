@@ -16,6 +16,7 @@ struct copy;
 struct error;
 struct job;
 struct qmp;
+struct words;
 
 struct copy_progress {
 	uint64_t done, all; /* bytes */
@@ -28,6 +29,8 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 	       const struct move_machine *machine, const struct move_peer *peer,
 	       const struct move_options *o, struct qmp *q,
 	       struct machine_description *described, struct error *e);
+/* Of the disks that travel, appended. */
+int copy_paths(const struct copy *c, struct words *ret, struct error *e);
 /* 1: all are in step; 0: not yet; negative: it does not go on. */
 int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 	      struct error *e);

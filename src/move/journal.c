@@ -39,6 +39,7 @@ static const struct shape_field fields[] = {
 	{ "pid", SHAPE_NUMBER, SHAPE_OMIT, AT(pid), .most = INT_MAX },
 	{ "start_time", SHAPE_NUMBER, SHAPE_OMIT, AT(start_time) },
 	{ "definition", SHAPE_STRING, SHAPE_OMIT, AT(definition) },
+	{ "disks", SHAPE_WORDS, SHAPE_OMIT, AT(disks) },
 	{ "folder", SHAPE_TEXT, SHAPE_OMIT, AT(folder) },
 };
 

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "base/shape.h"
+#include "base/words.h"
 #include "move/job.h"
 #include "move/role.h"
 #include "qemu/launch.h"
@@ -55,6 +56,8 @@ struct journal_entry {
 	pid_t pid;
 	uint64_t start_time;
 	char *definition; /* destination */
+	/* Source: paths of disks that went with it, whose files stay here. */
+	struct words disks;
 	/* Of an update, docs/update.md: the new QEMU's run directory, and the
 	 * three before the definition are that QEMU's.  Empty: of a move. */
 	char folder[PATH_MAX];

@@ -75,9 +75,10 @@ struct move_host {
 	int (*arrived)(void *context, struct move_arrival *a);
 	/* The machine is held no longer by the move that brought it. */
 	void (*release)(void *context, const char *machine);
-	/* The machine, which the move holds, is @peer's.  Negative: it is not
-	 * off the disk. */
-	int (*left)(void *context, const char *machine, const char *peer);
+	/* The machine, which the move holds, is @peer's, and so are @disks,
+	 * paths of files that stay here.  Negative: it is not off the disk. */
+	int (*left)(void *context, const char *machine, const char *peer,
+		    const struct words *disks);
 	/* @p has the guest of the machine, which the update holds, in the place
 	 * of its QEMU so far, and is the host's; without a pidfd: it had, and
 	 * has ended.  Negative: that is not on disk. */

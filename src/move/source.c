@@ -102,6 +102,9 @@ static int st_disks(struct source *m, struct error *e)
 	if (copy_begin(&m->copy, m->job, m->host, m->machine, m->peer, m->o,
 		       m->qmp, &m->description, e) < 0)
 		return error_code(e);
+	/* On disk with the decision, for the one who names them anew. */
+	if (copy_paths(m->copy, &m->entry.disks, e) < 0)
+		return error_code(e);
 	while ((r = copy_look(m->copy, m->qmp, &p, e)) == 0) {
 		struct pollfd wake = { .fd = m->job->wake_fd,
 				       .events = POLLIN };
@@ -608,6 +611,7 @@ static void let_go(struct source *m)
 	shape_done(&machine_description_shape, &m->description);
 	disks_unmark(m->marks);
 	blocks_done(&m->blocks);
+	words_done(&m->entry.disks); /* of a move that begins */
 }
 
 /* For the queue; its user is told what it was. */

@@ -233,7 +233,8 @@ static enum decide_event act_forget(struct commit_side *c)
 	if (m->session)
 		source_await(m, MESSAGE_REGISTERED, clock_us() + CONFIRM_US,
 			     &got, &e);
-	left = m->host->left(m->host->context, m->job->machine, m->peer->name);
+	left = m->host->left(m->host->context, m->job->machine, m->peer->name,
+			     &c->entry->disks);
 	fault_point("source:left");
 	m->forgotten = left == 0;
 	if (m->forgotten)

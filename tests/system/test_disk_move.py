@@ -52,9 +52,18 @@ class DiskMove(unittest.TestCase):
     def move(self, *options, check=True):
         return self.alpha.drover("move", "web", "beta", "--disks", *options, check=check)
 
-    def compared(self):
+    def old(self, host):
+        """What a machine that has left there keeps, as the path on this test's side."""
+        disks = host.drover("disk", "old", "web", "--json").json
+        self.assertEqual([disk["was"] for disk in disks], [self.disk])
+        return self.at(host, os.path.basename(disks[0]["path"]))
+
+    def compared(self, source=None):
+        """What @source, alpha, has left, with what the machine has now."""
+        source = source or self.alpha
+        there = self.beta if source is self.alpha else self.alpha
         return subprocess.run(["qemu-img", "compare", "-U", "-f", "raw", "-F", "raw",
-                               self.at(self.alpha), self.at(self.beta)], text=True,
+                               self.old(source), self.at(there)], text=True,
                               capture_output=True, check=False).stdout.strip()
 
     def guest_writes(self, host, *commands):
@@ -76,7 +85,8 @@ class DiskMove(unittest.TestCase):
         self.assertEqual(self.beta.machine("web")["state"], "running")
         self.assertEqual(self.alpha.api("GET", "/v1/machines"), [])
         # Thin as it was, and the guest writes into it.
-        here, there = (os.stat(self.at(host)).st_blocks for host in (self.alpha, self.beta))
+        here, there = (os.stat(path).st_blocks
+                       for path in (self.old(self.alpha), self.at(self.beta)))
         self.assertLessEqual(there, here * 1.02)
         self.guest_writes(self.beta, "write -P 3 30M 64k")
         self.assertNotEqual(self.compared(), "Images are identical.")
@@ -94,15 +104,58 @@ class DiskMove(unittest.TestCase):
         self.guest_writes(self.alpha, "write -P 9 20M 1M")
         self.move()
         self.assertEqual(self.compared(), "Images are identical.")
-        # And back, between two of them; what was left here is in the way.
-        os.rename(self.at(self.alpha), self.at(self.alpha, "old.raw"))
+        # And back, between two of them.
         self.alpha.stop()
         self.alpha.settings["host"]["qemu"] = newer
         self.alpha.start()
         self.guest_writes(self.beta, "write -P 4 40M 64k")
         self.beta.drover("move", "web", "alpha", "--disks")
-        self.assertEqual(self.compared(), "Images are identical.")
+        self.assertEqual(self.compared(self.beta), "Images are identical.")
         self.assertEqual(self.alpha.machine("web")["state"], "running")
+
+    def test_old_disks_are_named_listed_overwritten_by_their_own_and_removed(self):
+        self.begin()
+        self.guest_writes(self.alpha, "write -P 9 20M 1M")
+        self.assertEqual(self.alpha.drover("disk", "old", "--json").json, [])
+        self.move()
+        first = self.alpha.drover("disk", "old", "--json").json[0]
+        self.assertEqual((first["machine"], first["host"], first["state"], first["size"]),
+                         ("web", "beta", "kept", SIZE))
+        self.assertEqual(first["path"], f"{self.disk}.old-{first['uuid']}")
+        self.assertEqual(os.listdir(self.folders[self.alpha]), [os.path.basename(first["path"])])
+        # There and back and there again: one old disk on each host, the last one.
+        self.guest_writes(self.beta, "write -P 4 30M 64k")
+        self.beta.drover("move", "web", "alpha", "--disks")
+        self.assertEqual(self.compared(self.beta), "Images are identical.")
+        self.guest_writes(self.alpha, "write -P 5 31M 64k")
+        self.move()
+        self.assertEqual(self.compared(), "Images are identical.")
+        self.assertEqual(len(os.listdir(self.folders[self.alpha])), 1)
+        # What somebody wrote into is his.
+        with open(self.old(self.alpha), "r+b") as f:
+            f.write(b"somebody's")
+        removed = self.alpha.drover("disk", "old", "web", "--remove", "--json").json
+        self.assertEqual([disk["state"] for disk in removed], ["changed"])
+        os.unlink(self.old(self.alpha))
+        self.assertEqual(self.alpha.drover("disk", "old", "web", "--json").json[0]["state"], "gone")
+        removed = self.beta.drover("disk", "old", "web", "--remove", "--json").json
+        self.assertEqual([disk["state"] for disk in removed], ["removed"])
+        self.assertEqual(os.listdir(self.folders[self.beta]), ["web.raw"])
+        refused = self.beta.drover("disk", "old", "web", "--remove", check=False)
+        self.assertIn("keeps no old disks of a machine web", refused.stderr)
+        self.assertNotEqual(refused.status, 0)
+
+    def test_a_source_that_dies_before_it_has_named_the_disk_does_so_at_its_next_start(self):
+        self.alpha.kill9()
+        self.alpha.restart(fault="source:ended=kill")
+        self.begin()
+        self.move(check=False)
+        self.assertTrue(os.path.exists(self.at(self.alpha)))
+        self.alpha.restart()
+        wait_for("the old name", lambda: not os.path.exists(self.at(self.alpha)), 60)
+        wait_for("the machine to be beta's",
+                 lambda: self.alpha.api("GET", "/v1/machines") == [], 60)
+        self.assertEqual(self.compared(), "Images are identical.")
 
     def test_a_move_that_fails_leaves_nothing_and_can_be_tried_again(self):
         self.begin()

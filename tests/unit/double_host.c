@@ -15,6 +15,7 @@
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/machine_view.h"
+#include "host/old_disks.h"
 #include "host/pairing.h"
 #include "host/settings_view.h"
 #include "move/job_view.h"
@@ -139,6 +140,19 @@ int machine_disks(struct host *h, const char *name, struct disk_views *ret,
 {
 	*ret = (struct disk_views){ 0 };
 	return answer(h, e, "machine_disks %s", name);
+}
+
+int host_old_disks(struct host *h, struct old_disks *ret, struct error *e)
+{
+	*ret = (struct old_disks){ 0 };
+	return answer(h, e, "host_old_disks");
+}
+
+int host_remove_old_disks(struct host *h, const char *machine,
+			  struct old_disks *ret, struct error *e)
+{
+	*ret = (struct old_disks){ 0 };
+	return answer(h, e, "host_remove_old_disks %s", machine);
 }
 
 int machine_define(struct host *h, const char *file_name, const char *text,
