@@ -88,3 +88,16 @@ def over_load(base, title, rows):
         "set y2label 'total time, s'", "set y2range [0:*]", "set y2tics", "set grid",
         "plot $rows using 1:(100 * $2) with linespoints pt 7 lw 2 title 'compressed', "
         "$rows using 1:3 axes x1y2 with linespoints pt 5 lw 2 title 'time'"]))
+
+
+def bars(base, title, rows):
+    """rows: (name, seconds, milliseconds): two bars for each name."""
+    named = [(f'"{name}"', seconds, ms) for name, seconds, ms in rows]
+    return draw(base, "\n".join([
+        block("rows", named), f"set title '{title}'", "set style data histograms",
+        "set style histogram clustered gap 1", "set style fill solid 0.6 border",
+        "set ylabel 'total time, s'", "set yrange [0:*]", "set ytics nomirror",
+        "set y2label 'worst downtime, ms'", "set y2range [0:*]", "set y2tics", "set grid y",
+        "set xtics rotate by -20", "set key top left",
+        "plot $rows using 2:xtic(1) title 'total time', "
+        "$rows using 3 axes x1y2 title 'worst downtime'"]))

@@ -19,6 +19,7 @@ import clock
 import compression
 import distance
 import failures
+import many
 import memory
 import model
 import multichannel
@@ -35,7 +36,7 @@ GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
           "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
           "tls": tls.PARTS, "update": update.PARTS, "pause": pause.PARTS,
-          "memory": memory.PARTS, "clock": clock.PARTS}
+          "memory": memory.PARTS, "clock": clock.PARTS, "many": many.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 

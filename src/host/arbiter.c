@@ -23,6 +23,7 @@ enum { COUNTERS_MAX = 256 }; /* cards that are counted */
 struct arbiter {
 	struct host *host;
 	pthread_t thread;
+	bool runs; /* [move] arbitration */
 
 	/* the thread's */
 	struct counters *counters; /* NULL: others' traffic is not known */
@@ -183,17 +184,22 @@ static void *arbiter_main(void *arg)
 
 int arbiter_start(struct arbiter *a, struct error *e)
 {
+	AUTO_SETTINGS struct settings *now = live_now(&a->host->live);
 	struct error why;
 	int r;
 
+	if (!now->move.arbitration)
+		return 0;
 	if (counters_open(&a->counters, &why) < 0)
 		log_warning("nobody is given way to: %s", why.text);
 	r = thread_create(&a->thread, "shares", arbiter_main, a);
 
+	a->runs = r == 0;
 	return r == 0 ? 0 : error_set(e, r, "no thread for the moves' shares");
 }
 
 void arbiter_stop(struct arbiter *a)
 {
-	pthread_join(a->thread, NULL);
+	if (a->runs)
+		pthread_join(a->thread, NULL);
 }

@@ -43,6 +43,7 @@ struct move_settings {
 	unsigned weight;      /* of a move against this host's others */
 	uint64_t limit;       /* bytes a second of a move; 0: none */
 	uint64_t total_limit; /* of all of them together */
+	bool arbitration;     /* whether anybody shares out */
 	uint64_t outage_limit_us;
 	uint64_t switchover_outage_limit_us;
 };

@@ -12,7 +12,7 @@ from .core import BUILD, Failed, wait_for
 
 PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
 # What the last release does not know.
-NEW_KEYS = ("policy", "requeue", "max-moves", "max-disk-moves")
+NEW_KEYS = ("policy", "requeue", "max-moves", "max-disk-moves", "arbitration")
 DROVERD = os.path.join(BUILD, PROGRAMS[0])
 
 
