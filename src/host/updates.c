@@ -64,10 +64,13 @@ static int check(const struct machine_record *m, struct error *e)
 				 m->name);
 	if (m->adopted)
 		return error_set(e, EBUSY,
-				 "machine %s was adopted: its QEMU is its "
-				 "owner's, who updates it; or move it, which "
-				 "makes it Drover's",
-				 m->name);
+				 "machine %s was adopted: process %d is its "
+				 "owner's, who would take its end for a crash "
+				 "and may start it again beside the new QEMU; "
+				 "have the owner restart it, or move it to "
+				 "another host, which makes it Drover's "
+				 "('drover move %s HOST'), and back",
+				 m->name, (int)m->process.pid, m->name);
 	return 0;
 }
 

@@ -175,6 +175,18 @@ class Full(Case):
         self.host.drover("vm", "adopt", qemu.pid)
         self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
 
+    def test_an_adopted_qemu_is_not_updated_and_runs_on(self):
+        qemu = self.stranger()
+        self.host.drover("vm", "adopt", qemu.pid)
+        folders = os.listdir(os.path.join(self.host.run_dir, "machines"))
+        answer = self.host.drover("vm", "update", "web", check=False)
+        self.assertEqual(answer.status, 8, answer.stderr)
+        self.assertRegex(answer.stderr, f"machine web was adopted: process {qemu.pid} is its "
+                                        "owner's, .*'drover move web HOST'")
+        self.assertEqual(self.machines(), {"web": ("running", qemu.pid)})
+        self.assertEqual(self.status(qemu), "running")
+        self.assertEqual(os.listdir(os.path.join(self.host.run_dir, "machines")), folders)
+
     def test_a_guest_that_was_continued_runs(self):
         qemu = self.stranger(paused=True)
         self.host.drover("vm", "adopt", qemu.pid)
