@@ -206,7 +206,7 @@ static int set_memory(void *at, const struct ini_key *k, const char *value,
 		return error_set(e, ENOMEM, "no memory for a definition");
 	if (split_options(size, &d->memory_options, e) < 0)
 		return error_code(e);
-	if (d->memory_options && strpbrk(d->memory_options, " \t"))
+	if (d->memory_options && strpbrk(d->memory_options, " \t\r\n\v\f"))
 		return error_set(e, EINVAL,
 				 "the options of the memory have a space in "
 				 "them: write them as in 4G,share=on");

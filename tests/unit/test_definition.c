@@ -319,6 +319,11 @@ static void a_space_in_the_options_of_the_memory_is_refused(void **state)
 	assert_string_equal(e.text, "web1:3:10: the options of the memory have "
 				    "a space in them: write them as in "
 				    "4G,share=on");
+	assert_int_equal(definition_parse(&d, "web1",
+					  "[machine]\nname = web1\n"
+					  "memory = 4G,m,\r,share=on\n",
+					  &e),
+			 -EINVAL);
 }
 
 static void long_options_of_the_memory_are_written_whole(void **state)
