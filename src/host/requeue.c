@@ -148,10 +148,11 @@ static void wait_again(struct requeue *r, struct waiter *again, struct job *was)
 	job_drop(j);
 }
 
-/* Takes @one over.  Its number may be known to the destination. */
-static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
+/* Takes @one over.  Its number may be known to the destination, and the machine
+ * be held there by what is left of it. */
+static void queue_again(struct requeue *r, struct waiter *one, struct job *was,
+			uint64_t later_us)
 {
-	const uint64_t refused_us = one->refused_us;
 	char why[80], before[JOB_ID_SIZE];
 	struct waiter *again = NULL;
 	struct error e;
@@ -180,10 +181,9 @@ static void queue_again(struct requeue *r, struct waiter *one, struct job *was)
 	}
 	log_info("move %s (%s): a restart undid it: queued again as job %s",
 		 again->job->machine, before, again->job->id);
-	again->refused_us = refused_us;
-	if (refused_us)
-		queue_put_off(&again->item, QUEUE_AWAY,
-			      clock_us() + SETTLES_US);
+	again->refused_us = clock_us() + SETTLED_US;
+	if (later_us)
+		queue_put_off(&again->item, QUEUE_AWAY, clock_us() + later_us);
 	wait_again(r, again, was);
 }
 
@@ -277,8 +277,7 @@ void requeue_again(struct requeue *r, struct waiter *one)
 {
 	struct job *was = job_hold(one->job);
 
-	one->refused_us = clock_us() + SETTLED_US;
-	queue_again(r, one, was);
+	queue_again(r, one, was, SETTLES_US);
 	job_drop(was);
 }
 
@@ -287,7 +286,7 @@ void requeue_take_up(struct requeue *r)
 	struct waiter *one;
 
 	while ((one = take(r, NULL)))
-		queue_again(r, one, NULL);
+		queue_again(r, one, NULL, 0);
 }
 
 void requeue_ended(struct requeue *r, struct job *j, bool undone)
@@ -295,7 +294,7 @@ void requeue_ended(struct requeue *r, struct job *j, bool undone)
 	struct waiter *one = take(r, j->id);
 
 	if (one && undone && !atomic_load(&j->cancel_asked)) {
-		queue_again(r, one, j);
+		queue_again(r, one, j, 0);
 		return;
 	}
 	/* A user's cancel has removed the file; that of a host that stops

@@ -8,7 +8,7 @@ import json
 import os
 import unittest
 
-from lab import Lab, machine, needs, wait_for
+from lab import Failed, Lab, machine, needs, wait_for
 from lab.field import Move
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
@@ -36,6 +36,7 @@ class Case(unittest.TestCase):
             Host(self.lab, name, network[name], network.addresses(name),
                  settings={"move": {"requeue": "on", **moves.get(name, {})}})
             for name in names]
+        self.all = found
         for one, other in zip(found, found[1:]):
             connect(one, other)
         return found
@@ -85,7 +86,13 @@ class Case(unittest.TestCase):
         return {m["name"] for m in host.api("GET", "/v1/machines") if m["state"] == "running"}
 
     def arrive(self, host, names, timeout=90):
-        wait_for(f"{sorted(names)} on {host.name}", lambda: self.here(host) >= set(names), timeout)
+        try:
+            wait_for(f"{sorted(names)} on {host.name}", lambda: self.here(host) >= set(names),
+                     timeout)
+        except Failed as why:
+            jobs = [(one.name, j["machine"], j["role"], j["state"], j["error"])
+                    for one in self.all for j in one.api("GET", "/v1/jobs")]
+            raise Failed(f"{why}: {jobs}") from why
 
     def files(self, host):
         """Moves that stand on disk: {job: what is there}"""
