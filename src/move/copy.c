@@ -309,8 +309,10 @@ int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 	for (size_t i = 0; i < c->count; i++) {
 		int r = look_at(&c->at[i], q, ret, e);
 
-		if (r < 0)
-			return r;
+		if (r < 0) {
+			(void)copy_check(c, e); /* knows better why */
+			return error_code(e);
+		}
 		ready &= r;
 	}
 	return ready;
