@@ -57,6 +57,7 @@ extern const struct command vm_commands[];
 extern const struct command move_commands[];
 extern const struct command compare_commands[];
 extern const struct command disk_commands[];
+extern const struct command pool_commands[];
 extern const struct command drain_commands[];
 extern const struct command job_commands[];
 extern const struct command host_commands[];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* drover disk: the disks of a machine. */
+/* drover disk, drover pool: the disks of machines, and where they lie. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,5 +143,38 @@ const struct command disk_commands[] = {
 	  "Of a machine that runs its QEMU is asked; of one that does not, the "
 	  "keys 'disk'\nof its definition are shown.",
 	  NULL, run_list },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+};
+
+static const struct output_field pool_fields[] = {
+	{ "NAME", "name", format_text, false },
+	{ "USED", "used", format_bytes, true },
+	{ "LIMIT", "limit", format_bytes, true },
+	{ "FREE", "free", format_bytes, true },
+	{ "SIZE", "size", format_bytes, true },
+	{ "PATH", "path", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static int run_pools(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *pools = NULL;
+	int r = client_get(c->client, "/v1/pools", &pools, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, pools);
+	else
+		output_table(stdout, pool_fields, pools,
+			     "This host has no folders for images.");
+	return 0;
+}
+
+const struct command pool_commands[] = {
+	{ "pool", "list", "", "Lists the folders for images of this host",
+	  "Those of image-directories, and those that a section [pool NAME] of "
+	  "drover.conf\nnames.  FREE and SIZE are of the file system.",
+	  NULL, run_pools },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -31,6 +31,7 @@
 #include "host/host_view.h"
 #include "host/machine_view.h"
 #include "host/old_disks.h"
+#include "host/pools.h"
 #include "move/job_view.h"
 
 /* --- bodies */
@@ -234,6 +235,15 @@ static int remove_old_disks(struct host *h, const struct api_call *c,
 
 	return given(ret, &old_disks_shape, &all,
 		     host_remove_old_disks(h, c->name, &all, e), e);
+}
+
+static int list_pools(struct host *h, const struct api_call *c, char **ret,
+		      struct error *e)
+{
+	struct pool_views all;
+
+	(void)c;
+	return given(ret, &pool_views_shape, &all, host_pools(h, &all, e), e);
 }
 
 static int define_machine(struct host *h, const struct api_call *c, char **ret,
@@ -514,6 +524,7 @@ const struct api_route api_routes[] = {
 	  .changes = "vm forget" },
 	{ "GET", "/v1/machines/*/disks", list_disks, 200,
 	  .gives = &disk_views_shape },
+	{ "GET", "/v1/pools", list_pools, 200, .gives = &pool_views_shape },
 	{ "GET", "/v1/old-disks", list_old_disks, 200,
 	  .gives = &old_disks_shape },
 	{ "DELETE", "/v1/old-disks/*", remove_old_disks, 200,

@@ -2,13 +2,11 @@
 #include "host/copies.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -17,6 +15,7 @@
 #include "base/text.h"
 #include "disks/sink.h"
 #include "host/parts.h"
+#include "host/pools.h"
 #include "host/terms.h"
 #include "move/permit.h"
 #include "session/session.h"
@@ -26,6 +25,8 @@ enum {
 	TURN_US = 500000,
 	/* Beyond what the source waits for without a path. */
 	LATER_US = 2000000,
+	PROMISES_MOST = 256, /* files that come at once, and are counted */
+	SECTOR = 512,
 };
 
 struct copy {
@@ -33,8 +34,10 @@ struct copy {
 	char job[17], peer[64];
 	struct disk_sink *sink;
 	struct words paths;
-	unsigned owners;         /* guarded by the list */
-	bool here;               /* likewise */
+	uint64_t *promised; /* bytes, of each */
+	unsigned owners;    /* guarded by the list, as the next two */
+	bool takes;         /* its files are made: others find it */
+	bool here;
 	pthread_mutex_t sealing; /* one seals, the other hears so */
 };
 
@@ -65,7 +68,7 @@ static struct copy *find(struct copies *all, const char *job)
 {
 	struct copy *c = all->first;
 
-	while (c && strcmp(c->job, job) != 0)
+	while (c && (!c->takes || strcmp(c->job, job) != 0))
 		c = c->next;
 	return c;
 }
@@ -93,6 +96,7 @@ static void copy_free(struct copy *c)
 {
 	sink_free(c->sink, c->here);
 	words_done(&c->paths);
+	free(c->promised);
 	pthread_mutex_destroy(&c->sealing);
 	free(c);
 }
@@ -147,32 +151,53 @@ int copies_seal(struct copies *all, const char *job, struct error *e)
 
 /* --- the session */
 
-static int check_room(const struct message_disks *m, const char *own_name,
-		      struct error *e)
+/* Locked.  What the copies that come may still take, into @ret. */
+static size_t promised_to(struct copies *all, struct pool_need *ret, size_t cap)
 {
-	for (size_t i = 0; i < m->count; i++) {
-		const struct message_disk *d = &m->at[i];
-		AUTO_FREE char *folder = strdup(d->path);
-		char *slash = folder ? strrchr(folder, '/') : NULL;
-		struct statvfs fs;
-		uint64_t left;
+	size_t n = 0;
 
-		if (!slash)
-			return error_set(e, EINVAL, "'%.200s' is no path",
-					 d->path);
-		slash[slash == folder] = '\0';
-		if (statvfs(folder, &fs) < 0)
-			return error_sys(e, "the folder %s on %s", folder,
-					 own_name);
-		left = (uint64_t)fs.f_bavail * fs.f_frsize;
-		if (left < d->allocated_bytes)
-			return error_set(e, ENOSPC,
-					 "%s has %" PRIu64
-					 " bytes left in %s, and %s takes "
-					 "%" PRIu64,
-					 own_name, left, folder, d->path,
-					 d->allocated_bytes);
-	}
+	for (const struct copy *c = all->first; c; c = c->next)
+		for (size_t i = 0; i < c->paths.count && n < cap; i++) {
+			const char *path = c->paths.at[i];
+			struct stat st = { .st_blocks = 0 };
+			uint64_t has;
+
+			(void)stat(path, &st);
+			has = (uint64_t)st.st_blocks * SECTOR;
+			if (has < c->promised[i])
+				ret[n++] = (struct pool_need){
+					path, c->promised[i] - has
+				};
+		}
+	return n;
+}
+
+/* Locked. */
+static int check_room(struct host *h, const struct copy *c, struct error *e)
+{
+	AUTO_TERMS struct terms t = terms_of(h);
+	struct pool_need promised[PROMISES_MOST];
+	AUTO_FREE struct pool_need *need =
+		calloc(c->paths.count + 1, sizeof(*need));
+	size_t n = promised_to(h->copies, promised, PROMISES_MOST);
+
+	if (!need)
+		return error_set(e, ENOMEM, "no memory for disks");
+	for (size_t i = 0; i < c->paths.count; i++)
+		need[i] = (struct pool_need){ c->paths.at[i], c->promised[i] };
+	return pools_check_room(&t.settings->pools, need, c->paths.count,
+				promised, n, t.host.own_name, e);
+}
+
+/* Whoever comes next counts what this one was promised. */
+static int enter(struct host *h, struct copy *c, struct error *e)
+{
+	WITH_LOCK(&h->copies->lock);
+
+	if (check_room(h, c, e) < 0)
+		return error_code(e);
+	c->next = h->copies->first;
+	h->copies->first = c;
 	return 0;
 }
 
@@ -193,24 +218,22 @@ static int check_disks(struct host *h, const struct message_disks *m,
 		if (permit_file(&t.host, m->at[i].path, e) < 0)
 			return error_code(e);
 	}
-	return check_room(m, t.host.own_name, e);
+	return 0;
 }
 
 static int make_sink(struct copy *c, struct session *s,
 		     const struct message_disks *m, struct error *e)
 {
 	struct disk_file *files = calloc(m->count + 1, sizeof(*files));
-	int r = 0;
+	int r;
 
 	if (!files)
 		return error_set(e, ENOMEM, "no memory for disks");
-	for (size_t i = 0; i < m->count && r == 0; i++) {
+	for (size_t i = 0; i < m->count; i++) {
 		files[i] = (struct disk_file){ m->at[i].path,
 					       m->at[i].size_bytes };
-		r = words_add(&c->paths, m->at[i].path, e);
 	}
-	if (r == 0)
-		r = sink_new(&c->sink, s, files, m->count, e);
+	r = sink_new(&c->sink, s, files, m->count, e);
 	free(files);
 	if (r == -EEXIST)
 		return error_in(e, "what is there is not overwritten: move it "
@@ -218,15 +241,25 @@ static int make_sink(struct copy *c, struct session *s,
 	return r;
 }
 
-/* NULL: @e says why. */
-static struct copy *begin(struct host *h, struct session *s,
-			  const struct message_disks *m, struct error *e)
+static int note_promise(struct copy *c, const struct message_disks *m,
+			struct error *e)
 {
-	struct copy *c;
+	c->promised = calloc(m->count + 1, sizeof(*c->promised));
+	if (!c->promised)
+		return error_set(e, ENOMEM, "no memory for disks");
+	for (size_t i = 0; i < m->count; i++) {
+		c->promised[i] = m->at[i].allocated_bytes;
+		if (words_add(&c->paths, m->at[i].path, e) < 0)
+			return error_code(e);
+	}
+	return 0;
+}
 
-	if (check_disks(h, m, e) < 0)
-		return NULL;
-	c = calloc(1, sizeof(*c));
+static struct copy *copy_new(struct session *s, const struct message_disks *m,
+			     struct error *e)
+{
+	struct copy *c = calloc(1, sizeof(*c));
+
 	if (!c) {
 		error_set(e, ENOMEM, "no memory for disks");
 		return NULL;
@@ -235,15 +268,32 @@ static struct copy *begin(struct host *h, struct session *s,
 	c->owners = 1;
 	snprintf(c->job, sizeof(c->job), "%s", m->job);
 	snprintf(c->peer, sizeof(c->peer), "%s", session_peer(s));
-	if (make_sink(c, s, m, e) < 0) {
+	if (note_promise(c, m, e) == 0)
+		return c;
+	copy_free(c);
+	return NULL;
+}
+
+/* NULL: @e says why. */
+static struct copy *begin(struct host *h, struct session *s,
+			  const struct message_disks *m, struct error *e)
+{
+	struct copy *c;
+
+	if (check_disks(h, m, e) < 0 || !(c = copy_new(s, m, e)))
+		return NULL;
+	if (enter(h, c, e) < 0) {
 		copy_free(c);
+		return NULL;
+	}
+	if (make_sink(c, s, m, e) < 0) {
+		copies_drop(h->copies, c, false);
 		return NULL;
 	}
 
 	WITH_LOCK(&h->copies->lock);
 
-	c->next = h->copies->first;
-	h->copies->first = c;
+	c->takes = true;
 	return c;
 }
 

@@ -16,6 +16,7 @@
 #include "host/machine_view.h"
 #include "host/old_disks.h"
 #include "host/parts.h"
+#include "host/pools.h"
 #include "host/registry.h"
 #include "qemu/definition.h"
 #include "qemu/drives.h"
@@ -162,4 +163,11 @@ int host_remove_old_disks(struct host *h, const char *machine,
 			  struct old_disks *ret, struct error *e)
 {
 	return old_disks_remove(h->settings->state_directory, machine, ret, e);
+}
+
+int host_pools(struct host *h, struct pool_views *ret, struct error *e)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	return pools_look(ret, &now->host.image_directories, &now->pools, e);
 }

@@ -36,6 +36,7 @@ struct job_views;
 struct machine_view;
 struct machine_views;
 struct old_disks;
+struct pool_views;
 struct settings;
 struct settings_source;
 struct settings_view;
@@ -109,6 +110,8 @@ int machine_disks(struct host *h, const char *name, struct disk_views *ret,
 /* What machines left here that took their disks along.  old_disks_done() of
  * host/old_disks.h frees them. */
 int host_old_disks(struct host *h, struct old_disks *ret, struct error *e);
+/* Where images lie; pool_views_done() of host/pools.h frees them. */
+int host_pools(struct host *h, struct pool_views *ret, struct error *e);
 int host_remove_old_disks(struct host *h, const char *machine,
 			  struct old_disks *ret, struct error *e);
 

@@ -178,7 +178,7 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 		.run_directory = h->settings->run_directory,
 		.user = now->host.qemu_user,
 		.state_directory = h->settings->state_directory,
-		.image_directories = &now->host.image_directories,
+		.image_directories = &now->image_folders,
 		.bridges = &now->bridges,
 	};
 	struct qemu_process p;

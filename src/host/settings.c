@@ -17,8 +17,8 @@
 enum { ONE_SECTION_MAX = 256 }; /* peers, networks */
 
 const struct ini_section *const settings_sections[] = {
-	&host_section,    &move_section,   &power_section,
-	&network_section, &bridge_section, &peer_section,
+	&host_section,   &move_section, &power_section, &network_section,
+	&bridge_section, &pool_section, &peer_section,
 };
 const size_t settings_sections_count = ARRAY_SIZE(settings_sections);
 
@@ -28,6 +28,7 @@ static const size_t places[ARRAY_SIZE(settings_sections)] = {
 	offsetof(struct settings, power),
 	offsetof(struct settings, named_networks),
 	offsetof(struct settings, bridges),
+	offsetof(struct settings, pools),
 	offsetof(struct settings, peers),
 };
 
@@ -205,6 +206,7 @@ void settings_drop(struct settings *s)
 		else
 			ini_clear(section, place);
 	}
+	words_done(&s->image_folders);
 	words_done(&s->files);
 	words_done(&s->unknown);
 	words_done(&s->renamed);
@@ -241,6 +243,8 @@ static int complete(struct settings *s, struct error *e)
 			return error_code(e);
 	}
 	if (host_settings_complete(&s->host, e) < 0 ||
+	    pools_folders(&s->image_folders, &s->host.image_directories,
+			  &s->pools, e) < 0 ||
 	    networks_compose(&s->networks, &s->host.networks,
 			     &s->named_networks, e) < 0 ||
 	    rdma_policy_compose(&s->rdma, s->host.rdma, &s->named_networks, e) <

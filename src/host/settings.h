@@ -21,6 +21,7 @@
 #include "base/words.h"
 #include "host/host_settings.h"
 #include "host/peers.h"
+#include "host/pools.h"
 #include "host/power.h"
 #include "move/settings.h"
 #include "nic/networks.h"
@@ -44,6 +45,8 @@ struct settings {
 	struct ini_list peers;          /* struct peer */
 	struct ini_list named_networks; /* struct network_settings */
 	struct ini_list bridges;        /* struct bridge */
+	struct ini_list pools;          /* struct pool */
+	struct words image_folders;     /* with those of pools */
 	struct rdma_policy rdma;  /* for moves that ask for nothing else */
 	struct networks networks; /* all that moves may use; empty: any */
 

@@ -18,7 +18,7 @@ struct terms terms_of(struct host *h)
 	t.host.bridges = &t.settings->bridges;
 	t.host.programs = &t.settings->host.programs;
 	t.host.strict = t.settings->host.policy == HOST_POLICY_STRICT;
-	t.host.image_directories = &t.settings->host.image_directories;
+	t.host.image_directories = &t.settings->image_folders;
 	t.host.switchover_outage_us =
 		t.settings->move.switchover_outage_limit_us;
 	return t;

@@ -145,6 +145,20 @@ class DiskMove(unittest.TestCase):
         self.assertIn("keeps no old disks of a machine web", refused.stderr)
         self.assertNotEqual(refused.status, 0)
 
+    def test_a_pool_has_a_name_and_a_limit_for_what_comes(self):
+        self.beta.stop()
+        self.beta.settings["pool small"] = {"path": self.images, "limit": "8M"}
+        self.beta.start()
+        pool = self.beta.api("GET", "/v1/pools")[0]
+        self.assertEqual((pool["name"], pool["path"], pool["limit"]),
+                         ("small", self.images, 8 << 20))
+        self.assertIn("small", self.beta.drover("pool", "list").stdout)
+        self.begin()
+        moved = self.move(check=False)
+        self.assertIn("the pool small on beta may have 8388608 bytes", moved.stderr)
+        self.assertEqual(os.listdir(self.folders[self.beta]), [])
+        self.assertEqual(self.alpha.machine("web")["state"], "running")
+
     def test_a_source_that_dies_before_it_has_named_the_disk_does_so_at_its_next_start(self):
         self.alpha.kill9()
         self.alpha.restart(fault="source:ended=kill")

@@ -17,6 +17,7 @@
 #include "host/machine_view.h"
 #include "host/old_disks.h"
 #include "host/pairing.h"
+#include "host/pools.h"
 #include "host/settings_view.h"
 #include "move/job_view.h"
 
@@ -140,6 +141,12 @@ int machine_disks(struct host *h, const char *name, struct disk_views *ret,
 {
 	*ret = (struct disk_views){ 0 };
 	return answer(h, e, "machine_disks %s", name);
+}
+
+int host_pools(struct host *h, struct pool_views *ret, struct error *e)
+{
+	*ret = (struct pool_views){ 0 };
+	return answer(h, e, "host_pools");
 }
 
 int host_old_disks(struct host *h, struct old_disks *ret, struct error *e)

@@ -43,6 +43,7 @@ static const struct {
 	{ "PUT", "/v1/machines", "", 200, "machine_define definition: " },
 	{ "DELETE", "/v1/machines/web1", "", 200, "machine_forget web1" },
 	{ "GET", "/v1/machines/web1/disks", "", 200, "machine_disks web1" },
+	{ "GET", "/v1/pools", "", 200, "host_pools" },
 	{ "GET", "/v1/old-disks", "", 200, "host_old_disks" },
 	{ "DELETE", "/v1/old-disks/web1", "", 200,
 	  "host_remove_old_disks web1" },
