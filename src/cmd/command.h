@@ -56,6 +56,7 @@ struct command {
 extern const struct command vm_commands[];
 extern const struct command move_commands[];
 extern const struct command compare_commands[];
+extern const struct command copy_commands[];
 extern const struct command disk_commands[];
 extern const struct command pool_commands[];
 extern const struct command drain_commands[];

@@ -29,6 +29,7 @@
 #include "host/events.h"
 #include "host/host.h"
 #include "host/host_view.h"
+#include "host/kept_copies.h"
 #include "host/machine_view.h"
 #include "host/old_disks.h"
 #include "host/pools.h"
@@ -296,6 +297,24 @@ static int forget_machine(struct host *h, const struct api_call *c, char **ret,
 	return shown(ret, &v, machine_forget(h, c->name, &v, e), e);
 }
 
+static int list_copies(struct host *h, const struct api_call *c, char **ret,
+		       struct error *e)
+{
+	struct kept_views v;
+
+	(void)c;
+	return given(ret, &kept_views_shape, &v, copy_list(h, &v, e), e);
+}
+
+static int remove_copy(struct host *h, const struct api_call *c, char **ret,
+		       struct error *e)
+{
+	struct kept_view v;
+
+	return given(ret, &kept_view_shape, &v, copy_remove(h, c->name, &v, e),
+		     e);
+}
+
 static struct move_request request_of(const struct move_body *body)
 {
 	struct move_request of = body->request;
@@ -551,6 +570,9 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/adopt", adopt_machine, 200, API_SHAPE,
 	  .changes = "vm adopt", .notes = "pid user",
 	  .takes = &adopt_body_shape },
+	{ "GET", "/v1/copies", list_copies, 200, .gives = &kept_views_shape },
+	{ "DELETE", "/v1/copies/*", remove_copy, 200,
+	  .changes = "copy remove", .gives = &kept_view_shape },
 	{ "GET", "/v1/drain", drain_show, 200, .gives = &drain_shape },
 	{ "POST", "/v1/drain", drain_host, 202, API_SHAPE,
 	  .changes = "drain", .notes = "to stop_the_rest",

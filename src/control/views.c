@@ -23,6 +23,15 @@ static const struct shape_field memory_fields[] = {
 };
 
 #undef AT
+#define AT(m) SHAPE_AT(struct host_kept_view, m)
+
+static const struct shape_field kept_fields[] = {
+	{ "count", SHAPE_NUMBER, 0, AT(count) },
+	{ "memory", SHAPE_NUMBER, 0, AT(memory) },
+	{ "disk", SHAPE_NUMBER, 0, AT(disk) },
+};
+
+#undef AT
 #define AT(m) SHAPE_AT(struct host_peer_view, m)
 
 static const struct shape_field peer_fields[] = {
@@ -39,6 +48,8 @@ static const struct shape wire_shape =
 	SHAPE(struct host_wire_view, wire_fields);
 static const struct shape memory_shape =
 	SHAPE(struct host_memory_view, memory_fields);
+static const struct shape kept_shape =
+	SHAPE(struct host_kept_view, kept_fields);
 static const struct shape peer_shape =
 	SHAPE(struct host_peer_view, peer_fields);
 
@@ -52,6 +63,7 @@ static const struct shape_field host_fields[] = {
 	{ "machines", SHAPE_NUMBER, 0, AT(machines) },
 	{ "jobs", SHAPE_NUMBER, 0, AT(jobs) },
 	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &memory_shape },
+	{ "kept", SHAPE_OBJECT, 0, AT(kept), .of = &kept_shape },
 	{ "cpus", SHAPE_NUMBER, 0, AT(cpus) },
 	{ "qemu", SHAPE_STRING, 0, AT(qemu) },
 	{ "power", SHAPE_WORDS, 0, AT(power) },

@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "host/copies.h"
+#include "host/kept_copies.h"
 #include "host/old_disks.h"
 #include "host/own_words.h"
 #include "host/parts.h"
 #include "host/registry.h"
+#include "pages/kept.h"
 #include "qemu/confine.h"
 #include "qemu/definition.h"
 #include "qemu/granted.h"
@@ -78,6 +80,8 @@ static int arrived(void *context, struct move_arrival *a)
 	}
 	store_forget_elsewhere(h->settings->state_directory,
 			       machine_record(m)->uuid);
+	/* The guest goes on from here: it is of no use to anybody. */
+	kept_copies_drop(h->kept, machine_record(m)->uuid, NULL);
 	return 0;
 }
 
@@ -191,6 +195,38 @@ static int seal_copy(void *context, const char *job, struct error *e)
 	return copies_seal(h->copies, job, e);
 }
 
+static void keep(void *context, const struct kept_of *of,
+		 struct guest_memory *m)
+{
+	struct host *h = context;
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+	char name[STORE_NAME_CAP];
+	bool runs = false;
+
+	kept_copies_add(h->kept, of, m, &now->move);
+	/* A disk takes its time: who came back meanwhile found no copy to drop.
+	 */
+	if (registry_find_uuid(h->registry, of->uuid, name, &runs) && runs)
+		kept_copies_drop(h->kept, of->uuid,
+				 "the machine is here again");
+}
+
+static struct kept *kept(void *context, const char *uuid, const char *peer)
+{
+	struct host *h = context;
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	kept_copies_expire(h->kept, now->move.keep_copy_time_us);
+	return kept_copies_claim(h->kept, uuid, peer);
+}
+
+static void kept_done(void *context, struct kept *k)
+{
+	struct host *h = context;
+
+	kept_copies_give_back(h->kept, k);
+}
+
 static bool is_own(void *context, const struct definition *d)
 {
 	return own_words(context, d);
@@ -205,6 +241,9 @@ void handover_init(struct move_host *ret, struct host *h)
 	ret->guest_lives = guest_lives;
 	ret->has_arrived = has_arrived;
 	ret->is_own = is_own;
+	ret->keep = keep;
+	ret->kept = kept;
+	ret->kept_done = kept_done;
 	ret->has_copy = has_copy;
 	ret->seal_copy = seal_copy;
 	ret->context = h;

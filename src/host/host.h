@@ -30,6 +30,8 @@ struct estimate_view;
 struct events;
 struct host;
 struct host_view;
+struct kept_view;
+struct kept_views;
 struct job_details;
 struct job_view;
 struct job_views;
@@ -139,6 +141,11 @@ int host_drain_cancel(struct host *h, struct drain_record *ret,
 int host_return(struct host *h, struct drain_record *ret, struct error *e);
 /* Could any one of all hosts that tell fail now? */
 int host_capacity(struct host *h, struct drain_spare *ret, struct error *e);
+
+/* What machines that went away have left here: docs/keep-copy.md. */
+int copy_list(struct host *h, struct kept_views *ret, struct error *e);
+int copy_remove(struct host *h, const char *name, struct kept_view *ret,
+		struct error *e);
 
 /* Jobs: moves and relays, both directions; the oldest first.  Views are given
  * back with shape_done(). */

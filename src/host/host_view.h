@@ -27,10 +27,16 @@ struct host_memory_view {
 	uint64_t total, available; /* bytes */
 };
 
+/* What machines that went away have left here, bytes. */
+struct host_kept_view {
+	uint64_t count, memory, disk;
+};
+
 struct host_view {
 	char name[INI_NAME_CAP], version[32];
 	struct host_wire_view wire;
 	struct host_memory_view memory;
+	struct host_kept_view kept;
 	struct words listen, networks;
 	unsigned port, machines, jobs, cpus;
 	char *qemu;

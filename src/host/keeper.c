@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/thread.h"
+#include "host/kept_copies.h"
 #include "host/membership.h"
 #include "host/parts.h"
 #include "host/renew.h"
@@ -179,6 +180,14 @@ static void turn(struct keeper *k)
 
 /* --- the thread */
 
+/* Beside: it is the thread that looks now and then. */
+static void expire_copies(struct host *h)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	kept_copies_expire(h->kept, now->move.keep_copy_time_us);
+}
+
 static void *keeper_main(void *arg)
 {
 	struct keeper *k = arg;
@@ -191,6 +200,7 @@ static void *keeper_main(void *arg)
 			tell_all(k);
 		else
 			turn(k);
+		expire_copies(k->host);
 		poll(p, 2, TURN_MS);
 	} while (!host_stops(k->host, 0));
 	return NULL;

@@ -13,8 +13,10 @@
 #include "host/drain.h"
 #include "host/elsewhere.h"
 #include "host/host.h"
+#include "host/kept_copies.h"
 #include "host/parts.h"
 #include "host/registry.h"
+#include "host/room.h"
 #include "host/status.h"
 #include "host/watch.h"
 #include "qemu/confine.h"
@@ -180,6 +182,8 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 		.state_directory = h->settings->state_directory,
 		.image_directories = &now->image_folders,
 		.bridges = &now->bridges,
+		/* What leaves a copy is a file. */
+		.shared = now->move.keep_copy != KEEP_COPY_NO,
 	};
 	struct qemu_process p;
 
@@ -187,10 +191,14 @@ static int start_qemu(struct host *h, struct machine *m, struct error *e)
 	o.run_dir = c->run_dir;
 	if (definition_parse(&d, c->name, c->text, e) < 0 ||
 	    definition_check(&d, e) < 0 ||
-	    belongings_check(h->registry, &d, c->run_dir, c->own, e) < 0 ||
-	    launch_start(&p, &d, &o, e) < 0)
+	    belongings_check(h->registry, &d, c->run_dir, c->own, e) < 0)
+		return error_code(e);
+	room_make(h->room, d.huge_page_bytes ? 0 : d.memory_bytes);
+	if (launch_start(&p, &d, &o, e) < 0)
 		return error_code(e);
 	machine_set_running(h->registry, m, &p, false);
+	/* The guest is another one from now on. */
+	kept_copies_drop(h->kept, c->uuid, NULL);
 	return machine_save(h->registry, m, e) < 0 ? end_unsaved(h, m, e) : 0;
 }
 
@@ -325,6 +333,7 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 					 confine_number(c->uuid));
 		launch_clean(c->run_dir);
 	}
+	kept_copies_drop(h->kept, c->uuid, "its machine was forgotten");
 	machine_unlist(h->registry, m);
 	return 0;
 }

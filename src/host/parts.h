@@ -17,6 +17,7 @@
  *     events       what happened lately, and who reads it
  *     hooks        what hooks are still to be told
  *     copies       disks that come to this host
+ *     kept         what machines that went away have left here
  *     keeper       the thread that keeps certificates and the list of hosts
  *     arbiter      the thread that shares the cards among the moves
  *     live         the settings in force
@@ -24,9 +25,10 @@
  *
  * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
  * own; that of hooks before that of jobs, that of live alone, or under that of
- * waiting.  Those of room, watch, relay_waits, port, rates and drain are taken
- * alone, that of events last.  None is held across anything that waits: who
- * needs a machine for longer holds it (host/hold.h).
+ * waiting.  Those of watch, relay_waits, port, rates and drain are taken alone,
+ * so is that of room but for the one of kept; those of events and kept last.
+ * None is held across anything that waits: who needs a machine for longer holds
+ * it (host/hold.h).
  */
 #pragma once
 
@@ -43,6 +45,7 @@ struct events;
 struct hook_queue;
 struct jobs;
 struct keeper;
+struct kept_copies;
 struct nic_watch;
 struct port;
 struct rates;
@@ -76,6 +79,7 @@ struct host {
 	struct port *port;
 	struct rates *rates;
 	struct copies *copies;
+	struct kept_copies *kept;
 	struct keeper *keeper;
 	struct drain *drain;
 	struct arbiter *arbiter;

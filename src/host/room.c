@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/kept_copies.h"
 #include "move/job.h"
 #include "pages/backends.h"
 #include "qemu/definition.h"
@@ -28,18 +29,20 @@ struct room_claim {
 
 struct room {
 	const char *host_name; /* set when made */
+	struct kept_copies *kept;
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct room_claim *first;
 };
 
-struct room *room_new(const char *host_name)
+struct room *room_new(const char *host_name, struct kept_copies *kept)
 {
 	struct room *all = calloc(1, sizeof(*all));
 
 	if (!all)
 		return NULL;
 	all->host_name = host_name;
+	all->kept = kept;
 	pthread_mutex_init(&all->lock, NULL);
 	return all;
 }
@@ -218,9 +221,38 @@ static uint64_t all_to_come(const struct room *all)
 	return claimed;
 }
 
+/* With what copies give back. */
+static uint64_t could_have(const struct room *all, pid_t pid)
+{
+	uint64_t have = room_available(pid);
+
+	return have == UINT64_MAX ? have : have + kept_copies_spare(all->kept);
+}
+
+/* Bytes that copies have to give back beside @bytes more; locked. */
+static uint64_t lacking(const struct room *all, uint64_t bytes)
+{
+	uint64_t have = room_available(getpid());
+	uint64_t want = bytes + all_to_come(all);
+
+	return have < want ? want - have : 0;
+}
+
+void room_make(struct room *all, uint64_t bytes)
+{
+	uint64_t lacks;
+
+	{
+		WITH_LOCK(&all->lock);
+
+		lacks = bytes > 0 ? lacking(all, bytes) : 0;
+	}
+	kept_copies_make_room(all->kept, lacks);
+}
+
 uint64_t room_left(struct room *all)
 {
-	uint64_t have = room_available(getpid()), claimed;
+	uint64_t have = could_have(all, getpid()), claimed;
 
 	WITH_LOCK(&all->lock);
 
@@ -232,7 +264,7 @@ uint64_t room_left(struct room *all)
 static int check(const struct room *all, const struct room_need *need,
 		 struct error *e)
 {
-	uint64_t have = room_available(need->leaves ? need->leaves : getpid());
+	uint64_t have = could_have(all, need->leaves ? need->leaves : getpid());
 	const uint64_t claimed = all_to_come(all);
 	char n[32], a[32], c[32];
 
@@ -265,24 +297,36 @@ int room_check(struct room *all, const struct room_need *n, struct error *e)
 	return check(all, n, e);
 }
 
-int room_claim(struct room *all, struct room_claim **ret, struct job *j,
-	       const struct room_need *n, struct error *e)
+static int claim(struct room *all, struct room_claim *c,
+		 const struct room_need *n, uint64_t *lacks, struct error *e)
 {
-	AUTO_FREE struct room_claim *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return error_set(e, ENOMEM, "no memory for a move");
-
 	WITH_LOCK(&all->lock);
 
 	if (check(all, n, e) < 0)
 		return error_code(e);
-	atomic_store(&j->fills, n->leaves);
-	*c = (struct room_claim){ .job = j,
-				  .bytes = n->bytes,
-				  .before = n->leaves ? taken_by(n->leaves) : 0,
-				  .next = all->first };
-	all->first = *ret = take_ptr(&c);
+	atomic_store(&c->job->fills, n->leaves);
+	c->before = n->leaves ? taken_by(n->leaves) : 0;
+	*lacks = n->bytes > 0 ? lacking(all, n->bytes) : 0;
+	c->next = all->first;
+	all->first = c;
+	return 0;
+}
+
+int room_claim(struct room *all, struct room_claim **ret, struct job *j,
+	       const struct room_need *n, struct error *e)
+{
+	struct room_claim *c = calloc(1, sizeof(*c));
+	uint64_t lacks;
+
+	if (!c)
+		return error_set(e, ENOMEM, "no memory for a move");
+	*c = (struct room_claim){ .job = j, .bytes = n->bytes };
+	if (claim(all, c, n, &lacks, e) < 0) {
+		free(c);
+		return error_code(e);
+	}
+	*ret = c;
+	kept_copies_make_room(all->kept, lacks);
 	return 0;
 }
 

@@ -9,7 +9,8 @@
  * moves that begin together do not all count on the same memory.
  *
  * Owns the claims.  Any thread may call everything; the lock in here is held
- * while files of /proc and /sys are read, and no other lock is taken under it.
+ * while files of /proc and /sys are read, and that of copies (kept_copies.h) is
+ * taken under it to count them; they go, where their memory is needed, after.
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 struct definition;
 struct error;
 struct job;
+struct kept_copies;
 struct room;
 struct room_claim;
 
@@ -31,8 +33,8 @@ struct room_need {
 	pid_t leaves;
 };
 
-/* @host_name outlives it.  NULL: no memory. */
-struct room *room_new(const char *host_name);
+/* Both outlive it.  NULL: no memory. */
+struct room *room_new(const char *host_name, struct kept_copies *kept);
 void room_free(struct room *all); /* without claims; NULL is fine */
 
 /* What a machine that comes could have beside what is claimed. */
@@ -45,6 +47,8 @@ struct room_need room_of_arrival(const struct definition *d);
 struct room_need room_of_departure(const char *machine, pid_t pid);
 /* @handed: its memory is. */
 struct room_need room_of_update(const char *machine, pid_t pid, bool handed);
+/* So much is about to be taken here: copies go where it is short. */
+void room_make(struct room *all, uint64_t bytes);
 /* -EBUSY with the numbers when it does not fit beside what is claimed. */
 int room_check(struct room *all, const struct room_need *n, struct error *e);
 /* -EBUSY likewise; else it is claimed for @j, which outlives the claim. */

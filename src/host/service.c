@@ -27,6 +27,7 @@
 #include "host/host_view.h"
 #include "host/jobs.h"
 #include "host/keeper.h"
+#include "host/kept_copies.h"
 #include "host/moves.h"
 #include "host/parts.h"
 #include "host/port.h"
@@ -118,6 +119,7 @@ static int make_all_folders(struct host *h, struct error *e)
 	    make_folders(machines, e) < 0)
 		return error_code(e);
 	remove_unfinished(s);
+	kept_copies_load(h->kept);
 	return 0;
 }
 
@@ -151,6 +153,7 @@ static void host_free(struct host *h)
 	registry_free(h->registry);
 	relay_waits_free(h->relay_waits);
 	room_free(h->room);
+	kept_copies_free(h->kept);
 	hook_queue_free(h->hooks);
 	events_free(h->events);
 	jobs_free(h->jobs);
@@ -212,7 +215,8 @@ static int make_parts(struct host *h, struct error *e)
 	h->hooks = hook_queue_new();
 	h->registry = registry_new(h->settings, h->jobs, h->events);
 	h->watch = watch_new(h->registry, h->settings->state_directory);
-	h->room = room_new(name);
+	h->kept = kept_copies_new(h->settings->state_directory);
+	h->room = room_new(name, h->kept);
 	h->relay_waits = relay_waits_new();
 	h->port = port_new(h);
 	h->rates = rates_new();
@@ -224,10 +228,10 @@ static int make_parts(struct host *h, struct error *e)
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!h->sessions || !h->jobs || !h->waiting || !h->requeue ||
-	    !h->registry || !h->watch || !h->room || !h->relay_waits ||
-	    !h->port || !h->rates || !h->copies || !h->keeper || !h->drain ||
-	    !h->events || !h->hooks || !h->arbiter || h->stop_fd < 0 ||
-	    h->news_fd < 0)
+	    !h->registry || !h->watch || !h->room || !h->kept ||
+	    !h->relay_waits || !h->port || !h->rates || !h->copies ||
+	    !h->keeper || !h->drain || !h->events || !h->hooks || !h->arbiter ||
+	    h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
@@ -342,6 +346,20 @@ static void view_memory(struct host_view *v)
 	v->memory.available = available == UINT64_MAX ? 0 : available;
 }
 
+static int view_kept(struct host_view *v, struct host *h, struct error *e)
+{
+	struct kept_views all;
+
+	if (copy_list(h, &all, e) < 0)
+		return error_code(e);
+	v->kept.count = all.count;
+	for (size_t i = 0; i < all.count; i++)
+		*(all.at[i].on_disk ? &v->kept.disk : &v->kept.memory) +=
+			all.at[i].bytes;
+	shape_done(&kept_views_shape, &all);
+	return 0;
+}
+
 int host_show(struct host *h, struct host_view *ret, struct error *e)
 {
 	SCOPED(host_view_done) struct host_view v = { .peers_count = 0 };
@@ -363,7 +381,7 @@ int host_show(struct host *h, struct host_view *ret, struct error *e)
 	if (words_add_all(&v.listen, &s->listen, e) < 0 ||
 	    networks_words(&v.networks, &now->networks, e) < 0 ||
 	    power_costs(&v.power, PROCESSORS, e) < 0 ||
-	    copy_peers(&v, now, e) < 0)
+	    copy_peers(&v, now, e) < 0 || view_kept(&v, h, e) < 0)
 		return error_code(e);
 	*ret = v;
 	v = (struct host_view){ .peers_count = 0 };
@@ -385,6 +403,20 @@ int host_settings_list(struct host *h, struct settings_view *ret,
 		       struct error *e)
 {
 	return live_view(&h->live, ret, e);
+}
+
+int copy_list(struct host *h, struct kept_views *ret, struct error *e)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&h->live);
+
+	kept_copies_expire(h->kept, now->move.keep_copy_time_us);
+	return kept_copies_list(h->kept, ret, e);
+}
+
+int copy_remove(struct host *h, const char *name, struct kept_view *ret,
+		struct error *e)
+{
+	return kept_copies_remove(h->kept, name, ret, e);
 }
 
 struct events *host_events(struct host *h)

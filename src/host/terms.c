@@ -21,6 +21,7 @@ struct terms terms_of(struct host *h)
 	t.host.image_directories = &t.settings->image_folders;
 	t.host.switchover_outage_us =
 		t.settings->move.switchover_outage_limit_us;
+	t.host.keeps_copies = t.settings->move.keep_copy != KEEP_COPY_NO;
 	return t;
 }
 

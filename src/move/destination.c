@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "move/back.h"
 #include "move/compare.h"
 #include "move/permit.h"
 #include "pages/memory.h"
@@ -101,7 +102,7 @@ static bool wants_file(const struct destination *d)
 {
 	struct error e;
 
-	if (!session_peer_can(d->session, CAN_PROVE))
+	if (!session_peer_can(d->session, CAN_PROVE) || d->host->keeps_copies)
 		return true;
 	if (private_is_possible(&e) == 0)
 		return false;
@@ -194,6 +195,7 @@ static int open_stream(struct destination *d, struct error *e)
 	    monitor_receive(d->qmp, path, e) < 0)
 		return error_code(e);
 	with.memory = d->memory;
+	with.kept = d->kept;
 	return relay_new(&d->relay, &with, e);
 }
 
@@ -213,9 +215,13 @@ static int say_prepared(struct destination *d,
 	AUTO_MESSAGE struct message m = { .type = MESSAGE_PREPARED };
 
 	m.prepared.switchover_ack = both_ack_switchover(d, request);
-	if (blocks_list(&m.prepared.blocks, d->memory, e) < 0)
+	m.prepared.copy = d->kept != NULL;
+	if (blocks_list(&m.prepared.blocks, d->memory, e) < 0 ||
+	    session_send(d->session, &m, e) < 0)
 		return error_code(e);
-	return session_send(d->session, &m, e);
+	return d->kept ? back_tell(d->session, d->kept, d->memory,
+				   d->job->machine, e)
+		       : 0;
 }
 
 static int prepare(struct destination *d, const struct message_move *request,
@@ -228,6 +234,11 @@ static int prepare(struct destination *d, const struct message_move *request,
 	if (read_request(d, request, e) < 0)
 		return error_code(e);
 	judged = permit_judges(d->host, &d->definition);
+	/* Its pages are told only to the host that has them as well. */
+	if (session_peer_can(d->session, CAN_COPY) && d->definition.uuid &&
+	    d->host->kept)
+		d->kept = d->host->kept(d->host->context, d->definition.uuid,
+					d->peer->name);
 	if (write_first_entry(d, request, e) < 0 || start_qemu(d, e) < 0 ||
 	    (judged &&
 	     permit_opened(d->host, d->arrival.process.pid, d->run_dir, e) < 0))
@@ -362,6 +373,8 @@ static void let_go(struct destination *d)
 	job_set_session(d->job, NULL);
 	session_free(d->session);
 	relay_free(d->relay);
+	if (d->kept)
+		d->host->kept_done(d->host->context, d->kept);
 	memory_free(d->memory);
 	qmp_close(d->qmp);
 	migration_capabilities_done(&d->capabilities);

@@ -32,6 +32,7 @@ struct destination {
 	struct qmp *qmp;
 	struct migration_capabilities capabilities;
 	struct guest_memory *memory;
+	struct kept *kept; /* of an earlier stay, or NULL */
 	struct relay *relay;
 	bool started;   /* a QEMU of ours exists */
 	bool announces; /* the network is to be told that the guest is here */

@@ -48,6 +48,9 @@ struct journal_entry;
 struct nic_watch;
 struct session;
 
+struct guest_memory;
+struct kept;
+struct kept_of;
 struct move_arrival;
 
 /* What a move has to know of the host around it; outlives every move. */
@@ -65,6 +68,8 @@ struct move_host {
 	const char *run_directory;
 	const char *state_directory;
 	uint64_t switchover_outage_us;
+	/* What leaves leaves a copy, so that memory has to be a file. */
+	bool keeps_copies;
 	struct trust *trust; /* who this host is, and whom it believes */
 	struct nic_watch *nics;
 	struct compressor *compressor;
@@ -94,6 +99,12 @@ struct move_host {
 	 * durable. */
 	bool (*has_copy)(void *context, const char *job, const char *path);
 	int (*seal_copy)(void *context, const char *job, struct error *e);
+	/* @m, taken over, is what the machine had here; for a while. */
+	void (*keep)(void *context, const struct kept_of *of,
+		     struct guest_memory *m);
+	/* What is kept of it and went to @peer, or NULL; kept_done() then. */
+	struct kept *(*kept)(void *context, const char *uuid, const char *peer);
+	void (*kept_done)(void *context, struct kept *k);
 	/* Is that what this host's administrator wrote himself? */
 	bool (*is_own)(void *context, const struct definition *d);
 	void *context;

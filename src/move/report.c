@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "move/report.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -358,6 +359,12 @@ static int add_reasons(struct words *to, const struct move_times *t,
 		return error_code(e);
 	if (rs->why_kept[0] &&
 	    words_addf(to, e, "pages went through QEMU: %s", rs->why_kept) < 0)
+		return error_code(e);
+	if (rs->spared_pages > 0 &&
+	    words_addf(to, e,
+		       "%" PRIu64 " bytes were not sent: the destination had "
+		       "kept them from an earlier stay",
+		       rs->spared_pages * WIRE_PAGE) < 0)
 		return error_code(e);
 	return add_forced(to, t, "move", e);
 }

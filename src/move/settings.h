@@ -17,6 +17,9 @@
 
 enum on_timeout { ON_TIMEOUT_ABORT, ON_TIMEOUT_FORCE };
 
+/* What a machine that leaves leaves behind: docs/keep-copy.md. */
+enum keep_copy { KEEP_COPY_NO, KEEP_COPY_MEMORY, KEEP_COPY_DISK };
+
 enum { MOVE_WEIGHT_MOST = 10000 };
 
 enum compress { COMPRESS_IDLE, COMPRESS_ALWAYS, COMPRESS_NEVER };
@@ -46,6 +49,9 @@ struct move_settings {
 	bool arbitration;     /* whether anybody shares out */
 	uint64_t outage_limit_us;
 	uint64_t switchover_outage_limit_us;
+	enum keep_copy keep_copy;
+	uint64_t keep_copy_size;    /* bytes, of all on disk */
+	uint64_t keep_copy_time_us; /* 0: for ever */
 };
 
 extern const struct ini_section move_section;

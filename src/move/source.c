@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "move/back.h"
 #include "move/commit.h"
 #include "move/compare.h"
 #include "move/copy.h"
@@ -28,6 +29,8 @@
 #include "move/peer.h"
 #include "move/report.h"
 #include "move/source.h"
+#include "pages/kept.h"
+#include "pages/memory.h"
 #include "qemu/monitor.h"
 #include "qemu/qmp.h"
 #include "relay/blocks.h"
@@ -37,6 +40,7 @@
 enum {
 	MONITOR_US = 5000000,
 	PREPARE_US = 90000000, /* the destination starts a QEMU */
+	COPY_US = 180000000,   /* it reads what it has kept (back.c) */
 	RDMA_US = 10000000,    /* where it is required */
 	PROGRESS_US = 250000,
 	COPY_MS = 100, /* between looks at the disks */
@@ -76,6 +80,7 @@ static int st_check(struct source *m, struct error *e)
 	if (compare_describe(m->qmp, m->machine, &m->description, &m->marks,
 			     e) < 0)
 		return error_code(e);
+	snprintf(m->uuid, sizeof(m->uuid), "%.36s", m->description.uuid);
 	source_estimate_begin(m);
 	return journal_write(m->host->state_directory, &m->entry, STEP_PREPARE,
 			     e);
@@ -206,6 +211,25 @@ int source_await(struct source *m, enum message_type type, uint64_t deadline_us,
 	return error_code(e);
 }
 
+/* What the destination has kept of the machine's earlier stay. */
+static int hear_copy(struct source *m, struct error *e)
+{
+	const uint64_t deadline_us = clock_us() + COPY_US;
+
+	m->known = calloc(1, sizeof(*m->known));
+	if (!m->known)
+		return error_set(e, ENOMEM, "no memory for sums");
+	for (bool last = false; !last;) {
+		AUTO_MESSAGE struct message got = { 0 };
+
+		if (source_await(m, MESSAGE_COPY, deadline_us, &got, e) < 0 ||
+		    back_take(m->known, &got.copy, &m->blocks, e) < 0)
+			return error_code(e);
+		last = got.copy.last;
+	}
+	return 0;
+}
+
 static int st_prepare(struct source *m, struct error *e)
 {
 	AUTO_MESSAGE struct message answer = { 0 };
@@ -220,8 +244,10 @@ static int st_prepare(struct source *m, struct error *e)
 	m->peer_switchover_ack = answer.prepared.switchover_ack;
 	if (session_await_rdma(m->session, clock_us() + RDMA_US, e) < 0)
 		return error_code(e);
-	return blocks_take(&m->blocks, &answer.prepared.blocks, m->peer->name,
-			   e);
+	if (blocks_take(&m->blocks, &answer.prepared.blocks, m->peer->name, e) <
+	    0)
+		return error_code(e);
+	return answer.prepared.copy ? hear_copy(m, e) : 0;
 }
 
 /* --- pre-copy and switchover */
@@ -275,6 +301,7 @@ static int start_relay(struct source *m, const char *path, struct error *e)
 		.owner = { .number = user_of(m) },
 		.blocks = &m->blocks,
 		.repeats = move_paths_repeats(&m->o->paths),
+		.known = m->known,
 		.switchover_outage_us = m->host->switchover_outage_us,
 	};
 
@@ -612,6 +639,26 @@ static void let_go(struct source *m)
 	disks_unmark(m->marks);
 	blocks_done(&m->blocks);
 	words_done(&m->entry.disks); /* of a move that begins */
+	if (m->known)
+		history_known_done(m->known);
+	free(m->known);
+}
+
+/* Once the guest is there, and nobody waits any more. */
+static void leave_behind(struct source *m, bool gone)
+{
+	struct kept_of of = { .since_us = clock_wall_us() };
+
+	if (!m->behind)
+		return;
+	if (!gone) {
+		memory_free(m->behind);
+		return;
+	}
+	snprintf(of.uuid, sizeof(of.uuid), "%s", m->uuid);
+	snprintf(of.machine, sizeof(of.machine), "%s", m->job->machine);
+	snprintf(of.peer, sizeof(of.peer), "%s", m->peer->name);
+	m->host->keep(m->host->context, &of, m->behind);
 }
 
 /* For the queue; its user is told what it was. */
@@ -657,6 +704,7 @@ int move_away(struct job *job, const struct move_host *host,
 	else if (r < 0 && m.unreached)
 		r = ended_as(e, EHOSTUNREACH);
 	let_go(&m);
+	leave_behind(&m, r == 0);
 	return r;
 }
 

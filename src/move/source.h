@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/uuid.h"
 #include "move/commit.h"
 #include "move/estimate.h"
 #include "move/job.h"
@@ -55,6 +56,9 @@ struct source {
 	struct session *session;
 	struct relay *relay;
 	struct relay_blocks blocks;
+	struct history_known *known; /* there, of these; NULL: nothing */
+	struct guest_memory *behind; /* what it leaves; NULL: nothing */
+	char uuid[UUID_CAP];
 	bool peer_switchover_ack;
 
 	bool resumed;           /* after a restart of the daemon */

@@ -15,6 +15,7 @@
 #include "frames/outbox.h"
 #include "move/journal.h"
 #include "move/source.h"
+#include "pages/memory.h"
 #include "qemu/monitor.h"
 #include "qemu/qmp.h"
 #include "relay/relay.h"
@@ -202,6 +203,20 @@ static void set_report(struct source *m)
 		job_set_report(m->job, &report);
 }
 
+/* Its files, which are the guest's as it stopped: its QEMU runs it no more. */
+static void take_behind(struct source *m)
+{
+	const struct qemu_process *p = &m->machine->process;
+	struct error e;
+
+	if (!m->host->keeps_copies || m->resumed || !m->uuid[0] ||
+	    p->pidfd < 0 || !launch_alive(p))
+		return;
+	if (memory_of_process(&m->behind, p->pid, MEMORY_SHARED, &e) < 0)
+		log_warning("move %s: no copy is kept: %s", m->job->machine,
+			    e.text);
+}
+
 static enum decide_event act_end_qemu(struct commit_side *c)
 {
 	struct source *m = source_of(c);
@@ -214,6 +229,7 @@ static enum decide_event act_end_qemu(struct commit_side *c)
 	set_report(m);
 	qmp_close(m->qmp);
 	m->qmp = NULL;
+	take_behind(m);
 	if (m->machine->process.pidfd >= 0 &&
 	    launch_end(&m->machine->process, clock_us() + MONITOR_US, &e) < 0)
 		log_error("move %s: end the source's QEMU: %s", m->job->machine,

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -47,11 +48,16 @@ static int map(void **ret, uint64_t bytes, const char *what, struct error *e)
 	return 0;
 }
 
-static uint64_t sum_of(const struct history *h, const uint8_t *data)
+uint64_t history_sum(const void *page, uint64_t seed)
 {
-	uint64_t sum = XXH3_64bits_withSeed(data, WIRE_PAGE, h->seed);
+	uint64_t sum = XXH3_64bits_withSeed(page, WIRE_PAGE, seed);
 
 	return sum ? sum : 1;
+}
+
+static uint64_t sum_of(const struct history *h, const uint8_t *data)
+{
+	return history_sum(data, h->seed);
 }
 
 int history_init(struct history *h, uint64_t cache_bytes, struct error *e)
@@ -86,6 +92,7 @@ void history_done(struct history *h)
 
 		if (h->block[i].sum)
 			munmap(h->block[i].sum, pages * sizeof(uint64_t));
+		free(h->block[i].told);
 		if (h->block[i].place)
 			munmap(h->block[i].place, pages * sizeof(uint32_t));
 	}
@@ -213,6 +220,52 @@ static void keep(struct history *h, unsigned block, uint64_t page,
 		h->place[place - 1].chances = HISTORY_CHANCES_MOST;
 }
 
+/* --- what the destination has told */
+
+void history_known_done(struct history_known *k)
+{
+	for (unsigned i = 0; i < HISTORY_BLOCKS_MAX; i++)
+		free(k->block[i].sum);
+	*k = (struct history_known){ 0 };
+}
+
+int history_know(struct history *h, const struct history_known *known,
+		 struct error *e)
+{
+	h->seed = known->seed;
+	h->zero_sum = sum_of(h, zeros);
+	for (unsigned i = 0; i < HISTORY_BLOCKS_MAX; i++) {
+		uint64_t n = known->block[i].pages;
+
+		if (!known->block[i].sum || !h->block[i].sum)
+			continue;
+		if (n > h->block[i].pages)
+			n = h->block[i].pages;
+		h->block[i].told = calloc(1, h->block[i].pages / 8 + 1);
+		if (!h->block[i].told)
+			return error_set(e, ENOMEM, "no memory for sums");
+		for (uint64_t p = 0; p < n; p++) {
+			if (!known->block[i].sum[p])
+				continue;
+			h->block[i].sum[p] = known->block[i].sum[p];
+			h->block[i].told[p / 8] |= (uint8_t)(1U << p % 8);
+		}
+	}
+	return 0;
+}
+
+/* It was, and is not any more: its first version is being made. */
+static bool was_told(struct history *h, unsigned block, uint64_t page)
+{
+	uint8_t *told = h->block[block].told;
+	const uint8_t bit = (uint8_t)(1U << page % 8);
+
+	if (!told || !(told[page / 8] & bit))
+		return false;
+	told[page / 8] &= (uint8_t)~bit;
+	return true;
+}
+
 /* --- versions */
 
 enum history_answer history_page(struct history *h, unsigned block,
@@ -220,13 +273,16 @@ enum history_answer history_page(struct history *h, unsigned block,
 				 bool remember, struct history_delta *ret)
 {
 	uint64_t *known = known_sum(h, block, page), had = *known;
+	const bool told = was_told(h, block, page);
 	const uint8_t *old;
 
 	if (had == 0 && !remember)
 		return HISTORY_DATA;
 	*known = sum_of(h, data);
-	if (*known == had)
+	if (*known == had) {
+		h->spared += told;
 		return HISTORY_SAME;
+	}
 	old = last_version(h, block, page, had);
 	ret->len = old ? delta_encode(old, data, ret->bytes, HISTORY_DELTA_MAX)
 		       : 0;
@@ -246,6 +302,7 @@ void history_filled(struct history *h, unsigned block, uint64_t page,
 	uint64_t words[WIRE_PAGE / sizeof(word)];
 	const uint8_t *data = zeros;
 
+	was_told(h, block, page);
 	if (*known == 0 && !remember)
 		return;
 	if (word) {
@@ -259,6 +316,7 @@ void history_filled(struct history *h, unsigned block, uint64_t page,
 
 void history_forget(struct history *h, unsigned block, uint64_t page)
 {
+	was_told(h, block, page);
 	*known_sum(h, block, page) = 0;
 	give_back(h, block, page);
 }

@@ -63,10 +63,26 @@ struct history_delta {
 	uint8_t bytes[HISTORY_DELTA_MAX]; /* codec/delta.h */
 };
 
+/* What the destination has said that it has, before the first version is made:
+ * sums with this seed. */
+struct history_known {
+	uint64_t seed;
+	struct {
+		uint64_t *sum; /* on the heap, 0 = not known; or NULL */
+		uint64_t pages;
+	} block[HISTORY_BLOCKS_MAX];
+};
+
+void history_known_done(struct history_known *k); /* and all zeros */
+/* As they are told, with @seed; never 0. */
+uint64_t history_sum(const void *page, uint64_t seed);
+
 struct history {
 	uint64_t seed, zero_sum;
+	uint64_t spared; /* pages that were the same in what was told */
 	struct {
 		uint64_t *sum;   /* of the last version, 0 = not known */
+		uint8_t *told;   /* a bit a page: no version yet; or NULL */
 		uint32_t *place; /* in the cache, from 1; 0 = none */
 		uint64_t pages;
 	} block[HISTORY_BLOCKS_MAX];
@@ -94,6 +110,11 @@ void history_done(struct history *h); /* also of one that is all zeros */
 
 int history_add_block(struct history *h, unsigned block, uint64_t len_bytes,
 		      struct error *e);
+
+/* Before the first version, once the blocks are there.  A page beyond a block
+ * is left out. */
+int history_know(struct history *h, const struct history_known *known,
+		 struct error *e);
 
 /*
  * How the page gets from its last version to @data, which is the last version

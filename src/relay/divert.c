@@ -204,6 +204,8 @@ static void describe_data(struct divert *d, unsigned block, const uint8_t *data)
 			     &delta)) {
 	case HISTORY_SAME:
 		batch_page_same(p, data);
+		atomic_store_explicit(&d->spared_pages, d->history->spared,
+				      memory_order_relaxed);
 		break;
 	case HISTORY_DELTA:
 		batch_page_delta(p, data, &delta);
@@ -600,6 +602,16 @@ void divert_set_repeats(struct divert *d, const struct history_size *size,
 	log_warning("move: no earlier versions of pages are kept: %s", e.text);
 	if (history_new(&d->history, 0, blocks, n, &e) < 0)
 		log_warning("move: unchanged pages are not looked for: %s",
+			    e.text);
+}
+
+void divert_set_known(struct divert *d, const struct history_known *known)
+{
+	struct error e;
+
+	if (d->history && history_know(d->history, known, &e) < 0)
+		log_warning("move: what the destination has kept is not all "
+			    "made use of: %s",
 			    e.text);
 }
 

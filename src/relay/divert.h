@@ -95,6 +95,7 @@ struct divert {
 	atomic_uint_fast64_t made[RUN_KINDS]; /* pages */
 	atomic_uint_fast64_t delta_bytes, kept_pages, stream_bytes;
 	atomic_uint_fast64_t ram_bytes, read_bytes;
+	atomic_uint_fast64_t spared_pages; /* that the destination had kept */
 	atomic_bool opaque, ram_done;
 	/* clock_us() when all of RAM, and the last so far, was read; 0 before
 	 */
@@ -110,6 +111,8 @@ int divert_add_blocks(struct divert *d, const struct relay_block *blocks,
  * there is memory for it.  Before it runs, after divert_init(). */
 void divert_set_repeats(struct divert *d, const struct history_size *size,
 			const struct relay_block *blocks, unsigned n);
+/* What the destination has of them before the first; after that. */
+void divert_set_known(struct divert *d, const struct history_known *known);
 /* After divert_run() has returned and the outbox, whose frames name the
  * buffers, is gone. */
 void divert_done(struct divert *d);

@@ -49,6 +49,8 @@ struct relay {
 	pthread_t acceptor;
 	struct divert divert; /* connection 0 of the source */
 	const struct history_size *repeats;
+	const struct history_known *known;
+	struct kept *kept;
 	struct place place; /* destination */
 	bool judges;
 	struct ending ending;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "codec/delta.h"
+#include "pages/kept.h"
 #include "pages/memory.h"
 #include "wire/frame.h"
 #include "wire/reader.h"
@@ -26,6 +27,8 @@ enum { OWN = 16 };
  * is gathered, and written in that order. */
 struct walk {
 	struct guest_memory *memory;
+	struct kept *kept;
+	uint64_t from_kept; /* pages */
 	unsigned block;
 	const struct batch_run *run;
 	struct reader side;
@@ -164,10 +167,33 @@ static int check_sum(const struct walk *w, uint64_t number, const uint8_t *page,
 			 number, memory_block(w->memory, w->block)->name);
 }
 
+/* 1: what was kept of it has that sum, and is to be written.  0: it has not;
+ * the move ends by that, and the next one begins without this copy. */
+static int take_kept(struct walk *w, uint64_t number, uint64_t sum,
+		     struct error *e)
+{
+	uint8_t *page = own_page(w, e);
+
+	if (!page)
+		return error_code(e);
+	if (!kept_page(w->kept, memory_block(w->memory, w->block)->name, number,
+		       page) ||
+	    page_sum(page) != sum) {
+		w->owned--;
+		kept_set_wrong(w->kept);
+		return 0;
+	}
+	w->from_kept++;
+	return add(w, number, page, WIRE_PAGE, e) < 0 ? error_code(e) : 1;
+}
+
+/* It is in memory already, or in what was kept of an earlier stay: whichever
+ * has the sum is what the source has. */
 static int place_same(struct walk *w, struct error *e)
 {
 	uint64_t number = w->run->first;
 	uint8_t page[WIRE_PAGE];
+	int r;
 
 	if (settle(w, e) < 0)
 		return error_code(e);
@@ -175,8 +201,16 @@ static int place_same(struct walk *w, struct error *e)
 		uint64_t sum = read_u64(&w->side);
 
 		if (memory_read(w->memory, w->block, number * WIRE_PAGE, page,
-				sizeof(page), e) < 0 ||
-		    check_sum(w, number, page, sum, e) < 0)
+				sizeof(page), e) < 0)
+			return error_code(e);
+		if (w->kept && page_sum(page) != sum) {
+			r = take_kept(w, number, sum, e);
+			if (r < 0)
+				return r;
+			if (r > 0)
+				continue;
+		}
+		if (check_sum(w, number, page, sum, e) < 0)
 			return error_code(e);
 	}
 	return 0;
@@ -247,6 +281,7 @@ static int apply(void *context, const struct batch_head *b,
 	SCOPED(walk_done)
 	struct walk w = { .piece = pieces,
 			  .memory = p->memory,
+			  .kept = p->kept,
 			  .block = b->block,
 			  .side = reader_of(body->side, b->side),
 			  .data = body->data };
@@ -260,8 +295,11 @@ static int apply(void *context, const struct batch_head *b,
 		if (check_run(p->memory, b, &b->run[i], e) < 0)
 			return error_code(e);
 	memory_run_near(p->memory, b->block);
-	if (walk_runs(p, &w, b, e) == 0)
+	if (walk_runs(p, &w, b, e) == 0) {
+		if (w.from_kept > 0)
+			atomic_fetch_add(&p->from_kept, w.from_kept);
 		return flush(&w, e);
+	}
 	/* Those before the one that is wrong are right. */
 	(void)flush(&w, &ignored);
 	return error_code(e);
@@ -270,6 +308,8 @@ static int apply(void *context, const struct batch_head *b,
 void place_init(struct place *p, struct guest_memory *memory)
 {
 	p->memory = memory;
+	p->kept = NULL;
+	atomic_store(&p->from_kept, 0);
 	p->pongs = (struct pongs){ 0 };
 	p->sink = (struct page_sink){ .apply = apply, .context = p };
 	for (unsigned i = 0; i < RUN_KINDS; i++)

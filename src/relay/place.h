@@ -23,10 +23,15 @@
 #include "session/session.h"
 
 struct guest_memory;
+struct kept;
 
 struct place {
 	struct page_sink sink; /* for session_set_page_sink() */
 	struct guest_memory *memory;
+	/* Where a page may be taken from that is the same as in an earlier
+	 * stay; NULL: nothing was kept. */
+	struct kept *kept;
+	atomic_uint_fast64_t from_kept;        /* pages */
 	atomic_uint_fast64_t pages[RUN_KINDS]; /* placed, by kind of run */
 	struct pongs pongs;                    /* of who calls place_answer() */
 };

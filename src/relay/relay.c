@@ -197,6 +197,8 @@ static void is_ending(void *context)
 int relay_set_blocks(struct relay *r, const struct relay_blocks *blocks,
 		     struct error *e)
 {
+	static const struct history_size none;
+
 	{
 		WITH_LOCK(&r->lock);
 
@@ -207,9 +209,11 @@ int relay_set_blocks(struct relay *r, const struct relay_blocks *blocks,
 	}
 	if (divert_add_blocks(&r->divert, blocks->at, blocks->n, e) < 0)
 		return error_code(e);
-	if (r->repeats)
-		divert_set_repeats(&r->divert, r->repeats, blocks->at,
-				   blocks->n);
+	if (r->repeats || r->known)
+		divert_set_repeats(&r->divert, r->repeats ? r->repeats : &none,
+				   blocks->at, blocks->n);
+	if (r->known)
+		divert_set_known(&r->divert, r->known);
 
 	WITH_LOCK(&r->lock);
 
@@ -226,6 +230,7 @@ void relay_set_memory(struct relay *r, struct guest_memory *memory)
 	if (!memory || memory_blocks(memory) == 0)
 		return;
 	place_init(&r->place, memory);
+	r->place.kept = r->kept;
 	session_set_page_sink(r->session, &r->place.sink);
 }
 
@@ -238,12 +243,14 @@ static int relay_setup(struct relay *r, const struct relay_options *o,
 			   r->source ? o->listen_path : o->connect_path, e) < 0)
 		return error_code(e);
 	if (!r->source) {
+		r->kept = o->kept;
 		relay_set_memory(r, o->memory);
 		r->connected = o->connected;
 		r->context = o->context;
 		return 0;
 	}
 	r->repeats = o->repeats;
+	r->known = o->known;
 	r->connections_max = session_peer_can(o->session, CAN_STREAMS)
 				     ? STREAMS_MAX
 				     : STREAMS_OLD;
@@ -359,6 +366,7 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 	if (!r->source) {
 		for (unsigned i = 0; i < RUN_KINDS; i++)
 			ret->pages.of[i] = atomic_load(&r->place.pages[i]);
+		ret->spared_pages = atomic_load(&r->place.from_kept);
 		return;
 	}
 	ret->ram_bytes = atomic_load(&d->ram_bytes);
@@ -366,6 +374,7 @@ void relay_stats(struct relay *r, struct relay_stats *ret)
 		ret->pages.of[i] = atomic_load(&d->made[i]);
 	ret->pages.delta_bytes = atomic_load(&d->delta_bytes);
 	ret->kept_pages = atomic_load(&d->kept_pages);
+	ret->spared_pages = atomic_load(&d->spared_pages);
 	ret->stream_bytes = atomic_load(&d->stream_bytes);
 	ret->read_bytes = atomic_load(&d->read_bytes);
 	ret->ram_done = atomic_load(&d->ram_done);

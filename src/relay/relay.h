@@ -28,6 +28,7 @@
 
 struct error;
 struct guest_memory;
+struct kept;
 struct relay;
 struct session;
 
@@ -44,6 +45,10 @@ struct relay_options {
 	 * page travels as it is */
 	const struct history_size *repeats;
 
+	/* What the destination has kept of an earlier stay, or NULL; without
+	 * @repeats that alone is compared. */
+	const struct history_known *known;
+
 	/* Nobody asks the QEMUs how it ended: the relay finds out (ending.h),
 	 * and one that ended otherwise than well has failed. */
 	bool judges;
@@ -54,6 +59,8 @@ struct relay_options {
 	/* destination: where QEMU listens, and its memory, which may be NULL */
 	const char *connect_path;
 	struct guest_memory *memory;
+	/* What was kept of an earlier stay, or NULL; outlives the session. */
+	struct kept *kept;
 	/* or who finds it, by the socket of connection 0, and hands it over by
 	 * relay_set_memory(); negative ends the relay.  May be NULL. */
 	int (*connected)(void *context, struct relay *r, int fd,
@@ -92,6 +99,9 @@ struct relay_stats {
 	uint64_t ram_bytes; /* of all blocks; source, once known */
 	struct relay_pages pages;
 	uint64_t kept_pages; /* left in the stream */
+	/* Not sent, since the destination had kept them from an earlier stay;
+	 * at the destination, taken from there. */
+	uint64_t spared_pages;
 	uint64_t stream_bytes;
 	uint64_t read_bytes; /* from QEMU */
 	bool connected;      /* QEMU's connection 0 is there, or about to be */

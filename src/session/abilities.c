@@ -10,6 +10,7 @@ static const char *const names[ABILITIES] = {
 	[CAN_PROVE] = "prove",     [CAN_RDMA] = "rdma",
 	[CAN_QUEUE] = "queue",     [CAN_FACTS] = "facts",
 	[CAN_RETURN] = "return",   [CAN_BUSY] = "busy",
+	[CAN_COPY] = "copy",
 };
 
 struct words abilities_words(void)

@@ -22,6 +22,7 @@ enum ability {
 	CAN_FACTS,   /* answers "facts" */
 	CAN_RETURN,  /* answers "return" */
 	CAN_BUSY,    /* hears what others send over its cards */
+	CAN_COPY,    /* hears what was kept of a machine that returns */
 	ABILITIES
 };
 

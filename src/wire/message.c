@@ -25,7 +25,7 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_SEAL] = "seal",       [MESSAGE_SEALED] = "sealed",
 	[MESSAGE_FACTS] = "facts",     [MESSAGE_HOST] = "host",
 	[MESSAGE_RETURN] = "return",   [MESSAGE_RETURNS] = "returns",
-	[MESSAGE_BUSY] = "busy",
+	[MESSAGE_BUSY] = "busy",       [MESSAGE_COPY] = "copy",
 };
 
 static const char *const decisions[DECISIONS] = {
@@ -122,6 +122,18 @@ static const struct shape_field prepared_fields[] = {
 	{ "left_out", SHAPE_WORDS, SHAPE_OMIT, OF(prepared.blocks.left_out),
 	  .most = MESSAGE_BLOCKS_MAX },
 	{ "switchover_ack", SHAPE_BOOL, 0, OF(prepared.switchover_ack) },
+	{ "copy", SHAPE_BOOL, SHAPE_OMIT, OF(prepared.copy) },
+};
+
+static const struct shape_field copy_fields[] = {
+	HEAD,
+	{ "block", SHAPE_NUMBER, 0, OF(copy.block),
+	  .most = MESSAGE_BLOCKS_MAX },
+	{ "first", SHAPE_NUMBER, 0, OF(copy.first), .most = 1ULL << 48 },
+	{ "seed", SHAPE_TEXT, SHAPE_OMIT, OF(copy.seed) },
+	{ "sums", SHAPE_STRING, SHAPE_OMIT, OF(copy.sums),
+	  .most = 16ULL * MESSAGE_SUMS_MAX },
+	{ "last", SHAPE_BOOL, SHAPE_OMIT, OF(copy.last) },
 };
 
 static const struct shape_field failed_fields[] = {
@@ -318,6 +330,7 @@ static const struct {
 	[MESSAGE_RETURN] = REQUEST(return_fields, RIGHT_RETURN),
 	[MESSAGE_RETURNS] = ANSWER(returns_fields),
 	[MESSAGE_BUSY] = ANSWER(busy_fields),
+	[MESSAGE_COPY] = ANSWER(copy_fields),
 };
 
 static const char *const rights[RIGHTS] = {

@@ -61,6 +61,7 @@ enum message_type {
 	MESSAGE_RETURN,
 	MESSAGE_RETURNS,
 	MESSAGE_BUSY,
+	MESSAGE_COPY,
 	MESSAGE_TYPES,
 };
 
@@ -158,6 +159,19 @@ struct message_taken {
 struct message_prepared {
 	struct message_blocks blocks;
 	bool switchover_ack;
+	bool copy; /* "copy" follows */
+};
+
+enum { MESSAGE_SUMS_MAX = 4096 };
+
+/* Of pages that the destination has kept: 16 hexadecimal digits for each, 0
+ * for one that it has not. */
+struct message_copy {
+	unsigned block; /* by its place in the list of "prepared" */
+	uint64_t first; /* page */
+	char seed[17];  /* of the sums */
+	char *sums;
+	bool last;
 };
 
 /* One that is copied; its place in the list is its number. */
@@ -240,6 +254,7 @@ struct message {
 		struct message_holds holds;
 		struct message_members members;
 		struct message_busy busy;
+		struct message_copy copy;
 		struct message_disks disks;
 		char *renew;   /* a request for a certificate, PEM */
 		char *renewed; /* the certificate */

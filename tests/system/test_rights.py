@@ -42,7 +42,7 @@ OTHERS = {
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
     "holder": {"state": "none"}, "full": {}, "taken": {"takes": True},
     "renewed": {"certificate": "x"}, "host": {"facts": {}}, "returns": {"state": "unknown"},
-    "takes": {}, "seal": {}, "sealed": {},
+    "takes": {}, "copy": {"block": 0, "first": 0, "last": True}, "seal": {}, "sealed": {},
     "drain": {}, "of-later": {},
 }
 # Is kept by the session itself, whoever has one, and answered by nothing.

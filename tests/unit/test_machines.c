@@ -22,6 +22,7 @@
 #include "base/scope.h"
 #include "host/host.h"
 #include "host/jobs.h"
+#include "host/kept_copies.h"
 #include "host/parts.h"
 #include "host/registry.h"
 #include "host/restore.h"
@@ -95,6 +96,7 @@ static int fresh(void **state)
 	live_init(&host.live, settings_hold(&settings), &nowhere);
 	host.jobs = jobs_new(own_name);
 	host.registry = registry_new(&settings.host, host.jobs, NULL);
+	host.kept = kept_copies_new(folder);
 	sync_error = signal_error = 0;
 	synced_empty = false;
 	return 0;
@@ -104,6 +106,7 @@ static int gone(void **state)
 {
 	(void)state;
 	registry_free(host.registry);
+	kept_copies_free(host.kept);
 	jobs_free(host.jobs);
 	live_done(&host.live);
 	return 0;
