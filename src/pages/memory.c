@@ -13,7 +13,6 @@
 #include "pages/backends.h"
 #include "pages/bits.h"
 #include "pages/kind.h"
-#include "pages/numa.h"
 #include "pages/private.h"
 
 enum { ZEROS = 64 * 1024, REASON_MAX = 512 };
@@ -56,13 +55,12 @@ static void added(struct guest_memory *m, const char *name, int r,
 
 /* Takes @fd. */
 static void add_file(struct guest_memory *m, const char *name, int fd,
-		     uint64_t len_bytes, int node)
+		     uint64_t len_bytes)
 {
-	struct block *b = &m->blocks[m->count];
 	struct error e;
 
-	b->node = node;
-	added(m, name, file_block_init(b, fd, len_bytes, &e), &e);
+	added(m, name, file_block_init(&m->blocks[m->count], fd, len_bytes, &e),
+	      &e);
 }
 
 static void add_private(struct guest_memory *m, const struct backend *b)
@@ -75,12 +73,10 @@ static void add_private(struct guest_memory *m, const struct backend *b)
 	      &e);
 }
 
-static void add_backend(struct guest_memory *m, const struct backend *b,
-			pid_t pid)
+static void add_backend(struct guest_memory *m, const struct backend *b)
 {
 	if (b->fd >= 0)
-		add_file(m, b->name, b->fd, b->len_bytes,
-			 numa_node_of(pid, b->address));
+		add_file(m, b->name, b->fd, b->len_bytes);
 	else if (b->is_private && m->process)
 		add_private(m, b);
 	else
@@ -120,7 +116,7 @@ int memory_of_process(struct guest_memory **ret, pid_t pid, enum memory_of of,
 		look_into(m, found, n, pid, of);
 	for (int i = 0; i < n; i++) {
 		if (m)
-			add_backend(m, &found[i], pid);
+			add_backend(m, &found[i]);
 		else if (found[i].fd >= 0)
 			close(found[i].fd);
 	}
@@ -143,7 +139,7 @@ int memory_of_fd(struct guest_memory **ret, const char *name, int fd,
 		close(own);
 		return error_set(e, ENOMEM, "no memory for a guest's memory");
 	}
-	add_file(m, name, own, 0, NUMA_ANYWHERE);
+	add_file(m, name, own, 0);
 	if (m->count == 0) {
 		error_set(e, EINVAL, "%.200s", m->reasons[0]);
 		memory_free(m);
@@ -192,11 +188,6 @@ static int check_range(const struct guest_memory *m, unsigned block,
 				 " bytes are beyond its end",
 				 m->blocks[block].public.name, offset, len);
 	return 0;
-}
-
-void memory_run_near(const struct guest_memory *m, unsigned block)
-{
-	numa_run_near(m->blocks[block].node);
 }
 
 int memory_write_pieces(struct guest_memory *m, unsigned block,
