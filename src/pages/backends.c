@@ -347,7 +347,7 @@ static void take_files(struct search *s)
 		struct object *o = &s->objects[i];
 
 		o->fd = take_file(s, o);
-		if (o->fd >= 0 && o->kind->link)
+		if (o->fd >= 0)
 			o->address = mapped_at(s, o->fd);
 	}
 }
@@ -475,6 +475,7 @@ static void open_backend(struct backend *b, const struct search *s,
 	snprintf(b->name, sizeof(b->name), "%s%s", canonical ? "/objects/" : "",
 		 o->id);
 	b->fd = -1;
+	b->address = o->address;
 	b->len_bytes = o->size_bytes;
 	b->is_private = o->kind->anonymous &&
 			!option_property_is_on(o->value, "qom-type", "share",

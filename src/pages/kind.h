@@ -30,6 +30,7 @@ struct block {
 	struct memory_block public; /* set before the threads start */
 	const struct memory_kind *kind;
 	_Atomic uint64_t *written; /* a bit per 4 KiB page */
+	_Atomic int node;          /* of numa.h; private: once it is proved */
 
 	/* of the kind */
 	uint8_t *map;              /* huge */

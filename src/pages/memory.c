@@ -13,6 +13,7 @@
 #include "pages/backends.h"
 #include "pages/bits.h"
 #include "pages/kind.h"
+#include "pages/numa.h"
 #include "pages/private.h"
 
 enum { ZEROS = 64 * 1024, REASON_MAX = 512 };
@@ -55,12 +56,13 @@ static void added(struct guest_memory *m, const char *name, int r,
 
 /* Takes @fd. */
 static void add_file(struct guest_memory *m, const char *name, int fd,
-		     uint64_t len_bytes)
+		     uint64_t len_bytes, int node)
 {
+	struct block *b = &m->blocks[m->count];
 	struct error e;
 
-	added(m, name, file_block_init(&m->blocks[m->count], fd, len_bytes, &e),
-	      &e);
+	b->node = node;
+	added(m, name, file_block_init(b, fd, len_bytes, &e), &e);
 }
 
 static void add_private(struct guest_memory *m, const struct backend *b)
@@ -73,10 +75,12 @@ static void add_private(struct guest_memory *m, const struct backend *b)
 	      &e);
 }
 
-static void add_backend(struct guest_memory *m, const struct backend *b)
+static void add_backend(struct guest_memory *m, const struct backend *b,
+			pid_t pid)
 {
 	if (b->fd >= 0)
-		add_file(m, b->name, b->fd, b->len_bytes);
+		add_file(m, b->name, b->fd, b->len_bytes,
+			 numa_node_of(pid, b->address));
 	else if (b->is_private && m->process)
 		add_private(m, b);
 	else
@@ -116,7 +120,7 @@ int memory_of_process(struct guest_memory **ret, pid_t pid, enum memory_of of,
 		look_into(m, found, n, pid, of);
 	for (int i = 0; i < n; i++) {
 		if (m)
-			add_backend(m, &found[i]);
+			add_backend(m, &found[i], pid);
 		else if (found[i].fd >= 0)
 			close(found[i].fd);
 	}
@@ -139,7 +143,7 @@ int memory_of_fd(struct guest_memory **ret, const char *name, int fd,
 		close(own);
 		return error_set(e, ENOMEM, "no memory for a guest's memory");
 	}
-	add_file(m, name, own, 0);
+	add_file(m, name, own, 0, NUMA_ANYWHERE);
 	if (m->count == 0) {
 		error_set(e, EINVAL, "%.200s", m->reasons[0]);
 		memory_free(m);
@@ -188,6 +192,11 @@ static int check_range(const struct guest_memory *m, unsigned block,
 				 " bytes are beyond its end",
 				 m->blocks[block].public.name, offset, len);
 	return 0;
+}
+
+void memory_run_near(const struct guest_memory *m, unsigned block)
+{
+	numa_run_near(m->blocks[block].node);
 }
 
 int memory_write_pieces(struct guest_memory *m, unsigned block,

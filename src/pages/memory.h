@@ -56,6 +56,10 @@ const struct memory_block *memory_block(const struct guest_memory *m,
 unsigned memory_left_out(const struct guest_memory *m);
 const char *memory_reason(const struct guest_memory *m, unsigned i);
 
+/* This thread goes on writing block @block, which there is: it runs where that
+ * memory is, on a host of several NUMA nodes (numa.h). */
+void memory_run_near(const struct guest_memory *m, unsigned block);
+
 /* @offset and @len are multiples of 4096; -ERANGE outside of the block,
  * -ENOSPC when the host's memory (tmpfs, huge pages) is used up. */
 int memory_write(struct guest_memory *m, unsigned block, uint64_t offset,

@@ -21,6 +21,7 @@
 #include "pages/bits.h"
 #include "pages/kind.h"
 #include "pages/maps.h"
+#include "pages/numa.h"
 #include "wire/frame.h"
 
 enum {
@@ -444,6 +445,7 @@ static enum memory_proof prove(struct block *b, struct error *why)
 	}
 	n = candidates(b, &address, why);
 	if (n == 1 && find_written(b, address, why) == 0) {
+		b->node = numa_node_of(own->process->pid, address);
 		atomic_store(&own->address, address);
 		return MEMORY_PROVED;
 	}
@@ -493,6 +495,7 @@ int private_block_init(struct block *b, struct process_memory *p,
 		       uint64_t len_bytes, struct error *e)
 {
 	b->kind = &memory_private;
+	b->node = NUMA_ANYWHERE;
 	b->public.fd = -1;
 	b->public.len_bytes = len_bytes;
 	b->public.page_size_bytes = MEMORY_PAGE;

@@ -294,6 +294,7 @@ static int apply(void *context, const struct batch_head *b,
 	for (unsigned i = 0; i < b->runs; i++)
 		if (check_run(p->memory, b, &b->run[i], e) < 0)
 			return error_code(e);
+	memory_run_near(p->memory, b->block);
 	if (walk_runs(p, &w, b, e) == 0) {
 		if (w.from_kept > 0)
 			atomic_fetch_add(&p->from_kept, w.from_kept);
