@@ -185,8 +185,10 @@ static int check_room(struct host *h, const struct copy *c, struct error *e)
 		return error_set(e, ENOMEM, "no memory for disks");
 	for (size_t i = 0; i < c->paths.count; i++)
 		need[i] = (struct pool_need){ c->paths.at[i], c->promised[i] };
-	return pools_check_room(&t.settings->pools, need, c->paths.count,
-				promised, n, t.host.own_name, e);
+	return pools_check_room(&t.settings->pools,
+				(struct pool_needs){ need, c->paths.count },
+				(struct pool_needs){ promised, n },
+				t.host.own_name, e);
 }
 
 /* Whoever comes next counts what this one was promised. */

@@ -238,16 +238,16 @@ struct taken {
 	uint64_t fs, pool;
 };
 
-static void add_taken(struct taken *t, const struct pool_need *of, size_t n)
+static void add_taken(struct taken *t, struct pool_needs of)
 {
-	for (size_t i = 0; i < n; i++) {
-		AUTO_FREE char *folder = folder_of(of[i].path);
+	for (size_t i = 0; i < of.count; i++) {
+		AUTO_FREE char *folder = folder_of(of.at[i].path);
 		struct stat st;
 
 		if (folder && stat(folder, &st) == 0 && st.st_dev == t->dev)
-			t->fs += of[i].bytes;
-		if (t->in && is_in(of[i].path, t->in->path))
-			t->pool += of[i].bytes;
+			t->fs += of.at[i].bytes;
+		if (t->in && is_in(of.at[i].path, t->in->path))
+			t->pool += of.at[i].bytes;
 	}
 }
 
@@ -295,25 +295,26 @@ static int check_one(struct taken *t, const struct pool_need *need,
 			 need->bytes);
 }
 
-int pools_check_room(const struct ini_list *pools, const struct pool_need *need,
-		     size_t needs, const struct pool_need *promised,
-		     size_t promises, const char *own_name, struct error *e)
+int pools_check_room(const struct ini_list *pools, struct pool_needs need,
+		     struct pool_needs promised, const char *own_name,
+		     struct error *e)
 {
-	for (size_t i = 0; i < needs; i++) {
-		AUTO_FREE char *folder = folder_of(need[i].path);
-		struct taken t = { .in = limited(pools, need[i].path) };
+	for (size_t i = 0; i < need.count; i++) {
+		const struct pool_need *one = &need.at[i];
+		AUTO_FREE char *folder = folder_of(one->path);
+		struct taken t = { .in = limited(pools, one->path) };
 		struct stat st;
 
-		if (!folder || need[i].path[0] != '/')
+		if (!folder || one->path[0] != '/')
 			return error_set(e, EINVAL, "'%.200s' is no path",
-					 need[i].path);
+					 one->path);
 		if (stat(folder, &st) < 0)
 			return error_sys(e, "the folder %s on %s", folder,
 					 own_name);
 		t.dev = st.st_dev;
-		add_taken(&t, promised, promises);
-		add_taken(&t, need, i);
-		if (check_one(&t, &need[i], folder, own_name, e) < 0)
+		add_taken(&t, promised);
+		add_taken(&t, (struct pool_needs){ need.at, i });
+		if (check_one(&t, one, folder, own_name, e) < 0)
 			return error_code(e);
 	}
 	return 0;

@@ -58,8 +58,13 @@ struct pool_need {
 	uint64_t bytes;   /* that are still to come */
 };
 
+struct pool_needs {
+	const struct pool_need *at;
+	size_t count;
+};
+
 /* Is there room for all of @need, beside what is @promised to others?  -ENOSPC
  * with the folder, what is left there, and what takes it. */
-int pools_check_room(const struct ini_list *pools, const struct pool_need *need,
-		     size_t needs, const struct pool_need *promised,
-		     size_t promises, const char *own_name, struct error *e);
+int pools_check_room(const struct ini_list *pools, struct pool_needs need,
+		     struct pool_needs promised, const char *own_name,
+		     struct error *e);

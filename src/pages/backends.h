@@ -20,11 +20,10 @@ enum { BACKENDS_MAX = 64, BACKEND_NAME_MAX = 255 };
 struct backend {
 	char name[BACKEND_NAME_MAX + 1]; /* of the RAM block */
 	uint64_t len_bytes;
-	int fd; /* -1: see the reason */
-	uint64_t
-		address; /* where the process has the file mapped, 0: nowhere */
-	bool is_private; /* anonymous memory of the process's own */
+	uint64_t address; /* of the file in the process, 0: nowhere */
 	char reason[160];
+	int fd;          /* -1: see the reason */
+	bool is_private; /* anonymous memory of the process's own */
 };
 
 /* The backends that are RAM of the machine, opened for reading and writing

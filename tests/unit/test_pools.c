@@ -96,11 +96,15 @@ static void a_limit_counts_files_promises_and_the_disks_before(void **state)
 	struct error e;
 
 	(void)state;
-	assert_int_equal(pools_check_room(&s->pools, need, 2, &promised, 1,
+	assert_int_equal(pools_check_room(&s->pools,
+					  (struct pool_needs){ need, 2 },
+					  (struct pool_needs){ &promised, 1 },
 					  "beta", &e),
 			 0);
 	need[1].bytes++;
-	assert_int_equal(pools_check_room(&s->pools, need, 2, &promised, 1,
+	assert_int_equal(pools_check_room(&s->pools,
+					  (struct pool_needs){ need, 2 },
+					  (struct pool_needs){ &promised, 1 },
 					  "beta", &e),
 			 -ENOSPC);
 	assert_non_null(strstr(e.text, "the pool fast on beta"));
@@ -123,8 +127,10 @@ static void what_lies_there_counts_against_the_limit(void **state)
 	assert_int_equal(fwrite(data, 1, sizeof(data), f), sizeof(data));
 	assert_int_equal(fflush(f) || fsync(fileno(f)), 0);
 	fclose(f);
-	assert_int_equal(pools_check_room(&s->pools, &need, 1, NULL, 0, "beta",
-					  &e),
+	assert_int_equal(pools_check_room(&s->pools,
+					  (struct pool_needs){ &need, 1 },
+					  (struct pool_needs){ NULL, 0 },
+					  "beta", &e),
 			 -ENOSPC);
 }
 
@@ -142,13 +148,17 @@ static void what_is_promised_is_not_there_for_others(void **state)
 	left = (uint64_t)fs.f_bavail * fs.f_frsize;
 	promised = in_folder("p.raw", left / 2);
 	need = in_folder("b.raw", left / 4 * 3);
-	assert_int_equal(pools_check_room(&none, &need, 1, &promised, 1, "beta",
-					  &e),
+	assert_int_equal(pools_check_room(&none,
+					  (struct pool_needs){ &need, 1 },
+					  (struct pool_needs){ &promised, 1 },
+					  "beta", &e),
 			 -ENOSPC);
 	assert_non_null(strstr(e.text, "are promised"));
 	need.bytes = left / 4;
-	assert_int_equal(pools_check_room(&none, &need, 1, &promised, 1, "beta",
-					  &e),
+	assert_int_equal(pools_check_room(&none,
+					  (struct pool_needs){ &need, 1 },
+					  (struct pool_needs){ &promised, 1 },
+					  "beta", &e),
 			 0);
 }
 
