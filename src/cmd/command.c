@@ -70,6 +70,22 @@ int call_path(char *buf, size_t cap, const char *before, const char *name,
 	return 0;
 }
 
+int call_list(const struct call *c, const char *path,
+	      const struct output_field *fields, const char *none,
+	      struct error *e)
+{
+	AUTO_JSON json_t *all = NULL;
+	int r = client_get(c->client, path, &all, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, all);
+	else
+		output_table(stdout, fields, all, none);
+	return 0;
+}
+
 int call_set_text(json_t *body, const char *key, const char *value)
 {
 	if (!value)

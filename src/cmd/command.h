@@ -14,6 +14,7 @@
 #include "cmd/outcome.h"
 
 struct error;
+struct output_field;
 
 struct command_option {
 	const char *name;     /* "downtime-limit" */
@@ -82,6 +83,11 @@ int call_fail(const struct call *c, const struct outcome *o, const char *text,
 /* @before, @name and @after in a row, once @name is known to be a name. */
 int call_path(char *buf, size_t cap, const char *before, const char *name,
 	      const char *after, struct error *e);
+
+/* What the API lists at @path, as a table, or @none where there is nothing. */
+int call_list(const struct call *c, const char *path,
+	      const struct output_field *fields, const char *none,
+	      struct error *e);
 
 /* Option values into @body; an option that was not given is left out. */
 int call_set_text(json_t *body, const char *key, const char *value);

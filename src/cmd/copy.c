@@ -18,16 +18,8 @@ static const struct output_field list_fields[] = {
 
 static int run_list(struct call *c, struct error *e)
 {
-	AUTO_JSON json_t *all = NULL;
-	int r = client_get(c->client, "/v1/copies", &all, e);
-
-	if (r < 0)
-		return r;
-	if (c->json)
-		output_json(stdout, all);
-	else
-		output_table(stdout, list_fields, all, "No copies are kept.");
-	return 0;
+	return call_list(c, "/v1/copies", list_fields, "No copies are kept.",
+			 e);
 }
 
 static int run_remove(struct call *c, struct error *e)

@@ -158,17 +158,8 @@ static const struct output_field pool_fields[] = {
 
 static int run_pools(struct call *c, struct error *e)
 {
-	AUTO_JSON json_t *pools = NULL;
-	int r = client_get(c->client, "/v1/pools", &pools, e);
-
-	if (r < 0)
-		return r;
-	if (c->json)
-		output_json(stdout, pools);
-	else
-		output_table(stdout, pool_fields, pools,
-			     "This host has no folders for images.");
-	return 0;
+	return call_list(c, "/v1/pools", pool_fields,
+			 "This host has no folders for images.", e);
 }
 
 const struct command pool_commands[] = {

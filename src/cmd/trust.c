@@ -142,18 +142,10 @@ static const struct output_field member_fields[] = {
 
 static int run_list(struct call *c, struct error *e)
 {
-	AUTO_JSON json_t *all = NULL;
-	int r = client_get(c->client, "/v1/trust/members", &all, e);
-
-	if (r < 0)
-		return r;
-	if (c->json)
-		output_json(stdout, all);
-	else
-		output_table(stdout, member_fields, all,
-			     "There is no list of hosts: no CA of Drover's "
-			     "own.");
-	return 0;
+	return call_list(c, "/v1/trust/members", member_fields,
+			 "There is no list of hosts: no CA of Drover's "
+			 "own.",
+			 e);
 }
 
 static int run_remove(struct call *c, struct error *e)

@@ -65,17 +65,8 @@ static void print_machine(const struct call *c, const json_t *machine)
 
 static int run_list(struct call *c, struct error *e)
 {
-	AUTO_JSON json_t *list = NULL;
-	int r = client_get(c->client, "/v1/machines", &list, e);
-
-	if (r < 0)
-		return r;
-	if (c->json)
-		output_json(stdout, list);
-	else
-		output_table(stdout, list_fields, list,
-			     "There are no machines here.");
-	return 0;
+	return call_list(c, "/v1/machines", list_fields,
+			 "There are no machines here.", e);
 }
 
 static int run_show(struct call *c, struct error *e)
