@@ -41,6 +41,16 @@ static int write_synced(const char *path, const char *text, mode_t mode,
 	return fsync(fd) < 0 ? error_sys(e, "write %s", path) : 0;
 }
 
+char *file_folder(const char *path)
+{
+	char *folder = strdup(path);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+
+	if (slash)
+		slash[slash == folder] = '\0';
+	return folder;
+}
+
 int folder_sync(const char *path, struct error *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -22,6 +22,8 @@ int file_prepare(const char *folder, const char *name, const char *text,
 		 mode_t mode, struct error *e);
 int file_publish(const char *folder, const char *name, struct error *e);
 void file_drop_prepared(const char *folder, const char *name);
+/* That of an absolute @path, on the heap; NULL without memory. */
+char *file_folder(const char *path);
 /* What was removed from the folder stays removed: on disk when it returns. */
 int folder_sync(const char *path, struct error *e);
 /* The oldest file goes when there are more than @most. */

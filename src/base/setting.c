@@ -165,6 +165,27 @@ static int parse_limit(void *at, const struct ini_key *k, const char *value,
 
 const struct ini_kind setting_limit = { parse_limit, show_duration, NULL };
 
+static int parse_bytes(void *at, const struct ini_key *k, const char *value,
+		       struct error *e)
+{
+	(void)k;
+	return text_parse_bytes(at, value, e);
+}
+
+static int show_bytes(struct words *ret, const void *at,
+		      const struct ini_key *k, struct error *e)
+{
+	const uint64_t bytes = *(const uint64_t *)at;
+	char text[NUMBER_TEXT];
+
+	if (bytes == 0 && !k->fallback)
+		return 0;
+	text_exact_bytes(text, sizeof(text), bytes);
+	return words_add(ret, text, e);
+}
+
+const struct ini_kind setting_bytes = { parse_bytes, show_bytes, NULL };
+
 static int parse_rate(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
 {

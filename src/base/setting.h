@@ -16,8 +16,10 @@ extern const struct ini_kind setting_addresses; /* struct words; numeric */
 extern const struct ini_kind setting_number;    /* unsigned; least to most */
 extern const struct ini_kind setting_duration;  /* uint64_t, microseconds */
 extern const struct ini_kind setting_limit;     /* likewise, at least 1 ms */
-extern const struct ini_kind setting_rate;      /* uint64_t, bytes a second */
-extern const struct ini_kind setting_switch;    /* bool */
+/* uint64_t, bytes; 0 is shown only where the key has a fallback */
+extern const struct ini_kind setting_bytes;
+extern const struct ini_kind setting_rate;   /* uint64_t, bytes a second */
+extern const struct ini_kind setting_switch; /* bool */
 /* An enum, or unsigned: the place among the row's words. */
 extern const struct ini_kind setting_word;
 

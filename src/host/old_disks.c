@@ -117,14 +117,10 @@ static enum old_disk_state look(const struct old_disk *d, struct stat *ret)
 
 static void sync_folder_of(const char *path)
 {
-	AUTO_FREE char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
+	AUTO_FREE char *folder = file_folder(path);
 	struct error e;
 
-	if (!slash)
-		return;
-	slash[slash == folder] = '\0';
-	if (folder_sync(folder, &e) < 0)
+	if (folder && folder_sync(folder, &e) < 0)
 		log_warning("%s", e.text);
 }
 

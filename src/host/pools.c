@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/scope.h"
 #include "base/setting.h"
 #include "base/shape.h"
@@ -20,34 +21,12 @@ enum { SECTOR = 512 };
 
 /* --- the section */
 
-static int parse_limit(void *at, const struct ini_key *k, const char *value,
-		       struct error *e)
-{
-	(void)k;
-	return text_parse_bytes(at, value, e);
-}
-
-static int show_limit(struct words *ret, const void *at,
-		      const struct ini_key *k, struct error *e)
-{
-	const uint64_t limit = *(const uint64_t *)at;
-	char text[32];
-
-	(void)k;
-	if (limit == 0)
-		return 0;
-	text_exact_bytes(text, sizeof(text), limit);
-	return words_add(ret, text, e);
-}
-
-static const struct ini_kind limit_kind = { parse_limit, show_limit, NULL };
-
 #define AT(m) .offset = offsetof(struct pool, m)
 
 static const struct ini_key keys[] = {
 	{ "path", &setting_path, AT(path), .example = "/srv/fast",
 	  .help = "its folder, where machines of peers may have files too" },
-	{ "limit", &limit_kind, AT(limit), .example = "500G",
+	{ "limit", &setting_bytes, AT(limit), .example = "500G",
 	  .help = "what the files in it may take when a copy comes" },
 };
 
@@ -219,17 +198,6 @@ static const struct pool *limited(const struct ini_list *pools,
 	return best;
 }
 
-/* On the heap, NULL without memory. */
-static char *folder_of(const char *path)
-{
-	char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-
-	if (slash)
-		slash[slash == folder] = '\0';
-	return folder;
-}
-
 /* What others take of the file system @dev, and of the pool @in, which may be
  * NULL. */
 struct taken {
@@ -241,7 +209,7 @@ struct taken {
 static void add_taken(struct taken *t, struct pool_needs of)
 {
 	for (size_t i = 0; i < of.count; i++) {
-		AUTO_FREE char *folder = folder_of(of.at[i].path);
+		AUTO_FREE char *folder = file_folder(of.at[i].path);
 		struct stat st;
 
 		if (folder && stat(folder, &st) == 0 && st.st_dev == t->dev)
@@ -301,7 +269,7 @@ int pools_check_room(const struct ini_list *pools, struct pool_needs need,
 {
 	for (size_t i = 0; i < need.count; i++) {
 		const struct pool_need *one = &need.at[i];
-		AUTO_FREE char *folder = folder_of(one->path);
+		AUTO_FREE char *folder = file_folder(one->path);
 		struct taken t = { .in = limited(pools, one->path) };
 		struct stat st;
 

@@ -171,25 +171,6 @@ static int show_converge(struct words *ret, const void *at,
 static const struct ini_kind converge_kind = { parse_converge, show_converge,
 					       NULL };
 
-static int parse_size(void *at, const struct ini_key *k, const char *value,
-		      struct error *e)
-{
-	(void)k;
-	return text_parse_bytes(at, value, e);
-}
-
-static int show_size(struct words *ret, const void *at, const struct ini_key *k,
-		     struct error *e)
-{
-	char text[32];
-
-	(void)k;
-	text_exact_bytes(text, sizeof(text), *(const uint64_t *)at);
-	return words_add(ret, text, e);
-}
-
-static const struct ini_kind size_kind = { parse_size, show_size, NULL };
-
 static const char *const keep_copy_names[] = {
 	[KEEP_COPY_NO] = "no",
 	[KEEP_COPY_MEMORY] = "memory",
@@ -261,7 +242,7 @@ static const struct ini_key keys[] = {
 	  .words = keep_copy_names, .example = "memory",
 	  .help = "what a machine that leaves leaves behind, for its way back: "
 		  "no, its memory, or that on disk" },
-	{ "keep-copy-size", &size_kind, "16G", AT(keep_copy_size),
+	{ "keep-copy-size", &setting_bytes, "16G", AT(keep_copy_size),
 	  .example = "64G", .help = "what copies on disk take together" },
 	{ "keep-copy-time", &setting_duration, "24h", AT(keep_copy_time_us),
 	  .example = "2h",
