@@ -254,16 +254,18 @@ int history_know(struct history *h, const struct history_known *known,
 	return 0;
 }
 
-/* It was, and is not any more: its first version is being made. */
-static bool was_told(struct history *h, unsigned block, uint64_t page)
+/* It was, and is not any more: its first version is being made.  Mostly nothing
+ * was told at all. */
+static inline bool was_told(struct history *h, unsigned block, uint64_t page)
 {
 	uint8_t *told = h->block[block].told;
-	const uint8_t bit = (uint8_t)(1U << page % 8);
+	uint8_t had;
 
-	if (!told || !(told[page / 8] & bit))
+	if (!told)
 		return false;
-	told[page / 8] &= (uint8_t)~bit;
-	return true;
+	had = told[page / 8];
+	told[page / 8] = (uint8_t)(had & ~(1U << page % 8));
+	return had >> page % 8 & 1U;
 }
 
 /* --- versions */
