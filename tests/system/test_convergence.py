@@ -174,12 +174,22 @@ class Converge(Case):
 
     def test_none_says_so_after_the_second_round_and_a_throttle_ends_it(self):
         job = self.move_in_background()
-        told = wait_for("an advice", lambda: next(
-            (x for x in [self.job(job)] if x["advice"]), None), 30)
+        helpless = set()  # rounds in which it was too fast, and nobody said so
+
+        def advised():
+            seen = self.job(job)
+            progress = seen["progress"]
+            if not seen["advice"] and progress["dirty_rate"] > progress["rate"] > 0:
+                helpless.add(progress["round"])
+            return seen if seen["advice"] else None
+
+        told = wait_for("an advice", advised, 30)
         self.assertRegex(told["advice"], r"does not converge: the guest dirties .*/s, the paths "
                                          r"carry .*/s: .*--converge throttle")
-        # QEMU's first round is 1: the second has just ended, if that is shown already.
-        self.assertIn(told["progress"]["round"], (2, 3))
+        # QEMU's first round is 1.  On a machine with other work the guest may not be
+        # too fast before a later one, which may just have ended when it is asked.
+        self.assertGreater(told["progress"]["round"], 1)
+        self.assertLessEqual(len(helpless - {1}), 2, helpless)
         self.assertEqual(told["state"], "running")
         wait_for("the clock to say so",
                  lambda: self.job(job)["progress"]["ends"] == "never", 10)
