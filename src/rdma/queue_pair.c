@@ -37,6 +37,7 @@ struct queue_pair {
 	struct ibv_mr *mr;
 	uint8_t *memory;
 	bool accepts;
+	bool removed; /* its device, the connection says */
 };
 
 uint8_t *queue_pair_buffer(const struct queue_pair *q, unsigned n)
@@ -59,17 +60,21 @@ static int begin(struct queue_pair **ret, struct error *e)
 	if (!v)
 		return error_code(e);
 	q = calloc(1, sizeof(*q));
-	if (!q)
+	if (!q) {
+		verbs_put(false);
 		return error_set(e, ENOMEM, "no memory for a queue pair");
+	}
 	q->verbs = v;
 	q->events = v->create_event_channel();
 	if (!q->events) {
-		free(q);
-		return errno == ENODEV || errno == ENOENT
-			       ? error_set(e, ENODEV,
-					   "this host has no RDMA device, or "
-					   "no rdma_ucm: modprobe rdma_ucm")
-			       : error_sys(e, "RDMA events");
+		if (errno == ENODEV || errno == ENOENT)
+			error_set(e, ENODEV,
+				  "this host has no RDMA device, or no "
+				  "rdma_ucm: modprobe rdma_ucm");
+		else
+			error_sys(e, "RDMA events");
+		queue_pair_destroy(q);
+		return error_code(e);
 	}
 	if (fcntl(q->events->fd, F_SETFL, O_NONBLOCK) < 0) {
 		error_sys(e, "RDMA events");
@@ -80,7 +85,18 @@ static int begin(struct queue_pair **ret, struct error *e)
 	return 0;
 }
 
-/* In this order: the first is the fence, the second withdraws the key. */
+static void destroy_id(const struct verbs *v, struct rdma_cm_id *id)
+{
+	if (!id)
+		return;
+	if (id->verbs)
+		verbs_opened(id->verbs);
+	v->destroy_id(id);
+}
+
+/* In this order: the first is the fence, the second withdraws the key.  With
+ * the last that is needed of a removed device the device itself is let go of.
+ */
 void queue_pair_destroy(struct queue_pair *q)
 {
 	const struct verbs *v;
@@ -98,14 +114,13 @@ void queue_pair_destroy(struct queue_pair *q)
 		v->destroy_comp_channel(q->completions);
 	if (q->pd)
 		v->dealloc_pd(q->pd);
-	if (q->id)
-		v->destroy_id(q->id);
-	if (q->listener)
-		v->destroy_id(q->listener);
+	destroy_id(v, q->id);
+	destroy_id(v, q->listener);
 	if (q->events)
 		v->destroy_event_channel(q->events);
 	if (q->memory)
 		munmap(q->memory, BYTES);
+	verbs_put(q->removed);
 	free(q);
 }
 
@@ -215,7 +230,8 @@ static int event_failed(struct queue_pair *q, enum rdma_cm_event_type k,
 	if (k == RDMA_CM_EVENT_REJECTED)
 		return error_set(e, ECONNREFUSED,
 				 "the other side refuses the RDMA connection");
-	if (k == RDMA_CM_EVENT_DEVICE_REMOVAL)
+	q->removed |= k == RDMA_CM_EVENT_DEVICE_REMOVAL;
+	if (q->removed)
 		return error_set(e, ENODEV, "the RDMA device was removed");
 	if (k == RDMA_CM_EVENT_DISCONNECTED)
 		return error_set(e, ECONNRESET,
@@ -433,7 +449,7 @@ int queue_pair_accept(struct queue_pair *q,
 		}
 		q->verbs->ack_cm_event(event);
 		if (stranger)
-			q->verbs->destroy_id(stranger);
+			destroy_id(q->verbs, stranger);
 		else if (!q->id)
 			return event_failed(q, kind, status, e);
 		if (*refused == STRANGERS_MAX)
@@ -443,7 +459,7 @@ int queue_pair_accept(struct queue_pair *q,
 					 STRANGERS_MAX);
 	}
 	/* The secret counts once. */
-	q->verbs->destroy_id(q->listener);
+	destroy_id(q->verbs, q->listener);
 	q->listener = NULL;
 	if (take_connection(q, e) < 0)
 		return error_code(e);

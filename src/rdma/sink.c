@@ -28,6 +28,7 @@
 #include "nic/address.h"
 #include "rdma/queue_pair.h"
 #include "rdma/rdma.h"
+#include "rdma/verbs.h"
 #include "wire/frame.h"
 
 enum { ACCEPT_US = 15000000 };
@@ -475,6 +476,7 @@ int rdma_sink_new(struct rdma_sink **ret, const struct rdma_sink_options *o,
 					.context = s };
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->unused, NULL);
+	verbs_session_begin();
 	*ret = s;
 	return 0;
 }
@@ -504,5 +506,6 @@ void rdma_sink_free(struct rdma_sink *s)
 			forget(&s->pair[i]);
 	pthread_cond_destroy(&s->unused);
 	pthread_mutex_destroy(&s->lock);
+	verbs_session_end();
 	free(s);
 }

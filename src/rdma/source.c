@@ -29,6 +29,7 @@
 #include "rdma/fence.h"
 #include "rdma/queue_pair.h"
 #include "rdma/rdma.h"
+#include "rdma/verbs.h"
 #include "wire/frame.h"
 
 enum {
@@ -584,6 +585,7 @@ int rdma_source_new(struct rdma_source **ret,
 					.context = s };
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->unused, NULL);
+	verbs_session_begin();
 	*ret = s;
 	return 0;
 }
@@ -637,5 +639,6 @@ void rdma_source_free(struct rdma_source *s)
 			forget(&s->pair[i]);
 	pthread_cond_destroy(&s->unused);
 	pthread_mutex_destroy(&s->lock);
+	verbs_session_end();
 	free(s);
 }

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
 
@@ -46,8 +48,25 @@ struct verbs {
 			    void **);
 	void (*ack_cq_events)(struct ibv_cq *, unsigned int);
 	const char *(*wc_status_str)(enum ibv_wc_status);
+	int (*close_device)(struct ibv_context *);
+	__typeof__(rdma_get_devices) *get_devices;
+	__typeof__(rdma_free_devices) *free_devices;
 };
 
-/* Constant once it is there.  NULL, -ENOENT: not installed, with what to do.
- * Any thread. */
+/* Any thread may call these. */
+
+/* Constant until verbs_put().  NULL, -ENOENT: not installed, with what to do.
+ */
 const struct verbs *verbs_get(struct error *e);
+/* Before an id that has one is destroyed: it is open, and librdmacm keeps it
+ * so. */
+void verbs_opened(struct ibv_context *device);
+/* Whoever called verbs_get() needs them no more, and has nothing left of
+ * theirs.
+ * @removed: with a device that is being removed.  Once nobody needs them, all
+ * devices are closed, at once after a removal, else with the last session. */
+void verbs_put(bool removed);
+
+/* A session that may use RDMA begins and ends. */
+void verbs_session_begin(void);
+void verbs_session_end(void);
