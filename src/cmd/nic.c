@@ -251,6 +251,125 @@ static int run_plan(struct call *c, struct error *e)
 	return 0;
 }
 
+static void format_relation(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	const char *relation = json_string_value(value);
+
+	snprintf(buf, OUTPUT_CELL, "%s", relation ? relation : "");
+}
+
+static void format_here(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	buf[0] = '\0';
+	if (value)
+		snprintf(buf, OUTPUT_CELL, "%s %s",
+			 output_string(value, "card"),
+			 output_string(value, "holds"));
+}
+
+/* At most 16, 16, 8 and 8 wide, and a card's name with 8 more. */
+static const struct output_field matrix_fields[] = {
+	{ "FEATURE", "feature", format_or_blank, false },
+	{ "OTHER", "other", format_or_blank, false },
+	{ "WINDOWS", "windows.relation", format_relation, false },
+	{ "LINUX", "linux.relation", format_relation, false },
+	{ "HERE", "here", format_here, false },
+	{ NULL, NULL, NULL, false },
+};
+
+/* A row for each card that an entry is true of, the first with all the rest. */
+static void add_entry(json_t *rows, json_t *entry)
+{
+	const json_t *cards = json_object_get(entry, "cards");
+	json_t *first = json_copy(entry);
+	json_t *card = json_array_get(cards, 0);
+
+	if (card)
+		json_object_set(first, "here", card);
+	json_array_append_new(rows, first);
+	for (size_t i = 1; i < json_array_size(cards); i++)
+		json_array_append_new(rows,
+				      json_pack("{s:O}", "here",
+						json_array_get(cards, i)));
+}
+
+static void print_saying(const char *column, const json_t *says)
+{
+	char text[3 * OUTPUT_CELL];
+
+	if (!json_is_object(says))
+		return;
+	snprintf(text, sizeof(text), "%s. %s [%s]",
+		 output_string(says, "relation"), output_string(says, "why"),
+		 output_string(says, "source"));
+	output_wrapped(stdout, column, 11, text, output_width());
+}
+
+static void print_entry(const json_t *entry)
+{
+	const json_t *cards = json_object_get(entry, "cards");
+	char here[OUTPUT_CELL];
+
+	printf("%s, %s\n", output_string(entry, "feature"),
+	       output_string(entry, "other"));
+	print_saying("  Windows", json_object_get(entry, "windows"));
+	print_saying("  Linux", json_object_get(entry, "linux"));
+	for (size_t i = 0; i < json_array_size(cards); i++) {
+		format_here(here, json_array_get(cards, i));
+		output_wrapped(stdout, i ? "" : "  Here", 11, here,
+			       output_width());
+	}
+}
+
+static bool is_about(const json_t *entry, const char *feature)
+{
+	return !strcmp(output_string(entry, "feature"), feature) ||
+	       !strcmp(output_string(entry, "other"), feature);
+}
+
+static int print_feature(const json_t *entries, const char *feature,
+			 struct error *e)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < json_array_size(entries); i++) {
+		const json_t *entry = json_array_get(entries, i);
+
+		if (!is_about(entry, feature))
+			continue;
+		if (found)
+			putchar('\n');
+		print_entry(entry);
+		found = true;
+	}
+	if (!found)
+		return error_set(e, EINVAL,
+				 "there is no feature '%.40s' in the matrix: "
+				 "'drover nic matrix' lists them",
+				 feature);
+	return 0;
+}
+
+static int run_matrix(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *entries = NULL;
+	AUTO_JSON json_t *rows = json_array();
+	int r = client_get(c->client, "/v1/nic-matrix", &entries, e);
+
+	if (r < 0)
+		return r;
+	if (c->json) {
+		output_json(stdout, entries);
+		return 0;
+	}
+	if (c->words[0])
+		return print_feature(entries, c->words[0], e);
+	for (size_t i = 0; i < json_array_size(entries); i++)
+		add_entry(rows, json_array_get(entries, i));
+	output_table(stdout, matrix_fields, rows, "The matrix is empty.");
+	return 0;
+}
+
 const struct command nic_commands[] = {
 	{ "nic", "list", "", "Lists the network cards of this host",
 	  "USE says whether a card may carry migrations; for those that may\n"
@@ -258,6 +377,12 @@ const struct command nic_commands[] = {
 	  NULL, run_list },
 	{ "nic", "show", "NIC", "Shows one network card", NULL, NULL,
 	  run_show },
+	{ "nic", "matrix", "[FEATURE]",
+	  "Shows which feature of a card excludes which",
+	  "Which feature needs, excludes, weakens or combines with which, on "
+	  "Windows and on\nLinux; HERE are the cards that it is true of.  With "
+	  "FEATURE, such as rss: why, and\nby what source.",
+	  NULL, run_matrix },
 	{ "nic", "plan", "HOST", "Shows the paths that lead to a host",
 	  "Connects to the host over each pair of cards, and says which of "
 	  "them a move\nwould use, in which order, with how many connections, "

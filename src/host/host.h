@@ -20,6 +20,7 @@
 #include "host/plan.h"
 #include "host/requests.h"
 #include "nic/view.h"
+#include "tune/view.h"
 #include "wire/description.h"
 
 struct disk_views;
@@ -171,6 +172,8 @@ int job_resolve(struct host *h, const char *id, int run_here,
 int nic_list(struct host *h, struct nic_views *ret, struct error *e);
 int nic_show(struct host *h, const char *name, struct nic_view *ret,
 	     struct error *e);
+/* What excludes what on a card, and what that means for those of this host. */
+int nic_matrix(struct host *h, struct tune_matrix_view *ret, struct error *e);
 
 /* Over which pairs of cards a move to @peer would travel, and why not over the
  * others.  @mode: NULL for that of the settings. */

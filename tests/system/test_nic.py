@@ -100,6 +100,39 @@ class NicTest(unittest.TestCase):
         self.assertRegex(text, r"(?m)^Usable +yes$")
         self.assertRegex(text, r"(?m)^Receive hash +not told by the driver$")
 
+    def test_the_matrix_and_what_of_it_is_true_here(self):
+        self.ip("link", "add", "longestnameever", "numrxqueues", "2", "numtxqueues", "2",
+                "type", "veth", "peer", "name", "far1")
+        self.ip("address", "add", "10.88.0.1/24", "dev", "longestnameever")
+        self.ip("link", "set", "far1", "up")
+        self.ip("link", "set", "longestnameever", "up")
+        self.wait("longestnameever", usable=True)
+        matrix = self.host.drover("nic", "matrix", "--json").json
+        self.assertEqual(matrix, self.host.api("GET", "/v1/nic-matrix"))
+        pairs = {(entry["feature"], entry["other"]): entry for entry in matrix}
+        both = pairs["rss", "vmq"]
+        self.assertEqual((both["windows"]["relation"], both["linux"]["relation"], both["cards"]),
+                         ("excludes", "combines", []))
+        self.assertIsNone(pairs["gro-hw", "lro"]["windows"])
+        # A veth cuts large sends, and makes checksums.
+        self.assertIn({"card": "longestnameever", "holds": "met"},
+                      pairs["lso", "tx-checksum"]["cards"])
+        self.assertIn({"card": "lan1", "holds": "met"}, pairs["lso", "tx-checksum"]["cards"])
+        text = self.host.drover("nic", "matrix").stdout
+        self.assertRegex(text, r"(?m)^lso +tx-checksum +needs +needs +lan1 met$")
+        self.assertRegex(text, r"(?m)^ +longestnameever met$")
+        for words in ((), ("rss",), ("sr-iov",), ("connections",)):
+            lines = self.host.drover("nic", "matrix", *words).stdout.splitlines()
+            self.assertLessEqual(max(map(len, lines)), 80, lines)
+
+    def test_one_feature_of_the_matrix_and_one_that_is_not_there(self):
+        text = self.host.drover("nic", "matrix", "vmq").stdout
+        self.assertRegex(text, r"(?m)^rss, vmq\n  Windows  excludes\. A card bound")
+        self.assertNotIn("gro-hw", text)
+        answer = self.host.drover("nic", "matrix", "warp", check=False)
+        self.assertEqual((answer.status, answer.stdout), (2, ""))
+        self.assertIn("there is no feature 'warp' in the matrix", answer.stderr)
+
     def test_a_card_that_is_not_there_is_named(self):
         answer = self.host.drover("nic", "show", "eth77", check=False)
         self.assertEqual((answer.status, answer.stdout), (6, ""))

@@ -357,6 +357,12 @@ int nic_list(struct host *h, struct nic_views *ret, struct error *e)
 	return answer(h, e, "nic_list");
 }
 
+int nic_matrix(struct host *h, struct tune_matrix_view *ret, struct error *e)
+{
+	*ret = (struct tune_matrix_view){ 0 };
+	return answer(h, e, "nic_matrix");
+}
+
 int nic_show(struct host *h, const char *name, struct nic_view *ret,
 	     struct error *e)
 {
