@@ -341,6 +341,7 @@ static void run(struct api_reply *ret, struct host *h, const char *name,
 		api_fail(ret, &e);
 	} else {
 		ret->status = route->status;
+		ret->type = route->type;
 		ret->allow[0] = '\0';
 		failed = NULL; /* what was tried meanwhile may have */
 	}

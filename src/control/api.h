@@ -52,7 +52,8 @@ struct api_call {
 
 struct api_reply {
 	unsigned status;
-	char *body; /* JSON text, on the heap; NULL without memory */
+	char *body;                /* on the heap; NULL without memory */
+	const char *type;          /* of the body; NULL: it is JSON */
 	char allow[API_MAX_ALLOW]; /* for 405: "GET, PUT"; else "" */
 };
 
@@ -75,6 +76,7 @@ struct api_route {
 	/* Of API_SHAPE: the body; what is not given is zero. */
 	const struct shape *takes;
 	const struct shape *gives; /* the answer; docs/api.md is held to it */
+	const char *type;          /* of an answer that is no JSON */
 	/* The answer is a line for each of them, and has no end: who has the
 	 * connection makes it, and there is no @run. */
 	bool stream;

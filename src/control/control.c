@@ -95,7 +95,7 @@ static enum MHD_Result send_reply(struct MHD_Connection *conn,
 	if (!r)
 		return MHD_NO;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
-				"application/json");
+				reply->type ? reply->type : "application/json");
 	/* Who may come again later does not hold a place until then. */
 	if (reply->status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");

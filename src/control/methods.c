@@ -20,6 +20,7 @@
 #include "control/calls.h"
 #include "control/debug.h"
 #include "control/drains.h"
+#include "control/metrics.h"
 #include "control/settings.h"
 #include "control/trust.h"
 #include "control/views.h"
@@ -582,6 +583,7 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/copies", list_copies, 200, .gives = &kept_views_shape },
 	{ "DELETE", "/v1/copies/*", remove_copy, 200,
 	  .changes = "copy remove", .gives = &kept_view_shape },
+	{ "GET", "/metrics", metrics_show, 200, .type = METRICS_TYPE },
 	{ "GET", "/v1/drain", drain_show, 200, .gives = &drain_shape },
 	{ "POST", "/v1/drain", drain_host, 202, API_SHAPE,
 	  .changes = "drain", .notes = "to stop_the_rest",

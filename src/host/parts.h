@@ -22,11 +22,13 @@
  *     arbiter      the thread that shares the cards among the moves
  *     live         the settings in force
  *     drain        whether this host is drained, and how far that is
+ *     sampler      the thread that looks once a second: docs/metrics.md
  *
  * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
  * own; that of hooks before that of jobs, that of live alone, or under that of
  * waiting.  Those of watch, relay_waits, port, rates and drain are taken alone,
- * so is that of room but for the one of kept; those of events and kept last.
+ * so is that of room but for the one of kept; those of events, sampler and kept
+ * last.
  * None is held across anything that waits: who needs a machine for longer holds
  * it (host/hold.h).
  */
@@ -53,6 +55,7 @@ struct registry;
 struct relay_waits;
 struct requeue;
 struct room;
+struct sampler;
 struct session_table;
 struct trust;
 struct waiting;
@@ -83,6 +86,7 @@ struct host {
 	struct keeper *keeper;
 	struct drain *drain;
 	struct arbiter *arbiter;
+	struct sampler *sampler;
 	int stop_fd; /* readable once the host stops */
 	int news_fd; /* and once the list of hosts has changed here */
 	int lock_fd; /* that the state directory is ours */

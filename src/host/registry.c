@@ -164,14 +164,16 @@ bool registry_has(struct registry *r, const char *name)
 	return find(r, name);
 }
 
-unsigned registry_count(struct registry *r)
+unsigned registry_processes(struct registry *r, int *ret_pids, unsigned cap)
 {
 	unsigned n = 0;
 
 	WITH_LOCK(&r->lock);
 
-	for (const struct machine *m = r->first; m; m = m->next)
-		n++;
+	for (const struct machine *m = r->first; m; m = m->next, n++)
+		if (n < cap)
+			ret_pids[n] =
+				m->record.started ? m->record.process.pid : 0;
 	return n;
 }
 

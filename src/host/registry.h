@@ -61,7 +61,13 @@ void registry_free(struct registry *r); /* QEMUs run on; NULL is fine */
 /* --- looking */
 
 bool registry_has(struct registry *r, const char *name);
-unsigned registry_count(struct registry *r);
+/* Of each machine, of at most @cap, its QEMU, 0 for none; how many there are.
+ */
+unsigned registry_processes(struct registry *r, int *ret_pids, unsigned cap);
+static inline unsigned registry_count(struct registry *r)
+{
+	return registry_processes(r, NULL, 0);
+}
 /* -ENOENT, with what to do. */
 int registry_missing(const struct registry *r, const char *name,
 		     struct error *e);

@@ -39,6 +39,7 @@
 #include "host/requeue.h"
 #include "host/restore.h"
 #include "host/room.h"
+#include "host/sampler.h"
 #include "host/waiting.h"
 #include "host/watch.h"
 #include "nic/networks.h"
@@ -142,6 +143,7 @@ static void host_init(struct host *h, struct settings *first,
 static void host_free(struct host *h)
 {
 	arbiter_free(h->arbiter);
+	sampler_free(h->sampler);
 	drain_free(h->drain);
 	keeper_free(h->keeper);
 	copies_free(h->copies);
@@ -173,7 +175,7 @@ static void host_free(struct host *h)
 
 static int start_threads(struct host *h, struct error *e)
 {
-	bool watches = false, queues = false, keeps = false;
+	bool watches = false, queues = false, keeps = false, shares = false;
 
 	if (port_start(h->port, e) < 0)
 		return error_code(e);
@@ -182,9 +184,13 @@ static int start_threads(struct host *h, struct error *e)
 		queues = waiting_start(h->waiting, e) == 0;
 	if (queues)
 		keeps = keeper_start(h->keeper, e) == 0;
-	if (keeps && arbiter_start(h->arbiter, e) == 0)
+	if (keeps)
+		shares = arbiter_start(h->arbiter, e) == 0;
+	if (shares && sampler_start(h->sampler, e) == 0)
 		return 0;
 	eventfd_write(h->stop_fd, 1);
+	if (shares)
+		arbiter_stop(h->arbiter);
 	port_stop(h->port);
 	if (queues)
 		waiting_stop(h->waiting);
@@ -224,6 +230,7 @@ static int make_parts(struct host *h, struct error *e)
 	h->keeper = keeper_new(h);
 	h->drain = drain_new(h->settings->state_directory, name);
 	h->arbiter = arbiter_new(h);
+	h->sampler = sampler_new(h);
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -231,7 +238,7 @@ static int make_parts(struct host *h, struct error *e)
 	    !h->registry || !h->watch || !h->room || !h->kept ||
 	    !h->relay_waits || !h->port || !h->rates || !h->copies ||
 	    !h->keeper || !h->drain || !h->events || !h->hooks || !h->arbiter ||
-	    h->stop_fd < 0 || h->news_fd < 0)
+	    !h->sampler || h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
@@ -252,6 +259,7 @@ static void job_changed(void *context, struct job *j)
 	struct host *h = context;
 
 	events_tell_job(h->events, j);
+	sampler_job_changed(h->sampler, j);
 	if (j->kind == JOB_MOVE && job_state(j) == JOB_IN_DOUBT) {
 		const struct hook_event fault = hook_of_job(j, HOOK_FAULT);
 
@@ -310,6 +318,7 @@ bool host_stop(struct host *h)
 	watch_stop(h->watch);
 	keeper_stop(h->keeper);
 	arbiter_stop(h->arbiter);
+	sampler_stop(h->sampler);
 	jobs_cancel_all(h->jobs);
 	if (!jobs_wait_idle(h->jobs))
 		return false;

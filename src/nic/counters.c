@@ -63,7 +63,11 @@ static int on_stats(struct nlmsghdr *h, void *context)
 					      .tx_bytes = stats.tx_bytes,
 					      .tx_packets = stats.tx_packets,
 					      .rx_bytes = stats.rx_bytes,
-					      .rx_packets = stats.rx_packets };
+					      .rx_packets = stats.rx_packets,
+					      .tx_errors = stats.tx_errors,
+					      .rx_errors = stats.rx_errors,
+					      .tx_dropped = stats.tx_dropped,
+					      .rx_dropped = stats.rx_dropped };
 	return 0;
 }
 

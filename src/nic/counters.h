@@ -15,6 +15,7 @@ struct error;
 struct counter {
 	int ifindex;
 	uint64_t tx_bytes, tx_packets, rx_bytes, rx_packets;
+	uint64_t tx_errors, rx_errors, tx_dropped, rx_dropped;
 };
 
 int counters_open(struct counters **ret, struct error *e);

@@ -79,6 +79,7 @@ static const struct {
 	{ "POST", "/v1/drain/resume", "", 202, "host_drain_resume" },
 	{ "DELETE", "/v1/drain", "", 200, "host_drain_cancel" },
 	{ "POST", "/v1/return", "", 202, "host_return" },
+	{ "GET", "/metrics", "", 200, "host_sample" },
 	{ "GET", "/v1/capacity", "", 200, "host_capacity" },
 	{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}", 200,
 	  "machine_compare web1 beta" },
@@ -144,7 +145,10 @@ static void each_route_calls_its_function(void **state)
 				     routes[i].body, reply, sizeof(reply)),
 				 routes[i].status);
 		assert_string_equal(p->host.asked, routes[i].asked);
-		assert_non_null(strstr(reply, "application/json"));
+		assert_non_null(
+			strstr(reply, !strcmp(routes[i].path, "/metrics")
+					      ? "text/plain; version"
+					      : "application/json"));
 	}
 }
 

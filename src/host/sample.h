@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the sampler saw at one moment (host/sampler.h), as plain values, and
+ * what it has counted: docs/metrics.md.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "move/job.h"
+#include "nic/counters.h"
+
+struct host;
+
+enum {
+	SAMPLE_CARDS = 64,
+	SAMPLE_JOBS = 64,   /* of which each is shown */
+	SAMPLE_BUCKETS = 8, /* of a histogram; the last has no end */
+	SAMPLE_RESULTS = 3, /* done, failed, cancelled */
+};
+
+extern const double sample_limits[SAMPLE_BUCKETS - 1]; /* seconds */
+
+struct sample_card {
+	char name[IF_NAMESIZE];
+	bool up, carrier;
+	unsigned speed_mbit; /* 0: not known */
+	struct counter count;
+};
+
+/* A job that runs. */
+struct sample_job {
+	enum job_kind kind;
+	enum role role;
+	char machine[JOB_NAME_SIZE], peer[JOB_NAME_SIZE];
+	const char *stage;
+	bool waits;
+	bool outage;
+	uint64_t sent, remaining, total, rate, dirty_rate;
+	unsigned channels;
+	int64_t downtime_ms; /* expected; -1: not known */
+};
+
+struct sample_histogram {
+	uint64_t counts[SAMPLE_BUCKETS];
+	double sum; /* seconds */
+};
+
+/* Of jobs that have ended since the service was started. */
+struct sample_ended {
+	uint64_t jobs[JOB_KINDS][ROLES][SAMPLE_RESULTS][ERROR_KINDS];
+	/* Of moves away that are done. */
+	struct sample_histogram duration, downtime;
+	uint64_t resent; /* bytes, of moves away */
+};
+
+struct sample {
+	uint64_t wall_us; /* since 1970; 0: nothing was seen yet */
+	unsigned cards_count, jobs_count;
+	struct sample_card cards[SAMPLE_CARDS];
+	struct sample_job jobs[SAMPLE_JOBS];
+	unsigned running, waiting, doubtful; /* jobs */
+	unsigned machines, guests;           /* all; those with a QEMU */
+	double guests_cpu, own_cpu; /* seconds; the guests' only grow */
+	uint64_t resident, memory_total, memory_available;
+	unsigned open_files;
+	double started; /* the service, in seconds since 1970 */
+	struct sample_ended ended;
+};
+
+void histogram_add(struct sample_histogram *h, double seconds);
+
+/* What was seen last.  -EAGAIN: nothing yet. */
+int host_sample(struct host *h, struct sample *ret, struct error *e);

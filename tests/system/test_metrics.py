@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""GET /metrics of a real daemon: its format, and its figures against the kernel's."""
+import re
+import shutil
+import subprocess
+import unittest
+
+from lab import Lab, machine, needs, wait_for
+from lab.console import Console
+from lab.host import PROGRAMS, Host, connect, _UnixConnection
+from lab.network import Network
+
+TIME_LIMIT = 200
+PARALLEL = True
+LINE = re.compile(r'([a-z_]+)((?:\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="[^"\n]*")*\})?) '
+                  r'(-?[0-9.e+-]+)')
+
+
+def scrape(host, path=None):
+    connection = _UnixConnection(path or host.socket, 20)
+    try:
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def values(host):
+    status, _, text = scrape(host)
+    assert status == 200, text
+    return {m[1] + m[2]: float(m[3]) for m in map(LINE.fullmatch, text.splitlines()) if m}
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Metrics(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.network = Network(self.lab, ("alpha", "beta"), links=2, rate="200mbit")
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, self.network[name], self.network.addresses(name))
+            for name in ("alpha", "beta")))
+        for host in (self.alpha, self.beta):
+            host.start()
+            wait_for("a first sample", lambda host=host: scrape(host)[0] == 200, 10)
+
+    def check_format(self, text):
+        """By hand, and with promtool where it is."""
+        described, typed, seen = set(), {}, []
+        self.assertTrue(text.endswith("\n"))
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                described.add(line.split()[2])
+            elif line.startswith("# TYPE "):
+                _, _, name, kind = line.split()
+                self.assertNotIn(name, typed)
+                typed[name] = kind
+                seen.append(name)
+            else:
+                match = LINE.fullmatch(line)
+                self.assertTrue(match, line)
+                name = match[1]
+                if typed[seen[-1]] == "histogram":
+                    name = re.sub("_(bucket|sum|count)$", "", name)
+                self.assertEqual(name, seen[-1], "values of a family stand together")
+                self.assertTrue(typed[name] != "counter" or name.endswith("_total"), name)
+        self.assertEqual(described, set(typed))
+        if tool := shutil.which("promtool"):
+            done = subprocess.run([tool, "check", "metrics"], input=text, text=True,
+                                  capture_output=True, check=False, timeout=60)
+            self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def agree(self, before):
+        """All cards' bytes, since then, are the kernel's within 2 %."""
+        now = values(self.alpha)
+        for i, link in enumerate(self.network.links):
+            name = f'drover_card_transmit_bytes_total{{device="{link.names[0]}"}}'
+            true = link.counters(0)["tx_bytes"] - before[i][1]
+            if abs(now[name] - before[i][0][name] - true) > 0.02 * true:
+                return False
+        return True
+
+    def test_a_move_over_two_cards_against_the_kernel(self):
+        console = Console(self.lab)
+        self.addCleanup(console.close)
+        self.alpha.define(machine.definition(
+            "web", *machine.stress_arguments(fill="48M", rate="1M", hot="4M"),
+            *console.arguments(), memory="128M"))
+        self.alpha.drover("vm", "start", "web")
+        console.wait_line("^drover-stress ready", 60)
+        start = [(values(self.alpha), link.counters(0)["tx_bytes"])
+                 for link in self.network.links]
+        self.alpha.drover("move", "web", "beta", "--mode", "multichannel", timeout=100)
+        for link, (_, sent) in zip(self.network.links, start):
+            self.assertGreater(link.counters(0)["tx_bytes"] - sent, 4 << 20, link.names[0])
+        wait_for("the counters agree", lambda: self.agree(start), 10, 0.3)
+        now = values(self.alpha)
+        done = ('drover_moves_finished_total{role="%s",result="done",reason="none"}')
+        self.assertEqual(now[done % "source"], 1)
+        self.assertEqual(now["drover_move_duration_seconds_count"], 1)
+        self.assertEqual(now["drover_move_downtime_seconds_count"], 1)
+        wait_for("beta has it, too", lambda: values(self.beta)[done % "destination"] == 1, 10)
+        wait_for("and its guest takes time",
+                 lambda: values(self.beta)["drover_guests_cpu_seconds_total"] > 0, 10)
+        self.assertFalse([name for name in now if 'machine="' in name], "of what has ended")
+
+    def test_the_format(self):
+        status, kind, text = scrape(self.alpha)
+        self.assertEqual((status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        self.check_format(text)
+        for link in self.network.links:
+            self.assertEqual(values(self.alpha)[f'drover_card_up{{device="{link.names[0]}"}}'], 1)
+        self.network.links[1].down()
+        down = f'drover_card_up{{device="{self.network.links[1].names[0]}"}}'
+        wait_for("it is down", lambda: values(self.alpha)[down] == 0, 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
