@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "base/thread.h"
 #include "frames/inbox.h"
@@ -280,6 +282,32 @@ static void *flusher_main(void *arg)
 
 /* --- the files */
 
+static const char mark_name[] = "user.drover.copy";
+
+/* A file system without attributes has no marks: what is left there is refused.
+ */
+static void set_mark(int fd, const char *mark)
+{
+	if (mark && fsetxattr(fd, mark_name, mark, strlen(mark), 0) < 0)
+		log_debug("mark a copy: %s", strerror(errno));
+}
+
+/* Of a half copy only, so nobody's disk. */
+static bool has_mark(const char *path, const char *mark)
+{
+	char its[SINK_MARK_CAP];
+	ssize_t n = mark ? lgetxattr(path, mark_name, its, sizeof(its)) : -1;
+
+	return n >= 0 && n == (ssize_t)strlen(mark) &&
+	       !memcmp(its, mark, (size_t)n);
+}
+
+static int create(const struct disk_file *f)
+{
+	return open(f->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+}
+
 static int make_file(struct sink_disk *d, const struct disk_file *f,
 		     struct error *e)
 {
@@ -289,14 +317,23 @@ static int make_file(struct sink_disk *d, const struct disk_file *f,
 	d->size = f->size;
 	if (!d->path)
 		return error_set(e, ENOMEM, "no memory for a disk");
-	d->fd = open(f->path,
-		     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	d->fd = create(f);
+	if (d->fd < 0 && errno == EEXIST && f->replace) {
+		if (has_mark(f->path, f->mark) && unlink(f->path) == 0) {
+			log_info("%s is a half copy of before, and made anew",
+				 f->path);
+			d->fd = create(f);
+		} else {
+			errno = EEXIST;
+		}
+	}
 	if (d->fd < 0)
 		return error_sys(e, "make %s", f->path);
 	if (fstat(d->fd, &st) < 0)
 		return error_sys(e, "%s", f->path);
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
+	set_mark(d->fd, f->mark);
 	if (f->size > INT64_MAX || ftruncate(d->fd, (off_t)f->size) < 0)
 		return error_sys(e, "make %s %" PRIu64 " bytes long", f->path,
 				 f->size);
@@ -385,13 +422,29 @@ static void await_idle(struct disk_sink *sink, struct error *ret_failure)
 	*ret_failure = sink->failure;
 }
 
+/* They are somebody's disks from here on, also after a loss of power. */
+static int remove_marks(const struct disk_sink *sink, struct error *e)
+{
+	for (size_t i = 0; i < sink->count; i++) {
+		const struct sink_disk *d = &sink->disk[i];
+
+		if (fremovexattr(d->fd, mark_name) == 0) {
+			if (fsync(d->fd) < 0)
+				return error_sys(e, "sync %s", d->path);
+		} else if (errno != ENODATA && errno != EOPNOTSUPP) {
+			return error_sys(e, "unmark %s", d->path);
+		}
+	}
+	return 0;
+}
+
 int sink_seal(struct disk_sink *sink, struct error *e)
 {
 	struct error failure;
 
 	await_idle(sink, &failure);
-	if (!failure.code)
-		(void)sync_all(sink, &failure);
+	if (!failure.code && sync_all(sink, &failure) == 0)
+		(void)remove_marks(sink, &failure);
 
 	WITH_LOCK(&sink->lock);
 

@@ -21,12 +21,18 @@ struct disk_sink;
 struct error;
 struct session;
 
+enum { SINK_DISKS_MAX = 64, SINK_MARK_CAP = 192 };
+
 struct disk_file {
 	const char *path;
 	uint64_t size;
+	/* Whose copy it is: stands on the file, as an attribute, until it is
+	 * sealed.  NULL: nothing does. */
+	const char *mark;
+	/* A file with that very mark, which a process that was killed has left,
+	 * gives way. */
+	bool replace;
 };
-
-enum { SINK_DISKS_MAX = 64 };
 
 /* Makes the files, of holes, and takes the blocks of @s from now on.  -EEXIST:
  * one is there already; nothing is left then.  @s outlives sink_stop(). */

@@ -2,6 +2,7 @@
 #include "host/copies.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "disks/sink.h"
 #include "host/parts.h"
 #include "host/pools.h"
+#include "host/registry.h"
 #include "host/terms.h"
 #include "move/permit.h"
 #include "session/session.h"
@@ -25,19 +27,22 @@ enum {
 	TURN_US = 500000,
 	/* Beyond what the source waits for without a path. */
 	LATER_US = 2000000,
-	PROMISES_MOST = 256, /* files that come at once, and are counted */
+	GIVE_UP_US = 15000000, /* for a session of before to end */
+	PROMISES_MOST = 256,   /* files that come at once, and are counted */
 	SECTOR = 512,
 };
 
 struct copy {
 	struct copy *next;
-	char job[17], peer[64];
+	char job[17], peer[64], machine[64];
 	struct disk_sink *sink;
 	struct words paths;
 	uint64_t *promised; /* bytes, of each */
-	unsigned owners;    /* guarded by the list, as the next two */
-	bool takes;         /* its files are made: others find it */
-	bool here;
+	/* guarded by the list */
+	struct session *session; /* NULL: it has ended */
+	unsigned owners;
+	bool takes; /* its files are made: others find it */
+	bool here, given_up;
 	pthread_mutex_t sealing; /* one seals, the other hears so */
 };
 
@@ -81,7 +86,7 @@ static struct copy *claim(struct copies *all, const char *job, const char *peer)
 	WITH_LOCK(&all->lock);
 
 	c = find(all, job);
-	if (!c || (peer && strcmp(c->peer, peer) != 0))
+	if (!c || c->given_up || (peer && strcmp(c->peer, peer) != 0))
 		return NULL;
 	c->owners++;
 	return c;
@@ -223,24 +228,81 @@ static int check_disks(struct host *h, const struct message_disks *m,
 	return 0;
 }
 
+/* @known: the machine is, here, and what it left here may be its own. */
 static int make_sink(struct copy *c, struct session *s,
-		     const struct message_disks *m, struct error *e)
+		     const struct message_disks *m, bool known, struct error *e)
 {
+	char mark[SINK_MARK_CAP];
 	struct disk_file *files = calloc(m->count + 1, sizeof(*files));
 	int r;
 
 	if (!files)
 		return error_set(e, ENOMEM, "no memory for disks");
-	for (size_t i = 0; i < m->count; i++) {
-		files[i] = (struct disk_file){ m->at[i].path,
-					       m->at[i].size_bytes };
-	}
+	snprintf(mark, sizeof(mark), "%s/%s", c->peer, c->machine);
+	for (size_t i = 0; i < m->count; i++)
+		files[i] = (struct disk_file){ .path = m->at[i].path,
+					       .size = m->at[i].size_bytes,
+					       .mark = mark,
+					       .replace = !known };
 	r = sink_new(&c->sink, s, files, m->count, e);
 	free(files);
 	if (r == -EEXIST)
 		return error_in(e, "what is there is not overwritten: move it "
 				   "away, or remove it");
 	return r;
+}
+
+/* Locked. */
+static struct copy *of_before(struct copies *all, const char *peer,
+			      const char *machine)
+{
+	struct copy *c = all->first;
+
+	while (c &&
+	       (strcmp(c->peer, peer) != 0 || strcmp(c->machine, machine) != 0))
+		c = c->next;
+	return c;
+}
+
+/* 1: there is none, or no more; 0: it ends. */
+static int give_up(struct copies *all, const char *peer, const char *machine,
+		   struct error *e)
+{
+	struct copy *c;
+
+	WITH_LOCK(&all->lock);
+
+	c = of_before(all, peer, machine);
+	if (!c)
+		return 1;
+	if (!c->given_up && c->owners > 1)
+		return error_set(e, EBUSY,
+				 "job %s has the disks of machine %s here: "
+				 "wait for its end",
+				 c->job, machine);
+	c->given_up = true;
+	if (c->session)
+		session_end(c->session, "the disks are copied anew");
+	return 0;
+}
+
+/* The source has begun anew, since it was killed or could not say that it had
+ * given up: what it left here waits for nobody. */
+static int take_over(struct copies *all, const char *peer, const char *machine,
+		     struct error *e)
+{
+	const uint64_t deadline = clock_us() + GIVE_UP_US;
+	int r;
+
+	while ((r = give_up(all, peer, machine, e)) == 0) {
+		if (clock_us() > deadline)
+			return error_set(e, EBUSY,
+					 "the copy of before of machine %s "
+					 "does not end",
+					 machine);
+		poll(NULL, 0, 20);
+	}
+	return r < 0 ? r : 0;
 }
 
 static int note_promise(struct copy *c, const struct message_disks *m,
@@ -270,6 +332,8 @@ static struct copy *copy_new(struct session *s, const struct message_disks *m,
 	c->owners = 1;
 	snprintf(c->job, sizeof(c->job), "%s", m->job);
 	snprintf(c->peer, sizeof(c->peer), "%s", session_peer(s));
+	snprintf(c->machine, sizeof(c->machine), "%s", m->machine);
+	c->session = s;
 	if (note_promise(c, m, e) == 0)
 		return c;
 	copy_free(c);
@@ -282,13 +346,16 @@ static struct copy *begin(struct host *h, struct session *s,
 {
 	struct copy *c;
 
-	if (check_disks(h, m, e) < 0 || !(c = copy_new(s, m, e)))
+	/* What was of before has taken the room that is looked for. */
+	if (check_disks(h, m, e) < 0 ||
+	    take_over(h->copies, session_peer(s), m->machine, e) < 0 ||
+	    !(c = copy_new(s, m, e)))
 		return NULL;
 	if (enter(h, c, e) < 0) {
 		copy_free(c);
 		return NULL;
 	}
-	if (make_sink(c, s, m, e) < 0) {
+	if (make_sink(c, s, m, registry_has(h->registry, m->machine), e) < 0) {
 		copies_drop(h->copies, c, false);
 		return NULL;
 	}
@@ -351,6 +418,14 @@ static void limit_silence(struct host *h, struct session *s)
 	session_set_outage_limit(s, t.host.switchover_outage_us + LATER_US);
 }
 
+/* Nobody ends it from here on. */
+static void forget_session(struct copies *all, struct copy *c)
+{
+	WITH_LOCK(&all->lock);
+
+	c->session = NULL;
+}
+
 void copies_serve(struct host *h, struct session *s,
 		  const struct message *request)
 {
@@ -370,6 +445,7 @@ void copies_serve(struct host *h, struct session *s,
 	if (session_say(s, MESSAGE_TAKES, &e) == 0)
 		follow(s, c);
 	sink_stop(c->sink);
+	forget_session(h->copies, c);
 	session_free(s);
 	part(h, c);
 }
