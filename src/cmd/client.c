@@ -200,14 +200,13 @@ static int prepare(struct client *c, const struct client_request *rq,
 	return 0;
 }
 
-int client_call(struct client *c, const struct client_request *rq, json_t **ret,
-		struct error *e)
+/* The answer, whatever it is. */
+static int transfer(struct client *c, const struct client_request *rq,
+		    struct reply *reply, long *ret_status, struct error *e)
 {
 	SCOPED(free_list) struct curl_slist *headers = NULL;
-	SCOPED(done_reply) struct reply reply = { 0 };
 	AUTO_FREE char *packed = NULL;
 	const char *body = rq->text ? rq->text : "";
-	long status = 0;
 	CURLcode r;
 
 	if (rq->body) {
@@ -219,7 +218,7 @@ int client_call(struct client *c, const struct client_request *rq, json_t **ret,
 	headers = curl_slist_append(NULL, rq->text ? "Content-Type: text/plain"
 						   : "Content-Type: "
 						     "application/json");
-	if (!headers || prepare(c, rq, body, &reply) < 0 ||
+	if (!headers || prepare(c, rq, body, reply) < 0 ||
 	    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers))
 		return error_set(e, ENOMEM, "cannot set up the request");
 	r = curl_easy_perform(c->curl);
@@ -229,8 +228,35 @@ int client_call(struct client *c, const struct client_request *rq, json_t **ret,
 		r = curl_easy_perform(c->curl);
 	if (r != CURLE_OK)
 		return explain_transfer(c, r, e);
-	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, ret_status);
+	return 0;
+}
+
+int client_call(struct client *c, const struct client_request *rq, json_t **ret,
+		struct error *e)
+{
+	SCOPED(done_reply) struct reply reply = { 0 };
+	long status = 0;
+
+	if (transfer(c, rq, &reply, &status, e) < 0)
+		return error_code(e);
 	return read_reply(c, ret, &reply, status, e);
+}
+
+int client_get_text(struct client *c, const char *path, char **ret,
+		    struct error *e)
+{
+	const struct client_request rq = { .verb = "GET", .path = path };
+	SCOPED(done_reply) struct reply reply = { 0 };
+	AUTO_JSON json_t *none = NULL;
+	long status = 0;
+
+	if (transfer(c, &rq, &reply, &status, e) < 0)
+		return error_code(e);
+	if (status != 200 || !reply.data)
+		return read_reply(c, &none, &reply, status, e);
+	*ret = take_ptr(&reply.data);
+	return 0;
 }
 
 const struct outcome *client_refusal(const struct client *c)

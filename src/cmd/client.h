@@ -35,6 +35,10 @@ const struct outcome *client_refusal(const struct client *c);
 int client_get(struct client *c, const char *path, json_t **ret,
 	       struct error *e);
 
+/* What is no JSON; on the heap. */
+int client_get_text(struct client *c, const char *path, char **ret,
+		    struct error *e);
+
 /* @body may be NULL. */
 int client_post(struct client *c, const char *path, const json_t *body,
 		json_t **ret, struct error *e);

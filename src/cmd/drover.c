@@ -26,7 +26,7 @@ static const struct command *const tables[] = {
 	vm_commands,    move_commands,    compare_commands, disk_commands,
 	pool_commands,  drain_commands,   job_commands,     host_commands,
 	trust_commands, nic_commands,     relay_commands,   log_commands,
-	debug_commands, version_commands, copy_commands,
+	debug_commands, version_commands, copy_commands,    metrics_commands,
 };
 
 static void print_usage_of(FILE *to, const struct command *c)

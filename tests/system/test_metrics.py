@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """GET /metrics of a real daemon: its format, and its figures against the kernel's."""
+import os
 import re
 import shutil
 import subprocess
@@ -104,6 +105,23 @@ class Metrics(unittest.TestCase):
         wait_for("and its guest takes time",
                  lambda: values(self.beta)["drover_guests_cpu_seconds_total"] > 0, 10)
         self.assertFalse([name for name in now if 'machine="' in name], "of what has ended")
+
+    def test_the_command_and_its_file(self):
+        self.check_format(self.alpha.drover("metrics").stdout)
+        folder = os.path.join(self.alpha.dir, "textfiles")
+        os.mkdir(folder)
+        path = os.path.join(folder, "drover.prom")
+        for _ in range(2):  # a second time over the first
+            self.assertEqual(self.alpha.drover("metrics", "--write", path).stdout, "")
+            with open(path, encoding="utf-8") as f:
+                self.check_format(f.read())
+        self.assertEqual((os.listdir(folder), os.stat(path).st_mode & 0o777),
+                         (["drover.prom"], 0o644))
+        answer = self.alpha.drover("metrics", "--write", "drover.prom", check=False)
+        self.assertEqual((answer.status, "must be a path" in answer.stderr), (2, True), answer)
+        answer = self.alpha.drover("metrics", "--write", folder + "/none/x.prom", check=False)
+        self.assertEqual((answer.status, "none" in answer.stderr), (6, True), answer)
+        self.assertFalse(os.path.exists(folder + "/none"))
 
     def test_the_format(self):
         status, kind, text = scrape(self.alpha)
