@@ -86,6 +86,8 @@ static const struct output_field show_fields[] = {
 	{ "Receive hash", "hash", format_hash, false },
 	{ "Features", "features", format_list, false },
 	{ "NUMA node", "numa_node", format_text, false },
+	{ "Virtual functions", "vfs", format_text, false },
+	{ "At most", "vfs_most", format_text, false },
 	{ "RDMA device", "rdma", format_text, false },
 	{ "Part of", "master", format_text, false },
 	{ "Stands on", "lower", format_text, false },

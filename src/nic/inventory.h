@@ -159,6 +159,8 @@ struct nic {
 	uint32_t features; /* bits by enum nic_feature */
 	bool features_known;
 	int numa_node; /* -1: none or not known */
+	/* SR-IOV: virtual functions that the card can have, and has. */
+	unsigned vfs_most, vfs;
 	char rdma[32]; /* "mlx5_0"; "": none */
 	struct nic_rdma_port rdma_port;
 };

@@ -12,6 +12,7 @@
 #include "nic/inventory.h"
 
 enum { LINE = 128, PORTS_MAX = 32, GIDS_MAX = 16 };
+enum { VFS_MAX = 65535 }; /* as many as PCIe can count */
 
 static void close_dir(DIR **d)
 {
@@ -88,20 +89,40 @@ static void read_rdma(struct inventory *inv, const char *device)
 	}
 }
 
+/* 0 where the file is not there, or holds none. */
+static unsigned read_count(const struct nic *n, const char *file)
+{
+	char line[LINE];
+	unsigned long count;
+
+	if (!text_read_line(line, LINE, "/sys/class/net/%s/device/%s", n->name,
+			    file))
+		return 0;
+	count = strtoul(line, NULL, 10);
+	return count > VFS_MAX ? 0 : (unsigned)count;
+}
+
+static void read_device(struct nic *n)
+{
+	char line[LINE];
+
+	if (text_read_line(line, LINE, "/sys/class/net/%s/device/numa_node",
+			   n->name))
+		n->numa_node = (int)strtol(line, NULL, 10);
+	n->vfs_most = read_count(n, "sriov_totalvfs");
+	n->vfs = read_count(n, "sriov_numvfs");
+}
+
 void sysfs_fill(struct inventory *inv)
 {
 	SCOPED(close_dir) DIR *d = opendir("/sys/class/infiniband");
 	const struct dirent *entry;
-	char line[LINE];
 
 	for (size_t i = 0; i < inv->count; i++) {
 		struct nic *n = &inv->at[i];
 
-		if (n->kind == NIC_PHYSICAL && is_shown(n) &&
-		    text_read_line(line, LINE,
-				   "/sys/class/net/%s/device/numa_node",
-				   n->name))
-			n->numa_node = (int)strtol(line, NULL, 10);
+		if (n->kind == NIC_PHYSICAL && is_shown(n))
+			read_device(n);
 	}
 	while (d && (entry = readdir(d)))
 		if (entry->d_name[0] != '.')

@@ -95,6 +95,9 @@ static const struct shape_field view_fields[] = {
 	{ "features", SHAPE_WORDS, SHAPE_NULL, AT(features),
 	  SHAPE_HAS(struct nic_view, features_known) },
 	{ "numa_node", SHAPE_SIGNED, SHAPE_NULL, AT(numa_node) },
+	{ "vfs", SHAPE_NUMBER, SHAPE_NULL, AT(vfs),
+	  SHAPE_HAS(struct nic_view, has_vfs) },
+	{ "vfs_most", SHAPE_NUMBER, SHAPE_NULL, AT(vfs_most) },
 	{ "rdma", SHAPE_TEXT, SHAPE_NULL, AT(rdma) },
 	{ "rdma_port", SHAPE_OBJECT, SHAPE_NULL, AT(rdma_port),
 	  SHAPE_HAS(struct nic_view, has_rdma), .of = &rdma_shape },
@@ -175,6 +178,9 @@ static void put_simple(struct nic_view *v, const struct inventory *inv,
 	v->rss = n->rss;
 	v->features_known = n->features_known;
 	v->numa_node = n->numa_node;
+	v->vfs = n->vfs;
+	v->vfs_most = n->vfs_most;
+	v->has_vfs = n->vfs_most > 0;
 	v->vlan = n->vlan;
 	v->is_bond = n->kind == NIC_BOND;
 	if (v->is_bond)

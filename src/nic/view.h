@@ -54,6 +54,8 @@ struct nic_view {
 	bool rss, features_known;
 	struct words features;
 	int numa_node;
+	unsigned vfs_most, vfs;
+	bool has_vfs; /* it can have some */
 	char rdma[32];
 	struct nic_rdma_view rdma_port;
 

@@ -104,6 +104,9 @@ void tune_states(enum tune_state ret[TUNE_FEATURES],
 	if (n->features_known)
 		put_offloads(ret, n);
 	put_team(ret, inv, n);
+	/* Where /sys does not show the card, nobody knows. */
+	if (n->vfs_most > 0)
+		ret[TUNE_SRIOV] = state_of(n->vfs > 0);
 	ret[TUNE_RDMA] = state_of(n->rdma[0]);
 	/* What Drover does by itself. */
 	ret[TUNE_CONNECTIONS] = TUNE_ON;

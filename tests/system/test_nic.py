@@ -95,6 +95,7 @@ class NicTest(unittest.TestCase):
         shown = self.host.drover("nic", "show", "lan1", "--json").json
         self.assertEqual(shown["hash"], {"toeplitz": False, "key": None, "table": None})
         self.assertIn("tso", shown["features"])
+        self.assertEqual((shown["vfs"], shown["vfs_most"]), (None, None))
         self.assertGreaterEqual(shown["rx_queues"], 1)
         text = self.host.drover("nic", "show", "lan1").stdout
         self.assertRegex(text, r"(?m)^Usable +yes$")

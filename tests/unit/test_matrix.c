@@ -175,6 +175,22 @@ static void test_a_port_of_a_bridge_clashes_with_lro(void **state)
 	assert_false(tune_card(&inv, &all[1]));
 }
 
+static void test_virtual_functions_are_on_when_there_are_some(void **state)
+{
+	struct nic n = { .name = "eth0", .ifindex = 2 };
+	struct inventory inv = { .at = &n, .count = 1 };
+
+	(void)state;
+	n.rx_queues = 2;
+	n.rss = true;
+	n.vfs_most = 7;
+	assert_int_equal(holds(&inv, &n, TUNE_RSS, TUNE_SRIOV), TUNE_SILENT);
+	n.vfs = 2;
+	assert_int_equal(holds(&inv, &n, TUNE_RSS, TUNE_SRIOV), TUNE_TOGETHER);
+	assert_int_equal(holds(&inv, &n, TUNE_SRIOV, TUNE_MOVES),
+			 TUNE_TOGETHER);
+}
+
 static void test_bonds_and_their_members_by_mode_and_policy(void **state)
 {
 	struct nic all[] = {
@@ -223,6 +239,8 @@ int main(void)
 		cmocka_unit_test(test_a_port_of_a_bridge_clashes_with_lro),
 		cmocka_unit_test(
 			test_bonds_and_their_members_by_mode_and_policy),
+		cmocka_unit_test(
+			test_virtual_functions_are_on_when_there_are_some),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
