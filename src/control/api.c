@@ -229,6 +229,7 @@ static int route_run(const struct api_route *route, struct host *h,
 				 .file = request->file,
 				 .mode = request->mode,
 				 .last = request->last,
+				 .step = request->step,
 				 .calls = request->calls };
 
 	if (name[0] &&

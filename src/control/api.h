@@ -33,6 +33,7 @@ struct api_request {
 	const char *file; /* the query's file=, for messages; NULL: not given */
 	const char *mode; /* likewise, mode=, or option= of before */
 	const char *last; /* likewise, last= */
+	const char *step; /* likewise, step= */
 	const char *body; /* may be NULL when body_len is 0 */
 	size_t body_len;
 	const struct caller *by;
@@ -45,6 +46,7 @@ struct api_call {
 	const char *file;   /* never NULL */
 	const char *mode;   /* NULL: not given */
 	const char *last;   /* NULL: not given */
+	const char *step;   /* NULL: not given */
 	const char *text;   /* the body, terminated */
 	const void *object; /* API_SHAPE: the body, of the shape @takes */
 	struct calls *calls;

@@ -266,6 +266,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 	if (!rq.mode)
 		rq.mode = argument(conn, "option");
 	rq.last = argument(conn, "last");
+	rq.step = argument(conn, "step");
 	if (api_is_stream(&rq))
 		return stream(d, conn);
 	return answer(d, conn, &rq);

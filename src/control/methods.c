@@ -20,6 +20,7 @@
 #include "control/calls.h"
 #include "control/debug.h"
 #include "control/drains.h"
+#include "control/history.h"
 #include "control/metrics.h"
 #include "control/settings.h"
 #include "control/trust.h"
@@ -584,6 +585,9 @@ const struct api_route api_routes[] = {
 	{ "DELETE", "/v1/copies/*", remove_copy, 200,
 	  .changes = "copy remove", .gives = &kept_view_shape },
 	{ "GET", "/metrics", metrics_show, 200, .type = METRICS_TYPE },
+	{ "GET", "/v1/history", history_list, 200,
+	  .gives = &series_list_shape },
+	{ "GET", "/v1/history/*", history_show, 200, .gives = &series_shape },
 	{ "GET", "/v1/drain", drain_show, 200, .gives = &drain_shape },
 	{ "POST", "/v1/drain", drain_host, 202, API_SHAPE,
 	  .changes = "drain", .notes = "to stop_the_rest",

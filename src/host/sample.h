@@ -11,12 +11,15 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/words.h"
+#include "metrics/rings.h"
 #include "move/job.h"
 #include "nic/counters.h"
 
 struct host;
 
 enum {
+	SERIES_NAME = 40,
 	SAMPLE_CARDS = 64,
 	SAMPLE_JOBS = 64,   /* of which each is shown */
 	SAMPLE_BUCKETS = 8, /* of a histogram; the last has no end */
@@ -73,6 +76,25 @@ struct sample {
 };
 
 void histogram_add(struct sample_histogram *h, double seconds);
+
+struct past_point {
+	double least, mean, most; /* NAN in all of them: a gap */
+};
+
+/* A figure over time. */
+struct past {
+	char name[SERIES_NAME];
+	unsigned step;     /* seconds that a point has */
+	uint64_t begin_us; /* of the first, since 1970 */
+	struct past_point *points;
+	size_t count;
+};
+
+/* Of what there is such a past. */
+int host_past_names(struct host *h, struct words *ret, struct error *e);
+/* At most the @last points.  -ENOENT.  @ret->points are the caller's. */
+int host_past(struct host *h, const char *name, enum ring_span span,
+	      size_t last, struct past *ret, struct error *e);
 
 /* What was seen last.  -EAGAIN: nothing yet. */
 int host_sample(struct host *h, struct sample *ret, struct error *e);

@@ -29,7 +29,6 @@
 #include "host/parts.h"
 #include "host/registry.h"
 #include "host/room.h"
-#include "metrics/rings.h"
 #include "nic/watch.h"
 
 enum {
@@ -37,7 +36,6 @@ enum {
 	COUNTERS_MAX = 512,
 	JOBS_MAX = 512,
 	SERIES_MAX = 160, /* two for each card */
-	SERIES_NAME = 40,
 };
 
 struct named_series {
@@ -300,14 +298,23 @@ static void see_ourselves(struct sampler *s, struct sample *to)
 
 /* --- rings */
 
+/* Locked. */
+static struct series *find_series(const struct sampler *s, const char *name)
+{
+	for (unsigned i = 0; i < s->series_count; i++)
+		if (!strcmp(s->series[i].name, name))
+			return s->series[i].series;
+	return NULL;
+}
+
 /* Locked.  One that has no place is not kept. */
 static struct series *series_named(struct sampler *s, const char *name)
 {
 	struct named_series *at;
+	struct series *found = find_series(s, name);
 
-	for (unsigned i = 0; i < s->series_count; i++)
-		if (!strcmp(s->series[i].name, name))
-			return s->series[i].series;
+	if (found)
+		return found;
 	if (s->series_count == SERIES_MAX)
 		return NULL;
 	at = &s->series[s->series_count];
@@ -342,11 +349,11 @@ static void keep_card(struct sampler *s, uint64_t second,
 	for (unsigned i = 0; i < s->before.cards_count; i++)
 		if (s->before.cards[i].count.ifindex == c->count.ifindex)
 			b = &s->before.cards[i];
-	snprintf(name, sizeof(name), "card/%s/receive", c->name);
+	snprintf(name, sizeof(name), "card.%s.receive", c->name);
 	keep(s, second,
 	     b ? rate_of(c->count.rx_bytes, b->count.rx_bytes, seconds) : NAN,
 	     name);
-	snprintf(name, sizeof(name), "card/%s/transmit", c->name);
+	snprintf(name, sizeof(name), "card.%s.transmit", c->name);
 	keep(s, second,
 	     b ? rate_of(c->count.tx_bytes, b->count.tx_bytes, seconds) : NAN,
 	     name);
@@ -360,13 +367,13 @@ static void keep_all(struct sampler *s, uint64_t second, double seconds)
 
 	for (unsigned i = 0; i < n->cards_count; i++)
 		keep_card(s, second, &n->cards[i], seconds);
-	keep(s, second, n->running, "jobs/running");
-	keep(s, second, n->waiting, "jobs/waiting");
+	keep(s, second, n->running, "jobs.running");
+	keep(s, second, n->waiting, "jobs.waiting");
 	keep(s, second, first ? NAN : (n->own_cpu - b->own_cpu) / seconds,
-	     "processors/service");
+	     "processors.service");
 	keep(s, second, first ? NAN : (n->guests_cpu - b->guests_cpu) / seconds,
-	     "processors/guests");
-	keep(s, second, (double)n->memory_available, "memory/available");
+	     "processors.guests");
+	keep(s, second, (double)n->memory_available, "memory.available");
 }
 
 /* --- turns */
@@ -431,5 +438,60 @@ int host_sample(struct host *h, struct sample *ret, struct error *e)
 				 "and has counted nothing yet");
 	*ret = s->last;
 	ret->ended = s->ended;
+	return 0;
+}
+
+/* --- what was */
+
+int host_past_names(struct host *h, struct words *ret, struct error *e)
+{
+	struct sampler *s = h->sampler;
+
+	WITH_LOCK(&s->lock);
+
+	for (unsigned i = 0; i < s->series_count; i++)
+		if (words_add(ret, s->series[i].name, e) < 0)
+			return error_code(e);
+	return 0;
+}
+
+/* Under the lock for a copy. */
+static int copy_points(struct sampler *s, enum ring_span span, size_t last,
+		       struct ring_point *at, struct past *ret, struct error *e)
+{
+	const uint64_t now = clock_us() / USEC_PER_SEC;
+	const struct series *from;
+	uint64_t first;
+
+	WITH_LOCK(&s->lock);
+
+	from = find_series(s, ret->name);
+	if (!from)
+		return error_set(e, ENOENT,
+				 "there is no history of %s: GET /v1/history "
+				 "lists what there is one of",
+				 ret->name);
+	ret->count = series_read(from, span, now, at, last, &first);
+	ret->begin_us = clock_wall_us() - (now - first) * USEC_PER_SEC;
+	return 0;
+}
+
+int host_past(struct host *h, const char *name, enum ring_span span,
+	      size_t last, struct past *ret, struct error *e)
+{
+	AUTO_FREE struct ring_point *at = calloc(last + 1, sizeof(*at));
+
+	*ret = (struct past){ .step = ring_kinds[span].step };
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	if (!at)
+		return error_set(e, ENOMEM, "no memory for the history");
+	if (copy_points(h->sampler, span, last, at, ret, e) < 0)
+		return error_code(e);
+	ret->points = calloc(ret->count + 1, sizeof(*ret->points));
+	if (!ret->points)
+		return error_set(e, ENOMEM, "no memory for the history");
+	for (size_t i = 0; i < ret->count; i++)
+		ret->points[i] = (struct past_point){ at[i].least, at[i].mean,
+						      at[i].most };
 	return 0;
 }

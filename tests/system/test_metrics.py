@@ -8,7 +8,7 @@ import unittest
 
 from lab import Lab, machine, needs, wait_for
 from lab.console import Console
-from lab.host import PROGRAMS, Host, connect, _UnixConnection
+from lab.host import PROGRAMS, ApiError, Host, connect, _UnixConnection
 from lab.network import Network
 
 TIME_LIMIT = 200
@@ -72,6 +72,30 @@ class Metrics(unittest.TestCase):
                                   capture_output=True, check=False, timeout=60)
             self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
+    def check_history(self, moved):
+        """The points of a card are the bytes that it carried; gaps are none."""
+        device = self.network.links[0].names[0]
+        names = self.alpha.api("GET", "/v1/history")["series"]
+        name = f"card.{device}.transmit"
+        self.assertIn(name, names)
+        self.assertIn("processors.guests", names)
+
+        def whole():
+            points = self.alpha.api("GET", f"/v1/history/{name}")["points"]
+            known = [p["mean"] for p in points if p["mean"] is not None]
+            return abs(sum(known) - moved) < 0.1 * moved
+        wait_for("the history has the move", whole, 10, 0.5)
+        past = self.alpha.api("GET", f"/v1/history/{name}?last=5")
+        self.assertEqual((past["step"], len(past["points"])), (1, 5))
+        past = self.alpha.api("GET", f"/v1/history/{name}")
+        self.assertIsNone(past["points"][0]["most"], "before the service there is a gap")
+        for step in ("10s", "1m"):
+            self.alpha.api("GET", f"/v1/history/{name}?step={step}")
+        for path, status in ((name + "?step=2s", 400), (name + "?last=0", 400), ("none", 404)):
+            with self.assertRaises(ApiError) as refused:
+                self.alpha.api("GET", "/v1/history/" + path)
+            self.assertEqual(refused.exception.status, status, refused.exception)
+
     def agree(self, before):
         """All cards' bytes, since then, are the kernel's within 2 %."""
         now = values(self.alpha)
@@ -101,6 +125,8 @@ class Metrics(unittest.TestCase):
         self.assertEqual(now[done % "source"], 1)
         self.assertEqual(now["drover_move_duration_seconds_count"], 1)
         self.assertEqual(now["drover_move_downtime_seconds_count"], 1)
+        link = self.network.links[0]
+        self.check_history(link.counters(0)["tx_bytes"] - start[0][1])
         wait_for("beta has it, too", lambda: values(self.beta)[done % "destination"] == 1, 10)
         wait_for("and its guest takes time",
                  lambda: values(self.beta)["drover_guests_cpu_seconds_total"] > 0, 10)

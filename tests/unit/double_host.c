@@ -294,6 +294,19 @@ int host_sample(struct host *h, struct sample *ret, struct error *e)
 	return answer(h, e, "host_sample");
 }
 
+int host_past_names(struct host *h, struct words *ret, struct error *e)
+{
+	(void)ret;
+	return answer(h, e, "host_past_names");
+}
+
+int host_past(struct host *h, const char *name, enum ring_span span,
+	      size_t last, struct past *ret, struct error *e)
+{
+	*ret = (struct past){ .step = 1 };
+	return answer(h, e, "host_past %s %d %zu", name, (int)span, last);
+}
+
 int machine_update(struct host *h, const char *name, struct job_view *ret_job,
 		   struct error *e)
 {
