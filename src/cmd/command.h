@@ -69,6 +69,7 @@ extern const struct command trust_commands[];
 extern const struct command log_commands[];
 extern const struct command debug_commands[];
 extern const struct command metrics_commands[];
+extern const struct command history_commands[];
 extern const struct command version_commands[];
 
 /* What the user should know besides: one line on standard error, "drover:

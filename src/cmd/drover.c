@@ -23,10 +23,11 @@
 enum { OPTIONS_MAX = 16, OPTION_BASE = 256, TEXT_CAP = 160 };
 
 static const struct command *const tables[] = {
-	vm_commands,    move_commands,    compare_commands, disk_commands,
-	pool_commands,  drain_commands,   job_commands,     host_commands,
-	trust_commands, nic_commands,     relay_commands,   log_commands,
-	debug_commands, version_commands, copy_commands,    metrics_commands,
+	vm_commands,      move_commands,    compare_commands, disk_commands,
+	pool_commands,    drain_commands,   job_commands,     host_commands,
+	trust_commands,   nic_commands,     relay_commands,   log_commands,
+	debug_commands,   version_commands, copy_commands,    metrics_commands,
+	history_commands,
 };
 
 static void print_usage_of(FILE *to, const struct command *c)

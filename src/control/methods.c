@@ -29,6 +29,7 @@
 #include "host/disks.h"
 #include "host/estimate_view.h"
 #include "host/events.h"
+#include "host/finished.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/kept_copies.h"
@@ -454,6 +455,22 @@ static int start_relay(struct host *h, const struct api_call *c, char **ret,
 	return told(ret, &v, relay_start(h, &body->request, &v, e), e);
 }
 
+static int list_finished(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	struct finished_jobs all;
+
+	(void)c;
+	return given(ret, &finished_jobs_shape, &all, host_finished(h, &all, e),
+		     e);
+}
+
+static int show_finished(struct host *h, const struct api_call *c, char **ret,
+			 struct error *e)
+{
+	return host_finished_show(h, c->name, ret, e);
+}
+
 static int list_nics(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
@@ -585,6 +602,10 @@ const struct api_route api_routes[] = {
 	{ "DELETE", "/v1/copies/*", remove_copy, 200,
 	  .changes = "copy remove", .gives = &kept_view_shape },
 	{ "GET", "/metrics", metrics_show, 200, .type = METRICS_TYPE },
+	{ "GET", "/v1/finished", list_finished, 200,
+	  .gives = &finished_jobs_shape },
+	{ "GET", "/v1/finished/*", show_finished, 200,
+	  .gives = &job_view_shape },
 	{ "GET", "/v1/history", history_list, 200,
 	  .gives = &series_list_shape },
 	{ "GET", "/v1/history/*", history_show, 200, .gives = &series_shape },

@@ -22,6 +22,7 @@
 #include "host/arbiter.h"
 #include "host/drain.h"
 #include "host/events.h"
+#include "host/finished.h"
 #include "host/handover.h"
 #include "host/hooks.h"
 #include "host/host_view.h"
@@ -71,7 +72,8 @@ static int make_folders(const char *path, struct error *e)
 
 static void remove_unfinished(const struct host_settings *s)
 {
-	static const char *const folders[] = { "journal", "machines" };
+	static const char *const folders[] = { "journal", "machines",
+					       "history" };
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -260,6 +262,8 @@ static void job_changed(void *context, struct job *j)
 
 	events_tell_job(h->events, j);
 	sampler_job_changed(h->sampler, j);
+	if (job_state(j) >= JOB_DONE)
+		finished_note(h->settings->state_directory, j);
 	if (j->kind == JOB_MOVE && job_state(j) == JOB_IN_DOUBT) {
 		const struct hook_event fault = hook_of_job(j, HOOK_FAULT);
 

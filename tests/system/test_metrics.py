@@ -149,6 +149,42 @@ class Metrics(unittest.TestCase):
         self.assertEqual((answer.status, "none" in answer.stderr), (6, True), answer)
         self.assertFalse(os.path.exists(folder + "/none"))
 
+    def check_finished(self, host, job, role):
+        listed = [f for f in host.api("GET", "/v1/finished") if f["id"] == job["id"]]
+        self.assertEqual([(f["role"], f["state"], f["machine"], f["error"]) for f in listed],
+                         [(role, "done", "web", None)])
+        self.assertEqual(listed[0]["ended"], job["ended"])
+        self.assertEqual(host.api("GET", f"/v1/finished/{job['id']}"), job)
+        self.assertIn(job["id"], host.drover("history").stdout)
+        shown = host.drover("history", "show", job["id"]).stdout
+        self.assertEqual(shown, host.drover("history", "show", job["id"]).stdout)
+        self.assertIn("web", shown)
+
+    def test_what_has_ended_is_known_after_a_restart(self):
+        self.assertEqual(self.alpha.api("GET", "/v1/finished"), [])
+        self.alpha.define(machine.definition("web", *machine.boot_sector_arguments(self.lab),
+                                             memory="16M"))
+        self.alpha.drover("vm", "start", "web")
+        self.alpha.drover("move", "web", "beta")
+        jobs = [host.newest_job() for host in (self.alpha, self.beta)]
+        jobs[1] = self.beta.wait_job(jobs[1]["id"], "done", timeout=20)
+        for end in ("stop", "kill9"):
+            for host, job, role in zip((self.alpha, self.beta), jobs, ("source", "destination")):
+                wait_for("it is written", lambda host=host: host.api("GET", "/v1/finished"), 10)
+                self.check_finished(host, job, role)
+                self.assertIsNotNone(job["report"] if role == "source" else job)
+                getattr(host, end)()
+                # What a daemon that was killed leaves aside, and what nobody can read.
+                folder = os.path.join(host.state, "history")
+                for name in (".x.json.new", "broken.source.json"):
+                    with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                        f.write("{")
+                host.start()
+                self.check_finished(host, job, role)
+                self.assertNotIn(".x.json.new", os.listdir(folder))
+        answer = self.alpha.drover("history", "show", "none", check=False)
+        self.assertEqual((answer.status, "drover history" in answer.stderr), (6, True), answer)
+
     def test_the_format(self):
         status, kind, text = scrape(self.alpha)
         self.assertEqual((status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"))

@@ -12,6 +12,7 @@
 #include "host/disks.h"
 #include "host/drain_record.h"
 #include "host/estimate_view.h"
+#include "host/finished.h"
 #include "host/host.h"
 #include "host/host_view.h"
 #include "host/kept_copies.h"
@@ -305,6 +306,22 @@ int host_past(struct host *h, const char *name, enum ring_span span,
 {
 	*ret = (struct past){ .step = 1 };
 	return answer(h, e, "host_past %s %d %zu", name, (int)span, last);
+}
+
+int host_finished(struct host *h, struct finished_jobs *ret, struct error *e)
+{
+	*ret = (struct finished_jobs){ .count = 0 };
+	return answer(h, e, "host_finished");
+}
+
+int host_finished_show(struct host *h, const char *id, char **ret_text,
+		       struct error *e)
+{
+	int r = answer(h, e, "host_finished_show %s", id);
+
+	if (r == 0)
+		*ret_text = strdup("{}");
+	return r;
 }
 
 int machine_update(struct host *h, const char *name, struct job_view *ret_job,

@@ -85,6 +85,8 @@ static const struct {
 	  "host_past card.eth0.receive 0 900" },
 	{ "GET", "/v1/history/jobs.running?step=1m&last=5", "", 200,
 	  "host_past jobs.running 2 5" },
+	{ "GET", "/v1/finished", "", 200, "host_finished" },
+	{ "GET", "/v1/finished/3f", "", 200, "host_finished_show 3f" },
 	{ "GET", "/v1/capacity", "", 200, "host_capacity" },
 	{ "POST", "/v1/machines/web1/compare", "{\"host\":\"beta\"}", 200,
 	  "machine_compare web1 beta" },
