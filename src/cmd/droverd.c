@@ -121,7 +121,10 @@ static int serve(struct settings *s, const struct settings_source *from,
 		 struct error *e)
 {
 	const struct host_settings *own = &s->host;
-	const struct control_options api = { .socket = own->socket,
+	struct sockaddr_in metrics;
+	const struct control_options api = { .metrics = own->metrics ? &metrics
+								     : NULL,
+					     .socket = own->socket,
 					     .group = own->group,
 					     .read_group = own->read_group,
 					     .folder = own->state_directory };
@@ -130,6 +133,9 @@ static int serve(struct settings *s, const struct settings_source *from,
 	sigset_t wait;
 	int r;
 
+	if (own->metrics &&
+	    (r = metrics_address(&metrics, own->metrics, e)) < 0)
+		return r;
 	descriptors_raise();
 	block_signals(&wait);
 	/* A second daemon must not touch the machines of the first. */

@@ -27,6 +27,7 @@
 #include "control/caller.h"
 #include "control/calls.h"
 #include "control/gate.h"
+#include "control/scrape.h"
 #include "host/events.h"
 #include "host/host.h"
 
@@ -50,6 +51,7 @@ struct control {
 	struct host *host;
 	struct calls *calls; /* NULL: nowhere */
 	struct door act, look;
+	struct scrape *scrape; /* NULL: there is none */
 };
 
 /* A request while its body arrives; lives in the connection. */
@@ -378,7 +380,8 @@ int control_start(struct control **ret, struct host *h,
 		return error_set(e, ENOMEM, "no memory for the control API");
 	}
 	/* Who finds the first has the other, too. */
-	if (open_look(c, o, e) < 0 || open_act(c, o, e) < 0) {
+	if ((o->metrics && scrape_start(&c->scrape, h, o->metrics, e) < 0) ||
+	    open_look(c, o, e) < 0 || open_act(c, o, e) < 0) {
 		control_stop(c);
 		return error_code(e);
 	}
@@ -400,6 +403,7 @@ void control_stop(struct control *c)
 	/* Those that read events wait for the next. */
 	if (c->host)
 		events_end(host_events(c->host));
+	scrape_stop(c->scrape);
 	door_close(&c->look);
 	door_close(&c->act);
 	calls_free(c->calls);

@@ -17,6 +17,7 @@
 struct control;
 struct error;
 struct host;
+struct sockaddr_in;
 
 struct control_options {
 	const char *socket;
@@ -26,6 +27,7 @@ struct control_options {
 	 * socket. */
 	const char *read_group;
 	const char *folder; /* in which calls are noted; NULL: they are not */
+	const struct sockaddr_in *metrics; /* NULL: /metrics is not on TCP */
 };
 
 /* Serves @h until control_stop().  The sockets have mode 0660; the file of one

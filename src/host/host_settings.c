@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/host_settings.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
@@ -56,6 +57,41 @@ static int parse_directories(void *at, const struct ini_key *k,
 static const struct ini_kind directories_kind = { parse_directories,
 						  setting_show_words,
 						  setting_clear_words };
+
+int metrics_address(struct sockaddr_in *ret, const char *text, struct error *e)
+{
+	char host[INET_ADDRSTRLEN] = "";
+	const char *colon = strrchr(text, ':');
+	uint64_t port;
+
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET };
+	if (colon && (size_t)(colon - text) < sizeof(host))
+		memcpy(host, text, (size_t)(colon - text));
+	if (inet_pton(AF_INET, host, &ret->sin_addr) != 1 ||
+	    ntohl(ret->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
+		return error_set(e, EINVAL,
+				 "'%.60s' is not 127.0.0.1:PORT: /metrics is "
+				 "on this host alone; put a proxy with TLS "
+				 "before it for others",
+				 text);
+	if (text_parse_number(&port, colon + 1, 1, UINT16_MAX, e) < 0)
+		return error_in(e, "the port");
+	ret->sin_port = htons((uint16_t)port);
+	return 0;
+}
+
+static int parse_metrics(void *at, const struct ini_key *k, const char *value,
+			 struct error *e)
+{
+	struct sockaddr_in ignored;
+
+	if (metrics_address(&ignored, value, e) < 0)
+		return error_code(e);
+	return setting_parse_text(at, k, value, e);
+}
+
+static const struct ini_kind metrics_kind = { parse_metrics, setting_show_text,
+					      setting_clear_text };
 
 static const char *const policies[] = { "strict", "open", NULL };
 
@@ -118,6 +154,9 @@ static const struct ini_key keys[] = {
 	  .help = "programs that are asked before a move and told after it" },
 	{ "hook-user", &setting_text, "drover-hook", AT(hook_user),
 	  .example = "nobody", .help = "user that they run as, never root" },
+	{ "metrics", &metrics_kind, AT(metrics), .restart = true,
+	  .example = "127.0.0.1:9091",
+	  .help = "where Prometheus finds /metrics; nowhere unless set" },
 };
 
 const struct ini_section host_section = { "host", keys, ARRAY_SIZE(keys) };

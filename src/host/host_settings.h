@@ -3,6 +3,8 @@
 /* The section [host] of drover.conf(5). */
 #pragma once
 
+#include <netinet/in.h>
+
 #include "base/ini.h"
 #include "base/words.h"
 #include "nic/networks.h"
@@ -32,6 +34,7 @@ struct host_settings {
 	struct words image_directories;
 	char *hooks_directory;
 	char *hook_user; /* as whom hooks run */
+	char *metrics;   /* where /metrics is on TCP; NULL: nowhere */
 };
 
 extern const struct ini_section host_section;
@@ -39,3 +42,6 @@ extern const struct ini_section host_section;
 /* What the table cannot say: defaults that depend on the machine or on other
  * keys. */
 int host_settings_complete(struct host_settings *s, struct error *e);
+
+/* "127.0.0.1:9091": -EINVAL for what is not this host's own. */
+int metrics_address(struct sockaddr_in *ret, const char *text, struct error *e);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """GET /metrics of a real daemon: its format, and its figures against the kernel's."""
+import http.client
 import os
 import re
 import shutil
+import socket
 import subprocess
 import unittest
 
@@ -184,6 +186,45 @@ class Metrics(unittest.TestCase):
                 self.assertNotIn(".x.json.new", os.listdir(folder))
         answer = self.alpha.drover("history", "show", "none", check=False)
         self.assertEqual((answer.status, "drover history" in answer.stderr), (6, True), answer)
+
+    def over_tcp(self, method="GET", path="/metrics", **headers):
+        def fetch():
+            connection = http.client.HTTPConnection("127.0.0.1", 9091, timeout=10)
+            try:
+                connection.request(method, path, None if method == "GET" else "x", headers)
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+            finally:
+                connection.close()
+        return self.network["alpha"].inside(fetch)
+
+    def test_over_tcp_where_it_is_set(self):
+        self.alpha.stop()
+        self.alpha.settings["host"]["metrics"] = "127.0.0.1:9091"
+        self.alpha.start()
+        wait_for("a first sample", lambda: self.over_tcp()[0] == 200, 10)
+        self.check_format(self.over_tcp()[1])
+        self.assertEqual(self.over_tcp(Host="localhost:9091")[0], 200)
+        for name in ("evil.example", "127.evil.example", "localhost.evil.example"):
+            self.assertEqual(self.over_tcp(Host=name)[0], 403, name)
+        self.assertEqual(self.over_tcp(path="/v1/host")[0], 404)
+        self.assertEqual(self.over_tcp("POST")[0], 405)
+        # As many as may come, and never ask: others are heard again after 5 s.
+        silent = self.network["alpha"].inside(
+            lambda: [socket.create_connection(("127.0.0.1", 9091)) for _ in range(16)])
+        self.addCleanup(lambda: [s.close() for s in silent])
+        self.alpha.api("GET", "/v1/host")
+
+        def heard():
+            try:
+                return self.over_tcp()[0] == 200
+            except (OSError, http.client.HTTPException):
+                return False
+        wait_for("the silent ones have been dropped", heard, 40, 0.5)
+        for value in ("0.0.0.0:9091", "9091", "127.0.0.1:0"):
+            answer = self.alpha.drover("host", "set", "host.metrics", value, check=False)
+            self.assertEqual((answer.status, value in answer.stderr or "port" in answer.stderr),
+                             (2, True), answer)
 
     def test_the_format(self):
         status, kind, text = scrape(self.alpha)

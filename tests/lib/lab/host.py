@@ -12,7 +12,7 @@ from .core import BUILD, Failed, wait_for
 
 PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
 # What the last release does not know.
-NEW_KEYS = ("policy", "requeue", "max-moves", "max-disk-moves", "arbitration",
+NEW_KEYS = ("metrics", "policy", "requeue", "max-moves", "max-disk-moves", "arbitration",
             "keep-copy", "keep-copy-size", "keep-copy-time")
 DROVERD = os.path.join(BUILD, PROGRAMS[0])
 
