@@ -82,6 +82,12 @@ static bool read_touch(void *to, const char *value)
 	return same(value, "few") || same(value, "page");
 }
 
+static bool read_button(void *to, const char *value)
+{
+	*(bool *)to = same(value, "ignore");
+	return same(value, "ignore") || same(value, "obey");
+}
+
 static const struct parameter parameters[] = {
 	{ "fill", read_size, offsetof(struct settings, fill_bytes) },
 	{ "content", read_content, offsetof(struct settings, content) },
@@ -92,6 +98,7 @@ static const struct parameter parameters[] = {
 	{ "heartbeat", read_positive, offsetof(struct settings, heartbeat_ms) },
 	{ "seed", read_size, offsetof(struct settings, seed) },
 	{ "reads", read_size, offsetof(struct settings, reads) },
+	{ "button", read_button, offsetof(struct settings, ignore_button) },
 };
 
 static bool word_read(struct settings *s, char *word)

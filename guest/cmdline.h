@@ -20,6 +20,7 @@ struct settings {
 	uint64_t reads;
 	const struct content *content;
 	bool touch_few;
+	bool ignore_button; /* of power */
 };
 
 /*

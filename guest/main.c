@@ -15,6 +15,7 @@
 #include "content.h"
 #include "memory.h"
 #include "pace.h"
+#include "power.h"
 #include "reads.h"
 #include "store.h"
 #include "trap.h"
@@ -115,8 +116,10 @@ __attribute__((noreturn)) static void run(struct store *s,
 		uint64_t now;
 
 		translation_cache_empty();
-		if (clock_now() >= beat.next)
+		if (clock_now() >= beat.next) {
 			heartbeat_do(&beat, s);
+			power_look();
+		}
 		work_do(&dirty, s, store_dirty_next);
 		work_do(&verify, s, store_check_next);
 		/* They leave no time to sleep. */
@@ -152,6 +155,8 @@ void guest_main(const struct start_info *info)
 	stop_if(memory_init(&memory, info));
 	content_set_file(memory.module, memory.module_bytes);
 	stop_if(store_init(&store, &memory, &settings));
+	if (!settings.ignore_button)
+		power_init();
 	if (store.hot == 0)
 		settings.dirty_bytes_per_s = 0;
 

@@ -48,11 +48,12 @@ def boot_sector_arguments(lab):
 
 
 def stress_arguments(fill="256M", content="mixed", rate="20M", hot="32M", heartbeat=20, seed=1,
-                     touch="page"):
+                     touch="page", button=None):
     """QEMU's arguments for the stress guest; the console is yours to add."""
     return ["-kernel", STRESS, "-append",
             f"fill={fill} content={content} rate={rate} hot={hot} "
-            f"heartbeat={heartbeat} seed={seed} touch={touch}"]
+            f"heartbeat={heartbeat} seed={seed} touch={touch}"
+            + (f" button={button}" if button else "")]
 
 
 def definition(name, *arguments, memory="512M", vcpus=1, machine="pc", qemu=None,
