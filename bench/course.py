@@ -244,7 +244,7 @@ class Course:
             yield name, console
         finally:
             for host in (alpha, beta):
-                host.drover("vm", "stop", name, check=False)
+                host.drover("vm", "stop", name, "--now", check=False)
                 host.drover("vm", "forget", name, check=False)
             console.close()
 

@@ -61,7 +61,7 @@ class Updated:
             seen = len(self.console.lines)
             self.console.wait_line("^hb ", 30, after=seen)
         corrupt = len(self.console.corrupt())
-        self.host.drover("vm", "stop", "web")
+        self.host.drover("vm", "stop", "web", "--now")
         return Run(seconds=(report.get("total_ms") or 0) / 1000,
                    downtime=report.get("downtime_ms") or 0, wire=[], report=report,
                    error=done.stderr.strip() if done.status else "", corrupt=corrupt)

@@ -129,9 +129,31 @@ static int run_start(struct call *c, struct error *e)
 	return change_with(c, "POST", "/start", body, "is started", e);
 }
 
+enum { STOP_NOW, STOP_TIMEOUT };
+
+static const struct command_option stop_options[] = {
+	[STOP_NOW] = { "now", NULL, "cut the power; the guest is not asked" },
+	[STOP_TIMEOUT] = { "timeout", "DURATION",
+			   "how long the guest may take, else what the\n"
+			   "definition says, or 90s" },
+	{ NULL, NULL, NULL },
+};
+
+/* A service of before knows no /shutdown, and cuts no power for it. */
 static int run_stop(struct call *c, struct error *e)
 {
-	return change(c, "POST", "/stop", "is stopped", e);
+	const char *timeout = c->options[STOP_TIMEOUT];
+	AUTO_JSON json_t *body = json_object();
+	int r;
+
+	if (c->options[STOP_NOW] && timeout)
+		return error_set(e, EINVAL,
+				 "--now does not wait: leave --timeout out");
+	if (c->options[STOP_NOW])
+		return change(c, "POST", "/stop", "is stopped", e);
+	if ((r = call_set_ms(body, "timeout_ms", timeout, e)) < 0)
+		return r;
+	return change_with(c, "POST", "/shutdown", body, "is off", e);
 }
 
 static int run_pause(struct call *c, struct error *e)
@@ -324,7 +346,9 @@ const struct command vm_commands[] = {
 	  NULL, run_define },
 	{ "vm", "start", "VM", "Starts a machine", NULL, start_options,
 	  run_start },
-	{ "vm", "stop", "VM", "Stops a machine", NULL, NULL, run_stop },
+	{ "vm", "stop", "VM", "Asks a guest to power off, and waits for that",
+	  "A guest that does not within the time runs on.", stop_options,
+	  run_stop },
 	{ "vm", "pause", "VM", "Pauses the guest of a machine", NULL, NULL,
 	  run_pause },
 	{ "vm", "resume", "VM", "Continues a guest that is paused", NULL, NULL,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
@@ -38,6 +39,8 @@
 #include "host/pools.h"
 #include "move/job_view.h"
 
+enum { DAY_MS = 24 * 3600 * 1000 };
+
 /* --- bodies */
 
 struct start_body {
@@ -50,6 +53,20 @@ static const struct shape_field start_fields[] = {
 
 static const struct shape start_body_shape =
 	SHAPE(struct start_body, start_fields);
+
+struct shutdown_body {
+	int64_t timeout_ms;
+	bool has_timeout; /* else the machine's own */
+};
+
+static const struct shape_field shutdown_fields[] = {
+	{ "timeout_ms", SHAPE_SIGNED, 0,
+	  SHAPE_AT(struct shutdown_body, timeout_ms),
+	  SHAPE_HAS(struct shutdown_body, has_timeout) },
+};
+
+static const struct shape shutdown_body_shape =
+	SHAPE(struct shutdown_body, shutdown_fields);
 
 struct move_body {
 	struct move_request request;
@@ -274,6 +291,26 @@ static int stop_machine(struct host *h, const struct api_call *c, char **ret,
 	struct machine_view v;
 
 	return shown(ret, &v, machine_stop(h, c->name, &v, e), e);
+}
+
+static int shut_machine_down(struct host *h, const struct api_call *c,
+			     char **ret, struct error *e)
+{
+	const struct shutdown_body *body = c->object;
+	struct machine_view v;
+
+	if (body->has_timeout &&
+	    (body->timeout_ms < 1 || body->timeout_ms > DAY_MS))
+		return error_set(e, EINVAL, "'timeout_ms' must be from 1 to %d",
+				 DAY_MS);
+	return shown(ret, &v,
+		     machine_shutdown(h, c->name,
+				      body->has_timeout
+					      ? (uint64_t)body->timeout_ms *
+							USEC_PER_MS
+					      : 0,
+				      &v, e),
+		     e);
 }
 
 static int pause_machine(struct host *h, const struct api_call *c, char **ret,
@@ -580,7 +617,10 @@ const struct api_route api_routes[] = {
 	  .changes = "vm start", .notes = "anyway",
 	  .takes = &start_body_shape },
 	{ "POST", "/v1/machines/*/stop", stop_machine, 200,
-	  .changes = "vm stop" },
+	  .changes = "vm stop --now" },
+	{ "POST", "/v1/machines/*/shutdown", shut_machine_down, 200, API_SHAPE,
+	  .changes = "vm stop", .notes = "timeout_ms",
+	  .takes = &shutdown_body_shape },
 	{ "POST", "/v1/machines/*/pause", pause_machine, 200,
 	  .changes = "vm pause" },
 	{ "POST", "/v1/machines/*/resume", resume_machine, 200,

@@ -78,8 +78,13 @@ int machine_define(struct host *h, const char *file_name, const char *text,
 /* @anyway: also when a peer where it was last seen has it or is not heard. */
 int machine_start(struct host *h, const char *name, bool anyway,
 		  struct machine_view *ret, struct error *e);
+/* Cuts the power. */
 int machine_stop(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e);
+/* Asks the guest to power off and waits for that; @timeout_us: 0 for what the
+ * definition says.  -ETIMEDOUT: it runs on. */
+int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
+		     struct machine_view *ret, struct error *e);
 /* The guest stands still; it goes on. */
 int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e);

@@ -301,6 +301,21 @@ static int set_priority(void *at, const struct ini_key *k, const char *value,
 	return 0;
 }
 
+static int set_stop_timeout(void *at, const struct ini_key *k,
+			    const char *value, struct error *e)
+{
+	struct definition *d = at;
+
+	(void)k;
+	if (text_parse_duration(&d->stop_timeout_us, value, e) < 0)
+		return error_code(e);
+	if (d->stop_timeout_us == 0)
+		return error_set(e, EINVAL,
+				 "no guest powers off in no time: write a "
+				 "duration such as 90s");
+	return 0;
+}
+
 static int set_shared(void *at, const struct ini_key *k, const char *value,
 		      struct error *e)
 {
@@ -352,6 +367,7 @@ static const struct ini_key keys[] = {
 	{ "memory-kind", SETS(set_memory_kind), "auto" },
 	{ "vcpus", SETS(set_vcpus), "1" },
 	{ "priority", SETS(set_priority) },
+	{ "stop-timeout", SETS(set_stop_timeout) },
 	{ "machine", SETS(set_text), "q35", FIELD(machine) },
 	{ "accelerator", SETS(set_text), "kvm:tcg", FIELD(accelerator) },
 	{ "cpu", SETS(set_text), FIELD(cpu) },
@@ -685,6 +701,14 @@ static void write_huge_pages(FILE *out, const struct definition *d,
 	}
 }
 
+static void write_stop_timeout(FILE *out, uint64_t us)
+{
+	char text[32];
+
+	text_exact_duration(text, sizeof(text), us);
+	write_key(out, "stop-timeout", text);
+}
+
 static char *to_text(const struct definition *d, enum use use)
 {
 	char *text = NULL;
@@ -718,6 +742,8 @@ static char *to_text(const struct definition *d, enum use use)
 	}
 	if (d->priority && use == TO_KEEP)
 		fprintf(out, "priority = %u\n", d->priority - 1);
+	if (d->stop_timeout_us && use == TO_KEEP)
+		write_stop_timeout(out, d->stop_timeout_us);
 	for (size_t i = 0; i < d->shared.count && use == TO_KEEP; i++)
 		write_key(out, "shared", d->shared.at[i]);
 	if (use != FOR_PEERS) {

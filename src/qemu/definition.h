@@ -38,8 +38,10 @@ struct definition {
 	char *name;
 	char *uuid; /* NULL: none yet; in lower case */
 	uint64_t memory_bytes;
-	char *memory_options; /* NULL, or "slots=2,maxmem=8G" */
-	unsigned priority;    /* 1 + that of its moves; 0: none is said */
+	char *memory_options;     /* NULL, or "slots=2,maxmem=8G" */
+	unsigned priority;        /* 1 + that of its moves; 0: none is said */
+	uint64_t stop_timeout_us; /* for the guest to power off; 0: none is said
+				   */
 	unsigned vcpus;
 	char *vcpus_options; /* NULL, or "sockets=1,cores=2" */
 	char *machine;       /* "q35" or "q35,usb=off" */

@@ -134,6 +134,11 @@ int monitor_pause(struct qmp *q, struct error *e)
 	return qmp_run(q, "stop", NULL, NULL, e);
 }
 
+int monitor_power_button(struct qmp *q, struct error *e)
+{
+	return qmp_run(q, "system_powerdown", NULL, NULL, e);
+}
+
 int monitor_uses_kvm(struct qmp *q, bool *ret, struct error *e)
 {
 	json_t *kvm;

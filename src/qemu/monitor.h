@@ -51,6 +51,9 @@ int monitor_migration(struct qmp *q, struct migration_info *ret,
 int monitor_continue(struct qmp *q, struct error *e);
 int monitor_pause(struct qmp *q, struct error *e);
 
+/* ACPI's power button is pressed; the guest may do as it likes. */
+int monitor_power_button(struct qmp *q, struct error *e);
+
 /* Is the guest run by KVM? */
 int monitor_uses_kvm(struct qmp *q, bool *ret, struct error *e);
 /* Adds QEMU's reasons why the machine cannot be migrated; none where it does

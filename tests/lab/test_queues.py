@@ -84,7 +84,7 @@ class Queues(unittest.TestCase):
         samples.append(self.came_in(card))
         path = max(self.alpha.newest_job(kind="move")["report"]["paths"],
                    key=lambda p: p["bytes"])
-        self.beta.drover("vm", "stop", name)
+        self.beta.drover("vm", "stop", name, "--now")
         all_of = packets(samples[0], samples[-1])
         since = next(s for s in reversed(samples)
                      if sum(packets(s, samples[-1]).values()) >= sum(all_of.values()) / 4)

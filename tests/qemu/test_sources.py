@@ -173,13 +173,13 @@ class Sources(SourceCase):
             self.lab.cleanup(self.lab.run, ["umount", "-l", folder])
             self.start("-mem-path", folder, "-mem-prealloc")
             self.move()
-            self.beta.drover("vm", "stop", "guest")
+            self.beta.drover("vm", "stop", "guest", "--now")
 
     def test_memfd_with_huge_pages(self):
         with huge_pages(2 * SIZE):
             self.start(*backend("memory-backend-memfd", ",share=on,hugetlb=on,hugetlbsize=2M"))
             self.move(self.memory(), ["ram0"])
-            self.beta.drover("vm", "stop", "guest")
+            self.beta.drover("vm", "stop", "guest", "--now")
 
     def test_backend_in_json(self):
         self.start("-object", json.dumps({"qom-type": "memory-backend-memfd", "id": "ram0",

@@ -120,7 +120,7 @@ class Versions(unittest.TestCase):
         for host in self.hosts:
             for shown in host.api("GET", "/v1/machines"):
                 if shown["pid"] and shown["state"] not in ("stopped", "moved"):
-                    host.drover("vm", "stop", shown["name"])
+                    host.drover("vm", "stop", shown["name"], "--now")
                 host.drover("vm", "forget", shown["name"])
         self.console.lines.clear()
         self.lost = 0

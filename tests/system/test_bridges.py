@@ -97,7 +97,7 @@ class Bridges(unittest.TestCase):
         ours = [os.readlink(f"/proc/{self.alpha.pid}/fd/{n}")
                 for n in os.listdir(f"/proc/{self.alpha.pid}/fd")]
         self.assertNotIn("/dev/net/tun", ours)
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         wait_for("no tap after the stop", lambda: not self.taps(self.alpha), 5)
         self.alpha.drover("vm", "start", "web")
         self.assertEqual(self.taps(self.alpha)["br0"]["address"], taps["br0"]["address"])
@@ -192,7 +192,7 @@ class Bridges(unittest.TestCase):
         self.assertNotIn("-nic", shown)
         self.alpha.drover("vm", "start", "web")
         self.assertEqual(set(self.taps(self.alpha)), {"br1"})
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         for arguments, words in (
                 (("-netdev", "bridge,id=n,br=br1", "-device", f"e1000,netdev=n,mac={MAC}"),
                  f"write 'nic net0 = bridge=br1,mac={MAC},model=e1000' in place of it and of its "

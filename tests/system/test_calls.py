@@ -99,7 +99,7 @@ class Noted(Case):
         self.host.start()
         self.host.define("[machine]\nname = web1\nmemory = 64M\n")
         self.host.drover("host", "set", "move.timeout", "7s")
-        self.host.drover("vm", "stop", "web9", check=False)
+        self.host.drover("vm", "stop", "web9", "--now", check=False)
         self.host.drover("vm", "list")
 
         define, change, stop = self.calls()
@@ -115,7 +115,7 @@ class Noted(Case):
         self.assertEqual(shown[0].split(), ["TIME", "USER", "PROCESS", "WHAT", "RESULT"])
         self.assertRegex(shown[1], r"^\d{4}-\d\d-\d\d [\d:]{8}  \S+.*  \d+ drover +"
                                    r"vm define web1 file=/\S+/definition +done$")
-        self.assertIn("vm stop web9", shown[3])
+        self.assertIn("vm stop --now web9", shown[3])
         self.assertEqual(len(shown), 4)
         self.assertEqual(self.host.drover("log", "--last", "1").stdout.splitlines()[1].split(),
                          shown[3].split())

@@ -520,8 +520,11 @@ class Cli(unittest.TestCase):
         for args, verb, path, body in [
                 (["vm", "start", "web1"], "POST", "/v1/machines/web1/start",
                  ""),
-                (["vm", "stop", "web1"], "POST", "/v1/machines/web1/stop",
+                (["vm", "stop", "web1"], "--now", "POST", "/v1/machines/web1/stop",
                  ""),
+                (["vm", "stop", "web1"], "POST", "/v1/machines/web1/shutdown", {}),
+                (["vm", "stop", "web1", "--timeout", "2min"], "POST",
+                 "/v1/machines/web1/shutdown", {"timeout_ms": 120000}),
                 (["vm", "forget", "web1"], "DELETE", "/v1/machines/web1", ""),
                 (["vm", "define", definition], "PUT",
                  "/v1/machines?file=" + quoted, "name = web1\n"),

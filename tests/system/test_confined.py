@@ -253,7 +253,7 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         self.assertEqual(self.alpha.machine("db")["state"], "running")
         os.unlink(monitor)
         os.rename(monitor + ".own", monitor)
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         os.makedirs(folder, exist_ok=True)
         os.symlink(victim, os.path.join(folder, "qemu.log"))
         done = self.alpha.drover("vm", "start", "web", check=False)
@@ -350,7 +350,7 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         self.beta.drover("move", "web", "alpha")
         self.beats(self.alpha, "web")
         self.assertEqual(status(self.alpha.machine("web")["pid"])["Uid"], number)
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         # What QEMU made there by the definition's own words is the user's.
         self.assertEqual(set(os.listdir(self.folder(self.beta, "web"))), {"serial"})
 
@@ -393,7 +393,7 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         for path, rights in ((self.lab.path("web.raw"), 6), (top, 6), (two, 6), (base, 4), (iso, 4),
                              (oem, 4), (self.lab.path("second.raw"), 6)):
             self.assertEqual(self.acl(path)[0], {number: rights}, path)
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         for path, mode in ((self.lab.path("web.raw"), 0o600), (top, 0o640), (two, 0o640),
                            (base, 0o640), (iso, 0o640), (oem, 0o640)):
             self.assertEqual(self.acl(path), ({}, mode), path)
@@ -506,7 +506,7 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         other = self.lab.spawn(["sleep", "60"], log=self.lab.path("sleep.log"))
         with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as f:
             f.write(str(other.pid))
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         self.assertEqual(other.wait(10), -9)
         self.assertFalse(os.path.exists(folder))
 
@@ -517,7 +517,7 @@ print(json.dumps({{"own": read_memory(os.getpid()), "memory": read_memory({other
         group = tempfile.mkdtemp(prefix="drover-", dir=os.path.dirname(MEMORY))
         self.addCleanup(os.rmdir, group)
         self.addCleanup(self.alpha.stop)
-        self.addCleanup(self.alpha.drover, "vm", "stop", "db")
+        self.addCleanup(self.alpha.drover, "vm", "stop", "db", "--now")
         with open(os.path.join(group, "memory.limit_in_bytes"), "w", encoding="ascii") as f:
             f.write(str(256 << 20))
         for pid in (self.alpha.pid, *pids.values()):

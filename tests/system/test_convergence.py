@@ -45,7 +45,7 @@ class Case(unittest.TestCase):
     def drop(self):
         for host in (self.alpha, self.beta):
             for shown in host.api("GET", "/v1/machines"):
-                host.drover("vm", "stop", shown["name"], check=False)
+                host.drover("vm", "stop", shown["name"], "--now", check=False)
                 host.drover("vm", "forget", shown["name"], check=False)
         self.console.close()
 

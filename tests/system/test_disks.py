@@ -195,7 +195,7 @@ class Listed(Case):
         self.assertIn(f"root stands on {base}\n", text)
         self.assertIn("root has snapshots inside: 1\n", text)
         # The definition travels with its disks, to where they are shared.
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         self.assertEqual([(disk["name"], disk["size"], disk["storage"])
                           for disk in self.listed()], [("root", None, "local")])
 

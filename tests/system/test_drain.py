@@ -371,13 +371,13 @@ class Faults(Broken):
         self.assert_each_runs_once()
         self.assertEqual(sorted(self.where()), self.names)
         name = next(n for n, hosts in sorted(self.where().items()) if hosts == ["alpha"])
-        self.alpha.drover("vm", "stop", name)
+        self.alpha.drover("vm", "stop", name, "--now")
         self.alpha.drover("vm", "start", name)
         self.assertEqual(self.alpha.drover("drain", "--resume", check=False).status, 8)
 
     def test_one_that_comes_when_the_host_is_closed_is_moved_away_in_turn(self):
         for name in self.names:
-            self.alpha.drover("vm", "stop", name)
+            self.alpha.drover("vm", "stop", name, "--now")
         self.define(self.beta, "late")
         self.beta.drover("vm", "start", "late")
         for link in self.network.links:

@@ -87,7 +87,7 @@ class Estimate(unittest.TestCase):
 
     def test_what_does_not_run_or_is_not_there_is_refused(self):
         self.start(fill="16M", rate="0", hot="4M")
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         answer = self.alpha.drover("move", "--estimate", "web", "beta", check=False)
         self.assertEqual(answer.status, 8)
         self.assertIn("does not run", answer.stderr)

@@ -502,7 +502,7 @@ class HostilePeer(unittest.TestCase):
         pair.move("--paused")
         verdict = pair.judge()
         self.assertTrue(verdict.good, verdict)
-        pair.beta.drover("vm", "stop", "guest")
+        pair.beta.drover("vm", "stop", "guest", "--now")
         pair.beta.drover("vm", "forget", "guest")
         wait_for("sockets of the move are closed",
                  lambda: self.count()[0] <= self.descriptors + 1, 10, 0.1)

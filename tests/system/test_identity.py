@@ -63,7 +63,7 @@ class Moved(Case):
                          ("running", self.uuid, moved["pid"]))
 
     def test_the_definition_is_the_same_there(self):
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         self.definition = self.definition.replace("16M", "16M,share=on")
         self.define(self.alpha, self.uuid)
         self.alpha.drover("vm", "start", "web")
@@ -114,15 +114,15 @@ class LastSeen(Case):
         self.assertEqual(answer.status, 8)
         self.assertIn("machine web runs on host beta", answer.stderr)
         self.assertEqual(self.alpha.machine("web")["state"], "stopped")
-        self.beta.drover("vm", "stop", "web")
+        self.beta.drover("vm", "stop", "web", "--now")
         self.assertEqual(self.try_to_start().status, 0)
         # It is here again: nobody has to be asked.
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         self.beta.stop()
         self.assertEqual(self.try_to_start().status, 0)
 
     def test_two_hosts_that_take_turns_do_not_both_start_it(self):
-        self.beta.drover("vm", "stop", "web")
+        self.beta.drover("vm", "stop", "web", "--now")
         self.assertEqual(self.try_to_start().status, 0)
         there = self.beta.drover("vm", "start", "web", check=False)
         self.assertEqual(there.status, 8)
@@ -145,7 +145,7 @@ class LastSeen(Case):
         self.define(self.beta, self.uuid)
         answer = self.beta.drover("vm", "start", "web", check=False)
         self.assertIn("machine web runs on host alpha", answer.stderr)
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         self.assertEqual(self.try_to_start().status, 0)
 
 

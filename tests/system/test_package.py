@@ -247,7 +247,7 @@ class Package(unittest.TestCase):
                                self.peer.drover_argv(*MOVE[1:], name))
         self.assertEqual(said[0], 0, said)
         self.nothing_is_left({"db": "running"}, {})
-        self.debian.run("drover", "vm", "stop", "db")
+        self.debian.run("drover", "vm", "stop", "db", "--now")
         self.debian.run("drover", "vm", "forget", "db")
 
     def test_4_without_the_package_its_guest_runs_on(self):
@@ -258,7 +258,7 @@ class Package(unittest.TestCase):
         self.assertEqual(self.qemu(), qemu)
 
     def test_5_a_purge_leaves_images_and_nothing_else(self):
-        self.debian.run("drover", "vm", "stop", "web")
+        self.debian.run("drover", "vm", "stop", "web", "--now")
         self.debian.run("touch", "/var/lib/drover/images/web.img")
         self.debian.run("dpkg", "-P", "drover")
         left = self.debian.run("find", "/etc/drover", "/var/lib/drover", "-type", "f", check=False)

@@ -263,7 +263,7 @@ class OwnWords(Policy):
         # It is the administrator's still, and so is the next return.
         self.alpha.drover("move", "web", "beta")
         self.assertEqual(self.beta.drover("compare", "web", "alpha").status, 0)
-        self.beta.drover("vm", "stop", "web")
+        self.beta.drover("vm", "stop", "web", "--now")
         text = self.beta.machine("web")["definition"]
         with open(self.beta.socket + ".machine", "w", encoding="utf-8") as f:
             f.write(text + "arguments = -device pvpanic\n")

@@ -153,7 +153,7 @@ class Five(Case):
         self.assertEqual(again.status, 8)
         self.assertIn(f"waits for its move to beta already, as job {ids['m3']}", again.stderr)
         self.alpha.drover("vm", "pause", "m5")
-        self.alpha.drover("vm", "stop", "m3")
+        self.alpha.drover("vm", "stop", "m3", "--now")
         self.alpha.drover("job", "cancel", ids["m4"])
         self.assertEqual(self.alpha.job(ids["m4"])["state"], "cancelled")
         self.assertEqual(self.waiting(self.alpha), ["m5", "m3"])

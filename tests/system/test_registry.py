@@ -109,7 +109,7 @@ class Killed(Case):
         self.host.restart()
         self.assertEqual(self.machines(), {"web": ("running", pid)})
         self.assertEqual(self.host.log_text().count("taken up"), 1)
-        self.host.drover("vm", "stop", "web")
+        self.host.drover("vm", "stop", "web", "--now")
         self.assertEqual(self.qemus(), [])
 
     def die(self, point, *words):

@@ -122,7 +122,7 @@ class Lives(unittest.TestCase):
         self.field.alpha.drover("vm", "adopt", qemu.pid, "--user", "nobody")
         self.field.alpha.drover("vm", "pause", "other")
         self.assertEqual(self.field.alpha.machine("other")["state"], "paused")
-        self.field.alpha.drover("vm", "stop", "other")
+        self.field.alpha.drover("vm", "stop", "other", "--now")
         self.assertIsNotNone(qemu.wait(20))
 
 

@@ -143,7 +143,7 @@ class Commands(Case):
         # One of before told failures from wrong usage and no more.
         self.assertEqual(refused.status, 6 if command == self.new else 1)
         self.assertRegex(refused.stderr, "^drover: vm start nobody: .*nobody")
-        self.beta.drover("vm", "stop", "web")
+        self.beta.drover("vm", "stop", "web", "--now")
         self.beta.drover("vm", "forget", "web")
         self.assertEqual(self.beta.api("GET", "/v1/machines"), [])
 
@@ -182,7 +182,7 @@ class Books(Case):
         self.move(self.alpha, self.beta)
         self.alpha.drover("vm", "start", "idle")
         self.assertEqual(self.alpha.machine("idle")["state"], "running")
-        self.alpha.drover("vm", "stop", "idle")
+        self.alpha.drover("vm", "stop", "idle", "--now")
         self.assertEqual(self.alpha.machine("own")["pid"], own.pid)
 
     def test_settings_of_before_are_read(self):

@@ -66,7 +66,7 @@ class Paused(Case):
         self.assertEqual(self.alpha.drover("vm", "resume", "web").stdout, "web goes on.\n")
         self.assertTrue(self.monitor("query-status")["running"])
         self.assertEqual(self.state(), ("running", "running"))
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         for command in ("pause", "resume"):
             answer = self.alpha.drover("vm", command, "web", check=False)
             self.assertEqual(answer.status, 8)
@@ -99,7 +99,7 @@ class Ended(Case):
         wait_for("its end", lambda: not os.path.exists(f"/proc/{self.pid}"))
         self.alpha.start()
         self.assertEqual(self.alpha.machine("web")["state"], "lost")
-        self.alpha.drover("vm", "stop", "web")
+        self.alpha.drover("vm", "stop", "web", "--now")
         self.assertEqual(self.alpha.machine("web")["state"], "stopped")
 
     def test_a_forgotten_one_leaves_no_zombie(self):
@@ -164,7 +164,7 @@ class InDoubt(Case):
         with open(point, "w", encoding="ascii"):
             pass
         job = self.await_state("in-doubt")["job"]
-        answer = self.alpha.drover("vm", "stop", "web", check=False)
+        answer = self.alpha.drover("vm", "stop", "web", "--now", check=False)
         self.assertEqual(answer.status, 8)
         self.assertIn(f"machine web has been in doubt since job {job}", answer.stderr)
         self.assertIn(f"drover job resolve {job}", answer.stderr)

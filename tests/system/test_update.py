@@ -111,7 +111,7 @@ class Update(Case):
         shown = self.host.machine("web")
         self.assertTrue(shown["run_dir"].endswith("/web"))
         self.whole(first, second, shown["pid"])
-        self.host.drover("vm", "stop", "web")
+        self.host.drover("vm", "stop", "web", "--now")
         self.assertEqual(self.qemus(), [])
 
     def test_a_guest_that_is_paused_stays_so(self):

@@ -185,6 +185,14 @@ int machine_stop(struct host *h, const char *name, struct machine_view *ret,
 	return view_of(h, ret, answer(h, e, "machine_stop %s", name));
 }
 
+int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
+		     struct machine_view *ret, struct error *e)
+{
+	return view_of(h, ret,
+		       answer(h, e, "machine_shutdown %s %d", name,
+			      (int)(timeout_us / 1000)));
+}
+
 int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e)
 {

@@ -35,7 +35,7 @@ static void what_is_changed_is_noted_with_who_did_it(void **state)
 	assert_non_null(strstr(reply, "\"action\": \"move\""));
 	assert_non_null(
 		strstr(reply, "\"details\": \"host=beta paused=true job=3f\""));
-	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
+	assert_non_null(strstr(reply, "\"action\": \"vm stop --now\""));
 	assert_non_null(strstr(reply, "\"status\": 409"));
 	assert_non_null(strstr(reply, "\"error\": \"a job holds web1\""));
 	assert_null(strstr(reply, "vm show"));
@@ -44,7 +44,7 @@ static void what_is_changed_is_noted_with_who_did_it(void **state)
 			     sizeof(reply)),
 			 200);
 	assert_null(strstr(reply, "\"action\": \"move\""));
-	assert_non_null(strstr(reply, "\"action\": \"vm stop\""));
+	assert_non_null(strstr(reply, "\"action\": \"vm stop --now\""));
 	assert_int_equal(ask(p, "GET", "/v1/log/calls?last=0", "", reply,
 			     sizeof(reply)),
 			 400);

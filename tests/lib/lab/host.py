@@ -195,6 +195,8 @@ class Host:
 
     # -- asking it
     def drover_argv(self, *words):
+        if self.command_build != BUILD and words[:2] == ("vm", "stop"):
+            words = [w for w in words if w != "--now"]  # one of before cuts the power
         return [os.path.join(self.command_build, PROGRAMS[1]), "-S", self.socket, *map(str, words)]
 
     def drover(self, *words, check=True, timeout=300, stdin=None):

@@ -76,6 +76,6 @@ class Pair:
             if host.running():
                 for shown in host.api("GET", "/v1/machines"):
                     if shown["pid"] and shown["state"] not in ("stopped", "moved"):
-                        host.drover("vm", "stop", shown["name"])
+                        host.drover("vm", "stop", shown["name"], "--now")
                 host.stop()
         return self.alpha.leaks() + self.beta.leaks()
