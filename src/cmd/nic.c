@@ -382,8 +382,8 @@ const struct command nic_commands[] = {
 	{ "nic", "matrix", "[FEATURE]",
 	  "Shows which feature of a card excludes which",
 	  "Which feature needs, excludes, weakens or combines with which, on "
-	  "Windows and on\nLinux; HERE are the cards that it is true of.  With "
-	  "FEATURE, such as rss: why, and\nby what source.",
+	  "Windows and\non Linux; HERE are the cards that it is true of.  With "
+	  "FEATURE, such as rss:\nwhy, and by what source.",
 	  NULL, run_matrix },
 	{ "nic", "plan", "HOST", "Shows the paths that lead to a host",
 	  "Connects to the host over each pair of cards, and says which of "

@@ -173,7 +173,7 @@ class Requests(Case):
         self.refused(6, "/nonexistent/web.*No such file", "vm", "define", "/nonexistent/web")
 
     def test_an_unknown_machine(self):
-        for words in (["vm", "show", "web"], ["vm", "start", "web"], ["vm", "stop", "web"], "--now",
+        for words in (["vm", "show", "web"], ["vm", "start", "web"], ["vm", "stop", "web"],
                       ["vm", "forget", "web"], ["move", "web", "beta"],
                       ["compare", "web", "beta"]):
             with self.subTest(words):

@@ -520,7 +520,7 @@ class Cli(unittest.TestCase):
         for args, verb, path, body in [
                 (["vm", "start", "web1"], "POST", "/v1/machines/web1/start",
                  ""),
-                (["vm", "stop", "web1"], "--now", "POST", "/v1/machines/web1/stop",
+                (["vm", "stop", "web1", "--now"], "POST", "/v1/machines/web1/stop",
                  ""),
                 (["vm", "stop", "web1"], "POST", "/v1/machines/web1/shutdown", {}),
                 (["vm", "stop", "web1", "--timeout", "2min"], "POST",
