@@ -101,7 +101,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 				  const char *version, const char *data,
 				  size_t *data_len, void **state)
 {
-	(void)version, (void)data, (void)data_len, (void)state;
+	(void)version, (void)data, (void)state;
+	*data_len = 0;
 	if (strcmp(method, "GET") != 0)
 		return refuse(conn, MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "this can only be read\n");

@@ -217,22 +217,31 @@ void sampler_job_changed(struct sampler *s, struct job *j)
 
 /* --- processors and memory */
 
+/* A number of a line of words parted by blanks, from 0. */
+static uint64_t nth_number(const char *line, unsigned n)
+{
+	while (n-- > 0) {
+		line += strcspn(line, " ");
+		line += strspn(line, " ");
+	}
+	return strtoull(line, NULL, 10);
+}
+
 /* Seconds of processor time that @pid took; NAN: it has ended. */
 static double processor_time(int pid)
 {
+	/* Behind the name, which may have any letter: proc(5). */
+	enum { USER = 12, SYSTEM };
 	char line[1024];
-	unsigned long user, system;
 	const char *at;
 
 	if (!text_read_line(line, sizeof(line), "/proc/%d/stat", pid))
 		return NAN;
-	at = strrchr(line, ')'); /* a name may have any */
-	if (!at || sscanf(at + 1,
-			  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-			  "%lu %lu",
-			  &user, &system) != 2)
+	at = strrchr(line, ')');
+	if (!at)
 		return NAN;
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	return (double)(nth_number(at, USER) + nth_number(at, SYSTEM)) /
+	       (double)sysconf(_SC_CLK_TCK);
 }
 
 /* What a QEMU took between two looks; all of it when it is new. */
@@ -278,7 +287,6 @@ static void see_ourselves(struct sampler *s, struct sample *to)
 {
 	struct rusage used;
 	struct sysinfo info;
-	unsigned long all, resident = 0;
 	char line[256];
 	uint64_t left = room_available(getpid());
 
@@ -286,9 +294,9 @@ static void see_ourselves(struct sampler *s, struct sample *to)
 	to->own_cpu = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
 		      (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) /
 			      USEC_PER_SEC;
-	if (text_read_line(line, sizeof(line), "/proc/self/statm") &&
-	    sscanf(line, "%lu %lu", &all, &resident) == 2)
-		to->resident = resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (text_read_line(line, sizeof(line), "/proc/self/statm"))
+		to->resident =
+			nth_number(line, 1) * (uint64_t)sysconf(_SC_PAGESIZE);
 	sysinfo(&info);
 	to->memory_total = (uint64_t)info.totalram * info.mem_unit;
 	to->memory_available = left == UINT64_MAX ? 0 : left;

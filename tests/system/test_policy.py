@@ -151,9 +151,10 @@ class FromAPeer(Policy):
         return text.replace("OUT", self.out).replace("IMG", self.images)
 
     def files(self):
-        """All that there are but the daemon's log and the records of its moves."""
+        """All that there are but the daemon's log, the records of its moves and their history."""
+        kept = [os.path.join(self.beta.state, name) for name in ("records", "history")]
         return {os.path.join(root, name) for root, _, names in os.walk(self.lab.dir)
-                for name in names if root != os.path.join(self.beta.state, "records")}
+                for name in names if root not in kept}
 
     def test_lines_that_reach_the_host_are_refused_by_compare_and_by_the_move(self):
         before = self.files()

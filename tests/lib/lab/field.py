@@ -197,7 +197,8 @@ def files(folder):
 
 def expected(path, has_guest):
     """Files of a host that has nothing to do with any move."""
-    always = r"log|sock|drover\.conf|definition|state/(lock|calls\.log)|state/(records|elsewhere)/.*"
+    always = (r"log|sock|drover\.conf|definition|state/(lock|calls\.log)|"
+              r"state/(records|elsewhere|history)/.*")
     with_guest = r"run/machines/guest/(qmp\.sock|qemu\.log)|state/machines/guest\.(json|machine)"
     return bool(re.fullmatch(f"{always}|{with_guest}" if has_guest else always, path))
 
