@@ -76,6 +76,16 @@ def multifd_pages(stream, block):
     return {page: versions for page, (_, versions) in pages.items()}
 
 
+def listens(path):
+    """The last release gives the socket its name before it listens; from then on the
+    socket has another name first, which is the one in this table."""
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
+        rows = [row.split() for row in f]
+    accepts = 1 << 16  # __SO_ACCEPTCON of linux/net.h
+    return os.path.exists(path) and all(
+        int(row[3], 16) & accepts for row in rows[1:] if row[-1] == path)
+
+
 @needs(*PROGRAMS, "guest/drover-stress.elf", "tests/lib/libtap.so")
 class RelayCase(unittest.TestCase):
     """Two hosts, a QEMU on each, and a relay between them."""
@@ -122,7 +132,7 @@ class RelayCase(unittest.TestCase):
                          "--background",
                          *(["--pid", pid] if pid else []))
         self.alpha.drover("relay", "connect", "r1", "beta", "--listen", listen, "--background")
-        wait_for("the relay's socket", lambda: os.path.exists(listen))
+        wait_for("the relay's socket", lambda: listens(listen))
         # It need not be there before the relay is.
         self.destination.qmp("migrate-incoming", uri=incoming)
         return listen
