@@ -36,6 +36,7 @@ enum {
 	COUNTERS_MAX = 512,
 	JOBS_MAX = 512,
 	SERIES_MAX = 160, /* two for each card */
+	LATE_MAX = 5,     /* seconds that a sample stands for */
 };
 
 struct named_series {
@@ -343,13 +344,41 @@ static void keep(struct sampler *s, uint64_t second, double value,
 		series_add(to, second, value);
 }
 
+/* From one sample to the next. */
+struct between {
+	uint64_t first, second; /* the seconds that it stands for */
+	double seconds;
+};
+
+/* On a busy host a sample comes late: what it counted is of the seconds before
+ * as well.  After a longer silence these are a gap. */
+static struct between between(uint64_t now_us, uint64_t before_us)
+{
+	struct between ret = {
+		.first = before_us / USEC_PER_SEC + 1,
+		.second = now_us / USEC_PER_SEC,
+		.seconds = (double)(now_us - before_us) / USEC_PER_SEC,
+	};
+
+	if (ret.first > ret.second || ret.second - ret.first >= LATE_MAX)
+		ret.first = ret.second;
+	return ret;
+}
+
+static void keep_rate(struct sampler *s, const struct between *t, double rate,
+		      const char *name)
+{
+	for (uint64_t second = t->first; second <= t->second; second++)
+		keep(s, second, rate, name);
+}
+
 static double rate_of(uint64_t now, uint64_t before, double seconds)
 {
 	return now < before ? NAN : (double)(now - before) / seconds;
 }
 
-static void keep_card(struct sampler *s, uint64_t second,
-		      const struct sample_card *c, double seconds)
+static void keep_card(struct sampler *s, const struct between *t,
+		      const struct sample_card *c)
 {
 	const struct sample_card *b = NULL;
 	char name[SERIES_NAME];
@@ -358,36 +387,40 @@ static void keep_card(struct sampler *s, uint64_t second,
 		if (s->before.cards[i].count.ifindex == c->count.ifindex)
 			b = &s->before.cards[i];
 	snprintf(name, sizeof(name), "card.%s.receive", c->name);
-	keep(s, second,
-	     b ? rate_of(c->count.rx_bytes, b->count.rx_bytes, seconds) : NAN,
-	     name);
+	keep_rate(s, t,
+		  b ? rate_of(c->count.rx_bytes, b->count.rx_bytes, t->seconds)
+		    : NAN,
+		  name);
 	snprintf(name, sizeof(name), "card.%s.transmit", c->name);
-	keep(s, second,
-	     b ? rate_of(c->count.tx_bytes, b->count.tx_bytes, seconds) : NAN,
-	     name);
+	keep_rate(s, t,
+		  b ? rate_of(c->count.tx_bytes, b->count.tx_bytes, t->seconds)
+		    : NAN,
+		  name);
 }
 
 /* Locked. */
-static void keep_all(struct sampler *s, uint64_t second, double seconds)
+static void keep_all(struct sampler *s, const struct between *t)
 {
 	const struct sample *n = &s->next, *b = &s->before;
 	const bool first = b->wall_us == 0;
 
 	for (unsigned i = 0; i < n->cards_count; i++)
-		keep_card(s, second, &n->cards[i], seconds);
-	keep(s, second, n->running, "jobs.running");
-	keep(s, second, n->waiting, "jobs.waiting");
-	keep(s, second, first ? NAN : (n->own_cpu - b->own_cpu) / seconds,
-	     "processors.service");
-	keep(s, second, first ? NAN : (n->guests_cpu - b->guests_cpu) / seconds,
-	     "processors.guests");
-	keep(s, second, (double)n->memory_available, "memory.available");
+		keep_card(s, t, &n->cards[i]);
+	keep(s, t->second, n->running, "jobs.running");
+	keep(s, t->second, n->waiting, "jobs.waiting");
+	keep_rate(s, t, first ? NAN : (n->own_cpu - b->own_cpu) / t->seconds,
+		  "processors.service");
+	keep_rate(s, t,
+		  first ? NAN : (n->guests_cpu - b->guests_cpu) / t->seconds,
+		  "processors.guests");
+	keep(s, t->second, (double)n->memory_available, "memory.available");
 }
 
 /* --- turns */
 
 static void look(struct sampler *s, uint64_t now_us, uint64_t before_us)
 {
+	const struct between t = between(now_us, before_us);
 	struct sample *to = &s->next;
 
 	to->wall_us = clock_wall_us();
@@ -398,8 +431,7 @@ static void look(struct sampler *s, uint64_t now_us, uint64_t before_us)
 
 	WITH_LOCK(&s->lock);
 
-	keep_all(s, now_us / USEC_PER_SEC,
-		 (double)(now_us - before_us) / USEC_PER_SEC);
+	keep_all(s, &t);
 	s->last = *to;
 	s->before = *to;
 }

@@ -51,9 +51,12 @@ DEFINITIONS = {
 
 
 def tree(folder):
-    """Every file of a folder but logs, that of calls too, with its content where it has one."""
+    """Every file of a folder with its content where it has one, but logs and the history of
+    moves, which has those that failed as well."""
     found = {}
-    for root, _, names in os.walk(folder):
+    for root, folders, names in os.walk(folder):
+        if "history" in folders:
+            folders.remove("history")
         for name in names:
             path = os.path.join(root, name)
             if os.path.isfile(path) and name not in ("log", "qemu.log", "calls.log"):
