@@ -112,8 +112,8 @@ class Base(unittest.TestCase):
             daemon.host.run("rm", "-f", console)
         text = ("[machine]\nname = demo\nvcpus = 1\nmachine = pc\naccelerator = kvm\n"
                 f"memory = {MEMORY}M\narguments = -nodefaults -display none -kernel {STRESS} "
-                f"-append 'fill={FILL}M content=random rate=512K hot=2M heartbeat=20 seed=1 "
-                f"touch=page' -serial file:{console}\n")
+                f"-append 'fill={FILL}M content=random rate=512K hot=2M heartbeat=200 seed=1 "
+                f"verify=16M touch=page' -serial file:{console}\n")
         self.source.host.run("sh", "-c", f"cat >{self.source.dir}/demo", stdin=text)
         self.source.drover("vm", "define", f"{self.source.dir}/demo")
         self.source.drover("vm", "start", "demo")
@@ -123,24 +123,26 @@ class Base(unittest.TestCase):
         return daemon.host.run("cat", "/run/console", check=False).stdout
 
     def move(self, *words, check=True):
-        return self.source.drover("move", "demo", "beta", "--mode", "tcp", *words, check=check)
+        return self.source.drover("move", "demo", self.target.name, "--mode", "tcp", *words,
+                                  check=check)
 
-    def move_and(self, act):
-        """Do that once some of the pages have gone by RDMA; the report."""
-        ended = []
+    def move_and(self, act, when=ENOUGH):
+        """Do that once so many of the pages have gone by RDMA; the report."""
+        ended, before = [], self.source.job().get("id")
         moving = threading.Thread(target=lambda: ended.append(self.move(check=False)))
         moving.start()
         try:
-            wait_for("pages by RDMA", lambda: self.rdma(self.source) > ENOUGH * PAGES, 200)
+            wait_for("pages by RDMA", lambda: self.rdma(before) > when * PAGES or ended, 200)
             act()
         finally:
             moving.join()
         self.assertEqual(ended[0].returncode, 0, ended[0].stderr + self.source.log()[-2000:])
         return self.source.job()["report"]
 
-    def rdma(self, daemon):
-        """Bytes of pages so far, by what the job says."""
-        return (daemon.job().get("progress") or {}).get("rdma", 0)
+    def rdma(self, before):
+        """Bytes of pages so far, by what the job after that one says."""
+        job = self.source.job()
+        return 0 if job.get("id") == before else (job.get("progress") or {}).get("rdma", 0)
 
     def check_whole(self):
         """The guest has looked at all of its memory there, and none is another."""
@@ -157,8 +159,9 @@ class Base(unittest.TestCase):
         self.begin()
         shown = self.source.drover("nic", "show", "eth0").stdout
         self.assertRegex(shown, r"(?s)RDMA device +rxe0.*RDMA kind +RoCE\n.*ACTIVE")
-        self.assertIn("pages would go by it",
-                      self.source.drover("nic", "plan", "beta").stdout)
+        # It has 5 s to find out, and at first both load their libraries over 9p.
+        wait_for("a queue pair for the plan", lambda: "pages would go by it" in
+                 self.source.drover("nic", "plan", "beta").stdout, 60, 0.5)
         self.move("--rdma", "require")
         report = self.source.job()["report"]
         pages = report["bytes"]["raw"]

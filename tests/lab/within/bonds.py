@@ -20,8 +20,10 @@ MEMBERS, SLOW, RATE, FAST = 4, "1mbit", "4mbit", "16mbit"
 CARDS = [f"v{i}" for i in range(MEMBERS)]
 ADDRESS = {"alpha": "10.9.0.1", "beta": "10.9.0.2"}
 HASHED = "xmit_hash_policy layer3+4"
-# Little is dirtied, so what crosses is what the guest has.
-GUEST = {"content": "random", "fill": "12M", "hot": "1M", "rate": "1M"}
+# Little is dirtied, so what crosses is what the guest has; it checks its memory without
+# haste, since it is emulated twice and shares the processors with what is tested.
+GUEST = {"content": "random", "fill": "12M", "hot": "1M", "rate": "128K",
+         "verify": "2M", "heartbeat": 200}
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")

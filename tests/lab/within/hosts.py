@@ -15,7 +15,8 @@ class Inside(unittest.TestCase):
         self.addCleanup(lab.close)
         self.assertEqual(machine.ACCELERATOR, "kvm")
         pair = Pair(lab, links=1, memory="64M",
-                    guest=machine.stress_arguments(fill="32M", hot="4M", rate="4M"))
+                    guest=machine.stress_arguments(fill="32M", hot="4M", rate="4M",
+                                                   verify="8M", heartbeat=200))
         pair.start()
         pair.move()
         pair.console.wait_line("^hb ", after=len(pair.console.lines))

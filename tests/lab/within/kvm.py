@@ -32,7 +32,7 @@ class Kvm(unittest.TestCase):
         pair = Pair(lab, links=2, memory="64M", settings={"move": {"option": "auto"}},
                     guest=machine.stress_arguments(
                         fill="24M", hot=chance.choice(HOT),
-                        rate=chance.choice(RATES),
+                        rate=chance.choice(RATES), verify="16M", heartbeat=200,
                         seed=chance.randrange(1, 1000))).start()
         here, there = pair.alpha, pair.beta
         for number in range(MOVES):

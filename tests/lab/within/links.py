@@ -15,7 +15,8 @@ from lab.network import Network
 CONNECTIONS, MIB = 4, 1 << 20
 FILL = 4
 RATE = "rate 40mbit"
-GUEST = {"content": "random", "fill": f"{FILL}M", "hot": "1M", "rate": "1M"}
+GUEST = {"content": "random", "fill": f"{FILL}M", "hot": "1M", "rate": "1M",
+         "verify": "2M", "heartbeat": 200}
 
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")

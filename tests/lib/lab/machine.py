@@ -48,11 +48,11 @@ def boot_sector_arguments(lab):
 
 
 def stress_arguments(fill="256M", content="mixed", rate="20M", hot="32M", heartbeat=20, seed=1,
-                     touch="page", button=None):
+                     touch="page", button=None, verify="64M"):
     """QEMU's arguments for the stress guest; the console is yours to add."""
     return ["-kernel", STRESS, "-append",
             f"fill={fill} content={content} rate={rate} hot={hot} "
-            f"heartbeat={heartbeat} seed={seed} touch={touch}"
+            f"heartbeat={heartbeat} seed={seed} touch={touch} verify={verify}"
             + (f" button={button}" if button else "")]
 
 
