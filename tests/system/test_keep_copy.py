@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from lab import Lab, machine, needs, oracle, slow, wait_for
+from lab import Failed, Lab, machine, needs, oracle, slow, wait_for
 from lab.console import Console
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
@@ -47,8 +47,12 @@ class Case(unittest.TestCase):
     def runs_at(self, host):
         pid = host.machine("web")["pid"]
         seen = len(self.console.lines)
-        wait_for("the guest after its move", lambda: any(
-            line.pid == pid for line in self.console.lines[seen:]), 30)
+        try:
+            wait_for("the guest after its move", lambda: any(
+                line.pid == pid for line in self.console.lines[seen:]), 30)
+        except Failed as e:
+            raise Failed(f"{e}: {host.machine('web')}, QEMUs {self.console.pids}, "
+                         f"of which came {self.console.tail()}") from None
 
     def copies(self, host):
         return host.drover("copy", "list", "--json").json

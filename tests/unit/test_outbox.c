@@ -660,14 +660,14 @@ static void *take_soon(void *arg)
 	struct taking *t = arg;
 
 	atomic_store(&t->tid, gettid());
-	outbox_take(t->o, t->channel, clock_us() + 60 * USEC_PER_MS, &t->got);
+	outbox_take(t->o, t->channel, clock_us() + 10 * USEC_PER_SEC, &t->got);
 	return NULL;
 }
 
 /* Long before it would look by itself; on a busy host not at once either. */
 static void wait_taken(const struct taking *t)
 {
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < 2000; i++) {
 		wait_moment();
 
 		WITH_LOCK(&t->o->lock);
