@@ -70,6 +70,7 @@ extern const struct command log_commands[];
 extern const struct command debug_commands[];
 extern const struct command metrics_commands[];
 extern const struct command history_commands[];
+extern const struct command top_commands[];
 extern const struct command version_commands[];
 
 /* What the user should know besides: one line on standard error, "drover:

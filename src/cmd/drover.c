@@ -27,7 +27,7 @@ static const struct command *const tables[] = {
 	pool_commands,    drain_commands,   job_commands,     host_commands,
 	trust_commands,   nic_commands,     relay_commands,   log_commands,
 	debug_commands,   version_commands, copy_commands,    metrics_commands,
-	history_commands,
+	history_commands, top_commands,
 };
 
 static void print_usage_of(FILE *to, const struct command *c)

@@ -32,21 +32,32 @@ struct line {
 	int count;
 };
 
-void progress_bytes(char *buf, size_t cap, double bytes)
+/* @units: a letter for each power of @step; a blank is none. */
+static void scale(char *buf, size_t cap, double value, double step,
+		  const char *units)
 {
-	static const char unit[] = "BKMGTP";
 	size_t i = 0;
 
-	if (!(bytes > 0))
-		bytes = 0;
-	while (bytes >= 999.5 && unit[i + 1]) {
-		bytes /= 1024;
+	if (!(value > 0))
+		value = 0;
+	while (value >= 999.5 && units[i + 1]) {
+		value /= step;
 		i++;
 	}
-	if (bytes > 999)
-		bytes = 999;
-	snprintf(buf, cap, i > 0 && bytes < 9.95 ? "%.1f%c" : "%.0f%c", bytes,
-		 unit[i]);
+	if (value > 999)
+		value = 999;
+	snprintf(buf, cap, i > 0 && value < 9.95 ? "%.1f%.*s" : "%.0f%.*s",
+		 value, units[i] != ' ', units + i);
+}
+
+void progress_bytes(char *buf, size_t cap, double bytes)
+{
+	scale(buf, cap, bytes, 1024, "BKMGTP");
+}
+
+void progress_bits(char *buf, size_t cap, double rate)
+{
+	scale(buf, cap, rate * 8, 1000, " KMGTP");
 }
 
 void progress_time(char *buf, size_t cap, double ms)
@@ -104,7 +115,7 @@ static void add_traffic(struct line *l, const json_t *p)
 
 /* "1m50s-2m30s"; "1m50s-?" where it may not come to its end; "never"; of a
  * service of before, which has no range, "2m10s". */
-static void left_of(char *buf, size_t cap, const json_t *p)
+void progress_left(char *buf, size_t cap, const json_t *p)
 {
 	const char *ends = output_string(p, "ends");
 	char least[16], most[16];
@@ -136,7 +147,7 @@ static void add_rounds(struct line *l, const json_t *p)
 	else
 		progress_bytes(dirty, sizeof(dirty),
 			       output_number(p, "dirty_rate"));
-	left_of(left, sizeof(left), p);
+	progress_left(left, sizeof(left), p);
 	time_or_unknown(down, sizeof(down),
 			output_find(p, "downtime_estimate_ms"));
 	add(l, 6, "round %2.0f", output_number(p, "round"));

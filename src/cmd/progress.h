@@ -20,6 +20,11 @@ void progress_plain(char *buf, size_t cap, const json_t *job);
 /* At most five columns each: "118M"; "300ms", "12s", "2m10s". */
 void progress_bytes(char *buf, size_t cap, double bytes);
 void progress_time(char *buf, size_t cap, double ms);
+/* Bytes a second as bits a second, in powers of 1000: "940M". */
+void progress_bits(char *buf, size_t cap, double rate);
+
+/* How long it still takes, of a job's progress: "1m50s-2m30s", "never". */
+void progress_left(char *buf, size_t cap, const json_t *progress);
 
 /* The report of an ended job; nothing when it has none. */
 void report_print(FILE *to, const json_t *job);

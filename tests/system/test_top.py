@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""drover top in a real terminal, tmux's, beside a real move."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import unittest
+
+from lab import Lab, machine, needs, slow, wait_for
+from lab.console import Console
+from lab.host import PROGRAMS, Host, connect
+from lab.network import Network
+
+TIME_LIMIT = 240
+PARALLEL = True
+BLOCKS = "▁▂▃▄▅▆▇█"
+CLOCK = re.compile(r"\d\d:\d\d:\d\d")
+
+
+# Programs of this shell can be stopped (148) and go on.
+SCRIPT = """
+set -m
+trap : INT
+echo before-$((6*7))
+stty -a >before
+{top}
+status=$?
+while [ $status -eq 148 ]; do
+    stty -a >stopped.new && mv stopped.new stopped
+    while ! [ -e go ]; do sleep 0.05; done
+    rm go
+    fg
+    status=$?
+done
+stty -a >after
+echo $status >status.new && mv status.new status
+exec cat
+"""
+
+
+class Pane:
+    """A terminal of that size in which a shell runs drover top, and what it shows."""
+
+    def __init__(self, lab, host, columns, rows, *options, locale="C.UTF-8", **environ):
+        self.dir = lab.path(f"pane{columns}x{rows}-{len(os.listdir(lab.dir))}")
+        os.mkdir(self.dir)
+        self.lab, self.socket = lab, os.path.join(self.dir, "tmux")
+        top = " ".join(host.drover_argv("top", *options))
+        script = os.path.join(self.dir, "script")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write(SCRIPT.format(top=top))
+        env = {k: v for k, v in lab.environ.items()
+               if k not in ("LINES", "COLUMNS", "NO_COLOR", "TMUX", "LANG")}
+        env.update({"LC_ALL": locale, **environ})
+        subprocess.run([*self.tmux(), "-f/dev/null", "-u", "new-session", "-d", "-x", str(columns),
+                        "-y", str(rows), "-c", self.dir, "sh", script], env=env, check=True,
+                       timeout=20)
+        lab.cleanup(self.close)
+
+    def tmux(self, *words):
+        return ["tmux", "-S", self.socket, *words]
+
+    def ask(self, *words):
+        return subprocess.run(self.tmux(*words), env=self.lab.environ, check=True, text=True,
+                              capture_output=True, timeout=20).stdout
+
+    def close(self):
+        subprocess.run(self.tmux("kill-server"), check=False, capture_output=True, timeout=20)
+
+    def shows(self, *options):
+        return self.ask("capture-pane", "-p", *options).split("\n")[:-1]
+
+    def type(self, *keys):
+        self.ask("send-keys", *keys)
+
+    def until(self, what, test):
+        """The picture of which that is true."""
+        def look():
+            lines = self.shows()
+            return test(lines) and lines
+        try:
+            return wait_for(what, look, 20, 0.05)
+        except Exception as e:
+            raise AssertionError(f"{e}:\n" + "\n".join(self.shows())) from None
+
+    def fresh(self):
+        """A picture that was begun after this call."""
+        times = set()
+
+        def look():
+            lines = self.shows()
+            times.update(CLOCK.findall(lines[0]))
+            return len(times) > 2 and lines
+        return wait_for("two more pictures", look, 20, 0.05)
+
+    def pid(self):
+        """Of the program, once it has the terminal."""
+        self.until("a picture", lambda lines: lines[0].startswith("drover top"))
+        shell = self.ask("display-message", "-p", "#{pane_pid}").strip()
+        with open(f"/proc/{shell}/task/{shell}/children", encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+    def has(self, name):
+        return os.path.exists(os.path.join(self.dir, name))
+
+    def kept(self, name):
+        with open(os.path.join(self.dir, name), encoding="utf-8") as f:
+            return f.read()
+
+    def ended(self):
+        """The status that the shell saw."""
+        wait_for("it has ended", lambda: self.has("status"), 20, 0.02)
+        return int(self.kept("status"))
+
+
+@unittest.skipUnless(shutil.which("tmux"), "there is no tmux: install the package tmux")
+@needs(*PROGRAMS)
+class Top(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.network = Network(self.lab, ("alpha", "beta"), links=2, rate="20mbit")
+        self.alpha, self.beta = connect(*(
+            Host(self.lab, name, self.network[name], self.network.addresses(name))
+            for name in ("alpha", "beta")))
+        self.cards = [link.names[0] for link in self.network.links]
+        self.alpha.start()
+        wait_for("a history of the cards", lambda: f"card.{self.cards[0]}.transmit" in
+                 self.alpha.api("GET", "/v1/history")["series"], 20)
+
+    def line(self, lines, begin):
+        found = [line for line in lines if line.startswith(begin)]
+        self.assertEqual(len(found), 1, "\n".join(lines))
+        return found[0]
+
+    def check_restored(self, pane):
+        self.assertEqual(pane.kept("before"), pane.kept("after"))
+        lines = pane.until("the screen of before", lambda lines: lines[0] == "before-42")
+        self.assertEqual(pane.ask("display-message", "-p", "#{cursor_flag}").strip(), "1",
+                         "the cursor is seen")
+        return lines
+
+    def test_the_terminal_is_as_it_was_after_any_end(self):
+        pane = Pane(self.lab, self.alpha, 80, 24)
+        pane.pid()
+        pane.type("q")
+        self.assertEqual(pane.ended(), 0)
+        self.check_restored(pane)
+        for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGUSR1):
+            pane = Pane(self.lab, self.alpha, 80, 24)
+            os.kill(pane.pid(), sig)
+            self.assertEqual(pane.ended(), 128 + sig)
+            self.check_restored(pane)
+        pane = Pane(self.lab, self.alpha, 80, 24)
+        pane.pid()
+        pane.type("C-c")
+        self.assertEqual(pane.ended(), 128 + signal.SIGINT)
+        self.check_restored(pane)
+
+    def test_a_stop_gives_the_terminal_back_and_going_on_takes_it(self):
+        pane = Pane(self.lab, self.alpha, 80, 24)
+        pid = pane.pid()
+        for stop in (signal.SIGTSTP, None):
+            if stop:
+                os.kill(pid, stop)
+            else:
+                pane.type("C-z")
+            pane.until("the screen of before", lambda lines: lines[0] == "before-42")
+            wait_for("the shell goes on", lambda: pane.has("stopped"), 20)
+            self.assertEqual(pane.kept("stopped"), pane.kept("before"))
+            os.unlink(os.path.join(pane.dir, "stopped"))
+            with open(os.path.join(pane.dir, "go"), "w", encoding="utf-8"):
+                pass
+            pane.fresh()
+        pane.type("q")
+        self.assertEqual(pane.ended(), 0)
+        self.check_restored(pane)
+
+    def test_keys_and_sizes(self):
+        pane = Pane(self.lab, self.alpha, 80, 24)
+        lines = pane.until("keys", lambda lines: "q quit" in lines[-1])
+        self.assertEqual(len(lines), 24)
+        self.assertIn("alpha", lines[0])
+        self.assertIn("bit/s", self.line(lines, "CARD"))
+        pane.type("b")
+        pane.until("bytes", lambda lines: " B/s" in self.line(lines, "CARD"))
+        pane.type("h")
+        pane.until("the help", lambda lines: any(line.startswith("KEYS") for line in lines))
+        pane.type("?", ">")
+        pane.until("sorted by rate", lambda lines: "by rate" in lines[-1])
+        pane.type("s", "5", "0", "0", "m", "s", "Enter")
+        pane.until("the interval", lambda lines: "every 0.5 s" in lines[0])
+        pane.type("s", "7", "Escape")
+        pane.until("no question", lambda lines: "q quit" in lines[-1])
+        self.assertIn("every 0.5 s", pane.shows()[0])
+        pane.type("Space")
+        pane.until("it stands", lambda lines: "PAUSED" in lines[0])
+        pane.type("Space")
+        for columns, rows in ((40, 10), (200, 50), (20, 4), (80, 24)):
+            pane.ask("resize-window", "-x", str(columns), "-y", str(rows))
+            lines = pane.until(f"{columns} x {rows}", lambda lines, rows=rows:
+                               len(lines) == rows and lines[0].startswith("drover top")
+                               and re.match("[0-9q]", lines[-1]))
+            self.assertTrue(all(len(line) <= columns for line in lines), lines)
+        # What does not fit is reached.
+        pane.ask("resize-window", "-x", "40", "-y", "7")
+        pane.until("more below", lambda lines: "more below" in lines[-1])
+        pane.type("End")
+        pane.until("its end", lambda lines: any("Nothing moves." in line for line in lines))
+        pane.type("Home")
+        pane.until("its begin", lambda lines: any(line.startswith("CARD") for line in lines))
+        pane.type("Down", "NPage", "PPage", "Up")
+        pane.until("its begin", lambda lines: any(line.startswith("CARD") for line in lines))
+
+    def test_the_service_goes_away_and_comes_back(self):
+        pane = Pane(self.lab, self.alpha, 80, 24)
+        pane.pid()
+        self.alpha.stop()
+        lines = pane.until("it is old", lambda lines: lines[3].startswith("OLD: of "))
+        self.assertIn("alpha", lines[0])
+        self.line(lines, self.cards[0])
+        self.alpha.start()
+        pane.until("it is of now", lambda lines: not any("OLD" in line for line in lines))
+        self.alpha.stop()
+        answer = self.alpha.drover("top", "--once", check=False)
+        self.assertEqual((answer.status, answer.stdout), (7, ""), answer)
+
+    def test_without_a_terminal_it_is_printed(self):
+        text = self.alpha.drover("top").stdout
+        self.assertEqual(text.count("drover top"), 1)
+        self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), text)
+        self.assertNotIn("\x1b", text)
+        self.assertEqual(self.alpha.drover("top", "--count", "2", "--interval", "200ms")
+                         .stdout.count("drover top"), 2)
+        seen = self.alpha.drover("top", "--json").json
+        self.assertEqual({c["name"] for c in seen["cards"]} & set(self.cards), set(self.cards))
+        self.assertEqual(seen["host"]["name"], "alpha")
+        pane = Pane(self.lab, self.alpha, 80, 24, TERM="dumb")
+        # tmux names its own terminal: only the program has another.
+        self.assertNotEqual(pane.shows(), [])
+        for options, env in ((("--once",), {}), ((), {"COLUMNS": "50", "LINES": "12"})):
+            pane = Pane(self.lab, self.alpha, 80, 24, *options, **env)
+            if not options:
+                lines = pane.until("12 lines", lambda lines: "q quit" in lines[11])
+                self.assertTrue(all(len(line) <= 50 for line in lines), lines)
+            else:
+                self.assertEqual(pane.ended(), 0)
+                self.assertEqual(pane.shows()[0], "before-42")
+                self.assertIn("drover top", "\n".join(pane.shows()))
+
+
+if __name__ == "__main__":
+    unittest.main()
