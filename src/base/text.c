@@ -332,3 +332,20 @@ int text_parse_hex(uint8_t *ret, size_t cap, const char *text)
 	}
 	return (int)(len / 2);
 }
+
+bool text_is_loopback(const char *host)
+{
+	static const char *const names[] = { "127.", "localhost" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const size_t len = strlen(names[i]);
+		const char *more = host + len;
+
+		if (strncmp(host, names[i], len) != 0)
+			continue;
+		if (i == 0)
+			more += strspn(more, "0123456789.");
+		return *more == '\0' || *more == ':';
+	}
+	return false;
+}

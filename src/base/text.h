@@ -60,6 +60,9 @@ void text_printable(char *buf, size_t cap, const void *from, size_t len);
 /* Is @word in @list, whose words are parted by blanks?  NULL has none. */
 bool text_listed(const char *list, const char *word);
 
+/* Does @host, of a URL, name this host alone?  "127.0.0.1:9091", "localhost" */
+bool text_is_loopback(const char *host);
+
 /* How many of @len bytes are UTF-8 as RFC 3629 has it; @len when all are. */
 size_t text_utf8_len(const char *text, size_t len);
 

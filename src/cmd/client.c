@@ -14,7 +14,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "cmd/outcome.h"
-#include "control/control.h"
+#include "control/gate.h"
 
 enum { REPLY_MAX = 16 << 20, URL_CAP = 1024 };
 
@@ -22,6 +22,7 @@ struct client {
 	CURL *curl;
 	char *socket_path;
 	const struct outcome *refusal; /* of the last request that was */
+	long most_ms;
 };
 
 struct reply {
@@ -62,6 +63,11 @@ void client_free(struct client *c)
 	curl_easy_cleanup(c->curl);
 	free(c->socket_path);
 	free(c);
+}
+
+void client_limit(struct client *c, long most_ms)
+{
+	c->most_ms = most_ms;
 }
 
 static size_t take_reply(char *data, size_t size, size_t n, void *ctx)
@@ -142,7 +148,7 @@ static bool try_to_look(struct client *c)
 
 	if (ask_why(c->socket_path) != EACCES)
 		return false;
-	control_read_socket(path, sizeof(path), c->socket_path);
+	gate_look_path(path, sizeof(path), c->socket_path);
 	if (ask_why(path) != 0 || !(copy = strdup(path)))
 		return false;
 	free(c->socket_path);
@@ -187,6 +193,8 @@ static int prepare(struct client *c, const struct client_request *rq,
 	if (curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket_path) ||
 	    curl_easy_setopt(h, CURLOPT_URL, url) ||
 	    curl_easy_setopt(h, CURLOPT_PROXY, "") ||
+	    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L) ||
+	    curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, c->most_ms) ||
 	    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_reply) ||
 	    curl_easy_setopt(h, CURLOPT_WRITEDATA, into))
 		return -ENOMEM;

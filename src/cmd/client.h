@@ -17,6 +17,9 @@ struct outcome;
 int client_new(struct client **ret, const char *socket_path, struct error *e);
 void client_free(struct client *c);
 
+/* No call takes longer; 0, as at first: as long as the service takes. */
+void client_limit(struct client *c, long most_ms);
+
 struct client_request {
 	const char *verb;
 	const char *path;

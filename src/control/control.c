@@ -287,16 +287,6 @@ static void on_end(void *ctx, struct MHD_Connection *conn, void **state,
 	*state = NULL;
 }
 
-void control_read_socket(char *buf, size_t cap, const char *socket_path)
-{
-	size_t len = strlen(socket_path);
-	const char *end = "";
-
-	if (len > 5 && !strcmp(socket_path + len - 5, ".sock"))
-		end = socket_path + (len -= 5);
-	snprintf(buf, cap, "%.*s-read%s", (int)len, socket_path, end);
-}
-
 static int door_open(struct door *d, const char *path, gid_t group,
 		     struct error *e)
 {
@@ -361,7 +351,7 @@ static int open_look(struct control *c, const struct control_options *o,
 		return error_code(e);
 	if (group == GATE_NO_GROUP)
 		return 0;
-	control_read_socket(path, sizeof(path), o->socket);
+	gate_look_path(path, sizeof(path), o->socket);
 	return door_open(&c->look, path, group, e);
 }
 

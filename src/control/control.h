@@ -12,8 +12,6 @@
  */
 #pragma once
 
-#include <stddef.h>
-
 struct control;
 struct error;
 struct host;
@@ -34,9 +32,6 @@ struct control_options {
  * that nobody serves is replaced; EADDRINUSE when a daemon serves it. */
 int control_start(struct control **ret, struct host *h,
 		  const struct control_options *o, struct error *e);
-
-/* "/run/drover/drover-read.sock" for "/run/drover/drover.sock". */
-void control_read_socket(char *buf, size_t cap, const char *socket_path);
 
 /* EADDRINUSE when a daemon serves @socket_path: for a look before anything is
  * touched that the other one owns. */

@@ -14,6 +14,16 @@
 
 enum { BACKLOG = 64, GROUPS_MAX = 256 };
 
+void gate_look_path(char *buf, size_t cap, const char *path)
+{
+	size_t len = strlen(path);
+	const char *end = "";
+
+	if (len > 5 && !strcmp(path + len - 5, ".sock"))
+		end = path + (len -= 5);
+	snprintf(buf, cap, "%.*s-read%s", (int)len, path, end);
+}
+
 int gate_group(gid_t *ret, const char *name, struct error *e)
 {
 	struct group entry, *found = NULL;

@@ -24,6 +24,9 @@ struct gate {
 	char path[108];
 };
 
+/* "/run/drover/drover-read.sock" for "/run/drover/drover.sock". */
+void gate_look_path(char *buf, size_t cap, const char *path);
+
 /* GATE_NO_GROUP: nobody has made one of this name; NULL or "": our own. */
 int gate_group(gid_t *ret, const char *name, struct error *e);
 

@@ -55,26 +55,6 @@ static enum MHD_Result refuse(struct MHD_Connection *conn, unsigned status,
 	return reply(conn, status, "text/plain", strdup(why));
 }
 
-/* "127.0.0.1:9091", "localhost"; who gives none is no browser. */
-static bool means_this_host(const char *name)
-{
-	static const char *const names[] = { "127.", "localhost" };
-
-	if (!name)
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const size_t len = strlen(names[i]);
-		const char *more = name + len;
-
-		if (strncmp(name, names[i], len) != 0)
-			continue;
-		if (i == 0)
-			more += strspn(more, "0123456789.");
-		return *more == '\0' || *more == ':';
-	}
-	return false;
-}
-
 static enum MHD_Result answer(const struct scrape *s,
 			      struct MHD_Connection *conn, const char *url)
 {
@@ -83,7 +63,7 @@ static enum MHD_Result answer(const struct scrape *s,
 	char *text = NULL;
 	struct error e;
 
-	if (!means_this_host(name))
+	if (name && !text_is_loopback(name)) /* who gives none is no browser */
 		return refuse(conn, MHD_HTTP_FORBIDDEN,
 			      "this is read by its address alone\n");
 	if (strcmp(url, "/metrics") != 0)

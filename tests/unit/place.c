@@ -27,7 +27,7 @@ int place_open(void **state)
 
 	scratch_folder(p->folder);
 	snprintf(p->socket, sizeof(p->socket), "%s/run/drover.sock", p->folder);
-	control_read_socket(p->look, sizeof(p->look), p->socket);
+	gate_look_path(p->look, sizeof(p->look), p->socket);
 	p->options = (struct control_options){
 		.socket = p->socket,
 		.read_group = getgrgid(getegid())->gr_name,
