@@ -6,7 +6,7 @@ import stat
 import subprocess
 import unittest
 
-from lab import BUILD, Lab, machine, needs, oracle, unit
+from lab import BUILD, ROOT, Lab, machine, needs, oracle, unit, web
 from lab.core import status, wait_for
 from lab.field import Field
 from lab.host import PROGRAMS
@@ -14,7 +14,7 @@ from lab.host import PROGRAMS
 TIME_LIMIT = 120
 PARALLEL = True
 
-EXPOSURE = 40  # tenths
+EXPOSURE, PAGE_EXPOSURE = 40, 15  # tenths
 NEEDED = ("systemd-analyze", "setpriv", "unshare")
 
 
@@ -45,6 +45,17 @@ class Unit(unittest.TestCase):
     def test_systemd_understands_every_line(self):
         found = self.analyze("verify", "--man=no")
         self.assertNotIn("droverd.service", found.stderr)
+
+    def test_that_of_the_page_is_nearly_none(self):
+        path = self.lab.path("drover-web.service")
+        with open(os.path.join(ROOT, "dist", "drover-web.service.in"), encoding="utf-8") as f, \
+                open(path, "w", encoding="utf-8") as to:
+            to.write(f.read().replace("@bindir@/drover-web", os.path.join(BUILD, web.PROGRAM)))
+        shutil.copy(os.path.join(ROOT, "dist", "drover-web.socket"), self.lab.dir)
+        self.unit = path
+        found = self.analyze("security", "--offline=true", f"--threshold={PAGE_EXPOSURE}")
+        self.assertEqual(found.returncode, 0, found.stdout[-4000:] + found.stderr)
+        self.assertNotIn("drover-web", self.analyze("verify", "--man=no").stderr)
 
     def test_each_capability_stands_under_its_reason(self):
         """A comment, or the continued one of the line before."""

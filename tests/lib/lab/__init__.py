@@ -20,6 +20,8 @@
     proxy     a TCP proxy with faults between two daemons
     wire      what daemons say to each other, said by a test
     unit      what the unit of droverd leaves to it, without a systemd
+    web       drover-web, and requests to it
+    browser   Chromium, for its page
     booted    a Debian of its own that its systemd runs
     authority a CA of openssl's, and certificates of hosts
     suite     runs one file of tests for tests/run
