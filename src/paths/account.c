@@ -115,6 +115,8 @@ static void note_drop(struct path *p, const struct lane_view *v)
 		p->pause_us = 0;
 	else if (p->next_us <= clock_us())
 		path_pause(p);
+	/* They were chosen beside this lane. */
+	p->set->plan_due = p->set->plan_due || p->ports > 0;
 	if (lanes_count_of(p->set->lanes, p->number).alive > 0 || p->failed)
 		return;
 	log_warning("session with %s: the path over %s is lost: %s",

@@ -226,6 +226,17 @@ static unsigned all_lanes(const struct path_set *set)
 	return n.alive - n.starting;
 }
 
+/* Its ports were chosen for lanes that are not all there any more: from the
+ * next of them a lane would share a member or a queue while another has none.
+ * With no lane left there is no time for that. */
+static bool awaits_ports(const struct path *p)
+{
+	const struct path_set *set = p->set;
+
+	return p->ports > 0 && (set->plan_due || set->planning) &&
+	       all_lanes(set) > 0;
+}
+
 static bool has_work(const struct path *p)
 {
 	const struct lanes_count own = lanes_count_of(p->set->lanes, p->number);
@@ -233,7 +244,7 @@ static bool has_work(const struct path *p)
 
 	/* Only when a dead one is buried is it known how long to wait before
 	 * the next. */
-	if ((!p->given && p->routes == 0) || own.dying > 0)
+	if ((!p->given && p->routes == 0) || own.dying > 0 || awaits_ports(p))
 		return false;
 	if (wanted == 0 && p->proved && all_lanes(p->set) == 0)
 		wanted = 1;
