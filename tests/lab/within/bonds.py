@@ -28,111 +28,94 @@ GUEST = {"content": "random", "fill": "12M", "hot": "1M", "rate": "128K",
 
 @needs(*PROGRAMS, "guest/drover-stress.elf")
 class Bonds(unittest.TestCase):
-    """Two hosts and a guest for all of them; each makes the bonds that it needs."""
+    """Each has two hosts and a guest of its own, and makes the bonds that it needs."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = Lab()
-        cls.addClassCleanup(cls.lab.close)
-        cls.network = Network(cls.lab, ("alpha", "beta", "switch"))
-        cls.console = Console(cls.lab)
-        cls.hosts = [Host(cls.lab, name, cls.network[name], [ADDRESS[name]],
-                          settings={"move": {"option": "multichannel"}})
-                     for name in ("alpha", "beta")]
-        connect(*cls.hosts)
-        # A daemon listens on addresses that it has.
-        cls.back_to_back("balance-xor")
-        for host in cls.hosts:
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.network = Network(self.lab, ("alpha", "beta", "switch"))
+        self.console = Console(self.lab)
+        self.hosts = [Host(self.lab, name, self.network[name], [ADDRESS[name]],
+                           settings={"move": {"option": "multichannel"}})
+                      for name in ("alpha", "beta")]
+        connect(*self.hosts)
+        self.here, self.there = self.hosts
+
+    def start(self):
+        """The daemons, which listen on addresses that there are, and the guest."""
+        for host in self.hosts:
             host.start()
-        cls.here, cls.there = cls.hosts
-        cls.here.define(machine.definition(
-            "guest", *machine.stress_arguments(**GUEST), *cls.console.arguments(), memory="64M"))
-        cls.here.drover("vm", "start", "guest")
-        cls.console.wait_line("^drover-stress ready", 60)
+        self.here.define(machine.definition(
+            "guest", *machine.stress_arguments(**GUEST), *self.console.arguments(),
+            memory="64M"))
+        self.here.drover("vm", "start", "guest")
+        self.console.wait_line("^drover-stress ready", 60)
 
     # -- cards
-    @classmethod
-    def ip(cls, name, *words):
-        cls.network[name].run("ip", *" ".join(map(str, words)).split())
+    def ip(self, name, *words):
+        self.network[name].run("ip", *" ".join(map(str, words)).split())
 
-    @classmethod
-    def clear(cls):
-        for name in ("alpha", "beta", "switch"):
-            for link in cls.network[name].json("ip", "-j", "link", "show"):
-                if link["ifname"] != "lo" and cls.network[name].lab:
-                    cls.network[name].run("ip", "link", "del", link["ifname"].split("@")[0],
-                                          check=False)
-
-    @classmethod
-    def pair(cls, first, card, second, far, rate):
+    def pair(self, first, card, second, far, rate):
         """A cable with a rate in each direction."""
-        cls.ip(first, "link add", card, "type veth peer name", far, "netns",
-               cls.network[second].holder.pid)
-        cls.shape(first, rate, card)
-        cls.shape(second, rate, far)
+        self.ip(first, "link add", card, "type veth peer name", far, "netns",
+                self.network[second].holder.pid)
+        self.shape(first, rate, card)
+        self.shape(second, rate, far)
 
-    @classmethod
-    def shape(cls, name, rate, *cards):
-        cls.network[name].run("sh", "-ec", f"for d in {' '.join(cards)}; do tc qdisc replace "
-                              f"dev $d root tbf rate {rate} burst 32768 latency 20ms; done")
+    def shape(self, name, rate, *cards):
+        self.network[name].run("sh", "-ec", f"for d in {' '.join(cards)}; do tc qdisc replace "
+                               f"dev $d root tbf rate {rate} burst 32768 latency 20ms; done")
 
-    @classmethod
-    def bond(cls, name, options):
-        cls.ip(name, "link add bond0 type bond mode", options, "miimon 100")
+    def bond(self, name, options):
+        self.ip(name, "link add bond0 type bond mode", options, "miimon 100")
         for card in CARDS:
-            cls.ip(name, "link set", card, "master bond0")
-        cls.ip(name, "address add", f"{ADDRESS[name]}/24 dev bond0")
-        cls.ip(name, "link set bond0 up")
+            self.ip(name, "link set", card, "master bond0")
+        self.ip(name, "address add", f"{ADDRESS[name]}/24 dev bond0")
+        self.ip(name, "link set bond0 up")
 
-    @classmethod
-    def back_to_back(cls, options, rate=RATE):
-        cls.clear()
+    def back_to_back(self, options, rate=RATE):
         for card in CARDS:
-            cls.pair("alpha", card, "beta", card, rate)
+            self.pair("alpha", card, "beta", card, rate)
         for name in ADDRESS:
-            cls.bond(name, options)
-        cls.ready("alpha", "beta")
+            self.bond(name, options)
+        self.ready("alpha", "beta")
+        self.start()
 
-    @classmethod
-    def behind_a_bridge(cls, alpha, beta=None, rate=RATE):
+    def behind_a_bridge(self, alpha, beta=None, rate=RATE):
         """beta: its bond's options; without, it has one fast card."""
-        cls.clear()
-        cls.ip("switch", "link add bridge type bridge forward_delay 0")
-        cls.ip("switch", "link set bridge up")
+        self.ip("switch", "link add bridge type bridge forward_delay 0")
+        self.ip("switch", "link set bridge up")
         for name, options in (("alpha", alpha), ("beta", beta)):
             for card in CARDS if options else ["fast"]:
                 far = f"{name[0]}-{card}"
-                cls.pair(name, card, "switch", far, rate if options else FAST)
-                cls.ip("switch", "link set", far, "master bridge up")
+                self.pair(name, card, "switch", far, rate if options else FAST)
+                self.ip("switch", "link set", far, "master bridge up")
             if options:
-                cls.bond(name, options)
+                self.bond(name, options)
             else:
-                cls.ip(name, "address add", f"{ADDRESS[name]}/24 dev fast")
-                cls.ip(name, "link set fast up")
-        cls.ready(*(n for n, o in (("alpha", alpha), ("beta", beta)) if o))
+                self.ip(name, "address add", f"{ADDRESS[name]}/24 dev fast")
+                self.ip(name, "link set fast up")
+        self.ready(*(n for n, o in (("alpha", alpha), ("beta", beta)) if o))
+        self.start()
 
-    @classmethod
-    def ready(cls, *bonded):
+    def ready(self, *bonded):
         """All members carry, and the hosts reach each other."""
         for name in bonded:
-            wait_for(f"the bond of {name}", lambda name=name: cls.members_up(name) == MEMBERS, 30)
-        wait_for("the other host", cls.reached, 30, 0.1)
+            wait_for(f"the bond of {name}", lambda name=name: self.members_up(name) == MEMBERS, 30)
+        wait_for("the other host", self.reached, 30, 0.1)
 
-    @classmethod
-    def shown(cls, name):
-        return cls.network[name].run("cat", "/proc/net/bonding/bond0")
+    def shown(self, name):
+        return self.network[name].run("cat", "/proc/net/bonding/bond0")
 
-    @classmethod
-    def members_up(cls, name):
-        text = cls.shown(name)
+    def members_up(self, name):
+        text = self.shown(name)
         if "802.3ad" in text:
             ports = [line for line in text.splitlines() if "Number of ports" in line]
             return int(ports[0].split(":")[1]) if ports else 0
         return text.count("MII Status: up") - 1
 
-    @classmethod
-    def reached(cls):
-        s = cls.network["alpha"].socket()
+    def reached(self):
+        s = self.network["alpha"].socket()
         with s:
             s.settimeout(1)
             try:
@@ -152,8 +135,7 @@ class Bonds(unittest.TestCase):
 
     def move(self, *options, meanwhile=None):
         """The guest to the other host; (what left here by member, what came there, job)."""
-        cls = type(self)
-        before = self.sent(cls.here.name), self.sent(cls.there.name, "rx")
+        before = self.sent(self.here.name), self.sent(self.there.name, "rx")
         begin, failures = time.monotonic(), []
 
         def guarded():
@@ -164,16 +146,16 @@ class Bonds(unittest.TestCase):
         helper = threading.Thread(target=guarded) if meanwhile else None
         if helper:
             helper.start()
-        said = cls.here.drover("move", "guest", cls.there.name, *options, timeout=150)
+        said = self.here.drover("move", "guest", self.there.name, *options, timeout=150)
         if helper:
             helper.join()
-        after = self.sent(cls.here.name), self.sent(cls.there.name, "rx")
-        job = cls.here.newest_job(kind="move")
-        cls.here, cls.there = cls.there, cls.here
+        after = self.sent(self.here.name), self.sent(self.there.name, "rx")
+        job = self.here.newest_job(kind="move")
+        self.here, self.there = self.there, self.here
         self.assertEqual(failures, [])
         self.assertEqual(self.console.corrupt(), [])
         left, came = ({card: b[card] - a[card] for card in b} for a, b in zip(before, after))
-        print(f"{self.id().split('.')[-1]}: {time.monotonic() - begin:.1f} s", "left", left,
+        print(f"{self.id().split('.')[-1]}: {time.monotonic() - begin:.1f} s", job["state"], "left", left,
               "came", came)
         for path in job["report"]["paths"]:
             print("   ", path["connections"], path["flows"], "|", path["reason"],
@@ -258,11 +240,13 @@ class Bonds(unittest.TestCase):
             path = self.check_said(job, "^bond0: Connections are spread over the members by")
             self.assertIn("4 connections because bond0 has 4 members", path["reason"])
 
-    def test_lacp_spreads_connections_and_one_of_them_uses_one_member(self):
+    def test_lacp_spreads_connections_over_the_members(self):
         self.back_to_back(f"802.3ad {HASHED} lacp_rate fast")
         left, came, *_ = self.move()
         self.check_even(left)
         self.check_even(came)
+
+    def test_lacp_sends_one_connection_over_one_member(self):
         self.back_to_back(f"802.3ad {HASHED} lacp_rate fast", FAST)
         left, came, *_ = self.move("--connections", 1)
         self.check_one(left)
@@ -300,12 +284,17 @@ class Bonds(unittest.TestCase):
                 self.check_one(came)
                 self.check_said(job, "bond0 there receives what one peer sends on one member")
 
-    def test_tlb_and_alb_send_to_one_peer_over_one_member(self):
-        for mode in ("balance-tlb", "balance-alb"):
-            self.behind_a_bridge(mode, mode, FAST)
-            _, came, job, _ = self.move()
-            # All left by one member at a time, which their load changes every ten seconds.
-            self.check_one(came)
-            path = self.check_said(job, "^bond0: Peers are spread over the members, not "
-                                        "connections.*bond0 there receives it on one")
-            self.assertEqual(path["connections"], 1)
+    def test_tlb_sends_to_one_peer_over_one_member(self):
+        self.check_one_peer("balance-tlb")
+
+    def test_alb_sends_to_one_peer_over_one_member(self):
+        self.check_one_peer("balance-alb")
+
+    def check_one_peer(self, mode):
+        self.behind_a_bridge(mode, mode, FAST)
+        _, came, job, _ = self.move()
+        # All left by one member at a time, which their load changes every ten seconds.
+        self.check_one(came)
+        path = self.check_said(job, "^bond0: Peers are spread over the members, not "
+                                    "connections.*bond0 there receives it on one")
+        self.assertEqual(path["connections"], 1)
