@@ -21,9 +21,9 @@ test:
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/run --build $(B) $(if $(QUICK),--quick) $(if $(LAB),--lab) $(T)
 
-# What needs a kernel with bonds, RDMA, netem, KVM.
+# What needs a kernel with bonds, RDMA, netem, KVM.  SUITES: only these of it.
 lab:
-	@$(MAKE) --no-print-directory test T=lab
+	@$(MAKE) --no-print-directory test T="$(or $(SUITES),lab)"
 
 # One suite, or suite:test, COUNT times; without a SEED there is a new one.
 COUNT ?= 10
