@@ -2,6 +2,7 @@
 #include "disks/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct disk_server {
 	uint64_t size;
 	struct endpoint endpoint;
 	int listen_fd, stop_fd;
+	int ended_fd; /* a socket whose other end has gone */
 	struct pool *pool;
 	pthread_t reader, answers;
 	bool runs, answering;
@@ -45,13 +47,35 @@ struct disk_server {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	bool stopping;
+	bool stopping, rests;
 	int fd; /* the client's; -1: there is none.  Closed by the reader */
 	struct flight flight;
 	struct disk_server_stats stats;
 };
 
 /* --- the socket */
+
+/* Locked.  The client is let go, also where the reader waits for something
+ * else.  A shutdown is not enough: QEMU waits until it can write, and a full
+ * socket that nobody reads is never found to be broken. */
+static void let_go(struct disk_server *s)
+{
+	if (s->fd < 0)
+		return;
+	shutdown(s->fd, SHUT_RDWR); /* whoever polls it wakes */
+	(void)dup3(s->ended_fd, s->fd, O_CLOEXEC);
+}
+
+static int make_ended(int *ret_fd, struct error *e)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_sys(e, "socketpair");
+	close(pair[1]);
+	*ret_fd = pair[0];
+	return 0;
+}
 
 /* 1, 0 at its end or when the server stops, or negative. */
 static int read_all(struct disk_server *s, void *buf, size_t len,
@@ -90,7 +114,7 @@ static void send_locked(struct disk_server *s, const void *bytes, size_t len)
 		return;
 	n = send(s->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n != (ssize_t)len)
-		shutdown(s->fd, SHUT_RDWR);
+		let_go(s);
 }
 
 static void send_bytes(struct disk_server *s, const void *bytes, size_t len)
@@ -195,17 +219,21 @@ static int put_request(struct disk_server *s, struct flight_request *r,
 	return put(s, r, &head, NULL, e) < 0 ? error_code(e) : 1;
 }
 
-/* NULL: the server stops. */
+/* NULL: the server stops, or rests. */
 static struct flight_request *begin(struct disk_server *s,
 				    const struct nbd_request *q)
 {
+	bool room;
+
 	WITH_LOCK(&s->lock);
 
-	if (!s->stopping && !flight_has_room(&s->flight, q->offset, q->len))
-		s->stats.waits++;
-	while (!s->stopping && !flight_has_room(&s->flight, q->offset, q->len))
+	room = flight_has_room(&s->flight, q->offset, q->len);
+
+	s->stats.waits += !room;
+	while (!s->stopping && !s->rests &&
+	       !flight_has_room(&s->flight, q->offset, q->len))
 		pthread_cond_wait(&s->changed, &s->lock);
-	return s->stopping ? NULL : flight_begin(&s->flight, q);
+	return s->stopping || s->rests ? NULL : flight_begin(&s->flight, q);
 }
 
 static bool is_acked(void *context, uint64_t seq)
@@ -280,6 +308,23 @@ static int serve(struct disk_server *s, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+/* Whoever comes while the server rests waits for its greeting: QEMU would wait
+ * up to 16 s before it comes again.  False: the server stops. */
+static bool take_client(struct disk_server *s, int fd)
+{
+	WITH_LOCK(&s->lock);
+
+	while (s->rests && !s->stopping)
+		pthread_cond_wait(&s->changed, &s->lock);
+	if (s->stopping) {
+		close(fd);
+		return false;
+	}
+	s->fd = fd;
+	s->stats.connected = true;
+	return true;
+}
+
 /* False: the server stops. */
 static bool await_client(struct disk_server *s)
 {
@@ -294,12 +339,7 @@ static bool await_client(struct disk_server *s)
 			return false;
 		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	} while (fd < 0);
-
-	WITH_LOCK(&s->lock);
-
-	s->fd = fd;
-	s->stats.connected = true;
-	return true;
+	return take_client(s, fd);
 }
 
 /* The next client's writes may be to the same places. */
@@ -356,8 +396,7 @@ static void *answers_main(void *arg)
 
 	/* The session has ended: nobody waits for an answer that never comes.
 	 */
-	if (s->fd >= 0)
-		shutdown(s->fd, SHUT_RDWR);
+	let_go(s);
 	return NULL;
 }
 
@@ -380,6 +419,8 @@ static int open_all(struct disk_server *s, const struct disk_server_options *o,
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (s->stop_fd < 0)
 		return error_sys(e, "eventfd");
+	if (make_ended(&s->ended_fd, e) < 0)
+		return error_code(e);
 	if (pool_new(&s->pool, BUFFERS, FLIGHT_BLOCK, e) < 0 ||
 	    endpoint_parse(&s->endpoint, o->path, e) < 0)
 		return error_code(e);
@@ -401,7 +442,7 @@ int disk_server_new(struct disk_server **ret,
 	s->disk = o->disk;
 	s->name = o->name;
 	s->size = o->size;
-	s->fd = s->listen_fd = s->stop_fd = -1;
+	s->fd = s->listen_fd = s->stop_fd = s->ended_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->changed);
 	if (open_all(s, o, e) < 0) {
@@ -411,6 +452,16 @@ int disk_server_new(struct disk_server **ret,
 	}
 	*ret = s;
 	return 0;
+}
+
+void disk_server_rest(struct disk_server *s, bool rests)
+{
+	WITH_LOCK(&s->lock);
+
+	s->rests = rests;
+	pthread_cond_broadcast(&s->changed);
+	if (rests && s->flight.count > 0)
+		let_go(s);
 }
 
 void disk_server_stop(struct disk_server *s)
@@ -444,6 +495,8 @@ void disk_server_free(struct disk_server *s)
 		return;
 	if (s->stop_fd >= 0)
 		close(s->stop_fd);
+	if (s->ended_fd >= 0)
+		close(s->ended_fd);
 	pool_free(s->pool);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);

@@ -36,6 +36,10 @@ struct disk_server_options {
 
 int disk_server_new(struct disk_server **ret,
 		    const struct disk_server_options *o, struct error *e);
+/* @rests: nothing arrives.  A client that waits for an answer is let go, and so
+ * is one that asks for something; none is taken.  A connection in which nothing
+ * is asked stays. */
+void disk_server_rest(struct disk_server *s, bool rests);
 /* Ends the connection and joins the threads.  NULL and a second call are fine.
  */
 void disk_server_stop(struct disk_server *s);

@@ -25,8 +25,6 @@
 
 enum {
 	TURN_US = 500000,
-	/* Beyond what the source waits for without a path. */
-	LATER_US = 2000000,
 	GIVE_UP_US = 15000000, /* for a session of before to end */
 	PROMISES_MOST = 256,   /* files that come at once, and are counted */
 	SECTOR = 512,
@@ -409,15 +407,6 @@ static void part(struct host *h, struct copy *c)
 	copies_drop(h->copies, c, false);
 }
 
-/* The source gives a copy up at the limit of switchovers at the latest, and may
- * not be able to say so: the next try finds the files gone. */
-static void limit_silence(struct host *h, struct session *s)
-{
-	AUTO_TERMS struct terms t = terms_of(h);
-
-	session_set_outage_limit(s, t.host.switchover_outage_us + LATER_US);
-}
-
 /* Nobody ends it from here on. */
 static void forget_session(struct copies *all, struct copy *c)
 {
@@ -441,7 +430,6 @@ void copies_serve(struct host *h, struct session *s,
 		session_free(s);
 		return;
 	}
-	limit_silence(h, s);
 	if (session_say(s, MESSAGE_TAKES, &e) == 0)
 		follow(s, c);
 	sink_stop(c->sink);

@@ -16,6 +16,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "disks/server.h"
+#include "disks/standby.h"
 #include "move/job.h"
 #include "move/paths.h"
 #include "move/peer.h"
@@ -29,9 +30,8 @@ enum {
 	SEAL_US = 60000000, /* of a disk that is slow to sync */
 	END_US = 20000000,
 	TURN_MS = 20,
-	/* A write of the guest's waits until the other host has it.  Without a
-	 * path it is the copy that ends, and not the guest that stands. */
-	HELD_US = 1000000,
+	LOOK_US = 200000,    /* between looks at jobs while the memory moves */
+	IN_FLIGHT = 1 << 20, /* bytes that a guest is just writing */
 };
 
 struct copied {
@@ -39,7 +39,7 @@ struct copied {
 	char *node, *path;
 	char socket[PATH_MAX];
 	uint64_t size, allocated;
-	struct disk_server *server;
+	struct standby_job standby;
 	bool started;
 };
 
@@ -47,7 +47,12 @@ struct copy {
 	const struct move_peer *peer;
 	struct session *session;
 	struct copied *at;
+	struct disk_server **servers; /* one for each, in their order */
 	size_t count;
+	struct disk_standby *standby;
+	uint64_t next_look_us;
+	int in_step; /* of the last look */
+	bool guest_stands;
 };
 
 /* --- which disks */
@@ -127,7 +132,8 @@ static int choose(struct copy *c, const struct job *job,
 	    drives_list(q, &drives, e) < 0)
 		return error_code(e);
 	c->at = calloc(drives.count + 1, sizeof(*c->at));
-	if (!c->at)
+	c->servers = calloc(drives.count + 1, sizeof(struct disk_server *));
+	if (!c->at || !c->servers)
 		return error_set(e, ENOMEM, "no memory for disks");
 	for (size_t i = 0; i < drives.count; i++) {
 		const struct drive *one = &drives.at[i];
@@ -184,25 +190,31 @@ static uid_t user_of(const struct move_machine *m)
 	return lstat(m->run_dir, &st) < 0 ? 0 : st.st_uid;
 }
 
-static int mirror_all(struct copy *c, const struct move_machine *m,
-		      struct qmp *q, struct error *e)
+static int serve_all(struct copy *c, const struct move_machine *m,
+		     struct error *e)
 {
 	for (size_t i = 0; i < c->count; i++) {
-		struct copied *d = &c->at[i];
 		const struct disk_server_options o = {
 			.session = c->session,
 			.disk = (unsigned)i,
-			.name = d->mirror.export,
-			.size = d->size,
-			.path = d->socket,
+			.name = c->at[i].mirror.export,
+			.size = c->at[i].size,
+			.path = c->at[i].socket,
 			.owner = { .number = user_of(m) },
 		};
 
-		if (disk_server_new(&d->server, &o, e) < 0)
+		if (disk_server_new(&c->servers[i], &o, e) < 0)
 			return error_code(e);
-		d->started = true;
-		if (mirror_start(q, &d->mirror, e) < 0)
-			return error_in(e, "mirror %s", d->path);
+	}
+	return standby_new(&c->standby, c->session, c->servers, c->count, e);
+}
+
+static int mirror_all(struct copy *c, struct qmp *q, struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		c->at[i].started = true;
+		if (mirror_start(q, &c->at[i].mirror, e) < 0)
+			return error_in(e, "mirror %s", c->at[i].path);
 	}
 	return 0;
 }
@@ -213,9 +225,7 @@ static int begin(struct copy *c, const struct job *job,
 {
 	if (session_open(&c->session, so, e) < 0 || ask(c, job, e) < 0)
 		return error_code(e);
-	if (so->outage_limit_us > HELD_US)
-		session_set_outage_limit(c->session, HELD_US);
-	return mirror_all(c, m, q, e);
+	return serve_all(c, m, e) < 0 ? error_code(e) : mirror_all(c, q, e);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): all that a move is made of */
@@ -253,8 +263,11 @@ int copy_paths(const struct copy *c, struct words *ret, struct error *e)
 
 void copy_switchover(struct copy *c, uint64_t outage_limit_us)
 {
-	if (c->count > 0)
-		session_switchover(c->session, outage_limit_us);
+	if (c->count == 0)
+		return;
+	c->guest_stands = true;
+	standby_guest_stands(c->standby);
+	session_switchover(c->session, outage_limit_us);
 }
 
 static int drain_messages(struct copy *c, struct error *e)
@@ -280,22 +293,50 @@ int copy_check(struct copy *c, struct error *e)
 	return 0;
 }
 
-static int look_at(struct copied *d, struct qmp *q, struct copy_progress *ret,
-		   struct error *e)
+/* 0: it goes on, or will. */
+static int tend(struct copy *c, size_t i, struct qmp *q,
+		const struct mirror_state *now, struct error *e)
 {
-	struct mirror_state now;
+	struct copied *d = &c->at[i];
 	struct disk_server_stats st;
+	struct error ignored;
+	unsigned times;
+	const bool rests = standby_rests(c->standby, &times);
+
+	switch (now->step == MIRROR_STANDS
+			? standby_act(&d->standby, clock_us(), rests)
+			: STANDBY_GIVE_UP) {
+	case STANDBY_WAIT:
+		return 0;
+	case STANDBY_RESUME:
+		/* It may go on by itself meanwhile, which is as good. */
+		if (mirror_resume(q, &d->mirror, &ignored) < 0)
+			log_debug("disk %s: %s", d->path, ignored.text);
+		return 0;
+	case STANDBY_GIVE_UP:
+		break;
+	}
+	disk_server_stats(c->servers[i], &st);
+	return error_set(e, EIO, "the copy of disk %s has stopped%s%s%s%s",
+			 d->path, now->why[0] ? ": " : "", now->why,
+			 st.why[0] ? ": " : "", st.why);
+}
+
+static int look_at(struct copy *c, size_t i, struct qmp *q,
+		   struct copy_progress *ret, struct error *e)
+{
+	struct copied *d = &c->at[i];
+	struct mirror_state now;
 
 	if (mirror_look(q, &d->mirror, &now, e) < 0)
 		return error_code(e);
 	ret->done += now.done;
 	ret->all += now.all;
-	if (now.step == MIRROR_COPIES || now.step == MIRROR_READY)
-		return now.step == MIRROR_READY;
-	disk_server_stats(d->server, &st);
-	return error_set(e, EIO, "the copy of disk %s has stopped%s%s%s%s",
-			 d->path, now.why[0] ? ": " : "", now.why,
-			 st.why[0] ? ": " : "", st.why);
+	if (now.step == MIRROR_READY)
+		return standby_in_step(&d->standby, clock_us(),
+				       now.all - now.done,
+				       c->guest_stands ? 0 : IN_FLIGHT);
+	return now.step == MIRROR_COPIES ? 0 : tend(c, i, q, &now, e);
 }
 
 int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
@@ -307,7 +348,7 @@ int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 	if (copy_check(c, e) < 0)
 		return error_code(e);
 	for (size_t i = 0; i < c->count; i++) {
-		int r = look_at(&c->at[i], q, ret, e);
+		int r = look_at(c, i, q, ret, e);
 
 		if (r < 0) {
 			(void)copy_check(c, e); /* knows better why */
@@ -316,6 +357,24 @@ int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 		ready &= r;
 	}
 	return ready;
+}
+
+int copy_tend(struct copy *c, struct qmp *q, struct error *e)
+{
+	struct copy_progress ignored;
+	unsigned times;
+
+	if (c->count == 0)
+		return 1;
+	if (clock_us() >= c->next_look_us) {
+		c->next_look_us = clock_us() + LOOK_US;
+		c->in_step = copy_look(c, q, &ignored, e);
+		if (c->in_step < 0)
+			return c->in_step;
+	} else if (copy_check(c, e) < 0) {
+		return error_code(e);
+	}
+	return c->in_step && !standby_rests(c->standby, &times);
 }
 
 /* --- its end */
@@ -406,16 +465,18 @@ void copy_end(struct copy *c, struct qmp *q)
 	/* A job that waits for an answer ends when the connection does. */
 	if (c->session)
 		session_end(c->session, "the disks are copied no longer");
+	standby_free(c->standby);
 	for (size_t i = 0; i < c->count; i++)
-		disk_server_stop(c->at[i].server);
+		disk_server_stop(c->servers[i]);
 	for (size_t i = 0; i < c->count; i++)
 		stop_mirror(&c->at[i], q);
 	session_free(c->session);
 	for (size_t i = 0; i < c->count; i++) {
-		disk_server_free(c->at[i].server);
+		disk_server_free(c->servers[i]);
 		free(c->at[i].node);
 		free(c->at[i].path);
 	}
+	free(c->servers);
 	free(c->at);
 	free(c);
 }

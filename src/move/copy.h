@@ -39,6 +39,9 @@ int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 void copy_switchover(struct copy *c, uint64_t outage_limit_us);
 /* Does its session live?  Asks no QEMU. */
 int copy_check(struct copy *c, struct error *e);
+/* While the memory moves and the guest runs: has jobs that stand go on.  1: the
+ * disks are in step; 0: not yet, and the guest is not to be stopped. */
+int copy_tend(struct copy *c, struct qmp *q, struct error *e);
 /* Both QEMUs have all of the memory: the mirrors end, and the other host has
  * all that the guest was told is written, durable. */
 int copy_seal(struct copy *c, struct qmp *q, struct error *e);

@@ -45,7 +45,6 @@ enum {
 	PROGRESS_US = 250000,
 	COPY_MS = 100, /* between looks at the disks */
 	FAR_S = 2,     /* seconds that the rest takes when the end is far */
-	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
 };
 
 /* --- check */
@@ -272,10 +271,6 @@ static int set_up_qemu(struct source *m, struct error *e)
 		if (monitor_set_capability(m->qmp, &m->capabilities,
 					   wanted[i].name, wanted[i].on, e) < 0)
 			return error_code(e);
-	/* The session holds QEMU back; its own limit would be a second one. */
-	if (monitor_set_parameter(m->qmp, "max-bandwidth",
-				  (uint64_t)UNLIMITED * 1024, e) < 0)
-		return error_code(e);
 	return steer_begin(&m->steer, m->qmp, m->session, &m->capabilities, e);
 }
 
@@ -400,6 +395,8 @@ static int check_deadline(struct source *m, struct error *e)
 	    m->times.stopped_wall_us)
 		return 0;
 	text_duration(limit, sizeof(limit), m->timeout_us);
+	if (m->steer.held)
+		return 0;
 	if (!(m->steer.rules.steps & CONVERGE_PAUSE))
 		return error_set(e, ETIMEDOUT,
 				 "the move was not done within the time-out of "
@@ -516,6 +513,19 @@ static void take_terms(struct source *m)
 	m->steer.next_us = 0;
 }
 
+/* A switchover with disks behind would have the guest stand for their sake. */
+static int tend_copy(struct source *m, struct error *e)
+{
+	int r;
+
+	if (!m->copy)
+		return 0;
+	if (m->times.stopped_wall_us || m->completed)
+		return copy_check(m->copy, e);
+	r = copy_tend(m->copy, m->qmp, e);
+	return r < 0 ? r : steer_hold(&m->steer, r == 0, e);
+}
+
 /* Until both QEMUs say that everything has arrived. */
 static int watch(struct source *m, struct error *e)
 {
@@ -525,8 +535,7 @@ static int watch(struct source *m, struct error *e)
 		if (m->completed && m->loaded)
 			return 0;
 		take_terms(m);
-		if ((m->copy && copy_check(m->copy, e) < 0) ||
-		    relay_check(m->relay, e) < 0 ||
+		if (tend_copy(m, e) < 0 || relay_check(m->relay, e) < 0 ||
 		    job_check_cancel(m->job, e) < 0 ||
 		    check_deadline(m, e) < 0 || update_progress(m, e) < 0)
 			return error_code(e);

@@ -21,8 +21,12 @@ enum {
 	 * for that. */
 	NEAR_STILL_S = 3,
 	ASK_US = 250000,
-	NEAR_US = 50000,   /* the same when QEMU may soon stop the guest */
-	SYNCED_US = 10000, /* after QEMU looked what has changed */
+	NEAR_US = 50000,     /* the same when QEMU may soon stop the guest */
+	SYNCED_US = 10000,   /* after QEMU looked what has changed */
+	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
+	/* The same of a migration that is held: a page at a time.  Zero would
+	 * be no limit. */
+	HELD = 4096,
 };
 
 static int tell_limit(struct steer *s, uint64_t limit_us, struct error *e)
@@ -34,6 +38,14 @@ static int tell_limit(struct steer *s, uint64_t limit_us, struct error *e)
 		  s->job->machine,
 		  (unsigned long long)(limit_us / USEC_PER_MS));
 	return 0;
+}
+
+/* The session holds QEMU back; its own limit would be a second one. */
+static int tell_bandwidth(struct steer *s, bool held, struct error *e)
+{
+	return monitor_set_parameter(s->qmp, "max-bandwidth",
+				     held ? HELD : (uint64_t)UNLIMITED * 1024,
+				     e);
 }
 
 /* The one step that QEMU has leads from what is in effect to what was chosen.
@@ -60,6 +72,8 @@ int steer_begin(struct steer *s, struct qmp *q, struct session *session,
 	s->qmp = q;
 	s->session = session;
 	s->converge = converge_next(&s->converge, &s->rules, &nothing);
+	if (tell_bandwidth(s, false, e) < 0)
+		return error_code(e);
 	if (monitor_set_capability(q, c, "auto-converge", true, e) < 0 ||
 	    tell_throttle(s, &s->converge, 0, e) < 0)
 		return error_code(e);
@@ -207,6 +221,22 @@ void steer_pass(struct steer *s, uint64_t pass)
 	ask_within(s, SYNCED_US);
 }
 
+/* With no time to stand still allowed QEMU does not stop the guest while there
+ * is a page left, and there is one while it sends hardly any. */
+int steer_hold(struct steer *s, bool held, struct error *e)
+{
+	if (held == s->held)
+		return 0;
+	s->held = held;
+	rounds_restart(&s->rounds);
+	log_info("%s %s (%s): the memory %s", s->what, s->job->machine,
+		 s->job->id,
+		 held ? "waits: the disks are not in step" : "goes on");
+	if (tell_limit(s, held ? 0 : s->converge.limit_us, e) < 0)
+		return error_code(e);
+	return tell_bandwidth(s, held, e);
+}
+
 int steer_round(struct steer *s, const struct migration_info *info,
 		struct error *e)
 {
@@ -214,6 +244,8 @@ int steer_round(struct steer *s, const struct migration_info *info,
 	struct converge next;
 	bool helpless;
 
+	if (s->held)
+		return 0;
 	measure(s, info);
 	seen = seen_of(s, info);
 	next = converge_next(&s->converge, &s->rules, &seen);

@@ -35,6 +35,7 @@ struct steer {
 	struct rounds rounds;
 	uint64_t pass, pass_us; /* QEMU last looked what has changed */
 	uint64_t next_us;       /* it is asked again */
+	bool held;              /* steer_hold() */
 	bool near; /* its end is, and the host's other moves make way */
 	unsigned throttle, most;     /* the last that QEMU said, and the most */
 	char stuck[JOB_ADVICE_SIZE]; /* it will not converge, and why */
@@ -53,3 +54,6 @@ bool steer_is_due(struct steer *s);
 int steer_round(struct steer *s, const struct migration_info *info,
 		struct error *e);
 void steer_ask_on(struct steer *s);
+/* Not to stop the guest yet: what goes with it is not there.  May be said at
+ * any time while the guest runs. */
+int steer_hold(struct steer *s, bool held, struct error *e);

@@ -33,10 +33,9 @@
 
 enum {
 	MONITOR_US = 5000000,
-	TURN_US = 250000,    /* at most, to what else there is */
-	REASON_US = 500000,  /* for the new QEMU to end, which says why */
-	SLOWEST = 32 << 20,  /* bytes per second from one to the other */
-	UNLIMITED = 1 << 30, /* bytes per second, times 1024 below */
+	TURN_US = 250000,   /* at most, to what else there is */
+	REASON_US = 500000, /* for the new QEMU to end, which says why */
+	SLOWEST = 32 << 20, /* bytes per second from one to the other */
 };
 
 /* --- check */
@@ -214,9 +213,6 @@ static int set_up(struct update *u, struct error *e)
 		return error_code(e);
 	/* A daemon that died in a move has not done so. */
 	monitor_reset_convergence(u->old.qmp);
-	if (monitor_set_parameter(u->old.qmp, "max-bandwidth",
-				  (uint64_t)UNLIMITED * 1024, e) < 0)
-		return error_code(e);
 	return steer_begin(&u->steer, u->old.qmp, NULL, &u->old.capabilities,
 			   e);
 }

@@ -13,14 +13,20 @@
  * begins, so that no write is lost that comes while it does: QEMU 10.0 loses
  * such writes where it zeroes the target first and copies what is allocated.  A
  * raw disk counts as allocated everywhere, and its zeros are found on their
- * way. */
+ * way.
+ *
+ * Whoever stops a guest has QEMU flush every node there is, and a migration
+ * whose target has no connection just then fails with that flush.  So this one
+ * is not flushed: sealing the copy makes it durable. */
 static int add_target(struct qmp *q, const struct mirror *m, struct error *e)
 {
 	return qmp_run(q, "blockdev-add",
-		       json_pack("{s:s,s:s,s:{s:s,s:s},s:s,s:s}", "driver",
-				 "nbd", "node-name", m->id, "server", "type",
-				 "unix", "path", m->socket, "export", m->export,
-				 "discard", m->raw ? "unmap" : "ignore"),
+		       json_pack("{s:s,s:s,s:{s:s,s:s},s:s,s:s,s:{s:b}}",
+				 "driver", "nbd", "node-name", m->id, "server",
+				 "type", "unix", "path", m->socket, "export",
+				 m->export, "discard",
+				 m->raw ? "unmap" : "ignore", "cache",
+				 "no-flush", 1),
 		       NULL, e);
 }
 
@@ -121,6 +127,12 @@ int mirror_look(struct qmp *q, const struct mirror *m, struct mirror_state *ret,
 	return ret->step == MIRROR_READY || ret->step == MIRROR_STANDS
 		       ? look_closer(q, m, ret, e)
 		       : 0;
+}
+
+int mirror_resume(struct qmp *q, const struct mirror *m, struct error *e)
+{
+	return qmp_run(q, "block-job-resume",
+		       json_pack("{s:s}", "device", m->id), NULL, e);
 }
 
 int mirror_end(struct qmp *q, const struct mirror *m, bool force,

@@ -40,6 +40,8 @@ struct mirror_state {
 int mirror_start(struct qmp *q, const struct mirror *m, struct error *e);
 int mirror_look(struct qmp *q, const struct mirror *m, struct mirror_state *ret,
 		struct error *e);
+/* One that stands goes on: it dials again where its connection has gone. */
+int mirror_resume(struct qmp *q, const struct mirror *m, struct error *e);
 /* One that is ready drains what is in flight, flushes the copy and ends;
  * @force: it is given up.  Its end shows in mirror_look(). */
 int mirror_end(struct qmp *q, const struct mirror *m, bool force,

@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -393,6 +394,34 @@ static void a_client_that_goes_makes_room_for_the_next(void **state)
 	end(true);
 }
 
+/* It sends more than the server reads, as QEMU may: that it can write is what
+ * it waits for, and a socket that is shut and full never says so. */
+static void a_client_that_waits_to_write_is_let_go(void **state)
+{
+	static uint8_t data[1 << 20];
+	struct pollfd p = { .events = POLLOUT };
+
+	(void)state;
+	begin(9);
+	cutter_freeze(t.ends.cutter);
+	ask(NBD_WRITE, 0, 4096, data);
+	ask(NBD_WRITE, 0, sizeof(data), NULL); /* waits for the first */
+	while (send(t.client, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) >
+	       0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	p.fd = t.client;
+	disk_server_rest(t.server, true);
+	for (int i = 0; i < 2000 && !(p.revents & (POLLOUT | POLLERR)); i++) {
+		poll(NULL, 0, 10);
+		poll(&p, 1, 0);
+	}
+	assert_true(p.revents & (POLLOUT | POLLERR));
+	assert_true(send(t.client, data, 1, MSG_NOSIGNAL) < 0);
+	session_fail(t.ends.near, "for a test");
+	end(false);
+}
+
 static void a_session_that_ends_ends_the_connection(void **state)
 {
 	(void)state;
@@ -466,6 +495,7 @@ int main(void)
 		cmocka_unit_test(a_sealed_copy_takes_nothing_more),
 		cmocka_unit_test(a_flush_that_fails_is_the_seals_failure),
 		cmocka_unit_test(a_client_that_goes_makes_room_for_the_next),
+		cmocka_unit_test(a_client_that_waits_to_write_is_let_go),
 		cmocka_unit_test(a_session_that_ends_ends_the_connection),
 		cmocka_unit_test(what_is_there_is_not_overwritten),
 		cmocka_unit_test(
