@@ -4,7 +4,7 @@
 import {bits, clock} from "./words.js";
 
 const NS = "http://www.w3.org/2000/svg";
-const WIDTH = 600, HEIGHT = 180, LEFT = 74, BOTTOM = 16, TOP = 8, LETTER = 6.5;
+const WIDTH = 600, HEIGHT = 180, LEFT = 88, BOTTOM = 16, TOP = 12, LETTER = 6.5;
 const PLOT = {x: LEFT, y: TOP, w: WIDTH - LEFT - 4, h: HEIGHT - TOP - BOTTOM};
 
 export function svg(tag, attributes = {}, ...children) {

@@ -161,3 +161,4 @@ try {
 }
 setInterval(tick, EVERY_MS);
 tick();
+export {past};

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Debian's Chromium without a window, for what is to be seen of drover-web's page."""
+import base64
+import functools
 import json
 import os
 import shutil
 import subprocess
 import unittest
 
-from .core import BUILD, Failed, wait_for
+from .core import BUILD, ROOT, Failed, wait_for
 
 PICTURES = os.path.join(BUILD, "test-logs")
 NEEDED = ("chromium", "chromedriver")
@@ -20,6 +22,17 @@ def needs_browser(test):
     except ImportError:
         missing.append("python3-selenium")
     return unittest.skipIf(missing, f"there is no {' and no '.join(missing)}")(test)
+
+
+@functools.lru_cache(None)
+def axe():
+    """The source of axe-core, or None and the reason why there is none."""
+    done = subprocess.run([os.path.join(ROOT, "tools", "fetch-axe")], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    if done.returncode != 0:
+        return None, (done.stderr.strip().splitlines() or ["it failed without a word"])[-1]
+    with open(done.stdout.strip(), encoding="utf-8") as f:
+        return f.read(), None
 
 
 class Browser:
@@ -39,7 +52,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(
             options=options, service=Service(shutil.which("chromedriver"), env=lab.environ,
-                                             log_path=subprocess.DEVNULL))
+                                             log_path=os.devnull))
         lab.cleanup(self.close)
         self.command("Emulation.setDeviceMetricsOverride", width=width, height=height,
                      deviceScaleFactor=1, mobile=width < 500)
@@ -75,19 +88,32 @@ class Browser:
         except Failed as e:
             raise Failed(f"{e}; there is {self.text(selector)!r}, and {self.console()}") from None
 
+    def violations(self):
+        """What axe-core finds, a line each."""
+        source, why = axe()
+        if not source:
+            raise unittest.SkipTest(why)
+        if not self.run("return !!window.axe"):
+            self.run(source)
+        found = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then(r => done(r.violations))")
+        return [f"{v['id']}: {v['help']}: {node['target']}: {node['failureSummary']}"
+                for v in found for node in v["nodes"]]
+
     def console(self):
         """All that went wrong, as the browser says it."""
         self.logged += [e["message"] for e in self.driver.get_log("browser")
                         if e["level"] in ("SEVERE", "WARNING")]
         return self.logged
 
-    def addresses(self):
-        """Of all that it asked for."""
+    def foreign(self, origin):
+        """What it asked for elsewhere; the browser's own pages have no host."""
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 self.asked.append(message["params"]["request"]["url"])
-        return self.asked
+        return [a for a in self.asked
+                if not a.startswith((f"{origin}/", "chrome:", "data:", "about:"))]
 
     def picture(self, name):
         """The whole page, kept for people."""
@@ -97,7 +123,6 @@ class Browser:
                             clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
         os.makedirs(PICTURES, exist_ok=True)
         path = os.path.join(PICTURES, f"page-{name}.png")
-        import base64
         with open(path, "wb") as f:
             f.write(base64.b64decode(data["data"]))
         return path
