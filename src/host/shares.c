@@ -299,11 +299,13 @@ static void take_wants(struct table *t, const struct division *d, unsigned c,
 }
 
 /* The first one has what it wants; the others what is left, and at least a
- * little: nobody's connections shall die. */
+ * little: nobody's connections shall die, and they are to be fast again soon
+ * after it is through.  TCP, and BBR above all, finds its way back from what it
+ * was held to: from a hundredth of its part that took a second, in which the
+ * card stood still. */
 static void serve_near(struct table *t, uint64_t budget)
 {
-	const uint64_t floor =
-		least(SHARES_LEAST, budget / SHARES_MATTER / t->n);
+	const uint64_t floor = budget / SHARES_KEPT / t->n;
 	const uint64_t floors = floor * (t->n - 1);
 	const uint64_t wanted = t->want[t->near];
 	uint64_t first = least(wanted, budget - floors);

@@ -29,6 +29,7 @@ enum {
 	SHARES_WEIGHT = 100,            /* of who says nothing else */
 	SHARES_LEAST = 125000,          /* bytes a second that any move keeps */
 	SHARES_NEAR_MOST_US = 10000000, /* that others wait for one */
+	SHARES_KEPT = 16,   /* the part of a card that they keep meanwhile */
 	SHARES_MATTER = 50, /* less than this part of a card is noise */
 	SHARES_NOISE = 25,  /* and of others, which are counted apart */
 	SHARES_PROBE = 16,  /* how much more is tried */

@@ -56,6 +56,7 @@ struct model {
 	uint64_t foreign[4];   /* that others would send over it */
 	uint64_t demand[8];    /* of each move, over all its cards */
 	uint64_t elsewhere[8]; /* more than that the other end takes not */
+	bool finds_back;       /* what was held back is not fast at once */
 	uint64_t sent[8][4][SHARES_WINDOW], passed[4][SHARES_WINDOW];
 	uint64_t now[8][4], others[4]; /* in the last tick */
 };
@@ -91,6 +92,21 @@ static void move_on(struct model *m, unsigned i, unsigned c, unsigned weight)
 		m->demand[i] = UINT64_MAX / 4;
 }
 
+/* What BBR sends a tick after it sent at @rate: a quarter more in eight round
+ * trips, which are no shorter than what two packets take. */
+static uint64_t found_back(uint64_t rate)
+{
+	uint64_t us = 0;
+
+	while (rate > 0 && rate < UINT64_MAX / 8) {
+		us += 8 * 1000 + UINT64_C(8) * 2896 * 1000000 / rate;
+		if (us > SHARES_TICK_US)
+			break;
+		rate += rate / 4;
+	}
+	return rate;
+}
+
 /* Everybody who sends has the same part of a card, or what it wants. */
 static void carry(struct model *m, unsigned c)
 {
@@ -105,6 +121,9 @@ static void carry(struct model *m, unsigned c)
 		want[i] = u->on ? (m->demand[i] < may ? m->demand[i] : may) : 0;
 		if (m->elsewhere[i] && want[i] > m->elsewhere[i])
 			want[i] = m->elsewhere[i];
+		if (m->finds_back && m->now[i][c] > 0 &&
+		    want[i] > found_back(m->now[i][c]))
+			want[i] = found_back(m->now[i][c]);
 	}
 	weight[n] = 1;
 	want[n] = m->foreign[c];
@@ -246,6 +265,29 @@ static void whoever_is_near_its_switchover_comes_first(void **state)
 	run(m, 5);
 	assert_int_equal(m->now[3][0], 3 * MB);
 	assert_true(moved(m, 0) >= 28 * MB);
+}
+
+/* A connection that was held to next to nothing needs a while to be fast again:
+ * the card is not to stand still meanwhile, once for each machine. */
+static void the_others_are_fast_again_once_it_is_through(void **state)
+{
+	struct model *m = *state;
+	uint64_t sum = 0;
+
+	m->finds_back = true;
+	for (unsigned i = 0; i < 4; i++)
+		move_on(m, i, 0, 100);
+	run(m, 2 * SECOND);
+	m->s->move[2].near_us = m->s->now_us;
+	run(m, SECOND);
+	assert_true(m->now[2][0] >= 27 * MB);
+	m->demand[2] = 1; /* all that it had has been sent */
+	for (int i = 0; i < SECOND; i++) {
+		tick(m);
+		sum += moved(m, 0);
+	}
+	assert_true(sum / SECOND >= 30 * MB / 3);
+	assert_true(moved(m, 0) >= 30 * MB * 80 / 100);
 }
 
 /* One that never comes to its end holds nobody up for ever. */
@@ -528,6 +570,7 @@ int main(void)
 		MODELLED(parts_are_as_the_weights),
 		MODELLED(what_one_does_not_use_another_has),
 		MODELLED(whoever_is_near_its_switchover_comes_first),
+		MODELLED(the_others_are_fast_again_once_it_is_through),
 		MODELLED(nobody_is_near_for_ever),
 		MODELLED(a_ceiling_holds_over_all_cards),
 		MODELLED(what_the_other_end_says_holds_for_its_card),
