@@ -16,6 +16,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "channel/congestion.h"
 #include "nic/inventory.h"
 
 struct channel;
@@ -25,7 +26,7 @@ enum { CHANNEL_NAME_MAX = 64 };
 
 struct channel_stats {
 	uint64_t retransmissions; /* packets, as the transport counts them */
-	uint64_t rtt_us;
+	uint64_t rtt_us, least_rtt_us; /* lately */
 	/* By which its packets come, as the kernel numbers those of all cards;
 	 * 0: not known. */
 	unsigned queue;
@@ -34,6 +35,8 @@ struct channel_stats {
 	uint64_t sent_bytes, sent_packets;
 	uint64_t left_bytes; /* the same with what was sent again */
 	uint64_t received_bytes, received_packets;
+	/* As it is, and as the host would have it; "": there is none. */
+	char congestion[CONGESTION_NAME], own_congestion[CONGESTION_NAME];
 };
 
 #define CHANNEL_FREE UINT64_MAX
@@ -98,6 +101,8 @@ struct channel_kind {
 	/* What the network knows its packets by. */
 	int (*mark)(struct channel *c, const struct channel_marks *m,
 		    struct error *e);
+	/* Congestion control from now on; NULL: the transport has none. */
+	int (*congest)(struct channel *c, const char *name, struct error *e);
 
 	/* No more writes; the peer reads what was written, then the end. */
 	void (*finish)(struct channel *c);

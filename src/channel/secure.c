@@ -27,8 +27,7 @@ enum {
 	SENDING_BYTES = 288 * 1024,
 	HANDSHAKE_BYTES = 64 * 1024, /* that the other side may send for it */
 	TLS_HANDSHAKE = 22,          /* RFC 8446, 5.1: ContentType */
-	/* RFC 8446, 4: HandshakeType; 4.6.3 */
-	KEY_UPDATE = 24,
+	KEY_UPDATE = 24,             /* RFC 8446, 4: HandshakeType; 4.6.3 */
 	KEY_UPDATE_LEN = 5,
 	KEY_UPDATE_MOST = KEY_UPDATE_LEN + RECORD_AROUND,
 };
@@ -579,9 +578,8 @@ static int secure_write(struct channel *c, struct iovec *iov, int n,
 static int secure_keep_to(struct channel *c, const char *device,
 			  struct error *e)
 {
-	struct channel *inner = secure_of(c)->inner;
-
-	return inner->kind->keep_to(inner, device, e);
+	c = secure_of(c)->inner;
+	return c->kind->keep_to(c, device, e);
 }
 
 static int secure_pace(struct channel *c, uint64_t rate, struct error *e)
@@ -597,14 +595,19 @@ static int secure_mark(struct channel *c, const struct channel_marks *m,
 	return c->kind->mark ? c->kind->mark(c, m, e) : 0;
 }
 
+static int secure_congest(struct channel *c, const char *name, struct error *e)
+{
+	c = secure_of(c)->inner;
+	return c->kind->congest ? c->kind->congest(c, name, e) : 0;
+}
+
 static void secure_finish(struct channel *c)
 {
 	struct secure_channel *s = secure_of(c);
 	uint8_t alert[2] = { SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY };
 	struct error ignored;
-	int n = seal_own(s, RECORD_ALERT,
-			 (struct iovec){ alert, sizeof(alert) }, s->sending,
-			 &ignored);
+	int n = seal_own(s, RECORD_ALERT, (struct iovec){ alert, 2 },
+			 s->sending, &ignored);
 
 	if (n > 0)
 		send_sealed(s, (size_t)n, &ignored);
@@ -613,25 +616,22 @@ static void secure_finish(struct channel *c)
 
 static void secure_shutdown(struct channel *c)
 {
-	struct channel *inner = secure_of(c)->inner;
-
-	inner->kind->shutdown(inner);
+	c = secure_of(c)->inner;
+	c->kind->shutdown(c);
 }
 
 static void secure_stats(struct channel *c, struct channel_stats *ret)
 {
-	struct channel *inner = secure_of(c)->inner;
-
-	inner->kind->stats(inner, ret);
+	c = secure_of(c)->inner;
+	c->kind->stats(c, ret);
 }
 
 /* What has been received and waits for its reader is the reader's own, and
  * little beside what waits in the socket. */
 static size_t secure_unread(struct channel *c)
 {
-	struct channel *inner = secure_of(c)->inner;
-
-	return inner->kind->unread(inner);
+	c = secure_of(c)->inner;
+	return c->kind->unread(c);
 }
 
 static void end_handshake(struct secure_channel *s)
@@ -669,6 +669,7 @@ static const struct channel_kind channel_tls = {
 	.keep_to = secure_keep_to,
 	.pace = secure_pace,
 	.mark = secure_mark,
+	.congest = secure_congest,
 	.finish = secure_finish,
 	.shutdown = secure_shutdown,
 	.stats = secure_stats,

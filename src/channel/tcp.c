@@ -6,6 +6,9 @@
  * What waits in the kernel is kept small (TCP_NOTSENT_LOWAT), so that a frame
  * that has to leave over another channel is not stuck behind a megabyte, and
  * a dead path is noticed within a second (TCP_USER_TIMEOUT).
+ *
+ * A connection that is dialled has its congestion control from congestion.h;
+ * one that was accepted, over which little is sent, has the host's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +31,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "channel/channel.h"
+#include "channel/congestion.h"
 #include "nic/address.h"
 
 enum {
@@ -39,6 +43,8 @@ enum {
 struct tcp_channel {
 	struct channel base;
 	int fd;
+	/* What the host, or the route, gives to the connection. */
+	char own_congestion[CONGESTION_NAME];
 };
 
 static struct tcp_channel *tcp_of(struct channel *c)
@@ -104,6 +110,21 @@ static void tcp_shutdown(struct channel *c)
 	shutdown(tcp_of(c)->fd, SHUT_RDWR);
 }
 
+static void congestion_of(char ret[CONGESTION_NAME], int fd)
+{
+	socklen_t len = CONGESTION_NAME;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, ret, &len) < 0)
+		len = 0;
+	ret[len < CONGESTION_NAME ? len : CONGESTION_NAME - 1] = '\0';
+}
+
+static int congest(int fd, const char *name)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name,
+			  (socklen_t)strlen(name));
+}
+
 static void tcp_stats(struct channel *c, struct channel_stats *ret)
 {
 	struct tcp_info info = { 0 };
@@ -114,6 +135,7 @@ static void tcp_stats(struct channel *c, struct channel_stats *ret)
 		return;
 	ret->retransmissions = info.tcpi_total_retrans;
 	ret->rtt_us = info.tcpi_rtt;
+	ret->least_rtt_us = info.tcpi_min_rtt;
 	/* What has arrived: a socket sends in bursts, of which a card's queue
 	 * drops a part. */
 	ret->sent_bytes = info.tcpi_bytes_acked;
@@ -121,6 +143,9 @@ static void tcp_stats(struct channel *c, struct channel_stats *ret)
 	ret->left_bytes = info.tcpi_bytes_sent;
 	ret->received_bytes = info.tcpi_bytes_received;
 	ret->received_packets = info.tcpi_segs_in;
+	congestion_of(ret->congestion, tcp_of(c)->fd);
+	memcpy(ret->own_congestion, tcp_of(c)->own_congestion,
+	       sizeof(ret->own_congestion));
 	len = sizeof(ret->queue);
 	if (getsockopt(tcp_of(c)->fd, SOL_SOCKET, SO_INCOMING_NAPI_ID,
 		       &ret->queue, &len) < 0)
@@ -181,9 +206,17 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* Takes @fd over, also when it fails. */
-static int tcp_new(struct channel **ret, int fd, struct error *e)
+struct connection {
+	int fd;
+	char own[CONGESTION_NAME]; /* it would have by itself */
+	const char *begun;         /* it has been given */
+};
+
+/* Takes the descriptor over, also when it fails. */
+static int tcp_new(struct channel **ret, const struct connection *from,
+		   struct error *e)
 {
+	const int fd = from->fd;
 	struct sockaddr_storage here = { 0 }, there = { 0 };
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 	struct tcp_channel *t;
@@ -204,6 +237,7 @@ static int tcp_new(struct channel **ret, int fd, struct error *e)
 	}
 	t->base.kind = &channel_tcp;
 	t->fd = fd;
+	memcpy(t->own_congestion, from->own, sizeof(from->own));
 	name_of(t->base.from, (struct sockaddr *)&here, here_len);
 	name_of(t->base.to, (struct sockaddr *)&there, there_len);
 	address_of(&t->base.local, &t->base.local_port, &here);
@@ -248,23 +282,70 @@ static int connect_to(int fd, const struct sockaddr *to, socklen_t len,
 	return 0;
 }
 
-static int socket_for(int *ret_fd, int family, struct error *e)
+/* One that the host does not allow is no failure: the next one, or its own. */
+static void begin_congestion(struct connection *c)
 {
-	*ret_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return *ret_fd < 0 ? error_sys(e, "socket") : 0;
+	const char *const *name;
+
+	congestion_of(c->own, c->fd);
+	for (name = congestion_first(c->own); *name; name++)
+		if (congest(c->fd, *name) == 0)
+			break;
+	c->begun = *name ? *name : c->own;
 }
 
-static int connect_one(int *ret_fd, const struct addrinfo *a,
+/* The other end has answered: how far it is, and by what route. */
+static void settle_congestion(struct connection *c)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	char now[CONGESTION_NAME];
+	struct congestion_case k = { .wish = "auto",
+				     .own = c->own,
+				     .now = now };
+
+	congestion_of(now, c->fd);
+	if (strcmp(now, c->begun) != 0)
+		memcpy(c->own, now, sizeof(c->own)); /* the route's */
+	getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	k.rtt_us = info.tcpi_rtt;
+	k.least_rtt_us = info.tcpi_min_rtt;
+	if (strcmp(congestion_next(&k), now) != 0)
+		congest(c->fd, c->own);
+}
+
+static void scope_connection(struct connection *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+}
+
+static int socket_for(struct connection *ret, int family, struct error *e)
+{
+	ret->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (ret->fd < 0)
+		return error_sys(e, "socket");
+	begin_congestion(ret);
+	return 0;
+}
+
+static int take_connection(struct connection *ret, struct connection *c)
+{
+	*ret = *c;
+	c->fd = -1;
+	return 0;
+}
+
+static int connect_one(struct connection *ret, const struct addrinfo *a,
 		       uint64_t deadline_us, int stop_fd, struct error *e)
 {
-	AUTO_CLOSE int fd = -1;
+	SCOPED(scope_connection) struct connection c = { .fd = -1 };
 
-	if (socket_for(&fd, a->ai_family, e) < 0 ||
-	    connect_to(fd, a->ai_addr, a->ai_addrlen, deadline_us, stop_fd, e) <
-		    0)
+	if (socket_for(&c, a->ai_family, e) < 0 ||
+	    connect_to(c.fd, a->ai_addr, a->ai_addrlen, deadline_us, stop_fd,
+		       e) < 0)
 		return error_code(e);
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return take_connection(ret, &c);
 }
 
 static int resolve(struct addrinfo **ret, const char *host, uint16_t port,
@@ -290,7 +371,7 @@ static void scope_addrinfo(struct addrinfo **a)
 		freeaddrinfo(*a);
 }
 
-static int dial_host(int *ret_fd, const struct channel_way *way,
+static int dial_host(struct connection *ret, const struct channel_way *way,
 		     uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	SCOPED(scope_addrinfo) struct addrinfo *list = NULL;
@@ -300,7 +381,7 @@ static int dial_host(int *ret_fd, const struct channel_way *way,
 		return error_code(e);
 	for (const struct addrinfo *a = list; a && r < 0 && r != -ECANCELED;
 	     a = a->ai_next)
-		r = connect_one(ret_fd, a, deadline_us, stop_fd, e);
+		r = connect_one(ret, a, deadline_us, stop_fd, e);
 	return r;
 }
 
@@ -335,30 +416,32 @@ static int bind_way(int fd, const struct channel_way *way, struct error *e)
 	return error_in(e, "connection from %s", name);
 }
 
-static int dial_pair(int *ret_fd, const struct channel_way *way,
+static int dial_pair(struct connection *ret, const struct channel_way *way,
 		     uint64_t deadline_us, int stop_fd, struct error *e)
 {
 	struct sockaddr_storage to;
 	socklen_t len = nic_address_socket(&to, way->to, way->port);
-	AUTO_CLOSE int fd = -1;
+	SCOPED(scope_connection) struct connection c = { .fd = -1 };
 
-	if (socket_for(&fd, way->to->family, e) < 0 ||
-	    bind_way(fd, way, e) < 0 ||
-	    connect_to(fd, (struct sockaddr *)&to, len, deadline_us, stop_fd,
+	if (socket_for(&c, way->to->family, e) < 0 ||
+	    bind_way(c.fd, way, e) < 0 ||
+	    connect_to(c.fd, (struct sockaddr *)&to, len, deadline_us, stop_fd,
 		       e) < 0)
 		return error_code(e);
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return take_connection(ret, &c);
 }
 
 static int tcp_dial(struct channel **ret, const struct channel_way *way,
 		    uint64_t deadline_us, int stop_fd, struct error *e)
 {
-	int fd = -1;
-	int r = way->to ? dial_pair(&fd, way, deadline_us, stop_fd, e)
-			: dial_host(&fd, way, deadline_us, stop_fd, e);
+	struct connection c = { .fd = -1 };
+	int r = way->to ? dial_pair(&c, way, deadline_us, stop_fd, e)
+			: dial_host(&c, way, deadline_us, stop_fd, e);
 
-	return r < 0 ? r : tcp_new(ret, fd, e);
+	if (r < 0)
+		return r;
+	settle_congestion(&c);
+	return tcp_new(ret, &c, e);
 }
 
 static int tcp_keep_to(struct channel *c, const char *device, struct error *e)
@@ -394,6 +477,16 @@ static int tcp_mark(struct channel *c, const struct channel_marks *m,
 				 "mark the connection to %s with priority %d",
 				 c->to, m->priority);
 	return 0;
+}
+
+static int tcp_congest(struct channel *c, const char *name, struct error *e)
+{
+	if (congest(tcp_of(c)->fd, name) == 0)
+		return 0;
+	return error_sys(e,
+			 "congestion control %s for the connection to %s (see "
+			 "net.ipv4.tcp_available_congestion_control)",
+			 name, c->to);
 }
 
 static int tcp_listen(int *ret_fd, const char *address, uint16_t port,
@@ -457,6 +550,7 @@ static int tcp_accept(struct channel **ret, int listen_fd, int spare,
 		      struct error *e)
 {
 	AUTO_CLOSE int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	struct connection c = { .fd = -1 };
 	int limit;
 
 	if (fd < 0)
@@ -468,7 +562,9 @@ static int tcp_accept(struct channel **ret, int listen_fd, int spare,
 				 "accept: %d of %d open files are left, for "
 				 "others",
 				 limit - fd, limit);
-	if (tcp_new(ret, take_fd(&fd), e) < 0)
+	congestion_of(c.own, fd);
+	c.fd = take_fd(&fd);
+	if (tcp_new(ret, &c, e) < 0)
 		return error_code(e);
 	(*ret)->arrived = arrival_of(fd, (*ret)->local.family);
 	return 0;
@@ -484,6 +580,7 @@ const struct channel_kind channel_tcp = {
 	.keep_to = tcp_keep_to,
 	.pace = tcp_pace,
 	.mark = tcp_mark,
+	.congest = tcp_congest,
 	.finish = tcp_finish,
 	.shutdown = tcp_shutdown,
 	.stats = tcp_stats,

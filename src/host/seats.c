@@ -116,6 +116,30 @@ static unsigned card_of(struct seats *s, const struct seat_card *like)
 	return oldest;
 }
 
+static void set_congestion(struct seats *s, const struct lane_view *v,
+			   const struct network_settings *w, struct lanes *l)
+{
+	const struct congestion_case k = {
+		.wish = w ? w->share.congestion : "auto",
+		.own = v->wire.own_congestion,
+		.now = v->wire.congestion,
+		.rtt_us = v->wire.rtt_us,
+		.least_rtt_us = v->wire.least_rtt_us,
+		.packets = v->wire.sent_packets,
+		.again = v->wire.retransmissions,
+	};
+	const char *next = congestion_next(&k);
+	struct error e;
+
+	if (!k.now[0] || !strcmp(next, k.now) ||
+	    lanes_congest(l, v->number, next, &e) == 0)
+		return;
+	/* Once, however many connections there are. */
+	if (strcmp(s->refused, next) != 0)
+		log_warning("[network %s]: %s", w ? w->name : "", e.text);
+	snprintf(s->refused, sizeof(s->refused), "%s", next);
+}
+
 /* Cards that share a wire are one. */
 static unsigned near_card(struct seats *s, const struct lane_view *v,
 			  const struct inventory *cards, struct lanes *l)
@@ -136,6 +160,7 @@ static unsigned near_card(struct seats *s, const struct lane_view *v,
 	card->limit = w ? w->share.limit : (struct network_amount){ 0 };
 	card->guarantee = w ? w->share.guarantee : (struct network_amount){ 0 };
 	card->yields = w && w->share.yield;
+	set_congestion(s, v, w, l);
 	/* Once for each lane. */
 	if (w && lanes_mark(l, v->number,
 			    &(struct channel_marks){ w->share.priority,

@@ -59,6 +59,7 @@ struct seats {
 	struct seat_card card[SHARES_CARDS];
 	uint64_t took_us[SHARES_WINDOW]; /* each turn */
 	uint64_t last_us;                /* the last one; 0: there was none */
+	char refused[CONGESTION_NAME];   /* was not to be had last */
 };
 
 /* What there is to see of a move. */

@@ -54,6 +54,7 @@ struct lane {
 	char why[252]; /* it ended */
 	uint64_t pace; /* bytes a second; CHANNEL_FREE: any */
 	struct channel_marks marks;
+	char congestion[CONGESTION_NAME]; /* it was asked for */
 
 	/* counters */
 	atomic_uint_fast64_t sent, received;

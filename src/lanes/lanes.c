@@ -107,6 +107,7 @@ static struct lane *take_slot(struct lanes *l, struct channel *channel,
 	c->failed = false;
 	c->pace = CHANNEL_FREE;
 	c->marks = (struct channel_marks){ -1, -1 };
+	c->congestion[0] = '\0';
 	c->connected_us = clock_us();
 	atomic_store(&c->sent, 0);
 	atomic_store(&c->received, 0);
@@ -199,6 +200,20 @@ int lanes_mark(struct lanes *l, uint64_t number,
 		return 0;
 	c->marks = *marks;
 	return c->channel->kind->mark(c->channel, marks, e);
+}
+
+int lanes_congest(struct lanes *l, uint64_t number, const char *name,
+		  struct error *e)
+{
+	struct lane *c;
+
+	WITH_LOCK(&l->lock);
+
+	c = living(l, number);
+	if (!c || !c->channel->kind->congest || !strcmp(c->congestion, name))
+		return 0;
+	snprintf(c->congestion, sizeof(c->congestion), "%s", name);
+	return c->channel->kind->congest(c->channel, name, e);
 }
 
 /* --- looking */

@@ -66,6 +66,10 @@ void lanes_pace(struct lanes *l, uint64_t number, uint64_t rate);
 int lanes_mark(struct lanes *l, uint64_t number,
 	       const struct channel_marks *marks, struct error *e);
 
+/* Its congestion control from now on: tried once for each name. */
+int lanes_congest(struct lanes *l, uint64_t number, const char *name,
+		  struct error *e);
+
 /* --- looking */
 
 struct lanes_count {

@@ -372,6 +372,33 @@ static int show_dscp(struct words *ret, const void *at, const struct ini_key *k,
 
 static const struct ini_kind dscp_kind = { parse_dscp, show_dscp, NULL };
 
+/* Names are the kernel's, which has more of them when a module is loaded. */
+static int parse_congestion(void *at, const struct ini_key *k,
+			    const char *value, struct error *e)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	const size_t len = strlen(value);
+
+	(void)k;
+	if (len == 0 || len >= NETWORK_CONGESTION || strspn(value, good) != len)
+		return error_set(e, EINVAL,
+				 "'%.80s' is no congestion control: write "
+				 "auto, host, or a name such as cubic",
+				 value);
+	memcpy(at, value, len + 1);
+	return 0;
+}
+
+static int show_congestion(struct words *ret, const void *at,
+			   const struct ini_key *k, struct error *e)
+{
+	(void)k;
+	return words_add(ret, at, e);
+}
+
+static const struct ini_kind congestion_kind = { parse_congestion,
+						 show_congestion, NULL };
+
 #define AT(m) .offset = offsetof(struct network_settings, m)
 
 static const struct ini_key keys[] = {
@@ -402,6 +429,10 @@ static const struct ini_key keys[] = {
 	  .help = "of their packets here, 0 to 15, or a class of tc's" },
 	{ "dscp", &dscp_kind, "none", AT(share.dscp), .example = "cs1",
 	  .help = "what their packets are marked with in the network" },
+	{ "congestion", &congestion_kind, "auto", AT(share.congestion),
+	  .example = "host",
+	  .help = "congestion control of moves: auto, the host's own, or a "
+		  "name" },
 };
 
 static int check(const void *one, struct error *e)

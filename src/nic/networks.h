@@ -21,7 +21,7 @@
 struct error;
 struct words;
 
-enum { NETWORKS_MAX = 64, RANK_NONE = -1 };
+enum { NETWORKS_MAX = 64, RANK_NONE = -1, NETWORK_CONGESTION = 16 };
 
 /* Of pages by RDMA. */
 enum rdma_use { RDMA_PREFER, RDMA_REQUIRE, RDMA_OFF, RDMA_USES };
@@ -78,6 +78,8 @@ struct network_share {
 	bool yield;   /* they give way to others' traffic */
 	int priority; /* SO_PRIORITY; -1: as it is */
 	int dscp;     /* 0 to 63; -1: as it is */
+	/* auto, host or a name: channel/congestion.h. */
+	char congestion[NETWORK_CONGESTION];
 };
 
 /* A section [network NAME]. */

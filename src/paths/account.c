@@ -65,6 +65,7 @@ static void put_channel(struct channel_report *r, const struct lane_view *v)
 	r->retransmissions = v->retransmissions;
 	r->connected_ms = v->age_us / USEC_PER_MS;
 	snprintf(r->transport, sizeof(r->transport), "%s", v->kind);
+	memcpy(r->congestion, v->wire.congestion, sizeof(r->congestion));
 	memcpy(r->from, v->from, sizeof(r->from));
 	memcpy(r->to, v->to, sizeof(r->to));
 	memcpy(r->why_ended, v->why, sizeof(r->why_ended));

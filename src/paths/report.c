@@ -20,6 +20,7 @@ static const struct shape flow_shape = SHAPE(struct outbox_flow, flow_fields);
 static const struct shape_field channel_fields[] = {
 	{ "channel", SHAPE_NUMBER, 0, AT(slot) },
 	{ "transport", SHAPE_TEXT, 0, AT(transport) },
+	{ "congestion", SHAPE_TEXT, SHAPE_NULL, AT(congestion) },
 	{ "from", SHAPE_TEXT, 0, AT(from) },
 	{ "to", SHAPE_TEXT, 0, AT(to) },
 	{ "bytes", SHAPE_NUMBER, 0, AT(sent) },

@@ -21,7 +21,8 @@ enum { PATH_WHY_MAX = 252 };
 
 struct channel_report {
 	unsigned slot;
-	char transport[12]; /* "tcp" */
+	char transport[12];               /* "tcp" */
+	char congestion[CONGESTION_NAME]; /* "": it has none */
 	char from[CHANNEL_NAME_MAX], to[CHANNEL_NAME_MAX];
 	uint64_t sent, received, rate, retransmissions, connected_ms;
 	uint64_t rdma;                /* of pages, besides these */

@@ -63,6 +63,7 @@ BAD_OF = {
     "network.lan.guarantee": ["half", "200%"],
     "network.lan.priority": ["16", "1:", "0:1"],
     "network.lan.dscp": ["64", "CS1", "best"],
+    "network.lan.congestion": ["Cubic", "a" * 16, "bbr cubic"],
     "peer.beta.address": ["beta", "10.77.1.0/24"],
     "peer.beta.port": ["0", "65536"],
     "peer.beta.tls": ["maybe"],

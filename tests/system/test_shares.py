@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from lab import Lab, needs, slow, wait_for
+from lab import Failed, Lab, needs, slow, wait_for
 from lab import machine
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
@@ -264,6 +264,56 @@ class AtTheOtherEnd(Yield):
         flow.close()
         time.sleep(SETTLE_S)
         self.assertGreater(self.carried(), CARD * FREE)
+
+
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+class Congestion(unittest.TestCase):
+    """What a connection between near hosts has, with BBR as the hosts' own where there is
+    that, by what is set and by what is not."""
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        # So slow that a move takes longer than until the shares are first looked at.
+        network = Network(self.lab, ("alpha", "beta"), links=1, rate="800mbit")
+        self.own = "bbr"
+        for name in ("alpha", "beta"):
+            try:
+                network[name].run("sysctl", "-qw", "net.ipv4.tcp_congestion_control=bbr")
+            except Failed:
+                self.own = network[name].run("sysctl", "-n",
+                                             "net.ipv4.tcp_congestion_control").strip()
+        self.hosts = [
+            Host(self.lab, name, network[name], network.addresses(name),
+                 settings={"network lan": {"addresses": "10.77.0.0/16"}})
+            for name in ("alpha", "beta")]
+        for host in connect(*self.hosts):
+            host.start()
+        self.hosts[0].define(machine.definition(
+            "one", *machine.stress_arguments(fill="60M", rate="256K", hot="1M"),
+            memory="96M"))
+        self.hosts[0].drover("vm", "start", "one")
+        pid = self.hosts[0].machine("one")["pid"]
+        wait_for("a filled guest", lambda: resident(pid) > 90 << 20, 60)
+
+    def moved(self, wish):
+        """To the other host: what its connections had at the end."""
+        source, other = self.hosts
+        source.drover("host", "set", "network.lan.congestion", wish)
+        source.drover("move", "one", other.name)
+        self.hosts.reverse()
+        paths = source.newest_job()["report"]["paths"]
+        return {c["congestion"] for path in paths for c in path["channels"]}
+
+    @slow
+    def test_it_is_as_the_network_says(self):
+        near = {"cubic", "reno"} if self.own == "bbr" else {self.own}
+        self.assertLessEqual(self.moved("auto"), near)
+        self.assertEqual(self.moved("host"), {self.own})
+        self.assertEqual(self.moved("reno"), {"reno"})
+        source = self.hosts[0]
+        self.assertLessEqual(self.moved("no-such"), near)
+        self.assertEqual(source.log_text().count("congestion control no-such"), 1)
 
 
 if __name__ == "__main__":

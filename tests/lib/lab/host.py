@@ -13,7 +13,7 @@ from .core import BUILD, Failed, wait_for
 PROGRAMS = ("src/cmd/droverd", "src/cmd/drover")
 # What the last release does not know.
 NEW_KEYS = ("metrics", "policy", "requeue", "max-moves", "max-disk-moves", "arbitration",
-            "keep-copy", "keep-copy-size", "keep-copy-time")
+            "keep-copy", "keep-copy-size", "keep-copy-time", "congestion")
 DROVERD = os.path.join(BUILD, PROGRAMS[0])
 
 
