@@ -120,7 +120,7 @@ class Top(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.network = Network(self.lab, ("alpha", "beta"), links=2, rate="20mbit")
+        self.network = Network(self.lab, ("alpha", "beta"), links=2, rate="8mbit")
         self.alpha, self.beta = connect(*(
             Host(self.lab, name, self.network[name], self.network.addresses(name))
             for name in ("alpha", "beta")))
@@ -248,6 +248,63 @@ class Top(unittest.TestCase):
                 self.assertEqual(pane.ended(), 0)
                 self.assertEqual(pane.shows()[0], "before-42")
                 self.assertIn("drover top", "\n".join(pane.shows()))
+
+    @slow
+    @needs("guest/drover-stress.elf")
+    def test_a_move_over_two_cards_at_each_size(self):
+        console = Console(self.lab)
+        self.addCleanup(console.close)
+        self.beta.start()
+        self.alpha.define(machine.definition(
+            "web", *machine.stress_arguments(fill="96M", rate="1M", hot="4M"),
+            *console.arguments(), memory="160M"))
+        self.alpha.drover("vm", "start", "web")
+        console.wait_line("^drover-stress ready", 60)
+        panes = {size: Pane(self.lab, self.alpha, *size) for size in
+                 ((80, 24), (200, 50), (40, 10))}
+        panes["ascii"] = Pane(self.lab, self.alpha, 80, 24, locale="C", NO_COLOR="1")
+        job = self.alpha.drover("move", "web", "beta", "--mode", "multichannel", "--background",
+                                "--json").json["id"]
+        wait_for("it copies over both", lambda: self.alpha.job(job)["stage"] == "pre-copy" and
+                 self.alpha.job(job)["progress"]["percent"] >= 2, 60)
+        for (size, pane) in panes.items():
+            columns, rows = (80, 24) if size == "ascii" else size
+            least = self.alpha.job(job)["progress"]["percent"]
+            if columns == 40:
+                pane.type("End")
+            else:  # each carries more than a quarter of its 8 Mbit/s
+                pane.until("both cards carry", lambda lines: all(
+                    self.rate(lines, card) > 2e6 for card in self.cards))
+            lines = pane.fresh()
+            most = self.alpha.job(job)["progress"]["percent"]
+            self.assertEqual(self.alpha.job(job)["state"], "running")
+            self.check_picture(lines, columns, rows)
+            shown = int(re.search(r" (\d+)% ", self.line(lines, "web "))[1])
+            self.assertTrue(int(least) - 1 <= shown <= most + 1, (least, shown, most))
+        self.assertTrue("".join(panes["ascii"].shows()).isascii())
+        self.assertNotIn("\x1b[31", panes["ascii"].ask("capture-pane", "-p", "-e"))
+        self.assertTrue(set(BLOCKS[1:]) & set("".join(panes[80, 24].shows())))
+        self.alpha.drover("job", "cancel", job)
+        self.alpha.wait_job(job, "cancelled")
+        for (size, pane) in panes.items():
+            if size != (40, 10):  # which shows its end
+                pane.until("it has ended", lambda lines: any(
+                    line.startswith("web") and "cancelled" in line for line in lines))
+
+    def check_picture(self, lines, columns, rows):
+        self.assertEqual(len(lines), rows)
+        self.assertTrue(all(len(line) <= columns for line in lines), lines)
+        move = self.line(lines, "web ")
+        self.assertIn("pre-copy", move)
+        self.assertEqual(columns > 40, "to beta" in move, move)
+        self.assertEqual(columns > 80, "[#" in move, move)
+
+    def rate(self, lines, card):
+        """Bits a second that it sends, as shown."""
+        text = self.line(lines, card).split()[2]
+        if text == "-":
+            return 0
+        return float(text.rstrip("KMG")) * {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1], 1)
 
 
 if __name__ == "__main__":
