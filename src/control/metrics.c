@@ -280,6 +280,32 @@ static void put_histogram(FILE *f, const char *name, const char *help,
 	fprintf(f, "%s_sum %.17g\n%s_count %llu\n", name, h->sum, name, all);
 }
 
+/* Of moves away, from the begin of the service on. */
+static void put_flow(FILE *f, const struct job_flow *flow)
+{
+	static const char *const kinds[RUN_KINDS] = {
+		[RUN_DATA] = "data",   [RUN_ZERO] = "zero",
+		[RUN_FILL] = "filled", [RUN_SAME] = "unchanged",
+		[RUN_DELTA] = "delta",
+	};
+
+	family(f, "drover_pages_sent_total", "counter",
+	       "Pages that moves away have sent, by the form in which they "
+	       "left.");
+	for (int i = 0; i < RUN_KINDS; i++)
+		if (kinds[i])
+			fprintf(f,
+				"drover_pages_sent_total{kind=\"%s\"} %llu\n",
+				kinds[i],
+				(unsigned long long)flow->pages.of[i]);
+	family(f, "drover_sent_bytes_total", "counter",
+	       "Bytes that moves away have sent, all of them.");
+	fprintf(f,
+		"drover_sent_bytes_total{transport=\"tcp\"} %llu\n"
+		"drover_sent_bytes_total{transport=\"rdma\"} %llu\n",
+		(unsigned long long)flow->sent, (unsigned long long)flow->rdma);
+}
+
 static void put_jobs(FILE *f, const struct sample *s)
 {
 	put_phases(f, s);
@@ -303,6 +329,7 @@ static void put_jobs(FILE *f, const struct sample *s)
 	put_histogram(f, "drover_move_downtime_seconds",
 		      "How long the guests of these stood still.",
 		      &s->ended.downtime);
+	put_flow(f, &s->ended.flow);
 	single(f, "drover_resent_bytes_total", "counter",
 	       "Bytes that moves away that have ended sent again.",
 	       (double)s->ended.resent);
@@ -310,12 +337,22 @@ static void put_jobs(FILE *f, const struct sample *s)
 
 /* --- the host */
 
+static void put_qemu(FILE *f, const struct sample *s)
+{
+	family(f, "drover_qemu_info", "gauge",
+	       "The QEMU that starts take, once it has been asked.");
+	if (s->qemu_major > 0)
+		fprintf(f, "drover_qemu_info{version=\"%d.%d.%d\"} 1\n",
+			s->qemu_major, s->qemu_minor, s->qemu_micro);
+}
+
 static void put_host(FILE *f, const struct sample *s)
 {
 	family(f, "drover_build_info", "gauge", "The version that runs.");
 	fputs("drover_build_info", f);
 	label(f, "{", "version", DROVER_VERSION);
 	fputs("} 1\n", f);
+	put_qemu(f, s);
 	single(f, "drover_sample_timestamp_seconds", "gauge",
 	       "When all this was looked at, since 1970.",
 	       (double)s->wall_us / USEC_PER_SEC);

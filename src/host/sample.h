@@ -59,6 +59,8 @@ struct sample_ended {
 	/* Of moves away that are done. */
 	struct sample_histogram duration, downtime;
 	uint64_t resent; /* bytes, of moves away */
+	/* Of moves away, those that run as well. */
+	struct job_flow flow;
 };
 
 struct sample {
@@ -72,6 +74,8 @@ struct sample {
 	uint64_t resident, memory_total, memory_available;
 	unsigned open_files;
 	double started; /* the service, in seconds since 1970 */
+	/* The QEMU that a start takes; 0.0.0: nobody has asked it yet. */
+	int qemu_major, qemu_minor, qemu_micro;
 	struct sample_ended ended;
 };
 

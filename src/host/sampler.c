@@ -30,6 +30,7 @@
 #include "host/registry.h"
 #include "host/room.h"
 #include "nic/watch.h"
+#include "qemu/probe.h"
 
 enum {
 	GUESTS_MAX = 1024,
@@ -137,13 +138,47 @@ static void see_cards(struct sampler *s, struct sample *to)
 
 /* --- jobs */
 
-static void see_job(struct sample *to, struct job *j)
+static void add_grown(uint64_t *to, uint64_t *before, uint64_t now)
+{
+	if (now <= *before)
+		return;
+	*to += now - *before;
+	*before = now;
+}
+
+/* What has left since it was counted last, so that a counter neither falls nor
+ * has anything twice when a job ends.  Under the lock of @j. */
+static void count_flow(struct sampler *s, struct job *j)
+{
+	struct job_flow *b = &j->counted;
+	struct job_flow now = { .pages = j->progress.pages,
+				.sent = j->progress.bytes_sent,
+				.rdma = j->progress.rdma };
+
+	if (j->kind != JOB_MOVE || j->role != ROLE_SOURCE)
+		return;
+	if (j->has_report) {
+		now.pages = j->report.pages;
+		now.sent = j->report.bytes.wire;
+	}
+
+	WITH_LOCK(&s->lock);
+
+	for (int i = 0; i < RUN_KINDS; i++)
+		add_grown(&s->ended.flow.pages.of[i], &b->pages.of[i],
+			  now.pages.of[i]);
+	add_grown(&s->ended.flow.sent, &b->sent, now.sent);
+	add_grown(&s->ended.flow.rdma, &b->rdma, now.rdma);
+}
+
+static void see_job(struct sampler *s, struct sample *to, struct job *j)
 {
 	struct sample_job *at = &to->jobs[to->jobs_count];
 	const struct job_progress *p = &j->progress;
 
 	WITH_LOCK(&j->lock);
 
+	count_flow(s, j);
 	if (j->waits)
 		to->waiting++;
 	else
@@ -174,7 +209,7 @@ static void see_jobs(struct sampler *s, struct sample *to)
 
 	to->jobs_count = to->running = to->waiting = 0;
 	for (unsigned i = 0; i < n; i++) {
-		see_job(to, all[i]);
+		see_job(s, to, all[i]);
 		job_drop(all[i]);
 	}
 	to->doubtful = jobs_doubtful(s->host->jobs, ROLE_SOURCE) +
@@ -211,6 +246,7 @@ void sampler_job_changed(struct sampler *s, struct job *j)
 
 	if (j->state < JOB_DONE)
 		return;
+	count_flow(s, j);
 	pthread_mutex_lock(&s->lock);
 	count_ended(&s->ended, j);
 	pthread_mutex_unlock(&s->lock);
@@ -303,6 +339,15 @@ static void see_ourselves(struct sampler *s, struct sample *to)
 	to->memory_available = left == UINT64_MAX ? 0 : left;
 	to->open_files = count_files();
 	to->started = (double)s->started_wall_us / USEC_PER_SEC;
+}
+
+/* Asked by who needs to know: this waits for no program. */
+static void see_qemu(struct sampler *s, struct sample *to)
+{
+	AUTO_SETTINGS struct settings *now = live_now(&s->host->live);
+
+	probe_known(now->host.qemu, &to->qemu_major, &to->qemu_minor,
+		    &to->qemu_micro);
 }
 
 /* --- rings */
@@ -428,6 +473,7 @@ static void look(struct sampler *s, uint64_t now_us, uint64_t before_us)
 	see_jobs(s, to);
 	see_guests(s, to);
 	see_ourselves(s, to);
+	see_qemu(s, to);
 
 	WITH_LOCK(&s->lock);
 

@@ -7,6 +7,8 @@
  *
  * Who asks gets a copy of the last sample: nothing of a move is looked at, or
  * waited for, because somebody asks.  The lock in here is taken last.
+ * What a running job has sent is counted as it grows (struct job's counted), so
+ * that no counter falls when it ends.
  */
 #pragma once
 

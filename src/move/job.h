@@ -108,6 +108,7 @@ struct job {
 	char error[JOB_ERROR_SIZE], advice[JOB_ADVICE_SIZE];
 	enum error_kind failure; /* of what failed */
 	struct job_progress progress;
+	struct job_flow counted; /* by the sampler: host/sampler.h */
 	struct job_report report;
 	struct session *session; /* while it can be looked into */
 	struct job *next;        /* the registry's */

@@ -56,6 +56,12 @@ void progress_update(struct job_progress *p, const struct migration_info *q,
 void progress_unknown(struct job_progress *p);
 void progress_estimate(struct job_progress *p, const struct estimate *e);
 
+/* What has left so far. */
+struct job_flow {
+	struct relay_pages pages;
+	uint64_t sent, rdma; /* bytes; of RDMA not in @sent */
+};
+
 /* --- when it has ended */
 
 /* What its session did, so far or in all. */

@@ -31,6 +31,11 @@ struct qemu_facts {
 int probe_qemu(const struct qemu_facts **ret, const char *path,
 	       struct error *e);
 
+/* What is known of it without asking, or waiting for who asks; else nothing
+ * is written. */
+void probe_known(const char *path, int *ret_major, int *ret_minor,
+		 int *ret_micro);
+
 /* "pc-q35-7.2" for "q35" or "pc-q35-7.2"; NULL when it is not known. */
 const char *facts_machine(const struct qemu_facts *f, const char *machine);
 

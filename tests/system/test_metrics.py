@@ -108,6 +108,20 @@ class Metrics(unittest.TestCase):
                 return False
         return True
 
+    def check_flow(self, now):
+        """What left is what the move's report says, once."""
+        report = self.alpha.newest_job()["report"]
+        for kind in ("data", "zero", "filled", "unchanged", "delta"):
+            self.assertEqual(now[f'drover_pages_sent_total{{kind="{kind}"}}'],
+                             report["pages"][kind], kind)
+        self.assertGreaterEqual(sum(report["pages"].values()), 48 * 256)
+        self.assertEqual(now['drover_sent_bytes_total{transport="tcp"}'],
+                         report["bytes"]["wire"])
+        self.assertEqual(values(self.beta)['drover_sent_bytes_total{transport="tcp"}'], 0)
+        # Who takes a machine has asked its QEMU.
+        wait_for("beta's QEMU is known", lambda: sum(
+            n.startswith("drover_qemu_info{") for n in values(self.beta)) == 1, 10, 0.3)
+
     def test_a_move_over_two_cards_against_the_kernel(self):
         console = Console(self.lab)
         self.addCleanup(console.close)
@@ -130,6 +144,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual(now[done % "source"], 1)
         self.assertEqual(now["drover_move_duration_seconds_count"], 1)
         self.assertEqual(now["drover_move_downtime_seconds_count"], 1)
+        self.check_flow(now)
         link = self.network.links[0]
         self.check_history(link.counters(0)["tx_bytes"] - start[0][1])
         wait_for("beta has it, too", lambda: values(self.beta)[done % "destination"] == 1, 10)
