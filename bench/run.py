@@ -26,6 +26,7 @@ import multichannel
 import pause
 import release
 import scaling
+import scrape
 import side
 import tls
 import update
@@ -36,7 +37,8 @@ GROUPS = {"multichannel": multichannel.PARTS, "compression": compression.PARTS,
           "side": side.PARTS, "scaling": scaling.PARTS, "failures": failures.PARTS,
           "model": model.PARTS, "distance": distance.PARTS, "release": release.PARTS,
           "tls": tls.PARTS, "update": update.PARTS, "pause": pause.PARTS,
-          "memory": memory.PARTS, "clock": clock.PARTS, "many": many.PARTS}
+          "memory": memory.PARTS, "clock": clock.PARTS, "many": many.PARTS,
+          "scrape": scrape.PARTS}
 PARTS = {name: part for parts in GROUPS.values() for name, part in parts.items()}
 
 
