@@ -3,7 +3,9 @@
 /* drover host: this host and the ones it knows. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/error.h"
 #include "base/scope.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
@@ -131,6 +133,68 @@ static int run_show(struct call *c, struct error *e)
 	return 0;
 }
 
+/* --- host list */
+
+enum { ANSWERS_TURNS = 60, TURN_NS = 100000000 };
+
+static void format_load(char buf[static OUTPUT_CELL], const json_t *value)
+{
+	snprintf(buf, OUTPUT_CELL, "%.0f%%", json_number_value(value) * 100);
+}
+
+static const struct output_field list_fields[] = {
+	{ "HOST", "name", format_text, false },
+	{ "RUNNING", "running", format_text, true },
+	{ "LEFT", "memory.available", format_bytes, true },
+	{ "MEMORY", "memory.total", format_bytes, true },
+	{ "CPUS", "cpus", format_text, true },
+	{ "LOAD", "load", format_load, true },
+	{ "SEEN", "seen", format_wall, false },
+	{ "STATE", "state", format_text, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static void add_state(json_t *one)
+{
+	const char *why = output_string(one, "why");
+	const char *closed = output_string(one, "closed");
+	const char *state = closed ? closed : "-";
+
+	if (why)
+		json_object_set_new(one, "state", json_sprintf("old: %s", why));
+	else if (json_is_true(output_find(one, "old")))
+		json_object_set_new(one, "state", json_string("old"));
+	else
+		json_object_set_new(one, "state", json_string(state));
+}
+
+/* What the peers say now: the service asks them while we look. */
+static int run_list(struct call *c, struct error *e)
+{
+	json_t *all = NULL, *one;
+	size_t i;
+
+	for (int turn = 0; turn < ANSWERS_TURNS; turn++) {
+		json_decref(all);
+		all = NULL;
+		if (client_get(c->client, "/v1/hosts", &all, e) < 0)
+			return error_code(e);
+		if (!json_is_true(output_find(all, "asking")))
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = TURN_NS }, NULL);
+	}
+	if (c->json) {
+		output_json(stdout, output_find(all, "hosts"));
+	} else {
+		json_array_foreach (output_find(all, "hosts"), i, one)
+			add_state(one);
+		output_table(stdout, list_fields, output_find(all, "hosts"),
+			     "No host has told anything yet.");
+	}
+	json_decref(all);
+	return 0;
+}
+
 /* What counts now, which a later file may have said. */
 static void print_set(const struct call *c, const json_t *setting)
 {
@@ -179,6 +243,10 @@ static int run_set(struct call *c, struct error *e)
 const struct command host_commands[] = {
 	{ "host", "show", "", "Shows this host and its peers", NULL,
 	  show_options, run_show },
+	{ "host", "list", "", "Lists this host and its peers, as they are now",
+	  "Each peer is asked, for 5 s at most; what it told before is shown "
+	  "where it\ndoes not answer, and called old.",
+	  NULL, run_list },
 	{ "host", "set", "SETTING VALUE...", "Changes a setting of this host",
 	  "SETTING is SECTION.KEY, as move.timeout, or SECTION.NAME.KEY, as\n"
 	  "peer.beta.address; drover host show --settings lists all.  A key\n"

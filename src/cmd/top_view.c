@@ -6,6 +6,7 @@
  *     MOVE   ...    and under each why it is as it is
  *     WAITS  ...
  *     ENDED  ...
+ *     HOST   what the peers told last
  *     q quit  h help ...                      the keys stay
  *
  * All histories have one axis: a card that carries half as much as another is
@@ -595,6 +596,68 @@ static void put_moves(struct page *p, const struct top_state *s)
 	json_decref(ordered);
 }
 
+/* --- hosts */
+
+static void fill_host(char buf[static CELL], const json_t *one)
+{
+	snprintf(buf, CELL, "%s%s", text_of(one, "name"),
+		 json_is_true(output_find(one, "here")) ? " *" : "");
+}
+
+static void fill_guests(char buf[static CELL], const json_t *one)
+{
+	snprintf(buf, CELL, "%.0f", output_number(one, "running"));
+}
+
+static void fill_room(char buf[static CELL], const json_t *one)
+{
+	progress_bytes(buf, CELL, output_number(one, "memory.available"));
+}
+
+static void fill_memory(char buf[static CELL], const json_t *one)
+{
+	progress_bytes(buf, CELL, output_number(one, "memory.total"));
+}
+
+static void fill_load(char buf[static CELL], const json_t *one)
+{
+	snprintf(buf, CELL, "%.0f%%", output_number(one, "load") * 100);
+}
+
+static const struct column host_columns[] = {
+	{ "HOST", -12, 0, fill_host }, { "RUNNING", 7, 0, fill_guests },
+	{ "LEFT", 6, 0, fill_room },   { "MEMORY", 6, 1, fill_memory },
+	{ "LOAD", 5, 1, fill_load },   { NULL, 0, 0, NULL },
+};
+
+/* What is not of now says so, and looks so. */
+static void put_host(struct page *p, const json_t *one)
+{
+	bool old = json_is_true(output_find(one, "old"));
+	const char *says = output_string(one, old ? "why" : "closed");
+
+	page_line(p, old ? PAGE_FAINT : PAGE_PLAIN);
+	put_row(p, host_columns, one);
+	if (old)
+		page_text(p, "OLD");
+	if (!says)
+		return;
+	page_line(p, old ? PAGE_ALARM : PAGE_PLAIN);
+	page_text(p, "  %s", says);
+}
+
+static void put_hosts(struct page *p, const struct top_state *s)
+{
+	const json_t *all = output_find(s->seen, "hosts.hosts");
+
+	if (json_array_size(all) < 2)
+		return;
+	page_line(p, PAGE_PLAIN);
+	put_head(p, host_columns);
+	for (size_t i = 0; i < json_array_size(all); i++)
+		put_host(p, json_array_get(all, i));
+}
+
 /* --- head, keys, help */
 
 static void put_title(struct page *p, const struct top_state *s)
@@ -641,6 +704,7 @@ static void put_help(struct page *p)
 		"         its link can do, and its past, all on one axis",
 		"MOVE     what moves now; under it why it is as it is",
 		"WAITS    what waits for its turn, and for what",
+		"HOST     this host (*) and its peers, as they told last",
 	};
 
 	page_line(p, PAGE_HEAD);
@@ -688,6 +752,7 @@ size_t top_draw(struct page *p, const struct top_state *s, int rows)
 	} else {
 		put_cards(p, s);
 		put_moves(p, s);
+		put_hosts(p, s);
 	}
 	if (s->old)
 		fade(p, head);

@@ -17,10 +17,10 @@ enum top_sort { TOP_BY_NAME, TOP_BY_RATE, TOP_BY_LEFT, TOP_SORTS };
 extern const char *const top_sort_names[TOP_SORTS];
 
 struct top_state {
-	/* "host", "jobs" as the API has them; "cards": a list of objects with
-	 * "name", "up", "speed_mbit", and "transmit" and "receive", lists of
-	 * bytes a second, of which null is a gap, the newest last; "processors"
-	 * with "service" and "guests". */
+	/* "host", "hosts", "jobs" as the API has them; "cards": a list of
+	 * objects with "name", "up", "speed_mbit", and "transmit" and
+	 * "receive", lists of bytes a second, of which null is a gap, the
+	 * newest last; "processors" with "service" and "guests". */
 	const json_t *seen;
 	const char *clock; /* what time it is, for people */
 	const char *old;   /* why @seen is not of now, with since when; NULL */

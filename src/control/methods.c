@@ -33,6 +33,7 @@
 #include "host/finished.h"
 #include "host/host.h"
 #include "host/host_view.h"
+#include "host/hosts.h"
 #include "host/kept_copies.h"
 #include "host/machine_view.h"
 #include "host/old_disks.h"
@@ -209,6 +210,17 @@ static int show_host(struct host *h, const struct api_call *c, char **ret,
 	if (host_show(h, &v, e) < 0)
 		return error_code(e);
 	return api_text(ret, &host_view_shape, &v, e);
+}
+
+static int list_hosts(struct host *h, const struct api_call *c, char **ret,
+		      struct error *e)
+{
+	SCOPED(hosts_all_done) struct hosts_all all = { .count = 0 };
+
+	(void)c;
+	if (host_hosts(h, &all, e) < 0)
+		return error_code(e);
+	return api_text(ret, &hosts_shape, &all, e);
 }
 
 static int list_machines(struct host *h, const struct api_call *c, char **ret,
@@ -600,6 +612,7 @@ const struct api_route api_routes[] = {
 	  .gives = &setting_view_shape },
 	{ "GET", "/v1/events", NULL, 200, .stream = true,
 	  .gives = &event_shape },
+	{ "GET", "/v1/hosts", list_hosts, 200, .gives = &hosts_shape },
 	{ "GET", "/v1/machines", list_machines, 200 },
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT,
 	  .changes = "vm define" },

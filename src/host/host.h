@@ -32,6 +32,7 @@ struct events;
 struct host;
 struct host_view;
 struct kept_view;
+struct hosts_all;
 struct kept_views;
 struct job_details;
 struct job_view;
@@ -145,6 +146,8 @@ int host_drain_resume(struct host *h, struct drain_record *ret,
 int host_drain_cancel(struct host *h, struct drain_record *ret,
 		      struct error *e);
 int host_return(struct host *h, struct drain_record *ret, struct error *e);
+/* This host and its peers, as they told last; hosts_all_done() frees them. */
+int host_hosts(struct host *h, struct hosts_all *ret, struct error *e);
 /* Could any one of all hosts that tell fail now? */
 int host_capacity(struct host *h, struct drain_spare *ret, struct error *e);
 

@@ -23,14 +23,14 @@
  *     live         the settings in force
  *     drain        whether this host is drained, and how far that is
  *     sampler      the thread that looks once a second: docs/metrics.md
+ *     hosts        what the peers told last, for who looks
  *
  * Locks are taken in this order: waiting, requeue or registry, jobs, a job's
  * own; that of hooks before that of jobs, that of live alone, or under that of
- * waiting.  Those of watch, relay_waits, port, rates and drain are taken alone,
- * so is that of room but for the one of kept; those of events, sampler and kept
- * last.
- * None is held across anything that waits: who needs a machine for longer holds
- * it (host/hold.h).
+ * waiting.  Those of watch, relay_waits, port, rates, drain and hosts are taken
+ * alone, so is that of room but for the one of kept; those of events, sampler
+ * and kept last. None is held across anything that waits: who needs a machine
+ * for longer holds it (host/hold.h).
  */
 #pragma once
 
@@ -45,6 +45,7 @@ struct copies;
 struct drain;
 struct events;
 struct hook_queue;
+struct hosts;
 struct jobs;
 struct keeper;
 struct kept_copies;
@@ -87,6 +88,7 @@ struct host {
 	struct drain *drain;
 	struct arbiter *arbiter;
 	struct sampler *sampler;
+	struct hosts *hosts;
 	int stop_fd; /* readable once the host stops */
 	int news_fd; /* and once the list of hosts has changed here */
 	int lock_fd; /* that the state directory is ours */

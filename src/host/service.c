@@ -26,6 +26,7 @@
 #include "host/handover.h"
 #include "host/hooks.h"
 #include "host/host_view.h"
+#include "host/hosts.h"
 #include "host/jobs.h"
 #include "host/keeper.h"
 #include "host/kept_copies.h"
@@ -146,6 +147,7 @@ static void host_free(struct host *h)
 {
 	arbiter_free(h->arbiter);
 	sampler_free(h->sampler);
+	hosts_free(h->hosts);
 	drain_free(h->drain);
 	keeper_free(h->keeper);
 	copies_free(h->copies);
@@ -233,6 +235,7 @@ static int make_parts(struct host *h, struct error *e)
 	h->drain = drain_new(h->settings->state_directory, name);
 	h->arbiter = arbiter_new(h);
 	h->sampler = sampler_new(h);
+	h->hosts = hosts_new(h);
 	h->lock_fd = -1;
 	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -240,7 +243,7 @@ static int make_parts(struct host *h, struct error *e)
 	    !h->registry || !h->watch || !h->room || !h->kept ||
 	    !h->relay_waits || !h->port || !h->rates || !h->copies ||
 	    !h->keeper || !h->drain || !h->events || !h->hooks || !h->arbiter ||
-	    !h->sampler || h->stop_fd < 0 || h->news_fd < 0)
+	    !h->sampler || !h->hosts || h->stop_fd < 0 || h->news_fd < 0)
 		return error_set(e, ENOMEM, "no memory for the service");
 	return 0;
 }
@@ -323,6 +326,7 @@ bool host_stop(struct host *h)
 	keeper_stop(h->keeper);
 	arbiter_stop(h->arbiter);
 	sampler_stop(h->sampler);
+	hosts_stop(h->hosts);
 	jobs_cancel_all(h->jobs);
 	if (!jobs_wait_idle(h->jobs))
 		return false;

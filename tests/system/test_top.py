@@ -207,7 +207,7 @@ class Top(unittest.TestCase):
         pane.ask("resize-window", "-x", "40", "-y", "7")
         pane.until("more below", lambda lines: "more below" in lines[-1])
         pane.type("End")
-        pane.until("its end", lambda lines: any("Nothing moves." in line for line in lines))
+        pane.until("its end", lambda lines: any("beta  " in line for line in lines))
         pane.type("Home")
         pane.until("its begin", lambda lines: any(line.startswith("CARD") for line in lines))
         pane.type("Down", "NPage", "PPage", "Up")
@@ -225,6 +225,34 @@ class Top(unittest.TestCase):
         self.alpha.stop()
         answer = self.alpha.drover("top", "--once", check=False)
         self.assertEqual((answer.status, answer.stdout), (7, ""), answer)
+
+    def peers(self):
+        return {one["name"]: one for one in self.alpha.drover("host", "list", "--json").json}
+
+    def test_peers_are_shown_and_what_is_old_says_so(self):
+        found = self.peers()
+        self.assertEqual([(one["here"], one["seen"] is None, one["old"])
+                          for one in (found["alpha"], found["beta"])],
+                         [(True, False, False), (False, True, True)])
+        self.assertIn("not heard", found["beta"]["why"])
+        self.beta.start()
+        # Nobody is asked again within 3 s.
+        found = wait_for("beta tells", lambda: (f := self.peers())["beta"]["seen"] and f, 20, 0.3)
+        self.assertEqual((found["beta"]["old"], found["beta"]["why"], found["beta"]["running"]),
+                         (False, None, 0))
+        total = found["beta"]["memory"]["total"]
+        self.assertEqual(total, self.beta.api("GET", "/v1/host")["memory"]["total"])
+        pane = Pane(self.lab, self.alpha, 80, 24)
+        lines = pane.until("the hosts", lambda lines: any(
+            line.startswith("beta ") and "OLD" not in line for line in lines))
+        self.line(lines, "alpha *")
+        self.beta.stop()
+        pane.until("it is old", lambda lines: any(
+            line.startswith("beta ") and "OLD" in line for line in lines))
+        found = self.peers()
+        self.assertEqual((found["beta"]["old"], found["beta"]["memory"]["total"]), (True, total))
+        text = self.alpha.drover("host", "list").stdout
+        self.assertRegex(text, r"(?m)^beta .* old: .*not heard")
 
     def test_without_a_terminal_it_is_printed(self):
         text = self.alpha.drover("top").stdout

@@ -15,6 +15,13 @@
 static const char seen_text[] =
 	"{\"host\": {\"name\": \"alpha\", \"machines\": 3, \"cpus\": 16,"
 	"  \"memory\": {\"total\": 68719476736, \"available\": 21474836480}},"
+	" \"hosts\": {\"asking\": false, \"hosts\": ["
+	"  {\"name\": \"alpha\", \"here\": true, \"old\": false,"
+	"   \"closed\": \"it is drained\", \"running\": 3, \"load\": 0.5,"
+	"   \"memory\": {\"total\": 68719476736, \"available\": 1073741824}},"
+	"  {\"name\": \"beta\", \"here\": false, \"old\": true,"
+	"   \"why\": \"is not heard\", \"running\": 7, \"load\": 0,"
+	"   \"memory\": {\"total\": 1073741824, \"available\": 0}}]},"
 	" \"processors\": {\"service\": 0.25, \"guests\": 1.5},"
 	" \"cards\": ["
 	"  {\"name\": \"eth1\", \"up\": true, \"speed_mbit\": 1000,"
@@ -133,6 +140,22 @@ static void eighty_columns_show_what_matters(void **state)
 	drop(&v);
 }
 
+static void hosts_that_do_not_answer_are_called_old(void **state)
+{
+	struct view v;
+
+	(void)state;
+	make(&v, seen_text);
+	draw(&v, 80, 0);
+	contains(text_at(&v, "alpha *"), "3   1.0G    64G   50%");
+	contains(text_at(&v, "  it is drained"), "drained");
+	contains(text_at(&v, "beta "), "7     0B   1.0G    0% OLD");
+	assert_int_equal(v.p.lines[find(&v, 0, "beta ")].look, PAGE_FAINT);
+	assert_int_equal(v.p.lines[find(&v, 0, "  is not heard")].look,
+			 PAGE_ALARM);
+	drop(&v);
+}
+
 static void no_line_is_wider_or_there_are_more_at_any_size(void **state)
 {
 	struct view v;
@@ -219,10 +242,10 @@ static void what_has_no_room_is_scrolled_to(void **state)
 	make(&v, seen_text);
 	end = draw(&v, 80, 10);
 	contains(v.p.lines[9].text, "more below");
-	assert_int_equal(find(&v, 0, "  beta is away"), v.p.count);
+	assert_int_equal(find(&v, 0, "  is not heard"), v.p.count);
 	v.s.first = end + 100;
 	assert_int_equal(draw(&v, 80, 10), end);
-	assert_int_equal(find(&v, 0, "  beta is away"), 8);
+	assert_int_equal(find(&v, 0, "  is not heard"), 8);
 	assert_null(strstr(v.p.lines[9].text, "more below"));
 	contains(v.p.lines[0].text, "drover top");
 	drop(&v);
@@ -319,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(eighty_columns_show_what_matters),
+		cmocka_unit_test(hosts_that_do_not_answer_are_called_old),
 		cmocka_unit_test(
 			no_line_is_wider_or_there_are_more_at_any_size),
 		cmocka_unit_test(
