@@ -109,13 +109,25 @@ static void print_plan(const json_t *record)
 
 /* --- how it goes on */
 
-/* One line for each machine whose fate is another one. */
+static bool is_same(const json_t *m, const json_t *before, const char *key)
+{
+	return json_equal(json_object_get(m, key),
+			  json_object_get(before, key));
+}
+
+/* One line for each machine whose fate is another one, or that stays for
+ * another reason. */
 static void print_change(const json_t *m, const json_t *before)
 {
 	const char *name = text_of(m, "name"), *why = text_of(m, "why");
 
-	if (before && !strcmp(text_of(before, "fate"), text_of(m, "fate")))
+	if (before && is_same(m, before, "fate") &&
+	    (!has_fate(m, "stays") || is_same(m, before, "why"))) {
+		if (json_is_true(json_object_get(m, "asked")) &&
+		    !is_same(m, before, "asked"))
+			printf("%s is asked to power off\n", name);
 		return;
+	}
 	if (has_fate(m, "moves"))
 		printf("%s moves to %s: job %s\n", name, text_of(m, "to"),
 		       text_of(m, "job"));
@@ -225,8 +237,8 @@ static const struct command_option drain_options[] = {
 		       .repeatable = true },
 	[DRAIN_PLAN] = { "plan", NULL, "show what would be, and do nothing" },
 	[DRAIN_STOP] = { "stop-the-rest", NULL,
-			 "stop those that cannot be moved, once the\n"
-			 "others have gone" },
+			 "ask the guests of those that cannot be moved\n"
+			 "to power off, once the others have gone" },
 	[DRAIN_BACKGROUND] = { "background", NULL, "do not wait for the end" },
 	[DRAIN_RESUME] = { "resume", NULL,
 			   "go on with one that has ended too early" },

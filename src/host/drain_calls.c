@@ -63,6 +63,8 @@ static enum drain_fate fate_now(struct host *h, struct drain_machine *m)
 		snprintf(m->to, sizeof(m->to), "%s", peer);
 		return FATE_MOVED;
 	}
+	if (m->asked)
+		return FATE_STOPPED;
 	if (!m->job[0] || job_show(h, m->job, &v, &ignored) < 0)
 		return FATES;
 	shape_done(&job_view_shape, &v);

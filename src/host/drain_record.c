@@ -38,6 +38,7 @@ static const struct shape_field machine_fields[] = {
 	{ "to", SHAPE_TEXT, SHAPE_NULL, OF(to) },
 	{ "job", SHAPE_TEXT, SHAPE_NULL, OF(job) },
 	{ "why", SHAPE_TEXT, SHAPE_NULL, OF(why) },
+	{ "asked", SHAPE_BOOL, 0, OF(asked) },
 	{ "tries", SHAPE_NUMBER, 0, OF(tries) },
 	{ "starts", SHAPE_REAL, 0, OF(starts_s) },
 	{ "ends", SHAPE_REAL, 0, OF(ends_s) },

@@ -47,6 +47,7 @@ struct drain_machine {
 	char to[64]; /* where it goes or is */
 	char job[JOB_ID_SIZE];
 	char why[400];
+	bool asked; /* its guest was asked to power off */
 	unsigned tries;
 	double starts_s, ends_s; /* as planned, from the beginning */
 	bool kept; /* it stays, and not for want of a host: it is not stopped

@@ -18,6 +18,7 @@
 #include "base/scope.h"
 #include "host/drain.h"
 #include "host/drain_plan.h"
+#include "host/drain_stop.h"
 #include "host/hooks.h"
 #include "host/host.h"
 #include "host/jobs.h"
@@ -381,25 +382,6 @@ static bool plan_again(struct run *r)
 	return anything_to_do(r);
 }
 
-static void stop_rest(struct run *r)
-{
-	for (size_t i = 0; i < r->record.n_machines; i++) {
-		struct drain_machine *m = &r->record.machines[i];
-		struct machine_view v = { 0 };
-		struct error e;
-
-		if (m->fate != FATE_STAYS || m->kept || !goes_on(r))
-			continue;
-		if (machine_stop(r->host, m->name, &v, &e) < 0) {
-			log_error("drain: machine %s: %s", m->name, e.text);
-			continue;
-		}
-		machine_view_done(&v);
-		m->fate = FATE_STOPPED;
-		note(r, m);
-	}
-}
-
 static void end(struct host *h, enum drain_state state)
 {
 	drain_ends(h->drain, state);
@@ -417,8 +399,8 @@ static void *run_main(void *arg)
 		await_coming(r);
 	} while (plan_again(r));
 	name_doubtful(r);
-	if (r->record.stop_the_rest)
-		stop_rest(r);
+	if (r->record.stop_the_rest && goes_on(r))
+		drain_stop_rest(r->host, &r->record);
 	left = drain_count(&r->record, FATE_STAYS) +
 	       drain_count(&r->record, FATE_WAITS);
 	log_info("drain: %u machines have left, %u stay",

@@ -301,6 +301,14 @@ static bool has_left(struct returning *r, struct drain_machine *m)
 	return true;
 }
 
+/* Its guest was asked by the drain, and took its time, or its power was cut. */
+static bool has_stopped(struct returning *r, const struct drain_machine *m)
+{
+	char job[JOB_ID_SIZE];
+
+	return m->asked && is_here(r, m, job) == STOPPED_HERE;
+}
+
 static void begin(struct returning *r)
 {
 	for (size_t i = 0; i < r->record.n_machines; i++) {
@@ -311,6 +319,8 @@ static void begin(struct returning *r)
 		    (m->fate == FATE_MOVES && m->to[0]) ||
 		    (m->fate == FATE_STAYS && has_left(r, m)))
 			m->fate = FATE_WAITS;
+		else if (m->fate == FATE_STAYS && has_stopped(r, m))
+			m->fate = FATE_STOPPED;
 	}
 }
 

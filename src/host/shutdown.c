@@ -63,9 +63,8 @@ static uint64_t own_timeout(const struct machine_record *c)
 	return SHUTDOWN_DEFAULT_US;
 }
 
-/* @timeout_us: 0 becomes the machine's own. */
-static int ask(struct host *h, const char *name, uint64_t *timeout_us,
-	       struct error *e)
+int shutdown_ask(struct host *h, const char *name, struct shutdown_wait *w,
+		 struct error *e)
 {
 	const struct hold by = { .kind = HOLD_STOP };
 	struct machine *m;
@@ -73,12 +72,16 @@ static int ask(struct host *h, const char *name, uint64_t *timeout_us,
 
 	if (r < 0)
 		return r;
-	if (*timeout_us == 0)
-		*timeout_us = own_timeout(machine_record(m));
+	if (w->timeout_us == 0)
+		w->timeout_us = own_timeout(machine_record(m));
 	if (machine_record(m)->started)
 		r = press(machine_record(m), e);
 	machine_release(h->registry, m);
-	return r;
+	if (r < 0)
+		return r;
+	log_info("machine %s: its guest is asked to power off", name);
+	w->deadline_us = clock_us() + w->timeout_us;
+	return 0;
 }
 
 static int silent(const char *name, uint64_t timeout_us, struct error *e)
@@ -103,44 +106,42 @@ static int look(struct host *h, const char *name, uint64_t deadline_us,
 	return 0;
 }
 
-static int await(struct host *h, const char *name, uint64_t timeout_us,
-		 struct machine_view *ret, struct error *e)
+int shutdown_look(struct host *h, const char *name,
+		  const struct shutdown_wait *w, struct machine_view *ret,
+		  struct error *e)
 {
-	const uint64_t deadline_us = clock_us() + timeout_us;
-	enum shutdown_turn turn = SHUTDOWN_WAITS;
-	int r;
+	enum shutdown_turn turn;
+	int r = look(h, name, w->deadline_us, ret, &turn, e);
 
-	for (;;) {
-		if ((r = look(h, name, deadline_us, ret, &turn, e)) < 0)
-			return r;
-		if (turn == SHUTDOWN_OFF)
-			return 0;
-		if (turn == SHUTDOWN_LOST)
-			r = error_set(e, EIO, "machine %s is lost: %s", name,
-				      ret->lost);
-		machine_view_done(ret);
-		if (r < 0)
-			return r;
-		if (turn == SHUTDOWN_HALTED)
-			return machine_stop(h, name, ret, e);
-		if (turn == SHUTDOWN_SILENT)
-			return silent(name, timeout_us, e);
-		if (host_stops(h, TURN_MS))
-			return error_set(e, ECANCELED,
-					 "the guest of machine %s was asked to "
-					 "power off, and the service ends "
-					 "before it has",
-					 name);
+	if (r < 0)
+		return r;
+	if (turn == SHUTDOWN_OFF)
+		return 1;
+	if (turn == SHUTDOWN_LOST)
+		r = error_set(e, EIO, "machine %s is lost: %s", name,
+			      ret->lost);
+	machine_view_done(ret);
+	if (turn == SHUTDOWN_HALTED) {
+		r = machine_stop(h, name, ret, e);
+		return r < 0 ? r : 1;
 	}
+	return turn == SHUTDOWN_SILENT ? silent(name, w->timeout_us, e) : r;
 }
 
 int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
 		     struct machine_view *ret, struct error *e)
 {
-	int r = ask(h, name, &timeout_us, e);
+	struct shutdown_wait w = { .timeout_us = timeout_us };
+	int r = shutdown_ask(h, name, &w, e);
 
-	if (r < 0)
-		return r;
-	log_info("machine %s: its guest is asked to power off", name);
-	return await(h, name, timeout_us, ret, e);
+	while (r == 0) {
+		r = shutdown_look(h, name, &w, ret, e);
+		if (r == 0 && host_stops(h, TURN_MS))
+			r = error_set(e, ECANCELED,
+				      "the guest of machine %s was asked to "
+				      "power off, and the service ends before "
+				      "it has",
+				      name);
+	}
+	return r < 0 ? r : 0;
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct error;
+struct host;
 struct machine_view;
 
 enum { SHUTDOWN_DEFAULT_US = 90000000 };
@@ -25,3 +27,18 @@ enum shutdown_turn {
 /* What became of a guest that was asked, which is @v now. */
 enum shutdown_turn shutdown_turn(const struct machine_view *v, uint64_t now_us,
 				 uint64_t deadline_us);
+
+/* What a guest that was asked has. */
+struct shutdown_wait {
+	uint64_t timeout_us; /* 0 when it is asked: the machine's own */
+	uint64_t deadline_us;
+};
+
+/* Asks it, and fills @w in.  Where nothing runs there is nothing to ask. */
+int shutdown_ask(struct host *h, const char *name, struct shutdown_wait *w,
+		 struct error *e);
+/* 0: it has time left; 1: it is off, and @ret says how it is; -ETIMEDOUT: it
+ * runs on. */
+int shutdown_look(struct host *h, const char *name,
+		  const struct shutdown_wait *w, struct machine_view *ret,
+		  struct error *e);

@@ -126,6 +126,77 @@ class There(Case):
         self.alpha.drover("vm", "start", "other")
 
 
+@needs(*PROGRAMS, "guest/drover-stress.elf")
+@slow
+class Rest(Case):
+    """--stop-the-rest asks guests to power off, and cuts no power."""
+    count = 0
+
+    def begin(self, **guests):
+        """{name: (words for the guest, lines of the definition)} run on alpha, and can go
+        nowhere: both hosts have another machine of that name."""
+        for host in self.hosts:
+            host.start()
+        for name, (words, lines) in guests.items():
+            console = self.lab.path(f"console-{name}")
+            self.alpha.define(machine.definition(
+                name, *machine.stress_arguments(fill="4M", rate="0", hot="1M", **words),
+                "-serial", f"file:{console}", memory="64M") + lines)
+            self.alpha.drover("vm", "start", name)
+            for host in (self.beta, self.gamma):
+                self.define(host, name)
+
+            def beats(console=console):
+                with open(console, encoding="ascii", errors="replace") as f:
+                    return "\nhb " in f.read()
+            wait_for("the guest", beats, 60, 0.05)
+
+    def test_a_guest_that_obeys_is_stopped_and_others_stay(self):
+        self.begin(obeys=({}, ""), still=({}, ""),
+                   deaf=({"button": "ignore"}, "stop-timeout = 3s\n"))
+        self.alpha.drover("vm", "pause", "still")
+        pid = self.alpha.machine("deaf")["pid"]
+        done = self.alpha.drover("drain", "--stop-the-rest", check=False)
+        self.assertEqual(done.status, 1, done.stderr)
+        self.assertIn("\nobeys is stopped\n", done.stdout)
+        self.assertIn("\ndeaf is asked to power off\n", done.stdout)
+        self.assertIn("\ndeaf stays: the guest of machine deaf did not power off within 3.0 s after",
+                      done.stdout)
+        self.assertIn("\nstill stays: machine still is paused (paused), and its guest cannot answer",
+                      done.stdout)
+        self.assertEqual(self.drained()["state"], "remains")
+        self.assertEqual(self.fates(), {"obeys": "stopped", "deaf": "stays", "still": "stays"})
+        self.assertEqual(self.alpha.machine("obeys")["state"], "stopped")
+        self.assertEqual(self.alpha.machine("deaf")["pid"], pid)
+        self.assertEqual(self.alpha.machine("still")["state"], "paused")
+        for name in ("deaf", "still"):
+            self.alpha.drover("vm", "stop", name, "--now")
+        self.alpha.drover("drain", "--resume")
+        # The other one's end was not the drain's doing.
+        self.assertEqual(self.fates(), {"obeys": "stopped", "deaf": "stopped"})
+        self.alpha.drover("return")
+        self.assertEqual(self.where(), {"obeys": ["alpha"], "deaf": ["alpha"]})
+
+    def test_the_end_of_the_daemon_and_a_cancel_leave_it_running_and_known(self):
+        self.begin(deaf=({"button": "ignore"}, "stop-timeout = 1h\n"))
+        for end in ("kill", "cancel"):
+            self.alpha.drover("drain", "--stop-the-rest", "--background")
+            wait_for("the question", lambda: any(
+                m["asked"] for m in self.drained()["machines"]), 60, 0.05)
+            if end == "kill":
+                self.alpha.kill9()
+                self.alpha.start()
+                self.assertEqual(self.drained()["state"], "interrupted")
+                self.assertEqual(self.fates(), {"deaf": "stays"})
+                self.alpha.drover("vm", "stop", "deaf", "--now")
+                self.alpha.drover("return")
+                self.assertEqual(self.where(), {"deaf": ["alpha"]})
+            else:
+                self.alpha.drover("drain", "--cancel")
+                self.assertEqual(self.where(), {"deaf": ["alpha"]})
+            self.assertEqual(self.drained()["state"], "none")
+
+
 @needs(*PROGRAMS)
 @slow
 class Choices(Case):
@@ -134,7 +205,8 @@ class Choices(Case):
     def setUp(self):
         super().setUp()
         # web5 cannot go: both hosts have another machine of that name.
-        self.start({"web0": "apart = a\n", "web1": "apart = a\n", "web2": "apart = a\n",
+        apart = "apart = a\nstop-timeout = 500ms\n"
+        self.start({"web0": apart, "web1": apart, "web2": apart,
                     "web3": "together = t\n", "web4": "together = t\n"})
         for host in (self.beta, self.gamma):
             self.define(host, "web5")
@@ -178,7 +250,17 @@ class Choices(Case):
         self.alpha.drover("drain", "--resume", check=False)
         self.assertNotEqual(self.where()["web5"], ["alpha"])
 
-        self.alpha.drover("drain", "--stop-the-rest")
+        # Its guest does not answer.
+        stays = next(n for n, hosts in self.where().items() if hosts == ["alpha"])
+        done = self.alpha.drover("drain", "--stop-the-rest", check=False)
+        self.assertEqual(done.status, 1)
+        self.assertIn(f"{stays} stays: the guest of machine {stays} did not power off within "
+                      f"500 ms after it was asked to: it still runs, and 'drover vm stop {stays} "
+                      "--now' cuts the power", done.stdout)
+        self.assertEqual(self.drained()["state"], "remains")
+        self.assert_each_runs_once()
+        self.alpha.drover("vm", "stop", stays, "--now")
+        self.alpha.drover("drain", "--resume")
         self.assertNotIn("alpha", [h for hosts in self.where().values() for h in hosts])
         self.assertEqual(sorted(self.fates().values()), ["moved"] * 5 + ["stopped"])
         self.alpha.drover("return")
