@@ -199,7 +199,8 @@ static int prepare(struct client *c, const struct client_request *rq,
 	    curl_easy_setopt(h, CURLOPT_WRITEDATA, into))
 		return -ENOMEM;
 	/* The fields set both the method and what comes with it. */
-	if (strcmp(rq->verb, "GET") != 0 && strcmp(rq->verb, "DELETE") != 0 &&
+	if (strcmp(rq->verb, "GET") != 0 &&
+	    (strcmp(rq->verb, "DELETE") != 0 || *body) &&
 	    (curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long)strlen(body)) ||
 	     curl_easy_setopt(h, CURLOPT_POSTFIELDS, body)))
 		return -ENOMEM;

@@ -101,7 +101,10 @@ static int change_with(struct call *c, const char *verb, const char *after,
 	if (c->json)
 		output_json(stdout, machine);
 	else
-		printf("%s %s.\n", c->words[0], did);
+		printf("%s %s.\n", c->words[0],
+		       json_is_true(json_object_get(machine, "unchanged"))
+			       ? "runs already"
+			       : did);
 	return 0;
 }
 
@@ -109,6 +112,30 @@ static int change(struct call *c, const char *verb, const char *after,
 		  const char *did, struct error *e)
 {
 	return change_with(c, verb, after, NULL, did, e);
+}
+
+/* With @option: 1, and said, where there is no such machine.  It is asked for
+ * by itself: a service of before knows not all that is asked then. */
+static int skips(struct call *c, int option, struct error *e)
+{
+	AUTO_JSON json_t *machine = NULL;
+	char path[PATH_CAP];
+	int r;
+
+	if (!c->options[option])
+		return 0;
+	if ((r = call_path(path, sizeof(path), "/v1/machines/", c->words[0], "",
+			   e)) < 0)
+		return r;
+	r = client_get(c->client, path, &machine, e);
+	if (r != -EREMOTEIO ||
+	    client_refusal(c->client)->status != STATUS_NOT_FOUND)
+		return r;
+	if (c->json)
+		puts("null");
+	else
+		printf("There is no machine called %s here.\n", c->words[0]);
+	return 1;
 }
 
 enum { START_ANYWAY };
@@ -129,9 +156,45 @@ static int run_start(struct call *c, struct error *e)
 	return change_with(c, "POST", "/start", body, "is started", e);
 }
 
-enum { STOP_NOW, STOP_TIMEOUT };
+enum { STOP_NOW, STOP_TIMEOUT, STOP_IF_EXISTS };
 
 static const struct command_option stop_options[] = {
+	[STOP_NOW] = { "now", NULL, "cut the power; the guest is not asked" },
+	[STOP_TIMEOUT] = { "timeout", "DURATION",
+			   "how long the guest may take, else what the\n"
+			   "definition says, or 90s" },
+	[STOP_IF_EXISTS] = { "if-exists", NULL,
+			     "it is no failure if there is none" },
+	{ NULL, NULL, NULL },
+};
+
+static int set_wait(struct call *c, json_t *body, struct error *e)
+{
+	const char *timeout = c->options[STOP_TIMEOUT];
+
+	if (c->options[STOP_NOW] && timeout)
+		return error_set(e, EINVAL,
+				 "--now does not wait: leave --timeout out");
+	return call_set_ms(body, "timeout_ms", timeout, e);
+}
+
+/* A service of before knows no /shutdown, and cuts no power for it. */
+static int run_stop(struct call *c, struct error *e)
+{
+	AUTO_JSON json_t *body = json_object();
+	int r;
+
+	if ((r = set_wait(c, body, e)) < 0 ||
+	    (r = skips(c, STOP_IF_EXISTS, e)) < 0)
+		return r;
+	if (r > 0)
+		return STATUS_DONE;
+	if (c->options[STOP_NOW])
+		return change(c, "POST", "/stop", "is stopped", e);
+	return change_with(c, "POST", "/shutdown", body, "is off", e);
+}
+
+static const struct command_option restart_options[] = {
 	[STOP_NOW] = { "now", NULL, "cut the power; the guest is not asked" },
 	[STOP_TIMEOUT] = { "timeout", "DURATION",
 			   "how long the guest may take, else what the\n"
@@ -139,21 +202,16 @@ static const struct command_option stop_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* A service of before knows no /shutdown, and cuts no power for it. */
-static int run_stop(struct call *c, struct error *e)
+static int run_restart(struct call *c, struct error *e)
 {
-	const char *timeout = c->options[STOP_TIMEOUT];
 	AUTO_JSON json_t *body = json_object();
-	int r;
+	int r = set_wait(c, body, e);
 
-	if (c->options[STOP_NOW] && timeout)
-		return error_set(e, EINVAL,
-				 "--now does not wait: leave --timeout out");
-	if (c->options[STOP_NOW])
-		return change(c, "POST", "/stop", "is stopped", e);
-	if ((r = call_set_ms(body, "timeout_ms", timeout, e)) < 0)
+	if (r < 0)
 		return r;
-	return change_with(c, "POST", "/shutdown", body, "is off", e);
+	if (c->options[STOP_NOW])
+		json_object_set_new(body, "now", json_true());
+	return change_with(c, "POST", "/restart", body, "is started anew", e);
 }
 
 static int run_pause(struct call *c, struct error *e)
@@ -166,9 +224,27 @@ static int run_resume(struct call *c, struct error *e)
 	return change(c, "POST", "/resume", "goes on", e);
 }
 
+enum { FORGET_LEAVE, FORGET_IF_EXISTS };
+
+static const struct command_option forget_options[] = {
+	[FORGET_LEAVE] = { "leave-running", NULL,
+			   "also if it runs: its QEMU runs on" },
+	[FORGET_IF_EXISTS] = { "if-exists", NULL,
+			       "it is no failure if there is none" },
+	{ NULL, NULL, NULL },
+};
+
 static int run_forget(struct call *c, struct error *e)
 {
-	return change(c, "DELETE", "", "is forgotten", e);
+	AUTO_JSON json_t *body =
+		c->options[FORGET_LEAVE]
+			? json_pack("{s:b}", "leave_running", 1)
+			: NULL;
+	int r = skips(c, FORGET_IF_EXISTS, e);
+
+	if (r != 0)
+		return r < 0 ? r : STATUS_DONE;
+	return change_with(c, "DELETE", "", body, "is forgotten", e);
 }
 
 static int read_stream(char **ret, FILE *from, const char *name,
@@ -349,6 +425,11 @@ const struct command vm_commands[] = {
 	{ "vm", "stop", "VM", "Asks a guest to power off, and waits for that",
 	  "A guest that does not within the time runs on.", stop_options,
 	  run_stop },
+	{ "vm", "restart", "VM",
+	  "Stops a machine as vm stop does, and starts it",
+	  "Its definition is read anew, and the QEMU that is installed taken.\n"
+	  "One that does not run is started.",
+	  restart_options, run_restart },
 	{ "vm", "pause", "VM", "Pauses the guest of a machine", NULL, NULL,
 	  run_pause },
 	{ "vm", "resume", "VM", "Continues a guest that is paused", NULL, NULL,
@@ -363,7 +444,7 @@ const struct command vm_commands[] = {
 	  "PID is the number of its process.  The guest does not notice.",
 	  adopt_options, run_adopt },
 	{ "vm", "forget", "VM", "Forgets a machine",
-	  "If it runs, its QEMU keeps running; Drover stops knowing it.", NULL,
+	  "One that runs has to be stopped first.", forget_options,
 	  run_forget },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -58,16 +58,40 @@ static const struct shape start_body_shape =
 struct shutdown_body {
 	int64_t timeout_ms;
 	bool has_timeout; /* else the machine's own */
+	bool now;         /* of a restart */
 };
 
-static const struct shape_field shutdown_fields[] = {
-	{ "timeout_ms", SHAPE_SIGNED, 0,
-	  SHAPE_AT(struct shutdown_body, timeout_ms),
-	  SHAPE_HAS(struct shutdown_body, has_timeout) },
-};
+#define TIMEOUT_FIELD \
+	{ \
+		"timeout_ms", SHAPE_SIGNED, 0, \
+			SHAPE_AT(struct shutdown_body, timeout_ms), \
+			SHAPE_HAS(struct shutdown_body, has_timeout) \
+	}
+
+static const struct shape_field shutdown_fields[] = { TIMEOUT_FIELD };
 
 static const struct shape shutdown_body_shape =
 	SHAPE(struct shutdown_body, shutdown_fields);
+
+static const struct shape_field restart_fields[] = {
+	TIMEOUT_FIELD,
+	{ "now", SHAPE_BOOL, 0, SHAPE_AT(struct shutdown_body, now) },
+};
+
+static const struct shape restart_body_shape =
+	SHAPE(struct shutdown_body, restart_fields);
+
+struct forget_body {
+	bool leave_running;
+};
+
+static const struct shape_field forget_fields[] = {
+	{ "leave_running", SHAPE_BOOL, 0,
+	  SHAPE_AT(struct forget_body, leave_running) },
+};
+
+static const struct shape forget_body_shape =
+	SHAPE(struct forget_body, forget_fields);
 
 struct move_body {
 	struct move_request request;
@@ -305,23 +329,44 @@ static int stop_machine(struct host *h, const struct api_call *c, char **ret,
 	return shown(ret, &v, machine_stop(h, c->name, &v, e), e);
 }
 
+/* 0: the machine's own. */
+static int timeout_of(uint64_t *ret_us, const struct shutdown_body *body,
+		      struct error *e)
+{
+	*ret_us = 0;
+	if (!body->has_timeout)
+		return 0;
+	if (body->timeout_ms < 1 || body->timeout_ms > DAY_MS)
+		return error_set(e, EINVAL, "'timeout_ms' must be from 1 to %d",
+				 DAY_MS);
+	*ret_us = (uint64_t)body->timeout_ms * USEC_PER_MS;
+	return 0;
+}
+
 static int shut_machine_down(struct host *h, const struct api_call *c,
 			     char **ret, struct error *e)
 {
+	struct machine_view v;
+	uint64_t us;
+
+	if (timeout_of(&us, c->object, e) < 0)
+		return error_code(e);
+	return shown(ret, &v, machine_shutdown(h, c->name, us, &v, e), e);
+}
+
+static int restart_machine(struct host *h, const struct api_call *c, char **ret,
+			   struct error *e)
+{
 	const struct shutdown_body *body = c->object;
 	struct machine_view v;
+	uint64_t us;
 
-	if (body->has_timeout &&
-	    (body->timeout_ms < 1 || body->timeout_ms > DAY_MS))
-		return error_set(e, EINVAL, "'timeout_ms' must be from 1 to %d",
-				 DAY_MS);
-	return shown(ret, &v,
-		     machine_shutdown(h, c->name,
-				      body->has_timeout
-					      ? (uint64_t)body->timeout_ms *
-							USEC_PER_MS
-					      : 0,
-				      &v, e),
+	if (timeout_of(&us, body, e) < 0)
+		return error_code(e);
+	if (us > 0 && body->now)
+		return error_set(e, EINVAL,
+				 "'now' does not wait: leave 'timeout_ms' out");
+	return shown(ret, &v, machine_restart(h, c->name, us, body->now, &v, e),
 		     e);
 }
 
@@ -344,9 +389,11 @@ static int resume_machine(struct host *h, const struct api_call *c, char **ret,
 static int forget_machine(struct host *h, const struct api_call *c, char **ret,
 			  struct error *e)
 {
+	const struct forget_body *body = c->object;
 	struct machine_view v;
 
-	return shown(ret, &v, machine_forget(h, c->name, &v, e), e);
+	return shown(ret, &v,
+		     machine_forget(h, c->name, body->leave_running, &v, e), e);
 }
 
 static int list_copies(struct host *h, const struct api_call *c, char **ret,
@@ -617,8 +664,9 @@ const struct api_route api_routes[] = {
 	{ "PUT", "/v1/machines", define_machine, 200, API_TEXT,
 	  .changes = "vm define" },
 	{ "GET", "/v1/machines/*", show_machine, 200 },
-	{ "DELETE", "/v1/machines/*", forget_machine, 200,
-	  .changes = "vm forget" },
+	{ "DELETE", "/v1/machines/*", forget_machine, 200, API_SHAPE,
+	  .changes = "vm forget", .notes = "leave_running",
+	  .takes = &forget_body_shape },
 	{ "GET", "/v1/machines/*/disks", list_disks, 200,
 	  .gives = &disk_views_shape },
 	{ "GET", "/v1/pools", list_pools, 200, .gives = &pool_views_shape },
@@ -634,6 +682,9 @@ const struct api_route api_routes[] = {
 	{ "POST", "/v1/machines/*/shutdown", shut_machine_down, 200, API_SHAPE,
 	  .changes = "vm stop", .notes = "timeout_ms",
 	  .takes = &shutdown_body_shape },
+	{ "POST", "/v1/machines/*/restart", restart_machine, 200, API_SHAPE,
+	  .changes = "vm restart", .notes = "timeout_ms now",
+	  .takes = &restart_body_shape },
 	{ "POST", "/v1/machines/*/pause", pause_machine, 200,
 	  .changes = "vm pause" },
 	{ "POST", "/v1/machines/*/resume", resume_machine, 200,

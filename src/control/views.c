@@ -97,6 +97,7 @@ static const struct shape_field machine_fields[] = {
 	{ "qemu", SHAPE_STRING, 0, AT(qemu) },
 	{ "outdated", SHAPE_BOOL, SHAPE_NULL, AT(outdated),
 	  SHAPE_HAS(struct machine_view, has_outdated) },
+	{ "unchanged", SHAPE_BOOL, SHAPE_OMIT, AT(unchanged) },
 	{ "definition", SHAPE_STRING, SHAPE_OMIT, AT(definition) },
 };
 

@@ -76,7 +76,8 @@ int machine_show(struct host *h, const char *name, struct machine_view *ret,
 		 struct error *e);
 int machine_define(struct host *h, const char *file_name, const char *text,
 		   struct machine_view *ret, struct error *e);
-/* @anyway: also when a peer where it was last seen has it or is not heard. */
+/* One that runs stays as it is.  @anyway: also when a peer where it was last
+ * seen has it or is not heard. */
 int machine_start(struct host *h, const char *name, bool anyway,
 		  struct machine_view *ret, struct error *e);
 /* Cuts the power. */
@@ -86,6 +87,10 @@ int machine_stop(struct host *h, const char *name, struct machine_view *ret,
  * definition says.  -ETIMEDOUT: it runs on. */
 int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
 		     struct machine_view *ret, struct error *e);
+/* Off, by the guest or (@now) by a power cut, and started anew; one that does
+ * not run is started. */
+int machine_restart(struct host *h, const char *name, uint64_t timeout_us,
+		    bool now, struct machine_view *ret, struct error *e);
 /* The guest stands still; it goes on. */
 int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e);
@@ -93,8 +98,9 @@ int machine_resume(struct host *h, const char *name, struct machine_view *ret,
 		   struct error *e);
 int machine_adopt(struct host *h, const struct adopt_request *of,
 		  struct machine_view *ret, struct error *e);
-int machine_forget(struct host *h, const char *name, struct machine_view *ret,
-		   struct error *e);
+/* -EBUSY: it runs, and is not to be left so. */
+int machine_forget(struct host *h, const char *name, bool leave_running,
+		   struct machine_view *ret, struct error *e);
 
 int machine_move(struct host *h, const char *name,
 		 const struct move_request *of, struct job_view *ret_job,

@@ -239,6 +239,20 @@ static int start_here(struct host *h, struct machine *m, bool anyway,
 	return 0;
 }
 
+/* Also while a job holds it. */
+static bool runs_already(struct host *h, const char *name,
+			 struct machine_view *ret)
+{
+	struct error ignored;
+
+	if (machine_show(h, name, ret, &ignored) < 0)
+		return false;
+	ret->unchanged = ret->state == MACHINE_RUNNING && !ret->comes;
+	if (!ret->unchanged)
+		machine_view_done(ret);
+	return ret->unchanged;
+}
+
 int machine_start(struct host *h, const char *name, bool anyway,
 		  struct machine_view *ret, struct error *e)
 {
@@ -246,16 +260,15 @@ int machine_start(struct host *h, const char *name, bool anyway,
 	struct machine *m;
 	int r;
 
-	status_ask(h->registry, name);
+	if (runs_already(h, name, ret))
+		return 0;
 	r = machine_take(h->registry, name, hold_of(HOLD_START), &m, e);
 	if (r < 0)
 		return r;
 	c = machine_record(m);
 	if (c->started && c->paused)
 		r = tell(h, m, true, e);
-	else if (c->started)
-		r = error_set(e, EEXIST, "machine %s is running already", name);
-	else
+	else if (!c->started) /* nobody was faster */
 		r = start_here(h, m, anyway, e);
 	return finish(h, m, r, ret);
 }
@@ -309,8 +322,21 @@ int machine_stop(struct host *h, const char *name, struct machine_view *ret,
 
 /* --- forget */
 
-int machine_forget(struct host *h, const char *name, struct machine_view *ret,
-		   struct error *e)
+static int check_forget(const struct machine_record *m, bool leave_running,
+			struct error *e)
+{
+	if (!m->started || leave_running)
+		return 0;
+	return error_set(e, EBUSY,
+			 "machine %s runs: stop it first with 'drover vm stop "
+			 "%s', or leave its QEMU running, which nobody looks "
+			 "after then, with 'drover vm forget %s "
+			 "--leave-running'",
+			 m->name, m->name, m->name);
+}
+
+int machine_forget(struct host *h, const char *name, bool leave_running,
+		   struct machine_view *ret, struct error *e)
 {
 	const struct machine_record *c;
 	struct machine *m;
@@ -318,7 +344,8 @@ int machine_forget(struct host *h, const char *name, struct machine_view *ret,
 
 	if (r < 0)
 		return r;
-	if ((r = machine_erase(h->registry, m, e)) < 0) {
+	if ((r = check_forget(machine_record(m), leave_running, e)) < 0 ||
+	    (r = machine_erase(h->registry, m, e)) < 0) {
 		machine_release(h->registry, m);
 		return r;
 	}

@@ -42,6 +42,7 @@ struct machine_view {
 	bool adopted;
 	bool has_outdated;        /* that is known */
 	bool outdated;            /* its QEMU is older than the one installed */
+	bool unchanged;           /* of an answer: it was so already */
 	char status[24];          /* what QEMU said last; empty: nothing */
 	char lost[STORE_WHY_CAP]; /* how its QEMU died; empty: it did not */
 	char run_dir[PATH_MAX];

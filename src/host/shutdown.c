@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "host/drain.h"
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/registry.h"
@@ -144,4 +145,36 @@ int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
 				      name);
 	}
 	return r < 0 ? r : 0;
+}
+
+static bool runs(struct host *h, const char *name)
+{
+	struct machine_view v;
+	struct error ignored;
+	bool does;
+
+	if (machine_show(h, name, &v, &ignored) < 0)
+		return false;
+	does = v.pid > 0;
+	machine_view_done(&v);
+	return does;
+}
+
+int machine_restart(struct host *h, const char *name, uint64_t timeout_us,
+		    bool now, struct machine_view *ret, struct error *e)
+{
+	const bool ran = runs(h, name);
+	int r = ran ? drain_check(h->drain, e) : 0;
+
+	if (r < 0)
+		return error_in(e, "machine %s is left as it is", name);
+	if (ran) {
+		r = now ? machine_stop(h, name, ret, e)
+			: machine_shutdown(h, name, timeout_us, ret, e);
+		if (r < 0)
+			return r;
+		machine_view_done(ret);
+	}
+	r = machine_start(h, name, false, ret, e);
+	return r < 0 && ran ? error_in(e, "machine %s is off", name) : r;
 }

@@ -192,8 +192,9 @@ class Requests(Case):
         self.refused(8, "machine guest runs, so only what", "vm", "define", self.definition(
             machine.definition("guest", memory="16M")))
 
-    def test_a_machine_that_runs_already(self):
-        self.refused(8, "machine guest is running already", "vm", "start", "guest")
+    def test_a_machine_that_runs_is_not_forgotten(self):
+        self.refused(8, "machine guest runs: stop it first with 'drover vm stop guest'",
+                     "vm", "forget", "guest")
 
     def test_a_machine_that_does_not_run(self):
         self.alpha.drover("vm", "define", self.definition(

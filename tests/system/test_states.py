@@ -103,7 +103,7 @@ class Ended(Case):
         self.assertEqual(self.alpha.machine("web")["state"], "stopped")
 
     def test_a_forgotten_one_leaves_no_zombie(self):
-        self.alpha.drover("vm", "forget", "web")
+        self.alpha.drover("vm", "forget", "web", "--leave-running")
         self.assertTrue(os.path.exists(f"/proc/{self.pid}"))
         os.kill(self.pid, signal.SIGKILL)
         wait_for("its end", lambda: not os.path.exists(f"/proc/{self.pid}"), 5)

@@ -30,6 +30,7 @@ class Stop(unittest.TestCase):
         def beats():
             with open(console, encoding="ascii", errors="replace") as f:
                 return "\nhb " in f.read()
+        self.beats = beats
         wait_for("the guest", beats, 30, 0.05)
         return self.host.machine("web")["pid"]
 
@@ -83,6 +84,59 @@ class Stop(unittest.TestCase):
         self.host.drover("vm", "resume", "web")
         self.host.drover("vm", "stop", "web")
         self.assertEqual(self.state(), "stopped")
+
+    def test_a_restart_is_another_qemu_and_a_drained_host_leaves_it_as_it_is(self):
+        pid = self.begin()
+        done = self.host.drover("vm", "restart", "web")
+        self.assertEqual(done.stdout, "web is started anew.\n")
+        again = self.host.machine("web")
+        self.assertEqual(again["state"], "running")
+        self.assertNotEqual(again["pid"], pid)
+        self.assertNotIn(pid, self.lab.processes())
+        wait_for("the guest", self.beats, 30, 0.05)
+        self.host.drover("drain", check=False)
+        done = self.host.drover("vm", "restart", "web", check=False)
+        self.assertEqual(done.status, 8, done.stderr)
+        self.assertIn("machine web is left as it is: alpha is drained", done.stderr)
+        self.assertEqual(self.host.machine("web")["pid"], again["pid"])
+        self.host.drover("drain", "--cancel")
+        self.host.drover("vm", "stop", "web")
+        self.host.drover("vm", "restart", "web")
+        self.assertEqual(self.state(), "running")
+
+    def test_a_guest_that_ignores_a_restart_runs_on(self):
+        pid = self.begin(button="ignore")
+        done = self.host.drover("vm", "restart", "web", "--timeout", "300ms", check=False)
+        self.assertEqual(done.status, 5, done.stderr)
+        self.assertIn("did not power off within 300 ms", done.stderr)
+        self.assertEqual(self.host.machine("web")["pid"], pid)
+        self.assertEqual(self.host.drover("vm", "restart", "web", "--now", "--timeout", "1s",
+                                          check=False).status, 2)
+        self.host.drover("vm", "restart", "web", "--now")
+        self.assertNotEqual(self.host.machine("web")["pid"], pid)
+        self.assertEqual(self.state(), "running")
+
+    def test_what_is_so_already_is_no_failure(self):
+        pid = self.begin()
+        for _ in range(2):
+            self.assertEqual(self.host.drover("vm", "start", "web").stdout,
+                             "web runs already.\n")
+        self.assertIs(self.host.drover("vm", "start", "web", "--json").json["unchanged"], True)
+        definition = self.host.drover("vm", "show", "web", "--json").json["definition"]
+        self.host.define(definition)  # the same text, while it runs
+        self.assertEqual(self.host.machine("web")["pid"], pid)
+        done = self.host.drover("vm", "forget", "web", check=False)
+        self.assertEqual(done.status, 8)
+        self.assertIn("machine web runs: stop it first", done.stderr)
+        self.assertEqual(self.host.drover("vm", "forget", "web", "--if-exists",
+                                          check=False).status, 8)
+        self.host.drover("vm", "stop", "web", "--if-exists")
+        self.host.drover("vm", "forget", "web", "--if-exists")
+        for words in (("forget",), ("stop",), ("stop", "--now")):
+            done = self.host.drover("vm", *words, "web", "--if-exists")
+            self.assertEqual(done.stdout, "There is no machine called web here.\n")
+        self.assertEqual(self.host.drover("vm", "stop", "web", check=False).status, 6)
+        self.assertNotIn(pid, self.lab.processes())
 
 
 if __name__ == "__main__":

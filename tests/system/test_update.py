@@ -365,7 +365,7 @@ class Refused(Case):
         self.begin()
         self.update()
         pid = self.host.machine("web")["pid"]
-        self.host.drover("vm", "forget", "web")
+        self.host.drover("vm", "forget", "web", "--leave-running")
         self.host.drover("vm", "define", os.path.join(self.host.dir, "definition"))
         again = self.host.drover("vm", "start", "web", check=False)
         self.assertEqual(again.status, 8)

@@ -194,6 +194,14 @@ int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
 			      (int)(timeout_us / 1000)));
 }
 
+int machine_restart(struct host *h, const char *name, uint64_t timeout_us,
+		    bool now, struct machine_view *ret, struct error *e)
+{
+	return view_of(h, ret,
+		       answer(h, e, "machine_restart %s %d%s", name,
+			      (int)(timeout_us / 1000), now ? " now" : ""));
+}
+
 int machine_pause(struct host *h, const char *name, struct machine_view *ret,
 		  struct error *e)
 {
@@ -215,10 +223,12 @@ int machine_adopt(struct host *h, const struct adopt_request *of,
 			      of->user ? of->user : "-"));
 }
 
-int machine_forget(struct host *h, const char *name, struct machine_view *ret,
-		   struct error *e)
+int machine_forget(struct host *h, const char *name, bool leave_running,
+		   struct machine_view *ret, struct error *e)
 {
-	return view_of(h, ret, answer(h, e, "machine_forget %s", name));
+	return view_of(h, ret,
+		       answer(h, e, "machine_forget %s%s", name,
+			      leave_running ? " leave" : ""));
 }
 
 int machine_move(struct host *h, const char *name,

@@ -153,7 +153,7 @@ static void a_forgotten_machine_is_off_the_disk(void **state)
 
 	(void)state;
 	define();
-	assert_int_equal(machine_forget(&host, "web", &shown, &e), 0);
+	assert_int_equal(machine_forget(&host, "web", false, &shown, &e), 0);
 	machine_view_done(&shown);
 	assert_true(synced_empty);
 	assert_int_equal(registry_count(host.registry), 0);
@@ -177,13 +177,13 @@ static void one_that_cannot_be_forgotten_stays(void **state)
 	(void)state;
 	define();
 	sync_error = EIO;
-	assert_int_equal(machine_forget(&host, "web", &shown, &e), -EIO);
+	assert_int_equal(machine_forget(&host, "web", false, &shown, &e), -EIO);
 	snprintf(says, sizeof(says),
 		 "machine web: sync folder %s: Input/output error", files);
 	assert_string_equal(e.text, says);
 	assert_state("stopped");
 	sync_error = 0;
-	assert_int_equal(machine_forget(&host, "web", &shown, &e), 0);
+	assert_int_equal(machine_forget(&host, "web", false, &shown, &e), 0);
 	machine_view_done(&shown);
 	assert_true(synced_empty);
 }
