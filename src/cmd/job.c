@@ -13,7 +13,7 @@
 #include "cmd/progress.h"
 #include "cmd/watch.h"
 
-enum { PATH_CAP = 128 };
+enum { PATH_CAP = 128, ID_CAP = 65 };
 
 static void format_day(char buf[static OUTPUT_CELL], const json_t *value)
 {
@@ -167,26 +167,90 @@ static int run_show(struct call *c, struct error *e)
 	return 0;
 }
 
+/* Of the machine @name: the last that has not ended, else the last.  NULL:
+ * there is none. */
+static const char *id_of_machine(const json_t *jobs, const char *name)
+{
+	const char *found = NULL;
+	bool goes_on = false;
+	const json_t *job;
+	size_t i;
+
+	json_array_foreach (jobs, i, job) { /* the oldest first */
+		const char *machine = output_string(job, "machine");
+		const bool ended = !json_is_null(json_object_get(job, "ended"));
+
+		if (!machine || strcmp(machine, name) != 0 ||
+		    (goes_on && ended))
+			continue;
+		found = output_string(job, "id");
+		goes_on = !ended;
+	}
+	return found;
+}
+
+/* Where @r says that there is no such job: that of the machine of this name. */
+static bool is_machine(struct call *c, int r, char id[static ID_CAP])
+{
+	AUTO_JSON json_t *jobs = NULL;
+	struct error ignored;
+	const char *found;
+
+	if (r != -EREMOTEIO ||
+	    client_refusal(c->client)->status != STATUS_NOT_FOUND ||
+	    client_get(c->client, "/v1/jobs", &jobs, &ignored) < 0)
+		return false;
+	found = id_of_machine(jobs, c->words[0]);
+	if (found)
+		snprintf(id, ID_CAP, "%s", found);
+	return found != NULL;
+}
+
+static int follow(struct call *c, enum watch_interrupt interrupt,
+		  struct error *e)
+{
+	char id[ID_CAP];
+	int r;
+
+	watch_prepare();
+	r = watch_job(c, c->words[0], interrupt, e);
+	return is_machine(c, r, id) ? watch_job(c, id, interrupt, e) : r;
+}
+
 static int run_watch(struct call *c, struct error *e)
 {
-	watch_prepare();
-	return watch_job(c, c->words[0], WATCH_LEAVES, e);
+	return follow(c, WATCH_LEAVES, e);
+}
+
+static int run_wait(struct call *c, struct error *e)
+{
+	return follow(c, WATCH_WAITS, e);
+}
+
+static int cancel(struct call *c, const char *id, json_t **ret, struct error *e)
+{
+	char path[PATH_CAP];
+	int r = call_path(path, sizeof(path), "/v1/jobs/", id, "/cancel", e);
+
+	return r < 0 ? r : client_post(c->client, path, NULL, ret, e);
 }
 
 static int run_cancel(struct call *c, struct error *e)
 {
 	AUTO_JSON json_t *job = NULL;
-	char path[PATH_CAP];
+	char id[ID_CAP];
 	int r;
 
-	if ((r = call_path(path, sizeof(path), "/v1/jobs/", c->words[0],
-			   "/cancel", e)) < 0 ||
-	    (r = client_post(c->client, path, NULL, &job, e)) < 0)
+	snprintf(id, sizeof(id), "%s", c->words[0]);
+	r = cancel(c, id, &job, e);
+	if (is_machine(c, r, id))
+		r = cancel(c, id, &job, e);
+	if (r < 0)
 		return r;
 	if (c->json)
 		output_json(stdout, job);
 	else
-		printf("Job %s is being cancelled.\n", c->words[0]);
+		printf("Job %s is being cancelled.\n", id);
 	return 0;
 }
 
@@ -289,8 +353,15 @@ const struct command job_commands[] = {
 	{ "job", "show", "JOB", "Shows one job and its report", NULL, NULL,
 	  run_show },
 	{ "job", "watch", "JOB", "Follows a job until it ends",
-	  "Ctrl-C only stops watching.", NULL, run_watch },
+	  "JOB is its id, or a machine's name: then its last job.\n"
+	  "Ctrl-C only stops watching.",
+	  NULL, run_watch },
+	{ "job", "wait", "JOB", "Waits until a job ends, and says nothing else",
+	  "JOB is its id, or a machine's name: then its last job.\n"
+	  "The exit status is that of the job.  Ctrl-C only stops waiting.",
+	  NULL, run_wait },
 	{ "job", "cancel", "JOB", "Cancels a job",
+	  "JOB is its id, or a machine's name: then its last job.\n"
 	  "A move that is not committed is undone: the guest goes on running "
 	  "at its\nsource.",
 	  NULL, run_cancel },

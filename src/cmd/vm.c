@@ -69,6 +69,31 @@ static int run_list(struct call *c, struct error *e)
 			 "There are no machines here.", e);
 }
 
+enum { SHOW_DEFINITION };
+
+static const struct command_option show_options[] = {
+	[SHOW_DEFINITION] = { "definition", NULL,
+			      "its definition, as vm define reads it" },
+	{ NULL, NULL, NULL },
+};
+
+static int print_definition(const struct call *c, const json_t *machine,
+			    struct error *e)
+{
+	const char *text =
+		json_string_value(json_object_get(machine, "definition"));
+
+	if (!text)
+		return error_set(e, ENODATA,
+				 "its definition cannot be read, or has not "
+				 "come here yet");
+	if (c->json)
+		output_json(stdout, json_object_get(machine, "definition"));
+	else
+		fputs(text, stdout);
+	return 0;
+}
+
 static int run_show(struct call *c, struct error *e)
 {
 	AUTO_JSON json_t *machine = NULL;
@@ -79,6 +104,8 @@ static int run_show(struct call *c, struct error *e)
 			   e)) < 0 ||
 	    (r = client_get(c->client, path, &machine, e)) < 0)
 		return r;
+	if (c->options[SHOW_DEFINITION])
+		return print_definition(c, machine, e);
 	print_machine(c, machine);
 	return 0;
 }
@@ -416,7 +443,8 @@ static int run_update(struct call *c, struct error *e)
 const struct command vm_commands[] = {
 	{ "vm", "list", "", "Lists the machines of this host", NULL, NULL,
 	  run_list },
-	{ "vm", "show", "VM", "Shows one machine", NULL, NULL, run_show },
+	{ "vm", "show", "VM", "Shows one machine", NULL, show_options,
+	  run_show },
 	{ "vm", "define", "FILE", "Makes or changes a machine from a file",
 	  "FILE holds the machine's definition; '-' reads standard input.",
 	  NULL, run_define },

@@ -72,6 +72,8 @@ static void show(struct watch *w, const json_t *job)
 	char line[LINE_CAP];
 	uint64_t now = clock_us();
 
+	if (w->interrupt == WATCH_WAITS)
+		return;
 	if (w->terminal) {
 		progress_line(line, sizeof(line), job, output_width());
 		printf("\r%s\033[K", line);
@@ -209,7 +211,7 @@ static int handle_interrupt(struct watch *w)
 
 	w->interrupts_seen++;
 	end_line(w);
-	if (w->interrupt == WATCH_LEAVES || w->interrupts_seen > 1) {
+	if (w->interrupt != WATCH_CANCELS || w->interrupts_seen > 1) {
 		snprintf(text, sizeof(text),
 			 "job %.64s goes on unwatched: see 'drover job show "
 			 "%.64s'",
@@ -233,7 +235,7 @@ static int conclude(struct watch *w, const json_t *job)
 	char text[512];
 
 	end_line(w);
-	if (!w->call->json)
+	if (!w->call->json && w->interrupt != WATCH_WAITS)
 		report_print(stdout, job);
 	fflush(stdout);
 	if (o->status == STATUS_DONE)

@@ -13,7 +13,11 @@ struct call;
 struct error;
 
 /* What the user's Ctrl-C means. */
-enum watch_interrupt { WATCH_LEAVES, WATCH_CANCELS };
+enum watch_interrupt {
+	WATCH_LEAVES,
+	WATCH_WAITS, /* likewise, and nothing is shown */
+	WATCH_CANCELS,
+};
 
 /* From here on Ctrl-C is remembered for watch_job(), so that it can cancel a
  * job that is just being made. */

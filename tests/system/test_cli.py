@@ -858,6 +858,32 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.api.count("POST", "/v1/jobs/3f9a12cd/cancel"),
                          0)
 
+    def test_a_job_is_found_by_its_machine(self):
+        """The one that has not ended, else the last; an id goes before."""
+        ended = dict(DONE, id="11111111", ended=1700000100)
+        other = dict(RUNNING, id="22222222", machine="other")
+        for jobs, found in (([ended, RUNNING, other], RUNNING["id"]),
+                            ([RUNNING, ended, other], RUNNING["id"]),
+                            ([dict(ended, id="00000000"), ended, other], ended["id"])):
+            with self.subTest(found=found):
+                self.api.asked.clear()
+                self.api.answers[("GET", "/v1/jobs")] = (200, jobs)
+                self.api.answers[("POST", f"/v1/jobs/{found}/cancel")] = (200, RUNNING)
+                self.api.answers[("GET", f"/v1/jobs/{found}")] = (200, dict(DONE, id=found))
+                r = self.run_drover("job", "cancel", "web1")
+                self.assertEqual((r.returncode, r.stdout),
+                                 (0, f"Job {found} is being cancelled.\n"))
+                r = self.run_drover("job", "wait", "web1")
+                self.assertEqual((r.returncode, r.stdout, r.stderr), (0, "", ""))
+                self.assertIn("Total time", self.run_drover("job", "watch", "web1").stdout)
+        for words in (("cancel", "nobody"), ("wait", "nobody"), ("watch", "nobody")):
+            self.assertEqual(self.run_drover("job", *words).returncode, 6)
+        failed = dict(DONE, id="33333333", state="failed", error="the disk is full")
+        self.api.answers[("GET", "/v1/jobs/33333333")] = (200, failed)
+        r = self.run_drover("job", "wait", "33333333")
+        self.assertEqual((r.returncode, r.stdout), (1, ""))
+        self.assertIn("the disk is full", r.stderr)
+
     # Terminals and closed pipes
 
     def test_on_a_terminal_one_line_stays(self):

@@ -280,6 +280,7 @@ class Choices(Case):
     def test_one_machine_goes_where_a_drain_would_bring_it(self):
         self.alpha.drover("move", "web0", "--any")
         self.alpha.drover("move", "web1", "--any")
+        self.assertEqual(self.alpha.drover("job", "wait", "web1").stdout, "")
         at = self.where()
         self.assertEqual({at["web0"][0], at["web1"][0]}, {"beta", "gamma"})
         refused = self.alpha.drover("move", "web2", "--any", check=False)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest is asked to power off, which it does, or not; the power is cut by --now."""
+import os
 import subprocess
 import unittest
 
@@ -122,8 +123,16 @@ class Stop(unittest.TestCase):
             self.assertEqual(self.host.drover("vm", "start", "web").stdout,
                              "web runs already.\n")
         self.assertIs(self.host.drover("vm", "start", "web", "--json").json["unchanged"], True)
-        definition = self.host.drover("vm", "show", "web", "--json").json["definition"]
-        self.host.define(definition)  # the same text, while it runs
+        definition = self.host.drover("vm", "show", "web", "--definition").stdout
+        with open(os.path.join(self.host.dir, "definition"), encoding="utf-8") as f:
+            written = f.read()
+        # As it is kept: with its uuid, and each argument in a line of its own.
+        self.assertIn(f"\nuuid = {self.host.machine('web')['uuid']}\n", definition)
+        self.assertIn("\narguments = -nodefaults\n", definition)
+        for text in (written, definition):  # the same, while it runs
+            self.host.define(text)
+            self.assertEqual(self.host.drover("vm", "show", "web", "--definition").stdout,
+                             definition)
         self.assertEqual(self.host.machine("web")["pid"], pid)
         done = self.host.drover("vm", "forget", "web", check=False)
         self.assertEqual(done.status, 8)
