@@ -273,6 +273,28 @@ static void print_rdma(FILE *to, const json_t *plan)
 		row(to, &title, json_string_value(rdma));
 }
 
+/* Commands stand in lines of their own, so that they can be copied. */
+static void print_tc(FILE *to, const json_t *plan)
+{
+	const json_t *tc = output_find(plan, "tc");
+	const char *title = "For tc";
+	char text[TEXT_CAP];
+	const json_t *card, *command;
+	size_t i, k;
+
+	json_array_foreach (tc, i, card) {
+		const char *why = output_string(card, "why");
+
+		snprintf(text, sizeof(text), "%s, of [network %s]%s%s",
+			 output_string(card, "nic"),
+			 output_string(card, "network"), why ? ": " : "",
+			 why ? why : "");
+		row(to, &title, text);
+		json_array_foreach (output_find(card, "commands"), k, command)
+			fprintf(to, "%s\n", json_string_value(command));
+	}
+}
+
 void paths_print_plan(FILE *to, const json_t *plan)
 {
 	const json_t *paths = output_find(plan, "paths");
@@ -288,4 +310,5 @@ void paths_print_plan(FILE *to, const json_t *plan)
 	print_flows(to, paths);
 	print_unused(to, plan, is_used);
 	print_rdma(to, plan);
+	print_tc(to, plan);
 }

@@ -204,6 +204,7 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	struct move_paths paths = settings_paths(t.settings);
 	struct move_peer peer;
 	struct plan_view plan = { 0 };
+	AUTO_INVENTORY struct inventory *cards = NULL;
 
 	if (take_mode(&paths, mode, e) < 0 ||
 	    peer_of(&t, peer_name, &peer, e) < 0)
@@ -212,6 +213,11 @@ int nic_plan(struct host *h, const char *peer_name, const char *mode,
 	snprintf(plan.mode, sizeof(plan.mode), "%s", paths.mode->name);
 	if (paths_plan(&t, &peer, &paths, &plan.report, plan.rdma, e) < 0)
 		return error_code(e);
+	cards = nic_watch_get(h->nics);
+	if (plan_add_tc(&plan, &t.settings->named_networks, cards, e) < 0) {
+		shape_done(&plan_shape, &plan);
+		return error_code(e);
+	}
 	*ret = plan;
 	return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Networks that a host's settings allow, and the plan of the paths to a peer."""
+import shlex
 import unittest
 
 from lab import Lab, needs
@@ -52,6 +53,24 @@ class NetworksTest(unittest.TestCase):
                 self.assertEqual(self.plan().status, 0)
                 self.alpha.stop()
                 self.beta.stop()
+
+    def test_the_kernel_takes_the_commands_that_keep_a_limit(self):
+        self.alpha.settings["network lan"] = {
+            "addresses": "10.77.1.0/24", "limit": "500Mbit", "dscp": "cs1"}
+        self.alpha.settings["network other"] = {"addresses": "10.77.2.0/24", "limit": "1Gbit"}
+        self.start()
+        marked, not_marked = self.plan("--json", "--mode", "multichannel").json["tc"]
+        self.assertEqual((marked["nic"], marked["network"], marked["why"]), ("lan1", "lan", None))
+        for command in marked["commands"]:
+            self.network["alpha"].run(*shlex.split(command))
+        self.assertRegex(self.network["alpha"].run("tc", "class", "show", "dev", "lan1"),
+                         r"class htb 6600:2 root .*rate 500Mbit ceil 500Mbit")
+        self.assertEqual(not_marked["commands"], [])
+        self.assertIn("nothing marks what moves send over lan2", not_marked["why"])
+        shown = self.plan("--mode", "multichannel").stdout
+        self.assertIn("For tc", shown)
+        self.assertEqual([line for line in shown.splitlines() if line.startswith("tc ")],
+                         marked["commands"])
 
     def test_the_networks_are_shown(self):
         self.start(["lan1 lan2", "10.99.0.0/16"])
