@@ -273,6 +273,17 @@ static void print_rdma(FILE *to, const json_t *plan)
 		row(to, &title, json_string_value(rdma));
 }
 
+static const char *tc_state(const json_t *card)
+{
+	const char *state = output_string(card, "state");
+
+	if (state && !strcmp(state, "set"))
+		return ": set already";
+	return state && !strcmp(state, "other")
+		       ? ": other queues are there, which these replace"
+		       : "";
+}
+
 /* Commands stand in lines of their own, so that they can be copied. */
 static void print_tc(FILE *to, const json_t *plan)
 {
@@ -288,7 +299,7 @@ static void print_tc(FILE *to, const json_t *plan)
 		snprintf(text, sizeof(text), "%s, of [network %s]%s%s",
 			 output_string(card, "nic"),
 			 output_string(card, "network"), why ? ": " : "",
-			 why ? why : "");
+			 why ? why : tc_state(card));
 		row(to, &title, text);
 		json_array_foreach (output_find(card, "commands"), k, command)
 			fprintf(to, "%s\n", json_string_value(command));

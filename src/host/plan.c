@@ -14,11 +14,19 @@ enum { MBIT = 125000 }; /* bytes a second */
 
 #define TC(member) SHAPE_AT(struct plan_tc, member)
 
+static const char *const states[SHAPING_STATES] = {
+	[SHAPING_UNSET] = "unset",
+	[SHAPING_SET] = "set",
+	[SHAPING_OTHER] = "other",
+};
+
 static const struct shape_field tc_fields[] = {
 	{ "nic", SHAPE_TEXT, 0, TC(nic) },
 	{ "network", SHAPE_TEXT, 0, TC(network) },
 	{ "commands", SHAPE_WORDS, 0, TC(commands) },
 	{ "why", SHAPE_TEXT, SHAPE_NULL, TC(why) },
+	{ "state", SHAPE_NAME, SHAPE_NULL, TC(state), .names = states,
+	  .most = SHAPING_STATES, SHAPE_HAS(struct plan_tc, known) },
 };
 
 static const struct shape tc_shape = SHAPE(struct plan_tc, tc_fields);
@@ -66,7 +74,8 @@ static int add_card(struct plan_view *v, const struct network_settings *w,
 	const struct shaping_card c = { n->name, (uint64_t)n->speed_mbit * MBIT,
 					&w->share };
 	struct plan_tc *tc = &v->tc[v->tc_count];
-	struct shaping_tree tree;
+	struct shaping_tree tree, seen;
+	struct error ignored;
 	const bool wanted = shaping_want(&tree, tc->why, &c);
 
 	if (!wanted && !tc->why[0])
@@ -74,7 +83,12 @@ static int add_card(struct plan_view *v, const struct network_settings *w,
 	v->tc_count++;
 	snprintf(tc->nic, sizeof(tc->nic), "%s", n->name);
 	snprintf(tc->network, sizeof(tc->network), "%s", w->name);
-	return wanted ? shaping_commands(&tc->commands, &tree, &c, e) : 0;
+	if (!wanted)
+		return 0;
+	tc->known = shaping_read(&seen, n->ifindex, &ignored) == 0;
+	if (tc->known)
+		tc->state = shaping_compare(&tree, &seen);
+	return shaping_commands(&tc->commands, &tree, &c, e);
 }
 
 int plan_add_tc(struct plan_view *v, const struct ini_list *networks,

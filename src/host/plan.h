@@ -17,6 +17,8 @@ struct plan_tc {
 	char nic[IF_NAMESIZE], network[INI_NAME_CAP];
 	char why[SHAPING_WHY]; /* empty: there are commands; else why not */
 	struct words commands;
+	enum shaping_state state;
+	bool known; /* the state */
 };
 
 struct plan_view {

@@ -241,14 +241,17 @@ static bool has(const struct shaping_tree *seen, const struct shaping_class *k)
 	return false;
 }
 
-bool shaping_is_set(const struct shaping_tree *want,
-		    const struct shaping_tree *seen)
+/* What the kernel chose by itself has no handle. */
+enum shaping_state shaping_compare(const struct shaping_tree *want,
+				   const struct shaping_tree *seen)
 {
+	if (seen->handle == 0)
+		return SHAPING_UNSET;
 	if (strcmp(want->kind, seen->kind) != 0 ||
 	    want->handle != seen->handle || want->count != seen->count)
-		return false;
+		return SHAPING_OTHER;
 	for (unsigned i = 0; i < want->count; i++)
 		if (!has(seen, &want->at[i]))
-			return false;
-	return true;
+			return SHAPING_OTHER;
+	return SHAPING_SET;
 }

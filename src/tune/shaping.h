@@ -2,8 +2,8 @@
 
 /*
  * What the kernel would have to be told so that it keeps the limit and the
- * guarantee of a [network NAME] on a card: docs/tune.md.  Pure functions; a
- * tree is what there shall be, or what rtnetlink says that there is.
+ * guarantee of a [network NAME] on a card: docs/tune.md.  Pure functions, but
+ * for shaping_read(); a tree is what there shall be, or what there is.
  */
 #pragma once
 
@@ -46,7 +46,17 @@ bool shaping_want(struct shaping_tree *ret, char why[static SHAPING_WHY],
 int shaping_commands(struct words *ret, const struct shaping_tree *t,
 		     const struct shaping_card *c, struct error *e);
 
+enum shaping_state {
+	SHAPING_UNSET, /* the card has the queues that it came with */
+	SHAPING_SET,
+	SHAPING_OTHER, /* somebody has put others there */
+	SHAPING_STATES,
+};
+
 /* Whether @seen has what @want asks for; the order of classes does not count.
  */
-bool shaping_is_set(const struct shaping_tree *want,
-		    const struct shaping_tree *seen);
+enum shaping_state shaping_compare(const struct shaping_tree *want,
+				   const struct shaping_tree *seen);
+
+/* What the kernel has; `count` may be more than there is room for. */
+int shaping_read(struct shaping_tree *ret, int ifindex, struct error *e);

@@ -60,17 +60,21 @@ class NetworksTest(unittest.TestCase):
         self.alpha.settings["network other"] = {"addresses": "10.77.2.0/24", "limit": "1Gbit"}
         self.start()
         marked, not_marked = self.plan("--json", "--mode", "multichannel").json["tc"]
-        self.assertEqual((marked["nic"], marked["network"], marked["why"]), ("lan1", "lan", None))
+        self.assertEqual((marked["nic"], marked["network"], marked["why"], marked["state"]),
+                         ("lan1", "lan", None, "unset"))
         for command in marked["commands"]:
             self.network["alpha"].run(*shlex.split(command))
         self.assertRegex(self.network["alpha"].run("tc", "class", "show", "dev", "lan1"),
                          r"class htb 6600:2 root .*rate 500Mbit ceil 500Mbit")
-        self.assertEqual(not_marked["commands"], [])
+        self.assertEqual((not_marked["commands"], not_marked["state"]), ([], None))
         self.assertIn("nothing marks what moves send over lan2", not_marked["why"])
         shown = self.plan("--mode", "multichannel").stdout
-        self.assertIn("For tc", shown)
+        self.assertIn("lan1, of [network lan]: set already", shown)
         self.assertEqual([line for line in shown.splitlines() if line.startswith("tc ")],
                          marked["commands"])
+        self.network["alpha"].run("tc", "class", "replace", "dev", "lan1", "parent", "6600:",
+                                  "classid", "6600:2", "htb", "rate", "40mbit")
+        self.assertEqual(self.plan("--json").json["tc"][0]["state"], "other")
 
     def test_the_networks_are_shown(self):
         self.start(["lan1 lan2", "10.99.0.0/16"])
