@@ -20,7 +20,7 @@
 
 #define DEFAULT_SOCKET "/run/drover/drover.sock"
 
-enum { OPTIONS_MAX = 16, OPTION_BASE = 256, TEXT_CAP = 160 };
+enum { OPTIONS_MAX = 24, OPTION_BASE = 256, TEXT_CAP = 160 };
 
 static const struct command *const tables[] = {
 	vm_commands,      move_commands,    compare_commands, disk_commands,
@@ -219,13 +219,15 @@ static enum parsed parse_options(const struct command *c, struct call *call,
 	};
 	int n = 3, o;
 
-	for (int i = 0; c->options && c->options[i].name; i++)
+	for (int i = 0; c->options && c->options[i].name; i++) {
+		assert(i < OPTIONS_MAX);
 		all[n++] = (struct option){
 			.name = c->options[i].name,
 			.has_arg = c->options[i].argument ? required_argument
 							  : no_argument,
 			.val = OPTION_BASE + i,
 		};
+	}
 	optind = 0;
 	opterr = 0;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads */

@@ -19,6 +19,7 @@ enum {
 	MOVE_ON_TIMEOUT,
 	MOVE_CONVERGE,
 	MOVE_DISKS,
+	MOVE_DISK,
 	MOVE_PAUSED,
 	MOVE_MODE,
 	MOVE_RDMA,
@@ -49,6 +50,10 @@ static const struct command_option move_options[] = {
 	[MOVE_DISKS] = { "disks", NULL,
 			 "its disks go with it, those that the definition\n"
 			 "does not call shared" },
+	[MOVE_DISK] = { "disk", "NAME=PATH",
+			"with --disks: where this one lies there; a\n"
+			"pool of that host's is NAME=POOL:",
+			.repeatable = true },
 	[MOVE_PAUSED] = { "paused", NULL,
 			  "leave the machine paused after the move" },
 	[MOVE_MODE] = { "mode", "MODE",
@@ -116,6 +121,7 @@ static int fill_body(json_t *body, const struct call *c, struct error *e)
 	call_set_list(body, "networks", c, MOVE_NETWORK);
 	if (o[MOVE_DISKS])
 		json_object_set_new(body, "disks", json_true());
+	call_set_list(body, "disk_paths", c, MOVE_DISK);
 	if (o[MOVE_PAUSED])
 		json_object_set_new(body, "paused", json_true());
 	return 0;

@@ -16,6 +16,7 @@
 #include "host/callback.h"
 #include "host/carries.h"
 #include "host/copies.h"
+#include "host/disks.h"
 #include "host/drain.h"
 #include "host/elsewhere.h"
 #include "host/facts.h"
@@ -253,6 +254,12 @@ static void serve_return(struct host *h, struct session *s,
 	answer_by(h, s, request, callback_answer);
 }
 
+static void serve_pool(struct host *h, struct session *s,
+		       const struct message *request)
+{
+	answer_by(h, s, request, pool_answer);
+}
+
 static int check_arrival(struct host *h, const struct terms *t,
 			 const struct machine_description *machine,
 			 struct error *e)
@@ -428,6 +435,7 @@ static void (*const purposes[MESSAGE_TYPES])(struct host *h, struct session *s,
 	[MESSAGE_MEMBERS] = serve_members, [MESSAGE_RENEW] = serve_renew,
 	[MESSAGE_OFFER] = serve_offer,     [MESSAGE_FACTS] = serve_facts,
 	[MESSAGE_RETURN] = serve_return,   [MESSAGE_DISKS] = copies_serve,
+	[MESSAGE_POOL] = serve_pool,
 };
 
 /* The only place where it is checked what a peer may do. */

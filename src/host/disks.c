@@ -18,9 +18,11 @@
 #include "host/parts.h"
 #include "host/pools.h"
 #include "host/registry.h"
+#include "host/terms.h"
 #include "qemu/definition.h"
 #include "qemu/drives.h"
 #include "qemu/qmp.h"
+#include "wire/message.h"
 
 enum { MONITOR_US = 5000000 };
 
@@ -163,6 +165,22 @@ int host_remove_old_disks(struct host *h, const char *machine,
 			  struct old_disks *ret, struct error *e)
 {
 	return old_disks_remove(h->settings->state_directory, machine, ret, e);
+}
+
+int pool_answer(struct host *h, struct session *s,
+		const struct message *request, struct message *ret,
+		struct error *e)
+{
+	AUTO_TERMS struct terms t = terms_of(h);
+	const char *folder = pools_folder(&t.settings->pools, request->pool,
+					  t.host.own_name, e);
+
+	(void)s;
+	if (!folder)
+		return error_code(e);
+	ret->type = MESSAGE_FOLDER;
+	ret->folder = strdup(folder);
+	return ret->folder ? 0 : error_set(e, ENOMEM, "no memory for a path");
 }
 
 int host_pools(struct host *h, struct pool_views *ret, struct error *e)

@@ -28,3 +28,13 @@ struct disk_views {
 };
 
 void disk_views_done(struct disk_views *v);
+
+struct error;
+struct host;
+struct message;
+struct session;
+
+/* The answer to a peer's "pool". */
+int pool_answer(struct host *h, struct session *s,
+		const struct message *request, struct message *ret,
+		struct error *e);

@@ -24,6 +24,7 @@
 #include "host/terms.h"
 #include "host/waiting.h"
 #include "move/compare.h"
+#include "move/disk_paths.h"
 #include "move/disks.h"
 #include "move/job_view.h"
 #include "move/peer.h"
@@ -101,6 +102,7 @@ static int move_with_power(struct outgoing *o, struct move_machine *m,
 	const struct power_settings *power = &o->terms.settings->power;
 	AUTO_CLOSE int held = power_hold(power);
 
+	o->options.disk_paths = &o->waiter->file.request.disk_paths;
 	o->options.cpu_latency_us = held < 0 ? -1 : power->cpu_latency_us;
 	return move_away(o->job, &o->terms.host, m, &o->peer, &o->options, e);
 }
@@ -228,6 +230,17 @@ static int take_converge(struct move_options *r, const struct move_request *of,
 	return converge_check(r->converge, r->timeout_us, e);
 }
 
+static int take_disks(struct move_options *r, const struct move_request *of,
+		      struct error *e)
+{
+	r->disks = of->disks;
+	if (of->disk_paths.count > 0 && !of->disks)
+		return error_set(e, EINVAL,
+				 "a disk has a path to go to (disk_paths), and "
+				 "none goes with the machine: add disks");
+	return disk_paths_check(&of->disk_paths, e);
+}
+
 int moves_options(struct move_options *r, const struct settings *s,
 		  const struct move_request *of, struct error *e)
 {
@@ -238,10 +251,10 @@ int moves_options(struct move_options *r, const struct settings *s,
 	r->outage_limit_us = d->outage_limit_us;
 	r->converge = move_settings_converge(d);
 	r->paused = of->paused;
-	r->disks = of->disks;
 	r->weight = d->weight;
 	r->rate = d->limit;
-	if (take_limits(r, of, e) < 0 || take_share(r, of, e) < 0)
+	if (take_limits(r, of, e) < 0 || take_share(r, of, e) < 0 ||
+	    take_disks(r, of, e) < 0)
 		return error_code(e);
 	if (take_converge(r, of, e) < 0)
 		return error_code(e);

@@ -61,6 +61,26 @@ int pools_folders(struct words *ret, const struct words *directories,
 	return 0;
 }
 
+const char *pools_folder(const struct ini_list *pools, const char *name,
+			 const char *own_name, struct error *e)
+{
+	char all[256] = "none";
+	size_t n = 0;
+
+	for (size_t i = 0; i < pools->count; i++) {
+		const struct pool *p = pools->at[i];
+
+		if (!strcmp(p->name, name))
+			return p->path;
+		if (n < sizeof(all))
+			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s",
+					      i ? ", " : "", p->name);
+	}
+	error_set(e, ENOENT, "%s has no pool '%.60s': its pools are %s",
+		  own_name, name, all);
+	return NULL;
+}
+
 /* --- what is in them */
 
 /* What the files below @path take; links are not followed, and other file

@@ -29,6 +29,10 @@ extern const struct ini_section pool_section;
 int pools_folders(struct words *ret, const struct words *directories,
 		  const struct ini_list *pools, struct error *e);
 
+/* Of the pool @name, NULL: there is none, and @e says which there are. */
+const char *pools_folder(const struct ini_list *pools, const char *name,
+			 const char *own_name, struct error *e);
+
 /* --- for who looks */
 
 struct pool_view {

@@ -32,9 +32,10 @@ struct move_request {
 	int64_t downtime_limit_ms, timeout_ms;
 	int64_t priority; /* in the queue */
 	bool has_downtime_limit, has_timeout, has_priority;
-	bool paused;           /* leave it paused there */
-	bool disks;            /* they go with it */
-	int64_t weight, limit; /* bytes a second; 0: none */
+	bool paused;             /* leave it paused there */
+	bool disks;              /* they go with it */
+	struct words disk_paths; /* move/disk_paths.h */
+	int64_t weight, limit;   /* bytes a second; 0: none */
 	bool has_weight, has_limit;
 };
 
@@ -63,6 +64,8 @@ struct move_request {
 		  SHAPE_HAS(type, m.has_limit) }, \
 		{ "paused", SHAPE_BOOL, 0, SHAPE_AT(type, m.paused) }, \
 		{ "disks", SHAPE_BOOL, 0, SHAPE_AT(type, m.disks) }, \
+		{ "disk_paths", SHAPE_WORDS, SHAPE_OMIT, \
+		  SHAPE_AT(type, m.disk_paths) }, \
 		{ "mode", SHAPE_STRING, SHAPE_OMIT, \
 		  SHAPE_AT(type, m.paths.mode) }, \
 		{ "rdma", SHAPE_STRING, SHAPE_OMIT, \

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "disks/server.h"
 #include "disks/standby.h"
+#include "move/disk_paths.h"
 #include "move/job.h"
 #include "move/paths.h"
 #include "move/peer.h"
@@ -37,6 +38,7 @@ enum {
 struct copied {
 	struct mirror mirror;
 	char *node, *path;
+	char *there; /* its path on the other host */
 	char socket[PATH_MAX];
 	uint64_t size, allocated;
 	struct standby_job standby;
@@ -45,6 +47,7 @@ struct copied {
 
 struct copy {
 	const struct move_peer *peer;
+	struct words asked; /* disk_paths.h, without pools */
 	struct session *session;
 	struct copied *at;
 	struct disk_server **servers; /* one for each, in their order */
@@ -54,6 +57,56 @@ struct copy {
 	int in_step; /* of the last look */
 	bool guest_stands;
 };
+
+/* --- where to */
+
+/* In a session of its own: one of an older version answers that it does not
+ * know the question, and nothing has begun. */
+static int ask_folder(const struct copy *c, const char *pool,
+		      const struct session_options *so, struct message *ret,
+		      struct error *e)
+{
+	struct message m = { .type = MESSAGE_POOL };
+	struct session *s;
+	int r = session_open(&s, so, e);
+
+	if (r < 0)
+		return r;
+	snprintf(m.pool, sizeof(m.pool), "%s", pool);
+	r = session_send(s, &m, e);
+	if (r == 0)
+		r = session_await(s, clock_us() + ANSWER_US, ret, e);
+	if (r >= 0)
+		r = peer_check_answer(ret, MESSAGE_FOLDER, c->peer->name, e);
+	session_free(s);
+	return r;
+}
+
+/* A pool's name gives way to the folder that the other host has for it. */
+static int find_folder(struct copy *c, const char *line,
+		       const struct session_options *so, struct error *e)
+{
+	AUTO_MESSAGE struct message answer = { 0 };
+	const char *where = strchr(line, '=') + 1;
+	char pool[64];
+
+	disk_paths_pool(pool, where);
+	if (!pool[0])
+		return words_add(&c->asked, line, e);
+	if (ask_folder(c, pool, so, &answer, e) < 0)
+		return error_in(e, "pool %s", pool);
+	return words_addf(&c->asked, e, "%.*s%s/", (int)(where - line), line,
+			  answer.folder);
+}
+
+static int find_folders(struct copy *c, const struct words *asked,
+			const struct session_options *so, struct error *e)
+{
+	for (size_t i = 0; asked && i < asked->count; i++)
+		if (find_folder(c, asked->at[i], so, e) < 0)
+			return error_code(e);
+	return c->asked.count > 0 ? disk_paths_check(&c->asked, e) : 0;
+}
 
 /* --- which disks */
 
@@ -97,7 +150,8 @@ static void name_mirror(struct mirror *m, size_t number)
 	snprintf(m->id, sizeof(m->id), "drover-copy%zu", number);
 }
 
-static int add_disk(struct copy *c, const struct drive *d,
+/* @there: what is asked; NULL: its path here. */
+static int add_disk(struct copy *c, const struct drive *d, const char *there,
 		    const struct move_machine *m, struct error *e)
 {
 	struct copied *to = &c->at[c->count];
@@ -105,10 +159,11 @@ static int add_disk(struct copy *c, const struct drive *d,
 	assert(d->node && d->file); /* check_drive() */
 	to->node = strdup(d->node);
 	to->path = strdup(d->file);
+	to->there = disk_paths_make(there ? there : d->file, d->file);
 	to->size = d->size;
 	to->allocated = d->allocated;
 	c->count++;
-	if (!to->node || !to->path)
+	if (!to->node || !to->path || !to->there)
 		return error_set(e, ENOMEM, "no memory for disks");
 	snprintf(to->socket, sizeof(to->socket), "%s/copy%zu.sock", m->run_dir,
 		 c->count - 1);
@@ -118,6 +173,32 @@ static int add_disk(struct copy *c, const struct drive *d,
 	to->mirror.export = to->mirror.id;
 	to->mirror.raw = true;
 	return 0;
+}
+
+static const char *asked_for(const struct copy *c, const struct definition *d,
+			     const char *path)
+{
+	const struct definition_disk *as = defined_disks_find(&d->disks, path);
+
+	return as ? disk_paths_find(&c->asked, as->name) : NULL;
+}
+
+/* What is asked of a disk that does not go is not passed over. */
+static int check_asked(const struct copy *c, const struct definition *d,
+		       struct error *e)
+{
+	size_t n = c->asked.count;
+
+	for (size_t i = 0; i < c->count; i++)
+		n -= asked_for(c, d, c->at[i].path) != NULL;
+	if (n == 0)
+		return 0;
+	return error_set(e, EINVAL,
+			 "a path is given for a disk that does not go with the "
+			 "machine: only one that has a name in the definition, "
+			 "is written and is not shared can have another path "
+			 "there ('drover disk list %s')",
+			 d->name);
 }
 
 /* Those that are written and that the definition does not call shared. */
@@ -148,9 +229,20 @@ static int choose(struct copy *c, const struct job *job,
 		if (!as)
 			return refuse(one, "it is named in another way", e);
 		snprintf(as->copy, sizeof(as->copy), "%s", job->id);
-		if (add_disk(c, one, m, e) < 0)
+		if (add_disk(c, one, asked_for(c, &d, one->file), m, e) < 0)
 			return error_code(e);
 	}
+	return check_asked(c, &d, e);
+}
+
+/* By the definition that the other host is sent. */
+static int place_all(const struct copy *c, struct machine_description *to,
+		     struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->at[i].path, c->at[i].there) != 0 &&
+		    disk_paths_set(to, c->at[i].path, c->at[i].there, e) < 0)
+			return error_code(e);
 	return 0;
 }
 
@@ -170,7 +262,7 @@ static int ask(struct copy *c, const struct job *job, struct error *e)
 	for (; m.disks.count < c->count; m.disks.count++) {
 		struct message_disk *d = &m.disks.at[m.disks.count];
 
-		d->path = strdup(c->at[m.disks.count].path);
+		d->path = strdup(c->at[m.disks.count].there);
 		d->size_bytes = c->at[m.disks.count].size;
 		d->allocated_bytes = c->at[m.disks.count].allocated;
 		snprintf(d->format, sizeof(d->format), "raw");
@@ -242,7 +334,9 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 		return error_set(e, ENOMEM, "no memory for disks");
 	so.cards.rdma = NULL; /* it has no pages */
 	c->peer = peer;
-	if (choose(c, job, machine, q, described, e) == 0 &&
+	if (find_folders(c, o->disk_paths, &so, e) == 0 &&
+	    choose(c, job, machine, q, described, e) == 0 &&
+	    place_all(c, described, e) == 0 &&
 	    (c->count == 0 || begin(c, job, &so, machine, q, e) == 0)) {
 		*ret = c;
 		return 0;
@@ -475,7 +569,9 @@ void copy_end(struct copy *c, struct qmp *q)
 		disk_server_free(c->servers[i]);
 		free(c->at[i].node);
 		free(c->at[i].path);
+		free(c->at[i].there);
 	}
+	words_done(&c->asked);
 	free(c->servers);
 	free(c->at);
 	free(c);

@@ -19,6 +19,7 @@
  *   compare           the pre-flight check, on both sides
  *   disks, content, volume
  *                     are a machine's disks the same ones there?
+ *   copy, disk_paths  disks that go with it, and where to
  *   permit            what a machine that comes may name
  *   job, job_view     a move, or a relay, as the host has and shows it
  *   report            what it tells while it runs and when it has ended
@@ -130,10 +131,12 @@ struct move_options {
 	uint64_t timeout_us; /* 0: none */
 	unsigned converge;   /* what is allowed for that: converge.h */
 	bool disks;          /* go with it, where they are not shared */
-	bool paused;         /* leave the guest paused at the destination */
-	int cpu_latency_us;  /* held meanwhile; -1: none; for the report */
-	unsigned weight;     /* against this host's other moves */
-	uint64_t rate;       /* bytes a second at most; 0: any */
+	/* Where to, disk_paths.h; NULL: each keeps its path. */
+	const struct words *disk_paths;
+	bool paused;        /* leave the guest paused at the destination */
+	int cpu_latency_us; /* held meanwhile; -1: none; for the report */
+	unsigned weight;    /* against this host's other moves */
+	uint64_t rate;      /* bytes a second at most; 0: any */
 	uint64_t outage_limit_us;
 	struct move_paths paths;
 };

@@ -26,6 +26,7 @@ static const char *const types[MESSAGE_TYPES] = {
 	[MESSAGE_FACTS] = "facts",     [MESSAGE_HOST] = "host",
 	[MESSAGE_RETURN] = "return",   [MESSAGE_RETURNS] = "returns",
 	[MESSAGE_BUSY] = "busy",       [MESSAGE_COPY] = "copy",
+	[MESSAGE_POOL] = "pool",       [MESSAGE_FOLDER] = "folder",
 };
 
 static const char *const decisions[DECISIONS] = {
@@ -100,6 +101,16 @@ static const struct shape_field disks_fields[] = {
 	{ "disks", SHAPE_LIST, SHAPE_NEEDED, OF(disks.at),
 	  OF_COUNT(disks.count), .most = MESSAGE_DISKS_MAX,
 	  .of = &message_disk_shape },
+};
+
+static const struct shape_field pool_fields[] = {
+	HEAD,
+	{ "name", SHAPE_TEXT, SHAPE_NEEDED, OF(pool) },
+};
+
+static const struct shape_field folder_fields[] = {
+	HEAD,
+	{ "path", SHAPE_STRING, SHAPE_NEEDED, OF(folder), .most = 4096 },
 };
 
 static const struct shape_field move_fields[] = {
@@ -331,6 +342,8 @@ static const struct {
 	[MESSAGE_RETURNS] = ANSWER(returns_fields),
 	[MESSAGE_BUSY] = ANSWER(busy_fields),
 	[MESSAGE_COPY] = ANSWER(copy_fields),
+	[MESSAGE_POOL] = REQUEST(pool_fields, RIGHT_MOVE_IN),
+	[MESSAGE_FOLDER] = ANSWER(folder_fields),
 };
 
 static const char *const rights[RIGHTS] = {

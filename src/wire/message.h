@@ -62,6 +62,8 @@ enum message_type {
 	MESSAGE_RETURNS,
 	MESSAGE_BUSY,
 	MESSAGE_COPY,
+	MESSAGE_POOL,
+	MESSAGE_FOLDER,
 	MESSAGE_TYPES,
 };
 
@@ -256,6 +258,8 @@ struct message {
 		struct message_busy busy;
 		struct message_copy copy;
 		struct message_disks disks;
+		char pool[64]; /* its name */
+		char *folder;  /* where it is */
 		char *renew;   /* a request for a certificate, PEM */
 		char *renewed; /* the certificate */
 		struct message_taken taken;

@@ -69,12 +69,12 @@ class DiskMove(unittest.TestCase):
         self.assertEqual([disk["was"] for disk in disks], [self.disk])
         return self.at(host, os.path.basename(disks[0]["path"]))
 
-    def compared(self, source=None):
+    def compared(self, source=None, there="web.raw"):
         """What @source, alpha, has left, with what the machine has now."""
         source = source or self.alpha
-        there = self.beta if source is self.alpha else self.alpha
+        host = self.beta if source is self.alpha else self.alpha
         return subprocess.run(["qemu-img", "compare", "-U", "-f", "raw", "-F", "raw",
-                               self.old(source), self.at(there)], text=True,
+                               self.old(source), self.at(host, there)], text=True,
                               capture_output=True, check=False).stdout.strip()
 
     def guest_writes(self, host, *commands, monitor=None):
@@ -154,6 +154,45 @@ class DiskMove(unittest.TestCase):
         refused = self.beta.drover("disk", "old", "web", "--remove", check=False)
         self.assertIn("keeps no old disks of a machine web", refused.stderr)
         self.assertNotEqual(refused.status, 0)
+
+    def test_a_disk_goes_to_another_path(self):
+        self.begin()
+        other = os.path.join(self.images, "other.raw")
+        for wrong, says in ((f"data={other}", "does not go with the machine"),
+                            ("root=other.raw", "a path that starts with '/'")):
+            self.assertIn(says, self.move("--disk", wrong, check=False).stderr)
+        refused = self.alpha.drover("move", "web", "beta", "--disk", f"root={other}", check=False)
+        self.assertIn("add disks", refused.stderr)
+        self.guest_writes(self.alpha, "write -P 9 20M 1M")
+        self.move("--disk", f"root={other}")
+        self.assertEqual(os.listdir(self.folders[self.beta]), ["other.raw"])
+        self.assertEqual(self.compared(there="other.raw"), "Images are identical.")
+        # A start from the definition, too, is one from there.
+        self.beta.drover("vm", "stop", "web", "--now")
+        self.beta.drover("vm", "start", "web")
+        paths = {disk["name"]: disk["path"]
+                 for disk in self.beta.drover("disk", "list", "web", "--json").json}
+        self.assertEqual(paths["root"], other)
+        self.guest_writes(self.beta, "write -P 3 30M 64k")
+        self.assertNotEqual(self.compared(there="other.raw"), "Images are identical.")
+        # And back to the path of before.
+        self.beta.drover("move", "web", "alpha", "--disks", "--disk", f"root={self.disk}")
+        self.assertEqual(sorted(os.listdir(self.folders[self.alpha])),
+                         ["web.raw", os.path.basename(self.old(self.alpha))])
+
+    def test_a_disk_goes_into_a_pool_of_the_other_host(self):
+        pool = os.path.join(self.images, "fast")
+        os.mkdir(self.at(self.beta, "fast"))
+        self.beta.stop()
+        self.beta.settings["pool fast"] = {"path": pool}
+        self.beta.start()
+        self.begin()
+        self.guest_writes(self.alpha, "write -P 9 20M 1M")
+        refused = self.move("--disk", "root=slow:", check=False)
+        self.assertIn("beta has no pool 'slow': its pools are fast", refused.stderr)
+        self.move("--disk", "root=fast:")
+        self.assertEqual(os.listdir(self.at(self.beta, "fast")), ["web.raw"])
+        self.assertEqual(self.compared(there="fast/web.raw"), "Images are identical.")
 
     def test_a_pool_has_a_name_and_a_limit_for_what_comes(self):
         self.beta.stop()

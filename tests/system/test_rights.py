@@ -28,6 +28,7 @@ REQUESTS = {
     "holds": ("state", {"uuid": "123e4567-e89b-42d3-a456-426614174000"}),
     "relay": ("relay", {"name": "r"}),
     "carries": ("relay", {"name": "r"}),
+    "pool": ("move-in", {"name": "p"}),
     "ask": (None, {"job": "1"}),
     "resolve": (None, {"job": "1", "decision": "commit"}),
     "offer": (None, {}),
@@ -42,8 +43,8 @@ OTHERS = {
     "carried": {"carries": True}, "resolved": {"state": "gone"}, "answer": {"decision": "abort"},
     "holder": {"state": "none"}, "full": {}, "taken": {"takes": True},
     "renewed": {"certificate": "x"}, "host": {"facts": {}}, "returns": {"state": "unknown"},
-    "takes": {}, "copy": {"block": 0, "first": 0, "last": True}, "seal": {}, "sealed": {},
-    "drain": {}, "of-later": {},
+    "takes": {}, "folder": {"path": "/x"}, "copy": {"block": 0, "first": 0, "last": True},
+    "seal": {}, "sealed": {}, "drain": {}, "of-later": {},
 }
 # Is kept by the session itself, whoever has one, and answered by nothing.
 KEPT = {"busy": {"address": "10.0.0.1", "others": 1}}
