@@ -5,7 +5,7 @@ import unittest
 
 from lab import Lab, labhost, within
 
-TIME_LIMIT = 240
+TIME_LIMIT = 480
 
 within.labhost_file(globals(), "hosts.py", kvm=True)
 
