@@ -71,6 +71,8 @@ class Daemon:
 
 class Base(unittest.TestCase):
     KERNEL = "6.1"
+    CARDS = 1
+    MODE = "tcp"
 
     @classmethod
     def setUpClass(cls):
@@ -78,7 +80,7 @@ class Base(unittest.TestCase):
         cls.addClassCleanup(cls.lab.close)
         try:
             cls.hosts = labhost.boot(
-                cls.lab, hosts=2, cards=1, mtu=9000, kvm=True, memory="768M",
+                cls.lab, hosts=2, cards=cls.CARDS, mtu=9000, kvm=True, memory="768M",
                 kernel=cls.KERNEL, modules=["rdma_rxe", "rdma_ucm", "ib_uverbs"],
                 packages=["librdmacm1", "ibverbs-providers", "rdmacm-utils"])
         except labhost.Impossible as e:
@@ -93,11 +95,13 @@ class Base(unittest.TestCase):
     def device(self, daemon, there):
         """New ones for each test: they do not survive a link that was down."""
         run = daemon.host.run
-        run("ip", "link", "set", "eth0", "up")
-        if "rxe0" in run("rdma", "link", check=False).stdout:
-            run("rdma", "link", "delete", "rxe0", check=False)
-        if there:
-            run("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "eth0")
+        for card in range(self.CARDS):
+            run("ip", "link", "set", f"eth{card}", "up")
+            if f"rxe{card}" in run("rdma", "link", check=False).stdout:
+                run("rdma", "link", "delete", f"rxe{card}", check=False)
+            if there:
+                run("rdma", "link", "add", f"rxe{card}", "type", "rxe", "netdev",
+                    f"eth{card}")
 
     def begin(self, devices=(True, True), fault=None, **keys):
         for daemon, there in zip((self.source, self.target), devices):
@@ -123,8 +127,8 @@ class Base(unittest.TestCase):
         return daemon.host.run("cat", "/run/console", check=False).stdout
 
     def move(self, *words, check=True):
-        return self.source.drover("move", "demo", self.target.name, "--mode", "tcp", *words,
-                                  check=check)
+        return self.source.drover("move", "demo", self.target.name, "--mode", self.MODE,
+                                  *words, check=check)
 
     def move_and(self, act, when=ENOUGH):
         """Do that once so many of the pages have gone by RDMA; the report."""
@@ -263,6 +267,41 @@ class TwoHosts(Base):
         self.move("--rdma", "off")
         report = self.source.job()["report"]
         self.assertEqual(sum(p["rdma"] for p in report["paths"]), 0)
+
+
+@within.labhosts
+class TwoDevices(Base):
+    CARDS = 2
+    MODE = "multichannel"
+
+    def move_over_both(self, *words):
+        """The guest over both cards; (the report's paths by the card here, raw bytes)."""
+        self.move(*words)
+        report = self.source.job()["report"]
+        print("reasons:", report["reasons"])
+        paths = {p["from_nic"]: p for p in report["paths"] if p["state"] == "used"}
+        for name, path in sorted(paths.items()):
+            print(f"{name}: by RDMA {path['rdma']}, by TCP {path['bytes']}; {path['reason']}")
+        self.assertEqual(set(paths), {"eth0", "eth1"}, report["paths"])
+        self.check_whole()
+        return paths, report["bytes"]["raw"]
+
+    def test_both_devices_carry_pages(self):
+        self.begin()
+        paths, raw = self.move_over_both("--rdma", "require")
+        # A lane's pages go by TCP until its queue pair is open, so how many of all do depends
+        # on how long the second one takes.
+        for path in paths.values():
+            self.assertGreater(path["rdma"], 0.1 * raw)
+
+    def test_one_card_carries_by_rdma_and_the_other_by_tcp(self):
+        self.begin()
+        for daemon in (self.source, self.target):
+            daemon.host.run("rdma", "link", "delete", "rxe1", timeout=LET_GO_S)
+        paths, raw = self.move_over_both()
+        self.assertGreater(paths["eth0"]["rdma"], 0.1 * raw)
+        self.assertEqual(paths["eth1"]["rdma"], 0)
+        self.assertGreater(paths["eth1"]["bytes"], 0.1 * raw)
 
 
 @within.labhosts
