@@ -21,16 +21,29 @@ async function byFetch(path) {
 	return body;
 }
 
+// Its channel ends at a process of the one who has logged in there, or of root.
 function byCockpit(cockpit) {
-	const http = cockpit.http(SOCKET, {superuser: "try"});
-	return async (path) => {
+	const http = cockpit.http(SOCKET, {superuser: "try", headers: {Host: "localhost"}});
+	return (path) => new Promise((done, fail) => {
 		const [way, query] = path.split("?");
-		try {
-			return await http.get(way, Object.fromEntries(new URLSearchParams(query ?? "")));
-		} catch (e) {
-			throw new Refusal(sentence(e.data ?? "", e.status ?? e.problem ?? e.message));
-		}
-	};
+		http.get(way, Object.fromEntries(new URLSearchParams(query ?? "")))
+			.then((body) => done(body))
+			.catch((e, body) => fail(new Refusal(sentence(body ?? "", e.status ?? e.message))));
+	});
+}
+
+// Cockpit serves these files from a folder of its own, beside its library.
+async function within() {
+	if (!/\/cockpit\/.*\/drover\//.test(location.pathname))
+		return null;
+	const script = document.createElement("script");
+	script.src = "../base1/cockpit.js";
+	await new Promise((done, fail) => {
+		script.onload = done;
+		script.onerror = () => fail(new Error("Cockpit does not give its library"));
+		document.head.append(script);
+	});
+	return globalThis.cockpit;
 }
 
 function sentence(body, status) {
@@ -41,7 +54,8 @@ function sentence(body, status) {
 	}
 }
 
-const ask = globalThis.cockpit ? byCockpit(globalThis.cockpit) : byFetch;
+const cockpit = await within();
+const ask = cockpit ? byCockpit(cockpit) : byFetch;
 
 export const askText = ask;
 export const askJson = async (path) => JSON.parse(await ask(path));

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import shutil
+import socket
 import subprocess
 import unittest
 
@@ -78,6 +79,22 @@ class Package(unittest.TestCase):
         for name, group in (("drover.sock", "drover"), ("drover-read.sock", "drover-read")):
             self.assertEqual(self.debian.run("stat", "-c", "%a %G", f"/run/drover/{name}")
                              .stdout.split(), ["660", group])
+
+    def test_2_the_page_is_there_for_who_may_look_once_its_socket_is_enabled(self):
+        wait_for("droverd", lambda: self.show("droverd", "ActiveState") == "active", 20, 0.1)
+        self.debian.run("systemctl", "enable", "--now", "drover-web.socket")
+        self.assertEqual(self.debian.run("stat", "-c", "%a %G", "/run/drover/web.sock")
+                         .stdout.split(), ["660", "drover-read"])
+        for path in ("/", "/v1/host"):
+            with socket.socket(socket.AF_UNIX) as made:
+                made.settimeout(20)
+                made.connect(self.debian.path("/run/drover/web.sock"))
+                made.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
+                             "Connection: close\r\n\r\n".encode())
+                said = made.makefile("rb").read()
+            self.assertTrue(said.startswith(b"HTTP/1.1 200 "), said[:500])
+        self.assertNotEqual(self.debian.run("ps", "-o", "user=", "-C", "drover-web")
+                            .stdout.strip(), "root")
 
     def test_2_memory_that_is_a_file_has_a_tmpfs_with_huge_pages(self):
         mounts = self.debian.run("cat", "/proc/mounts").stdout

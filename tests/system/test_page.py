@@ -12,7 +12,7 @@ from lab import Lab, needs, slow, wait_for
 from lab.browser import Browser, needs_browser
 from lab.field import SLOW, Field
 from lab.host import PROGRAMS
-from lab.web import PROGRAM, Web
+from lab.web import COCKPIT, PROGRAM, Web, in_cockpit
 
 TIME_LIMIT = 400
 PHONE = 360
@@ -205,3 +205,19 @@ class Page(unittest.TestCase):
         self.browser.picture("thousand")
         self.clean()
 
+    @unittest.skipUnless(all(map(os.path.exists, COCKPIT)), "there is no Cockpit")
+    def test_within_cockpit(self):
+        self.field = Field(self.lab)
+        self.field.alpha.start()
+        self.web = Web(self.lab, self.field.alpha.socket)
+        address = in_cockpit(self.lab, self.web)
+        self.browser = Browser(self.lab)
+        self.browser.open(address)
+        self.browser.wait_text("#state", "As of")
+        self.browser.wait_text("#graphs", "lan1")
+        self.browser.wait_text("#peers", "beta")
+        self.browser.picture("cockpit")
+        self.field.alpha.kill9()
+        self.browser.wait_text("#alert", "cannot reach droverd", 20)
+        self.assertEqual(self.browser.console(), [])
+        self.assertEqual(self.browser.foreign(address.partition("/cockpit/")[0]), [])

@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import shutil
 import socket
 from dataclasses import dataclass
 
-from .core import BUILD, Failed, wait_for
+from .core import BUILD, ROOT, Failed, wait_for
 
 PROGRAM = "src/web/drover-web"
 
@@ -79,6 +80,32 @@ class Web:
             self.process.terminate()
             self.process.wait(10)
         return self.process.returncode
+
+
+COCKPIT = ("/usr/lib/cockpit/cockpit-ws", "/usr/bin/cockpit-bridge")
+
+
+def in_cockpit(lab, web):
+    """A Cockpit of this user's, without a login, that has the page; its address there."""
+    folder = lab.path("data", "cockpit", "drover")
+    shutil.copytree(os.path.join(ROOT, "web"), folder)
+    shutil.copy(os.path.join(ROOT, "integrations", "cockpit", "manifest.json"), folder)
+    for name in ("ask.js", "manifest.json"):
+        path = os.path.join(folder, name)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace("/run/drover/web.sock", web.socket))
+    port = free_port()
+    lab.spawn([COCKPIT[0], "--no-tls", "--address", "127.0.0.1", "--port", port,
+               f"--local-session={COCKPIT[1]}"], log=lab.path("cockpit.log"),
+              environ={"HOME": lab.dir, "XDG_DATA_HOME": lab.path("data")})
+
+    def listens():
+        with socket.socket() as made:
+            return made.connect_ex(("127.0.0.1", port)) == 0
+    wait_for("Cockpit", listens, 20, 0.1)
+    return f"http://127.0.0.1:{port}/cockpit/@localhost/drover/index.html"
 
 
 def everything(made):
