@@ -566,7 +566,7 @@ static int tcp_accept(struct channel **ret, int listen_fd, int spare,
 	c.fd = take_fd(&fd);
 	if (tcp_new(ret, &c, e) < 0)
 		return error_code(e);
-	(*ret)->arrived = arrival_of(fd, (*ret)->local.family);
+	(*ret)->arrived = arrival_of(c.fd, (*ret)->local.family);
 	return 0;
 }
 
