@@ -35,7 +35,7 @@ PATH_KEYS = {"from_nic", "from", "to_nic", "to", "network", "speed_mbit", "state
              "retransmissions", "drops", "order", "delivered", "reason", "why", "flows",
              "channels"}
 CHANNEL_KEYS = {"channel", "transport", "from", "to", "bytes", "received", "rdma", "rate",
-                "retransmissions", "connected_ms", "flow", "why_ended"}
+                "retransmissions", "connected_ms", "flow", "congestion", "why_ended"}
 
 
 def sent(links):
