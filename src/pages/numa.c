@@ -8,26 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cpus.h"
 #include "base/error.h"
 #include "base/ini.h"
 #include "base/scope.h"
 
 enum { LIST_MOST = 16 << 10, MAPS_MOST = 16 << 20, LINE = 96 };
-
-void numa_read_list(cpu_set_t *ret, const char *text)
-{
-	CPU_ZERO(ret);
-	while (*text >= '0' && *text <= '9') {
-		char *end;
-		unsigned long first = strtoul(text, &end, 10), last = first;
-
-		if (*end == '-')
-			last = strtoul(end + 1, &end, 10);
-		for (; first <= last && first < CPU_SETSIZE; first++)
-			CPU_SET(first, ret);
-		text = end + (*end == ',');
-	}
-}
 
 /* "bind:1 anon=512 N1=512", "prefer (many):0", "bind=static:1 file=/memfd:x";
  * of "default", "local", "interleave:0-1" and "bind:0-1" there is no one node.
@@ -93,7 +79,7 @@ static void ask_host(void)
 			 "/sys/devices/system/node/node%u/cpulist", i);
 		if (ini_load(&text, &len, path, LIST_MOST, &ignored) < 0)
 			continue;
-		numa_read_list(set, text);
+		cpus_read_list(set, text);
 		CPU_AND(set, set, &ours);
 		host.with_processors += CPU_COUNT(set) > 0;
 	}

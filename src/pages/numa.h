@@ -27,9 +27,6 @@ struct numa_host {
 	cpu_set_t processors[NUMA_NODES];
 };
 
-/* "0-3,8" of /sys; nothing for what is no such list. */
-void numa_read_list(cpu_set_t *ret, const char *text);
-
 /* The one node that the mapping which begins at @address has its pages from, by
  * the text of /proc/PID/numa_maps; NUMA_ANYWHERE where it is several or none.
  */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/cpus.h"
 #include "pages/numa.h"
 
 static const char maps[] =
@@ -58,13 +59,13 @@ static void lists_of_processors_are_read(void **state)
 	cpu_set_t set;
 
 	(void)state;
-	numa_read_list(&set, "0-2,5,1022-1030\n");
+	cpus_read_list(&set, "0-2,5,1022-1030\n");
 	assert_int_equal(CPU_COUNT(&set), 6);
 	assert_true(CPU_ISSET(0, &set) && CPU_ISSET(2, &set) &&
 		    CPU_ISSET(5, &set) && CPU_ISSET(1023, &set));
-	numa_read_list(&set, "\n");
+	cpus_read_list(&set, "\n");
 	assert_int_equal(CPU_COUNT(&set), 0);
-	numa_read_list(&set, "3");
+	cpus_read_list(&set, "3");
 	assert_int_equal(CPU_COUNT(&set), 1);
 }
 
