@@ -89,40 +89,76 @@ static int on_channels(struct nlmsghdr *h, void *inv)
 		n->rx_queues = rx;
 	if (tx)
 		n->tx_queues = tx;
+	n->queues_most = netlink_u32(a[ETHTOOL_A_CHANNELS_COMBINED_MAX], 0);
+	n->queues_apart = n->queues_most == 0;
+	if (n->queues_apart)
+		n->queues_most = netlink_u32(a[ETHTOOL_A_CHANNELS_RX_MAX], 0);
 	return 0;
 }
 
-static void add_feature(struct nic *n, struct nlattr *bit)
+static int on_rings(struct nlmsghdr *h, void *inv)
 {
-	struct nlattr *a[ETHTOOL_A_BITSET_BIT_VALUE + 1] = { NULL };
-	char name[64];
+	struct nlattr *a[ATTRIBUTES_MAX] = { NULL };
+	struct nic *n = parse_answer(inv, h, a);
 
-	if (nla_parse_nested(a, ETHTOOL_A_BITSET_BIT_VALUE, bit, NULL) < 0)
-		return;
-	netlink_text(name, sizeof(name), a[ETHTOOL_A_BITSET_BIT_NAME]);
-	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-		if (!strcmp(features[i].name, name))
-			n->features |= 1U << features[i].feature;
+	if (!n)
+		return 0;
+	n->rx_ring = netlink_u32(a[ETHTOOL_A_RINGS_RX], 0);
+	n->rx_ring_most = netlink_u32(a[ETHTOOL_A_RINGS_RX_MAX], 0);
+	n->tx_ring = netlink_u32(a[ETHTOOL_A_RINGS_TX], 0);
+	n->tx_ring_most = netlink_u32(a[ETHTOOL_A_RINGS_TX_MAX], 0);
+	return 0;
 }
 
-/* Of the features that are on, the kernel lists those bits that are set. */
+static uint32_t feature_bits(struct nlattr **bit)
+{
+	uint32_t bits = 0;
+	char name[64];
+
+	netlink_text(name, sizeof(name), bit[ETHTOOL_A_BITSET_BIT_NAME]);
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		if (!strcmp(features[i].name, name))
+			bits |= 1U << features[i].feature;
+	return bits;
+}
+
+/* Without a mask the kernel lists those bits that are set; with one, all, and
+ * those that are set have a value. */
+static bool read_features(uint32_t *ret, struct nlattr *from)
+{
+	struct nlattr *set[ETHTOOL_A_BITSET_MASK + 1] = { NULL };
+	struct nlattr *at;
+	uint32_t bits = 0;
+	bool listed;
+	int left;
+
+	if (!from ||
+	    nla_parse_nested(set, ETHTOOL_A_BITSET_MASK, from, NULL) < 0 ||
+	    !set[ETHTOOL_A_BITSET_BITS])
+		return false;
+	listed = set[ETHTOOL_A_BITSET_NOMASK];
+	nla_for_each_nested(at, set[ETHTOOL_A_BITSET_BITS], left)
+	{
+		struct nlattr *bit[ETHTOOL_A_BITSET_BIT_VALUE + 1] = { NULL };
+
+		if (nla_parse_nested(bit, ETHTOOL_A_BITSET_BIT_VALUE, at,
+				     NULL) == 0 &&
+		    (listed || bit[ETHTOOL_A_BITSET_BIT_VALUE]))
+			bits |= feature_bits(bit);
+	}
+	*ret = bits;
+	return true;
+}
+
 static int on_features(struct nlmsghdr *h, void *inv)
 {
 	struct nlattr *a[ATTRIBUTES_MAX] = { NULL };
-	struct nlattr *set[ETHTOOL_A_BITSET_MASK + 1] = { NULL };
 	struct nic *n = parse_answer(inv, h, a);
-	struct nlattr *bit;
-	int left;
 
-	if (!n || !a[ETHTOOL_A_FEATURES_ACTIVE] ||
-	    nla_parse_nested(set, ETHTOOL_A_BITSET_MASK,
-			     a[ETHTOOL_A_FEATURES_ACTIVE], NULL) < 0 ||
-	    !set[ETHTOOL_A_BITSET_BITS])
+	if (!n || !read_features(&n->features, a[ETHTOOL_A_FEATURES_ACTIVE]))
 		return 0;
-	n->features = 0;
 	n->features_known = true;
-	nla_for_each_nested(bit, set[ETHTOOL_A_BITSET_BITS], left)
-		add_feature(n, bit);
+	read_features(&n->features_able, a[ETHTOOL_A_FEATURES_HW]);
 	return 0;
 }
 
@@ -133,6 +169,7 @@ static const struct {
 } questions[] = {
 	{ ETHTOOL_MSG_LINKMODES_GET, ETHTOOL_A_LINKMODES_HEADER, on_modes },
 	{ ETHTOOL_MSG_CHANNELS_GET, ETHTOOL_A_CHANNELS_HEADER, on_channels },
+	{ ETHTOOL_MSG_RINGS_GET, ETHTOOL_A_RINGS_HEADER, on_rings },
 	{ ETHTOOL_MSG_FEATURES_GET, ETHTOOL_A_FEATURES_HEADER, on_features },
 };
 

@@ -10,7 +10,7 @@
  * one that is true.
  *
  *     links.c      rtnetlink: interfaces, addresses, bonds, bridges
- *     ethtool.c    speed, queues, receive hashing, features, driver
+ *     ethtool.c    speed, queues, rings, receive hashing, features, driver
  *     sysfs.c      NUMA node and RDMA device, where /sys shows this namespace
  *     usable.c     whether a card may carry a migration, and why not
  *     describe.c   in words
@@ -154,9 +154,15 @@ struct nic {
 	char driver[32];
 	unsigned speed_mbit; /* 0: not known */
 	unsigned rx_queues, tx_queues;
+	/* That it can have, each for both directions, or only for receiving
+	 * where @queues_apart; 0: not known. */
+	unsigned queues_most;
+	bool queues_apart;
+	unsigned rx_ring, rx_ring_most, tx_ring, tx_ring_most; /* 0: likewise */
 	bool rss; /* more than one receive queue, here or below */
 	struct nic_rss hash;
-	uint32_t features; /* bits by enum nic_feature */
+	uint32_t features;      /* bits by enum nic_feature */
+	uint32_t features_able; /* that can be turned on and off */
 	bool features_known;
 	int numa_node; /* -1: none or not known */
 	/* SR-IOV: virtual functions that the card can have, and has. */

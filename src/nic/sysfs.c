@@ -20,7 +20,7 @@ static void close_dir(DIR **d)
 		closedir(*d);
 }
 
-static bool is_shown(const struct nic *n)
+bool sysfs_shows(const struct nic *n)
 {
 	char line[LINE], mac[LINE];
 
@@ -82,7 +82,7 @@ static void read_rdma(struct inventory *inv, const char *device)
 				    device, port))
 			return;
 		n = inventory_by_name(inv, name);
-		if (!n || !is_shown(n))
+		if (!n || !sysfs_shows(n))
 			continue;
 		snprintf(n->rdma, sizeof(n->rdma), "%s", device);
 		read_port(&n->rdma_port, device, port);
@@ -121,7 +121,7 @@ void sysfs_fill(struct inventory *inv)
 	for (size_t i = 0; i < inv->count; i++) {
 		struct nic *n = &inv->at[i];
 
-		if (n->kind == NIC_PHYSICAL && is_shown(n))
+		if (n->kind == NIC_PHYSICAL && sysfs_shows(n))
 			read_device(n);
 	}
 	while (d && (entry = readdir(d)))

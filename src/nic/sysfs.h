@@ -7,7 +7,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 struct inventory;
+struct nic;
+
+/* Does /sys show this very card? */
+bool sysfs_shows(const struct nic *n);
 
 /* NUMA nodes and RDMA devices; what is not there stays not known. */
 void sysfs_fill(struct inventory *inv);
