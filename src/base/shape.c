@@ -26,6 +26,13 @@ static void drop_json(json_t **j)
 }
 #define AUTO_JSON SCOPED(drop_json)
 
+static void show_constant(char *buf, size_t cap, const void *at)
+{
+	snprintf(buf, cap, "%s", *(const char *const *)at);
+}
+
+const struct shape_code shape_constant = { .show = show_constant };
+
 static const void *member(const struct shape_field *f, const void *object)
 {
 	return (const char *)object + f->offset;

@@ -62,6 +62,9 @@ struct shape_code {
 	int (*parse)(void *at, const char *text, struct error *e);
 };
 
+/* Of a const char *, which nobody frees; only to be shown. */
+extern const struct shape_code shape_constant;
+
 enum { SHAPE_CODE_MAX = 2048 }; /* bytes of a string of SHAPE_CODE */
 
 struct shape;

@@ -11,7 +11,7 @@
 #include "cmd/output.h"
 #include "cmd/paths.h"
 
-enum { PATH_CAP = 256, MODE_MAX = 40 };
+enum { PATH_CAP = 256, MODE_MAX = 40, PURPOSE_MAX = 120 };
 
 /* The lines under a card's first have only an address. */
 static void format_or_blank(char buf[static OUTPUT_CELL], const json_t *value)
@@ -372,6 +372,81 @@ static int run_matrix(struct call *c, struct error *e)
 	return 0;
 }
 
+enum { ADVISE_FOR };
+
+static const struct command_option advise_options[] = {
+	[ADVISE_FOR] = { "for", "PURPOSE",
+			 "what the cards are to be good at: migration,\n"
+			 "machines, storage or mixed (the default)" },
+	{ NULL, NULL, NULL },
+};
+
+static void print_line(const char *title, const char *text)
+{
+	output_wrapped(stdout, title, 11, text, output_width());
+}
+
+static void print_finding(const json_t *f)
+{
+	const json_t *commands = json_object_get(f, "commands");
+	const char *gain = output_string(f, "gain");
+	char why[4 * OUTPUT_CELL];
+
+	printf("%s, %s\n", output_string(f, "card"),
+	       output_string(f, "feature"));
+	print_line("  Now", output_string(f, "now"));
+	print_line("  Better", output_string(f, "better"));
+	snprintf(why, sizeof(why), "%s [%s]", output_string(f, "why"),
+		 output_string(f, "source"));
+	print_line("  Why", why);
+	if (gain)
+		print_line("  Measured", gain);
+	/* Not wrapped: they are there to be copied. */
+	for (size_t i = 0; i < json_array_size(commands); i++)
+		printf("%-11s%s\n", i ? "" : "  Do",
+		       json_string_value(json_array_get(commands, i)));
+	putchar('\n');
+}
+
+static void print_advice(const json_t *advice)
+{
+	const json_t *findings = json_object_get(advice, "findings");
+	const json_t *unknown = json_object_get(advice, "unknown");
+
+	for (size_t i = 0; i < json_array_size(findings); i++)
+		print_finding(json_array_get(findings, i));
+	if (json_array_size(findings) == 0)
+		puts("There is nothing to advise on the cards of this host.");
+	for (size_t i = 0; i < json_array_size(unknown); i++)
+		print_line(i ? "" : "Not known",
+			   json_string_value(json_array_get(unknown, i)));
+}
+
+static int run_advise(struct call *c, struct error *e)
+{
+	static const char path[] = "/v1/nic-advice";
+	const char *purpose = c->options[ADVISE_FOR];
+	AUTO_JSON json_t *advice = NULL;
+	AUTO_FREE char *escaped = client_escape(purpose ? purpose : "mixed");
+	char with[PATH_CAP];
+	int r;
+
+	if (!escaped)
+		return error_set(e, ENOMEM, "no memory for the request");
+	if (strlen(escaped) > PURPOSE_MAX)
+		return error_set(e, EINVAL,
+				 "--for: '%.40s...' is not a purpose", purpose);
+	snprintf(with, sizeof(with), "%s?for=%s", path, escaped);
+	r = client_get(c->client, with, &advice, e);
+	if (r < 0)
+		return r;
+	if (c->json)
+		output_json(stdout, advice);
+	else
+		print_advice(advice);
+	return 0;
+}
+
 const struct command nic_commands[] = {
 	{ "nic", "list", "", "Lists the network cards of this host",
 	  "USE says whether a card may carry migrations; for those that may\n"
@@ -385,6 +460,12 @@ const struct command nic_commands[] = {
 	  "Windows and\non Linux; HERE are the cards that it is true of.  With "
 	  "FEATURE, such as rss:\nwhy, and by what source.",
 	  NULL, run_matrix },
+	{ "nic", "advise", "",
+	  "Says what would be better about this host's cards",
+	  "By rules, each with its reason and its source; what it would bring, "
+	  "as far as a\nsecond of looking tells; and the commands that do it, "
+	  "none of which is run.",
+	  advise_options, run_advise },
 	{ "nic", "plan", "HOST", "Shows the paths that lead to a host",
 	  "Connects to the host over each pair of cards, and says which of "
 	  "them a move\nwould use, in which order, with how many connections, "

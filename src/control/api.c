@@ -230,6 +230,7 @@ static int route_run(const struct api_route *route, struct host *h,
 				 .mode = request->mode,
 				 .last = request->last,
 				 .step = request->step,
+				 .purpose = request->purpose,
 				 .calls = request->calls };
 
 	if (name[0] &&

@@ -34,7 +34,8 @@ struct api_request {
 	const char *mode; /* likewise, mode=, or option= of before */
 	const char *last; /* likewise, last= */
 	const char *step; /* likewise, step= */
-	const char *body; /* may be NULL when body_len is 0 */
+	const char *purpose; /* likewise, for= */
+	const char *body;    /* may be NULL when body_len is 0 */
 	size_t body_len;
 	const struct caller *by;
 	struct calls *calls; /* where it is noted what changes something */
@@ -42,13 +43,14 @@ struct api_request {
 
 /* One method's view of a request that has passed all checks. */
 struct api_call {
-	const char *name;   /* what stands in the pattern's place, or "" */
-	const char *file;   /* never NULL */
-	const char *mode;   /* NULL: not given */
-	const char *last;   /* NULL: not given */
-	const char *step;   /* NULL: not given */
-	const char *text;   /* the body, terminated */
-	const void *object; /* API_SHAPE: the body, of the shape @takes */
+	const char *name;    /* what stands in the pattern's place, or "" */
+	const char *file;    /* never NULL */
+	const char *mode;    /* NULL: not given */
+	const char *last;    /* NULL: not given */
+	const char *step;    /* NULL: not given */
+	const char *purpose; /* NULL: not given */
+	const char *text;    /* the body, terminated */
+	const void *object;  /* API_SHAPE: the body, of the shape @takes */
 	struct calls *calls;
 };
 

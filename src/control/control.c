@@ -269,6 +269,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn,
 		rq.mode = argument(conn, "option");
 	rq.last = argument(conn, "last");
 	rq.step = argument(conn, "step");
+	rq.purpose = argument(conn, "for");
 	if (api_is_stream(&rq))
 		return stream(d, conn);
 	return answer(d, conn, &rq);

@@ -594,6 +594,15 @@ static int show_matrix(struct host *h, const struct api_call *c, char **ret,
 	return given(ret, &tune_matrix_shape, &all, nic_matrix(h, &all, e), e);
 }
 
+static int advise_nics(struct host *h, const struct api_call *c, char **ret,
+		       struct error *e)
+{
+	struct tune_advice all;
+
+	return given(ret, &tune_advice_shape, &all,
+		     nic_advise(h, c->purpose, &all, e), e);
+}
+
 static int plan_nics(struct host *h, const struct api_call *c, char **ret,
 		     struct error *e)
 {
@@ -740,6 +749,8 @@ const struct api_route api_routes[] = {
 	{ "GET", "/v1/nics", list_nics, 200, .gives = &nic_views_shape },
 	{ "GET", "/v1/nics/*", show_nic, 200, .gives = &nic_view_shape },
 	{ "GET", "/v1/nics/plan/*", plan_nics, 200, .gives = &plan_shape },
+	{ "GET", "/v1/nic-advice", advise_nics, 200,
+	  .gives = &tune_advice_shape },
 	{ "GET", "/v1/nic-matrix", show_matrix, 200,
 	  .gives = &tune_matrix_shape },
 	{ "GET", "/v1/trust", trust_show, 200, .gives = &trust_view_shape },

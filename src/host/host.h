@@ -20,6 +20,7 @@
 #include "host/plan.h"
 #include "host/requests.h"
 #include "nic/view.h"
+#include "tune/advice.h"
 #include "tune/view.h"
 #include "wire/description.h"
 
@@ -188,6 +189,10 @@ int nic_show(struct host *h, const char *name, struct nic_view *ret,
 	     struct error *e);
 /* What excludes what on a card, and what that means for those of this host. */
 int nic_matrix(struct host *h, struct tune_matrix_view *ret, struct error *e);
+/* What would be better about the cards, for migration, machines, storage or
+ * mixed (also NULL).  Takes a second: it measures. */
+int nic_advise(struct host *h, const char *purpose, struct tune_advice *ret,
+	       struct error *e);
 
 /* Over which pairs of cards a move to @peer would travel, and why not over the
  * others.  @mode: NULL for that of the settings. */

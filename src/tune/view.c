@@ -7,21 +7,13 @@
 
 #include "base/error.h"
 
-/* Of the table, which is a constant: nobody frees it. */
-static void show_constant(char *buf, size_t cap, const void *at)
-{
-	snprintf(buf, cap, "%s", *(const char *const *)at);
-}
-
-static const struct shape_code constant_code = { .show = show_constant };
-
 #define AT(member) SHAPE_AT(struct tune_saying_view, member)
 
 static const struct shape_field saying_fields[] = {
 	{ "relation", SHAPE_NAME, 0, AT(says.relation),
 	  .names = tune_relation_names, .most = TUNE_RELATIONS },
-	{ "why", SHAPE_CODE, 0, AT(says.why), .code = &constant_code },
-	{ "source", SHAPE_CODE, 0, AT(says.source), .code = &constant_code },
+	{ "why", SHAPE_CODE, 0, AT(says.why), .code = &shape_constant },
+	{ "source", SHAPE_CODE, 0, AT(says.source), .code = &shape_constant },
 };
 
 static const struct shape saying_shape =

@@ -134,6 +134,21 @@ class NicTest(unittest.TestCase):
         self.assertEqual((answer.status, answer.stdout), (2, ""))
         self.assertIn("there is no feature 'warp' in the matrix", answer.stderr)
 
+    def test_a_card_of_which_nothing_can_be_said_gets_no_advice(self):
+        for purpose in ("migration", "machines", "storage", "mixed"):
+            advice = self.host.drover("nic", "advise", "--for", purpose, "--json").json
+            self.assertEqual((advice["for"], advice["findings"], advice["unknown"]),
+                             (purpose, [], []))
+            # That it looked for a second, and said for how long.
+            self.assertGreaterEqual(advice["seconds"], 1)
+        self.assertEqual(self.host.api("GET", "/v1/nic-advice")["for"], "mixed")
+        self.assertEqual(self.host.drover("nic", "advise").stdout,
+                         "There is nothing to advise on the cards of this host.\n")
+        answer = self.host.drover("nic", "advise", "--for", "speed", check=False)
+        self.assertEqual((answer.status, answer.stdout), (2, ""))
+        self.assertIn("advice is for migration, machines, storage or mixed, not for 'speed'",
+                      answer.stderr)
+
     def test_a_card_that_is_not_there_is_named(self):
         answer = self.host.drover("nic", "show", "eth77", check=False)
         self.assertEqual((answer.status, answer.stdout), (6, ""))

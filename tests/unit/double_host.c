@@ -425,6 +425,13 @@ int nic_matrix(struct host *h, struct tune_matrix_view *ret, struct error *e)
 	return answer(h, e, "nic_matrix");
 }
 
+int nic_advise(struct host *h, const char *purpose, struct tune_advice *ret,
+	       struct error *e)
+{
+	*ret = (struct tune_advice){ 0 };
+	return answer(h, e, "nic_advise %s", purpose ? purpose : "-");
+}
+
 int nic_show(struct host *h, const char *name, struct nic_view *ret,
 	     struct error *e)
 {

@@ -129,6 +129,8 @@ static const struct {
 	{ "GET", "/v1/nics/plan/beta?option=auto", "", 200,
 	  "nic_plan beta auto" },
 	{ "GET", "/v1/nic-matrix", "", 200, "nic_matrix" },
+	{ "GET", "/v1/nic-advice", "", 200, "nic_advise -" },
+	{ "GET", "/v1/nic-advice?for=storage", "", 200, "nic_advise storage" },
 	{ "GET", "/v1/trust", "", 200, "host_trust_show" },
 	{ "POST", "/v1/trust/init", "", 200, "host_trust_init" },
 	{ "POST", "/v1/trust/invite", "", 200, "host_trust_invite" },
