@@ -3,15 +3,18 @@
 /* The cards of this host, as the watch knows them. */
 #include <dirent.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/registry.h"
 #include "nic/interrupts.h"
 #include "nic/inventory.h"
+#include "nic/scan.h"
 #include "nic/view.h"
 #include "nic/watch.h"
 #include "tune/advise.h"
@@ -59,6 +62,21 @@ static bool has_iommu(void)
 	return false;
 }
 
+static bool has_irqbalance(void)
+{
+	AUTO_CLOSEDIR DIR *d = opendir("/proc");
+	const struct dirent *entry;
+	char name[32];
+
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+		    text_read_line(name, sizeof(name), "/proc/%s/comm",
+				   entry->d_name) &&
+		    !strcmp(name, "irqbalance"))
+			return true;
+	return false;
+}
+
 static int measure(const struct host *h, struct processors **ret,
 		   double *ret_seconds, struct error *e)
 {
@@ -88,12 +106,15 @@ int nic_advise(struct host *h, const char *purpose, struct tune_advice *ret,
 	if (tune_purpose_parse(&wanted, purpose, e) < 0 ||
 	    measure(h, &processors, &facts.seconds, e) < 0)
 		return error_code(e);
-	inv = nic_watch_get(h->nics);
+	/* The watch hears of no rings, queues or tables that somebody sets. */
+	if (nic_scan(&inv, e) < 0)
+		return error_code(e);
 	if (nic_interrupts_read(&interrupts, inv, e) < 0)
 		return error_code(e);
 	facts.inv = inv;
 	facts.processors = processors;
 	facts.machines = registry_processes(h->registry, NULL, 0);
 	facts.iommu = has_iommu();
+	facts.irqbalance = has_irqbalance();
 	return tune_advise(ret, &facts, wanted, e);
 }

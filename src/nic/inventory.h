@@ -159,6 +159,9 @@ struct nic {
 	unsigned queues_most;
 	bool queues_apart;
 	unsigned rx_ring, rx_ring_most, tx_ring, tx_ring_most; /* 0: likewise */
+	/* The kernel spreads what the first queue receives; where /sys tells.
+	 */
+	bool rps, rps_known;
 	bool rss; /* more than one receive queue, here or below */
 	struct nic_rss hash;
 	uint32_t features;      /* bits by enum nic_feature */

@@ -109,6 +109,11 @@ static void read_device(struct nic *n)
 	if (text_read_line(line, LINE, "/sys/class/net/%s/device/numa_node",
 			   n->name))
 		n->numa_node = (int)strtol(line, NULL, 10);
+	if (text_read_line(line, LINE, "/sys/class/net/%s/queues/rx-0/rps_cpus",
+			   n->name)) {
+		n->rps = strspn(line, "0,") < strlen(line);
+		n->rps_known = true;
+	}
 	n->vfs_most = read_count(n, "sriov_totalvfs");
 	n->vfs = read_count(n, "sriov_numvfs");
 }

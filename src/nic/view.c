@@ -91,6 +91,11 @@ static const struct shape_field view_fields[] = {
 	{ "speed_mbit", SHAPE_NUMBER, SHAPE_NULL, AT(speed_mbit) },
 	{ "rx_queues", SHAPE_NUMBER, 0, AT(rx_queues) },
 	{ "tx_queues", SHAPE_NUMBER, 0, AT(tx_queues) },
+	{ "queues_most", SHAPE_NUMBER, SHAPE_NULL, AT(queues_most) },
+	{ "rx_ring", SHAPE_NUMBER, SHAPE_NULL, AT(rx_ring) },
+	{ "rx_ring_most", SHAPE_NUMBER, SHAPE_NULL, AT(rx_ring_most) },
+	{ "tx_ring", SHAPE_NUMBER, SHAPE_NULL, AT(tx_ring) },
+	{ "tx_ring_most", SHAPE_NUMBER, SHAPE_NULL, AT(tx_ring_most) },
 	{ "rss", SHAPE_BOOL, 0, AT(rss) },
 	{ "features", SHAPE_WORDS, SHAPE_NULL, AT(features),
 	  SHAPE_HAS(struct nic_view, features_known) },
@@ -175,6 +180,11 @@ static void put_simple(struct nic_view *v, const struct inventory *inv,
 	v->speed_mbit = n->speed_mbit;
 	v->rx_queues = n->rx_queues;
 	v->tx_queues = n->tx_queues;
+	v->queues_most = n->queues_most;
+	v->rx_ring = n->rx_ring;
+	v->rx_ring_most = n->rx_ring_most;
+	v->tx_ring = n->tx_ring;
+	v->tx_ring_most = n->tx_ring_most;
 	v->rss = n->rss;
 	v->features_known = n->features_known;
 	v->numa_node = n->numa_node;

@@ -50,7 +50,8 @@ struct nic_view {
 	struct words addresses;
 
 	char driver[32];
-	unsigned speed_mbit, rx_queues, tx_queues;
+	unsigned speed_mbit, rx_queues, tx_queues, queues_most;
+	unsigned rx_ring, rx_ring_most, tx_ring, tx_ring_most;
 	bool rss, features_known;
 	struct words features;
 	int numa_node;

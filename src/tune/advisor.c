@@ -113,8 +113,7 @@ unsigned advisor_near(const struct advisor *a, const struct nic *n)
 	return near;
 }
 
-void advisor_put_load(const struct advisor *a, struct tune_finding *f,
-		      const struct nic *n)
+int advisor_busiest(const struct advisor *a, const struct nic *n)
 {
 	const struct processor *all = a->facts->processors->at;
 	int busiest = -1;
@@ -129,6 +128,15 @@ void advisor_put_load(const struct advisor *a, struct tune_finding *f,
 		     all[at->processor].share > all[busiest].share))
 			busiest = at->processor;
 	}
+	return busiest;
+}
+
+void advisor_put_load(const struct advisor *a, struct tune_finding *f,
+		      const struct nic *n)
+{
+	const struct processor *all = a->facts->processors->at;
+	const int busiest = advisor_busiest(a, n);
+
 	if (busiest < 0)
 		return;
 	snprintf(f->gain, sizeof(f->gain),

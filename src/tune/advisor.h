@@ -47,6 +47,9 @@ void advisor_unknown(struct advisor *a, const char *fmt, ...)
 /* Does the interrupt carry what the card receives?  One in ten of the busiest
  * is about something else. */
 bool advisor_carries(const struct advisor *a, const struct nic_interrupt *i);
+/* Of the processors that the card's interrupts go to, the one that spent most
+ * of its time on them; -1: not known. */
+int advisor_busiest(const struct advisor *a, const struct nic *n);
 /* What the busiest processor of the card's interrupts was measured to do, as
  * the gain of @f; nothing where that is not known. */
 void advisor_put_load(const struct advisor *a, struct tune_finding *f,

@@ -16,5 +16,6 @@ struct tune_facts {
 	const struct processors *processors;
 	unsigned machines; /* that this host has */
 	bool iommu;        /* a machine can be given a device */
+	bool irqbalance;   /* a daemon moves interrupts */
 	double seconds;    /* between the two looks at processors; NAN: one */
 };

@@ -101,6 +101,8 @@ void tune_states(enum tune_state ret[TUNE_FEATURES],
 		ret[f] = TUNE_UNKNOWN;
 	if (n->rx_queues > 0)
 		ret[TUNE_RSS] = state_of(n->rss);
+	if (n->rps_known)
+		ret[TUNE_RPS] = state_of(n->rps);
 	if (n->features_known)
 		put_offloads(ret, n);
 	put_team(ret, inv, n);

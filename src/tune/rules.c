@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "nic/bond.h"
 #include "nic/inventory.h"
 #include "tune/advisor.h"
+#include "tune/matrix.h"
 #include "tune/spread.h"
 
 enum {
@@ -17,6 +19,9 @@ enum {
 	/* The least that a driver of the kernel begins with: igb and e1000e. */
 	RING_LEAST = 256,
 };
+
+/* Of a processor's time: from here on it is what holds a card back. */
+static const double share_busy = 0.5;
 
 static bool is_card(const struct nic *n)
 {
@@ -64,6 +69,77 @@ static void look_queues(struct advisor *a, const struct nic *n)
 		 "%u queues, for %u processors near the card", wanted, near);
 	advisor_command(a, f, "ethtool -L %s %s %u", n->name,
 			n->queues_apart ? "rx" : "combined", wanted);
+	advisor_put_load(a, f, n);
+}
+
+/* All that comes in falls into one queue of several. */
+static void look_table(struct advisor *a, const struct nic *n)
+{
+	struct tune_finding *f;
+
+	if (!is_card(n) || n->rx_queues < 2 || n->rx_queues > QUEUES_BELIEVED ||
+	    !n->hash.table || n->hash.table_size == 0)
+		return;
+	for (unsigned i = 1; i < n->hash.table_size; i++)
+		if (n->hash.table[i] != n->hash.table[0])
+			return;
+	f = advisor_find(a, n);
+	snprintf(f->now, sizeof(f->now),
+		 "%u receive queues, and all entries of the table lead to "
+		 "queue %u",
+		 n->rx_queues, n->hash.table[0]);
+	snprintf(f->better, sizeof(f->better),
+		 "the driver's own table, which spreads over them");
+	advisor_command(a, f, "ethtool -X %s default", n->name);
+	advisor_put_load(a, f, n);
+}
+
+/* "ff,00000001" */
+static void put_mask(char *buf, size_t cap, const struct advisor *a,
+		     const struct nic *n, int without)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (int group = PROCESSORS_MOST / 32 - 1; group >= 0; group--) {
+		uint32_t bits = 0;
+
+		for (int i = 0; i < 32; i++)
+			if (group * 32 + i != without &&
+			    advisor_is_near(a, n, group * 32 + i))
+				bits |= 1U << i;
+		if (used == 0 && bits)
+			used = (size_t)snprintf(buf, cap, "%x", bits);
+		else if (used > 0)
+			used += (size_t)snprintf(buf + used, cap - used,
+						 ",%08x", bits);
+	}
+}
+
+static void look_rps(struct advisor *a, const struct nic *n)
+{
+	const int busiest = advisor_busiest(a, n);
+	const unsigned near = advisor_near(a, n);
+	char mask[PROCESSORS_MOST / 32 * 9 + 1];
+	struct tune_finding *f;
+
+	if (!is_card(n) || n->rx_queues != 1 || n->queues_most != 1 ||
+	    !n->rps_known || n->rps || near < 2 || busiest < 0 ||
+	    a->facts->processors->at[busiest].share < share_busy)
+		return;
+	/* With many others, the one that has the interrupt has enough. */
+	put_mask(mask, sizeof(mask), a, n, near > 2 ? busiest : -1);
+	f = advisor_find(a, n);
+	snprintf(f->now, sizeof(f->now),
+		 "one receive queue, which is all that the card can have, and "
+		 "processor %d is busy with it",
+		 busiest);
+	snprintf(f->better, sizeof(f->better),
+		 "the kernel spreads what it received over %u processors",
+		 near > 2 ? near - 1 : near);
+	advisor_command(a, f,
+			"echo %s > /sys/class/net/%s/queues/rx-0/rps_cpus",
+			mask, n->name);
 	advisor_put_load(a, f, n);
 }
 
@@ -197,6 +273,26 @@ static void look_policy(struct advisor *a, const struct nic *n)
 			n->name);
 }
 
+static void look_team(struct advisor *a, const struct nic *n)
+{
+	const struct tune_saying *says =
+		tune_says(TUNE_LINUX, TUNE_TEAM_INDEPENDENT, TUNE_CONNECTIONS);
+	struct tune_finding *f;
+
+	if (n->kind != NIC_BOND || !bond_receives_on_one(&n->bond))
+		return;
+	f = advisor_find(a, n);
+	f->why = says->why;
+	f->source = says->source;
+	snprintf(f->now, sizeof(f->now),
+		 "%s: what a host sends here arrives on one member",
+		 bond_mode_names[n->bond.mode]);
+	snprintf(f->better, sizeof(f->better),
+		 "802.3ad, with a switch that does it too; or cards apart, "
+		 "each with an address of its own, of which Multichannel "
+		 "uses all");
+}
+
 /* --- virtual functions */
 
 static void look_vfs(struct advisor *a, const struct nic *n)
@@ -306,11 +402,24 @@ const struct tune_rule tune_rules[] = {
 	  "Microsoft, VMQ Deep Dive, part 2: base processors that do not "
 	  "overlap",
 	  tune_look_spread },
+	{ "rss-table", FOR_ALL,
+	  "The hash of a packet chooses an entry of the table, and that the "
+	  "queue: where all are the same, one processor receives all.",
+	  "Linux, Documentation/networking/scaling.rst, RSS: Receive Side "
+	  "Scaling",
+	  look_table },
+	{ "rps", FOR_ALL,
+	  "What one queue received the kernel can spread over processors of "
+	  "the same node, by the hash of the flow.",
+	  "Linux, Documentation/networking/scaling.rst, RPS: Receive Packet "
+	  "Steering, Suggested Configuration",
+	  look_rps },
 	{ "hash-policy", FOR(MIXED) | FOR(MIGRATION) | FOR(STORAGE),
 	  "Drover's connections to one host differ by their ports alone, which "
 	  "layer2 does not look at.",
 	  "Linux, Documentation/networking/bonding.rst, xmit_hash_policy",
 	  look_policy },
+	{ "team", FOR(MIGRATION), NULL, NULL, look_team },
 	{ "sr-iov", FOR(MIXED) | FOR(MACHINES),
 	  "A virtual function goes past the bridge and the host's processors. "
 	  "It also goes past the host's filters and queues, pins all memory "

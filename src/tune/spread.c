@@ -36,6 +36,14 @@ static int choose(const struct advisor *a, const struct nic *n)
 	return best;
 }
 
+static const char *balanced(const struct advisor *a)
+{
+	return a->facts->irqbalance
+		       ? "; irqbalance runs here and may move them back: it "
+			 "has to be stopped, or told with --banirq"
+		       : "";
+}
+
 static void move(struct advisor *a, struct tune_finding *f,
 		 struct nic_interrupt *i, int to)
 {
@@ -72,7 +80,8 @@ void tune_look_node(struct advisor *a, const struct nic *n)
 		 "such as processor %d of node %d",
 		 moved, first, a->facts->processors->at[first].node);
 	snprintf(f->better, sizeof(f->better),
-		 "on processors of node %d, where the card is", n->numa_node);
+		 "on processors of node %d, where the card is%s", n->numa_node,
+		 balanced(a));
 	advisor_put_load(a, f, n);
 }
 
@@ -110,6 +119,6 @@ void tune_look_spread(struct advisor *a, const struct nic *n)
 		 "cards, such as processor %d",
 		 moved, first);
 	snprintf(f->better, sizeof(f->better),
-		 "on processors that have none by now");
+		 "on processors that have none by now%s", balanced(a));
 	advisor_put_load(a, f, n);
 }

@@ -96,6 +96,8 @@ class NicTest(unittest.TestCase):
         self.assertEqual(shown["hash"], {"toeplitz": False, "key": None, "table": None})
         self.assertIn("tso", shown["features"])
         self.assertEqual((shown["vfs"], shown["vfs_most"]), (None, None))
+        self.assertGreaterEqual(shown["queues_most"], 1)
+        self.assertEqual((shown["rx_ring"], shown["rx_ring_most"]), (None, None))
         self.assertGreaterEqual(shown["rx_queues"], 1)
         text = self.host.drover("nic", "show", "lan1").stdout
         self.assertRegex(text, r"(?m)^Usable +yes$")

@@ -338,7 +338,7 @@ static void test_a_bond_that_does_not_look_at_ports(void **state)
 	advise(&p, TUNE_FOR_MACHINES);
 	assert_int_equal(p.advice.count, 0);
 	bond->bond.mode = BOND_ACTIVE_BACKUP;
-	advise(&p, TUNE_FOR_MIGRATION);
+	advise(&p, TUNE_FOR_STORAGE);
 	assert_int_equal(p.advice.count, 0);
 	bond->bond.mode = BOND_XOR;
 	bond->bond.policy = BOND_LAYER34;
@@ -376,6 +376,88 @@ static void test_virtual_functions_that_nobody_made(void **state)
 	p.facts.machines = 0;
 	advise(&p, TUNE_FOR_MACHINES);
 	assert_int_equal(p.advice.count, 0);
+	done(&p);
+}
+
+static void test_a_table_that_leads_to_one_queue(void **state)
+{
+	struct place p;
+	struct nic *n;
+	const struct tune_finding *f;
+	uint32_t table[] = { 3, 3, 3, 3 };
+
+	(void)state;
+	make(&p, 4, 1);
+	n = card(&p, "eth0", 4);
+	n->hash.table = table;
+	n->hash.table_size = ARRAY_SIZE(table);
+	advise(&p, TUNE_FOR_MIXED);
+	f = only(&p, "eth0", "rss-table");
+	assert_string_equal(f->commands.at[0], "ethtool -X eth0 default");
+	table[2] = 1;
+	advise(&p, TUNE_FOR_MIXED);
+	assert_int_equal(p.advice.count, 0);
+	done(&p);
+}
+
+static void test_one_queue_that_is_all_there_is(void **state)
+{
+	struct place p;
+	struct nic *n;
+	const struct tune_finding *f;
+
+	(void)state;
+	make(&p, 40, 1);
+	n = card(&p, "eth0", 1);
+	n->rps_known = true;
+	interrupt(&p, n, 30, 4);
+	advise(&p, TUNE_FOR_MIXED);
+	assert_int_equal(p.advice.count, 0);
+	p.processors.at[4].share = 0.8;
+	advise(&p, TUNE_FOR_MIXED);
+	f = only(&p, "eth0", "rps");
+	assert_string_equal(f->commands.at[0],
+			    "echo ff,ffffffef > "
+			    "/sys/class/net/eth0/queues/rx-0/rps_cpus");
+	n->rps = true;
+	advise(&p, TUNE_FOR_MIXED);
+	assert_int_equal(p.advice.count, 0);
+	done(&p);
+}
+
+static void test_a_bond_that_receives_on_one_member(void **state)
+{
+	struct place p;
+	struct nic *bond;
+
+	(void)state;
+	make(&p, 4, 1);
+	bond = card(&p, "bond0", 4);
+	bond->kind = NIC_BOND;
+	bond->bond.mode = BOND_ACTIVE_BACKUP;
+	advise(&p, TUNE_FOR_MIGRATION);
+	assert_int_equal(only(&p, "bond0", "team")->commands.count, 0);
+	advise(&p, TUNE_FOR_MIXED);
+	assert_int_equal(p.advice.count, 0);
+	done(&p);
+}
+
+static void test_irqbalance_is_told_of_where_it_matters(void **state)
+{
+	struct place p;
+	struct nic *n;
+
+	(void)state;
+	make(&p, 4, 1);
+	n = card(&p, "eth0", 2);
+	interrupt(&p, n, 40, 0);
+	interrupt(&p, n, 41, 0);
+	advise(&p, TUNE_FOR_MIXED);
+	assert_null(strstr(only(&p, "eth0", "interrupts")->better, "irqb"));
+	p.facts.irqbalance = true;
+	advise(&p, TUNE_FOR_MIXED);
+	assert_non_null(strstr(only(&p, "eth0", "interrupts")->better,
+			       "irqbalance runs here"));
 	done(&p);
 }
 
@@ -502,6 +584,10 @@ int main(void)
 		cmocka_unit_test(test_lro_on_a_port_of_a_bridge),
 		cmocka_unit_test(test_a_bond_that_does_not_look_at_ports),
 		cmocka_unit_test(test_virtual_functions_that_nobody_made),
+		cmocka_unit_test(test_a_table_that_leads_to_one_queue),
+		cmocka_unit_test(test_one_queue_that_is_all_there_is),
+		cmocka_unit_test(test_a_bond_that_receives_on_one_member),
+		cmocka_unit_test(test_irqbalance_is_told_of_where_it_matters),
 		cmocka_unit_test(test_no_advice_where_nothing_can_be_said),
 		cmocka_unit_test(
 			test_what_nobody_believes_is_said_and_not_used),

@@ -123,6 +123,10 @@ static void test_features_that_are_turned_off_are_off(void **state)
 	n = network_card(inv, "a0");
 	assert_false(nic_has(n, NIC_TSO));
 	assert_true(nic_has(n, NIC_TX_CHECKSUM));
+	/* It could be turned on again; a veth has no LRO that could. */
+	assert_true(n->features_able >> NIC_TSO & 1);
+	assert_false(n->features_able >> NIC_LRO & 1);
+	assert_true(n->queues_most >= 1);
 	inventory_drop(inv);
 }
 
