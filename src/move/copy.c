@@ -239,10 +239,14 @@ static int choose(struct copy *c, const struct job *job,
 static int place_all(const struct copy *c, struct machine_description *to,
 		     struct error *e)
 {
-	for (size_t i = 0; i < c->count; i++)
-		if (strcmp(c->at[i].path, c->at[i].there) != 0 &&
-		    disk_paths_set(to, c->at[i].path, c->at[i].there, e) < 0)
+	for (size_t i = 0; i < c->count; i++) {
+		const struct copied *at = &c->at[i];
+
+		assert(at->path && at->there); /* add_disk() */
+		if (strcmp(at->path, at->there) != 0 &&
+		    disk_paths_set(to, at->path, at->there, e) < 0)
 			return error_code(e);
+	}
 	return 0;
 }
 
