@@ -11,7 +11,7 @@ const TABLE_ROWS = 12;
 export class Cards {
 	constructor(past) {
 		this.past = past;
-		this.range = RANGES[0];
+		this.range = RANGES[1];
 		this.point = null; // a slot, or null for now
 		this.graphs = new Map();
 		this.onRange = () => {};

@@ -5,6 +5,7 @@ import {askJson} from "./ask.js";
 
 export const LIVE_S = 900;
 export const RANGES = [
+	{name: "1 min", seconds: 60, step: 1},
 	{name: "5 min", seconds: 300, step: 1},
 	{name: "15 min", seconds: 900, step: 1},
 	{name: "6 h", seconds: 21600, step: 10, word: "10s"},
