@@ -511,22 +511,28 @@ static int tcp_listen(int *ret_fd, const char *address, uint16_t port,
 	return 0;
 }
 
-/* The card that the peer's SYN came in by: Linux keeps it with the connection
- * and tells it with IP_PKTOPTIONS and IPV6_2292PKTOPTIONS. */
+/* The card that the peer's handshake came in by: Linux keeps it with the
+ * connection and tells it with IP_PKTOPTIONS and IPV6_2292PKTOPTIONS. */
 static int arrival_of(int fd, int family)
 {
 	const bool v6 = family == AF_INET6;
 	const int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	const int name = v6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
 	union {
 		char bytes[256];
 		struct cmsghdr align;
 	} control;
 	struct msghdr m = { .msg_control = control.bytes };
 	socklen_t len = sizeof(control.bytes);
+	int r;
 
-	if (set_option(fd, level, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1) < 0 ||
-	    getsockopt(fd, level, v6 ? IPV6_2292PKTOPTIONS : IP_PKTOPTIONS,
-		       control.bytes, &len) < 0)
+	if (set_option(fd, level, name, 1) < 0)
+		return 0;
+	r = getsockopt(fd, level, v6 ? IPV6_2292PKTOPTIONS : IP_PKTOPTIONS,
+		       control.bytes, &len);
+	/* While it is on, TCP over IPv6 clones each packet. */
+	set_option(fd, level, name, 0);
+	if (r < 0)
 		return 0;
 	m.msg_controllen = len;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {

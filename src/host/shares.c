@@ -306,16 +306,19 @@ static void take_wants(struct table *t, const struct division *d, unsigned c,
 static void serve_near(struct table *t, uint64_t budget)
 {
 	const uint64_t floor = budget / SHARES_KEPT / t->n;
-	const uint64_t floors = floor * (t->n - 1);
 	const uint64_t wanted = t->want[t->near];
-	uint64_t first = least(wanted, budget - floors);
+	uint64_t keeps[SHARES_MOVES], floors = 0, first;
 
 	t->want[t->near] = 0;
-	for (unsigned i = 0; i < t->n; i++)
-		t->want[i] -= least(t->want[i], floor);
+	for (unsigned i = 0; i < t->n; i++) {
+		keeps[i] = least(t->want[i], floor);
+		t->want[i] -= keeps[i];
+		floors += keeps[i];
+	}
+	first = least(wanted, budget - floors);
 	shares_fill(budget - floors - first, t->n, t->weight, t->want, t->gets);
 	for (unsigned i = 0; i < t->n; i++)
-		t->gets[i] += floor;
+		t->gets[i] += keeps[i];
 	t->gets[t->near] = first;
 	t->want[t->near] = wanted;
 }

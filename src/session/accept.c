@@ -40,7 +40,8 @@ static int check_card(const struct acceptor *a, const struct inventory *inv,
 	/* An address of the host itself, say on a dummy, has no card of its
 	 * own: packets come and go by any. */
 	is_card = nic_usable(inv, own, ignored);
-	if (is_card && in && in != own)
+	/* By a card of a VRF a connection comes in by the VRF. */
+	if (is_card && in && in != own && in->ifindex != own->master)
 		return error_set(e, EXDEV,
 				 "%s belongs to %s of host %s, but the "
 				 "connection came in over %s",

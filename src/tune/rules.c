@@ -16,8 +16,10 @@ enum {
 	QUEUES_BELIEVED = 4096,
 	RING_BELIEVED = 1 << 20,
 	VFS_ASKED = 16, /* at most; more are made by who knows for what */
-	/* The least that a driver of the kernel begins with: igb and e1000e. */
-	RING_LEAST = 256,
+	/* The least that a driver of the kernel begins with: tg3; igb and
+	 * e1000e begin with 256. */
+	RING_LEAST = 200,
+	RING_WANTED = 512,
 };
 
 /* Of a processor's time: from here on it is what holds a card back. */
@@ -122,21 +124,24 @@ static void look_rps(struct advisor *a, const struct nic *n)
 	const unsigned near = advisor_near(a, n);
 	char mask[PROCESSORS_MOST / 32 * 9 + 1];
 	struct tune_finding *f;
+	bool out;
 
 	if (!is_card(n) || n->rx_queues != 1 || n->queues_most != 1 ||
 	    !n->rps_known || n->rps || near < 2 || busiest < 0 ||
 	    a->facts->processors->at[busiest].share < share_busy)
 		return;
 	/* With many others, the one that has the interrupt has enough. */
-	put_mask(mask, sizeof(mask), a, n, near > 2 ? busiest : -1);
+	out = near > 2 && advisor_is_near(a, n, (size_t)busiest);
+	put_mask(mask, sizeof(mask), a, n, out ? busiest : -1);
 	f = advisor_find(a, n);
 	snprintf(f->now, sizeof(f->now),
 		 "one receive queue, which is all that the card can have, and "
-		 "processor %d is busy with it",
+		 "processor %d, which has its interrupt, is busy with "
+		 "interrupts",
 		 busiest);
 	snprintf(f->better, sizeof(f->better),
 		 "the kernel spreads what it received over %u processors",
-		 near > 2 ? near - 1 : near);
+		 out ? near - 1 : near);
 	advisor_command(a, f,
 			"echo %s > /sys/class/net/%s/queues/rx-0/rps_cpus",
 			mask, n->name);
@@ -209,7 +214,7 @@ static bool is_small(unsigned ring, unsigned most)
 
 static unsigned ring_wanted(unsigned most)
 {
-	return most < 2 * RING_LEAST ? most : 2 * RING_LEAST;
+	return most < RING_WANTED ? most : RING_WANTED;
 }
 
 static void look_rings(struct advisor *a, const struct nic *n)
@@ -238,15 +243,18 @@ static void look_rings(struct advisor *a, const struct nic *n)
 		 "(of %u)",
 		 n->rx_ring, n->rx_ring_most, n->tx_ring, n->tx_ring_most);
 	snprintf(f->better, sizeof(f->better),
-		 "%u and %u, as drivers begin with or more",
+		 "%u and %u; the card may lose its link for a moment",
 		 rx ? ring_wanted(n->rx_ring_most) : n->rx_ring,
 		 tx ? ring_wanted(n->tx_ring_most) : n->tx_ring);
-	if (rx)
-		advisor_command(a, f, "ethtool -G %s rx %u", n->name,
-				ring_wanted(n->rx_ring_most));
-	if (tx)
-		advisor_command(a, f, "ethtool -G %s tx %u", n->name,
+	if (rx && tx)
+		advisor_command(a, f, "ethtool -G %s rx %u tx %u", n->name,
+				ring_wanted(n->rx_ring_most),
 				ring_wanted(n->tx_ring_most));
+	else
+		advisor_command(a, f, "ethtool -G %s %s %u", n->name,
+				rx ? "rx" : "tx",
+				ring_wanted(rx ? n->rx_ring_most
+					       : n->tx_ring_most));
 }
 
 /* --- bonds */
@@ -387,8 +395,8 @@ const struct tune_rule tune_rules[] = {
 	{ "rings", FOR_ALL,
 	  "What arrives while a processor is busy waits in the ring; when that "
 	  "is full, the card drops it, and TCP slows down.",
-	  "Linux, drivers/net/ethernet/intel/igb/igb.h, IGB_DEFAULT_RXD and "
-	  "IGB_DEFAULT_TXD, the least of the drivers that say",
+	  "Linux, drivers/net/ethernet/broadcom/tg3.c, "
+	  "TG3_DEF_RX_RING_PENDING, the least of the drivers that say",
 	  look_rings },
 	{ "numa", FOR_ALL,
 	  "Each packet is read by a processor of another node: over the link "

@@ -119,6 +119,6 @@ void tune_look_spread(struct advisor *a, const struct nic *n)
 		 "cards, such as processor %d",
 		 moved, first);
 	snprintf(f->better, sizeof(f->better),
-		 "on processors that have none by now%s", balanced(a));
+		 "on processors that have none of a busy card%s", balanced(a));
 	advisor_put_load(a, f, n);
 }
