@@ -79,8 +79,12 @@ static int keep_gone(struct host *h, struct drain_record *to,
 		struct drain_machine m = before->machines[i];
 		struct drain_machine *copy;
 
-		if (drain_machine(to, m.uuid))
+		copy = drain_machine(to, m.uuid);
+		if (copy) {
+			/* Its guest may take its time. */
+			copy->asked = m.asked && m.fate == FATE_STAYS;
 			continue;
+		}
 		m.fate = fate_now(h, &m);
 		if (m.fate == FATES)
 			continue;

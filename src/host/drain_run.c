@@ -354,7 +354,12 @@ static void runs_no_more(struct run *r, struct drain_machine *m)
 
 	if (!store_last_seen(r->host->settings->state_directory, m->uuid,
 			     peer)) {
-		stays_kept(r, m, "does not run");
+		if (!m->asked) {
+			stays_kept(r, m, "does not run");
+			return;
+		}
+		m->fate = FATE_STOPPED;
+		note(r, m);
 		return;
 	}
 	m->fate = FATE_MOVED;

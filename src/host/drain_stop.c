@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/drain_stop.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,6 +33,19 @@ static void stays(struct host *h, struct drain_machine *m, const char *why)
 	note(h, m);
 }
 
+static bool is_on(struct host *h, const struct drain_machine *m)
+{
+	struct machine_view v;
+	struct error ignored;
+	bool on;
+
+	if (machine_show(h, m->name, &v, &ignored) < 0)
+		return false;
+	on = v.pid > 0;
+	machine_view_done(&v);
+	return on;
+}
+
 /* It is on disk before the guest hears of it: one that powers off when the
  * daemon has ended is one that 'return' starts. */
 static void ask(struct host *h, struct drain_machine *m,
@@ -39,6 +53,12 @@ static void ask(struct host *h, struct drain_machine *m,
 {
 	struct error e;
 
+	if (!m->asked && !is_on(h, m)) {
+		/* Somebody switched it off since the plan was made. */
+		m->kept = true;
+		stays(h, m, "does not run");
+		return;
+	}
 	m->asked = true;
 	note(h, m);
 	if (shutdown_ask(h, m->name, w, &e) == 0)
@@ -66,6 +86,7 @@ static void is_off(struct host *h, struct drain_machine *m)
 static bool waits(struct host *h, struct drain_machine *m,
 		  struct shutdown_wait *w)
 {
+	char peer[STORE_NAME_CAP];
 	struct machine_view v;
 	struct error e;
 	int r;
@@ -76,11 +97,15 @@ static bool waits(struct host *h, struct drain_machine *m,
 	if (r == 0)
 		return true;
 	w->deadline_us = 0;
-	if (r < 0) {
+	/* Not here any more: it was moved by hand. */
+	if (r < 0 &&
+	    (r != -ENOENT ||
+	     !store_last_seen(h->settings->state_directory, m->uuid, peer))) {
 		stays(h, m, e.text);
 		return false;
 	}
-	machine_view_done(&v);
+	if (r > 0)
+		machine_view_done(&v);
 	is_off(h, m);
 	return false;
 }

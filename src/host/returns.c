@@ -267,23 +267,36 @@ static bool turn(struct returning *r)
 	return come > 0;
 }
 
+/* By its uuid: its name may be another machine's by now. */
+static int start_one(struct host *h, const struct drain_machine *m,
+		     struct error *e)
+{
+	char name[STORE_NAME_CAP];
+	struct machine_view v;
+	bool runs;
+
+	if (!registry_find_uuid(h->registry, m->uuid, name, &runs))
+		return error_set(e, ENOENT, "it is not defined here any more");
+	if (machine_start(h, name, false, &v, e) < 0)
+		return error_code(e);
+	machine_view_done(&v);
+	return 0;
+}
+
 static void start_stopped(struct returning *r)
 {
 	for (size_t i = 0; i < r->record.n_machines; i++) {
 		struct drain_machine *m = &r->record.machines[i];
-		struct machine_view v;
 		struct error e;
 
 		if (m->fate != FATE_STOPPED)
 			continue;
-		if (machine_start(r->host, m->name, false, &v, &e) < 0) {
+		if (start_one(r->host, m, &e) < 0) {
 			snprintf(m->why, sizeof(m->why), "%s", e.text);
 			log_warning("return: machine %s: %s", m->name, e.text);
-			note(r, m);
-			continue;
+		} else {
+			m->fate = FATE_BACK;
 		}
-		machine_view_done(&v);
-		m->fate = FATE_BACK;
 		note(r, m);
 	}
 }
@@ -321,6 +334,11 @@ static void begin(struct returning *r)
 			m->fate = FATE_WAITS;
 		else if (m->fate == FATE_STAYS && has_stopped(r, m))
 			m->fate = FATE_STOPPED;
+		if (!m->asked)
+			continue;
+		/* Who switches it off from now on wants it off. */
+		m->asked = false;
+		note(r, m);
 	}
 }
 

@@ -326,8 +326,9 @@ bool host_stop(struct host *h)
 	keeper_stop(h->keeper);
 	arbiter_stop(h->arbiter);
 	sampler_stop(h->sampler);
-	hosts_stop(h->hosts);
 	jobs_cancel_all(h->jobs);
+	/* It may wait for a peer, and moves are undone meanwhile. */
+	hosts_stop(h->hosts);
 	if (!jobs_wait_idle(h->jobs))
 		return false;
 	host_free(h);

@@ -75,12 +75,13 @@ int shutdown_ask(struct host *h, const char *name, struct shutdown_wait *w,
 		return r;
 	if (w->timeout_us == 0)
 		w->timeout_us = own_timeout(machine_record(m));
-	if (machine_record(m)->started)
+	if (machine_record(m)->started) {
+		log_info("machine %s: its guest is asked to power off", name);
 		r = press(machine_record(m), e);
+	}
 	machine_release(h->registry, m);
 	if (r < 0)
 		return r;
-	log_info("machine %s: its guest is asked to power off", name);
 	w->deadline_us = clock_us() + w->timeout_us;
 	return 0;
 }
