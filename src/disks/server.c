@@ -62,6 +62,7 @@ static void let_go(struct disk_server *s)
 {
 	if (s->fd < 0)
 		return;
+	s->stats.connected = false;
 	shutdown(s->fd, SHUT_RDWR); /* whoever polls it wakes */
 	(void)dup3(s->ended_fd, s->fd, O_CLOEXEC);
 }

@@ -308,6 +308,14 @@ static int create(const struct disk_file *f)
 		    0600);
 }
 
+/* In the file system of devices, which is memory. */
+static bool is_among_devices(const struct stat *st)
+{
+	struct stat dev;
+
+	return stat("/dev", &dev) == 0 && dev.st_dev == st->st_dev;
+}
+
 static int make_file(struct sink_disk *d, const struct disk_file *f,
 		     struct error *e)
 {
@@ -333,6 +341,13 @@ static int make_file(struct sink_disk *d, const struct disk_file *f,
 		return error_sys(e, "%s", f->path);
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
+	/* In the place of a volume that is not there. */
+	if (is_among_devices(&st))
+		return error_set(e, EOPNOTSUPP,
+				 "%s would be a file in memory, which the next "
+				 "start of this host loses: a copy goes to a "
+				 "file on a disk, and to no volume",
+				 f->path);
 	set_mark(d->fd, f->mark);
 	if (f->size > INT64_MAX || ftruncate(d->fd, (off_t)f->size) < 0)
 		return error_sys(e, "make %s %" PRIu64 " bytes long", f->path,

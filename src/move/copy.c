@@ -399,8 +399,12 @@ static int tend(struct copy *c, size_t i, struct qmp *q,
 	struct disk_server_stats st;
 	struct error ignored;
 	unsigned times;
-	const bool rests = standby_rests(c->standby, &times);
+	bool rests;
 
+	disk_server_stats(c->servers[i], &st);
+	/* What was in flight arrives first: nobody is taken before. */
+	rests = standby_rests(c->standby, &times) ||
+		(!st.connected && st.in_flight > 0);
 	switch (now->step == MIRROR_STANDS
 			? standby_act(&d->standby, clock_us(), rests)
 			: STANDBY_GIVE_UP) {
@@ -414,7 +418,6 @@ static int tend(struct copy *c, size_t i, struct qmp *q,
 	case STANDBY_GIVE_UP:
 		break;
 	}
-	disk_server_stats(c->servers[i], &st);
 	return error_set(e, EIO, "the copy of disk %s has stopped%s%s%s%s",
 			 d->path, now->why[0] ? ": " : "", now->why,
 			 st.why[0] ? ": " : "", st.why);

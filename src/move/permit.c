@@ -106,7 +106,7 @@ int permit_file(const struct move_host *host, const char *path, struct error *e)
 
 	if (!host->strict)
 		return 0;
-	if (policy_check_file(&p, path, &blame, e) < 0)
+	if (policy_check_image(&p, path, &blame, e) < 0)
 		return error_code(e);
 	return blame.count == 0 ? 0
 				: error_set(e, EPERM, "%s refuses %s",

@@ -520,8 +520,12 @@ static int tend_copy(struct source *m, struct error *e)
 
 	if (!m->copy)
 		return 0;
-	if (m->times.stopped_wall_us || m->completed)
-		return copy_check(m->copy, e);
+	if (m->times.stopped_wall_us || m->completed) {
+		if (copy_check(m->copy, e) < 0)
+			return error_code(e);
+		/* At pre-switchover the disks are looked at anyway. */
+		return m->completed ? 0 : steer_hold(&m->steer, false, e);
+	}
 	r = copy_tend(m->copy, m->qmp, e);
 	return r < 0 ? r : steer_hold(&m->steer, r == 0, e);
 }

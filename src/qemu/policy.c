@@ -232,7 +232,7 @@ int policy_check(const struct policy *p, const struct definition *d,
 	return r.failed ? error_code(e) : 0;
 }
 
-int policy_check_file(const struct policy *p, const char *path,
+static int check_file(const struct policy *p, const char *path, unsigned places,
 		      struct words *ret_blame, struct error *e)
 {
 	struct policy_run r = { .policy = p,
@@ -240,6 +240,18 @@ int policy_check_file(const struct policy *p, const char *path,
 				.blame = ret_blame,
 				.error = e };
 
-	policy_path(&r, path, path, PLACE_IMAGE | PLACE_DATA);
+	policy_path(&r, path, path, places);
 	return r.failed ? error_code(e) : 0;
+}
+
+int policy_check_file(const struct policy *p, const char *path,
+		      struct words *ret_blame, struct error *e)
+{
+	return check_file(p, path, PLACE_IMAGE | PLACE_DATA, ret_blame, e);
+}
+
+int policy_check_image(const struct policy *p, const char *path,
+		       struct words *ret_blame, struct error *e)
+{
+	return check_file(p, path, PLACE_IMAGE, ret_blame, e);
 }

@@ -49,6 +49,10 @@ int policy_check(const struct policy *p, const struct definition *d,
 int policy_check_file(const struct policy *p, const char *path,
 		      struct words *ret_blame, struct error *e);
 
+/* Likewise of a file that is written. */
+int policy_check_image(const struct policy *p, const char *path,
+		       struct words *ret_blame, struct error *e);
+
 /* The last word is the kernel's: what has the QEMU open that was started from
  * a definition that is allowed?  A link that was changed after policy_check()
  * leads it elsewhere.  -EPERM, with the file. */
