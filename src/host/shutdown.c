@@ -2,6 +2,7 @@
 #include "host/shutdown.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,7 +18,13 @@
 #include "qemu/monitor.h"
 #include "qemu/qmp.h"
 
-enum { MONITOR_US = 5000000, TURN_MS = 200 };
+enum {
+	MONITOR_US = 5000000,
+	AGAIN_US = 10000000,
+	FREE_US = 5000000,
+	FREE_AGAIN_MS = 5,
+	TURN_MS = 200,
+};
 
 enum shutdown_turn shutdown_turn(const struct machine_view *v, uint64_t now_us,
 				 uint64_t deadline_us)
@@ -83,7 +90,25 @@ int shutdown_ask(struct host *h, const char *name, struct shutdown_wait *w,
 	if (r < 0)
 		return r;
 	w->deadline_us = clock_us() + w->timeout_us;
+	w->again_us = clock_us() + AGAIN_US;
 	return 0;
+}
+
+/* That it was not heard is no failure: there is time left. */
+static void ask_again(struct host *h, const char *name, struct shutdown_wait *w)
+{
+	const struct hold by = { .kind = HOLD_STOP };
+	struct machine *m;
+	struct error e;
+
+	if (clock_us() < w->again_us)
+		return;
+	w->again_us = clock_us() + AGAIN_US;
+	if (machine_take(h->registry, name, by, &m, &e) < 0)
+		return;
+	if (machine_record(m)->started && press(machine_record(m), &e) < 0)
+		log_debug("machine %s: %s", name, e.text);
+	machine_release(h->registry, m);
 }
 
 static int silent(const char *name, uint64_t timeout_us, struct error *e)
@@ -108,21 +133,40 @@ static int look(struct host *h, const char *name, uint64_t deadline_us,
 	return 0;
 }
 
-int shutdown_look(struct host *h, const char *name,
-		  const struct shutdown_wait *w, struct machine_view *ret,
-		  struct error *e)
+/* The watch still has it: gives back what its QEMU had, which takes some ms. */
+static void wait_free(struct host *h, const char *name)
+{
+	const struct hold by = { .kind = HOLD_STOP };
+	const uint64_t until = clock_us() + FREE_US;
+	struct machine *m;
+	struct error e;
+	int r;
+
+	while ((r = machine_take(h->registry, name, by, &m, &e)) == -EBUSY &&
+	       clock_us() < until)
+		poll(NULL, 0, FREE_AGAIN_MS);
+	if (r == 0)
+		machine_release(h->registry, m);
+}
+
+int shutdown_look(struct host *h, const char *name, struct shutdown_wait *w,
+		  struct machine_view *ret, struct error *e)
 {
 	enum shutdown_turn turn;
 	int r = look(h, name, w->deadline_us, ret, &turn, e);
 
 	if (r < 0)
 		return r;
-	if (turn == SHUTDOWN_OFF)
+	if (turn == SHUTDOWN_OFF) {
+		wait_free(h, name);
 		return 1;
+	}
 	if (turn == SHUTDOWN_LOST)
 		r = error_set(e, EIO, "machine %s is lost: %s", name,
 			      ret->lost);
 	machine_view_done(ret);
+	if (turn == SHUTDOWN_WAITS)
+		ask_again(h, name, w);
 	if (turn == SHUTDOWN_HALTED) {
 		r = machine_stop(h, name, ret, e);
 		return r < 0 ? r : 1;

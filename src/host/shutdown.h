@@ -32,13 +32,14 @@ enum shutdown_turn shutdown_turn(const struct machine_view *v, uint64_t now_us,
 struct shutdown_wait {
 	uint64_t timeout_us; /* 0 when it is asked: the machine's own */
 	uint64_t deadline_us;
+	uint64_t again_us; /* when it is asked again */
 };
 
 /* Asks it, and fills @w in.  Where nothing runs there is nothing to ask. */
 int shutdown_ask(struct host *h, const char *name, struct shutdown_wait *w,
 		 struct error *e);
-/* 0: it has time left; 1: it is off, and @ret says how it is; -ETIMEDOUT: it
- * runs on. */
-int shutdown_look(struct host *h, const char *name,
-		  const struct shutdown_wait *w, struct machine_view *ret,
-		  struct error *e);
+/* Asks again every 10 s: one that was still starting has not noticed, and one
+ * that is on its way takes no notice.  0: it has time left; 1: it is off, and
+ * @ret says how it is; -ETIMEDOUT: it runs on. */
+int shutdown_look(struct host *h, const char *name, struct shutdown_wait *w,
+		  struct machine_view *ret, struct error *e);

@@ -131,7 +131,7 @@ static void look_rps(struct advisor *a, const struct nic *n)
 	    a->facts->processors->at[busiest].share < share_busy)
 		return;
 	/* With many others, the one that has the interrupt has enough. */
-	out = near > 2 && advisor_is_near(a, n, (size_t)busiest);
+	out = near > 2 && advisor_is_near(a, n, busiest);
 	put_mask(mask, sizeof(mask), a, n, out ? busiest : -1);
 	f = advisor_find(a, n);
 	snprintf(f->now, sizeof(f->now),
