@@ -31,15 +31,21 @@
 /* --- how it ends */
 
 /* Waits until @s has ended, which time may bring; the reason in @e. */
-static uint64_t wait_end(struct session *s, struct error *e)
+static uint64_t wait_hastened(struct session *s, uint64_t haste_us,
+			      struct error *e)
 {
 	uint64_t began = clock_us();
 
 	while (session_check(s, e) == 0) {
 		assert_true(clock_us() - began < 20 * USEC_PER_SEC);
-		clock_hasten(5 * USEC_PER_MS);
+		clock_hasten(haste_us);
 	}
 	return clock_us() - began;
+}
+
+static uint64_t wait_end(struct session *s, struct error *e)
+{
+	return wait_hastened(s, 5 * USEC_PER_MS, e);
 }
 
 static void opened_ends(struct ends *e, unsigned channels, uint64_t outage_us)
@@ -552,7 +558,8 @@ static void a_restarted_host_ends_the_session_at_once(void **state)
 	/* The table of a new daemon is empty. */
 	e.acceptor.table = fresh = session_table_new();
 	cutter_cut_all(e.cutter, 0);
-	assert_true(wait_end(e.near, &err) < 2 * USEC_PER_SEC);
+	/* On a busy host a handshake has no time while the clock is hastened. */
+	assert_true(wait_hastened(e.near, 0, &err) < 10 * USEC_PER_SEC);
 	assert_non_null(strstr(err.text, "has its droverd been"));
 	session_fail(e.far, "killed");
 	ends_close(&e);
