@@ -558,8 +558,7 @@ static void a_restarted_host_ends_the_session_at_once(void **state)
 	/* The table of a new daemon is empty. */
 	e.acceptor.table = fresh = session_table_new();
 	cutter_cut_all(e.cutter, 0);
-	/* On a busy host a handshake has no time while the clock is hastened.
-	 */
+	/* It makes a connection, which takes real time. */
 	assert_true(wait_hastened(e.near, 0, &err) < 10 * USEC_PER_SEC);
 	assert_non_null(strstr(err.text, "has its droverd been"));
 	session_fail(e.far, "killed");
