@@ -15,14 +15,6 @@ static const struct shape_field wire_fields[] = {
 };
 
 #undef AT
-#define AT(m) SHAPE_AT(struct host_memory_view, m)
-
-static const struct shape_field memory_fields[] = {
-	{ "total", SHAPE_NUMBER, 0, AT(total) },
-	{ "available", SHAPE_NUMBER, 0, AT(available) },
-};
-
-#undef AT
 #define AT(m) SHAPE_AT(struct host_kept_view, m)
 
 static const struct shape_field kept_fields[] = {
@@ -46,8 +38,6 @@ static const struct shape_field peer_fields[] = {
 
 static const struct shape wire_shape =
 	SHAPE(struct host_wire_view, wire_fields);
-static const struct shape memory_shape =
-	SHAPE(struct host_memory_view, memory_fields);
 static const struct shape kept_shape =
 	SHAPE(struct host_kept_view, kept_fields);
 static const struct shape peer_shape =
@@ -62,7 +52,7 @@ static const struct shape_field host_fields[] = {
 	{ "networks", SHAPE_WORDS, 0, AT(networks) },
 	{ "machines", SHAPE_NUMBER, 0, AT(machines) },
 	{ "jobs", SHAPE_NUMBER, 0, AT(jobs) },
-	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &memory_shape },
+	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &host_memory_shape },
 	{ "kept", SHAPE_OBJECT, 0, AT(kept), .of = &kept_shape },
 	{ "cpus", SHAPE_NUMBER, 0, AT(cpus) },
 	{ "qemu", SHAPE_STRING, 0, AT(qemu) },

@@ -29,7 +29,6 @@ struct disk_standby {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	bool stopping, guest_stands, rests;
-	unsigned times;
 };
 
 /* Locked. */
@@ -38,7 +37,6 @@ static void set_rest(struct disk_standby *s, bool rests)
 	if (rests == s->rests)
 		return;
 	s->rests = rests;
-	s->times += rests;
 	log_info("disks to %s: %s", session_peer(s->session),
 		 rests ? "no path, the guest writes on without the copy"
 		       : "the copy goes on");
@@ -97,11 +95,10 @@ void standby_guest_stands(struct disk_standby *s)
 	set_rest(s, false);
 }
 
-bool standby_rests(struct disk_standby *s, unsigned *ret_times)
+bool standby_rests(struct disk_standby *s)
 {
 	WITH_LOCK(&s->lock);
 
-	*ret_times = s->times;
 	return s->rests;
 }
 

@@ -25,8 +25,8 @@ int standby_new(struct disk_standby **ret, struct session *s,
 		struct error *e);
 /* Once, and for good: the guest stands still, and no write of its waits. */
 void standby_guest_stands(struct disk_standby *s);
-/* No path, now; @ret_times: how often that was so. */
-bool standby_rests(struct disk_standby *s, unsigned *ret_times);
+/* No path, now, and the guest runs. */
+bool standby_rests(struct disk_standby *s);
 void standby_free(struct disk_standby *s); /* NULL is fine */
 
 /* --- pure: a job that stands */

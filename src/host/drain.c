@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "host/parts.h"
+#include "host/store.h"
 
 struct drain {
 	const char *state_directory, *host_name; /* set when made */
@@ -220,6 +222,21 @@ bool drain_cancelled(struct drain *d)
 	WITH_LOCK(&d->lock);
 
 	return d->cancel;
+}
+
+bool drain_goes_on(struct host *h, int pause_ms)
+{
+	return !host_stops(h, pause_ms) && !drain_cancelled(h->drain);
+}
+
+bool drain_has_left(const struct drain *d, struct drain_machine *m)
+{
+	char peer[STORE_NAME_CAP];
+
+	if (!store_last_seen(d->state_directory, m->uuid, peer))
+		return false;
+	snprintf(m->to, sizeof(m->to), "%s", peer);
+	return true;
 }
 
 bool drain_cancel_work(struct drain *d)

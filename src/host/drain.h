@@ -50,5 +50,9 @@ void drain_ends(struct drain *d, enum drain_state state);
 void drain_breaks(struct drain *d);
 /* Somebody has asked it to end. */
 bool drain_cancelled(struct drain *d);
+/* Has nobody, and does the service not end within @pause_ms? */
+bool drain_goes_on(struct host *h, int pause_ms);
+/* Is @m at a peer, as far as this host knows?  Then it says at which. */
+bool drain_has_left(const struct drain *d, struct drain_machine *m);
 /* Asks for that, and waits until it has; true: somebody works on one. */
 bool drain_cancel_work(struct drain *d);

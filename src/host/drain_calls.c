@@ -16,7 +16,6 @@
 #include "host/host.h"
 #include "host/parts.h"
 #include "host/returns.h"
-#include "host/store.h"
 #include "move/job_view.h"
 
 int host_drain_show(struct host *h, struct drain_record *ret, struct error *e)
@@ -51,7 +50,6 @@ static enum drain_fate fate_now(struct host *h, struct drain_machine *m)
 {
 	struct job_view v;
 	struct error ignored;
-	char peer[STORE_NAME_CAP];
 
 	if (m->fate == FATE_MOVED || m->fate == FATE_STOPPED)
 		return m->fate;
@@ -59,10 +57,8 @@ static enum drain_fate fate_now(struct host *h, struct drain_machine *m)
 		return FATE_MOVED;
 	if (m->fate == FATE_BACK)
 		return FATES;
-	if (store_last_seen(h->settings->state_directory, m->uuid, peer)) {
-		snprintf(m->to, sizeof(m->to), "%s", peer);
+	if (drain_has_left(h->drain, m))
 		return FATE_MOVED;
-	}
 	if (m->asked)
 		return FATE_STOPPED;
 	if (!m->job[0] || job_show(h, m->job, &v, &ignored) < 0)

@@ -25,7 +25,6 @@
 #include "host/machine_view.h"
 #include "host/parts.h"
 #include "host/registry.h"
-#include "host/store.h"
 #include "move/job_view.h"
 
 enum {
@@ -52,7 +51,7 @@ static void run_free(struct run *r)
 
 static bool goes_on(const struct run *r)
 {
-	return !host_stops(r->host, 0) && !drain_cancelled(r->host->drain);
+	return drain_goes_on(r->host, 0);
 }
 
 /* The disk may be full meanwhile: what runs goes on. */
@@ -350,20 +349,14 @@ static bool anything_to_do(const struct run *r)
 /* It has left by a job that is not known any more, or was stopped. */
 static void runs_no_more(struct run *r, struct drain_machine *m)
 {
-	char peer[STORE_NAME_CAP];
-
-	if (!store_last_seen(r->host->settings->state_directory, m->uuid,
-			     peer)) {
-		if (!m->asked) {
-			stays_kept(r, m, "does not run");
-			return;
-		}
+	if (drain_has_left(r->host->drain, m)) {
+		m->fate = FATE_MOVED;
+	} else if (m->asked) {
 		m->fate = FATE_STOPPED;
-		note(r, m);
+	} else {
+		stays_kept(r, m, "does not run");
 		return;
 	}
-	m->fate = FATE_MOVED;
-	snprintf(m->to, sizeof(m->to), "%s", peer);
 	note(r, m);
 }
 

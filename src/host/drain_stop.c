@@ -13,7 +13,6 @@
 #include "host/machine_view.h"
 #include "host/parts.h"
 #include "host/shutdown.h"
-#include "host/store.h"
 
 enum { TURN_MS = 200 };
 
@@ -33,19 +32,6 @@ static void stays(struct host *h, struct drain_machine *m, const char *why)
 	note(h, m);
 }
 
-static bool is_on(struct host *h, const struct drain_machine *m)
-{
-	struct machine_view v;
-	struct error ignored;
-	bool on;
-
-	if (machine_show(h, m->name, &v, &ignored) < 0)
-		return false;
-	on = v.pid > 0;
-	machine_view_done(&v);
-	return on;
-}
-
 /* It is on disk before the guest hears of it: one that powers off when the
  * daemon has ended is one that 'return' starts. */
 static void ask(struct host *h, struct drain_machine *m,
@@ -53,7 +39,7 @@ static void ask(struct host *h, struct drain_machine *m,
 {
 	struct error e;
 
-	if (!m->asked && !is_on(h, m)) {
+	if (!m->asked && !shutdown_is_on(h, m->name)) {
 		/* Somebody switched it off since the plan was made. */
 		m->kept = true;
 		stays(h, m, "does not run");
@@ -71,13 +57,7 @@ static void ask(struct host *h, struct drain_machine *m,
 /* Somebody may have found a host for it meanwhile. */
 static void is_off(struct host *h, struct drain_machine *m)
 {
-	char peer[STORE_NAME_CAP];
-
-	m->fate = FATE_STOPPED;
-	if (store_last_seen(h->settings->state_directory, m->uuid, peer)) {
-		m->fate = FATE_MOVED;
-		snprintf(m->to, sizeof(m->to), "%s", peer);
-	}
+	m->fate = drain_has_left(h->drain, m) ? FATE_MOVED : FATE_STOPPED;
 	m->why[0] = '\0';
 	note(h, m);
 }
@@ -86,7 +66,6 @@ static void is_off(struct host *h, struct drain_machine *m)
 static bool waits(struct host *h, struct drain_machine *m,
 		  struct shutdown_wait *w)
 {
-	char peer[STORE_NAME_CAP];
 	struct machine_view v;
 	struct error e;
 	int r;
@@ -98,9 +77,7 @@ static bool waits(struct host *h, struct drain_machine *m,
 		return true;
 	w->deadline_us = 0;
 	/* Not here any more: it was moved by hand. */
-	if (r < 0 &&
-	    (r != -ENOENT ||
-	     !store_last_seen(h->settings->state_directory, m->uuid, peer))) {
+	if (r < 0 && (r != -ENOENT || !drain_has_left(h->drain, m))) {
 		stays(h, m, e.text);
 		return false;
 	}
@@ -108,11 +85,6 @@ static bool waits(struct host *h, struct drain_machine *m,
 		machine_view_done(&v);
 	is_off(h, m);
 	return false;
-}
-
-static bool goes_on(struct host *h, int pause_ms)
-{
-	return !host_stops(h, pause_ms) && !drain_cancelled(h->drain);
 }
 
 void drain_stop_rest(struct host *h, struct drain_record *r)
@@ -125,14 +97,14 @@ void drain_stop_rest(struct host *h, struct drain_record *r)
 		log_error("drain: no memory to stop the rest");
 		return;
 	}
-	for (size_t i = 0; i < r->n_machines && goes_on(h, 0); i++)
+	for (size_t i = 0; i < r->n_machines && drain_goes_on(h, 0); i++)
 		if (r->machines[i].fate == FATE_STAYS && !r->machines[i].kept)
 			ask(h, &r->machines[i], &all[i]);
 	do {
 		left = 0;
 		for (size_t i = 0; i < r->n_machines; i++)
 			left += waits(h, &r->machines[i], &all[i]);
-	} while (left > 0 && goes_on(h, TURN_MS));
+	} while (left > 0 && drain_goes_on(h, TURN_MS));
 	for (size_t i = 0; i < r->n_machines; i++)
 		if (all[i].deadline_us > 0)
 			stays(h, &r->machines[i],

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/ini.h"
+#include "base/shape.h"
 #include "base/words.h"
 
 struct host_peer_view {
@@ -26,6 +27,8 @@ struct host_wire_view {
 struct host_memory_view {
 	uint64_t total, available; /* bytes */
 };
+
+extern const struct shape host_memory_shape;
 
 /* What machines that went away have left here, bytes. */
 struct host_kept_view {

@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/hosts.h"
 
-#define AT(member) SHAPE_AT(struct host_memory_view, member)
-
-static const struct shape_field memory_fields[] = {
-	{ "total", SHAPE_NUMBER, 0, AT(total) },
-	{ "available", SHAPE_NUMBER, 0, AT(available) },
-};
-
-#undef AT
-
-static const struct shape memory_shape =
-	SHAPE(struct host_memory_view, memory_fields);
-
 #define AT(member) SHAPE_AT(struct hosts_one, member)
 
 static const struct shape_field one_fields[] = {
@@ -25,7 +13,7 @@ static const struct shape_field one_fields[] = {
 	{ "cpus", SHAPE_NUMBER, 0, AT(cpus) },
 	{ "running", SHAPE_NUMBER, 0, AT(running) },
 	{ "load", SHAPE_REAL, 0, AT(load) },
-	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &memory_shape },
+	{ "memory", SHAPE_OBJECT, 0, AT(memory), .of = &host_memory_shape },
 };
 
 #undef AT

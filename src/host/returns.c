@@ -304,14 +304,10 @@ static void start_stopped(struct returning *r)
 /* What a drain has left in doubt and called staying may have left since. */
 static bool has_left(struct returning *r, struct drain_machine *m)
 {
-	char peer[STORE_NAME_CAP], job[JOB_ID_SIZE];
+	char job[JOB_ID_SIZE];
 
-	if (is_here(r, m, job) == DOUBT_HERE)
-		return true;
-	if (!store_last_seen(r->host->settings->state_directory, m->uuid, peer))
-		return false;
-	snprintf(m->to, sizeof(m->to), "%s", peer);
-	return true;
+	return is_here(r, m, job) == DOUBT_HERE ||
+	       drain_has_left(r->host->drain, m);
 }
 
 /* Its guest was asked by the drain, and took its time, or its power was cut. */
@@ -349,9 +345,9 @@ static void *returning_main(void *arg)
 	unsigned away = 0;
 
 	begin(r);
-	while (!drain_cancelled(d) && !host_stops(r->host, 0) && turn(r))
+	while (drain_goes_on(r->host, 0) && turn(r))
 		host_stops(r->host, TURN_MS);
-	if (!drain_cancelled(d) && !host_stops(r->host, 0))
+	if (drain_goes_on(r->host, 0))
 		start_stopped(r);
 	for (size_t i = 0; i < r->record.n_machines; i++)
 		away += r->record.machines[i].kept;

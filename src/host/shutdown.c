@@ -192,23 +192,23 @@ int machine_shutdown(struct host *h, const char *name, uint64_t timeout_us,
 	return r < 0 ? r : 0;
 }
 
-static bool runs(struct host *h, const char *name)
+bool shutdown_is_on(struct host *h, const char *name)
 {
 	struct machine_view v;
 	struct error ignored;
-	bool does;
+	bool on;
 
 	if (machine_show(h, name, &v, &ignored) < 0)
 		return false;
-	does = v.pid > 0;
+	on = v.pid > 0;
 	machine_view_done(&v);
-	return does;
+	return on;
 }
 
 int machine_restart(struct host *h, const char *name, uint64_t timeout_us,
 		    bool now, struct machine_view *ret, struct error *e)
 {
-	const bool ran = runs(h, name);
+	const bool ran = shutdown_is_on(h, name);
 	int r = ran ? drain_check(h->drain, e) : 0;
 
 	if (r < 0)

@@ -35,6 +35,8 @@ struct shutdown_wait {
 	uint64_t again_us; /* when it is asked again */
 };
 
+/* Has it a QEMU here? */
+bool shutdown_is_on(struct host *h, const char *name);
 /* Asks it, and fills @w in.  Where nothing runs there is nothing to ask. */
 int shutdown_ask(struct host *h, const char *name, struct shutdown_wait *w,
 		 struct error *e);

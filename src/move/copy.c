@@ -60,50 +60,41 @@ struct copy {
 
 /* --- where to */
 
-/* In a session of its own: one of an older version answers that it does not
- * know the question, and nothing has begun. */
-static int ask_folder(const struct copy *c, const char *pool,
-		      const struct session_options *so, struct message *ret,
-		      struct error *e)
+/* One of an older version answers that it does not know the question, and
+ * nothing has begun. */
+static int ask_folder(const struct copy *c, const struct move_host *host,
+		      const char *pool, struct message *ret, struct error *e)
 {
 	struct message m = { .type = MESSAGE_POOL };
-	struct session *s;
-	int r = session_open(&s, so, e);
 
-	if (r < 0)
-		return r;
 	snprintf(m.pool, sizeof(m.pool), "%s", pool);
-	r = session_send(s, &m, e);
-	if (r == 0)
-		r = session_await(s, clock_us() + ANSWER_US, ret, e);
-	if (r >= 0)
-		r = peer_check_answer(ret, MESSAGE_FOLDER, c->peer->name, e);
-	session_free(s);
-	return r;
+	if (peer_ask(host, c->peer, &m, ANSWER_US, ret, e) < 0)
+		return error_code(e);
+	return peer_check_answer(ret, MESSAGE_FOLDER, c->peer->name, e);
 }
 
 /* A pool's name gives way to the folder that the other host has for it. */
-static int find_folder(struct copy *c, const char *line,
-		       const struct session_options *so, struct error *e)
+static int find_folder(struct copy *c, const struct move_host *host,
+		       const char *line, struct error *e)
 {
 	AUTO_MESSAGE struct message answer = { 0 };
 	const char *where = strchr(line, '=') + 1;
-	char pool[64];
+	char pool[DISK_POOL_CAP];
 
 	disk_paths_pool(pool, where);
 	if (!pool[0])
 		return words_add(&c->asked, line, e);
-	if (ask_folder(c, pool, so, &answer, e) < 0)
+	if (ask_folder(c, host, pool, &answer, e) < 0)
 		return error_in(e, "pool %s", pool);
 	return words_addf(&c->asked, e, "%.*s%s/", (int)(where - line), line,
 			  answer.folder);
 }
 
-static int find_folders(struct copy *c, const struct words *asked,
-			const struct session_options *so, struct error *e)
+static int find_folders(struct copy *c, const struct move_host *host,
+			const struct words *asked, struct error *e)
 {
 	for (size_t i = 0; asked && i < asked->count; i++)
-		if (find_folder(c, asked->at[i], so, e) < 0)
+		if (find_folder(c, host, asked->at[i], e) < 0)
 			return error_code(e);
 	return c->asked.count > 0 ? disk_paths_check(&c->asked, e) : 0;
 }
@@ -338,7 +329,7 @@ int copy_begin(struct copy **ret, struct job *job, const struct move_host *host,
 		return error_set(e, ENOMEM, "no memory for disks");
 	so.cards.rdma = NULL; /* it has no pages */
 	c->peer = peer;
-	if (find_folders(c, o->disk_paths, &so, e) == 0 &&
+	if (find_folders(c, host, o->disk_paths, e) == 0 &&
 	    choose(c, job, machine, q, described, e) == 0 &&
 	    place_all(c, described, e) == 0 &&
 	    (c->count == 0 || begin(c, job, &so, machine, q, e) == 0)) {
@@ -398,12 +389,11 @@ static int tend(struct copy *c, size_t i, struct qmp *q,
 	struct copied *d = &c->at[i];
 	struct disk_server_stats st;
 	struct error ignored;
-	unsigned times;
 	bool rests;
 
 	disk_server_stats(c->servers[i], &st);
 	/* What was in flight arrives first: nobody is taken before. */
-	rests = standby_rests(c->standby, &times) ||
+	rests = standby_rests(c->standby) ||
 		(!st.connected && st.in_flight > 0);
 	switch (now->step == MIRROR_STANDS
 			? standby_act(&d->standby, clock_us(), rests)
@@ -463,7 +453,6 @@ int copy_look(struct copy *c, struct qmp *q, struct copy_progress *ret,
 int copy_tend(struct copy *c, struct qmp *q, struct error *e)
 {
 	struct copy_progress ignored;
-	unsigned times;
 
 	if (c->count == 0)
 		return 1;
@@ -475,7 +464,7 @@ int copy_tend(struct copy *c, struct qmp *q, struct error *e)
 	} else if (copy_check(c, e) < 0) {
 		return error_code(e);
 	}
-	return c->in_step && !standby_rests(c->standby, &times);
+	return c->in_step && !standby_rests(c->standby);
 }
 
 /* --- its end */

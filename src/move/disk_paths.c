@@ -12,8 +12,6 @@
 #include "qemu/definition.h"
 #include "wire/description.h"
 
-enum { POOL_CAP = 64 };
-
 /* Length of the name, which stands before a '='; 0: there is none. */
 static size_t name_length(const char *line)
 {
@@ -33,12 +31,12 @@ const char *disk_paths_find(const struct words *asked, const char *name)
 	return NULL;
 }
 
-void disk_paths_pool(char ret[static POOL_CAP], const char *where)
+void disk_paths_pool(char ret[static DISK_POOL_CAP], const char *where)
 {
 	size_t n = strlen(where);
 
 	ret[0] = '\0';
-	if (n < 2 || n > POOL_CAP || where[0] == '/' ||
+	if (n < 2 || n > DISK_POOL_CAP || where[0] == '/' ||
 	    strcspn(where, ":/,\n") != n - 1 || where[n - 1] != ':')
 		return;
 	memcpy(ret, where, n - 1);
@@ -61,7 +59,7 @@ char *disk_paths_make(const char *where, const char *path)
 /* As a definition can have it. */
 static int check_path(const char *name, const char *path, struct error *e)
 {
-	char pool[POOL_CAP];
+	char pool[DISK_POOL_CAP];
 
 	disk_paths_pool(pool, path);
 	if (pool[0])

@@ -15,12 +15,14 @@ struct error;
 struct machine_description;
 struct words;
 
+enum { DISK_POOL_CAP = 64 }; /* a pool's name, terminated */
+
 /* Each of @asked is one, and none is of the same disk as another. */
 int disk_paths_check(const struct words *asked, struct error *e);
 /* What is asked for the disk @name; NULL: nothing, also where @asked is. */
 const char *disk_paths_find(const struct words *asked, const char *name);
 /* The pool that is named in @where; empty: it is a path. */
-void disk_paths_pool(char ret[static 64], const char *where);
+void disk_paths_pool(char ret[static DISK_POOL_CAP], const char *where);
 /* What @where, a path, makes of the file @path; on the heap, NULL: no memory.
  */
 char *disk_paths_make(const char *where, const char *path);

@@ -82,7 +82,7 @@ static void test_a_pool_and_a_folder_keep_the_files_name(void **state)
 		  "settings-has:",
 		  "", NULL },
 	};
-	char pool[64];
+	char pool[DISK_POOL_CAP];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
