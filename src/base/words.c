@@ -51,16 +51,23 @@ int words_add_all(struct words *w, const struct words *from, struct error *e)
 	return 0;
 }
 
-int words_addf(struct words *w, struct error *e, const char *fmt, ...)
+int words_addv(struct words *w, struct error *e, const char *fmt, va_list ap)
 {
 	char *word;
+	int n = vasprintf(&word, fmt, ap);
+
+	return push(w, n < 0 ? NULL : word, e);
+}
+
+int words_addf(struct words *w, struct error *e, const char *fmt, ...)
+{
 	va_list ap;
-	int n;
+	int r;
 
 	va_start(ap, fmt);
-	n = vasprintf(&word, fmt, ap);
+	r = words_addv(w, e, fmt, ap);
 	va_end(ap);
-	return push(w, n < 0 ? NULL : word, e);
+	return r;
 }
 
 bool words_have(const struct words *w, const char *word)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +29,8 @@ int words_add_all(struct words *w, const struct words *from, struct error *e);
 /* As words_add(), the word made from a format. */
 int words_addf(struct words *w, struct error *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+int words_addv(struct words *w, struct error *e, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 
 bool words_have(const struct words *w, const char *word);
 

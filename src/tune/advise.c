@@ -11,13 +11,6 @@
 #include "tune/facts.h"
 #include "tune/rules.h"
 
-/* Of a virtual card between namespaces nothing is known that could be better,
- * and a card that is down carries nothing. */
-static bool is_looked_at(const struct nic *n)
-{
-	return n->up && (n->kind == NIC_PHYSICAL || n->kind == NIC_BOND);
-}
-
 static int copy_interrupts(struct advisor *a)
 {
 	const struct nic_interrupts *from = a->facts->interrupts;
@@ -42,8 +35,9 @@ static void look(struct advisor *a, enum tune_purpose purpose)
 		a->rule = &tune_rules[r];
 		if (!(a->rule->purposes >> purpose & 1))
 			continue;
+		/* A card that is down carries nothing. */
 		for (size_t i = 0; i < inv->count && !a->failed; i++)
-			if (is_looked_at(&inv->at[i]))
+			if (inv->at[i].up && inv->at[i].kind == a->rule->of)
 				a->rule->look(a, &inv->at[i]);
 	}
 }

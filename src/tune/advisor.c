@@ -43,11 +43,9 @@ struct tune_finding *advisor_find(struct advisor *a, const struct nic *n)
 static void add_text(struct advisor *a, struct words *to, const char *fmt,
 		     va_list ap)
 {
-	char text[2 * TUNE_SENTENCE];
 	struct error ignored;
 
-	vsnprintf(text, sizeof(text), fmt, ap);
-	if (words_add(to, text, &ignored) < 0)
+	if (words_addv(to, &ignored, fmt, ap) < 0)
 		advisor_fail(a);
 }
 

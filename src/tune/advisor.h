@@ -15,6 +15,7 @@ struct advisor;
 
 struct tune_rule {
 	const char *feature;
+	enum nic_kind of;  /* the cards that it looks at */
 	unsigned purposes; /* bits by enum tune_purpose */
 	/* Sentences, and whence: constants. */
 	const char *why, *source;

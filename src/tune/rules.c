@@ -25,11 +25,6 @@ enum {
 /* Of a processor's time: from here on it is what holds a card back. */
 static const double share_busy = 0.5;
 
-static bool is_card(const struct nic *n)
-{
-	return n->kind == NIC_PHYSICAL;
-}
-
 static const char *driver_of(const struct nic *n)
 {
 	return n->driver[0] ? n->driver : "its driver";
@@ -48,8 +43,6 @@ static void look_queues(struct advisor *a, const struct nic *n)
 	unsigned wanted = n->queues_most < near ? n->queues_most : near;
 	struct tune_finding *f;
 
-	if (!is_card(n))
-		return;
 	if (n->queues_most > QUEUES_BELIEVED ||
 	    n->rx_queues > QUEUES_BELIEVED) {
 		advisor_unknown(a,
@@ -79,7 +72,7 @@ static void look_table(struct advisor *a, const struct nic *n)
 {
 	struct tune_finding *f;
 
-	if (!is_card(n) || n->rx_queues < 2 || n->rx_queues > QUEUES_BELIEVED ||
+	if (n->rx_queues < 2 || n->rx_queues > QUEUES_BELIEVED ||
 	    !n->hash.table || n->hash.table_size == 0)
 		return;
 	for (unsigned i = 1; i < n->hash.table_size; i++)
@@ -126,8 +119,8 @@ static void look_rps(struct advisor *a, const struct nic *n)
 	struct tune_finding *f;
 	bool out;
 
-	if (!is_card(n) || n->rx_queues != 1 || n->queues_most != 1 ||
-	    !n->rps_known || n->rps || near < 2 || busiest < 0 ||
+	if (n->rx_queues != 1 || n->queues_most != 1 || !n->rps_known ||
+	    n->rps || near < 2 || busiest < 0 ||
 	    a->facts->processors->at[busiest].share < share_busy)
 		return;
 	/* With many others, the one that has the interrupt has enough. */
@@ -154,7 +147,7 @@ static void look_checksum(struct advisor *a, const struct nic *n)
 {
 	struct tune_finding *f;
 
-	if (!is_card(n) || !n->features_known || n->rx_queues < 2 ||
+	if (!n->features_known || n->rx_queues < 2 ||
 	    nic_has(n, NIC_RX_CHECKSUM) || !is_able(n, NIC_RX_CHECKSUM))
 		return;
 	f = advisor_find(a, n);
@@ -172,8 +165,8 @@ static void look_segmentation(struct advisor *a, const struct nic *n)
 	bool checksum = nic_has(n, NIC_TX_CHECKSUM);
 	struct tune_finding *f;
 
-	if (!is_card(n) || !n->features_known || nic_has(n, NIC_TSO) ||
-	    !is_able(n, NIC_TSO) || (!checksum && !is_able(n, NIC_TX_CHECKSUM)))
+	if (!n->features_known || nic_has(n, NIC_TSO) || !is_able(n, NIC_TSO) ||
+	    (!checksum && !is_able(n, NIC_TX_CHECKSUM)))
 		return;
 	f = advisor_find(a, n);
 	snprintf(f->now, sizeof(f->now), "the kernel cuts what is sent%s",
@@ -192,8 +185,8 @@ static void look_lro(struct advisor *a, const struct nic *n)
 	/* A bond's members are ports of the bridge that the bond is in. */
 	if (master && master->kind == NIC_BOND && master->master)
 		master = inventory_by_index(a->facts->inv, master->master);
-	if (!is_card(n) || !n->features_known || !nic_has(n, NIC_LRO) ||
-	    !master || master->kind != NIC_BRIDGE)
+	if (!n->features_known || !nic_has(n, NIC_LRO) || !master ||
+	    master->kind != NIC_BRIDGE)
 		return;
 	f = advisor_find(a, n);
 	snprintf(f->now, sizeof(f->now),
@@ -201,7 +194,7 @@ static void look_lro(struct advisor *a, const struct nic *n)
 		 master->name);
 	snprintf(f->better, sizeof(f->better), "LRO off; GRO joins as well");
 	advisor_command(a, f, "ethtool -K %s lro off", n->name);
-	if (n->features_known && !nic_has(n, NIC_GRO))
+	if (!nic_has(n, NIC_GRO))
 		advisor_command(a, f, "ethtool -K %s gro on", n->name);
 }
 
@@ -223,8 +216,6 @@ static void look_rings(struct advisor *a, const struct nic *n)
 	bool tx = is_small(n->tx_ring, n->tx_ring_most);
 	struct tune_finding *f;
 
-	if (!is_card(n))
-		return;
 	if (n->rx_ring_most > RING_BELIEVED ||
 	    n->tx_ring_most > RING_BELIEVED) {
 		advisor_unknown(a,
@@ -264,7 +255,7 @@ static void look_policy(struct advisor *a, const struct nic *n)
 	const struct nic_bond *b = &n->bond;
 	struct tune_finding *f;
 
-	if (n->kind != NIC_BOND || b->policy != BOND_LAYER2 ||
+	if (b->policy != BOND_LAYER2 ||
 	    (b->mode != BOND_XOR && b->mode != BOND_8023AD &&
 	     (b->mode != BOND_TLB || b->tlb_dynamic)))
 		return;
@@ -287,7 +278,7 @@ static void look_team(struct advisor *a, const struct nic *n)
 		tune_says(TUNE_LINUX, TUNE_TEAM_INDEPENDENT, TUNE_CONNECTIONS);
 	struct tune_finding *f;
 
-	if (n->kind != NIC_BOND || !bond_receives_on_one(&n->bond))
+	if (!bond_receives_on_one(&n->bond))
 		return;
 	f = advisor_find(a, n);
 	f->why = says->why;
@@ -308,7 +299,7 @@ static void look_vfs(struct advisor *a, const struct nic *n)
 	unsigned wanted = a->facts->machines;
 	struct tune_finding *f;
 
-	if (!is_card(n) || n->vfs_most == 0 || n->vfs > 0 || wanted == 0)
+	if (n->vfs_most == 0 || n->vfs > 0 || wanted == 0)
 		return;
 	if (!a->facts->iommu) {
 		advisor_unknown(a,
@@ -342,8 +333,6 @@ static void look_unknown(struct advisor *a, const struct nic *n)
 {
 	bool has_interrupts = false;
 
-	if (!is_card(n))
-		return;
 	for (size_t i = 0; i < a->interrupts.count; i++)
 		has_interrupts = has_interrupts ||
 				 a->interrupts.at[i].ifindex == n->ifindex;
@@ -368,67 +357,67 @@ static void look_unknown(struct advisor *a, const struct nic *n)
 #define FOR_ALL ((1U << TUNE_PURPOSES) - 1)
 
 const struct tune_rule tune_rules[] = {
-	{ "queues", FOR_ALL,
+	{ "queues", NIC_PHYSICAL, FOR_ALL,
 	  "One queue has one interrupt, and one processor then receives all "
 	  "that the card does; several are spread by the hash of RSS.",
 	  "Linux, Documentation/networking/scaling.rst, RSS Configuration",
 	  look_queues },
-	{ "rx-checksum", FOR_ALL,
+	{ "rx-checksum", NIC_PHYSICAL, FOR_ALL,
 	  "Processors sum every packet that comes in, and the kernel switches "
 	  "GRO_HW off with it; often it was switched off while looking for "
 	  "something else.",
 	  "Microsoft, Network Offload and Optimization Technologies, Address "
 	  "Checksum Offload; Linux, net/core/dev.c, netdev_fix_features()",
 	  look_checksum },
-	{ "lso", FOR_ALL,
+	{ "lso", NIC_PHYSICAL, FOR_ALL,
 	  "Sends of up to 64 KiB are cut into packets by processors; without "
 	  "checksum offload the kernel switches TSO off and says nothing.",
 	  "Linux, Documentation/networking/segmentation-offloads.rst; "
 	  "net/core/dev.c, netdev_fix_features()",
 	  look_segmentation },
-	{ "lro", FOR_ALL,
+	{ "lro", NIC_PHYSICAL, FOR_ALL,
 	  "What was joined cannot be forwarded as it came: machines behind "
 	  "the bridge get packets that nobody sent, or none.",
 	  "Linux, net/bridge/br_if.c, br_add_if(), which switches it off; "
 	  "somebody has switched it on again",
 	  look_lro },
-	{ "rings", FOR_ALL,
+	{ "rings", NIC_PHYSICAL, FOR_ALL,
 	  "What arrives while a processor is busy waits in the ring; when that "
 	  "is full, the card drops it, and TCP slows down.",
 	  "Linux, drivers/net/ethernet/broadcom/tg3.c, "
 	  "TG3_DEF_RX_RING_PENDING, the least of the drivers that say",
 	  look_rings },
-	{ "numa", FOR_ALL,
+	{ "numa", NIC_PHYSICAL, FOR_ALL,
 	  "Each packet is read by a processor of another node: over the link "
 	  "between the two, and past the cache that the card wrote it into.",
 	  "Linux, Documentation/networking/scaling.rst, RSS IRQ Configuration",
 	  tune_look_node },
-	{ "interrupts", FOR_ALL,
+	{ "interrupts", NIC_PHYSICAL, FOR_ALL,
 	  "Cards whose interrupts share a processor share its time, while "
 	  "others have none.",
 	  "Linux, Documentation/networking/scaling.rst, RSS IRQ Configuration; "
 	  "Microsoft, VMQ Deep Dive, part 2: base processors that do not "
 	  "overlap",
 	  tune_look_spread },
-	{ "rss-table", FOR_ALL,
+	{ "rss-table", NIC_PHYSICAL, FOR_ALL,
 	  "The hash of a packet chooses an entry of the table, and that the "
 	  "queue: where all are the same, one processor receives all.",
 	  "Linux, Documentation/networking/scaling.rst, RSS: Receive Side "
 	  "Scaling",
 	  look_table },
-	{ "rps", FOR_ALL,
+	{ "rps", NIC_PHYSICAL, FOR_ALL,
 	  "What one queue received the kernel can spread over processors of "
 	  "the same node, by the hash of the flow.",
 	  "Linux, Documentation/networking/scaling.rst, RPS: Receive Packet "
 	  "Steering, Suggested Configuration",
 	  look_rps },
-	{ "hash-policy", FOR(MIXED) | FOR(MIGRATION) | FOR(STORAGE),
+	{ "hash-policy", NIC_BOND, FOR(MIXED) | FOR(MIGRATION) | FOR(STORAGE),
 	  "Drover's connections to one host differ by their ports alone, which "
 	  "layer2 does not look at.",
 	  "Linux, Documentation/networking/bonding.rst, xmit_hash_policy",
 	  look_policy },
-	{ "team", FOR(MIGRATION), NULL, NULL, look_team },
-	{ "sr-iov", FOR(MIXED) | FOR(MACHINES),
+	{ "team", NIC_BOND, FOR(MIGRATION), NULL, NULL, look_team },
+	{ "sr-iov", NIC_PHYSICAL, FOR(MIXED) | FOR(MACHINES),
 	  "A virtual function goes past the bridge and the host's processors. "
 	  "It also goes past the host's filters and queues, pins all memory "
 	  "of its machine, and some drivers leave the card itself fewer "
@@ -437,7 +426,7 @@ const struct tune_rule tune_rules[] = {
 	  "drivers/net/ethernet/intel/igb/igb_main.c, "
 	  "igb_get_max_rss_queues()",
 	  look_vfs },
-	{ "unknown", FOR_ALL, NULL, NULL, look_unknown },
+	{ "unknown", NIC_PHYSICAL, FOR_ALL, NULL, NULL, look_unknown },
 };
 
 const size_t tune_rule_count = ARRAY_SIZE(tune_rules);

@@ -93,7 +93,7 @@ static bool is_foreign(const struct web_asked *a)
 static void admit_call(struct web_verdict *v, const struct web_door *d,
 		       const struct web_asked *a)
 {
-	const char *mark = "?";
+	const bool last = a->last, step = a->step;
 	int n;
 
 	if (d->token && (!a->cookie || !web_is_token(d->token, a->cookie,
@@ -107,15 +107,12 @@ static void admit_call(struct web_verdict *v, const struct web_door *d,
 		refuse(v, 400, "last and step are a number, and 1s, 10s or 1m");
 		return;
 	}
-	n = snprintf(v->call, sizeof(v->call), "%s", a->path);
-	if (a->last && n > 0 && n < (int)sizeof(v->call)) {
-		n += snprintf(v->call + n, sizeof(v->call) - (size_t)n,
-			      "%slast=%s", mark, a->last);
-		mark = "&";
-	}
-	if (a->step && n > 0 && n < (int)sizeof(v->call))
-		n += snprintf(v->call + n, sizeof(v->call) - (size_t)n,
-			      "%sstep=%s", mark, a->step);
+	n = snprintf(v->call, sizeof(v->call), "%s%s%s%s%s", a->path,
+		     last ? "?last=" : "", last ? a->last : "",
+		     !step  ? ""
+		     : last ? "&step="
+			    : "?step=",
+		     step ? a->step : "");
 	if (n < 0 || n >= (int)sizeof(v->call)) {
 		refuse(v, 414, "the path is too long");
 		return;

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/scope.h"
+#include "base/text.h"
+#include "control/metrics.h"
 #include "web/assets.h"
 #include "web/refusal.h"
 #include "web/upstream.h"
@@ -58,7 +59,7 @@ static enum MHD_Result queue(struct MHD_Connection *conn, unsigned status,
 
 	if (!r)
 		return MHD_NO;
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
 		MHD_add_response_header(r, always[i][0], always[i][1]);
 	/* Who may come again later does not hold a place until then. */
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
@@ -74,7 +75,7 @@ static enum MHD_Result queue(struct MHD_Connection *conn, unsigned status,
 struct parcel {
 	struct web_server *of;
 	size_t len;
-	char text[];
+	char *text;
 };
 
 static void parcel_free(void *context)
@@ -82,30 +83,32 @@ static void parcel_free(void *context)
 	struct parcel *p = context;
 
 	atomic_fetch_sub(&p->of->sending, p->len);
+	free(p->text);
 	free(p);
 }
 
-static struct parcel *parcel_new(struct web_server *s, const char *text)
+/* Takes @text over, also when it fails. */
+static struct parcel *parcel_new(struct web_server *s, char *text)
 {
 	const size_t len = strlen(text);
 	struct parcel *p;
 
 	if (atomic_fetch_add(&s->sending, len) + len > SENDING_MAX ||
-	    !(p = malloc(sizeof(*p) + len))) {
+	    !(p = malloc(sizeof(*p)))) {
 		atomic_fetch_sub(&s->sending, len);
+		free(text);
 		return NULL;
 	}
-	p->of = s;
-	p->len = len;
-	memcpy(p->text, text, len);
+	*p = (struct parcel){ s, len, text };
 	return p;
 }
 
+/* Takes @text over, which may be NULL. */
 static enum MHD_Result send_text(struct web_server *s,
 				 struct MHD_Connection *conn, unsigned status,
-				 const char *type, const char *text)
+				 const char *type, char *text)
 {
-	struct parcel *p = parcel_new(s, text);
+	struct parcel *p = text ? parcel_new(s, text) : NULL;
 	struct MHD_Response *r;
 
 	if (!p)
@@ -128,13 +131,12 @@ static enum MHD_Result send_text(struct web_server *s,
 static enum MHD_Result refuse(struct web_server *s, struct MHD_Connection *conn,
 			      unsigned status, const char *why)
 {
-	AUTO_FREE char *text =
-		web_refusal(why, status == MHD_HTTP_NOT_FOUND   ? "not-found"
-				 : status == MHD_HTTP_FORBIDDEN ? "refused"
-								: "invalid");
+	const char *kind = status == MHD_HTTP_NOT_FOUND   ? "not-found"
+			   : status == MHD_HTTP_FORBIDDEN ? "refused"
+							  : "invalid";
 
-	return text ? send_text(s, conn, status, "application/json", text)
-		    : MHD_NO;
+	return send_text(s, conn, status, "application/json",
+			 web_refusal(why, kind));
 }
 
 static enum MHD_Result call(struct web_server *s, struct MHD_Connection *conn,
@@ -142,13 +144,11 @@ static enum MHD_Result call(struct web_server *s, struct MHD_Connection *conn,
 {
 	const char *type = "application/json";
 	struct upstream_reply reply;
-	AUTO_FREE char *text = NULL;
 
 	upstream_get(&reply, s->upstream, what);
-	text = reply.text;
 	if (!strcmp(what, "/metrics") && reply.status == MHD_HTTP_OK)
-		type = "text/plain; version=0.0.4; charset=utf-8";
-	return text ? send_text(s, conn, reply.status, type, text) : MHD_NO;
+		type = METRICS_TYPE;
+	return send_text(s, conn, reply.status, type, reply.text);
 }
 
 /* --- the page itself */
@@ -191,7 +191,7 @@ static enum MHD_Result login(struct web_server *s, struct MHD_Connection *conn,
 	if (!token)
 		return refuse(s, conn, MHD_HTTP_NOT_FOUND,
 			      "no token is needed here");
-	if (u->len > sizeof(u->said) || !web_is_token(token, u->said, u->len))
+	if (!web_is_token(token, u->said, u->len))
 		return refuse(s, conn, MHD_HTTP_FORBIDDEN,
 			      "that is not the token which drover-web said "
 			      "when it started");
