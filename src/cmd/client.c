@@ -273,6 +273,11 @@ const struct outcome *client_refusal(const struct client *c)
 	return c->refusal;
 }
 
+bool client_found_none(const struct client *c, int r)
+{
+	return r == -EREMOTEIO && c->refusal->status == STATUS_NOT_FOUND;
+}
+
 int client_get(struct client *c, const char *path, json_t **ret,
 	       struct error *e)
 {

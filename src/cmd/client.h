@@ -7,6 +7,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct client;
@@ -34,6 +35,8 @@ int client_call(struct client *c, const struct client_request *rq, json_t **ret,
 
 /* What the service meant by its refusal, after EREMOTEIO. */
 const struct outcome *client_refusal(const struct client *c);
+/* Does @r, of the last call, say that there is no such thing? */
+bool client_found_none(const struct client *c, int r);
 
 int client_get(struct client *c, const char *path, json_t **ret,
 	       struct error *e);

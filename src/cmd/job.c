@@ -196,8 +196,7 @@ static bool is_machine(struct call *c, int r, char id[static ID_CAP])
 	struct error ignored;
 	const char *found;
 
-	if (r != -EREMOTEIO ||
-	    client_refusal(c->client)->status != STATUS_NOT_FOUND ||
+	if (!client_found_none(c->client, r) ||
 	    client_get(c->client, "/v1/jobs", &jobs, &ignored) < 0)
 		return false;
 	found = id_of_machine(jobs, c->words[0]);

@@ -125,18 +125,13 @@ void page_height(struct page *p, double share)
 		put(p, blocks[step]);
 }
 
-size_t page_window(struct page *p, size_t head, size_t first, size_t room)
+void page_window(struct page *p, size_t head, size_t first, size_t room)
 {
-	size_t all = p->count > head ? p->count - head : 0, most;
+	const size_t left = p->count - head - first;
+	const size_t most = left < room ? left : room;
 
-	if (head > p->count)
-		head = p->count;
-	if (first > all)
-		first = all;
-	most = all - first < room ? all - first : room;
 	if (first > 0)
 		memmove(p->lines + head, p->lines + head + first,
 			most * sizeof(*p->lines));
 	p->count = head + most;
-	return all;
 }

@@ -56,5 +56,5 @@ void page_height(struct page *p, double share);
 int page_left(const struct page *p);
 
 /* Leaves the first @head lines, then at most @room of the others from the
- * @first of those on; how many those were. */
-size_t page_window(struct page *p, size_t head, size_t first, size_t room);
+ * @first of those on; there are as many as @head and @first. */
+void page_window(struct page *p, size_t head, size_t first, size_t room);

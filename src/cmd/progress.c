@@ -95,7 +95,7 @@ add(struct line *l, int rank, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void time_or_unknown(char *buf, size_t cap, const json_t *ms)
+void progress_time_or_unknown(char *buf, size_t cap, const json_t *ms)
 {
 	if (json_is_number(ms))
 		progress_time(buf, cap, json_number_value(ms));
@@ -124,12 +124,13 @@ void progress_left(char *buf, size_t cap, const json_t *p)
 		snprintf(buf, cap, "never");
 		return;
 	}
-	time_or_unknown(least, sizeof(least),
-			output_find(p, "time_left_least_ms"));
-	time_or_unknown(most, sizeof(most),
-			output_find(p, "time_left_most_ms"));
+	progress_time_or_unknown(least, sizeof(least),
+				 output_find(p, "time_left_least_ms"));
+	progress_time_or_unknown(most, sizeof(most),
+				 output_find(p, "time_left_most_ms"));
 	if (!json_is_number(output_find(p, "time_left_least_ms")))
-		time_or_unknown(buf, cap, output_find(p, "time_left_ms"));
+		progress_time_or_unknown(buf, cap,
+					 output_find(p, "time_left_ms"));
 	else if (!strcmp(least, most))
 		snprintf(buf, cap, "%s", least);
 	else
@@ -148,8 +149,8 @@ static void add_rounds(struct line *l, const json_t *p)
 		progress_bytes(dirty, sizeof(dirty),
 			       output_number(p, "dirty_rate"));
 	progress_left(left, sizeof(left), p);
-	time_or_unknown(down, sizeof(down),
-			output_find(p, "downtime_estimate_ms"));
+	progress_time_or_unknown(down, sizeof(down),
+				 output_find(p, "downtime_estimate_ms"));
 	add(l, 6, "round %2.0f", output_number(p, "round"));
 	add(l, 5, "dirty %4s/s", dirty);
 	add(l, 2, "left %11s", left);

@@ -20,6 +20,8 @@ void progress_plain(char *buf, size_t cap, const json_t *job);
 /* At most five columns each: "118M"; "300ms", "12s", "2m10s". */
 void progress_bytes(char *buf, size_t cap, double bytes);
 void progress_time(char *buf, size_t cap, double ms);
+/* Likewise; "?" where @ms is no number. */
+void progress_time_or_unknown(char *buf, size_t cap, const json_t *ms);
 /* Bytes a second as bits a second, in powers of 1000: "940M". */
 void progress_bits(char *buf, size_t cap, double rate);
 

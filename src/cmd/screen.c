@@ -38,7 +38,6 @@ enum { STRING = 64, BEGIN = 256, KEYS = 32, ESCAPE_MS = 50 };
 static struct {
 	bool taken;
 	struct termios before, raw;
-	size_t begin_len, end_len;
 	char begin[BEGIN], end[BEGIN]; /* takes it; gives it back */
 	char looks[PAGE_LOOKS][STRING], plain[STRING];
 	char to_end_of_line[STRING], clear[STRING];
@@ -121,22 +120,16 @@ static void find_strings(void)
 		append(screen.begin, BEGIN, ability(begin[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(end); i++)
 		append(screen.end, BEGIN, ability(end[i]));
-	screen.begin_len = strlen(screen.begin);
-	screen.end_len = strlen(screen.end);
 	find_looks();
-}
-
-static bool find_terminal(void)
-{
-	int why;
-
-	return setupterm(NULL, STDOUT_FILENO, &why) == OK;
 }
 
 bool screen_is_there(void)
 {
+	int why;
+
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-	       variable("TERM") && find_terminal() && ability("cup");
+	       variable("TERM") && setupterm(NULL, STDOUT_FILENO, &why) == OK &&
+	       ability("cup");
 }
 
 bool screen_is_utf8(void)
@@ -188,30 +181,20 @@ static void write_all(const char *text, size_t len)
 static void take(void)
 {
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &screen.raw);
-	write_all(screen.begin, screen.begin_len);
+	write_all(screen.begin, strlen(screen.begin));
 }
 
 static void give_back(void)
 {
-	write_all(screen.end, screen.end_len);
+	write_all(screen.end, strlen(screen.end));
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &screen.before);
 }
-
-static void on_end(int sig);
 
 static void set_handler(int sig, void (*handler)(int), int flags)
 {
 	struct sigaction act = { .sa_handler = handler, .sa_flags = flags };
 
 	sigaction(sig, &act, NULL);
-}
-
-static void go_on(void)
-{
-	set_handler(SIGTSTP, on_end, (int)SA_RESETHAND | SA_NODEFER);
-	if (screen.taken)
-		take();
-	changed = 1;
 }
 
 static void on_end(int sig)
@@ -233,8 +216,11 @@ static void on_change(int sig)
 	int error = errno;
 
 	changed = 1;
-	if (sig == SIGCONT)
-		go_on();
+	if (sig == SIGCONT) {
+		set_handler(SIGTSTP, on_end, (int)SA_RESETHAND | SA_NODEFER);
+		if (screen.taken)
+			take();
+	}
 	errno = error;
 }
 
@@ -263,10 +249,6 @@ static void handle_signals(void)
 
 int screen_open(struct error *e)
 {
-	if (!find_terminal())
-		return error_set(e, ENOTTY,
-				 "there is no such terminal as $TERM"
-				 " says");
 	if (tcgetattr(STDIN_FILENO, &screen.before) < 0)
 		return error_sys(e, "read how the terminal is set");
 	screen.raw = screen.before;
@@ -357,8 +339,7 @@ static int take_sequence(void)
 {
 	size_t len = 2;
 
-	while (len < screen.keys_len && (unsigned char)screen.keys[len] < '@' &&
-	       len < KEYS)
+	while (len < screen.keys_len && (unsigned char)screen.keys[len] < '@')
 		len++;
 	len += len < screen.keys_len;
 	for (size_t i = 0; i < ARRAY_SIZE(sequences); i++)

@@ -19,6 +19,7 @@ void screen_size(int *ret_columns, int *ret_rows);
 /* Does the locale have what we draw? */
 bool screen_is_utf8(void);
 
+/* Once screen_is_there(). */
 int screen_open(struct error *e);
 void screen_close(void);
 void screen_show(const struct page *p);

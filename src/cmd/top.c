@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/scope.h"
 #include "base/text.h"
 #include "cmd/client.h"
 #include "cmd/command.h"
@@ -170,7 +171,8 @@ static int fetch(struct top *t, struct error *e)
 	if (r < 0)
 		return r;
 	json_decref(t->seen);
-	t->seen = json_incref(seen);
+	t->seen = take_ptr(&seen);
+	t->state.seen = t->seen;
 	return 0;
 }
 
@@ -200,9 +202,6 @@ static int look(struct top *t, struct error *e)
 			 e->text);
 		t->state.old = t->old;
 	}
-	t->state.seen = t->seen;
-	t->state.clock = t->clock;
-	t->state.interval = (double)t->interval_us / USEC_PER_SEC;
 	return 0;
 }
 
@@ -359,20 +358,16 @@ static bool is_last(const struct top *t, int key)
 	return !t->asking && !t->state.help && (key == 'q' || key == 'Q');
 }
 
-/* 1: it shall end. */
-static int wait_for_key(struct top *t)
+/* True: it shall end. */
+static bool wait_for_key(struct top *t)
 {
-	uint64_t now = clock_us();
-	int key = screen_key(t->next_us > now && !t->state.paused
-				     ? clock_poll_ms(t->next_us)
-			     : t->state.paused ? 1000
-					       : 0);
+	int key =
+		screen_key(t->state.paused ? 1000 : clock_poll_ms(t->next_us));
 
 	if (is_last(t, key))
-		return 1;
-	if (key != TYPED_NONE && key != TYPED_SIZE)
-		press(t, key);
-	return 0;
+		return true;
+	press(t, key); /* that nobody typed does nothing */
+	return false;
 }
 
 static int run_screen(struct top *t, struct error *e)
@@ -418,13 +413,12 @@ static int parse(struct top *t, const struct call *c, struct error *e)
 {
 	const char *interval = c->options[OPTION_INTERVAL];
 	const char *count = c->options[OPTION_COUNT];
+	uint64_t us = INTERVAL_US;
 	int r;
 
-	t->interval_us = INTERVAL_US;
 	if (interval) {
-		r = text_parse_duration(&t->interval_us, interval, e);
-		if (r == 0 && (t->interval_us < INTERVAL_LEAST_US ||
-			       t->interval_us > INTERVAL_MOST_US))
+		r = text_parse_duration(&us, interval, e);
+		if (r == 0 && (us < INTERVAL_LEAST_US || us > INTERVAL_MOST_US))
 			r = error_set(e, EINVAL,
 				      "%.32s is not from 200ms to 1h",
 				      interval);
@@ -433,6 +427,7 @@ static int parse(struct top *t, const struct call *c, struct error *e)
 	}
 	if (count && text_parse_number(&t->count, count, 1, 1000000, e) < 0)
 		return error_in(e, "--count");
+	set_interval(t, us);
 	t->state.bytes = c->options[OPTION_BYTES] != NULL;
 	return 0;
 }
@@ -440,9 +435,10 @@ static int parse(struct top *t, const struct call *c, struct error *e)
 static int run_top(struct call *c, struct error *e)
 {
 	struct top t = { .call = c };
-	int r = parse(&t, c, e);
+	int r;
 
-	if (r < 0)
+	t.state.clock = t.clock;
+	if ((r = parse(&t, c, e)) < 0)
 		return r;
 	if (c->json || c->options[OPTION_ONCE] || !screen_is_there())
 		r = run_lines(&t, e);

@@ -25,7 +25,7 @@
 
 enum { CELL = 40, RANKS = 9, ENDED_SHOWN = 5, BAR_LEAST = 12, BAR_MOST = 42 };
 
-const char *const top_sort_names[TOP_SORTS] = {
+static const char *const top_sort_names[TOP_SORTS] = {
 	[TOP_BY_NAME] = "name",
 	[TOP_BY_RATE] = "rate",
 	[TOP_BY_LEFT] = "time left",
@@ -288,116 +288,108 @@ static void put_cards(struct page *p, const struct top_state *s)
 
 /* --- tables of jobs */
 
-typedef void fill_fn(char buf[static CELL], const json_t *job);
+typedef void fill_fn(char buf[static CELL], const json_t *row, const char *key);
 
 struct column {
 	const char *title;
-	int width; /* negative: at the left */
-	int rank;  /* the highest goes first where there is no room */
+	const char *key; /* "memory.total" looks inside */
+	int width;       /* negative: at the left */
+	int rank;        /* the highest goes first where there is no room */
 	fill_fn *fill;
 };
 
-static void fill_machine(char buf[static CELL], const json_t *job)
+static void fill_text(char buf[static CELL], const json_t *row, const char *key)
 {
-	snprintf(buf, CELL, "%s", text_of(job, "machine"));
+	snprintf(buf, CELL, "%s", text_of(row, key));
 }
 
-static void fill_peer(char buf[static CELL], const json_t *job)
+static void fill_number(char buf[static CELL], const json_t *row,
+			const char *key)
+{
+	snprintf(buf, CELL, "%.0f", output_number(row, key));
+}
+
+static void fill_bytes(char buf[static CELL], const json_t *row,
+		       const char *key)
+{
+	progress_bytes(buf, CELL, output_number(row, key));
+}
+
+static void fill_percent(char buf[static CELL], const json_t *row,
+			 const char *key)
+{
+	snprintf(buf, CELL, "%.0f%%", output_number(row, key));
+}
+
+/* Of a share of 1. */
+static void fill_share(char buf[static CELL], const json_t *row,
+		       const char *key)
+{
+	snprintf(buf, CELL, "%.0f%%", output_number(row, key) * 100);
+}
+
+static void fill_peer(char buf[static CELL], const json_t *job, const char *key)
 {
 	bool out = !strcmp(text_of(job, "role"), "source");
 
-	snprintf(buf, CELL, "%s %s", out ? "to" : "from", text_of(job, "peer"));
+	snprintf(buf, CELL, "%s %s", out ? "to" : "from", text_of(job, key));
 }
 
-static void fill_phase(char buf[static CELL], const json_t *job)
+static void fill_phase(char buf[static CELL], const json_t *job,
+		       const char *key)
 {
 	const char *state = text_of(job, "state");
 
 	snprintf(buf, CELL, "%s",
-		 strcmp(state, "in-doubt") != 0 ? text_of(job, "stage")
+		 strcmp(state, "in-doubt") != 0 ? text_of(job, key)
 						: "IN DOUBT");
 }
 
-static void fill_percent(char buf[static CELL], const json_t *job)
+static void fill_left(char buf[static CELL], const json_t *job, const char *key)
 {
-	snprintf(buf, CELL, "%.0f%%", output_number(job, "progress.percent"));
+	progress_left(buf, CELL, output_find(job, key));
 }
 
-static void fill_rate(char buf[static CELL], const json_t *job)
+static void fill_down(char buf[static CELL], const json_t *job, const char *key)
 {
-	progress_bytes(buf, CELL, output_number(job, "progress.rate"));
+	progress_time_or_unknown(buf, CELL, output_find(job, key));
 }
 
-static void fill_dirty(char buf[static CELL], const json_t *job)
-{
-	progress_bytes(buf, CELL, output_number(job, "progress.dirty_rate"));
-}
-
-static void fill_remaining(char buf[static CELL], const json_t *job)
-{
-	progress_bytes(buf, CELL, output_number(job, "progress.remaining"));
-}
-
-static void fill_time(char buf[static CELL], const json_t *job)
-{
-	progress_left(buf, CELL, output_find(job, "progress"));
-}
-
-static void fill_down(char buf[static CELL], const json_t *job)
-{
-	const json_t *ms = output_find(job, "progress.downtime_estimate_ms");
-
-	if (json_is_number(ms))
-		progress_time(buf, CELL, json_number_value(ms));
-	else
-		snprintf(buf, CELL, "?");
-}
-
-static void fill_place(char buf[static CELL], const json_t *job)
-{
-	snprintf(buf, CELL, "%.0f", output_number(job, "queue.place"));
-}
-
-static void fill_priority(char buf[static CELL], const json_t *job)
-{
-	snprintf(buf, CELL, "%.0f", output_number(job, "priority"));
-}
-
-static void fill_state(char buf[static CELL], const json_t *job)
-{
-	snprintf(buf, CELL, "%s", text_of(job, "state"));
-}
-
-static void fill_took(char buf[static CELL], const json_t *job)
+static void fill_took(char buf[static CELL], const json_t *job, const char *key)
 {
 	progress_time(buf, CELL,
-		      (output_number(job, "ended") -
+		      (output_number(job, key) -
 		       output_number(job, "started")) *
 			      1000);
 }
 
 static const struct column running_columns[] = {
-	{ "MOVE", -12, 0, fill_machine },  { "WITH", -12, 3, fill_peer },
-	{ "PHASE", -10, 1, fill_phase },   { "%", 4, 0, fill_percent },
-	{ "B/s", 5, 2, fill_rate },        { "LEFT", 5, 4, fill_remaining },
-	{ "TIME LEFT", 11, 1, fill_time }, { "DIRTY/s", 7, 5, fill_dirty },
-	{ "DOWN", 5, 6, fill_down },       { NULL, 0, 0, NULL },
+	{ "MOVE", "machine", -12, 0, fill_text },
+	{ "WITH", "peer", -12, 3, fill_peer },
+	{ "PHASE", "stage", -10, 1, fill_phase },
+	{ "%", "progress.percent", 4, 0, fill_percent },
+	{ "B/s", "progress.rate", 5, 2, fill_bytes },
+	{ "LEFT", "progress.remaining", 5, 4, fill_bytes },
+	{ "TIME LEFT", "progress", 11, 1, fill_left },
+	{ "DIRTY/s", "progress.dirty_rate", 7, 5, fill_bytes },
+	{ "DOWN", "progress.downtime_estimate_ms", 5, 6, fill_down },
+	{ NULL, NULL, 0, 0, NULL },
 };
 
 static const struct column waiting_columns[] = {
-	{ "WAITS", -12, 0, fill_machine },
-	{ "WITH", -12, 1, fill_peer },
-	{ "PLACE", 5, 0, fill_place },
-	{ "PRIORITY", 8, 2, fill_priority },
-	{ NULL, 0, 0, NULL },
+	{ "WAITS", "machine", -12, 0, fill_text },
+	{ "WITH", "peer", -12, 1, fill_peer },
+	{ "PLACE", "queue.place", 5, 0, fill_number },
+	{ "PRIORITY", "priority", 8, 2, fill_number },
+	{ NULL, NULL, 0, 0, NULL },
 };
 
 static const struct column ended_columns[] = {
-	{ "ENDED", -12, 0, fill_machine },
-	{ "WITH", -12, 1, fill_peer },
-	{ "STATE", -10, 0, fill_state },
-	{ "TOOK", 6, 1, fill_took },
-	{ NULL, 0, 0, NULL },
+	{ "ENDED", "machine", -12, 0, fill_text },
+	{ "WITH", "peer", -12, 1, fill_peer },
+	{ "STATE", "state", -10, 0, fill_text },
+	{ "TOOK", "ended", 6, 1, fill_took },
+	{ NULL, NULL, 0, 0, NULL },
 };
 
 /* The highest rank with which all fit. */
@@ -426,7 +418,7 @@ static void put_row(struct page *p, const struct column *columns,
 		if (c->rank > rank)
 			continue;
 		if (job)
-			c->fill(text, job);
+			c->fill(text, job, c->key);
 		else
 			snprintf(text, sizeof(text), "%s", c->title);
 		page_cell(p, c->width, text);
@@ -436,9 +428,19 @@ static void put_row(struct page *p, const struct column *columns,
 
 static void put_head(struct page *p, const struct column *columns)
 {
+	page_line(p, PAGE_PLAIN); /* apart from what is above */
 	page_line(p, PAGE_HEAD);
 	put_row(p, columns, NULL);
 	page_cell(p, -page_left(p), "");
+}
+
+/* In a line of its own; NULL: there is none. */
+static void put_below(struct page *p, enum page_look look, const char *text)
+{
+	if (!text)
+		return;
+	page_line(p, look);
+	page_text(p, "  %s", text);
 }
 
 /* --- why it is as it is */
@@ -502,10 +504,7 @@ static void put_reason(struct page *p, const json_t *job)
 	char why[PAGE_COLUMNS];
 	bool alarm = reason_of(why, sizeof(why), job);
 
-	if (!why[0])
-		return;
-	page_line(p, alarm ? PAGE_ALARM : PAGE_PLAIN);
-	page_text(p, "  %s", why);
+	put_below(p, alarm ? PAGE_ALARM : PAGE_PLAIN, why[0] ? why : NULL);
 }
 
 static void put_running(struct page *p, const json_t *job)
@@ -522,26 +521,19 @@ static void put_running(struct page *p, const json_t *job)
 
 static void put_waiting(struct page *p, const json_t *job)
 {
-	const char *why = output_string(job, "queue.why");
-
 	page_line(p, PAGE_PLAIN);
 	put_row(p, waiting_columns, job);
-	if (!why)
-		return;
-	page_line(p, PAGE_PLAIN);
-	page_text(p, "  %s", why);
+	put_below(p, PAGE_PLAIN, output_string(job, "queue.why"));
 }
 
 static void put_ended(struct page *p, const json_t *job)
 {
 	const char *error = output_string(job, "error");
+	const enum page_look look = error ? PAGE_ALARM : PAGE_PLAIN;
 
-	page_line(p, error ? PAGE_ALARM : PAGE_PLAIN);
+	page_line(p, look);
 	put_row(p, ended_columns, job);
-	if (!error)
-		return;
-	page_line(p, PAGE_ALARM);
-	page_text(p, "  %s", error);
+	put_below(p, look, error);
 }
 
 static void put_jobs(struct page *p, const json_t *jobs, enum kind kind)
@@ -563,7 +555,6 @@ static void put_last(struct page *p, const json_t *jobs)
 {
 	int shown = 0;
 
-	page_line(p, PAGE_PLAIN);
 	put_head(p, ended_columns);
 	for (size_t i = json_array_size(jobs); i > 0; i--) {
 		const json_t *job = json_array_get(jobs, i - 1);
@@ -579,7 +570,6 @@ static void put_moves(struct page *p, const struct top_state *s)
 	json_t *ordered =
 		sorted(jobs, (struct order){ s, job_rate, "machine" });
 
-	page_line(p, PAGE_PLAIN);
 	put_head(p, running_columns);
 	put_jobs(p, ordered, KIND_RUNS);
 	if (count_kind(jobs, KIND_RUNS) == 0) {
@@ -587,7 +577,6 @@ static void put_moves(struct page *p, const struct top_state *s)
 		page_text(p, "Nothing moves.");
 	}
 	if (count_kind(jobs, KIND_WAITS) > 0) {
-		page_line(p, PAGE_PLAIN);
 		put_head(p, waiting_columns);
 		put_jobs(p, jobs, KIND_WAITS);
 	}
@@ -598,52 +587,32 @@ static void put_moves(struct page *p, const struct top_state *s)
 
 /* --- hosts */
 
-static void fill_host(char buf[static CELL], const json_t *one)
+static void fill_host(char buf[static CELL], const json_t *one, const char *key)
 {
-	snprintf(buf, CELL, "%s%s", text_of(one, "name"),
+	snprintf(buf, CELL, "%s%s", text_of(one, key),
 		 json_is_true(output_find(one, "here")) ? " *" : "");
 }
 
-static void fill_guests(char buf[static CELL], const json_t *one)
-{
-	snprintf(buf, CELL, "%.0f", output_number(one, "running"));
-}
-
-static void fill_room(char buf[static CELL], const json_t *one)
-{
-	progress_bytes(buf, CELL, output_number(one, "memory.available"));
-}
-
-static void fill_memory(char buf[static CELL], const json_t *one)
-{
-	progress_bytes(buf, CELL, output_number(one, "memory.total"));
-}
-
-static void fill_load(char buf[static CELL], const json_t *one)
-{
-	snprintf(buf, CELL, "%.0f%%", output_number(one, "load") * 100);
-}
-
 static const struct column host_columns[] = {
-	{ "HOST", -12, 0, fill_host }, { "RUNNING", 7, 0, fill_guests },
-	{ "LEFT", 6, 0, fill_room },   { "MEMORY", 6, 1, fill_memory },
-	{ "LOAD", 5, 1, fill_load },   { NULL, 0, 0, NULL },
+	{ "HOST", "name", -12, 0, fill_host },
+	{ "RUNNING", "running", 7, 0, fill_number },
+	{ "LEFT", "memory.available", 6, 0, fill_bytes },
+	{ "MEMORY", "memory.total", 6, 1, fill_bytes },
+	{ "LOAD", "load", 5, 1, fill_share },
+	{ NULL, NULL, 0, 0, NULL },
 };
 
 /* What is not of now says so, and looks so. */
 static void put_host(struct page *p, const json_t *one)
 {
 	bool old = json_is_true(output_find(one, "old"));
-	const char *says = output_string(one, old ? "why" : "closed");
 
 	page_line(p, old ? PAGE_FAINT : PAGE_PLAIN);
 	put_row(p, host_columns, one);
 	if (old)
 		page_text(p, "OLD");
-	if (!says)
-		return;
-	page_line(p, old ? PAGE_ALARM : PAGE_PLAIN);
-	page_text(p, "  %s", says);
+	put_below(p, old ? PAGE_ALARM : PAGE_PLAIN,
+		  output_string(one, old ? "why" : "closed"));
 }
 
 static void put_hosts(struct page *p, const struct top_state *s)
@@ -652,7 +621,6 @@ static void put_hosts(struct page *p, const struct top_state *s)
 
 	if (json_array_size(all) < 2)
 		return;
-	page_line(p, PAGE_PLAIN);
 	put_head(p, host_columns);
 	for (size_t i = 0; i < json_array_size(all); i++)
 		put_host(p, json_array_get(all, i));

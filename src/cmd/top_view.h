@@ -14,8 +14,6 @@
 
 enum top_sort { TOP_BY_NAME, TOP_BY_RATE, TOP_BY_LEFT, TOP_SORTS };
 
-extern const char *const top_sort_names[TOP_SORTS];
-
 struct top_state {
 	/* "host", "hosts", "jobs" as the API has them; "cards": a list of
 	 * objects with "name", "up", "speed_mbit", and "transmit" and

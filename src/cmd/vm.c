@@ -155,8 +155,7 @@ static int skips(struct call *c, int option, struct error *e)
 			   e)) < 0)
 		return r;
 	r = client_get(c->client, path, &machine, e);
-	if (r != -EREMOTEIO ||
-	    client_refusal(c->client)->status != STATUS_NOT_FOUND)
+	if (!client_found_none(c->client, r))
 		return r;
 	if (c->json)
 		puts("null");
