@@ -130,13 +130,13 @@ class Base(unittest.TestCase):
         return self.source.drover("move", "demo", self.target.name, "--mode", self.MODE,
                                   *words, check=check)
 
-    def move_and(self, act, when=ENOUGH):
-        """Do that once so many of the pages have gone by RDMA; the report."""
+    def move_and(self, act):
+        """Do that once enough of the pages have gone by RDMA; the report."""
         ended, before = [], self.source.job().get("id")
         moving = threading.Thread(target=lambda: ended.append(self.move(check=False)))
         moving.start()
         try:
-            wait_for("pages by RDMA", lambda: self.rdma(before) > when * PAGES or ended, 200)
+            wait_for("pages by RDMA", lambda: self.rdma(before) > ENOUGH * PAGES or ended, 200)
             act()
         finally:
             moving.join()

@@ -5,6 +5,7 @@ import time
 import unittest
 
 from lab import Lab, machine, needs, release, slow, wait_for
+from lab.console import Console
 from lab.core import chance
 from lab.host import PROGRAMS, Host, connect
 from lab.network import Network
@@ -138,18 +139,14 @@ class Rest(Case):
         for host in self.hosts:
             host.start()
         for name, (words, lines) in guests.items():
-            console = self.lab.path(f"console-{name}")
+            console = Console(self.lab, self.lab.path(f"console-{name}"))
             self.alpha.define(machine.definition(
                 name, *machine.stress_arguments(fill="4M", rate="0", hot="1M", **words),
-                "-serial", f"file:{console}", memory="64M") + lines)
+                *console.arguments(), memory="64M") + lines)
             self.alpha.drover("vm", "start", name)
             for host in (self.beta, self.gamma):
                 self.define(host, name)
-
-            def beats(console=console):
-                with open(console, encoding="ascii", errors="replace") as f:
-                    return "\nhb " in f.read()
-            wait_for("the guest", beats, 60, 0.05)
+            console.wait_line("^hb ", 60)
 
     def test_a_guest_that_obeys_is_stopped_and_others_stay(self):
         self.begin(obeys=({}, ""), still=({}, ""),

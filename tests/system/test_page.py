@@ -33,7 +33,6 @@ class Page(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.field = self.browser = None
 
     def show(self, *, rate=SLOW, option="multichannel", start=True, **browser):
         self.field = Field(self.lab, links=2, rate=rate, limits={

@@ -28,9 +28,14 @@ class Unit(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.unit = self.lab.path("droverd.service")
-        with open(unit.SOURCE, encoding="utf-8") as f, open(self.unit, "w", encoding="utf-8") as to:
-            to.write(f.read().replace("@sbindir@/droverd", os.path.join(BUILD, PROGRAMS[0])))
+        self.unit = self.made(unit.SOURCE, "@sbindir@/droverd", PROGRAMS[0])
+
+    def made(self, source, word, program):
+        """The unit, for the program of this build."""
+        path = self.lab.path(os.path.basename(source).removesuffix(".in"))
+        with open(source, encoding="utf-8") as f, open(path, "w", encoding="utf-8") as to:
+            to.write(f.read().replace(word, os.path.join(BUILD, program)))
+        return path
 
     def analyze(self, *words):
         return subprocess.run(["systemd-analyze", *words, self.unit], capture_output=True,
@@ -46,13 +51,11 @@ class Unit(unittest.TestCase):
         found = self.analyze("verify", "--man=no")
         self.assertNotIn("droverd.service", found.stderr)
 
+    @needs(web.PROGRAM)
     def test_that_of_the_page_is_nearly_none(self):
-        path = self.lab.path("drover-web.service")
-        with open(os.path.join(ROOT, "dist", "drover-web.service.in"), encoding="utf-8") as f, \
-                open(path, "w", encoding="utf-8") as to:
-            to.write(f.read().replace("@bindir@/drover-web", os.path.join(BUILD, web.PROGRAM)))
+        self.unit = self.made(os.path.join(ROOT, "dist", "drover-web.service.in"),
+                              "@bindir@/drover-web", web.PROGRAM)
         shutil.copy(os.path.join(ROOT, "dist", "drover-web.socket"), self.lab.dir)
-        self.unit = path
         found = self.analyze("security", "--offline=true", f"--threshold={PAGE_EXPOSURE}")
         self.assertEqual(found.returncode, 0, found.stdout[-4000:] + found.stderr)
         self.assertNotIn("drover-web", self.analyze("verify", "--man=no").stderr)

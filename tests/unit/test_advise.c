@@ -95,6 +95,12 @@ static void advise(struct place *p, enum tune_purpose purpose)
 	assert_int_equal(tune_advise(&p->advice, &p->facts, purpose, &e), 0);
 }
 
+#define ADVISE_NOTHING(p, purpose) \
+	do { \
+		advise(p, purpose); \
+		assert_int_equal((p)->advice.count, 0); \
+	} while (0)
+
 static const struct tune_finding *found(const struct place *p, const char *card,
 					const char *feature)
 {
@@ -153,14 +159,12 @@ static void test_one_queue_on_a_host_of_many_processors(void **state)
 	assert_string_equal(f->gain, "");
 	/* There is nothing to spread over, or no more to have. */
 	n->queues_most = 1;
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	done(&p);
 	make(&p, 1, 1);
 	n = card(&p, "eth0", 1);
 	n->queues_most = 32;
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	done(&p);
 }
 
@@ -186,8 +190,7 @@ static void test_checksums_switched_off_where_there_is_rss(void **state)
 	assert_string_equal(f->commands.at[1], "ethtool -K eth0 tso on");
 	/* One that cannot is left alone. */
 	n->features_able = 0;
-	advise(&p, TUNE_FOR_MIGRATION);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIGRATION);
 	done(&p);
 }
 
@@ -217,14 +220,12 @@ static void test_two_cards_on_the_same_processor(void **state)
 	assert_non_null(strstr(f->gain, "processor 0 spent 60 %"));
 	/* Where all have one, sharing is no fault. */
 	interrupt(&p, one, 42, 3);
-	advise(&p, TUNE_FOR_MIGRATION);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIGRATION);
 	/* One that never came is no interrupt. */
 	p.at[5].count = 0;
 	p.at[2].count = 0;
 	p.at[3].count = 0;
-	advise(&p, TUNE_FOR_MIGRATION);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIGRATION);
 	done(&p);
 }
 
@@ -253,11 +254,9 @@ static void test_interrupts_of_another_numa_node(void **state)
 	assert_non_null(strstr(f->now, "2 of its interrupts"));
 	/* A node without processors, and one that nobody knows. */
 	p.processors.nodes[1] = false;
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	n->numa_node = -1;
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	done(&p);
 }
 
@@ -301,16 +300,14 @@ static void test_lro_on_a_port_of_a_bridge(void **state)
 	bond->kind = NIC_BOND;
 	bond->bond.mode = BOND_ACTIVE_BACKUP;
 	n->features |= BIT(LRO);
-	advise(&p, TUNE_FOR_MACHINES);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MACHINES);
 	n->master = bridge->ifindex;
 	advise(&p, TUNE_FOR_MACHINES);
 	f = only(&p, "eth0", "lro");
 	assert_int_equal(f->commands.count, 1);
 	assert_string_equal(f->commands.at[0], "ethtool -K eth0 lro off");
 	n->master = bond->ifindex;
-	advise(&p, TUNE_FOR_MACHINES);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MACHINES);
 	bond->master = bridge->ifindex;
 	advise(&p, TUNE_FOR_MACHINES);
 	only(&p, "eth0", "lro");
@@ -335,15 +332,12 @@ static void test_a_bond_that_does_not_look_at_ports(void **state)
 	assert_string_equal(f->commands.at[0], "ip link set bond0 type bond "
 					       "xmit_hash_policy layer3+4");
 	/* Machines have MAC addresses of their own. */
-	advise(&p, TUNE_FOR_MACHINES);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MACHINES);
 	bond->bond.mode = BOND_ACTIVE_BACKUP;
-	advise(&p, TUNE_FOR_STORAGE);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_STORAGE);
 	bond->bond.mode = BOND_XOR;
 	bond->bond.policy = BOND_LAYER34;
-	advise(&p, TUNE_FOR_MIGRATION);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIGRATION);
 	done(&p);
 }
 
@@ -365,17 +359,14 @@ static void test_virtual_functions_that_nobody_made(void **state)
 	assert_string_equal(f->commands.at[0],
 			    "echo 7 > /sys/class/net/eth0/device/sriov_numvfs");
 	assert_non_null(strstr(f->gain, "little by now: processor 1 "));
-	advise(&p, TUNE_FOR_MIGRATION);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIGRATION);
 	p.facts.iommu = false;
-	advise(&p, TUNE_FOR_MACHINES);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MACHINES);
 	assert_int_equal(p.advice.unknown.count, 1);
 	assert_non_null(strstr(p.advice.unknown.at[0], "no IOMMU"));
 	p.facts.iommu = true;
 	p.facts.machines = 0;
-	advise(&p, TUNE_FOR_MACHINES);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MACHINES);
 	done(&p);
 }
 
@@ -395,8 +386,7 @@ static void test_a_table_that_leads_to_one_queue(void **state)
 	f = only(&p, "eth0", "rss-table");
 	assert_string_equal(f->commands.at[0], "ethtool -X eth0 default");
 	table[2] = 1;
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	done(&p);
 }
 
@@ -411,8 +401,7 @@ static void test_one_queue_that_is_all_there_is(void **state)
 	n = card(&p, "eth0", 1);
 	n->rps_known = true;
 	interrupt(&p, n, 30, 4);
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	p.processors.at[4].share = 0.8;
 	advise(&p, TUNE_FOR_MIXED);
 	f = only(&p, "eth0", "rps");
@@ -420,8 +409,7 @@ static void test_one_queue_that_is_all_there_is(void **state)
 			    "echo ff,ffffffef > "
 			    "/sys/class/net/eth0/queues/rx-0/rps_cpus");
 	n->rps = true;
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	done(&p);
 }
 
@@ -437,8 +425,7 @@ static void test_a_bond_that_receives_on_one_member(void **state)
 	bond->bond.mode = BOND_ACTIVE_BACKUP;
 	advise(&p, TUNE_FOR_MIGRATION);
 	assert_int_equal(only(&p, "bond0", "team")->commands.count, 0);
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	done(&p);
 }
 
@@ -474,8 +461,7 @@ static void test_no_advice_where_nothing_can_be_said(void **state)
 	n->rx_ring = 1;
 	n->features = BIT(LRO);
 	for (int purpose = 0; purpose < TUNE_PURPOSES; purpose++) {
-		advise(&p, (enum tune_purpose)purpose);
-		assert_int_equal(p.advice.count, 0);
+		ADVISE_NOTHING(&p, (enum tune_purpose)purpose);
 		assert_int_equal(p.advice.unknown.count, 0);
 	}
 	/* A card whose driver tells nothing: that is said, and no more. */
@@ -484,8 +470,7 @@ static void test_no_advice_where_nothing_can_be_said(void **state)
 			   .up = true,
 			   .rx_queues = 1,
 			   .numa_node = -1 };
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	assert_int_equal(p.advice.unknown.count, 4);
 	/* One that is down carries nothing. */
 	n->up = false;
@@ -508,8 +493,7 @@ static void test_what_nobody_believes_is_said_and_not_used(void **state)
 	n->numa_node = 1 << 30;
 	interrupt(&p, n, 9, 1 << 20);
 	interrupt(&p, n, 10, -1);
-	advise(&p, TUNE_FOR_MIXED);
-	assert_int_equal(p.advice.count, 0);
+	ADVISE_NOTHING(&p, TUNE_FOR_MIXED);
 	assert_int_equal(p.advice.unknown.count, 2);
 	assert_string_equal(p.advice.unknown.at[0],
 			    "igb says that eth0 can have 4294967295 queues and "

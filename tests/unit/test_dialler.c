@@ -7,18 +7,13 @@
 #include "unit.h"
 
 #include <poll.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/scope.h"
 #include "channel/channel.h"
-#include "frames/inbox.h"
-#include "frames/outbox.h"
 #include "lanes/lanes.h"
 #include "network.h"
 #include "nic/address.h"
@@ -26,15 +21,9 @@
 #include "paths/dialler.h"
 #include "paths/path_set.h"
 #include "paths/paths.h"
+#include "side.h"
 
 enum { PORT = 6600, FIRST = 40001, ENOUGH_MS = 10000, NOTHING_MS = 200 };
-
-struct side {
-	struct outbox out;
-	struct inbox in;
-	struct lanes *lanes;
-	sem_t ended;
-};
 
 struct rig {
 	struct side near, far;
@@ -43,7 +32,7 @@ struct rig {
 	struct path *path;
 };
 
-/* --- what lanes and paths say */
+/* --- what paths say */
 
 static void nothing(void *context)
 {
@@ -57,65 +46,10 @@ static void broken(void *context, const char *why)
 	abort();
 }
 
-static void bye(void *context, bool failed, const char *why)
-{
-	(void)context, (void)failed, (void)why;
-}
-
-static void ended(void *context)
-{
-	struct side *s = context;
-
-	sem_post(&s->ended);
-}
-
 static int greet(void *context, struct channel **c, struct error *e)
 {
 	(void)context, (void)c, (void)e;
 	return 0;
-}
-
-/* --- two sides */
-
-static void side_init(struct side *s)
-{
-	const struct lanes_options o = { .peer = "host",
-					 .out = &s->out,
-					 .in = &s->in,
-					 .calls = { .message = nothing,
-						    .bye = bye,
-						    .broken = broken,
-						    .ended = ended,
-						    .context = s } };
-	struct error e;
-
-	sem_init(&s->ended, 0, 0);
-	assert_int_equal(outbox_init(&s->out, &e), 0);
-	inbox_init(&s->in);
-	assert_int_equal(lanes_new(&s->lanes, &o, &e), 0);
-	lanes_set_session(s->lanes, 7);
-}
-
-static struct lane_view next_ended(struct side *s)
-{
-	struct timespec until;
-	struct lane_view v;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ENOUGH_MS / 1000;
-	assert_int_equal(sem_timedwait(&s->ended, &until), 0);
-	assert_true(lanes_next_ended(s->lanes, &v));
-	return v;
-}
-
-static void side_done(struct side *s)
-{
-	while (lanes_count(s->lanes).alive + lanes_count(s->lanes).dying > 0)
-		lanes_bury(s->lanes, next_ended(s).number);
-	lanes_free(s->lanes);
-	inbox_done(&s->in);
-	outbox_done(&s->out);
-	sem_destroy(&s->ended);
 }
 
 /* A path of two lanes with ports that a plan has chosen. */
@@ -133,8 +67,8 @@ static void rig_init(struct rig *r)
 	struct error e;
 
 	MAKE("link set lo up");
-	side_init(&r->near);
-	side_init(&r->far);
+	side_init(&r->near, "far");
+	side_init(&r->far, "near");
 	assert_int_equal(channel_kinds[0]->listen(&r->listen_fd, "127.0.0.1",
 						  PORT, &e),
 			 0);
@@ -157,11 +91,10 @@ static void rig_done(struct rig *r)
 {
 	paths_end(r->set);
 	paths_join(r->set);
-	for (struct side *s = &r->near; s <= &r->far; s++) {
-		lanes_close(s->lanes, /* failed */ false, "done");
-		outbox_close(&s->out);
-		inbox_close(&s->in);
-	}
+	end_side(&r->near, /* failed */ false, "done");
+	end_side(&r->far, /* failed */ false, "done");
+	bury_all(&r->near);
+	bury_all(&r->far);
 	side_done(&r->near);
 	side_done(&r->far);
 	paths_free(r->set);
@@ -191,6 +124,14 @@ static void start(struct rig *r)
 	struct error e;
 
 	assert_int_equal(dialler_start(r->path, &e), 0);
+}
+
+static void rig_begin(struct rig *r)
+{
+	rig_init(r);
+	start(r);
+	expect_from(r, FIRST);
+	expect_from(r, FIRST + 1);
 }
 
 /* The far side ends the lane from that port. */
@@ -254,10 +195,7 @@ static void a_lane_for_a_lost_one_leaves_from_a_port_that_is_chosen_anew(
 	struct rig r = { 0 };
 
 	(void)state;
-	rig_init(&r);
-	start(&r);
-	expect_from(&r, FIRST);
-	expect_from(&r, FIRST + 1);
+	rig_begin(&r);
 	assert_false(is_plan_due(&r));
 	lose(&r, FIRST);
 	assert_true(is_plan_due(&r));
@@ -287,10 +225,7 @@ static void where_no_ports_are_chosen_a_lost_lane_is_no_reason_to_plan(
 	struct rig r = { 0 };
 
 	(void)state;
-	rig_init(&r);
-	start(&r);
-	expect_from(&r, FIRST);
-	expect_from(&r, FIRST + 1);
+	rig_begin(&r);
 	{
 		WITH_LOCK(&r.set->lock);
 

@@ -83,22 +83,27 @@ static void drop(struct view *v)
 	json_decref(v->seen);
 }
 
-/* Of the lines after @from; the count where there is none. */
-static size_t find(const struct view *v, size_t from, const char *begin)
+/* The count where there is none. */
+static size_t find(const struct view *v, const char *begin)
 {
-	for (size_t i = from; i < v->p.count; i++)
+	for (size_t i = 0; i < v->p.count; i++)
 		if (!strncmp(v->p.lines[i].text, begin, strlen(begin)))
 			return i;
 	return v->p.count;
 }
 
-static const char *text_at(const struct view *v, const char *begin)
+static const struct page_line *line_at(const struct view *v, const char *begin)
 {
-	size_t i = find(v, 0, begin);
+	size_t i = find(v, begin);
 
 	if (i == v->p.count)
 		fail_msg("no line begins with '%s'", begin);
-	return v->p.lines[i].text;
+	return &v->p.lines[i];
+}
+
+static const char *text_at(const struct view *v, const char *begin)
+{
+	return line_at(v, begin)->text;
 }
 
 static void contains(const char *text, const char *part)
@@ -132,7 +137,7 @@ static void eighty_columns_show_what_matters(void **state)
 	contains(text_at(&v, "  limited"),
 		 "limited to 500Mbit/s; it converges, sure: fair");
 	contains(text_at(&v, "  NO PATH"), "NO PATH to gamma");
-	assert_int_equal(v.p.lines[find(&v, 0, "  NO PATH")].look, PAGE_ALARM);
+	assert_int_equal(line_at(&v, "  NO PATH")->look, PAGE_ALARM);
 	contains(text_at(&v, "later "), "to beta          1       50");
 	contains(text_at(&v, "  beta takes"), "one at a time");
 	contains(text_at(&v, "old "), "failed        12s");
@@ -150,9 +155,8 @@ static void hosts_that_do_not_answer_are_called_old(void **state)
 	contains(text_at(&v, "alpha *"), "3   1.0G    64G   50%");
 	contains(text_at(&v, "  it is drained"), "drained");
 	contains(text_at(&v, "beta "), "7     0B   1.0G    0% OLD");
-	assert_int_equal(v.p.lines[find(&v, 0, "beta ")].look, PAGE_FAINT);
-	assert_int_equal(v.p.lines[find(&v, 0, "  is not heard")].look,
-			 PAGE_ALARM);
+	assert_int_equal(line_at(&v, "beta ")->look, PAGE_FAINT);
+	assert_int_equal(line_at(&v, "  is not heard")->look, PAGE_ALARM);
 	drop(&v);
 }
 
@@ -225,10 +229,8 @@ static void sorted_as_asked(void **state)
 		v.s.sort = rows[i].by;
 		v.s.reverse = rows[i].reverse;
 		draw(&v, 80, 0);
-		assert_int_equal(find(&v, 0, rows[i].job),
-				 find(&v, 0, "MOVE") + 1);
-		assert_int_equal(find(&v, 0, rows[i].card),
-				 find(&v, 0, "CARD") + 1);
+		assert_int_equal(find(&v, rows[i].job), find(&v, "MOVE") + 1);
+		assert_int_equal(find(&v, rows[i].card), find(&v, "CARD") + 1);
 	}
 	drop(&v);
 }
@@ -242,10 +244,10 @@ static void what_has_no_room_is_scrolled_to(void **state)
 	make(&v, seen_text);
 	end = draw(&v, 80, 10);
 	contains(v.p.lines[9].text, "more below");
-	assert_int_equal(find(&v, 0, "  is not heard"), v.p.count);
+	assert_int_equal(find(&v, "  is not heard"), v.p.count);
 	v.s.first = end + 100;
 	assert_int_equal(draw(&v, 80, 10), end);
-	assert_int_equal(find(&v, 0, "  is not heard"), 8);
+	assert_int_equal(find(&v, "  is not heard"), 8);
 	assert_null(strstr(v.p.lines[9].text, "more below"));
 	contains(v.p.lines[0].text, "drover top");
 	drop(&v);
@@ -262,7 +264,7 @@ static void what_is_old_says_so(void **state)
 	assert_string_equal(v.p.lines[3].text,
 			    "OLD: of 12:00:00: droverd is away");
 	assert_int_equal(v.p.lines[3].look, PAGE_ALARM);
-	assert_int_equal(v.p.lines[find(&v, 0, "eth1")].look, PAGE_FAINT);
+	assert_int_equal(line_at(&v, "eth1")->look, PAGE_FAINT);
 	drop(&v);
 }
 
@@ -333,7 +335,7 @@ static void a_past_has_gaps_and_what_is_little_is_seen(void **state)
 		page_bar(&p, 6, 0.5);
 		page_bar(&p, 6, NAN);
 		page_bar(&p, 6, 70);
-		assert_non_null(strstr(p.lines[0].text, "[##--][----][####]"));
+		contains(p.lines[0].text, "[##--][----][####]");
 		page_done(&p);
 	}
 }

@@ -41,7 +41,6 @@ class Browser:
     def __init__(self, lab, width=1280, height=1400, dark=False):
         from selenium import webdriver
         from selenium.webdriver.chrome.service import Service
-        self.lab = lab
         options = webdriver.ChromeOptions()
         for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
                      "--disable-dev-shm-usage", "--disable-background-networking",
