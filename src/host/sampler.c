@@ -37,7 +37,6 @@ enum {
 	COUNTERS_MAX = 512,
 	JOBS_MAX = 512,
 	SERIES_MAX = 160, /* two for each card */
-	LATE_MAX = 5,     /* seconds that a sample stands for */
 };
 
 struct named_series {
@@ -64,6 +63,7 @@ struct sampler {
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct sample last;
+	uint64_t second; /* in which it was taken */
 	struct sample_ended ended;
 	struct named_series series[SERIES_MAX];
 	unsigned series_count;
@@ -391,35 +391,16 @@ static void keep(struct sampler *s, uint64_t second, double value,
 
 /* From one sample to the next. */
 struct between {
-	uint64_t first, second; /* the seconds that it stands for */
-	double seconds;
+	uint64_t before_us, now_us;
 };
 
-/* On a busy host a sample comes late: what it counted is of the seconds before
- * as well.  After a longer silence these are a gap. */
-static struct between between(uint64_t now_us, uint64_t before_us)
+static void keep_grown(struct sampler *s, const struct between *t,
+		       double before, double now, const char *name)
 {
-	struct between ret = {
-		.first = before_us / USEC_PER_SEC + 1,
-		.second = now_us / USEC_PER_SEC,
-		.seconds = (double)(now_us - before_us) / USEC_PER_SEC,
-	};
+	struct series *to = series_named(s, name);
 
-	if (ret.first > ret.second || ret.second - ret.first >= LATE_MAX)
-		ret.first = ret.second;
-	return ret;
-}
-
-static void keep_rate(struct sampler *s, const struct between *t, double rate,
-		      const char *name)
-{
-	for (uint64_t second = t->first; second <= t->second; second++)
-		keep(s, second, rate, name);
-}
-
-static double rate_of(uint64_t now, uint64_t before, double seconds)
-{
-	return now < before ? NAN : (double)(now - before) / seconds;
+	if (to)
+		series_grow(to, t->before_us, before, t->now_us, now);
 }
 
 static void keep_card(struct sampler *s, const struct between *t,
@@ -432,15 +413,11 @@ static void keep_card(struct sampler *s, const struct between *t,
 		if (s->before.cards[i].count.ifindex == c->count.ifindex)
 			b = &s->before.cards[i];
 	snprintf(name, sizeof(name), "card.%s.receive", c->name);
-	keep_rate(s, t,
-		  b ? rate_of(c->count.rx_bytes, b->count.rx_bytes, t->seconds)
-		    : NAN,
-		  name);
+	keep_grown(s, t, b ? (double)b->count.rx_bytes : NAN,
+		   (double)c->count.rx_bytes, name);
 	snprintf(name, sizeof(name), "card.%s.transmit", c->name);
-	keep_rate(s, t,
-		  b ? rate_of(c->count.tx_bytes, b->count.tx_bytes, t->seconds)
-		    : NAN,
-		  name);
+	keep_grown(s, t, b ? (double)b->count.tx_bytes : NAN,
+		   (double)c->count.tx_bytes, name);
 }
 
 /* Locked. */
@@ -448,24 +425,24 @@ static void keep_all(struct sampler *s, const struct between *t)
 {
 	const struct sample *n = &s->next, *b = &s->before;
 	const bool first = b->wall_us == 0;
+	const uint64_t second = t->now_us / USEC_PER_SEC;
 
 	for (unsigned i = 0; i < n->cards_count; i++)
 		keep_card(s, t, &n->cards[i]);
-	keep(s, t->second, n->running, "jobs.running");
-	keep(s, t->second, n->waiting, "jobs.waiting");
-	keep_rate(s, t, first ? NAN : (n->own_cpu - b->own_cpu) / t->seconds,
-		  "processors.service");
-	keep_rate(s, t,
-		  first ? NAN : (n->guests_cpu - b->guests_cpu) / t->seconds,
-		  "processors.guests");
-	keep(s, t->second, (double)n->memory_available, "memory.available");
+	keep(s, second, n->running, "jobs.running");
+	keep(s, second, n->waiting, "jobs.waiting");
+	keep_grown(s, t, first ? NAN : b->own_cpu, n->own_cpu,
+		   "processors.service");
+	keep_grown(s, t, first ? NAN : b->guests_cpu, n->guests_cpu,
+		   "processors.guests");
+	keep(s, second, (double)n->memory_available, "memory.available");
 }
 
 /* --- turns */
 
 static void look(struct sampler *s, uint64_t now_us, uint64_t before_us)
 {
-	const struct between t = between(now_us, before_us);
+	const struct between t = { before_us, now_us };
 	struct sample *to = &s->next;
 
 	to->wall_us = clock_wall_us();
@@ -478,6 +455,7 @@ static void look(struct sampler *s, uint64_t now_us, uint64_t before_us)
 	WITH_LOCK(&s->lock);
 
 	keep_all(s, &t);
+	s->second = now_us / USEC_PER_SEC;
 	s->last = *to;
 	s->before = *to;
 }
@@ -545,7 +523,6 @@ int host_past_names(struct host *h, struct words *ret, struct error *e)
 static int copy_points(struct sampler *s, enum ring_span span, size_t last,
 		       struct ring_point *at, struct past *ret, struct error *e)
 {
-	const uint64_t now = clock_us() / USEC_PER_SEC;
 	const struct series *from;
 	uint64_t first;
 
@@ -557,8 +534,8 @@ static int copy_points(struct sampler *s, enum ring_span span, size_t last,
 				 "there is no history of %s: GET /v1/history "
 				 "lists what there is one of",
 				 ret->name);
-	ret->count = series_read(from, span, now, at, last, &first);
-	ret->begin_us = clock_wall_us() - (now - first) * USEC_PER_SEC;
+	ret->count = series_read(from, span, s->second, at, last, &first);
+	ret->begin_us = clock_wall_us() - clock_us() + first * USEC_PER_SEC;
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 const struct ring_kind ring_kinds[RING_SPANS] = {
 	[RING_SECONDS] = { "1s", 1, 15 * 60 },
 	[RING_TENS] = { "10s", 10, 6 * 60 * 6 },
@@ -26,6 +28,7 @@ struct ring {
 
 struct series {
 	struct ring rings[RING_SPANS];
+	double edge; /* of series_grow(), at the last whole second */
 };
 
 static const struct ring_point gap = { NAN, NAN, NAN };
@@ -34,6 +37,8 @@ struct series *series_new(void)
 {
 	struct series *s = calloc(1, sizeof(*s));
 
+	if (s)
+		s->edge = NAN;
 	for (int i = 0; s && i < RING_SPANS; i++) {
 		struct ring *r = &s->rings[i];
 
@@ -97,6 +102,29 @@ void series_add(struct series *s, uint64_t second, double value)
 		if (slot > r->open)
 			advance(r, ring_kinds[i].slots, slot);
 		gather(r, value);
+	}
+}
+
+void series_grow(struct series *s, uint64_t before_us, double before,
+		 uint64_t now_us, double now)
+{
+	const uint64_t last = now_us / USEC_PER_SEC;
+	uint64_t second = before_us / USEC_PER_SEC + 1;
+
+	if (now < before)
+		before = NAN;
+	if (last > second + SERIES_LATE_S) {
+		second = last;
+		s->edge = NAN;
+	}
+	for (; second <= last; second++) {
+		const double part =
+			(double)(second * USEC_PER_SEC - before_us) /
+			(double)(now_us - before_us);
+		const double at = before + (now - before) * part;
+
+		series_add(s, second - 1, at - s->edge);
+		s->edge = at;
 	}
 }
 

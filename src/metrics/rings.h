@@ -38,6 +38,15 @@ void series_free(struct series *s); /* NULL is fine */
  * taken. */
 void series_add(struct series *s, uint64_t second, double value);
 
+/* What a counter grew by, as the value of each whole second: it was @before at
+ * @before_us, is @now at @now_us, and grew steadily in between, so that no
+ * second of a late sample is without a value and none has too much.  NAN: it
+ * was not known.  After SERIES_LATE_S without a sample, and where it began
+ * again, there is a gap.  For a series of its own. */
+enum { SERIES_LATE_S = 5 };
+void series_grow(struct series *s, uint64_t before_us, double before,
+		 uint64_t now_us, double now);
+
 /* The slots that are over at @now, the oldest first, at most @cap of the
  * newest; how many.  @ret_first: the second with which the first begins.  Slots
  * before second 0 are left out. */

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import unittest
 
-from lab import Lab, machine, needs, wait_for
+from lab import Failed, Lab, machine, needs, wait_for
 from lab.console import Console
 from lab.host import PROGRAMS, ApiError, Host, connect, _UnixConnection
 from lab.network import Network
@@ -74,19 +74,24 @@ class Metrics(unittest.TestCase):
                                   capture_output=True, check=False, timeout=60)
             self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
+    def transmits(self):
+        return f"card.{self.network.links[0].names[0]}.transmit"
+
+    def known(self, name):
+        points = self.alpha.api("GET", f"/v1/history/{name}")["points"]
+        return [p["mean"] for p in points if p["mean"] is not None]
+
     def check_history(self, moved):
         """The points of a card are the bytes that it carried; gaps are none."""
-        device = self.network.links[0].names[0]
         names = self.alpha.api("GET", "/v1/history")["series"]
-        name = f"card.{device}.transmit"
+        name = self.transmits()
         self.assertIn(name, names)
         self.assertIn("processors.guests", names)
-
-        def whole():
-            points = self.alpha.api("GET", f"/v1/history/{name}")["points"]
-            known = [p["mean"] for p in points if p["mean"] is not None]
-            return abs(sum(known) - moved) < 0.1 * moved
-        wait_for("the history has the move", whole, 10, 0.5)
+        try:
+            wait_for("the history has the move",
+                     lambda: abs(sum(self.known(name)) - moved) < 0.1 * moved, 10, 0.5)
+        except Failed as e:
+            raise Failed(f"{e}: {moved} bytes, and it has {self.known(name)}") from None
         past = self.alpha.api("GET", f"/v1/history/{name}?last=5")
         self.assertEqual((past["step"], len(past["points"])), (1, 5))
         past = self.alpha.api("GET", f"/v1/history/{name}")
@@ -130,6 +135,8 @@ class Metrics(unittest.TestCase):
             *console.arguments(), memory="128M"))
         self.alpha.drover("vm", "start", "web")
         console.wait_line("^drover-stress ready", 60)
+        # Its first second has no beginning that was looked at.
+        wait_for("a first second", lambda: self.known(self.transmits()), 10, 0.1)
         start = [(values(self.alpha), link.counters(0)["tx_bytes"])
                  for link in self.network.links]
         self.alpha.drover("move", "web", "beta", "--mode", "multichannel", timeout=100)

@@ -138,12 +138,97 @@ static void what_is_older_than_the_last_is_not_taken(void **state)
 	series_free(s);
 }
 
+/* Seconds from @first on, and what all but gaps have in sum. */
+static double sum_of(const struct series *s, uint64_t now, unsigned *ret_gaps)
+{
+	static struct ring_point got[1000];
+	uint64_t first;
+	size_t n =
+		series_read(s, RING_SECONDS, now, got, ARRAY_SIZE(got), &first);
+	double sum = 0;
+
+	*ret_gaps = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (isnan(got[i].mean))
+			++*ret_gaps;
+		else
+			sum += (double)got[i].mean;
+	}
+	return sum;
+}
+
+/* However late each look was, up to 5 s. */
+static void what_a_counter_grew_by_is_the_sum_of_its_seconds(void **state)
+{
+	(void)state;
+	for (unsigned round = 1; round <= 200; round++) {
+		unsigned seed = round;
+		struct series *s = series_new();
+		uint64_t at_us = 1000000 + (uint64_t)rand_r(&seed) % 1000000,
+			 next_us;
+		double count = 0, next, edge = NAN;
+		unsigned gaps;
+
+		for (int i = 0; i < 100; i++) {
+			next_us = at_us + 1 + (uint64_t)rand_r(&seed) % 5000000;
+			next = count + rand_r(&seed) % 1000000;
+			series_grow(s, at_us, count, next_us, next);
+			/* Its first whole second. */
+			if (isnan(edge) && next_us / 1000000 > at_us / 1000000)
+				edge = count +
+				       (next - count) *
+					       (double)(1000000 -
+							at_us % 1000000) /
+					       (double)(next_us - at_us);
+			at_us = next_us;
+			count = next;
+		}
+		/* To the end of the last whole second. */
+		series_grow(s, at_us, count, at_us + 1000000 - at_us % 1000000,
+			    count);
+		next_us = at_us / 1000000 + 1;
+		assert_true(fabs(sum_of(s, next_us, &gaps) - (count - edge)) <
+			    1e-5 * count);
+		/* Before the first look, and its part of a second. */
+		assert_int_equal(gaps, 2);
+		series_free(s);
+	}
+}
+
+static void a_silence_and_a_counter_that_began_again_are_gaps(void **state)
+{
+	struct series *s = series_new();
+	unsigned gaps;
+
+	(void)state;
+	series_grow(s, 0, 0, 1000000, 10);
+	series_grow(s, 1000000, 10, 2000000, 30);
+	assert_true(fabs(sum_of(s, 2, &gaps) - 20) < 1e-3);
+	assert_int_equal(gaps, 1);
+	series_grow(s, 2000000, 30, 12000000, 1000);
+	series_grow(s, 12000000, 1000, 13000000, 1007);
+	assert_true(fabs(sum_of(s, 13, &gaps) - 27) < 1e-3);
+	assert_int_equal(gaps, 11);
+	series_grow(s, 13000000, 1007, 14000000, 3);
+	series_grow(s, 14000000, 3, 15000000, 8);
+	series_grow(s, 15000000, NAN, 16000000, 11);
+	series_grow(s, 16000000, 11, 17000000, 12);
+	series_grow(s, 17000000, 12, 18000000, 14);
+	assert_true(fabs(sum_of(s, 18, &gaps) - 29) < 1e-3);
+	assert_int_equal(gaps, 15);
+	series_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_agree_with_all_that_was_put_in),
 		cmocka_unit_test(nothing_is_a_gap_and_not_nought),
 		cmocka_unit_test(what_is_older_than_the_last_is_not_taken),
+		cmocka_unit_test(
+			what_a_counter_grew_by_is_the_sum_of_its_seconds),
+		cmocka_unit_test(
+			a_silence_and_a_counter_that_began_again_are_gaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
